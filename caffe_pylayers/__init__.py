@@ -1,0 +1,53 @@
+"""Drop-in ``type: "Python"`` layers for stock Caffe.
+
+A prototxt names this module and one of its layers::
+
+    python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss"  param_str: "{'axis': 1}" }
+
+Importing it imports nothing else: a layer is looked up when it is named (PEP 562), and only then is Caffe
+imported.
+"""
+
+import importlib
+import sys
+from typing import Any, List
+
+from caffe_pylayers.errors import ConfigError, DataError
+
+__version__ = "0.1.0"
+
+#: Every layer that a prototxt can name, and the module of ``caffe_pylayers.layers`` that has it.
+LAYERS = {
+    "ComputeH": "class_balance",
+    "SampleWeight": "class_balance",
+    "WeightedSoftmaxLoss": "weighted_losses",
+    "LabelNoise": "label_noise",
+    "TripletLoss": "metric_losses",
+    "L2Normalize": "feature_layers",
+    "ImageDataLayer": "data_layers",
+    "TripletDataLayer": "data_layers",
+}
+
+__all__ = ["LAYERS", "ConfigError", "DataError", "__version__", "close", *LAYERS]
+
+
+def close() -> None:
+    """End the worker processes of every data layer in this process, and give their memory back.
+
+    Caffe never destroys a Python layer, so that a notebook which makes one net after another keeps the workers of
+    each. A net that is used again after this starts its own anew and goes on where it was.
+    """
+    ring = sys.modules.get("caffe_pylayers.data.ring")
+    if ring is not None:
+        ring.close_all()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LAYERS:
+        raise AttributeError(f"module 'caffe_pylayers' has no layer {name!r}; its layers: {', '.join(LAYERS)}")
+    # importlib, for "from . import" would ask this function again, without end.
+    return getattr(importlib.import_module(f"caffe_pylayers.layers.{LAYERS[name]}"), name)
+
+
+def __dir__() -> List[str]:
+    return sorted({*globals(), *LAYERS})

@@ -1,0 +1,1 @@
+"""The data engine: batch number -> sampler -> keys -> source -> bytes -> transforms -> slot. No Caffe in here."""

@@ -1,0 +1,283 @@
+"""The ring: slots in shared memory, filled ahead by worker processes, taken in order by the net.
+
+A slot is handed over only by its worker's message of (batch, slot, generation). A worker that dies, or is silent
+for too long, is killed and replaced, and what it had to do is done again from the start: since a batch is a pure
+function of its number, nothing can be lost, repeated or torn. Threads would not do: Caffe never releases the GIL.
+"""
+
+import atexit
+import contextlib
+import logging
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from collections import Counter, deque
+from typing import Callable, Deque, Dict, Iterator, List, Optional, Tuple
+
+import numpy as np
+
+from caffe_pylayers import interpreter
+from caffe_pylayers.data.recipe import Batch, Recipe
+from caffe_pylayers.data.slots import DONE, Layout, Memory
+from caffe_pylayers.errors import DataError
+
+logger = logging.getLogger("caffe_pylayers")
+
+# sys.path comes first of all: until it is set, a file of the working directory could pass for a module.
+_BOOT = """\
+import sys
+sys.path = [folder for folder in sys.path if folder]
+import pickle
+with open("/proc/self/fd/" + sys.argv[2], "rb") as order:
+    sys.path = pickle.load(order)
+    from caffe_pylayers.data.worker import main
+    main(*pickle.load(order), *map(int, sys.argv[3:]))
+"""
+
+_MAX_FAILURES = 2  # of workers at one batch
+
+
+class _Worker:
+    """A process, the socket to it, and what it has been asked for, oldest first."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.generation = 0
+        self.asked: Deque[Tuple[int, int]] = deque()  # (batch, slot)
+        self.beat = -1  # its heartbeat when last looked at, and for how many seconds of waiting it has not changed
+        self.silence = 0.0
+        self.process: Optional[subprocess.Popen] = None
+        self.channel: Optional[socket.socket] = None
+
+    def start(self, order_fd: int, memory_fd: int, generation: int) -> None:
+        self.generation = generation
+        self.beat, self.silence = -1, 0.0
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # The kernel kills the child when the thread that made it ends; outside the main thread that is too early.
+        die_with_parent = threading.get_native_id() == os.getpid()
+        arguments = [order_fd, self.number, theirs.fileno(), os.getpid(), int(die_with_parent)]
+        # A Ctrl-C between its first instruction and its own signal handling must not take the worker.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process = subprocess.Popen(
+                [interpreter.executable(), "-c", _BOOT, "caffe_pylayers worker", *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(order_fd, memory_fd, theirs.fileno()),
+                env=interpreter.environment(),
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            theirs.close()
+
+    def ask(self, batch: int, slot: int) -> None:
+        assert self.channel is not None
+        # A worker that is gone is noticed where its messages are received. No SIGPIPE for whom embeds us.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.channel.send(DONE.pack(batch, slot, self.generation), socket.MSG_NOSIGNAL)
+
+    def stop(self, patience: float) -> Optional[int]:
+        """End it: by end-of-file on its socket, after `patience` seconds by SIGKILL. None if even that did not."""
+        assert self.channel is not None and self.process is not None
+        self.channel.close()
+        for wait in (patience, 5.0):
+            try:
+                return self.process.wait(wait)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return None
+
+
+class Ring:
+    """Batches made ahead by `num_workers` processes in `num_slots` slots.
+
+    plan: number -> Batch, called in this process. timeout: seconds without a sign of life after which a worker that
+    is waited for is replaced. Processes and memory come with the first `take` and go with `close`; a `take` after
+    that starts them again.
+    """
+
+    def __init__(
+        self, recipe: Recipe, plan: Callable[[int], Batch], num_slots: int, num_workers: int, timeout: float
+    ) -> None:
+        self._recipe = recipe
+        self._plan = plan
+        self._num_slots = num_slots
+        self._num_workers = num_workers
+        self._timeout = timeout
+        self._pid = -1  # of the process that has it open
+        self._next_taken = -1
+        _rings.add(self)
+
+    @contextlib.contextmanager
+    def take(self, number: int) -> Iterator[Tuple[np.ndarray, Batch]]:
+        """Batch `number`: its images (arity, B, C, H, W), valid inside the `with`, and its plan.
+
+        Numbers usually follow each other; any other number makes it start anew there.
+        Raises DataError for a record that cannot be read, and for one that takes the workers down twice.
+        """
+        try:
+            if self._pid != os.getpid() or number != self._next_taken:  # closed, inherited by a fork, or a restore
+                self.close()
+                self._open(number)
+            slot = self._wait(number)
+            images, batch = self._memory.slots[slot].images, self._plans[slot]
+            yield images.reshape(len(batch.records), -1, *images.shape[1:]), batch
+            self._free.append(slot)
+            self._next_taken = number + 1
+            self._schedule()
+        except BaseException:
+            # Whatever this interrupted, the next take starts from a clean state.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the workers and give the memory back."""
+        if self._pid != os.getpid():
+            return
+        self._pid = -1
+        for worker in self._workers:
+            if worker.channel is not None:
+                worker.channel.close()  # all at once, so that they end side by side
+        for worker in self._workers:
+            if worker.process is not None:
+                worker.stop(patience=0.2)
+        os.close(self._order_fd)
+        self._memory.close()
+        del self._memory, self._workers
+
+    def _open(self, number: int) -> None:
+        batch = self._plan(number)
+        layout = Layout(
+            self._num_slots, self._num_workers, batch.records.size, self._recipe.shape, self._recipe.dtype.name
+        )
+        self._memory = Memory(layout)
+        self._order_fd = os.memfd_create("caffe_pylayers order")
+        self._workers = [_Worker(number) for number in range(self._num_workers)]
+        self._pid = os.getpid()
+        with open(self._order_fd, "wb", closefd=False) as order:
+            pickle.dump(sys.path, order)
+            pickle.dump((self._recipe, self._memory), order)
+        self._plans: List[Batch] = [batch] * self._num_slots
+        self._free = deque(range(self._num_slots))
+        self._done: Dict[int, Tuple[int, str]] = {}  # batch -> its slot, and the complaint about it
+        self._failures: Counter = Counter()  # batch -> workers that it took down
+        self._generation = 0
+        self._next_taken = self._next_asked = number
+        for worker in self._workers:
+            self._start(worker)
+        self._schedule()
+
+    def _start(self, worker: _Worker) -> None:
+        self._generation += 1
+        worker.start(self._order_fd, self._memory.fd, self._generation)
+
+    def _schedule(self) -> None:
+        """Ask for as many batches as there are free slots."""
+        while self._free:
+            slot = self._free.popleft()
+            batch = self._next_asked
+            self._next_asked += 1
+            self._plans[slot] = plan = self._plan(batch)
+            self._memory.slots[slot].records[:] = plan.records.ravel()
+            self._memory.slots[slot].keys[:] = plan.keys.ravel()
+            worker = min(self._workers, key=lambda worker: len(worker.asked))
+            worker.asked.append((batch, slot))
+            worker.ask(batch, slot)
+
+    def _wait(self, number: int) -> int:
+        """The slot with batch `number`, once a worker has handed it over."""
+        interval = min(1.0, self._timeout / 4)
+        while number not in self._done:
+            self._schedule()
+            poll = select.poll()
+            by_fd = {}
+            for worker in self._workers:
+                assert worker.channel is not None
+                poll.register(worker.channel, select.POLLIN)
+                by_fd[worker.channel.fileno()] = worker
+            events = poll.poll(1000 * interval)
+            for fd, _ in events:
+                self._receive(by_fd[fd])
+            if not events:
+                # Counted in intervals, not by the clock: after a Ctrl-Z and fg nobody has been silent.
+                for worker in self._workers:
+                    self._listen(worker, interval)
+        slot, complaint = self._done.pop(number)
+        if complaint:
+            raise DataError(complaint)
+        return slot
+
+    def _receive(self, worker: _Worker) -> None:
+        assert worker.channel is not None and worker.process is not None
+        try:
+            message = worker.channel.recv(1 << 16)
+        except ConnectionResetError:
+            message = b""
+        if not message:
+            status = worker.stop(patience=5.0)
+            self._replace(worker, f"died ({_cause(status)})")
+            return
+        batch, slot, generation = DONE.unpack_from(message)
+        if generation != worker.generation or not worker.asked or worker.asked[0] != (batch, slot):
+            return  # of an earlier life
+        worker.asked.popleft()
+        self._done[batch] = slot, message[DONE.size :].decode()
+
+    def _listen(self, worker: _Worker, interval: float) -> None:
+        beat = int(self._memory.beats[worker.number, 0])
+        worker.silence = worker.silence + interval if worker.asked and beat == worker.beat else 0.0
+        worker.beat = beat
+        if worker.silence >= self._timeout:
+            assert worker.process is not None
+            worker.process.kill()
+            if worker.stop(patience=5.0) is None:
+                raise DataError(f"worker {worker.process.pid} cannot be killed{self._at(worker)}; is a disk or share stuck?")
+            self._replace(worker, f"gave no sign of life for {self._timeout:g} s and was killed")
+
+    def _replace(self, worker: _Worker, what: str) -> None:
+        """Start another worker in the place of one that is gone, and let it do again what that one had left."""
+        assert worker.process is not None
+        at = self._at(worker)
+        logger.warning("worker %d %s%s; another takes over", worker.process.pid, what, at)
+        if worker.asked:
+            batch, slot = worker.asked[0]
+            self._failures[batch] += 1
+            if self._failures[batch] == _MAX_FAILURES:
+                worker.asked.popleft()
+                self._done[batch] = slot, f"{_MAX_FAILURES} workers failed at one batch; the last {what}{at}"
+        self._memory.beats[worker.number] = 0
+        self._start(worker)
+        for batch, slot in worker.asked:
+            worker.ask(batch, slot)
+
+    def _at(self, worker: _Worker) -> str:
+        """Where it was, for messages."""
+        begun, place = self._memory.beats[worker.number].tolist()
+        if not worker.asked:
+            return ""
+        batch, slot = worker.asked[0]
+        if not begun:
+            return f" before it read anything of batch {batch}"
+        record = self._memory.slots[slot].records[min(place, self._memory.layout.num_images - 1)]
+        return f" at {self._recipe.source.describe(record)}"
+
+
+def _cause(status: Optional[int]) -> str:
+    if status is None or status >= 0:
+        return f"exit status {status}, its own message is above"
+    return f"signal {signal.Signals(-status).name}"
+
+
+_rings: "weakref.WeakSet[Ring]" = weakref.WeakSet()
+
+
+@atexit.register
+def close_all() -> None:
+    """Close every ring of this process."""
+    for ring in list(_rings):
+        ring.close()

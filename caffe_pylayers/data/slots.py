@@ -1,0 +1,90 @@
+"""The shared memory of a ring: heartbeats of the workers, then the slots.
+
+Anonymous (memfd): it has no name, and is gone with the last process that has it, however that ends.
+"""
+
+import mmap
+import os
+import struct
+from dataclasses import dataclass
+from typing import List, Tuple
+
+import numpy as np
+
+from caffe_pylayers.errors import DataError
+
+#: A message between parent and worker: batch, slot, generation. The worker's may be followed by a complaint.
+DONE = struct.Struct("<qii")
+
+_PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes that parent and workers agree on. shape: (channels, height, width); dtype: its name."""
+
+    num_slots: int
+    num_workers: int
+    num_images: int
+    shape: Tuple[int, int, int]
+    dtype: str
+
+    @property
+    def slot_bytes(self) -> int:
+        images = self.num_images * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+        return _pages(16 * self.num_images) + _pages(images)
+
+    @property
+    def total_bytes(self) -> int:
+        return _pages(16 * self.num_workers) + self.num_slots * self.slot_bytes
+
+
+class Slot:
+    """records int64 (M,), keys uint64 (M,): what to fill with; images (M, C, H, W): what was filled."""
+
+    def __init__(self, memory: mmap.mmap, offset: int, layout: Layout) -> None:
+        count = layout.num_images
+        self.records = np.frombuffer(memory, np.int64, count, offset)
+        self.keys = np.frombuffer(memory, np.uint64, count, offset + 8 * count)
+        shape = (count, *layout.shape)
+        images = np.frombuffer(memory, layout.dtype, int(np.prod(shape)), offset + _pages(16 * count))
+        self.images = images.reshape(shape)
+
+
+class Memory:
+    """The mapping. Pickles as its layout; a worker maps the descriptor that it inherited under the same number.
+
+    beats: int64 (num_workers, 2): images begun so far, and place in its batch of the last one; how the parent tells
+    a slow worker from a stuck one, and which record it was at.
+    """
+
+    def __init__(self, layout: Layout, fd: int = -1) -> None:
+        self.layout = layout
+        if fd < 0:
+            fd = os.memfd_create("caffe_pylayers")
+            try:
+                os.posix_fallocate(fd, 0, layout.total_bytes)
+            except OSError as error:
+                os.close(fd)
+                raise DataError(
+                    f"prefetch: no memory for {layout.num_slots} batches of {layout.slot_bytes / 1e6:.0f} MB: "
+                    f"{error.strerror}; lower `prefetch`, `workers` or `batch_size`"
+                ) from error
+        self.fd = fd
+        mapping = mmap.mmap(fd, layout.total_bytes)
+        self.beats = np.frombuffer(mapping, np.int64, 2 * layout.num_workers).reshape(-1, 2)
+        first = _pages(16 * layout.num_workers)
+        self.slots: List[Slot] = [
+            Slot(mapping, first + index * layout.slot_bytes, layout) for index in range(layout.num_slots)
+        ]
+
+    def __reduce__(self) -> "tuple[type, tuple[Layout, int]]":
+        return Memory, (self.layout, self.fd)
+
+    def close(self) -> None:
+        """Close the descriptor; the pages go with the last array on them."""
+        os.close(self.fd)
+
+
+def _pages(size: int) -> int:
+    return -(-size // _PAGE) * _PAGE

@@ -1,0 +1,182 @@
+"""Data layers: they carry batches of the data engine to the tops, and keep the place in the stream."""
+
+import logging
+from typing import Any, Optional, Tuple, Union
+
+import caffe
+import numpy as np
+
+from caffe_pylayers.data.mean import read_mean
+from caffe_pylayers.data.recipe import Batch, InProcess, Recipe
+from caffe_pylayers.data.ring import Ring
+from caffe_pylayers.data.samplers import Images, RandomTriplets
+from caffe_pylayers.data.sources import Source, open_source
+from caffe_pylayers.data.transforms import Scaling, Transforms
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.layers.adapter import Layer
+from caffe_pylayers.layers.frozen import FrozenCounter
+
+logger = logging.getLogger("caffe_pylayers")
+
+TRAIN = 0  # `phase` as Caffe numbers it
+
+
+class DataLayer(Layer):
+    """What all data layers share. A layer says how it samples (`sampler`) and what its other tops hold (`annotate`).
+
+    Tops of images are float32 (B, channels, height, width), blue, green, red, (x - mean) * scale.
+    """
+
+    bottoms = ()
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        super().setup(bottom, top)
+        options = self.options
+        training = self.phase == TRAIN
+        where = {"root": options.root} if options.source_type == "CSV" else {}
+        source = open_source(options.source_type, options.source, **where)
+        self._labels = source.labels
+        self._sampler = self.sampler(source, training)
+        mean = read_mean(options.mean_file, options.mean_value)
+        per_channel, mean_image = (mean, None) if isinstance(mean, tuple) else (None, mean)
+        recipe = Recipe.of(
+            source,
+            Transforms(
+                resize=options.resize,
+                crop_size=options.crop_size,
+                mirror=options.mirror,
+                color=options.color,
+                random=training,
+                mean_image=mean_image,
+            ),
+        )
+        self._scaling = Scaling(_mean_of_each(per_channel, recipe.shape[0]), options.scale)
+        self._rank, self._ranks = (caffe.solver_rank(), caffe.solver_count()) if training else (0, 1)
+        self._restart_every = 0 if training else options.restart_every
+        if options.prefetch:
+            slots = max(options.prefetch, options.workers)
+            self._batches: Union[Ring, InProcess] = Ring(recipe, self._plan, slots, options.workers, options.timeout)
+        else:
+            self._batches = InProcess(recipe, self._plan)
+        self._count = 0  # of own batches that were delivered
+        self._frozen = FrozenCounter(self.blobs, self._order(source)) if options.resume else None
+        for number in range(self._sampler.arity):
+            top[number].reshape(options.batch_size, *recipe.shape)
+
+    def reshape(self, bottom: Any, top: Any) -> None:
+        """Nothing: shapes are set once. Caffe calls this before every forward."""
+
+    def forward(self, bottom: Any, top: Any) -> None:
+        count = self._position()
+        with self._batches.take(count) as (images, batch):
+            for number, block in enumerate(images):
+                self._scaling(block, top[number].data)
+            self.annotate(top, batch)
+        self._count = count + 1
+        if self._frozen is not None and self.phase == TRAIN:
+            self._frozen.write(self._count)
+
+    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
+        """Nothing: data has no gradient."""
+
+    def close(self) -> None:
+        """End the workers and give the memory back; the next forward starts them again."""
+        self._batches.close()
+
+    def sampler(self, source: Source, training: bool) -> Images:
+        raise NotImplementedError
+
+    def annotate(self, top: Any, batch: Batch) -> None:
+        """Write the tops behind the images."""
+
+    def _plan(self, count: int) -> Batch:
+        if self._restart_every:
+            count %= self._restart_every
+        return self._sampler.batch(count * self._ranks + self._rank)
+
+    def _position(self) -> int:
+        """Which of its own batches comes next. A restored snapshot has put its count into the blob by now."""
+        if self._frozen is None or self.phase != TRAIN:
+            return self._count
+        count = self._frozen.read()
+        if count != self._count and self._frozen.foreign:
+            epoch, place = divmod(count * self._ranks * self.options.batch_size, len(self._sampler.anchors))
+            logger.warning(
+                "%s: the snapshot was taken with other options or another source; going on at batch %d of the new order "
+                "(epoch %d, sample %d)", type(self).__name__, count, epoch, place
+            )
+        return count
+
+    def _order(self, source: Source) -> str:
+        """What gives the count its meaning."""
+        options = self.options
+        names = ("source_type", "batch_size", "seed", "stream", "shuffle", "type")
+        return repr([type(self).__name__, len(source), self._ranks, *(getattr(options, name, None) for name in names)])
+
+
+class ImageDataLayer(DataLayer):
+    """Plain labelled samples: data (B, C, H, W) [, label (B,), or (B, L) where records have several].
+
+    TRAIN: the source's order, or a new permutation each epoch with `shuffle`. TEST: the source's order.
+    """
+
+    tops = ("data", "[label]")
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        super().setup(bottom, top)
+        if len(top) > 1:
+            if self._labels is None:
+                raise DataError(f"{self.options.source}: it has no labels, but the layer has a top for them; leave that out")
+            top[1].reshape(self.options.batch_size, *self._labels.shape[1:])
+
+    def sampler(self, source: Source, training: bool) -> Images:
+        options = self.options
+        return Images(
+            np.arange(len(source)),
+            options.batch_size,
+            permuted=training and options.shuffle,
+            seed=options.seed,
+            stream=options.stream,
+        )
+
+    def annotate(self, top: Any, batch: Batch) -> None:
+        if len(top) > 1:
+            top[1].data[...] = self._labels[batch.records[0]]
+
+
+class TripletDataLayer(DataLayer):
+    """Triplets: anchor, positive, negative, each (B, C, H, W). Anchors are permuted each epoch in TRAIN.
+
+    type RANDOM: a positive of the anchor's class, a negative of another class; see `RandomTriplets`.
+    """
+
+    tops = ("anchor", "positive", "negative", "[margin]")
+
+    def setup(self, bottom: Any, top: Any) -> None:
+        super().setup(bottom, top)
+        if len(top) > 3:
+            raise ConfigError(
+                f"TripletDataLayer: type {self.options.type} has no margin; it takes three tops: anchor, positive, negative"
+            )
+
+    def sampler(self, source: Source, training: bool) -> Images:
+        options = self.options
+        if source.labels is None:
+            raise DataError(f"{options.source}: it has no labels, which triplets are made by")
+        sampler = RandomTriplets(
+            source.labels, options.batch_size, permuted=training, seed=options.seed, stream=options.stream
+        )
+        if sampler.left_out:
+            logger.info(
+                "TripletDataLayer: %d of %d records are no anchors, being the only ones of their class in %s",
+                sampler.left_out, len(source), source.path,
+            )
+        return sampler
+
+
+def _mean_of_each(mean: Optional[Tuple[float, ...]], channels: int) -> Optional[Tuple[float, ...]]:
+    if mean is None or len(mean) == channels:
+        return mean
+    if len(mean) == 1:
+        return mean * channels
+    raise ConfigError(f"the mean has {len(mean)} values, the images {channels} channels; give one, or one a channel")
