@@ -61,15 +61,14 @@ class Memory:
     def __init__(self, layout: Layout, fd: int = -1) -> None:
         self.layout = layout
         if fd < 0:
-            fd = os.memfd_create("caffe_pylayers")
-            try:
-                os.posix_fallocate(fd, 0, layout.total_bytes)
-            except OSError as error:
-                os.close(fd)
+            available = _available_bytes()
+            if layout.total_bytes > available:
                 raise DataError(
-                    f"prefetch: no memory for {layout.num_slots} batches of {layout.slot_bytes / 1e6:.0f} MB: "
-                    f"{error.strerror}; lower `prefetch`, `workers` or `batch_size`"
-                ) from error
+                    f"prefetch: {layout.num_slots} batches of {layout.slot_bytes / 1e6:.0f} MB do not fit into the "
+                    f"{available / 1e6:.0f} MB of memory that are free; lower `prefetch`, `workers` or `batch_size`"
+                )
+            fd = os.memfd_create("caffe_pylayers")
+            os.ftruncate(fd, layout.total_bytes)
         self.fd = fd
         mapping = mmap.mmap(fd, layout.total_bytes)
         self.beats = np.frombuffer(mapping, np.int64, 2 * layout.num_workers).reshape(-1, 2)
@@ -84,6 +83,12 @@ class Memory:
     def close(self) -> None:
         """Close the descriptor; the pages go with the last array on them."""
         os.close(self.fd)
+
+
+def _available_bytes() -> int:
+    """Asked beforehand, since the kernel promises any amount and then kills whoever uses it."""
+    with open("/proc/meminfo") as stream:
+        return next(int(line.split()[1]) << 10 for line in stream if line.startswith("MemAvailable"))
 
 
 def _pages(size: int) -> int:

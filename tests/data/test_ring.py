@@ -1,0 +1,316 @@
+"""The ring against batches made in this process; then each of its promises, broken on purpose."""
+
+import logging
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+import caffe_pylayers
+from caffe_pylayers.data.recipe import InProcess, Recipe
+from caffe_pylayers.data.ring import Ring
+from caffe_pylayers.data.samplers import Images, RandomTriplets
+from caffe_pylayers.data.sources import open_source
+from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.errors import DataError
+
+SHAPE = Transforms((24, 20), crop_size=16, mirror=True, random=True)
+
+
+def listed(photos):
+    return open_source("CSV", photos.csv, root=str(photos.folder))
+
+
+def in_order(source, batch_size=8):
+    return Images(np.arange(len(source)), batch_size, permuted=False, seed=0, stream=0).batch
+
+
+@pytest.fixture
+def rings():
+    """Make rings that are closed when the test ends, and leave no process behind."""
+    made = []
+
+    def make(recipe, plan, slots=3, workers=1, timeout=60.0):
+        made.append(Ring(recipe, plan, slots, workers, timeout))
+        return made[-1]
+
+    yield make
+    for ring in made:
+        ring.close()
+    assert psutil.Process().children() == []
+
+
+def batches(feeder, numbers):
+    taken = []
+    for number in numbers:
+        with feeder.take(number) as (images, _):
+            taken.append(images.copy())
+    return np.stack(taken)
+
+
+@pytest.mark.parametrize("source_type, workers", [("CSV", 1), ("CSV", 2), ("CSV", 3), ("LMDB", 2), ("LMDB", 8)])
+def test_any_number_of_workers_makes_the_same_batches(photos, rings, source_type, workers):
+    source = listed(photos) if source_type == "CSV" else open_source("LMDB", photos.lmdb)
+    recipe = Recipe.of(source, SHAPE)
+    plan = RandomTriplets(source.labels, 8, permuted=True, seed=3, stream=0).batch
+    np.testing.assert_array_equal(
+        batches(rings(recipe, plan, max(3, workers), workers), range(20)), batches(InProcess(recipe, plan), range(20))
+    )
+
+
+def test_batches_may_be_asked_for_in_any_order_a_far_one_first(photos, rings):
+    recipe = Recipe.of(listed(photos), SHAPE)
+    plan = in_order(recipe.source)
+    numbers = [10_000_000, 10_000_001, 5, 6, 0, 0]
+    np.testing.assert_array_equal(batches(rings(recipe, plan), numbers), batches(InProcess(recipe, plan), numbers))
+
+
+def test_float_slots_for_a_mean_image(photos, rings):
+    mean = np.random.default_rng(0).uniform(0, 255, (24, 20, 3)).astype(np.float32)
+    recipe = Recipe.of(listed(photos), Transforms((24, 20), 16, True, random=True, mean_image=mean))
+    plan = in_order(recipe.source)
+    taken = batches(rings(recipe, plan), range(4))
+    assert taken.dtype == np.float32
+    np.testing.assert_array_equal(taken, batches(InProcess(recipe, plan), range(4)))
+
+
+class Gate:
+    """A record that is a named pipe: whoever reads it waits until the test lets it, at any byte of it."""
+
+    def __init__(self, folder, photos, record):
+        self.path = folder / photos.names[record]
+        self.data = photos.bytes_of(record)
+        for name in photos.names:
+            (folder / name).write_bytes((photos.folder / name).read_bytes())
+        self.path.unlink()
+        os.mkfifo(self.path)
+        lines = [f"{name},{label}" for name, label in zip(photos.names, photos.labels)]
+        (folder / "list.csv").write_text("\n".join(lines))
+        self.source = open_source("CSV", str(folder / "list.csv"), root=str(folder))
+
+    def hold(self, num_bytes):
+        """Wait for a reader, give it that many bytes, and keep it waiting for more until the result is closed."""
+        pipe = os.open(self.path, os.O_WRONLY)
+        os.write(pipe, self.data[:num_bytes])
+        return pipe
+
+    def open_for_good(self):
+        """From now on the record reads as the file it was."""
+
+        def feed():
+            for _ in range(2):
+                try:
+                    with open(self.path, "wb") as pipe:
+                        pipe.write(self.data)
+                except BrokenPipeError:
+                    pass
+
+        threading.Thread(target=feed, daemon=True).start()
+
+
+def wait_for_death(worker):
+    """Not `worker.wait()`: that would take the exit status, which is the ring's."""
+    while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+
+
+FIRST, MIDDLE, LAST = 8, 12, 15  # records at the first, a middle and the last place of batch 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM], ids=lambda how: how.name)
+@pytest.mark.parametrize("record", [FIRST, MIDDLE, LAST])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_worker_lost_inside_a_fill_is_replaced(photos, tmp_path, rings, caplog, how, record, share):
+    """Whichever image of the batch it was at, and after whichever byte of it, the stream does not change."""
+    gate = Gate(tmp_path, photos, record)
+    recipe = Recipe.of(gate.source, SHAPE)
+    plan = in_order(recipe.source)
+    timeout = 0.8
+    ring = rings(recipe, plan, 2, 1, timeout)
+
+    def lose():
+        pipe = gate.hold(int(share * len(gate.data)))
+        (worker,) = psutil.Process().children()
+        worker.send_signal(how)
+        wait_for_death(worker)  # by the signal, or by the ring's own hand
+        os.close(pipe)
+        gate.open_for_good()
+
+    thread = threading.Thread(target=lose)
+    thread.start()
+    taken = batches(ring, range(3))
+    thread.join()
+    reference = Recipe.of(listed(photos), SHAPE)
+    np.testing.assert_array_equal(taken, batches(InProcess(reference, plan), range(3)))
+    (report,) = [entry.getMessage() for entry in caplog.records]
+    what = f"gave no sign of life for {timeout:g} s and was killed" if how == signal.SIGSTOP else f"died (signal {how.name})"
+    assert what in report
+    assert f"record {record} ('photo {record}.jpg'); another takes over" in report
+
+
+def test_a_slow_worker_is_not_taken_for_a_stuck_one(photos, tmp_path, rings, caplog):
+    """It is silent for less than the timeout at each image, but for more at the whole batch."""
+    gate = Gate(tmp_path, photos, FIRST)
+    second = tmp_path / photos.names[MIDDLE]
+    second.unlink()
+    os.mkfifo(second)
+    recipe = Recipe.of(gate.source, SHAPE)
+
+    def drip():
+        for path, record in ((gate.path, FIRST), (second, MIDDLE)):
+            with open(path, "wb") as pipe:
+                time.sleep(0.7)
+                pipe.write(photos.bytes_of(record))
+
+    threading.Thread(target=drip, daemon=True).start()
+    assert len(batches(rings(recipe, in_order(recipe.source), 1, 1, timeout=1.0), range(2))) == 2
+    assert caplog.records == []
+
+
+def test_a_record_that_takes_workers_down_twice_is_named(photos, tmp_path, rings, caplog):
+    gate = Gate(tmp_path, photos, MIDDLE)
+    recipe = Recipe.of(gate.source, SHAPE)
+    plan = in_order(recipe.source)
+    ring = rings(recipe, plan)
+
+    def murder():
+        for _ in range(2):
+            pipe = gate.hold(10)
+            (worker,) = psutil.Process().children()
+            worker.kill()
+            wait_for_death(worker)
+            os.close(pipe)
+
+    thread = threading.Thread(target=murder)
+    thread.start()
+    assert len(batches(ring, [0])) == 1  # what comes before it is not its fault
+    with pytest.raises(DataError, match=r"2 workers failed at one batch; the last died \(signal SIGKILL\) at CSV .*photo 12.jpg"):
+        batches(ring, [1])
+    thread.join()
+    assert psutil.Process().children() == []
+
+
+def test_a_bad_record_is_told_at_its_batch_and_not_before(photos, tmp_path, rings):
+    gate = Gate(tmp_path, photos, MIDDLE)
+    gate.path.unlink()
+    gate.path.write_bytes(b"no image")
+    recipe = Recipe.of(gate.source, SHAPE)
+    plan = in_order(recipe.source)
+    for feeder in (rings(recipe, plan, 3, 2), InProcess(recipe, plan)):
+        assert len(batches(feeder, [0])) == 1
+        with pytest.raises(DataError, match=r"record 12 \('photo 12.jpg'\): not an image"):
+            batches(feeder, [1])
+        assert len(batches(feeder, [2])) == 1  # for whoever catches the error and goes on
+    assert len(psutil.Process().children()) == 2
+
+
+def test_an_error_of_ours_in_a_worker_arrives_with_its_traceback(photos, rings):
+    recipe = Recipe.of(listed(photos), SHAPE)
+    broken = Recipe(recipe.source, recipe.transforms, (3, 16, 99))
+    with pytest.raises(DataError, match="(?s)unlike sizes"):
+        batches(rings(broken, in_order(recipe.source)), [0])
+
+
+def test_closing_is_safe_at_any_time(photos, rings):
+    recipe = Recipe.of(listed(photos), SHAPE)
+    plan = in_order(recipe.source)
+    ring = rings(recipe, plan, 4, 2)
+    ring.close()
+    expected = batches(InProcess(recipe, plan), range(4))
+    taken = []
+    for number in range(4):
+        taken.append(batches(ring, [number])[0])
+        assert len(psutil.Process().children()) == 2
+        caffe_pylayers.close()
+        assert psutil.Process().children() == []
+    np.testing.assert_array_equal(taken, expected)
+
+
+def test_closing_does_not_wait_for_a_stuck_worker(photos, tmp_path, rings):
+    gate = Gate(tmp_path, photos, FIRST)
+    recipe = Recipe.of(gate.source, SHAPE)
+    ring = rings(recipe, in_order(recipe.source))
+    batches(ring, [0])
+    pipe = gate.hold(3)
+    (worker,) = psutil.Process().children()
+    worker.suspend()
+    ring.close()
+    assert not psutil.pid_exists(worker.pid)
+    os.close(pipe)
+
+
+def test_an_interrupt_while_waiting_loses_nothing(photos, tmp_path, rings):
+    gate = Gate(tmp_path, photos, MIDDLE)
+    recipe = Recipe.of(gate.source, SHAPE)
+    plan = in_order(recipe.source)
+    ring = rings(recipe, plan)
+
+    def interrupt():
+        pipe = gate.hold(10)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        gate.open_for_good()
+        os.close(pipe)
+
+    batches(ring, [0])
+    thread = threading.Thread(target=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        thread.start()
+        batches(ring, [1])
+    thread.join()
+    reference = Recipe.of(listed(photos), SHAPE)
+    np.testing.assert_array_equal(batches(ring, [1, 2]), batches(InProcess(reference, plan), [1, 2]))
+
+
+def test_workers_ignore_ctrl_c(photos, rings, caplog):
+    recipe = Recipe.of(listed(photos), SHAPE)
+    ring = rings(recipe, in_order(recipe.source), 3, 2)
+    batches(ring, [0])
+    before = {child.pid for child in psutil.Process().children()}
+    for pid in before:
+        os.kill(pid, signal.SIGINT)
+    batches(ring, range(1, 9))
+    assert {child.pid for child in psutil.Process().children()} == before
+    assert caplog.records == []
+
+
+def test_a_fork_starts_workers_of_its_own(photos, rings):
+    recipe = Recipe.of(listed(photos), SHAPE)
+    plan = in_order(recipe.source)
+    ring = rings(recipe, plan)
+    batches(ring, [0])
+    child = os.fork()
+    if child == 0:
+        same = (batches(ring, [1, 2]) == batches(InProcess(recipe, plan), [1, 2])).all()
+        ring.close()
+        os._exit(0 if same else 1)
+    np.testing.assert_array_equal(batches(ring, [1, 2]), batches(InProcess(recipe, plan), [1, 2]))
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_thread_that_ends_does_not_take_its_workers(photos, rings, caplog):
+    recipe = Recipe.of(listed(photos), SHAPE)
+    ring = rings(recipe, in_order(recipe.source))
+    thread = threading.Thread(target=batches, args=(ring, [0]))
+    thread.start()
+    thread.join()
+    (worker,) = psutil.Process().children()
+    batches(ring, range(1, 6))
+    assert psutil.Process().children() == [worker]
+    assert caplog.records == []
+
+
+def test_memory_that_cannot_be_had_is_told(photos, rings):
+    recipe = Recipe.of(listed(photos), Transforms((4000, 4000)))
+    plan = in_order(recipe.source, 2000)
+    with pytest.raises(DataError, match="prefetch: 100000 batches of 96000 MB do not fit into the .* lower `prefetch`"):
+        batches(rings(recipe, plan, slots=100000), [0])
+
+
+@pytest.fixture(autouse=True)
+def warnings_only(caplog):
+    caplog.set_level(logging.WARNING, "caffe_pylayers")
