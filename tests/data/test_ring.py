@@ -251,10 +251,11 @@ def test_an_interrupt_while_waiting_loses_nothing(photos, tmp_path, rings):
 
     def interrupt():
         pipe = gate.hold(10)
+        (worker,) = psutil.Process().children()
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.3)
-        gate.open_for_good()
+        wait_for_death(worker)
         os.close(pipe)
+        gate.open_for_good()
 
     batches(ring, [0])
     thread = threading.Thread(target=interrupt)
