@@ -28,7 +28,7 @@ def main(recipe: Recipe, memory: Memory, number: int, socket_fd: int, parent: in
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
-    _keep_freed_memory()
+    keep_freed_memory()
     cv2.setNumThreads(0)
     channel = socket.socket(fileno=socket_fd)
     beats = memory.beats[number]
@@ -58,7 +58,7 @@ def main(recipe: Recipe, memory: Memory, number: int, socket_fd: int, parent: in
             return
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let glibc keep the memory of each decoded image instead of giving it back to the kernel page by page.
 
     Otherwise every decode pays hundreds of page faults, which takes a third of its time.

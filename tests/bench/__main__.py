@@ -1,0 +1,44 @@
+"""Print the table of benchmarks: `python -m tests.bench [name ...]`.
+
+Every row is measured in turns with what it is compared with, in this one run; figures are medians.
+"""
+
+import os
+import sys
+
+# Before numpy is loaded: one thread for BLAS, so that the cores are counted.
+os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", GLOG_minloglevel="2")
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import data, losses
+from tests.bench.rows import Row
+
+BENCHMARKS = {
+    "feeding": data.feeding,
+    "waiting": data.waiting,
+    "step": data.step,
+    "setup": data.setup,
+    "planning": data.planning,
+    "softmax": losses.softmax,
+}
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+    table = Table("what", "ours", "against", "ratio", "to reach", title="caffe_pylayers, measured side by side")
+    console = Console(width=max(120, Console().width))
+    for name in names:
+        console.print(f"measuring {name} ...", style="dim")
+        for row in BENCHMARKS[name]():
+            table.add_row(*row.cells())
+        table.add_section()
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

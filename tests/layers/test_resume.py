@@ -1,0 +1,105 @@
+"""A run restored from a snapshot goes on with the very next batch, bit for bit, in the real `caffe` program."""
+
+import os
+import re
+import signal
+
+import caffe
+import numpy as np
+import pytest
+
+from tests.layers.runs import Run
+
+
+@pytest.fixture
+def options(photos):
+    return {
+        "source_type": "LMDB", "source": photos.lmdb, "batch_size": 5, "resize": [30, 28], "crop_size": 24,
+        "mirror": True, "prefetch": True, "workers": 2, "resume": True, "seed": 4,
+    }  # fmt: skip
+
+
+LAYERS = [("ImageDataLayer", {"shuffle": True}), ("TripletDataLayer", {})]
+
+
+@pytest.mark.parametrize("iter_size", [1, 2])
+@pytest.mark.parametrize("layer, more", LAYERS)
+def test_snapshot_by_interval(tmp_path, options, layer, more, iter_size):
+    run = Run(tmp_path / "run", layer, **options, **more).solver(iter_size=iter_size, snapshot=7)
+    run.train()
+    unbroken = run.record()
+    assert len(unbroken) == 14 * iter_size
+    assert len(set(unbroken)) == len(unbroken)
+    run.forget()
+    run.train("--snapshot=net_iter_7.solverstate")
+    assert run.record() == unbroken[7 * iter_size :]
+
+
+@pytest.mark.parametrize("layer, more", LAYERS)
+def test_snapshot_by_ctrl_c(tmp_path, options, layer, more):
+    reference = Run(tmp_path / "reference", layer, **options, **more).solver(max_iter=60, iter_size=2)
+    reference.train()
+    run = Run(tmp_path / "run", layer, **options, **more).solver(max_iter=1_000_000, iter_size=2)
+    process = run.caffe()
+    run.wait_for_batches(process, 9)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to Caffe and its workers alike
+    log, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, log
+    (state,) = run.folder.glob("*.solverstate")
+    stopped = int(re.findall(r"\d+", state.name)[-1])
+    assert len(run.record()) == 2 * stopped
+    run.solver(max_iter=stopped + 5, iter_size=2).train(f"--snapshot={state.name}")
+    assert len(run.record()) == 2 * (stopped + 5)
+    common = min(len(run.record()), len(reference.record()))
+    assert run.record()[:common] == reference.record()[:common]
+
+
+def test_the_test_pass_is_always_the_same(tmp_path, options):
+    run = Run(tmp_path / "run", "ImageDataLayer", **options)
+    run.train()
+    tests = run.record("test")
+    assert len(tests) == 3 * 4  # at iterations 0, 4, 8, 12
+    assert tests[:3] * 4 == tests
+
+
+def test_the_snapshot_loads_in_a_deploy_net(tmp_path, options):
+    run = Run(tmp_path / "run", "ImageDataLayer", **options).solver(max_iter=3)
+    run.train()
+    deploy = tmp_path / "deploy.prototxt"
+    deploy.write_text("""
+        layer { name: "data"  type: "Input"  top: "data"  input_param { shape { dim: 1 dim: 3 dim: 24 dim: 24 } } }
+        layer { name: "ip"  type: "InnerProduct"  bottom: "data"  top: "ip"  inner_product_param { num_output: 2 } }""")
+    net = caffe.Net(str(deploy), caffe.TEST, weights=str(run.folder / "net_iter_3.caffemodel"))
+    assert np.abs(net.params["ip"][0].data).sum() > 0
+
+
+@pytest.mark.parametrize("solver", ["SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam"])
+def test_no_solver_touches_the_count(tmp_path, options, solver):
+    """With weight decay and clipping on."""
+    run = Run(tmp_path / "run", "ImageDataLayer", **options).solver(max_iter=6, snapshot=3, solver=solver)
+    run.train()
+    unbroken = run.record()
+    run.forget()
+    run.train("--snapshot=net_iter_3.solverstate")
+    assert run.record() == unbroken[3:]
+
+
+def test_other_options_are_noticed(tmp_path, options):
+    run = Run(tmp_path / "run", "ImageDataLayer", **options).solver(max_iter=3, snapshot=3)
+    run.train()
+    net = run.folder / "net.prototxt"
+    net.write_text(net.read_text().replace("'batch_size': 5", "'batch_size': 6"))
+    log = run.solver(max_iter=4).train("--snapshot=net_iter_3.solverstate")
+    assert log.count("going on at batch 3 of the new order (epoch 0, sample 18)") == 1
+    log = run.solver(max_iter=6).train("--snapshot=net_iter_4.solverstate")
+    assert "going on" not in log
+
+
+def test_without_resume_a_restored_run_starts_again(tmp_path, options):
+    options["resume"] = False
+    run = Run(tmp_path / "run", "ImageDataLayer", **options).solver(max_iter=8, snapshot=4)
+    run.train()
+    unbroken = run.record()
+    run.forget()
+    run.train("--snapshot=net_iter_4.solverstate")
+    assert run.record() == unbroken[:4]
