@@ -6,7 +6,7 @@ import caffe
 
 
 class Recorder(caffe.Layer):
-    """param_str: the file. A line is the SHA-1 of the bytes of all bottoms; TRAIN and TEST write to files of their own."""
+    """param_str: the file, to which .train or .test is added. A line is the SHA-1 of the bytes of all bottoms."""
 
     def setup(self, bottom, top):
         self.file = open(self.param_str + (".train" if self.phase == caffe.TRAIN else ".test"), "a", buffering=1)

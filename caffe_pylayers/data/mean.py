@@ -1,6 +1,5 @@
 """The mean to subtract, from a file or from options."""
 
-import os
 from typing import List, Optional, Tuple, Union
 
 import numpy as np
@@ -32,14 +31,16 @@ def read_mean(mean_file: Union[str, List[float], None], mean_value: Optional[Lis
     except OSError as error:
         raise DataError(f"mean_file {mean_file}: cannot read it: {error.strerror or error}") from error
     except ValueError as error:
-        raise DataError(f"mean_file {mean_file}: {error}; it takes .npy, or .binaryproto of compute_image_mean") from error
+        raise DataError(
+            f"mean_file {mean_file}: {error}; it takes .npy, or compute_image_mean's .binaryproto"
+        ) from error
     while mean.ndim > 3 and len(mean) == 1:
         mean = mean[0]
     if mean.ndim == 1 or (mean.ndim == 3 and mean.shape[1:] == (1, 1)):
         return tuple(float(value) for value in mean.ravel())
     if mean.ndim != 3 or mean.dtype.kind not in "fiu":
         raise DataError(
-            f"mean_file {mean_file}: an array of shape {mean.shape} and type {mean.dtype}; it must be channels x height x "
-            f"width in {os.path.basename(mean_file)!r}, or one number a channel"
+            f"mean_file {mean_file}: an array of shape {mean.shape} and type {mean.dtype}; it must be numbers, channels x "
+            f"height x width or one a channel"
         )
     return np.ascontiguousarray(mean.transpose(1, 2, 0), np.float32)

@@ -57,8 +57,8 @@ class Recipe:
             self.transforms.check(image, self.source.describe(record))
             if self.transforms.shape(image) != self.shape:
                 raise DataError(
-                    f"{self.source.describe(record)}: channels x height x width {self.transforms.shape(image)} where the "
-                    f"first record has {self.shape}; images of unlike sizes need `resize` or `crop_size`"
+                    f"{self.source.describe(record)}: channels x height x width {self.transforms.shape(image)} where "
+                    f"the first record has {self.shape}; images of unlike sizes need `resize` or `crop_size`"
                 )
             self.transforms.write(image, crop_y, crop_x, flip, out[place])
 

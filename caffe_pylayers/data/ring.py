@@ -18,7 +18,7 @@ import sys
 import threading
 import weakref
 from collections import Counter, deque
-from typing import Callable, Deque, Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class _Worker:
         self.process: Optional[subprocess.Popen] = None
         self.channel: Optional[socket.socket] = None
 
-    def start(self, order_fd: int, memory_fd: int, generation: int) -> None:
+    def start(self, order_fd: int, inherited: Sequence[int], generation: int) -> None:
         self.generation = generation
         self.beat, self.silence = -1, 0.0
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -68,7 +68,7 @@ class _Worker:
             self.process = subprocess.Popen(
                 [interpreter.executable(), "-c", _BOOT, "caffe_pylayers worker", *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
-                pass_fds=(order_fd, memory_fd, theirs.fileno()),
+                pass_fds=(order_fd, theirs.fileno(), *inherited),
                 env=interpreter.environment(),
             )
         finally:
@@ -174,7 +174,7 @@ class Ring:
 
     def _start(self, worker: _Worker) -> None:
         self._generation += 1
-        worker.start(self._order_fd, self._memory.fd, self._generation)
+        worker.start(self._order_fd, (self._memory.fd, *self._recipe.source.fds), self._generation)
 
     def _schedule(self) -> None:
         """Ask for as many batches as there are free slots."""
@@ -236,7 +236,9 @@ class Ring:
             assert worker.process is not None
             worker.process.kill()
             if worker.stop(patience=5.0) is None:
-                raise DataError(f"worker {worker.process.pid} cannot be killed{self._at(worker)}; is a disk or share stuck?")
+                raise DataError(
+                    f"worker {worker.process.pid} cannot be killed{self._at(worker)}; is a disk or network share stuck?"
+                )
             self._replace(worker, f"gave no sign of life for {self._timeout:g} s and was killed")
 
     def _replace(self, worker: _Worker, what: str) -> None:

@@ -78,8 +78,8 @@ class RandomTriplets(Images):
         self.left_out = len(labels) - len(anchors)
         if len(counts) < 2 or len(anchors) == 0:
             raise DataError(
-                f"no triplet can be made of {len(labels)} records in {len(counts)} class{'es' * (len(counts) != 1)}: it takes "
-                f"two records of one class and a record of another"
+                f"no triplet can be made of {len(labels)} records in {len(counts)} class{'es' * (len(counts) != 1)}: it "
+                f"takes two records of one class and a record of another"
             )
         super().__init__(anchors, batch_size, permuted=permuted, seed=seed, stream=stream)
 
@@ -91,6 +91,6 @@ class RandomTriplets(Images):
         other = keyed.below(len(self._counts) - 1, *key, _NEGATIVE_CLASS)
         other += other >= own
         negative = keyed.below(self._counts[other], *key, _NEGATIVE)
-        return np.stack([
-            anchors, self._members[self._starts[own] + positive], self._members[self._starts[other] + negative]
-        ])
+        return np.stack(
+            [anchors, self._members[self._starts[own] + positive], self._members[self._starts[other] + negative]]
+        )

@@ -11,6 +11,7 @@ from typing import List, Tuple
 
 import numpy as np
 
+from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.errors import DataError
 
 #: A message between parent and worker: batch, slot, generation. The worker's may be followed by a complaint.
@@ -61,7 +62,7 @@ class Memory:
     def __init__(self, layout: Layout, fd: int = -1) -> None:
         self.layout = layout
         if fd < 0:
-            available = _available_bytes()
+            available = available_bytes()
             if layout.total_bytes > available:
                 raise DataError(
                     f"prefetch: {layout.num_slots} batches of {layout.slot_bytes / 1e6:.0f} MB do not fit into the "
@@ -83,12 +84,6 @@ class Memory:
     def close(self) -> None:
         """Close the descriptor; the pages go with the last array on them."""
         os.close(self.fd)
-
-
-def _available_bytes() -> int:
-    """Asked beforehand, since the kernel promises any amount and then kills whoever uses it."""
-    with open("/proc/meminfo") as stream:
-        return next(int(line.split()[1]) << 10 for line in stream if line.startswith("MemAvailable"))
 
 
 def _pages(size: int) -> int:

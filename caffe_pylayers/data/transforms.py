@@ -52,7 +52,8 @@ class Transforms:
         image = _decode(source.read(record), self.color)
         if image is None:
             raise DataError(
-                f"{source.describe(record)}: not an image that OpenCV can decode, or cut short; mend or remove the record"
+                f"{source.describe(record)}: not an image that OpenCV can decode, or cut short; "
+                f"mend or remove the record"
             )
         if self.resize and image.shape[:2] != self.resize:
             image = cv2.resize(image, self.resize[::-1], interpolation=cv2.INTER_LINEAR)
@@ -63,7 +64,8 @@ class Transforms:
         height, width = image.shape[:2]
         if self.crop_size and min(height, width) < self.crop_size:
             raise DataError(
-                f"{record}: {height} x {width} (height x width) is too small for crop_size {self.crop_size}; set `resize`"
+                f"{record}: {height} x {width} (height x width) is too small for crop_size {self.crop_size}; "
+                f"set `resize`"
             )
         if self.mean_image is not None and self.mean_image.shape != image.shape:
             raise DataError(

@@ -11,6 +11,7 @@ from caffe_pylayers.data.recipe import Batch, InProcess, Recipe
 from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.samplers import Images, RandomTriplets
 from caffe_pylayers.data.sources import Source, open_source
+from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Scaling, Transforms
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers.adapter import Layer
@@ -36,22 +37,21 @@ class DataLayer(Layer):
         where = {"root": options.root} if options.source_type == "CSV" else {}
         source = open_source(options.source_type, options.source, **where)
         self._labels = source.labels
-        self._sampler = self.sampler(source, training)
+        self._sampler: Images = self.sampler(source, training)
         mean = read_mean(options.mean_file, options.mean_value)
         per_channel, mean_image = (mean, None) if isinstance(mean, tuple) else (None, mean)
-        recipe = Recipe.of(
-            source,
-            Transforms(
-                resize=options.resize,
-                crop_size=options.crop_size,
-                mirror=options.mirror,
-                color=options.color,
-                random=training,
-                mean_image=mean_image,
-            ),
+        transforms = Transforms(
+            resize=options.resize,
+            crop_size=options.crop_size,
+            mirror=options.mirror,
+            color=options.color,
+            random=training,
+            mean_image=mean_image,
         )
-        self._scaling = Scaling(_mean_of_each(per_channel, recipe.shape[0]), options.scale)
-        self._rank, self._ranks = (caffe.solver_rank(), caffe.solver_count()) if training else (0, 1)
+        recipe = Recipe.of(source if options.compressed else DecodedSource(source, transforms), transforms)
+        self._scaling = Scaling(_mean_of_each(self.name, per_channel, recipe.shape[0]), options.scale)
+        self._rank: int = caffe.solver_rank() if training else 0
+        self._ranks: int = caffe.solver_count() if training else 1
         self._restart_every = 0 if training else options.restart_every
         if options.prefetch:
             slots = max(options.prefetch, options.workers)
@@ -103,7 +103,11 @@ class DataLayer(Layer):
             epoch, place = divmod(count * self._ranks * self.options.batch_size, len(self._sampler.anchors))
             logger.warning(
                 "%s: the snapshot was taken with other options or another source; going on at batch %d of the new order "
-                "(epoch %d, sample %d)", type(self).__name__, count, epoch, place
+                "(epoch %d, sample %d)",
+                self.name,
+                count,
+                epoch,
+                place,
             )
         return count
 
@@ -111,7 +115,7 @@ class DataLayer(Layer):
         """What gives the count its meaning."""
         options = self.options
         names = ("source_type", "batch_size", "seed", "stream", "shuffle", "type")
-        return repr([type(self).__name__, len(source), self._ranks, *(getattr(options, name, None) for name in names)])
+        return repr([self.name, len(source), self._ranks, *(getattr(options, name, None) for name in names)])
 
 
 class ImageDataLayer(DataLayer):
@@ -126,7 +130,9 @@ class ImageDataLayer(DataLayer):
         super().setup(bottom, top)
         if len(top) > 1:
             if self._labels is None:
-                raise DataError(f"{self.options.source}: it has no labels, but the layer has a top for them; leave that out")
+                raise DataError(
+                    f"{self.options.source}: it has no labels, but the layer has a top for them; leave that out"
+                )
             top[1].reshape(self.options.batch_size, *self._labels.shape[1:])
 
     def sampler(self, source: Source, training: bool) -> Images:
@@ -140,7 +146,7 @@ class ImageDataLayer(DataLayer):
         )
 
     def annotate(self, top: Any, batch: Batch) -> None:
-        if len(top) > 1:
+        if self._labels is not None and len(top) > 1:
             top[1].data[...] = self._labels[batch.records[0]]
 
 
@@ -156,7 +162,7 @@ class TripletDataLayer(DataLayer):
         super().setup(bottom, top)
         if len(top) > 3:
             raise ConfigError(
-                f"TripletDataLayer: type {self.options.type} has no margin; it takes three tops: anchor, positive, negative"
+                f"{self.name}: type {self.options.type} has no margin; it takes three tops: anchor, positive, negative"
             )
 
     def sampler(self, source: Source, training: bool) -> Images:
@@ -169,14 +175,18 @@ class TripletDataLayer(DataLayer):
         if sampler.left_out:
             logger.info(
                 "TripletDataLayer: %d of %d records are no anchors, being the only ones of their class in %s",
-                sampler.left_out, len(source), source.path,
+                sampler.left_out,
+                len(source),
+                source.path,
             )
         return sampler
 
 
-def _mean_of_each(mean: Optional[Tuple[float, ...]], channels: int) -> Optional[Tuple[float, ...]]:
+def _mean_of_each(layer: str, mean: Optional[Tuple[float, ...]], channels: int) -> Optional[Tuple[float, ...]]:
     if mean is None or len(mean) == channels:
         return mean
     if len(mean) == 1:
         return mean * channels
-    raise ConfigError(f"the mean has {len(mean)} values, the images {channels} channels; give one, or one a channel")
+    raise ConfigError(
+        f"{layer}: the mean has {len(mean)} values, the images {channels} channels; give one, or one a channel"
+    )

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import data, losses
-from tests.bench.rows import Row
 
 BENCHMARKS = {
     "feeding": data.feeding,

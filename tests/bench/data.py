@@ -35,7 +35,8 @@ layer { name: "train_data"  type: "DummyData"  top: "data"  top: "label"
 """
 # About 90 ms a step on one core at 64 x 3 x 256 x 256.
 SMALL_NET = """
-layer { name: "pool"  type: "Pooling"  bottom: "data"  top: "pool"  pooling_param { pool: AVE  kernel_size: 4  stride: 4 } }
+layer { name: "pool"  type: "Pooling"  bottom: "data"  top: "pool"
+  pooling_param { pool: AVE  kernel_size: 4  stride: 4 } }
 layer { name: "conv"  type: "Convolution"  bottom: "pool"  top: "conv"
   convolution_param { num_output: 8  kernel_size: 5  stride: 2  weight_filler { type: "xavier" } } }
 layer { name: "relu"  type: "ReLU"  bottom: "conv"  top: "conv" }
@@ -101,9 +102,7 @@ def feeding() -> Iterator[Row]:
         context = multiprocessing.get_context("fork")
         barrier = context.Barrier(3)
         num_images = num_batches * BATCH // 2
-        processes = [
-            context.Process(target=_decode_only, args=(number, num_images, barrier)) for number in range(2)
-        ]
+        processes = [context.Process(target=_decode_only, args=(number, num_images, barrier)) for number in range(2)]
         for process in processes:
             process.start()
         barrier.wait()

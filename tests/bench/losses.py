@@ -14,7 +14,8 @@ NET = """
 force_backward: true
 layer {{ name: "scores"  type: "Input"  top: "scores"  input_param {{ shape {{ {scores} }} }} }}
 layer {{ name: "label"  type: "Input"  top: "label"  input_param {{ shape {{ {label} }} }} }}
-layer {{ name: "loss"  {loss}  bottom: "scores"  bottom: "label"  top: "loss"  loss_weight: 1  propagate_down: true  propagate_down: false }}
+layer {{ name: "loss"  {loss}  bottom: "scores"  bottom: "label"  top: "loss"  loss_weight: 1
+  propagate_down: true  propagate_down: false }}
 """
 STOCK = 'type: "SoftmaxWithLoss"'
 OURS = 'type: "Python"  python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss" }'

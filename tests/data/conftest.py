@@ -50,9 +50,7 @@ def photos(tmp_path_factory) -> Photos:
     photos = Photos(folder, names, labels)
     lines = [f"{name},{label}" for name, label in zip(names, labels)]
     Path(photos.csv).write_text("\n".join(lines) + "\n")
-    records = (
-        Datum(photos.bytes_of(number), int(label), 3, encoded=True) for number, label in enumerate(labels)
-    )
+    records = (Datum(photos.bytes_of(number), int(label), 3, encoded=True) for number, label in enumerate(labels))
     assert write_lmdb(photos.lmdb, records) == len(labels)
     assert sorted(os.listdir(photos.lmdb)) == ["data.mdb"]
     return photos

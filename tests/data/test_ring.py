@@ -147,7 +147,11 @@ def test_a_worker_lost_inside_a_fill_is_replaced(photos, tmp_path, rings, caplog
     reference = Recipe.of(listed(photos), SHAPE)
     np.testing.assert_array_equal(taken, batches(InProcess(reference, plan), range(3)))
     (report,) = [entry.getMessage() for entry in caplog.records]
-    what = f"gave no sign of life for {timeout:g} s and was killed" if how == signal.SIGSTOP else f"died (signal {how.name})"
+    what = (
+        f"gave no sign of life for {timeout:g} s and was killed"
+        if how == signal.SIGSTOP
+        else f"died (signal {how.name})"
+    )
     assert what in report
     assert f"record {record} ('photo {record}.jpg'); another takes over" in report
 
@@ -188,7 +192,9 @@ def test_a_record_that_takes_workers_down_twice_is_named(photos, tmp_path, rings
     thread = threading.Thread(target=murder)
     thread.start()
     assert len(batches(ring, [0])) == 1  # what comes before it is not its fault
-    with pytest.raises(DataError, match=r"2 workers failed at one batch; the last died \(signal SIGKILL\) at CSV .*photo 12.jpg"):
+    with pytest.raises(
+        DataError, match=r"2 workers failed at one batch; the last died \(signal SIGKILL\) at CSV .*photo 12.jpg"
+    ):
         batches(ring, [1])
     thread.join()
     assert psutil.Process().children() == []

@@ -38,7 +38,12 @@ def test_orders_differ_by_epoch_seed_and_stream():
         return tuple(images(100, 100, **options).batch(epoch).records[0])
 
     orders = {
-        order(0), order(1), order(0, seed=1), order(0, stream=1), order(1, seed=1), order(0, seed=1, stream=1),
+        order(0),
+        order(1),
+        order(0, seed=1),
+        order(0, stream=1),
+        order(1, seed=1),
+        order(0, seed=1, stream=1),
     }
     assert len(orders) == 6
 

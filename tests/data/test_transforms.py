@@ -101,10 +101,10 @@ def test_mean_files(tmp_path):
     (tmp_path / "text.binaryproto").write_text("not a blob")
     (tmp_path / "text.npy").write_text("not an array")
     for name, message in {
-        "flat.npy": r"shape \(5, 6\) .* must be channels x height x width",
+        "flat.npy": r"shape \(5, 6\) .* must be numbers, channels x height x width",
         "none.npy": "cannot read it",
         "none.binaryproto": "cannot read it: No such file",
-        "text.binaryproto": "text.binaryproto: .*; it takes .npy, or .binaryproto",
+        "text.binaryproto": "text.binaryproto: .*; it takes .npy, or compute_image_mean",
         "text.npy": "it takes .npy",
     }.items():
         with pytest.raises(DataError, match=message):
@@ -123,7 +123,9 @@ def test_bad_images_are_named(photos, tmp_path):
     for bad in list(source)[1:]:
         (tmp_path / "list.csv").write_text(f"whole.jpg 0\n{bad} 1\n")
         recipe = Recipe.of(open_source("CSV", str(tmp_path / "list.csv"), root=str(tmp_path)), Transforms((8, 8)))
-        with pytest.raises(DataError, match=rf"record 1 \('{bad}'\): not an image that OpenCV can decode, or cut short"):
+        with pytest.raises(
+            DataError, match=rf"record 1 \('{bad}'\): not an image that OpenCV can decode, or cut short"
+        ):
             recipe.fill(np.array([0, 1]), np.zeros(2, np.uint64), np.empty((2, 3, 8, 8), np.uint8))
 
 

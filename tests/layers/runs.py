@@ -26,10 +26,12 @@ layer {{
   include {{ phase: TEST }}
   python_param {{ module: "caffe_pylayers"  layer: "{layer}"  param_str: "{test}" }}
 }}
-layer {{ name: "recorder"  type: "Python"  {bottoms}  python_param {{ module: "recorder"  layer: "Recorder"  param_str: "record" }} }}
+layer {{ name: "recorder"  type: "Python"  {bottoms}
+  python_param {{ module: "recorder"  layer: "Recorder"  param_str: "record" }} }}
 layer {{ name: "ip"  type: "InnerProduct"  bottom: "data"  top: "ip"
   inner_product_param {{ num_output: 2  weight_filler {{ type: "xavier" }} }} }}
-layer {{ name: "loss"  type: "Reduction"  bottom: "ip"  top: "loss"  loss_weight: 1  reduction_param {{ operation: MEAN }} }}
+layer {{ name: "loss"  type: "Reduction"  bottom: "ip"  top: "loss"  loss_weight: 1
+  reduction_param {{ operation: MEAN }} }}
 """
 
 SOLVER = """
@@ -70,8 +72,15 @@ class Run:
         """Start a program in the folder, in a process group of its own, as a shell does."""
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'tests'}", "GLOG_logtostderr": "1"}
         return subprocess.Popen(
-            command, cwd=self.folder, env=environment, start_new_session=True, text=True, errors="replace",
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command,
+            cwd=self.folder,
+            env=environment,
+            start_new_session=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
 
     def caffe(self, *arguments: str) -> subprocess.Popen:
@@ -106,7 +115,7 @@ def workers_of(process: subprocess.Popen) -> List[psutil.Process]:
 
 
 def assert_gone(processes: List[psutil.Process], seconds: float = 5.0) -> None:
-    gone, alive = psutil.wait_procs(processes, timeout=seconds)
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
     for process in alive:
         process.send_signal(signal.SIGKILL)
     assert not alive, f"orphans: {alive}"

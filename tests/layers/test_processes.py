@@ -105,7 +105,7 @@ def test_signals(run, host, how, whom):
     if host == "caffe" and how == signal.SIGINT:
         assert process.returncode == 0, log
         assert list(run.folder.glob("*.solverstate")), log
-        assert "worker" not in log
+        assert "another takes over" not in log
 
 
 @pytest.mark.parametrize("host", HOSTS[:2])

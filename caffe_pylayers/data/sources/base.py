@@ -1,6 +1,6 @@
 """What every source is: records numbered 0 .. N-1, their labels, and a way to read one."""
 
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -45,14 +45,19 @@ class Source:
         if labels is not None and np.abs(labels).max() > LARGEST_LABEL:
             record, *_ = np.argwhere(np.abs(labels) > LARGEST_LABEL)[0].tolist()
             raise DataError(
-                f"{self.describe(record)}: its label is above {LARGEST_LABEL}, the largest number that Caffe's float32 blobs "
-                f"hold exactly; number the classes from 0"
+                f"{self.describe(record)}: its label is above {LARGEST_LABEL}, the largest number that Caffe's float32 "
+                f"blobs hold exactly; number the classes from 0"
             )
 
     @property
     def kind(self) -> str:
         """The word of the option `source_type`."""
         return type(self).__name__[: -len("Source")]
+
+    @property
+    def fds(self) -> Tuple[int, ...]:
+        """File descriptors that workers must inherit to read it."""
+        return ()
 
     def __len__(self) -> int:
         return len(self.names)

@@ -1,9 +1,9 @@
 """CSV: a text file with one image file a line, then its label or labels.
 
-    cat/one.jpg 3           spaces (as Caffe's ImageData lists), tabs or commas; what the first line has holds for all
-    "cat/one two.jpg",3     quotes where a name has the separator in it
-    cat/one.jpg 3 7         several labels a record, the same number in every line
-    cat/one.jpg 3:7:12      several labels, as many as each record has
+cat/one.jpg 3           spaces (as Caffe's ImageData lists), tabs or commas; what the first line has holds for all
+"cat/one two.jpg",3     quotes where a name has the separator in it
+cat/one.jpg 3 7         several labels a record, the same number in every line
+cat/one.jpg 3:7:12      several labels, as many as each record has
 """
 
 import csv
@@ -76,8 +76,9 @@ def _lines(path: str) -> Iterator[Tuple[str, Sequence[int]]]:
             columns = len(fields)
         if len(fields) != columns or not name:
             raise DataError(
-                f"CSV source {path}, line {number}: a name and {columns} label column{'s' * (columns != 1)} expected, as in "
-                f"the first line, but it reads {line.strip()[:80]!r}; quote names that have the separator {separator!r} in them"
+                f"CSV source {path}, line {number}: a name and {columns} label column{'s' * (columns != 1)} expected, "
+                f"as in the first line, but it reads {line.strip()[:80]!r}; quote names that have the separator "
+                f"{separator!r} in them"
             )
         yield name, labels
 
@@ -98,8 +99,6 @@ def _split(line: str, separator: str) -> Tuple[str, List[str]]:
     end = len(words)
     while end > 1 and _is_label(words[end - 1]):
         end -= 1
-    if end == len(words):  # no number at all: let the message name the last word
-        end = max(1, len(words) - 1)
     name = line
     for word in reversed(words[end:]):
         name = name[: name.rindex(word)].rstrip()
@@ -119,8 +118,8 @@ def _labels(path: str, line: int, field: str) -> Sequence[int]:
             value = np.nan
         if value != np.floor(value) or not abs(value) <= LARGEST_LABEL:
             raise DataError(
-                f"CSV source {path}, line {line}: label {field[:80]!r} is not a whole number up to {LARGEST_LABEL} (nor several, "
-                f"as in 17:24:35); a line is: name, then label{', and a header is not expected' * (line == 1)}"
+                f"CSV source {path}, line {line}: label {field[:80]!r} is not a whole number up to {LARGEST_LABEL} (nor "
+                f"several, as in 17:24:35); a line is: name, then label{', and a header is not expected' * (line == 1)}"
             )
         values.append(int(value))
     return values

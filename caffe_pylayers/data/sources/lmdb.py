@@ -35,7 +35,8 @@ class LMDBSource(Source):
         if any(label is None for label in labels) and any(label is not None for label in labels):
             number = labels.index(None)
             raise DataError(
-                f"LMDB source {path}: record {number} ({_text(keys[number])}) has no label, others have; write it again with one"
+                f"LMDB source {path}: record {number} ({_text(keys[number])}) has no label, others have; "
+                f"write it again with one"
             )
         super().__init__(path, Names(keys), None if not labels or labels[0] is None else np.array(labels, np.int64))
 
@@ -43,7 +44,7 @@ class LMDBSource(Source):
         with _environment(self.path).begin(buffers=True) as transaction:
             value = transaction.get(self.names[record])
             if value is None:
-                raise DataError(f"{self.describe(record)}: it is no longer there; was the database changed while in use?")
+                raise DataError(f"{self.describe(record)}: it is gone; was the database changed while in use?")
             try:
                 datum = read_datum(value)
                 # The buffers of LMDB end with the transaction.

@@ -1,0 +1,271 @@
+"""Data layers in nets: against stock Data, the seed's own prototxt, and bad input."""
+
+import shutil
+import subprocess
+
+import caffe
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+import caffe_pylayers
+from caffe_pylayers import ConfigError, DataError
+from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.data.sources.lmdb import write_lmdb
+from tests.layers.runs import CAFFE
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left():
+    yield
+    caffe_pylayers.close()
+    assert psutil.Process().children() == []
+
+
+@pytest.fixture
+def net(tmp_path):
+    """Make a net of one data layer."""
+
+    def make(layer, tops, options, phase=caffe.TRAIN):
+        path = tmp_path / "data.prototxt"
+        path.write_text(
+            f'layer {{ name: "train_data" type: "Python" {" ".join(f"top: {chr(34)}{top}{chr(34)}" for top in tops)} '
+            f'python_param {{ module: "caffe_pylayers" layer: "{layer}" param_str: "{options}" }} }}'
+        )
+        return caffe.Net(str(path), phase)
+
+    return make
+
+
+TRIPLET = ["anchor", "positive", "negative"]
+
+
+@pytest.mark.parametrize("encoded", [False, True], ids=["raw", "png"])
+@pytest.mark.parametrize("prefetch", [False, 2])
+def test_equals_stock_data(net, tmp_path, encoded, prefetch):
+    """Bit for bit, in TEST: order over the end of an epoch, centre crop, mean, scale, labels."""
+    rng = np.random.default_rng(0)
+    data = []
+    for label in range(7):
+        planes = rng.integers(0, 256, (3, 11, 9), dtype=np.uint8)
+        png = cv2.imencode(".png", planes.transpose(1, 2, 0))[1].tobytes()
+        data.append(Datum(png, label, 3, 11, 9, True) if encoded else Datum(planes.tobytes(), label, 3, 11, 9))
+    write_lmdb(str(tmp_path / "db"), data)
+    stock_path = tmp_path / "stock.prototxt"
+    stock_path.write_text(f"""layer {{ name: "stock" type: "Data" top: "data" top: "label"
+        data_param {{ source: "{tmp_path / "db"}" backend: LMDB batch_size: 4 }}
+        transform_param {{ crop_size: 6 scale: 0.017 mean_value: 104 mean_value: 117.5 mean_value: 123 }} }}""")
+    stock = caffe.Net(str(stock_path), caffe.TEST)
+    ours = net("ImageDataLayer", ["data", "label"], {
+        "source_type": "LMDB", "source": str(tmp_path / "db"), "batch_size": 4, "crop_size": 6, "scale": 0.017,
+        "mean_value": [104, 117.5, 123], "prefetch": prefetch, "mirror": True, "shuffle": True,
+    }, caffe.TEST)  # fmt: skip
+    for _ in range(5):
+        stock.forward()
+        ours.forward()
+        np.testing.assert_array_equal(ours.blobs["data"].data, stock.blobs["data"].data)
+        np.testing.assert_array_equal(ours.blobs["label"].data, stock.blobs["label"].data)
+        assert ours.blobs["label"].data.shape == stock.blobs["label"].data.shape
+
+
+def test_reshape_draws_nothing(net, photos):
+    options = {"source": photos.lmdb, "source_type": "LMDB", "batch_size": 3, "resize": 8}
+    once, often = (net("ImageDataLayer", ["data", "label"], options) for _ in range(2))
+    for _ in range(4):
+        once.forward()
+        often.reshape()
+        often.forward()
+        np.testing.assert_array_equal(once.blobs["data"].data, often.blobs["data"].data)
+
+
+def test_several_labels_a_record(net, photos, tmp_path):
+    lines = [f"{name},{label},{label + 10}" for name, label in zip(photos.names, photos.labels)]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    options = {"source": str(tmp_path / "list.csv"), "root": str(photos.folder), "batch_size": 3, "resize": 8}
+    several = net("ImageDataLayer", ["data", "label"], options)
+    several.forward()
+    assert several.blobs["label"].data.tolist() == [[0, 10], [1, 11], [2, 12]]
+
+
+def test_train_and_test_nets_share_an_lmdb(photos, tmp_path):
+    path = tmp_path / "net.prototxt"
+    path.write_text(f"""layer {{ name: "train_data" type: "Python" top: "data" top: "label" python_param {{
+        module: "caffe_pylayers" layer: "ImageDataLayer"
+        param_str: "'source_type': 'LMDB', 'source': '{photos.lmdb}', 'batch_size': 5, 'resize': 9" }} }}""")
+    nets = [caffe.Net(str(path), phase) for phase in (caffe.TRAIN, caffe.TEST)]
+    for _ in range(3):
+        first, second = (net.forward()["label"].copy() for net in nets)
+        np.testing.assert_array_equal(first, second)
+
+
+SEEDS_OWN = (
+    "{'source_type': 'CSV', 'root': '../data/ALISC/train_image', 'batch_size': 32, 'source': "
+    "'../data/ALISC/train_cat.csv', 'prefetch': True, 'type': 'RANDOM', 'resize': [256, 256], 'compressed': True}"
+)
+
+
+def test_the_seeds_own_prototxt(net, photos, tmp_path, monkeypatch):
+    """As published, but for the module's name, on files laid out so."""
+    folder = tmp_path / "data" / "ALISC"
+    shutil.copytree(photos.folder, folder / "train_image", ignore=shutil.ignore_patterns("lmdb", "*.csv"))
+    shutil.copy(photos.csv, folder / "train_cat.csv")
+    (tmp_path / "examples").mkdir()
+    monkeypatch.chdir(tmp_path / "examples")
+    triplets = net("TripletDataLayer", TRIPLET, SEEDS_OWN)
+    triplets.forward()
+    whole = {cv2.resize(photos.decoded(r), (256, 256)).transpose(2, 0, 1).astype("f4").tobytes(): label
+             for r, label in enumerate(photos.labels)}  # fmt: skip
+    assert triplets.blobs["anchor"].data.shape == (32, 3, 256, 256)
+    blobs = [triplets.blobs[top].data for top in TRIPLET]
+    for anchor, positive, negative in zip(*blobs):
+        labels = [whole[image.tobytes()] for image in (anchor, positive, negative)]
+        assert labels[0] == labels[1] != labels[2]
+        assert anchor.tobytes() != positive.tobytes()
+
+
+def with_file(photos, tmp_path, name, data):
+    """A list whose tenth image is another file."""
+    (tmp_path / name).write_bytes(data)
+    names = [str(photos.folder / file) for file in photos.names]
+    names[9] = str(tmp_path / name)
+    (tmp_path / "list.csv").write_text("".join(f"{file},{number % 5}\n" for number, file in enumerate(names)))
+    return {"source": str(tmp_path / "list.csv"), "batch_size": 5, "resize": 16}
+
+
+def empty_lmdb(tmp_path):
+    write_lmdb(str(tmp_path / "empty"), [])
+    return {"source_type": "LMDB", "source": str(tmp_path / "empty")}
+
+
+# name: layer, tops, options from (photos, tmp_path), error, message
+BAD = {
+    "unknown option": (
+        "TripletDataLayer", TRIPLET, lambda photos, tmp: {"source": photos.csv, "batchsize": 3}, ConfigError,
+        "TripletDataLayer: unknown option 'batchsize'; did you mean 'batch_size'?",
+    ),
+    "wrong type": (
+        "ImageDataLayer", ["data"], lambda photos, tmp: {"source": photos.csv, "batch_size": "many"}, ConfigError,
+        "option 'batch_size' must be a whole number",
+    ),
+    "runs code": (
+        "ImageDataLayer", ["data"], lambda photos, tmp: f"{{'source': open('{tmp / 'ran'}', 'w')}}", ConfigError,
+        "ImageDataLayer: ",
+    ),
+    "missing source": (
+        "ImageDataLayer", ["data"], lambda photos, tmp: {"source": str(tmp / "none.csv")}, DataError,
+        "none.csv: cannot read it: No such file or directory",
+    ),
+    "list names a missing file": (
+        "ImageDataLayer", ["data"], lambda photos, tmp: {"source": photos.csv, "root": "/nowhere"}, DataError,
+        "37 of 37 files are not there; the first is record 0, /nowhere/photo 0.jpg",
+    ),
+    "truncated JPEG": (
+        "ImageDataLayer", ["data"],
+        lambda photos, tmp: with_file(photos, tmp, "short.jpg", photos.bytes_of(9)[:-300]), DataError,
+        "short.jpg'): not an image that OpenCV can decode, or cut short",
+    ),
+    "empty LMDB": (
+        "ImageDataLayer", ["data"], lambda photos, tmp: empty_lmdb(tmp), DataError, "empty: it has no records",
+    ),
+    "two tops": (
+        "TripletDataLayer", TRIPLET[:2], lambda photos, tmp: {"source": photos.csv}, ConfigError,
+        "TripletDataLayer: found 2 tops, but it has 3 to 4: anchor, positive, negative, [margin]",
+    ),
+    "margin of RANDOM": (
+        "TripletDataLayer", [*TRIPLET, "margin"],
+        lambda photos, tmp: {"source": photos.csv, "root": str(photos.folder), "resize": 9}, ConfigError,
+        "TripletDataLayer: type RANDOM has no margin; it takes three tops",
+    ),
+    "unlike sizes": (
+        "ImageDataLayer", ["data"], lambda photos, tmp: {"source": photos.csv, "root": str(photos.folder)}, DataError,
+        "images of unlike sizes need `resize` or `crop_size`",
+    ),
+    "no labels": (
+        "ImageDataLayer", ["data", "label"],
+        lambda photos, tmp: {"source": str(shutil.copy(_names_only(photos, tmp), tmp / "copy.csv")), "resize": 9}, DataError,
+        "it has no labels, but the layer has a top for them",
+    ),
+    "mean of other channels": (
+        "ImageDataLayer", ["data"],
+        lambda photos, tmp: {**gray_lmdb(tmp), "mean_value": [1, 2, 3]}, ConfigError,
+        "the mean has 3 values, the images 1 channels",
+    ),
+}  # fmt: skip
+
+
+def _names_only(photos, tmp):
+    (tmp / "names.csv").write_text("\n".join(str(photos.folder / name) for name in photos.names))
+    return tmp / "names.csv"
+
+
+def gray_lmdb(tmp_path):
+    write_lmdb(str(tmp_path / "gray"), [Datum(bytes(20), 0, 1, 4, 5)] * 3)
+    return {"source_type": "LMDB", "source": str(tmp_path / "gray")}
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+@pytest.mark.parametrize("layer, tops, options, error, message", BAD.values(), ids=BAD.keys())
+def test_bad_input_in_pycaffe(net, photos, tmp_path, layer, tops, options, error, message, prefetch):
+    options = options(photos, tmp_path)
+    if isinstance(options, dict):
+        options["prefetch"] = prefetch
+    with pytest.raises(error) as raised:
+        bad = net(layer, tops, options)
+        for _ in range(3):
+            bad.forward()
+    assert message in str(raised.value)
+    assert "pydantic" not in str(raised.value)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["unknown option", "runs code", "list names a missing file", "truncated JPEG", "unlike sizes"]
+)
+def test_bad_input_in_the_program(photos, tmp_path, name):
+    """The message is printed, once; the program ends, and so do the workers."""
+    layer, tops, options, _, message = BAD[name]
+    options = options(photos, tmp_path)
+    if isinstance(options, dict):
+        options["prefetch"] = True
+    (tmp_path / "net.prototxt").write_text(f"""
+        layer {{ name: "train_data" type: "Python" {" ".join(f'top: "{top}"' for top in tops)} python_param {{
+            module: "caffe_pylayers" layer: "{layer}" param_str: "{options}" }} }}
+        layer {{ name: "ip" type: "InnerProduct" bottom: "{tops[0]}" top: "ip" inner_product_param {{ num_output: 1 }} }}
+        layer {{ name: "loss" type: "Reduction" bottom: "ip" top: "loss" loss_weight: 1 }}""")
+    (tmp_path / "solver.prototxt").write_text(
+        'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 9 snapshot_after_train: false'
+    )
+    run = subprocess.run(
+        [str(CAFFE), "train", "--solver=solver.prototxt"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode != 0
+    (_,) = [line for line in run.stderr.splitlines() if line.startswith("caffe_pylayers: ")]
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_decoded_up_front_feeds_the_same(net, photos, caplog, prefetch):
+    caplog.set_level("INFO", "caffe_pylayers")
+    options = {"source": photos.lmdb, "source_type": "LMDB", "batch_size": 6, "resize": [20, 18], "crop_size": 16,
+               "mirror": True, "prefetch": prefetch}  # fmt: skip
+    kept, decoded = (
+        net("TripletDataLayer", TRIPLET, {**options, "compressed": compressed}) for compressed in (True, False)
+    )
+    assert f"{len(photos.names)} images decoded, 0 MB" in caplog.text
+    for _ in range(8):
+        kept.forward()
+        decoded.forward()
+        for top in TRIPLET:
+            np.testing.assert_array_equal(decoded.blobs[top].data, kept.blobs[top].data)
+
+
+def test_decoding_up_front_needs_images_of_one_size(net, photos):
+    with pytest.raises(DataError, match="`compressed: false` needs `resize` for images of unlike sizes"):
+        net(
+            "ImageDataLayer",
+            ["data"],
+            {"source": photos.lmdb, "source_type": "LMDB", "compressed": False, "crop_size": 9},
+        )
