@@ -100,8 +100,10 @@ def _unique(pairs: Iterable[Tuple[Any, Any]]) -> Dict[Any, Any]:
 def _read_python(text: str) -> Any:
     if re.search(r"\\u[dD][89abAB]", text):
         raise ValueError("JSON writes some characters as two escapes, which Python would not join")
-    if re.search(r"^\s*-\s", text, re.MULTILINE):
-        raise ValueError("an entry of a list in YAML, which Python would take for a minus")
+    if re.search(r"^\s*-\s|\\$", text, re.MULTILINE):
+        raise ValueError(
+            "a list of YAML, which Python would take for a minus, or a folded line, which it folds otherwise"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # an escape that Python does not know is one of JSON or YAML
         tree = ast.parse(text, mode="eval")

@@ -1,0 +1,255 @@
+"""The schemas: what each layer takes, normalises and refuses."""
+
+import json
+import os
+
+import pytest
+
+from caffe_pylayers import LAYERS, ConfigError
+from caffe_pylayers.config import Options, json_schema, load
+from caffe_pylayers.options import SCHEMAS
+
+REQUIRED = {
+    "ComputeH": {"n_classes": 3},
+    "SampleWeight": {"n_classes": 3},
+    "LabelNoise": {"distribution": "gaussian", "std": 0.5},
+    "ImageDataLayer": {"source": "train.csv"},
+    "TripletDataLayer": {"source": "train.csv"},
+}
+
+
+def options(layer, **values):
+    return load(layer, repr({**REQUIRED.get(layer, {}), **values}))
+
+
+def test_every_layer_has_a_schema_named_after_it():
+    assert list(SCHEMAS) == list(LAYERS)
+    for layer, schema in SCHEMAS.items():
+        assert schema.__name__ == layer + "Options"
+        assert issubclass(schema, Options)
+
+
+@pytest.mark.parametrize("layer", SCHEMAS)
+def test_json_schema_says_all_there_is_about_an_option(layer):
+    schema = json.loads(json.dumps(json_schema(layer)))
+    assert schema["description"].endswith(".")
+    assert set(schema["properties"]) == set(SCHEMAS[layer].model_fields)
+    names = set(schema["properties"])
+    for name, option in schema["properties"].items():
+        assert option["description"].endswith("."), name
+        assert "\n" not in option["description"]
+        assert ("default" in option) != (name in schema.get("required", [])), name
+        for alias in option.get("aliases", ()):
+            assert alias not in names, "a name must mean one option"
+            names.add(alias)
+    assert schema.get("required", []) == [name for name in REQUIRED.get(layer, {}) if name != "std"]
+
+
+@pytest.mark.parametrize("layer", SCHEMAS)
+def test_defaults_are_valid_when_given(layer):
+    schema = json_schema(layer)["properties"]
+    defaults = {name: option["default"] for name, option in schema.items() if "default" in option}
+    if layer in ("ImageDataLayer", "TripletDataLayer"):
+        del defaults["timeout"]  # of the workers, which the default has none of
+    checked = options(layer, **{**defaults, **REQUIRED.get(layer, {})})
+    assert checked == options(layer)
+
+
+def test_the_seeds_param_strs():
+    assert load("ComputeH", '{"n_classes": 7}').n_classes == 7
+    triplets = load(
+        "TripletDataLayer",
+        "{'source_type': 'CSV', 'root': '../data/ALISC/train_image', 'batch_size': 32, "
+        "'source': '../data/ALISC/train_cat.csv', 'prefetch': True, 'type': 'RANDOM', "
+        "'resize': [256, 256], 'compressed': True}",
+    )
+    assert triplets.source == os.path.abspath("../data/ALISC/train_cat.csv")
+    assert triplets.root == os.path.abspath("../data/ALISC/train_image")
+    assert (triplets.source_type, triplets.type, triplets.batch_size) == ("CSV", "RANDOM", 32)
+    assert (triplets.prefetch, triplets.resize, triplets.compressed) == (3, (256, 256), True)
+    assert triplets.warnings() == []
+
+
+DATA = "ImageDataLayer"
+
+
+@pytest.mark.parametrize(
+    "layer, values, name, value",
+    [
+        ("ComputeH", {}, "scale", "sum_one"),
+        ("ComputeH", {"weights": [1, 2, 3]}, "scale", "none"),
+        ("ComputeH", {"weights": [1, 2, 3], "scale": "Mean_One"}, "scale", "mean_one"),
+        ("ComputeH", {"weights": [1, 2, 3]}, "weights", (1.0, 2.0, 3.0)),
+        ("ComputeH", {"weights": ["1e-1", "2", 3]}, "weights", (0.1, 2.0, 3.0)),
+        ("ComputeH", {"counts": "BATCH"}, "counts", "batch"),
+        ("ComputeH", {"counts": "counts.npy"}, "counts", os.path.abspath("counts.npy")),
+        ("ComputeH", {"ignore_label": "none"}, "ignore_label", None),
+        ("WeightedSoftmaxLoss", {}, "normalization", "VALID"),
+        ("WeightedSoftmaxLoss", {"normalization": "batch_size"}, "normalization", "BATCH_SIZE"),
+        ("WeightedSoftmaxLoss", {"normalization": 0}, "normalization", "FULL"),
+        ("WeightedSoftmaxLoss", {"normalization": 3}, "normalization", "NONE"),
+        ("WeightedSoftmaxLoss", {"normalize": True}, "normalization", "VALID"),
+        ("WeightedSoftmaxLoss", {"normalize": "false"}, "normalization", "BATCH_SIZE"),
+        ("LabelNoise", {"clip": [0, "9"]}, "clip", (0.0, 9.0)),
+        ("TripletLoss", {"bottoms": ["Margin", "sample_weight"]}, "bottoms", ("margin", "sample_weight")),
+        ("TripletLoss", {"bottoms": []}, "bottoms", ()),
+        ("TripletLoss", {"soft": True}, "average", "all"),
+        ("L2Normalize", {"scale": 20}, "scale", 20.0),
+        (DATA, {}, "resize", None),
+        (DATA, {"resize": -1}, "resize", None),
+        (DATA, {"resize": "-1"}, "resize", None),
+        (DATA, {"resize": None}, "resize", None),
+        (DATA, {"resize": 256}, "resize", (256, 256)),
+        (DATA, {"resize": [100.0, "200"]}, "resize", (100, 200)),
+        (DATA, {"crop_size": 0}, "crop_size", None),
+        (DATA, {"crop_size": 227, "resize": [227, 300]}, "crop_size", 227),
+        (DATA, {"mean_file": [1, 2, 3]}, "mean_file", (1.0, 2.0, 3.0)),
+        (DATA, {"mean_file": "123"}, "mean_file", os.path.abspath("123")),
+        (DATA, {"mean_value": 104}, "mean_value", (104.0,)),
+        (DATA, {"mean_value": "104.5"}, "mean_value", (104.5,)),
+        (DATA, {"mean_value": [1, 2, 3], "mean_file": None}, "mean_value", (1.0, 2.0, 3.0)),
+        (DATA, {"prefetch": True}, "prefetch", 3),
+        (DATA, {"prefetch": "false"}, "prefetch", 0),
+        (DATA, {"prefetch": "5"}, "prefetch", 5),
+        (DATA, {"prefetch": 1}, "prefetch", 1),
+        (DATA, {"workers": 1}, "prefetch", 0),
+        (DATA, {"root_folder": "images"}, "root", os.path.abspath("images")),
+        (DATA, {"is_color": False, "mean_value": 5}, "color", False),
+    ],
+)
+def test_normalises(layer, values, name, value):
+    result = getattr(options(layer, **values), name)
+    assert result == value
+    assert type(result) is type(value)
+
+
+@pytest.mark.parametrize(
+    "layer, values, message",
+    [
+        ("ComputeH", {"weights": [1, 2]}, "option 'weights' has 2 numbers where 'n_classes' is 3"),
+        ("ComputeH", {"weights": [0, 0, 0], "scale": "sum_one"}, "option 'weights' has no number above 0"),
+        (
+            "ComputeH",
+            {"weights": [1, 2, 3], "rule": "balanced"},
+            "option 'rule' has no effect where 'weights' are",
+        ),
+        ("ComputeH", {"weights": [1, 2, 3], "empty": "zero"}, "option 'empty' has no effect"),
+        (
+            "ComputeH",
+            {"weights": [1, 2, 3], "counts": "c.npy"},
+            "option 'counts' has no effect where 'weights' are",
+        ),
+        ("SampleWeight", {"smoothing": 0.1}, "unknown option 'smoothing'"),
+        (
+            "WeightedSoftmaxLoss",
+            {"normalize": True, "normalization": "VALID"},
+            "are both given; leave one out",
+        ),
+        ("WeightedSoftmaxLoss", {"normalization": True}, "'FULL', 'VALID', 'BATCH_SIZE', 'NONE', not True"),
+        ("WeightedSoftmaxLoss", {"normalization": 4}, "'FULL', 'VALID', 'BATCH_SIZE', 'NONE', not 4"),
+        ("WeightedSoftmaxLoss", {"normalize": 1}, "option 'normalize' must be true or false, or none, not 1"),
+        (
+            "WeightedSoftmaxLoss",
+            {"normalization": "none", "normalize_by": "count"},
+            "'normalize_by' has no effect",
+        ),
+        (
+            "LabelNoise",
+            {"low": 1},
+            "option 'low' has no effect where 'distribution' is 'gaussian'; leave it out",
+        ),
+        ("LabelNoise", {"std": None}, "option 'std' is required where 'distribution' is 'gaussian'"),
+        ("LabelNoise", {"std": 0}, "option 'std' must be a number above 0, or none, not 0"),
+        (
+            "LabelNoise",
+            {"clip": [9, 0]},
+            "option 'clip' must be [lo, hi] with lo not above hi, not [9.0, 0.0]",
+        ),
+        ("LabelNoise", {"clip": [0, 1, 2]}, "option 'clip' must be a list of 2, each a number, or none"),
+        ("LabelNoise", {"seed": -1}, "option 'seed' must be a whole number of at least 0"),
+        ("TripletLoss", {"margin": -1}, "option 'margin' must be a number of at least 0, not -1"),
+        ("TripletLoss", {"soft": True, "margin": 0.2}, "option 'margin' has no effect where 'soft' is true"),
+        ("TripletLoss", {"soft": True, "average": "active"}, "option 'average' cannot be 'active'"),
+        ("TripletLoss", {"soft": True, "bottoms": ["margin"]}, "option 'bottoms' cannot have a margin"),
+        (
+            "TripletLoss",
+            {"bottoms": "margin"},
+            "option 'bottoms' must be a list, each entry one of 'margin', 'sample",
+        ),
+        ("TripletLoss", {"bottoms": ["sample_weight", "margin"]}, "must have each name once, margin before"),
+        ("TripletLoss", {"bottoms": ["margin", "margin"]}, "must have each name once"),
+        ("L2Normalize", {"eps": 0}, "option 'eps' must be a number above 0, not 0"),
+        ("L2Normalize", {"axis": "C"}, "option 'axis' must be a whole number, not 'C'"),
+        (
+            DATA,
+            {"source_type": "LMDB", "root": "x"},
+            "option 'root' has no effect where 'source_type' is 'LMDB'",
+        ),
+        (DATA, {"batch_size": 0}, "option 'batch_size' must be a whole number of at least 1, not 0"),
+        (
+            DATA,
+            {"resize": 0},
+            "must be -1, or a whole number of at least 1, or a list of 2, each a whole number",
+        ),
+        (DATA, {"resize": True}, "option 'resize' must be -1, or"),
+        (DATA, {"resize": [256]}, "or a list of 2, each a whole number of at least 1, or none, not [256]"),
+        (
+            DATA,
+            {"crop_size": 300, "resize": 256},
+            "option 'crop_size' is 300, more than 'resize', which is [256, 256]",
+        ),
+        (DATA, {"crop_size": 201, "resize": [200, 300]}, "option 'crop_size' is 201, more than 'resize'"),
+        (
+            DATA,
+            {"mean_value": [1, 2]},
+            "option 'mean_value' must be a number, or a list of 3, each a number, or none",
+        ),
+        (DATA, {"mean_value": True}, "option 'mean_value' must be a number, or"),
+        (
+            DATA,
+            {"mean_file": "m.npy", "mean_value": 1},
+            "options 'mean_file' and 'mean_value' are both given",
+        ),
+        (
+            DATA,
+            {"color": False, "mean_value": [1, 2, 3]},
+            "option 'mean_value' has three numbers, for one channel",
+        ),
+        (
+            DATA,
+            {"prefetch": -1},
+            "option 'prefetch' must be true or false, or a whole number of at least 0, not -1",
+        ),
+        (DATA, {"workers": 2}, "option 'workers' has no effect where 'prefetch' is false; leave it out"),
+        (DATA, {"timeout": 5, "prefetch": 0}, "option 'timeout' has no effect where 'prefetch' is false"),
+        (DATA, {"timeout": 0, "prefetch": 2}, "option 'timeout' must be a number above 0, not 0"),
+        (DATA, {"k": 3}, "unknown option 'k'"),
+        ("TripletDataLayer", {"type": "HARD"}, "option 'type' must be 'RANDOM', not 'HARD'"),
+    ],
+)
+def test_refuses(layer, values, message):
+    with pytest.raises(ConfigError) as caught:
+        options(layer, **values)
+    assert message in str(caught.value)
+    assert str(caught.value).count("\n") == 0, "one problem, one line"
+
+
+def test_uniform_noise_needs_low_and_high():
+    with pytest.raises(ConfigError) as caught:
+        load("LabelNoise", "distribution: UNIFORM, std: 1")
+    assert [line.split("'")[1] for line in str(caught.value).splitlines()] == ["low", "high", "std"]
+    with pytest.raises(ConfigError, match="option 'low' is 2, above 'high', which is 1"):
+        load("LabelNoise", "distribution: uniform, low: 2, high: 1")
+    noise = load("LabelNoise", "distribution: uniform, low: -1, high: -1")
+    assert (noise.low, noise.high, noise.std) == (-1.0, -1.0, None)
+
+
+def test_counts_scale_weights_by_hand_to_mean_one():
+    weights = options("ComputeH", weights=[1, 2, 3], scale="mean_one", counts="counts.txt")
+    assert weights.counts == os.path.abspath("counts.txt")
+
+
+def test_what_random_sampling_does_not_use_is_a_warning():
+    assert options("TripletDataLayer", shuffle=True).warnings() == []
+    (warning,) = options("TripletDataLayer", k=5, n=100, m="graph.json").warnings()
+    assert warning == "TripletDataLayer: type RANDOM does not use 'k', 'n', 'm'"

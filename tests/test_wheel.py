@@ -1,0 +1,95 @@
+"""The wheel, installed next to a Caffe that is there, moves none of its versions and works with them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import caffe
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: What a Caffe environment of some years ago has.
+THEIRS = [
+    "numpy==1.26.4",
+    "protobuf==3.20.3",
+    "h5py==3.10.0",
+    "lmdb==1.4.1",
+    "scikit-image==0.22.0",
+    "PyYAML==6.0.1",
+    "six",
+]
+
+PROGRAM = """
+import os
+os.environ["GLOG_minloglevel"] = "2"
+import numpy as np
+import caffe, caffe_pylayers
+from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.data.sources.lmdb import write_lmdb
+assert "site-packages" in caffe_pylayers.__file__
+write_lmdb("db", [Datum(bytes([n] * 12), n % 3, 1, 3, 4) for n in range(30)])
+open("net.prototxt", "w").write('''
+layer { name: "train_data" type: "Python" top: "data" top: "label" python_param { module: "caffe_pylayers"
+  layer: "ImageDataLayer" param_str: "{'source_type': 'LMDB', 'source': 'db', 'batch_size': 30, 'prefetch': True}" } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 } }
+layer { name: "weights" type: "Python" bottom: "label" top: "weights" python_param { module: "caffe_pylayers"
+  layer: "SampleWeight" param_str: "'n_classes': 3, 'scale': 'mean_one'" } }
+layer { name: "loss" type: "Python" bottom: "ip" bottom: "label" bottom: "weights" top: "loss" loss_weight: 1
+  python_param { module: "caffe_pylayers" layer: "WeightedSoftmaxLoss" } }
+''')
+net = caffe.Net("net.prototxt", caffe.TRAIN)
+loss = net.forward()["loss"]
+assert abs(loss - np.log(3)) < 1e-6, loss
+net.backward()
+print("it works")
+"""
+
+
+def run(*command, cwd):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def versions(python, cwd):
+    listed = json.loads(run(python, "-m", "pip", "list", "--format=json", cwd=cwd))
+    return {package["name"].lower(): package["version"] for package in listed}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    # Built from a copy: setuptools works in the folder, and would pack what an earlier build left there.
+    shutil.copytree(ROOT / "caffe_pylayers", folder / "caffe_pylayers", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(folder), str(folder), cwd=folder)
+    (path,) = folder.glob("caffe_pylayers-*.whl")
+    return str(path)
+
+
+def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
+    run(sys.executable, "-m", "venv", "env", cwd=tmp_path)
+    python = str(tmp_path / "env" / "bin" / "python")
+    run(python, "-m", "pip", "install", "--quiet", *THEIRS, cwd=tmp_path)
+    before = versions(python, tmp_path)
+    run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
+    after = versions(python, tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) >= {"caffe-pylayers", "opencv-python", "pydantic", "tqdm"}
+    run(python, "-m", "pip", "check", cwd=tmp_path)
+    site = run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=tmp_path).strip()
+    Path(site, "caffe.pth").write_text(str(Path(caffe.__file__).parents[1]))
+    assert "it works" in run(python, "-c", PROGRAM, cwd=tmp_path)
+
+
+def test_it_has_only_the_package(wheel):
+    names = run(sys.executable, "-m", "zipfile", "--list", wheel, cwd=ROOT)
+    tops = {line.split("/")[0] for line in names.splitlines()[1:]}
+    assert tops == {"caffe_pylayers", next(name for name in tops if name.endswith(".dist-info"))}
+    assert "caffe_pylayers/py.typed" in names
