@@ -40,7 +40,8 @@ with open("/proc/self/fd/" + sys.argv[2], "rb") as order:
     main(*pickle.load(order), *map(int, sys.argv[3:]))
 """
 
-_MAX_FAILURES = 2  # of workers at one batch
+_MAX_FAILURES = 2  # workers lost inside the same batch, before it is the batch's fault
+_MAX_STILLBORN = 5  # workers lost in a row before they read anything, before it is the installation's
 
 
 class _Worker:
@@ -166,6 +167,7 @@ class Ring:
         self._free = deque(range(self._num_slots))
         self._done: Dict[int, Tuple[int, str]] = {}  # batch -> its slot, and the complaint about it
         self._failures: Counter = Counter()  # batch -> workers that it took down
+        self._stillborn = 0  # workers lost in a row before they read anything
         self._generation = 0
         self._next_taken = self._next_asked = number
         for worker in self._workers:
@@ -174,6 +176,7 @@ class Ring:
 
     def _start(self, worker: _Worker) -> None:
         self._generation += 1
+        self._memory.beats[worker.number] = 0, -1
         worker.start(self._order_fd, (self._memory.fd, *self._recipe.source.fds), self._generation)
 
     def _schedule(self) -> None:
@@ -226,6 +229,7 @@ class Ring:
         if generation != worker.generation or not worker.asked or worker.asked[0] != (batch, slot):
             return  # of an earlier life
         worker.asked.popleft()
+        self._stillborn = 0
         self._done[batch] = slot, message[DONE.size :].decode()
 
     def _listen(self, worker: _Worker, interval: float) -> None:
@@ -244,29 +248,30 @@ class Ring:
     def _replace(self, worker: _Worker, what: str) -> None:
         """Start another worker in the place of one that is gone, and let it do again what that one had left."""
         assert worker.process is not None
+        begun, place = self._memory.beats[worker.number].tolist()
         at = self._at(worker)
         logger.warning("worker %d %s%s; another takes over", worker.process.pid, what, at)
-        if worker.asked:
+        if not begun:
+            self._stillborn += 1
+            if self._stillborn == _MAX_STILLBORN:
+                raise DataError(f"{_MAX_STILLBORN} workers in a row did not get to read anything; the last {what}")
+        elif worker.asked and place >= 0:
             batch, slot = worker.asked[0]
             self._failures[batch] += 1
             if self._failures[batch] == _MAX_FAILURES:
                 worker.asked.popleft()
                 self._done[batch] = slot, f"{_MAX_FAILURES} workers failed at one batch; the last {what}{at}"
-        self._memory.beats[worker.number] = 0
         self._start(worker)
         for batch, slot in worker.asked:
             worker.ask(batch, slot)
 
     def _at(self, worker: _Worker) -> str:
-        """Where it was, for messages."""
-        begun, place = self._memory.beats[worker.number].tolist()
-        if not worker.asked:
-            return ""
-        batch, slot = worker.asked[0]
-        if not begun:
-            return f" before it read anything of batch {batch}"
-        record = self._memory.slots[slot].records[min(place, self._memory.layout.num_images - 1)]
-        return f" at {self._recipe.source.describe(record)}"
+        """The record that it was at, for messages."""
+        place = int(self._memory.beats[worker.number, 1])
+        if not worker.asked or place < 0:
+            return " between two batches"
+        _, slot = worker.asked[0]
+        return f" at {self._recipe.source.describe(self._memory.slots[slot].records[place])}"
 
 
 def _cause(status: Optional[int]) -> str:

@@ -55,8 +55,8 @@ class Slot:
 class Memory:
     """The mapping. Pickles as its layout; a worker maps the descriptor that it inherited under the same number.
 
-    beats: int64 (num_workers, 2): images begun so far, and place in its batch of the last one; how the parent tells
-    a slow worker from a stuck one, and which record it was at.
+    beats: int64 (num_workers, 2): images that a worker has begun in its life, and the place in its batch of the one
+    that it is at, -1 between batches; how the parent tells a slow worker from a stuck one, and which record it was at.
     """
 
     def __init__(self, layout: Layout, fd: int = -1) -> None:

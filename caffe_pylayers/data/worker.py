@@ -51,7 +51,8 @@ def main(recipe: Recipe, memory: Memory, number: int, socket_fd: int, parent: in
         except DataError as error:
             complaint = str(error)
         except Exception:
-            complaint = f"{recipe.source.describe(slot.records[beats[1]])}: {traceback.format_exc()}"
+            complaint = f"{recipe.source.describe(slot.records[max(0, beats[1])])}: {traceback.format_exc()}"
+        beats[1] = -1
         try:
             channel.send(order + complaint.encode(errors="replace")[:60000])
         except (BrokenPipeError, ConnectionResetError):

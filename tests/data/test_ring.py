@@ -1,5 +1,6 @@
 """The ring against batches made in this process; then each of its promises, broken on purpose."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -103,19 +104,17 @@ class Gate:
 
         def feed():
             for _ in range(2):
-                try:
-                    with open(self.path, "wb") as pipe:
-                        pipe.write(self.data)
-                except BrokenPipeError:
-                    pass
+                with contextlib.suppress(BrokenPipeError), open(self.path, "wb") as pipe:
+                    pipe.write(self.data)
 
         threading.Thread(target=feed, daemon=True).start()
 
 
 def wait_for_death(worker):
     """Not `worker.wait()`: that would take the exit status, which is the ring's."""
-    while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.01)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
 
 
 FIRST, MIDDLE, LAST = 8, 12, 15  # records at the first, a middle and the last place of batch 1
@@ -129,7 +128,7 @@ def test_a_worker_lost_inside_a_fill_is_replaced(photos, tmp_path, rings, caplog
     gate = Gate(tmp_path, photos, record)
     recipe = Recipe.of(gate.source, SHAPE)
     plan = in_order(recipe.source)
-    timeout = 0.8
+    timeout = 1.5
     ring = rings(recipe, plan, 2, 1, timeout)
 
     def lose():
@@ -167,11 +166,11 @@ def test_a_slow_worker_is_not_taken_for_a_stuck_one(photos, tmp_path, rings, cap
     def drip():
         for path, record in ((gate.path, FIRST), (second, MIDDLE)):
             with open(path, "wb") as pipe:
-                time.sleep(0.7)
+                time.sleep(1.2)
                 pipe.write(photos.bytes_of(record))
 
     threading.Thread(target=drip, daemon=True).start()
-    assert len(batches(rings(recipe, in_order(recipe.source), 1, 1, timeout=1.0), range(2))) == 2
+    assert len(batches(rings(recipe, in_order(recipe.source), 1, 1, timeout=2.0), range(2))) == 2
     assert caplog.records == []
 
 
@@ -321,3 +320,13 @@ def test_memory_that_cannot_be_had_is_told(photos, rings):
 @pytest.fixture(autouse=True)
 def warnings_only(caplog):
     caplog.set_level(logging.WARNING, "caffe_pylayers")
+
+
+def test_workers_that_cannot_start_are_given_up(photos, rings, monkeypatch):
+    recipe = Recipe.of(listed(photos), SHAPE)
+    ring = rings(recipe, in_order(recipe.source))
+    monkeypatch.setattr("sys.path", [])  # no numpy, no cv2: as an embedded Python that is set up wrongly
+    with pytest.raises(
+        DataError, match=r"5 workers in a row did not get to read anything; the last died \(exit status 1"
+    ):
+        batches(ring, [0])

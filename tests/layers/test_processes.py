@@ -124,7 +124,7 @@ def test_stopped_workers_go_with_a_killed_parent(run, host):
 @pytest.mark.parametrize("host", HOSTS)
 def test_lost_workers_do_not_change_the_stream(run, photos, tmp_path, host, how):
     net = run.folder / "net.prototxt"
-    net.write_text(net.read_text().replace("'workers': 2", "'workers': 2, 'timeout': 1.0"))
+    net.write_text(net.read_text().replace("'workers': 2", "'workers': 2, 'timeout': 2.0"))
     undisturbed = Run(
         tmp_path / "undisturbed", "TripletDataLayer", source_type="LMDB", source=photos.lmdb, batch_size=5,
         resize=[30, 28], resume=True,
@@ -146,11 +146,11 @@ def test_lost_workers_do_not_change_the_stream(run, photos, tmp_path, host, how)
 def test_a_suspended_run_goes_on(run):
     """Ctrl-Z and fg: nobody is taken for stuck, however long it was."""
     net = run.folder / "net.prototxt"
-    net.write_text(net.read_text().replace("'workers': 2", "'workers': 2, 'timeout': 0.5"))
+    net.write_text(net.read_text().replace("'workers': 2", "'workers': 2, 'timeout': 2.0"))
     process = start(run, "caffe")
     run.wait_for_batches(process, 5)
     os.killpg(process.pid, signal.SIGSTOP)
-    time.sleep(1.5)
+    time.sleep(4)
     os.killpg(process.pid, signal.SIGCONT)
     run.wait_for_batches(process, len(run.record()) + 20)
     os.killpg(process.pid, signal.SIGINT)

@@ -1,0 +1,331 @@
+"""What all layers share: options, bottoms and tops, messages; and for losses weights and gradients.
+
+A layer says what it takes and gives, and writes the methods that Caffe calls; its options are a class in
+`caffe_pylayers.options`::
+
+    class Double(Layer):
+        bottoms = ("x",)
+        tops = ("two_x",)
+
+        def reshape(self, bottom, top):
+            top[0].reshape(*bottom[0].shape)
+
+        def forward(self, bottom, top):
+            np.multiply(bottom[0].data, 2, out=top[0].data)
+
+A loss says what one term of it is, and writes less still: see `LossLayer`.
+
+Messages go to the logger "caffe_pylayers". If nothing handles it when the first layer is set up, it gets a
+handler that writes to stderr from level INFO on.
+"""
+
+import functools
+import logging
+import sys
+import traceback
+from typing import Any, Callable, ClassVar, Dict, List, Optional, Sequence, Tuple
+
+import caffe
+import numpy as np
+
+from caffe_pylayers import config
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.interpreter import embedded
+from caffe_pylayers.losses.reduction import Reduction
+
+Blobs = Any  # Caffe's vector of blobs: indexed, never iterated ("No to_python converter")
+
+log = logging.getLogger("caffe_pylayers")
+
+_METHODS = ("setup", "reshape", "forward", "backward")
+
+
+def _printing_errors(method: Callable[..., None]) -> Callable[..., None]:
+    """The method, which prints an error to stderr before it raises it.
+
+    Inside the `caffe` program an error in one of a layer's methods ends it with 'terminate called after
+    throwing an instance of boost::python::error_already_set' and no word of what it was.
+    """
+
+    @functools.wraps(method)
+    def printing(self: Any, *args: Any) -> None:
+        try:
+            method(self, *args)
+        except Exception as error:
+            if not hasattr(error, "printed_by_caffe_pylayers"):
+                error.printed_by_caffe_pylayers = True  # type: ignore[attr-defined]
+                if isinstance(error, (ConfigError, DataError)):
+                    print(f"caffe_pylayers: {error}", file=sys.stderr, flush=True)
+                else:
+                    traceback.print_exc()
+            raise
+
+    return printing
+
+
+class Layer(caffe.Layer):
+    """A Python layer with options, named bottoms and tops, and errors that reach the user.
+
+    bottoms, tops: names in order, "[x]" for one that may be missing.
+    in_place: whether a top may be the blob of the bottom at its place.
+
+    From `setup` on, `self.options` holds the checked options, `self.given` the names of the bottoms that the
+    net gives, and `self.name` the class's name, for messages (Caffe does not tell a layer its own). A
+    subclass that extends `setup` calls `super().setup(bottom, top)` first. Where the net is built inside the
+    `caffe` program, an error in any of the four methods is printed to stderr, since Caffe would not.
+    """
+
+    bottoms: ClassVar[Sequence[str]] = ()
+    tops: ClassVar[Sequence[str]] = ()
+    in_place: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if embedded():
+            for name in _METHODS:
+                setattr(cls, name, _printing_errors(getattr(cls, name)))
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        _ensure_handler()
+        self.name = type(self).__name__
+        self._buffers: Dict[str, np.ndarray] = {}
+        self.options: Any = config.load(self.name, self.param_str)
+        for warning in self.options.warnings():
+            log.warning(warning)
+        self.given = self._names("bottom", self.bottoms, len(bottom), getattr(self.options, "bottoms", None))
+        self._names("top", self.tops, len(top), None)
+        self._check_in_place(bottom, top)
+
+    # Caffe calls all four methods, and one that is missing calls itself without end.
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """Gives the tops their shapes; called once at set-up and before every forward."""
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        raise NotImplementedError(f"{self.name} has no forward")
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Zeros, where `force_backward: true` asks a layer without a gradient for one."""
+        for i in range(len(bottom)):
+            if propagate_down[i]:
+                bottom[i].diff[...] = 0
+
+    @property
+    def training(self) -> bool:
+        return bool(self.phase == caffe.TRAIN)
+
+    def bottom(self, bottom: Blobs, name: str) -> Any:
+        """The bottom of that name, or None where the net does not give it."""
+        return bottom[self.given.index(name)] if name in self.given else None
+
+    def buffer(self, name: str, shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
+        """An array that lives from one iteration to the next, new only when the shape changes."""
+        array = self._buffers.get(name)
+        if array is None or array.shape != shape or array.dtype != dtype:
+            array = self._buffers[name] = np.empty(shape, dtype)
+        return array
+
+    def labels(
+        self, blob: Any, num_classes: int, ignore_label: Optional[int] = None
+    ) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+        """The labels of a blob as whole numbers, and which of them are ignored.
+
+        Returns (labels, ignored), flat: an array of intp in 0 .. num_classes-1, 0 where ignored, valid until
+        the next call; and an array of bool, or None where no label is ignored. Raises DataError for a label
+        that is not whole or out of range.
+        """
+        given = blob.data.reshape(-1)
+        size = given.size
+        checked, ignored = given, None
+        if ignore_label is not None:
+            ignored = given == ignore_label
+            if np.count_nonzero(ignored):
+                checked = np.where(ignored, np.float32(0), given)
+            else:
+                ignored = None
+        labels = self.buffer("labels", given.shape, np.intp)
+        # Ranges come first: casting NaN to a whole number would warn.
+        right = checked >= 0
+        right &= checked < num_classes
+        if np.count_nonzero(right) == size:
+            np.copyto(labels, checked, casting="unsafe")
+            right = labels == checked
+            if np.count_nonzero(right) == size:
+                return labels, ignored
+        at = int(np.argmin(right))
+        whole = given[at] == np.floor(given[at])
+        rule = f"is outside 0..{num_classes - 1}" if whole else "is not a whole number"
+        hint = "" if ignore_label is None else f" and not ignore_label {ignore_label}"
+        raise DataError(f"{self.name}: label {given[at]:.9g} at {_place(blob, at)} {rule}{hint}")
+
+    def _names(self, kind: str, names: Sequence[str], found: int, chosen: Optional[Sequence[str]]) -> List[str]:
+        """The names of the `found` bottoms or tops; `chosen` says which optional ones they are."""
+        fixed = [name for name in names if not name.startswith("[")]
+        optional = [name.strip("[]") for name in names[len(fixed) :]]
+        if chosen is not None and len(fixed) + len(chosen) != found:
+            raise ConfigError(
+                f"{self.name}: option 'bottoms' names {len(chosen)} after {', '.join(fixed)}, but the layer "
+                f"has {_count(found, kind)}; give it {len(fixed) + len(chosen)} or change the option"
+            )
+        if not len(fixed) <= found <= len(names):
+            few = len(fixed)
+            allowed = str(few) if few == len(names) else f"{few} to {len(names)}"
+            remedy = "add" if found < few else "take away"
+            raise ConfigError(
+                f"{self.name}: found {_count(found, kind)}, but it has {allowed}: "
+                f"{', '.join(names) or 'none'}; {remedy} {kind}s in the prototxt ([x] may be left out)"
+            )
+        if chosen is None and kind == "bottom" and 0 < found - len(fixed) < len(optional):
+            choices = " or ".join(f"'bottoms': ['{name}']" for name in optional)
+            raise ConfigError(
+                f"{self.name}: bottom {found} of {found} may be {' or '.join(optional)}; say which in "
+                f"param_str: {choices}"
+            )
+        return fixed + list(chosen if chosen is not None else optional[: found - len(fixed)])
+
+    def _check_in_place(self, bottom: Blobs, top: Blobs) -> None:
+        for i in range(min(len(bottom), len(top))):
+            # At set-up only a top that is a bottom too has a shape, and without one Caffe aborts on `data`.
+            shared = top[i].count > 0 and top[i].data.ctypes.data == bottom[i].data.ctypes.data
+            if shared and not (self.in_place and i == 0):
+                raise ConfigError(
+                    f"{self.name}: top {i + 1} is the same blob as bottom {i + 1}, and this layer does not "
+                    f"work in place; give the top a name of its own"
+                )
+
+
+class LossLayer(Layer):
+    """A loss: from what a term of it is to what Caffe wants, a scalar and the gradients it asks for.
+
+    A subclass writes two methods:
+
+    - `terms(bottom)` checks the bottoms and returns the shape of the terms, the outer index first, and which
+      of them are ignored (bool of that shape, or None).
+    - `values(bottom, factor, gradients)` returns the terms' values, of that shape. Where gradients[i] is an
+      array it writes there the derivative by bottom i, each term's multiplied by its `factor` (a float or an
+      array of the terms' shape).
+
+    differentiable: the bottoms, by place, that have a gradient. Others get zeros where `force_backward: true`
+    asks for one, but for sample_weight, whose gradient is there for any loss.
+
+    In TRAIN a forward prepares the gradients that the last backward was asked for, straight in the bottoms'
+    diffs, which takes a tenth less time than a buffer of our own. Caffe writes nothing there in between: a blob
+    with two consumers is split, and each branch has its own diff. Backward then only multiplies by the loss
+    weight. In TEST, or a second time, or where a script has written into the diff, it computes the gradient anew.
+    """
+
+    tops: ClassVar[Sequence[str]] = ("loss",)
+    differentiable: ClassVar[Sequence[int]] = (0,)
+
+    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[np.ndarray]]:
+        raise NotImplementedError(f"{self.name} has no terms")
+
+    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[np.ndarray]]) -> np.ndarray:
+        raise NotImplementedError(f"{self.name} has no values")
+
+    def reduction(
+        self, shape: Tuple[int, ...], weights: Optional[np.ndarray], ignored: Optional[np.ndarray]
+    ) -> Reduction:
+        options = self.options
+        return Reduction(shape, weights, ignored, options.normalization, options.normalize_by)
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        self._asked: List[int] = []  # bottoms whose gradient the last backward was asked for
+        self._prepared: Dict[int, bytes] = {}  # those whose diff holds it now, and a sample of it
+        self._loss_weight_seen = False
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].reshape()
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        shape, ignored = self.terms(bottom)
+        self._reduction = self.reduction(shape, self._weights(bottom, shape), ignored)
+        prepare = self._asked if self.training else []
+        self._values = self.values(bottom, self._reduction.factor, self._gradients(bottom, prepare))
+        self._loss = self._reduction.loss(self._values)
+        top[0].data[...] = self._loss
+        self._prepared = {i: _sample(bottom[i].diff) for i in prepare}
+        if self.training and not self._loss_weight_seen:
+            self._loss_weight_seen = True
+            if not top[0].diff.any():
+                log.warning(
+                    f"{self.name}: its loss_weight is 0, as that of any Python layer without one in the "
+                    f"prototxt: nothing will learn from it, unless another layer takes this loss. Add "
+                    f"loss_weight: 1 to the layer, and loss_weight: 0 for a second top"
+                )
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        loss_weight = float(top[0].diff)
+        asked = [i for i in self.differentiable if propagate_down[i]]
+        missing = [i for i in asked if not self._is_prepared(i, bottom[i].diff)]
+        if missing:
+            self.values(bottom, self._reduction.factor * loss_weight, self._gradients(bottom, missing))
+        if loss_weight != 1:
+            for i in asked:
+                if i not in missing:
+                    bottom[i].diff[...] *= loss_weight
+        for i in range(len(bottom)):
+            if propagate_down[i] and i not in self.differentiable:
+                bottom[i].diff[...] = 0
+                if self.given[i] == "sample_weight":
+                    terms = self._reduction.weight_gradient(self._values, self._loss) * loss_weight
+                    bottom[i].diff.reshape(-1)[...] = terms.reshape(bottom[i].count, -1).sum(axis=1)
+        self._asked = asked
+        self._prepared = {}
+
+    def _weights(self, bottom: Blobs, shape: Tuple[int, ...]) -> Optional[np.ndarray]:
+        """The weights of the terms, from the bottom sample_weight: one a term, or one a sample."""
+        blob = self.bottom(bottom, "sample_weight")
+        if blob is None:
+            return None
+        weights = blob.data.reshape(-1)
+        if weights.size and not (np.minimum.reduce(weights) >= 0 and np.maximum.reduce(weights) < np.inf):
+            at = int(np.argmin((weights >= 0) & (weights < np.inf)))
+            raise DataError(
+                f"{self.name}: sample_weight {weights[at]:.9g} at {_place(blob, at)} is not finite and at least 0"
+            )
+        num_terms = int(np.prod(shape))
+        if weights.size == num_terms:
+            return weights.reshape(shape)
+        if weights.size == bottom[0].shape[0]:
+            return np.repeat(weights, num_terms // weights.size).reshape(shape)
+        raise ConfigError(
+            f"{self.name}: sample_weight has shape {blob.data.shape}, {weights.size} weights; expected one a "
+            f"sample ({bottom[0].shape[0]}) or one a label ({num_terms})"
+        )
+
+    def _is_prepared(self, i: int, diff: np.ndarray) -> bool:
+        sample = self._prepared.get(i, b"")
+        return sample != b"" and sample == _sample(diff)
+
+    @staticmethod
+    def _gradients(bottom: Blobs, which: Sequence[int]) -> List[Optional[np.ndarray]]:
+        return [bottom[i].diff if i in which else None for i in range(len(bottom))]
+
+
+def _sample(diff: np.ndarray) -> bytes:
+    """A few numbers of a diff, which tell whether anyone, such as a script that zeroes diffs, wrote there.
+
+    Empty where they are all 0 and would not tell.
+    """
+    some = diff.reshape(-1)[:: diff.size // 64 + 1]
+    return some.tobytes() if np.count_nonzero(some) else b""
+
+
+def _place(blob: Any, at: int) -> str:
+    """Where the element number `at` of a blob is, in words."""
+    index = tuple(int(i) for i in np.unravel_index(at, blob.data.shape))
+    return f"sample {at}" if blob.count == blob.shape[0] else f"index {index}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _ensure_handler() -> None:
+    if not log.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("caffe_pylayers: %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)

@@ -1,0 +1,64 @@
+"""Layers on features that stock Caffe lacks."""
+
+from typing import Sequence
+
+import numpy as np
+
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.layers.adapter import Blobs, Layer
+
+
+class L2Normalize(Layer):
+    """y = x / sqrt(sum of x^2 + eps), along `axis`, or along it and all after it with `across_spatial`.
+
+    With the option `scale` y is multiplied by a learnable factor for each index along `axis`, which starts at
+    that value (ParseNet, Liu et al. 2015); it is the layer's parameter blob, (C,). A zero vector gives 0, and
+    gradient 0. Works in place.
+    """
+
+    bottoms = ("x",)
+    tops = ("y",)
+    in_place = True
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        num_axes = len(bottom[0].shape)
+        axis = self.options.axis
+        if not -num_axes <= axis < num_axes:
+            raise ConfigError(f"{self.name}: axis {axis} is not an axis of x of shape {bottom[0].data.shape}")
+        self._axis = axis % num_axes
+        self._axes = tuple(range(self._axis, num_axes)) if self.options.across_spatial else (self._axis,)
+        if self.options.scale is not None:
+            self.blobs.add_blob(bottom[0].shape[self._axis])
+            self.blobs[0].data[...] = self.options.scale
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].reshape(*bottom[0].shape)
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        x = bottom[0].data
+        # Kept for backward, as BatchNorm does: in place x is overwritten, and a layer behind may overwrite y.
+        self._unit = self.buffer("unit", x.shape)
+        squares = np.square(x, out=self._unit).sum(axis=self._axes, keepdims=True)
+        self._inverse = 1 / np.sqrt(np.where(squares > 0, squares + self.options.eps, np.inf))
+        np.multiply(x, self._inverse, out=self._unit)
+        if self.options.scale is None:
+            top[0].data[...] = self._unit
+        else:
+            np.multiply(self._unit, self._factors(), out=top[0].data)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        gradient = top[0].diff
+        if self.options.scale is not None:
+            others = tuple(i for i in range(gradient.ndim) if i != self._axis)
+            self.blobs[0].diff[...] += (gradient * self._unit).sum(axis=others)
+            gradient = gradient * self._factors()
+        if propagate_down[0]:
+            along = (gradient * self._unit).sum(axis=self._axes, keepdims=True)
+            bottom[0].diff[...] = (gradient - along * self._unit) * self._inverse
+
+    def _factors(self) -> np.ndarray:
+        """The learnable factors, shaped to multiply x."""
+        shape = [1] * self._unit.ndim
+        shape[self._axis] = -1
+        return self.blobs[0].data.reshape(shape)

@@ -1,0 +1,59 @@
+"""Longer than `make test` allows: `make soak`."""
+
+import hashlib
+import os
+import random
+import signal
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from caffe_pylayers.data.recipe import InProcess, Recipe
+from caffe_pylayers.data.ring import Ring
+from caffe_pylayers.data.samplers import RandomTriplets
+from caffe_pylayers.data.sources import open_source
+from caffe_pylayers.data.transforms import Transforms
+
+NUM_BATCHES = 20_000
+
+
+@pytest.mark.soak
+def test_workers_killed_at_random_do_not_change_the_stream(photos):
+    """20,000 batches, a worker killed or stopped every second: the stream is that of no disturbance; nothing is left."""
+    source = open_source("LMDB", photos.lmdb)
+    recipe = Recipe.of(source, Transforms((24, 20), 16, mirror=True, random=True))
+    plan = RandomTriplets(source.labels, 8, permuted=True, seed=1, stream=0).batch
+    ring, undisturbed = Ring(recipe, plan, 4, 2, timeout=2.0), InProcess(recipe, plan)
+    process = psutil.Process()
+    shared = set(Path("/dev/shm").iterdir())
+    over = threading.Event()
+    lost = []
+
+    def kill_at_random():
+        dice = random.Random(0)
+        while not over.wait(1):
+            workers = process.children()
+            if workers:
+                lost.append(dice.choice(workers).pid)
+                os.kill(lost[-1], dice.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP]))
+
+    thread = threading.Thread(target=kill_at_random)
+    thread.start()
+    memory = []
+    try:
+        for number in range(NUM_BATCHES):
+            with ring.take(number) as (ours, _), undisturbed.take(number) as (theirs, _):
+                assert hashlib.sha1(ours).digest() == hashlib.sha1(theirs).digest(), f"batch {number}"
+            if number % 1000 == 0:
+                memory.append(process.memory_info().rss)
+    finally:
+        over.set()
+        thread.join()
+        ring.close()
+    print(f"{len(lost)} workers lost; resident memory {[size >> 20 for size in memory]} MB")
+    assert len(lost) > 10
+    assert memory[-1] < memory[2] + (16 << 20)
+    assert process.children() == []
+    assert set(Path("/dev/shm").iterdir()) == shared

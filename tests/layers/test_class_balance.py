@@ -1,0 +1,159 @@
+import caffe
+import numpy as np
+import pytest
+
+from caffe_pylayers import ConfigError, DataError
+from caffe_pylayers.layers.adapter import log
+from tests.caffe_nets import build, layer_text, python_layer, run
+
+LABELS = np.array([0, 0, 0, 0, 1, 1, 2])  # four, two, one of three classes
+
+
+def h_of(labels, options, shape=None):
+    net = build([python_layer("ComputeH", ["label"], ["H"], options)], {"label": np.reshape(labels, shape or -1)})
+    net.forward()
+    return net.blobs["H"].data
+
+
+def test_the_published_snippet_trains_with_stock_infogain_loss():
+    """{"n_classes": 7} into InfogainLoss, axis 1, normalization FULL; then a batch that lacks classes."""
+    rng = np.random.RandomState(0)
+    labels = np.concatenate([np.arange(7), rng.randint(0, 7, 13)])
+    infogain = layer_text(
+        "InfogainLoss",
+        ["scores", "label", "H"],
+        ["loss"],
+        "infogain_loss_param { axis: 1 } loss_param { normalization: FULL } "
+        "propagate_down: true propagate_down: false propagate_down: false",
+        1,
+    )
+    product = layer_text("InnerProduct", ["x"], ["scores"], "inner_product_param { num_output: 7 }")
+    fill = product.replace("num_output: 7", 'num_output: 7 weight_filler { type: "xavier" }')
+    inputs = {"x": rng.randn(20, 5), "label": labels}
+    net = build([fill, python_layer("ComputeH", ["label"], ["H"], '{"n_classes": 7}'), infogain], inputs, 0, False)
+    run(net)
+    counts = np.bincount(labels, minlength=7)
+    weights = counts.max() / counts
+    h = net.blobs["H"].data
+    assert h.shape == (1, 1, 7, 7)
+    np.testing.assert_allclose(h[0, 0], np.diag(weights / weights.sum()), rtol=1e-6)
+    prob = np.exp(net.blobs["scores"].data)
+    prob /= prob.sum(axis=1, keepdims=True)
+    expected = np.mean(-np.log(prob[np.arange(20), labels]) * (weights / weights.sum())[labels])
+    assert float(net.blobs["loss"].data) == pytest.approx(expected, rel=1e-5)
+
+    net.blobs["label"].data[...] = labels % 4
+    (gradient,) = run(net, "scores")
+    assert np.isfinite(gradient).all()
+    assert gradient.any()
+    assert not net.blobs["H"].data[0, 0, 4:].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [1 / 7, 2 / 7, 4 / 7]),
+        ({"scale": "none"}, [1, 2, 4]),
+        ({"scale": "mean_one"}, np.array([1, 2, 4]) * 7 / 12),
+        ({"rule": "balanced", "scale": "none"}, np.array([7 / 4, 7 / 2, 7]) / 3),
+        ({"rule": "inverse_sqrt", "scale": "none"}, np.sqrt([1, 2, 4])),
+        ({"weights": [0.5, 0, 3]}, [0.5, 0, 3]),
+        ({"weights": [1, 1, 2], "scale": "mean_one"}, np.array([1, 1, 2]) * 7 / 8),
+        ({"ignore_label": 2, "scale": "none"}, [1, 2, 0]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", [(7,), (7, 1, 1, 1), (1, 7, 1)])
+def test_weights(options, expected, shape):
+    options = {"n_classes": 3, **options}
+    np.testing.assert_allclose(h_of(LABELS, options, shape)[0, 0], np.diag(expected), rtol=1e-6)
+    net = build([python_layer("SampleWeight", ["label"], ["w"], options)], {"label": LABELS.reshape(shape)})
+    net.forward()
+    weights = net.blobs["w"].data
+    assert weights.shape == shape
+    each = np.where(options.get("ignore_label") == LABELS, 0, np.array(expected)[LABELS])
+    np.testing.assert_allclose(weights.ravel(), each, rtol=1e-6)
+
+
+def test_smoothing_makes_infogain_loss_a_smoothed_softmax_loss():
+    smoothing, rng = 0.1, np.random.RandomState(1)
+    scores = rng.randn(7, 3)
+    layers = [
+        python_layer("ComputeH", ["label"], ["H"], {"n_classes": 3, "scale": "none", "smoothing": smoothing}),
+        layer_text("InfogainLoss", ["scores", "label", "H"], ["loss"], "loss_param { normalization: NONE }", 1),
+    ]
+    net = build(layers, {"scores": scores, "label": LABELS}, force_backward=False)
+    net.forward()
+    log_prob = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    target = (1 - smoothing) * np.eye(3)[LABELS] + smoothing / 3
+    expected = -(np.array([1, 2, 4])[LABELS] * (target * log_prob).sum(axis=1)).sum()
+    assert float(net.blobs["loss"].data) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["counts.npy", "counts.txt"])
+def test_counts_from_a_file_hold_for_every_batch(tmp_path, name):
+    path = str(tmp_path / name)
+    np.save(path, [8, 4, 1]) if name.endswith(".npy") else (tmp_path / name).write_text("8\n4\n1\n")
+    for labels in (LABELS, LABELS * 0):
+        h = h_of(labels, {"n_classes": 3, "counts": path, "scale": "none"})
+        np.testing.assert_allclose(h[0, 0], np.diag([1, 2, 8]))
+
+
+def test_bad_counts_are_found_at_set_up(tmp_path):
+    with pytest.raises(DataError, match=r"none\.txt: cannot be read"):
+        h_of(LABELS, {"n_classes": 3, "counts": str(tmp_path / "none.txt")})
+
+
+def test_an_absent_class_can_be_an_error():
+    h_of(LABELS, {"n_classes": 3, "empty": "error"})
+    with pytest.raises(DataError, match=r"ComputeH: no label of class 1, 2 in the batch, .*'empty': 'zero'"):
+        h_of(LABELS * 0, {"n_classes": 3, "empty": "error"})
+
+
+@pytest.mark.parametrize(("label", "message"), [(3, "label 3 at sample 2 is outside 0..2"), (0.5, "whole number")])
+def test_bad_labels_are_errors(label, message):
+    labels = LABELS.astype(float)
+    labels[2] = label
+    with pytest.raises(DataError, match=f"ComputeH: .*{message}"):
+        h_of(labels, {"n_classes": 3})
+
+
+def test_n_classes_is_required():
+    with pytest.raises(ConfigError, match=r"ComputeH: .*n_classes.*required"):
+        h_of(LABELS, {})
+
+
+def test_sample_weight_feeds_a_weighted_loss():
+    """Under its own normalisation the weighted softmax loss is the mean of the classes' mean losses."""
+    scores = np.random.RandomState(2).randn(7, 3)
+    layers = [
+        python_layer("SampleWeight", ["label"], ["w"], {"n_classes": 3, "rule": "balanced"}),
+        python_layer("WeightedSoftmaxLoss", ["scores", "label", "w"], ["loss"], loss_weight=1),
+    ]
+    net = build(layers, {"scores": scores, "label": LABELS})
+    run(net)
+    losses = -(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))[np.arange(7), LABELS]
+    expected = np.mean([losses[c == LABELS].mean() for c in range(3)])
+    assert float(net.blobs["loss"].data) == pytest.approx(expected, rel=1e-5)
+    assert not net.blobs["label"].diff.any()
+
+
+def test_sample_weight_works_in_place_and_compute_h_does_not():
+    net = build([python_layer("SampleWeight", ["label"], ["label"], {"n_classes": 3, "scale": "none"})],
+                {"label": LABELS})  # fmt: skip
+    net.forward()
+    np.testing.assert_array_equal(net.blobs["label"].data, np.array([1, 2, 4])[LABELS])
+    with pytest.raises(ConfigError, match="ComputeH: top 1 is the same blob as bottom 1"):
+        build([python_layer("ComputeH", ["label"], ["label"], {"n_classes": 3})], {"label": LABELS})
+
+
+def test_one_line_tells_the_weights_and_what_they_do_to_the_loss(caplog):
+    caplog.set_level("INFO", log.name)
+    net = build([python_layer("ComputeH", ["label"], ["H"], "n_classes: 3")], {"label": LABELS}, caffe.TEST)
+    net.forward()
+    net.forward()
+    assert caplog.messages == ["ComputeH: class weights 0.1429, 0.2857, 0.5714; they multiply the mean loss by 0.2449"]
+
+
+def test_all_labels_ignored_gives_zeros():
+    assert not h_of(LABELS * 0 + 255, {"n_classes": 3, "ignore_label": 255}).any()

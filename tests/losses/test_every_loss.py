@@ -1,0 +1,239 @@
+"""What holds for every loss layer, on the real Caffe."""
+
+import caffe
+import numpy as np
+import pytest
+
+from caffe_pylayers import ConfigError, DataError
+from tests.caffe_nets import build, layer_text, python_layer, run
+from tests.losses.cases import CASES
+from tests.losses.references import numeric_gradient, reduce
+
+
+def indices(case):
+    """The names of the bottoms that are class numbers."""
+    return [name for name in ("label",) if name in case.inputs(np.random.RandomState(0))]
+
+
+every_loss = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def net_of(case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options=None, top="loss", **given):
+    """A net of the loss alone, with the bottoms in order and sample_weight last."""
+    bottoms = dict(inputs)
+    options = {**case.options, **given}
+    if weights is not None:
+        bottoms["sample_weight"] = weights
+    if case.layer == "TripletLoss" and len(bottoms) > 3:
+        options["bottoms"] = list(bottoms)[3:]
+    return build([python_layer(case.layer, list(bottoms), [top], options, loss_weight)], bottoms, phase)
+
+
+def expected_loss(case, inputs, weights=None, **given):
+    options = {"normalization": "VALID", **case.options, **given}
+    if "normalize" in options:
+        options["normalization"] = "VALID" if options["normalize"] else "BATCH_SIZE"
+    values, ignored = case.reference(**inputs, **options)
+    if weights is not None:
+        each = np.asarray(weights, np.float64).reshape(len(weights), -1)
+        weights = np.broadcast_to(each, (len(each), values.size // len(each))).reshape(values.shape)
+    return reduce(values, ignored, weights, options["normalization"], options.get("normalize_by", "weight"))
+
+
+def batch(case, seed=0, weighted=True):
+    rng = np.random.RandomState(seed)
+    inputs = {name: np.asarray(value, np.float32) for name, value in case.inputs(rng).items()}
+    return inputs, rng.uniform(0.3, 2, 4).astype(np.float32) if weighted else None
+
+
+@every_loss
+@pytest.mark.parametrize("loss_weight", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_loss_and_gradients_equal_the_plain_loop(case, weighted, loss_weight):
+    inputs, weights = batch(case, weighted=weighted)
+    net = net_of(case, inputs, weights, loss_weight)
+    run(net, *case.differentiable)
+    assert net.blobs["loss"].data.shape == ()
+    assert float(net.blobs["loss"].data) == pytest.approx(expected_loss(case, inputs, weights), rel=1e-5)
+    for name in case.differentiable:
+        slopes = numeric_gradient(lambda x, n=name: expected_loss(case, {**inputs, n: x}, weights), inputs[name])
+        np.testing.assert_allclose(net.blobs[name].diff, loss_weight * slopes, atol=2e-6 * loss_weight)
+    if weighted:
+        slopes = numeric_gradient(lambda w: expected_loss(case, inputs, w), weights)
+        np.testing.assert_allclose(net.blobs["sample_weight"].diff, loss_weight * slopes, rtol=1e-4, atol=5e-6)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.twin], ids=str)
+@pytest.mark.parametrize("loss_weight", [1, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_equals_its_stock_twin(case, weighted, loss_weight):
+    inputs, _ = batch(case)
+    twin = build([layer_text(case.twin, list(inputs), ["loss"], case.twin_params, loss_weight)], inputs)
+    net = net_of(case, inputs, np.ones(4) if weighted else None, loss_weight)
+    gradients = [run(each, case.differentiable[0]) for each in (twin, net)]
+    np.testing.assert_allclose(net.blobs["loss"].data, twin.blobs["loss"].data, rtol=1e-6)
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-5, atol=1e-7)
+
+
+@every_loss
+def test_a_weight_of_k_is_k_copies(case):
+    inputs, _ = batch(case)
+    copies = np.array([2, 0, 3, 1])
+    copied = {name: np.repeat(value, copies, axis=0) for name, value in inputs.items()}
+    net, of_copies = net_of(case, inputs, copies), net_of(case, copied)
+    gradients = run(net, *case.differentiable)
+    copied_gradients = run(of_copies, *case.differentiable)
+    assert float(net.blobs["loss"].data) == pytest.approx(float(of_copies.blobs["loss"].data), rel=1e-5)
+    groups = np.repeat(np.arange(4), copies)
+    for one, several in zip(gradients, copied_gradients):
+        one, several = one.reshape(4, -1), several.reshape(6, -1)
+        for sample in range(4):
+            np.testing.assert_allclose(one[sample], several[groups == sample].sum(axis=0), rtol=1e-4, atol=1e-6)
+
+
+@every_loss
+def test_scaling_all_weights_changes_nothing(case):
+    inputs, weights = batch(case)
+    nets = [net_of(case, inputs, c * weights) for c in (1, 1e-3)]
+    one, other = (np.array(run(net, *case.differentiable)) for net in nets)
+    if case.options.get("normalization") == "NONE":
+        one = one * 1e-3
+    else:
+        assert float(nets[0].blobs["loss"].data) == pytest.approx(float(nets[1].blobs["loss"].data), rel=1e-5)
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-8)
+
+
+@every_loss
+def test_all_weights_zero_give_zeros(case):
+    inputs, _ = batch(case)
+    net = net_of(case, inputs, np.zeros(4))
+    run(net, *case.differentiable, "sample_weight")
+    assert net.blobs["loss"].data == 0
+    assert not any(net.blobs[name].diff.any() for name in case.differentiable)
+    assert np.isfinite(net.blobs["sample_weight"].diff).all()
+
+
+@every_loss
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
+def test_bad_weights_are_errors_that_name_the_sample(case, bad):
+    inputs, weights = batch(case)
+    weights[2] = bad
+    with pytest.raises(
+        DataError, match=rf"{case.layer}: sample_weight {bad:g} at sample 2 .*not finite and at least 0"
+    ):
+        net_of(case, inputs, weights).forward()
+
+
+@every_loss
+def test_too_few_weights_are_an_error(case):
+    inputs, _ = batch(case)
+    with pytest.raises(ConfigError, match=r"sample_weight has shape \(3,\), 3 weights; expected one a sample \(4\)"):
+        net_of(case, inputs, np.ones(3)).forward()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if indices(case)], ids=str)
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [(12, "label 12 at .* is outside 0..2"), (-3, "label -3 at .*"), (0.5, "label 0.5 at .* whole number"),
+     (np.nan, "label nan at .* whole number"), (2.0**31, "label 2.14748365e.09 at")],
+)  # fmt: skip
+def test_bad_labels_are_errors_that_name_the_sample(case, bad, message):
+    inputs, _ = batch(case)
+    for name in indices(case):
+        inputs[name].flat[3] = bad
+        with pytest.raises(DataError, match=f"{case.layer}: {message}"):
+            net_of(case, inputs).forward()
+
+
+@every_loss
+def test_labels_that_force_backward_asks_for_get_zeros(case):
+    inputs, weights = batch(case)
+    net = net_of(case, inputs, weights)
+    others = [name for name in inputs if name not in case.differentiable]
+    assert not any(diff.any() for diff in run(net, *others))
+
+
+@every_loss
+def test_gradients_are_the_same_in_any_order_of_calls(case):
+    """In TRAIN and TEST, a first and a second time, and with a script that zeroes all diffs."""
+    inputs, weights = batch(case)
+    train, test = (net_of(case, inputs, weights, 3, phase) for phase in (caffe.TRAIN, caffe.TEST))
+    names = [*case.differentiable, "sample_weight"]
+
+    def gradients(net):
+        return np.concatenate([net.blobs[name].diff.ravel() for name in names])
+
+    test.forward()
+    test.backward()
+    expected = gradients(test)
+    assert expected.any()
+    for calls in (
+        ["f", "b"],
+        ["f", "b"],
+        ["b"],
+        ["f", "f", "b"],
+        ["f", "zero", "b"],
+        ["f", "b", "zero", "b"],
+    ):
+        for call in calls:
+            if call == "zero":
+                for blob in train.blobs.values():
+                    if blob.data.shape:
+                        blob.diff[...] = 0
+            else:
+                train.forward() if call == "f" else train.backward()
+        np.testing.assert_allclose(gradients(train), expected, rtol=1e-6, atol=1e-7, err_msg=str(calls))
+
+
+@every_loss
+def test_test_forward_prepares_nothing(case):
+    inputs, _ = batch(case)
+    net = net_of(case, inputs, phase=caffe.TEST)
+    for _ in range(2):
+        gradients = [net.blobs[name].diff for name in case.differentiable]
+        for gradient in gradients:
+            gradient[...] = 7
+        net.forward()
+        assert all((gradient == 7).all() for gradient in gradients)
+        net.backward()
+
+
+@every_loss
+def test_each_batch_gets_its_own_gradient(case):
+    inputs, weights = batch(case)
+    net = net_of(case, inputs, weights)
+    run(net, case.differentiable[0])
+    others, other_weights = batch(case, seed=1)
+    for name, array in {**others, "sample_weight": other_weights}.items():
+        net.blobs[name].data[...] = array
+    got = run(net, case.differentiable[0])
+    np.testing.assert_array_equal(got, run(net_of(case, others, other_weights), case.differentiable[0]))
+
+
+@every_loss
+def test_a_loss_refuses_to_work_in_place(case):
+    inputs, _ = batch(case)
+    first = next(iter(inputs))
+    with pytest.raises(ConfigError, match=f"{case.layer}: top 1 is the same blob as bottom 1.*a name of its own"):
+        net_of(case, inputs, top=first)
+
+
+@every_loss
+def test_missing_loss_weight_is_warned_of_once(case, caplog):
+    inputs, _ = batch(case)
+    for phase, loss_weight, warnings in [(caffe.TRAIN, None, 1), (caffe.TRAIN, 2, 0), (caffe.TEST, None, 0)]:
+        caplog.clear()
+        net = net_of(case, inputs, loss_weight=loss_weight, phase=phase)
+        net.forward()
+        net.forward()
+        assert len([m for m in caplog.messages if "loss_weight is 0" in m]) == warnings
+
+
+@every_loss
+@pytest.mark.parametrize("count", [1, 9])
+def test_wrong_number_of_bottoms(case, count):
+    inputs, _ = batch(case)
+    names = [f"x{i}" for i in range(count)]
+    value = next(iter(inputs.values()))
+    with pytest.raises(ConfigError, match=rf"{case.layer}: found {count} bottom.*but it has .*\[sample_weight\]"):
+        build([python_layer(case.layer, names, ["loss"], loss_weight=1)], dict.fromkeys(names, value))

@@ -1,0 +1,274 @@
+"""`make demo`: the whole of it, short and on the bundled digits; and its parts that a failure would hide in."""
+
+import gzip
+import json
+import os
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DEMO = ROOT / "demo"
+sys.path.insert(0, str(DEMO))  # its modules find each other so, as in `python demo/run.py`
+
+import databases  # noqa: E402
+import embedding  # noqa: E402
+import fashion  # noqa: E402
+import long_tail  # noqa: E402
+import run  # noqa: E402
+import stock_caffe  # noqa: E402
+
+
+def start_demo(*arguments):
+    return subprocess.Popen(
+        [sys.executable, str(DEMO / "run.py"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+# ------------------------------------------------------------------------------------------------- the whole
+
+
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory):
+    """Output and folder of a short run on the digits."""
+    folder = tmp_path_factory.mktemp("demo")
+    process = start_demo("--quick", "--digits", "--output", str(folder))
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
+    return output, folder
+
+
+def test_it_ends_with_numbers_that_make_sense(short_run):
+    _, folder = short_run
+    results = json.loads((folder / "results.json").read_text())
+    recall = results["embedding"]["recall"]
+    assert 0.93 < recall["raw pixels, cosine"]["@1"] < 0.99  # of 449 digits, exact in principle
+    assert 0.93 < recall["raw pixels, Euclidean"]["@1"] < 0.99
+    assert 0.93 < recall["embedding, cosine"]["@1"] <= 1
+    for found in recall.values():
+        assert found["@1"] <= found["@5"] <= 1
+    tail = results["long tail"]
+    assert tail["counts"][0] > 20 * tail["counts"][-1]
+    for method, runs in tail["runs"].items():
+        assert len(runs) == 3
+        assert len({one["final loss"] for one in runs}) == 3, "the seeds make no difference"
+        for one in runs:
+            assert one["balanced accuracy"] > 0.6, method  # chance is 0.1
+            assert one["balanced accuracy"] == pytest.approx(np.mean(one["recall"]))
+            assert one["recall of the rarest"] == pytest.approx(np.mean(one["recall"][-3:]))
+            assert one["final loss"] < 1
+
+
+def test_it_shows_the_numbers_that_it_saves(short_run):
+    output, folder = short_run
+    recall = json.loads((folder / "results.json").read_text())["embedding"]["recall"]
+    for found in recall.values():
+        assert f"{found['@1']:.4f}" in output
+        assert f"{found['@1']:.4f}" in (folder / "results.md").read_text()
+    for name in long_tail.METHODS.values():
+        assert name in output
+
+
+def test_it_leaves_pictures_and_logs(short_run):
+    _, folder = short_run
+    for name in run.PICTURES:
+        assert (folder / name).read_bytes()[:4] == b"\x89PNG"
+        assert (folder / name).stat().st_size > 10_000
+    assert "Optimization Done" in (folder / "fashion_triplet" / "solver.log").read_text()
+    assert len(list((folder / "fashion_long_tail").glob("*_solver.log"))) == 9
+
+
+def test_the_seeds_reach_solver_and_data(short_run):
+    _, folder = short_run
+    for seed in (1, 2, 3):
+        net = folder / "fashion_long_tail" / f"infogain_seed{seed}.prototxt"
+        assert stock_caffe.layer_options(str(net), "train_data")["seed"] == seed
+        solver = folder / "fashion_long_tail" / f"infogain_seed{seed}_solver.prototxt"
+        assert stock_caffe.read_solver(str(solver)).random_seed == seed
+
+
+def test_ctrl_c_ends_the_trainings(tmp_path):
+    process = start_demo("--digits", "--output", str(tmp_path))
+    parent = psutil.Process(process.pid)
+    deadline = time.monotonic() + 60
+    children = []
+    while len(children) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        children = [child for child in parent.children(recursive=True) if child.name() == "caffe"]
+    assert children, "no training began"
+    everyone = parent.children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "interrupted" in output
+    _, alive = psutil.wait_procs(everyone, timeout=10)
+    assert not alive
+
+
+# ---------------------------------------------------------------------------------------------- the images
+
+
+def package_files(folder, images=(20, 10), cut=0):
+    """Write the package's four files, small; `cut` bytes are missing from the end of the first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes = [(images[0], 28, 28), (images[0],), (images[1], 28, 28), (images[1],)]
+    files = []
+    for (name, _), shape in zip(fashion._FILES, shapes):
+        values = np.arange(np.prod(shape)).astype(np.uint8) % 10
+        head = struct.pack(f">4B{len(shape)}I", 0, 0, 8, len(shape), *shape)
+        content = gzip.compress(head + values.tobytes())
+        (folder / name).write_bytes(content[: len(content) - cut])
+        files.append((name, shape))
+        cut = 0
+    return tuple(files)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A machine without the package, with an empty cache and no programs."""
+    monkeypatch.setattr(fashion, "INSTALLED", str(tmp_path / "installed"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    return tmp_path
+
+
+def program(elsewhere, name, script):
+    path = elsewhere / "bin" / name
+    path.write_text(f"#!/bin/sh\nPATH=/bin:/usr/bin\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_an_installed_package_is_read(elsewhere, monkeypatch):
+    monkeypatch.setattr(fashion, "_FILES", package_files(elsewhere / "installed"))
+    dataset = fashion.fashion_mnist()
+    assert dataset.train_images.shape == (20, 28, 28)
+    assert dataset.test_labels.tolist() == list(range(10))
+    assert str(elsewhere / "installed") in dataset.origin
+
+
+def test_the_package_is_fetched_into_the_cache(elsewhere, monkeypatch):
+    monkeypatch.setattr(fashion, "_FILES", package_files(elsewhere / "archive"))
+    program(elsewhere, "apt-get", "touch fashion.deb")
+    unpacked = fashion.INSTALLED.lstrip("/")
+    program(elsewhere, "dpkg-deb", f"mkdir -p {unpacked} && cp {elsewhere}/archive/* {unpacked}")
+    assert len(fashion.fashion_mnist().train_labels) == 20
+    assert os.listdir(elsewhere / "cache" / "caffe_pylayers") == ["fashion-mnist"]
+    program(elsewhere, "apt-get", "exit 1")  # from now on the cache serves
+    assert len(fashion.fashion_mnist().train_labels) == 20
+
+
+def test_a_damaged_cache_is_fetched_anew(elsewhere, monkeypatch):
+    monkeypatch.setattr(fashion, "_FILES", package_files(elsewhere / "archive"))
+    package_files(elsewhere / "cache" / "caffe_pylayers" / "fashion-mnist", cut=30)
+    program(elsewhere, "apt-get", "touch fashion.deb")
+    unpacked = fashion.INSTALLED.lstrip("/")
+    program(elsewhere, "dpkg-deb", f"mkdir -p {unpacked} && cp {elsewhere}/archive/* {unpacked}")
+    assert len(fashion.fashion_mnist().train_labels) == 20
+
+
+@pytest.mark.parametrize("broken", ["apt-get", "dpkg-deb"])
+def test_a_failed_download_leaves_nothing_and_the_digits_take_over(elsewhere, broken):
+    for name, script in (("apt-get", "touch fashion.deb part.of.it"), ("dpkg-deb", "mkdir usr")):
+        program(elsewhere, name, script if name != broken else f"{script}; echo 'no such luck'; exit 1")
+    said = []
+    dataset = run.choose_images(False, said.append)
+    assert dataset.name == "digits"
+    assert "no such luck" in said[0]
+    assert "digits" in said[1]
+    assert os.listdir(elsewhere / "cache" / "caffe_pylayers") == []
+
+
+def test_without_debian_the_digits_take_over(elsewhere):
+    said = []
+    dataset = run.choose_images(False, said.append)
+    assert (dataset.name, len(dataset.train_labels), len(dataset.test_labels)) == ("digits", 1348, 449)
+    assert set(dataset.train_labels) == set(dataset.test_labels) == set(range(10))
+    assert "no apt-get" in said[0]
+
+
+@pytest.mark.parametrize("damage", ["cut", "shape", "not gzip"])
+def test_a_damaged_file_is_named(tmp_path, damage):
+    (name, shape), *_ = package_files(tmp_path, cut=5 if damage == "cut" else 0)
+    if damage == "not gzip":
+        (tmp_path / name).write_bytes(b"<html>")
+    if damage == "shape":
+        shape = (21, 28, 28)
+    with pytest.raises(fashion.Unavailable, match=name):
+        fashion.read_idx(str(tmp_path / name), shape)
+
+
+# ----------------------------------------------------------------------------------------------- databases
+
+
+def test_a_database_is_kept_if_it_is_the_right_one(tmp_path):
+    images = np.zeros((6, 28, 28), np.uint8)
+    labels = np.arange(6)
+    path = str(tmp_path / "lmdb")
+    assert databases.provide_lmdb(path, images, labels)
+    assert not databases.provide_lmdb(path, images, labels)
+    assert databases.provide_lmdb(path, images[:4], labels[:4])
+    (tmp_path / "lmdb" / "data.mdb").write_bytes(b"cut short")
+    assert databases.provide_lmdb(path, images, labels)
+    assert not databases.provide_lmdb(path, images, labels)
+
+
+def test_the_long_tail_has_the_published_profile():
+    labels = np.tile(np.arange(10), 6000)
+    chosen, counts = databases.choose_long_tail(labels, 10, 100)
+    assert counts == [6000, 3597, 2156, 1293, 775, 465, 278, 167, 100, 60]
+    assert np.bincount(labels[chosen]).tolist() == counts
+    assert (np.diff(chosen) > 0).all()
+    assert chosen[:10].tolist() == list(range(10))  # the first ones of each class
+
+
+def test_on_few_images_the_ratio_gives_way():
+    _, counts = databases.choose_long_tail(np.tile(np.arange(10), 100), 10, 100)
+    assert (counts[0], counts[-1]) == (100, databases.FEWEST)
+
+
+# ---------------------------------------------------------------------------------------------- evaluation
+
+
+def test_retrieval_equals_a_plain_loop():
+    random = np.random.default_rng(0)
+    vectors, labels = random.normal(size=(57, 4)).astype(np.float32), random.integers(0, 4, 57)
+    found = embedding.retrieve(vectors, labels, block=10)
+    for query, vector in enumerate(vectors):
+        distances = [(float(((vector - other) ** 2).sum()), n) for n, other in enumerate(vectors) if n != query]
+        nearest = [n for _, n in sorted(distances)[:5]]
+        assert found.nearest[query].tolist() == nearest
+        assert found.right[query].tolist() == [labels[n] == labels[query] for n in nearest]
+    assert found.recall(1) == pytest.approx(np.mean(found.right[:, 0]))
+    assert found.recall(5) == pytest.approx(np.mean([any(row) for row in found.right]))
+
+
+def test_recall_of_each_class():
+    labels, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 2, 0])
+    np.testing.assert_allclose(long_tail.recalls(predicted, labels, 3), [2 / 3, 1 / 2, 0])
+
+
+def test_a_gain_is_clear_only_beyond_its_error():
+    def runs(*values):
+        return [{"accuracy": value} for value in values]
+
+    stock = runs(0.80, 0.81, 0.82)
+    assert "+0.050 (clear" in long_tail._gain(runs(0.85, 0.86, 0.87), stock, "accuracy")
+    assert "+0.005 (within the noise" in long_tail._gain(runs(0.805, 0.815, 0.825), stock, "accuracy")
+    assert "-0.050 (clear" in long_tail._gain(runs(0.75, 0.76, 0.77), stock, "accuracy")
+
+
+def test_a_failed_training_shows_the_end_of_its_log(tmp_path):
+    training = embedding.prepare(str(ROOT / "prototxt_examples"), str(tmp_path), quick=True)  # but no LMDB is there
+    with pytest.raises(stock_caffe.TrainingFailed, match="train_lmdb") as failure:
+        stock_caffe.train([training], 1, lambda running: None)
+    assert "solver.log" in str(failure.value)

@@ -1,0 +1,151 @@
+"""Every example trains on the real Caffe, and keeps the rules that the package's users are told."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import caffe
+import cv2
+import h5py
+import numpy as np
+import pytest
+from caffe.proto import caffe_pb2
+from google.protobuf import text_format
+
+from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.data.sources.lmdb import write_lmdb
+
+EXAMPLES = Path(__file__).parent.parent / "prototxt_examples"
+DEPLOYS = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/deploy.prototxt"))
+NETS = sorted(
+    name
+    for name in (str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/*.prototxt"))
+    if name not in DEPLOYS and not name.endswith("solver.prototxt")
+)
+
+
+def read_net(name, folder=EXAMPLES):
+    return text_format.Parse((Path(folder) / name).read_text(), caffe_pb2.NetParameter())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder with the examples and a few records of every source that they name."""
+    folder = tmp_path_factory.mktemp("examples")
+    random = np.random.default_rng(0)
+    for example in {os.path.dirname(name) for name in NETS}:
+        shutil.copytree(EXAMPLES / example, folder / example)
+    lines = []
+    for number in range(40):
+        cv2.imwrite(str(folder / f"{number}.png"), random.integers(0, 256, (80, 90, 3), np.uint8))
+        lines.append(f"{number}.png,{number % 5}\n")
+    (folder / "train.csv").write_text("".join(lines))
+    with h5py.File(folder / "train.h5", "w") as file:
+        file["data"] = random.normal(size=(40, 3, 64, 64)).astype(np.float32)
+        file["label"] = np.arange(40, dtype=np.float32) % 5
+        file["sample_weight"] = random.uniform(0, 2, 40).astype(np.float32)
+    (folder / "train_h5.txt").write_text("train.h5\n")
+    for name in ("train_lmdb", "test_lmdb", "long_tail_lmdb"):
+        images = random.integers(0, 256, (40, 28, 28), np.uint8)
+        pngs = (cv2.imencode(".png", image)[1].tobytes() for image in images)
+        write_lmdb(str(folder / name), (Datum(png, n % 10, 1, 28, 28, True) for n, png in enumerate(pngs)))
+    (folder / "counts.txt").write_text("4\n" * 10)
+    return folder
+
+
+def train(folder, net, max_iter=2, more=(), **fields):
+    """Run the example's own solver on a net of it for a few iterations; what the caffe program said."""
+    example = os.path.dirname(net)
+    solver = text_format.Parse((folder / example / "solver.prototxt").read_text(), caffe_pb2.SolverParameter())
+    settings = {"net": net, "max_iter": max_iter, "display": 1, "snapshot_prefix": os.path.splitext(net)[0], **fields}
+    if solver.test_iter:
+        settings["test_interval"] = max_iter
+        solver.test_iter[0] = 1
+    for name, value in settings.items():
+        setattr(solver, name, value)
+    (folder / "solver.prototxt").write_text(text_format.MessageToString(solver))
+    program = os.path.join(os.path.dirname(sys.executable), "caffe")
+    done = subprocess.run(
+        [program, "train", "--solver", "solver.prototxt", *more],
+        cwd=folder,
+        env=dict(os.environ, GLOG_minloglevel="0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Optimization Done" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_an_example_trains(data, net):
+    output = train(data, net)
+    losses = [float(loss) for loss in re.findall(r"Iteration \d+.*?, loss = (\S+)", output)]
+    assert len(losses) == 3
+    assert np.isfinite(losses).all()
+    assert min(losses) > 0
+    assert "loss_weight is 0" not in output
+    for test_output in re.findall(r"Test net output #0: accuracy = (\S+)", output):
+        assert 0 <= float(test_output) <= 1
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_the_solver_beside_it_names_a_net_of_the_example(net):
+    example = EXAMPLES / os.path.dirname(net)
+    solver = text_format.Parse((example / "solver.prototxt").read_text(), caffe_pb2.SolverParameter())
+    assert (EXAMPLES / solver.net).parent == example
+    assert (EXAMPLES / solver.net).exists()
+
+
+def test_the_resumed_example_goes_on_where_it_was(data):
+    net = "resume/train_val.prototxt"
+    whole = re.findall(r"Iteration (\d+).*?, loss = (\S+)", train(data, net, max_iter=4, snapshot=2, random_seed=1))
+    state = ["--snapshot", "resume/train_val_iter_2.solverstate"]
+    rest = re.findall(r"Iteration (\d+).*?, loss = (\S+)", train(data, net, max_iter=4, more=state, random_seed=1))
+    assert [number for number, _ in rest] == ["2", "3", "4"]
+    np.testing.assert_allclose(
+        [float(loss) for _, loss in rest], [float(loss) for _, loss in whole[2:]], rtol=1e-4, err_msg=str((whole, rest))
+    )
+
+
+@pytest.mark.parametrize("deploy", DEPLOYS)
+def test_a_deploy_net_answers_as_the_trained_net_does(data, deploy, monkeypatch):
+    monkeypatch.chdir(data)
+    example = os.path.dirname(deploy)
+    for net in (name for name in NETS if os.path.dirname(name) == example):
+        train(data, net)
+        weights = f"{os.path.splitext(net)[0]}_iter_2.caffemodel"
+        trained = caffe.Net(net, caffe.TEST, weights=weights)
+        deployed = caffe.Net(deploy, caffe.TEST, weights=weights)
+        trained.forward()
+        images = trained.blobs["data"].data
+        answer = {"fashion_triplet": "unit", "fashion_long_tail": "scores"}[example]
+        deployed.blobs["data"].reshape(*images.shape)
+        deployed.blobs["data"].data[...] = images
+        deployed.forward()
+        np.testing.assert_allclose(deployed.blobs[answer].data, trained.blobs[answer].data, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETS + DEPLOYS)
+def test_an_example_keeps_the_rules(name):
+    for layer in read_net(name).layer:
+        if layer.type != "Python":
+            continue
+        kind = layer.python_param.layer
+        options = ast.literal_eval(layer.python_param.param_str or "{}")
+        assert layer.python_param.module == "caffe_pylayers"
+        if kind.endswith("DataLayer"):
+            assert layer.name in ("train_data", "test_data")
+        if kind.endswith("Loss"):
+            assert layer.loss_weight[0] == 1
+            assert len(layer.loss_weight) == len(layer.top)
+        if options.get("resume"):
+            assert [(param.lr_mult, param.decay_mult) for param in layer.param] == [(0, 0)]
+        if kind in ("ComputeH", "SampleWeight"):
+            assert options["scale"] == "mean_one"

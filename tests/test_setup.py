@@ -1,0 +1,343 @@
+"""`make setup`: what it leaves in .venv, and what it says when it cannot."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+SETUP = ROOT / "scripts" / "setup.sh"
+
+
+def run(*command, env=None, **keywords):
+    """The finished process; an environment that is given is the whole environment."""
+    return subprocess.run(
+        [str(word) for word in command], env=env, capture_output=True, text=True, timeout=100, **keywords
+    )
+
+
+def step(script, *arguments, **variables):
+    """Run steps of the real setup script, with some of its variables set after it was read."""
+    settings = "".join(f"{name}=${{step_{name}}}; " for name in variables)
+    env = {**os.environ, **{f"step_{name}": str(value) for name, value in variables.items()}}
+    return run("bash", "-c", f'. "$1"; shift; {settings} {script}', "step", SETUP, *arguments, env=env)
+
+
+def caffe_python():
+    """Caffe's python folder, as .venv finds it."""
+    (path_file,) = VENV.glob("lib/python*/site-packages/stock_caffe.pth")
+    return Path(path_file.read_text().strip())
+
+
+# --- what setup leaves -------------------------------------------------------------------------------------
+
+
+def test_python_imports_both_in_an_empty_environment(tmp_path):
+    done = run(
+        VENV / "bin/python",
+        "-c",
+        "import caffe, caffe_pylayers; print(caffe.__file__); print(caffe_pylayers.__file__)",
+        env={},
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[:2] == [
+        str(caffe_python() / "caffe/__init__.py"),
+        str(ROOT / "caffe_pylayers/__init__.py"),
+    ]
+
+
+LAYER = """
+import os, sys
+import numpy
+import caffe, caffe_pylayers
+
+class Scale(caffe.Layer):
+    def setup(self, bottom, top):
+        print("pid", os.getpid())
+        print("executable", sys.executable)
+        print("caffe", caffe.__file__)
+        print("package", caffe_pylayers.__file__)
+        print("numpy", numpy.__file__)
+        print("path", sys.path, flush=True)
+
+    def reshape(self, bottom, top):
+        top[0].reshape(*bottom[0].data.shape)
+
+    def forward(self, bottom, top):
+        top[0].data[...] = 2 * bottom[0].data
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 2 * top[0].diff
+"""
+
+NET = """
+layer { name: "data" type: "DummyData" top: "data" top: "target"
+        dummy_data_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } data_filler { value: 1 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+        inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "scale" type: "Python" bottom: "ip" top: "scaled"
+        python_param { module: "layer_of_the_user" layer: "Scale" } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "scaled" bottom: "target" top: "loss" }
+"""
+
+SOLVER = """
+net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 1 display: 1 snapshot_after_train: false
+"""
+
+
+@pytest.fixture
+def training(tmp_path):
+    """A folder with a solver and a net; its layer is in the folder `layers` beside it."""
+    folder = tmp_path / "one training"
+    layers = tmp_path / "layers of the user"
+    folder.mkdir()
+    layers.mkdir()
+    (folder / "net.prototxt").write_text(NET)
+    (folder / "solver.prototxt").write_text(SOLVER)
+    (layers / "layer_of_the_user.py").write_text(LAYER)
+    return folder, layers
+
+
+def train(folder, pythonpath):
+    """`caffe train` through the launcher, with nothing but PYTHONPATH: (pid, exit code, output)."""
+    process = subprocess.Popen(
+        [str(VENV / "bin/caffe"), "train", "-solver", "solver.prototxt"],
+        env={"PYTHONPATH": pythonpath, "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=str(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    output, _ = process.communicate(timeout=100)
+    return process.pid, process.returncode, output
+
+
+def test_program_trains_with_a_layer_of_the_user(training):
+    folder, layers = training
+    pid, code, output = train(folder, str(layers))
+    assert code == 0, output
+    assert "Optimization Done" in output
+    told = dict(re.findall(r"^(pid|executable|caffe|package|numpy) (.*)$", output, re.M))
+    assert int(told["pid"]) == pid  # the launcher became the program: signals and exit codes are Caffe's own
+    assert Path(told["executable"]).parent == VENV / "bin"
+    assert told["caffe"] == str(caffe_python() / "caffe/__init__.py")
+    assert told["package"] == str(ROOT / "caffe_pylayers/__init__.py")
+    assert told["numpy"].startswith(str(VENV))
+
+
+def test_program_does_not_look_into_the_current_directory(training):
+    folder, layers = training
+    shutil.copy(str(layers / "layer_of_the_user.py"), str(folder))
+    _, code, output = train(folder, "::")
+    assert code != 0
+    assert "No module named 'layer_of_the_user'" in output
+
+
+def test_program_keeps_its_own_caffe_before_another_one_on_pythonpath(training):
+    folder, layers = training
+    other = layers / "caffe"
+    other.mkdir()
+    (other / "__init__.py").write_text("raise ImportError('a Caffe of another build')")
+    _, code, output = train(folder, str(layers))
+    assert code == 0, output
+    assert f"caffe {caffe_python() / 'caffe/__init__.py'}" in output
+
+
+def test_other_programs_of_caffe_start():
+    for name in ("convert_imageset", "compute_image_mean"):
+        done = run(VENV / "bin" / name, "--help", env={})
+        assert name in done.stdout + done.stderr
+
+
+def test_numpy_is_the_one_caffe_is_built_for():
+    import numpy
+
+    assert numpy.__version__.startswith("1.")
+
+
+@pytest.mark.parametrize("environment", ["own", "empty", "activated"])
+def test_second_setup_has_nothing_to_do(environment):
+    env = dict(os.environ)
+    if environment == "empty":
+        kept = ("PATH", "HOME", "XDG_CACHE_HOME", "PYTHON", "CAFFE_ROOT")
+        env = {name: env[name] for name in kept if name in env}
+    elif environment == "activated":
+        env["PATH"] = f"{VENV / 'bin'}:{env['PATH']}"
+    done = run("make", "setup", env=env, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[setup] nothing to do: .venv is up to date"
+
+
+# --- what it says when it cannot ---------------------------------------------------------------------------
+
+
+def test_sdist_that_is_not_the_pinned_one_is_refused(tmp_path):
+    pinned = step('echo "$SDIST_SHA256"').stdout.strip()
+    sdist = tmp_path / "sdist" / "brocolli-caffe-3.0.0.tar.gz"
+    sdist.parent.mkdir()
+    sdist.write_bytes(b"half a download")
+    done = step("fetch_sdist", cache=tmp_path)
+    assert done.returncode == 1
+    assert str(sdist) in done.stderr
+    assert pinned in done.stderr
+    assert run("sha256sum", sdist).stdout.split()[0] in done.stderr
+    assert "run 'make setup' again" in done.stderr
+
+
+def test_caffe_root_without_a_caffe(tmp_path):
+    done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path)}, cwd=ROOT)
+    assert done.returncode != 0
+    assert f"no usable Caffe in CAFFE_ROOT={tmp_path}" in done.stderr
+    assert re.search(r"python/caffe/_caffe.so +not found", done.stderr)
+    assert re.search(r"build/tools/caffe, or bin/caffe +not found", done.stderr)
+    assert "CAFFE_ROOT= make setup" in done.stderr
+
+
+def test_caffe_root_that_is_no_folder(tmp_path):
+    done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path / "none")}, cwd=ROOT)
+    assert done.returncode != 0
+    assert f"CAFFE_ROOT={tmp_path / 'none'} is no folder" in done.stderr
+
+
+def test_caffe_root_built_for_another_python(tmp_path):
+    ours = "{}.{}".format(*sys.version_info[:2])
+    other = "3.10" if ours != "3.10" else "3.11"
+    extension = (caffe_python() / "caffe/_caffe.so").read_bytes()
+    extension = extension.replace(f"libpython{ours}".encode(), f"libpython{other}".encode())
+    boost = [f"libboost_python{version.replace('.', '')}".encode() for version in (ours, other)]
+    extension = extension.replace(*boost)
+    (tmp_path / "python/caffe").mkdir(parents=True)
+    (tmp_path / "python/caffe/_caffe.so").write_bytes(extension)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/caffe").symlink_to(VENV / "bin/caffe")
+    done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path)}, cwd=ROOT)
+    assert done.returncode != 0
+    assert f"is built for Python {other}" in done.stderr
+    assert f"is Python {ours}" in done.stderr
+    assert f"PYTHON=python{other}" in done.stderr
+
+
+def test_failed_setup_leaves_the_old_one_usable(tmp_path):
+    run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path)}, cwd=ROOT)
+    done = run("make", "setup", cwd=ROOT)
+    assert "nothing to do" in done.stdout
+
+
+def test_missing_packages_without_root_print_the_command():
+    prefix = []
+    if os.getuid() == 0:
+        prefix = [shutil.which("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups"]
+    # Another user may not read the checkout, so the real script is copied to where anybody may.
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(str(ROOT / "scripts"), folder + "/scripts")
+        run("chmod", "-R", "a+rX", folder)
+        # bash and the few programs that the step uses, and no sudo.
+        programs = Path(folder, "bin")
+        programs.mkdir(mode=0o755)
+        for name in ("bash", "dirname", "dpkg-query", "id", "sed"):
+            (programs / name).symlink_to(shutil.which(name))
+        done = run(
+            *prefix,
+            programs / "bash",
+            "-c",
+            '. "$1"; require_packages bash libneither-dev libnor-dev',
+            "step",
+            f"{folder}/scripts/setup.sh",
+            env={"PATH": str(programs)},
+            cwd=folder,
+        )
+    assert done.returncode == 1
+    command = "  sudo apt-get install -y --no-install-recommends libneither-dev libnor-dev\n"
+    assert command in done.stderr
+
+
+def test_interpreter_without_a_shared_library():
+    done = step(
+        "check_interpreter",
+        caffe_root="",
+        python="/opt/python/bin/python3.11",
+        python_version="3.11",
+        python_makes_venv="yes",
+        python_library="",
+    )
+    assert done.returncode == 1
+    assert "no shared library libpython3.11.so" in done.stderr
+    assert "--enable-shared" in done.stderr
+    assert "PYTHON=/usr/bin/python3" in done.stderr
+
+
+def test_interpreter_that_is_none(tmp_path):
+    done = run("make", "setup", env={**os.environ, "PYTHON": str(tmp_path / "python3")}, cwd=ROOT)
+    assert done.returncode != 0
+    assert f"the interpreter '{tmp_path / 'python3'}' does not run" in done.stderr
+
+
+def test_disk_that_is_too_small(tmp_path):
+    done = step('need_space "$1" 99999999 "building Caffe" "name another folder"', tmp_path / "not/yet/there")
+    assert done.returncode == 1
+    assert "building Caffe needs 99999999 MiB" in done.stderr
+    assert "MiB are free" in done.stderr
+
+
+def test_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    done = step("start_log", cache=tmp_path / "file/caffe_pylayers")
+    assert done.returncode == 1
+    assert "XDG_CACHE_HOME=" in done.stderr
+
+
+def test_failing_step_shows_the_end_of_its_log(tmp_path):
+    done = step(
+        'start_log; logged sh -c "seq 9; echo the reason; exit 1" || fail_with_log 2 "it failed." "Try."',
+        cache=tmp_path,
+    )
+    assert done.returncode == 1
+    (log,) = tmp_path.glob("log/*.log")
+    assert done.stderr == (f"\n[setup] ERROR: it failed.\n  The last lines of {log}:\n  | 9\n  | the reason\n  Try.\n")
+
+
+@pytest.mark.parametrize("text", ["plain", "with space", "it's", '$HOME `ls` "', "back\\slash & more"])
+def test_words_of_the_launcher_are_quoted(text):
+    word = step('quoted "$1"', text).stdout
+    assert run("sh", "-c", f"printf %s {word}").stdout == text
+
+
+def test_documentation_has_the_pinned_version():
+    assert "brocolli-caffe==3.0.0" in (ROOT / "docs/troubleshooting.md").read_text()
+
+
+@pytest.mark.soak
+def test_build_that_is_killed_leaves_nothing_half_done(tmp_path):
+    steps = 'start_log; find_interpreter; prepare_system; cached_caffe; echo "built $caffe_python"'
+    script = f'. "$1"; python_choice="$2"; caffe_root=""; packages=(); {steps}'
+    command = ["bash", "-c", script, "step", str(SETUP), sys.executable]
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    for line in process.stderr:
+        if " 10 of " in line:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    cache = tmp_path / "caffe_pylayers"
+    assert not list(cache.glob("caffe-*"))
+    assert list(cache.glob("work.*"))
+
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1500)
+    assert done.returncode == 0, done.stderr
+    (built,) = cache.glob("caffe-*")
+    assert done.stdout.splitlines()[-1] == f"built {built}/python"
+    assert not list(cache.glob("work.*"))
+    python = VENV / "bin/python"
+    done = run(python, "-c", "import caffe; print(caffe.__file__)", env={"PYTHONPATH": f"{built}/python"})
+    assert done.stdout.strip() == f"{built}/python/caffe/__init__.py"
