@@ -1,6 +1,5 @@
 """Data layers: they carry batches of the data engine to the tops, and keep the place in the stream."""
 
-import logging
 from typing import Any, Optional, Tuple, Union
 
 import caffe
@@ -14,12 +13,8 @@ from caffe_pylayers.data.sources import Source, open_source
 from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Scaling, Transforms
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.layers.adapter import Layer
+from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import FrozenCounter
-
-logger = logging.getLogger("caffe_pylayers")
-
-TRAIN = 0  # `phase` as Caffe numbers it
 
 
 class DataLayer(Layer):
@@ -30,14 +25,13 @@ class DataLayer(Layer):
 
     bottoms = ()
 
-    def setup(self, bottom: Any, top: Any) -> None:
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         options = self.options
-        training = self.phase == TRAIN
         where = {"root": options.root} if options.source_type == "CSV" else {}
         source = open_source(options.source_type, options.source, **where)
         self._labels = source.labels
-        self._sampler: Images = self.sampler(source, training)
+        self._sampler: Images = self.sampler(source)
         mean = read_mean(options.mean_file, options.mean_value)
         per_channel, mean_image = (mean, None) if isinstance(mean, tuple) else (None, mean)
         transforms = Transforms(
@@ -45,48 +39,48 @@ class DataLayer(Layer):
             crop_size=options.crop_size,
             mirror=options.mirror,
             color=options.color,
-            random=training,
+            random=self.training,
             mean_image=mean_image,
         )
         recipe = Recipe.of(source if options.compressed else DecodedSource(source, transforms), transforms)
         self._scaling = Scaling(_mean_of_each(self.name, per_channel, recipe.shape[0]), options.scale)
-        self._rank: int = caffe.solver_rank() if training else 0
-        self._ranks: int = caffe.solver_count() if training else 1
-        self._restart_every = 0 if training else options.restart_every
+        self._rank: int = caffe.solver_rank() if self.training else 0
+        self._ranks: int = caffe.solver_count() if self.training else 1
+        self._restart_every = 0 if self.training else options.restart_every
         if options.prefetch:
             slots = max(options.prefetch, options.workers)
             self._batches: Union[Ring, InProcess] = Ring(recipe, self._plan, slots, options.workers, options.timeout)
         else:
             self._batches = InProcess(recipe, self._plan)
         self._count = 0  # of own batches that were delivered
-        self._frozen = FrozenCounter(self.blobs, self._order(source)) if options.resume else None
+        self._frozen = FrozenCounter(self, self._order(source)) if options.resume else None
         for number in range(self._sampler.arity):
             top[number].reshape(options.batch_size, *recipe.shape)
 
-    def reshape(self, bottom: Any, top: Any) -> None:
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """Nothing: shapes are set once. Caffe calls this before every forward."""
 
-    def forward(self, bottom: Any, top: Any) -> None:
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
         count = self._position()
         with self._batches.take(count) as (images, batch):
             for number, block in enumerate(images):
                 self._scaling(block, top[number].data)
             self.annotate(top, batch)
         self._count = count + 1
-        if self._frozen is not None and self.phase == TRAIN:
+        if self._frozen is not None and self.training:
             self._frozen.write(self._count)
 
-    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None:
+    def backward(self, top: Blobs, propagate_down: Any, bottom: Blobs) -> None:
         """Nothing: data has no gradient."""
 
     def close(self) -> None:
         """End the workers and give the memory back; the next forward starts them again."""
         self._batches.close()
 
-    def sampler(self, source: Source, training: bool) -> Images:
+    def sampler(self, source: Source) -> Images:
         raise NotImplementedError
 
-    def annotate(self, top: Any, batch: Batch) -> None:
+    def annotate(self, top: Blobs, batch: Batch) -> None:
         """Write the tops behind the images."""
 
     def _plan(self, count: int) -> Batch:
@@ -96,12 +90,12 @@ class DataLayer(Layer):
 
     def _position(self) -> int:
         """Which of its own batches comes next. A restored snapshot has put its count into the blob by now."""
-        if self._frozen is None or self.phase != TRAIN:
+        if self._frozen is None or not self.training:
             return self._count
         count = self._frozen.read()
         if count != self._count and self._frozen.foreign:
             epoch, place = divmod(count * self._ranks * self.options.batch_size, len(self._sampler.anchors))
-            logger.warning(
+            log.warning(
                 "%s: the snapshot was taken with other options or another source; going on at batch %d of the new order "
                 "(epoch %d, sample %d)",
                 self.name,
@@ -126,7 +120,7 @@ class ImageDataLayer(DataLayer):
 
     tops = ("data", "[label]")
 
-    def setup(self, bottom: Any, top: Any) -> None:
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         if len(top) > 1:
             if self._labels is None:
@@ -135,17 +129,17 @@ class ImageDataLayer(DataLayer):
                 )
             top[1].reshape(self.options.batch_size, *self._labels.shape[1:])
 
-    def sampler(self, source: Source, training: bool) -> Images:
+    def sampler(self, source: Source) -> Images:
         options = self.options
         return Images(
             np.arange(len(source)),
             options.batch_size,
-            permuted=training and options.shuffle,
+            permuted=self.training and options.shuffle,
             seed=options.seed,
             stream=options.stream,
         )
 
-    def annotate(self, top: Any, batch: Batch) -> None:
+    def annotate(self, top: Blobs, batch: Batch) -> None:
         if self._labels is not None and len(top) > 1:
             top[1].data[...] = self._labels[batch.records[0]]
 
@@ -158,22 +152,22 @@ class TripletDataLayer(DataLayer):
 
     tops = ("anchor", "positive", "negative", "[margin]")
 
-    def setup(self, bottom: Any, top: Any) -> None:
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         if len(top) > 3:
             raise ConfigError(
                 f"{self.name}: type {self.options.type} has no margin; it takes three tops: anchor, positive, negative"
             )
 
-    def sampler(self, source: Source, training: bool) -> Images:
+    def sampler(self, source: Source) -> Images:
         options = self.options
         if source.labels is None:
             raise DataError(f"{options.source}: it has no labels, which triplets are made by")
         sampler = RandomTriplets(
-            source.labels, options.batch_size, permuted=training, seed=options.seed, stream=options.stream
+            source.labels, options.batch_size, permuted=self.training, seed=options.seed, stream=options.stream
         )
         if sampler.left_out:
-            logger.info(
+            log.info(
                 "TripletDataLayer: %d of %d records are no anchors, being the only ones of their class in %s",
                 sampler.left_out,
                 len(source),

@@ -31,7 +31,7 @@ class LabelNoise(Layer):
         self._forwards = 0
         self._frozen: Optional[FrozenCounter] = None
         if self.options.resume:
-            self._frozen = FrozenCounter(self.blobs, order="LabelNoise")
+            self._frozen = FrozenCounter(self, order="LabelNoise")
         elif self.training:
             log.warning(
                 f"{self.name}: a run restored from a snapshot will repeat the noise from the first iteration "

@@ -103,3 +103,15 @@ def test_without_resume_a_restored_run_starts_again(tmp_path, options):
     run.forget()
     run.train("--snapshot=net_iter_4.solverstate")
     assert run.record() == unbroken[:4]
+
+
+def test_a_missing_param_block_is_told_before_it_does_harm(tmp_path, options):
+    run = Run(tmp_path / "run", "ImageDataLayer", **options)
+    net, solver = run.folder / "net.prototxt", run.folder / "solver.prototxt"
+    net.write_text(net.read_text().replace("param { lr_mult: 0  decay_mult: 0 }", ""))
+    solver.write_text(solver.read_text().replace("1e-6", "0.1"))
+    process = run.caffe()
+    log, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "caffe_pylayers: ImageDataLayer: the solver has changed the blob with the layer's position" in log
+    assert len(run.record()) == 1
