@@ -1,5 +1,6 @@
 """`make setup`: what it leaves in .venv, and what it says when it cannot."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -312,6 +313,25 @@ def test_words_of_the_launcher_are_quoted(text):
 
 def test_documentation_has_the_pinned_version():
     assert "brocolli-caffe==3.0.0" in (ROOT / "docs/troubleshooting.md").read_text()
+
+
+def test_second_build_waits_for_the_first_and_takes_it(tmp_path):
+    script = 'python_choice="$1"; caffe_root=""; packages=(); find_interpreter; '
+    prefix = step(script + "build_folder", sys.executable, cache=tmp_path).stdout
+    assert Path(prefix).parent == tmp_path
+    with open(tmp_path / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        script = f'. "$1"; cache=$2; shift 2; {script} cached_caffe; echo "$caffe_python"'
+        waiting = subprocess.Popen(
+            ["bash", "-c", script, "step", str(SETUP), str(tmp_path), sys.executable],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert "another 'make setup' is building Caffe: waiting for it" in waiting.stdout.readline()
+        os.symlink(str(caffe_python().parent), prefix)
+    output, _ = waiting.communicate(timeout=20)
+    assert waiting.returncode == 0
+    assert output == f"{prefix}/python\n"
 
 
 @pytest.mark.soak

@@ -1,0 +1,39 @@
+# `make` lists what there is. Everything runs in .venv, which `make setup` makes and keeps up to date.
+
+PY := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint demo bench soak wheel clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+	@echo
+	@echo '  PYTHON=/path/of/python3 make setup   another interpreter; CAFFE_ROOT=dir make setup   a Caffe that is there already'
+	@echo '  Both are remembered in .venv; an empty value forgets one.'
+
+setup: ## .venv with stock Caffe (built once if there is none) and this package; quick when nothing is to do
+	@bash scripts/setup.sh
+
+test: lint ## lint, then all tests, on the real Caffe
+	$(PY) -m pytest
+
+lint: setup ## ruff (rules and format) and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+demo: setup ## the main job on real data, ending with numbers and pictures
+	$(PY) demo/run.py
+
+bench: setup ## the table of speeds
+	$(PY) -m tests.bench
+
+soak: setup ## the tests that take longer than `make test` allows
+	$(PY) -m pytest -m soak
+
+wheel: setup ## the wheel, in dist/
+	$(PY) -m build --wheel
+
+clean: ## remove what was made in this checkout (.venv too; the built Caffe stays in the cache)
+	rm -rf .venv .venv.old .venv.new build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis demo_output
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

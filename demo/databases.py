@@ -1,0 +1,51 @@
+"""The LMDBs that the nets read, and the long-tailed subset."""
+
+import os
+import shutil
+from typing import Iterator, List, Tuple
+
+import cv2
+import numpy as np
+
+from caffe_pylayers import DataError
+from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.data.sources import open_source
+from caffe_pylayers.data.sources.lmdb import write_lmdb
+
+FEWEST = 5  # images that the rarest class has at least: on a small set the ratio gives way
+
+
+def provide_lmdb(path: str, images: np.ndarray, labels: np.ndarray) -> bool:
+    """Write images as PNG into an LMDB; returns whether it had to: one with just these labels is kept.
+
+    `write_lmdb` leaves nothing half-written behind, so an LMDB that is there is whole.
+    """
+    if os.path.exists(path):
+        try:
+            if np.array_equal(open_source("LMDB", path).labels, labels):
+                return False
+        except DataError:
+            pass  # not one of ours, or damaged
+        shutil.rmtree(path)
+    write_lmdb(path, _encoded(images, labels))
+    return True
+
+
+def choose_long_tail(labels: np.ndarray, num_classes: int, ratio: float) -> Tuple[np.ndarray, List[int]]:
+    """The records of a long-tailed subset, in their order, and how many of each class there are.
+
+    Class c keeps its first n_0 * ratio^(-c / (K - 1)) images, where n_0 is what the smallest class has: the
+    profile of the long-tailed CIFAR sets (Cui et al. 2019), class 0 the largest, the last one the rarest.
+    """
+    largest = int(np.bincount(labels, minlength=num_classes).min())
+    ratio = min(ratio, largest / FEWEST)
+    counts = [round(largest * ratio ** (-c / (num_classes - 1))) for c in range(num_classes)]
+    chosen = [np.flatnonzero(labels == c)[:count] for c, count in enumerate(counts)]
+    return np.sort(np.concatenate(chosen)), counts
+
+
+def _encoded(images: np.ndarray, labels: np.ndarray) -> Iterator[Datum]:
+    for image, label in zip(images, labels):
+        _, png = cv2.imencode(".png", image)
+        height, width = image.shape
+        yield Datum(png.tobytes(), int(label), channels=1, height=height, width=width, encoded=True)

@@ -1,0 +1,142 @@
+"""Part (c): a classifier on a long-tailed set, trained three ways at one learning rate, three seeds each."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from typing import Any, Dict, List, Sequence, Tuple
+
+import numpy as np
+from fashion import DataSet
+from stock_caffe import Training, answers, layer_options, read_solver, write_net, write_solver
+
+EXAMPLE = "fashion_long_tail"
+METHODS = {  # the net's name: what it is
+    "softmax": "stock SoftmaxWithLoss",
+    "infogain": "ComputeH into stock InfogainLoss",
+    "weighted_softmax": "SampleWeight into WeightedSoftmaxLoss",
+}
+SEEDS = (1, 2, 3)
+NUM_RAREST = 3
+MEASURES = ("accuracy", "balanced accuracy", "recall of the rarest", "accuracy at the training frequencies")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, by method and seed; `net` is its prototxt, relative to the folder."""
+
+    method: str
+    seed: int
+    net: str
+    training: Training
+
+
+def prepare(examples: str, folder: str, quick: bool) -> List[Run]:
+    """Put the example's nets into the folder, with a copy for each seed of solver and data."""
+    shutil.copytree(os.path.join(examples, EXAMPLE), os.path.join(folder, EXAMPLE))
+    shorter: Dict[str, Any] = {"max_iter": 40, "test_interval": 40} if quick else {}
+    batch_size = layer_options(os.path.join(folder, EXAMPLE, "softmax.prototxt"), "train_data")["batch_size"]
+    runs = []
+    for seed in SEEDS:
+        for method in METHODS:
+            name = f"{EXAMPLE}/{method}_seed{seed}"
+            net, solver = f"{name}.prototxt", f"{name}_solver.prototxt"
+            write_net(
+                os.path.join(folder, EXAMPLE, f"{method}.prototxt"),
+                os.path.join(folder, net),
+                "train_data",
+                seed=seed,
+            )
+            write_solver(
+                os.path.join(folder, EXAMPLE, "solver.prototxt"),
+                os.path.join(folder, solver),
+                net=net,
+                random_seed=seed,
+                snapshot_prefix=name,
+                **shorter,
+            )
+            training = Training(f"{METHODS[method]}, seed {seed}", folder, solver, batch_size)
+            runs.append(Run(method, seed, net, training))
+    return runs
+
+
+def evaluate(run: Run, folder: str, dataset: DataSet, train_labels: np.ndarray) -> Dict[str, Any]:
+    """How one run does on the test images, and on the long-tailed training images, whose labels are given."""
+    watched = f"{os.path.splitext(run.net)[0]}_on_train.prototxt"
+    write_net(os.path.join(folder, run.net), os.path.join(folder, watched), "test_data", source="long_tail_lmdb")
+    classes = len(dataset.classes)
+    weights = run.training.weights
+    (scores,) = answers(run.net, weights, folder, ["scores"], len(dataset.test_labels))
+    (fitted,) = answers(watched, weights, folder, ["scores"], len(train_labels))
+    predicted = scores.argmax(axis=1)
+    recall = recalls(predicted, dataset.test_labels, classes)
+    frequency = np.bincount(train_labels, minlength=classes) / len(train_labels)
+    return {
+        "accuracy": float((predicted == dataset.test_labels).mean()),
+        "balanced accuracy": float(recall.mean()),
+        "recall of the rarest": float(recall[-NUM_RAREST:].mean()),
+        "accuracy at the training frequencies": float(recall @ frequency),
+        "recall": recall.tolist(),
+        "recall in training": recalls(fitted.argmax(axis=1), train_labels, classes).tolist(),
+        "seconds": round(run.training.seconds, 1),
+        "final loss": run.training.curve[-1][1],
+    }
+
+
+def recalls(predicted: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Of the images of each class, the part that is taken for that class."""
+    right = np.bincount(labels[predicted == labels], minlength=num_classes)
+    return right / np.bincount(labels, minlength=num_classes)
+
+
+def summarize(results: List[Dict[str, Any]], measure: str) -> Tuple[float, float]:
+    """Mean over the seeds, and spread: the sample standard deviation."""
+    values = [result[measure] for result in results]
+    return float(np.mean(values)), float(np.std(values, ddof=1))
+
+
+def settings(folder: str) -> Dict[str, Any]:
+    """How the three were trained, from the files that they were trained by."""
+    solver = read_solver(os.path.join(folder, EXAMPLE, "solver.prototxt"))
+    nets = {method: os.path.join(folder, EXAMPLE, f"{method}.prototxt") for method in METHODS}
+    return {
+        "solver": f"{solver.type}, base_lr {solver.base_lr:g}, lr_policy {solver.lr_policy}",
+        "batch size": layer_options(nets["softmax"], "train_data")["batch_size"],
+        "ComputeH": layer_options(nets["infogain"], "H"),
+        "SampleWeight": layer_options(nets["weighted_softmax"], "weight"),
+        "seeds": list(SEEDS),
+    }
+
+
+def remarks(found: Dict[str, Any], classes: Sequence[str]) -> List[str]:
+    """What the numbers say: each method against the stock loss, where it wins and loses, what was left to fit."""
+    stock = found["runs"]["softmax"]
+    before = np.mean([run["recall"] for run in stock], axis=0)
+    lines = []
+    for method in list(METHODS)[1:]:
+        runs = found["runs"][method]
+        gains = [_gain(runs, stock, measure) for measure in MEASURES[1:]]
+        after = np.mean([run["recall"] for run in runs], axis=0)
+        most = [f"{classes[c]} {before[c]:.3f} -> {after[c]:.3f}" for c in np.argsort(after - before)[[-1, 0]]]
+        lines.append(
+            f"{METHODS[method]} against {METHODS['softmax']}: {'; '.join(gains)}. "
+            f"It gains most in class {most[0]}, and least in {most[1]}."
+        )
+    fitted = {
+        name: np.mean([run["recall in training"][-NUM_RAREST:] for run in found["runs"][method]])
+        for method, name in METHODS.items()
+    }
+    own = ", ".join(f"{name} {recall:.3f}" for name, recall in fitted.items())
+    lines.append(
+        f"Recall of the {NUM_RAREST} rarest classes on their own {sum(found['counts'][-NUM_RAREST:])} training images: "
+        f"{own}. Where all are 1, the difference is none of fitting them, but of how the net generalises."
+    )
+    lines.append(f"(clear: a difference of means beyond twice its standard error, over {len(SEEDS)} seeds each)")
+    return lines
+
+
+def _gain(runs: List[Dict[str, Any]], stock: List[Dict[str, Any]], measure: str) -> str:
+    """The difference of the means, and whether it is beyond twice its standard error."""
+    (mean, spread), (stock_mean, stock_spread) = summarize(runs, measure), summarize(stock, measure)
+    error = float(np.sqrt((spread**2 + stock_spread**2) / len(SEEDS)))
+    verdict = "clear" if abs(mean - stock_mean) > 2 * error else "within the noise"
+    return f"{measure} {mean - stock_mean:+.3f} ({verdict}; standard error {error:.3f})"

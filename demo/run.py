@@ -1,0 +1,207 @@
+"""`make demo`: the main job on real images, from LMDBs to numbers and pictures in demo_output/.
+
+(a) train and test LMDBs of encoded images; (b) an embedding trained on triplets, compared with raw pixels;
+(c) a classifier on a long-tailed subset, trained three ways. (b) and (c) train at the same time, a core each.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from typing import Any, Callable, Dict, Iterator, List
+
+import embedding
+import fashion
+import long_tail
+import numpy as np
+import pictures
+import report
+from databases import choose_long_tail, provide_lmdb
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+from stock_caffe import PROGRAM, Training, TrainingFailed, train
+
+import caffe_pylayers
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+EXAMPLES = os.path.join(ROOT, "prototxt_examples")
+RATIO = 100  # of the largest class to the rarest
+PICTURES = {
+    "retrieval.png": "Nearest images by the embedding and by raw pixels",
+    "triplets.png": "Triplets as fed",
+    "loss.png": "Loss of the embedding",
+    "recall_by_class.png": "Recall of each class, three ways to train",
+}
+
+
+def main() -> int:
+    """Run the demo; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", default="demo_output", help="folder of the results (default: demo_output)")
+    parser.add_argument("--digits", action="store_true", help="scikit-learn's digits in place of Fashion-MNIST")
+    parser.add_argument("--quick", action="store_true", help="60 iterations a training: whether it runs, not how well")
+    arguments = parser.parse_args()
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    if not os.path.exists(PROGRAM):
+        console.print(f"demo: {PROGRAM} is missing; run `make setup`, then this with .venv/bin/python", style="red")
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as an exception: children are ended
+    try:
+        with Progress(console=console) as progress:
+            results = run(os.path.abspath(arguments.output), arguments.digits, arguments.quick, progress)
+    except TrainingFailed as error:
+        console.print(f"demo: {error}", style="red", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("demo: interrupted; nothing is left running", style="red")
+        return 128 + signal.SIGINT
+    for table in (report.retrieval_table(results), report.long_tail_table(results)):
+        report.show(console, *table)
+    for remark in results["remarks"]:
+        console.print(f"\n{remark}", markup=False)
+    console.print(f"\nResults, pictures and logs: {os.path.relpath(arguments.output)}/ ({results['seconds']:.0f} s)")
+    return 0
+
+
+def run(folder: str, only_digits: bool, quick: bool, progress: Progress) -> Dict[str, Any]:
+    """The whole demo in `folder`; returns all results, which are saved there too."""
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        progress.console.print(line, soft_wrap=True)
+
+    dataset = choose_images(only_digits, say)
+    say(
+        f"{dataset.name} ({dataset.origin}): {len(dataset.train_labels)} training images, "
+        f"{len(dataset.test_labels)} test images"
+    )
+    clear(folder)
+
+    tail, counts = choose_long_tail(dataset.train_labels, len(dataset.classes), RATIO)
+    tail_labels = dataset.train_labels[tail]
+    sets = {
+        "train_lmdb": (dataset.train_images, dataset.train_labels),
+        "test_lmdb": (dataset.test_images, dataset.test_labels),
+        "long_tail_lmdb": (dataset.train_images[tail], tail_labels),
+    }
+    for name, (images, labels) in progress.track(sets.items(), description="writing LMDBs"):
+        made = provide_lmdb(os.path.join(folder, name), images, labels)
+        say(f"{name}: {len(labels)} PNG images, {'written' if made else 'there already'}")
+    np.savetxt(os.path.join(folder, "counts.txt"), counts, fmt="%d")
+
+    triplets = embedding.prepare(EXAMPLES, folder, quick)
+    runs = long_tail.prepare(EXAMPLES, folder, quick)
+    train_all([triplets, *(each.training for each in runs)], progress)
+
+    evaluation = progress.add_task("evaluating", total=1 + len(runs))
+    retrievals, retrieval_results = embedding.evaluate(triplets, folder, dataset)
+    progress.advance(evaluation)
+    classified: Dict[str, List[Dict[str, Any]]] = {method: [] for method in long_tail.METHODS}
+    for each in runs:
+        classified[each.method].append(long_tail.evaluate(each, folder, dataset, tail_labels))
+        progress.advance(evaluation)
+
+    results: Dict[str, Any] = {
+        "data set": {"name": dataset.name, "origin": dataset.origin},
+        "quick": quick,
+        "embedding": retrieval_results,
+        "long tail": {
+            "counts": counts,
+            "settings": long_tail.settings(folder),
+            "iterations": runs[0].training.num_iterations,
+            "test images": len(dataset.test_labels),
+            "runs": classified,
+        },
+    }
+    drawing = progress.add_task("drawing", total=len(PICTURES))
+    for _ in draw(folder, dataset, triplets, retrievals, results):
+        progress.advance(drawing)
+    results["remarks"] = long_tail.remarks(results["long tail"], dataset.classes)
+    results["seconds"] = round(time.monotonic() - began, 1)
+    report.save(folder, results, PICTURES)
+    return results
+
+
+def choose_images(only_digits: bool, say: Callable[[str], None]) -> fashion.DataSet:
+    """Fashion-MNIST, or the digits where it cannot be had."""
+    if only_digits:
+        return fashion.digits()
+    try:
+        return fashion.fashion_mnist()
+    except fashion.Unavailable as problem:
+        say(f"[yellow]Fashion-MNIST cannot be had here[/]: {escape(str(problem))}")
+        say("[yellow]The demo runs on scikit-learn's bundled digits instead[/], which say less.")
+        return fashion.digits()
+
+
+def clear(folder: str) -> None:
+    """Remove what an earlier run left in the folder, but for its LMDBs."""
+    os.makedirs(folder, exist_ok=True)
+    for name in (embedding.EXAMPLE, long_tail.EXAMPLE):
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+    for name in (*PICTURES, "counts.txt", "results.json", "results.md"):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(folder, name))
+
+
+def train_all(trainings: List[Training], progress: Progress) -> None:
+    """Run all trainings, two at a time, with a bar that counts images and a line for each that ends."""
+    total = sum(training.num_images for training in trainings)
+    bar = progress.add_task("training", total=total)
+    told = set()
+
+    def report(running: List[Training]) -> None:
+        ended = [training for training in trainings if training.seconds and training.name not in told]
+        for training in ended:
+            told.add(training.name)
+            progress.console.print(
+                f"trained {training.name}: {training.num_iterations} iterations in {training.seconds:.0f} s, "
+                f"loss {training.curve[0][1]:.3f} -> {training.curve[-1][1]:.3f}",
+                soft_wrap=True,
+            )
+        done = sum(training.num_images * training.done for training in trainings)
+        names = ", ".join(training.name for training in running)
+        progress.update(bar, completed=done, description=f"training {names}"[:60])
+
+    train(trainings, at_a_time=2, report=report)
+
+
+def draw(
+    folder: str,
+    dataset: fashion.DataSet,
+    training: Training,
+    retrievals: Dict[str, embedding.Retrieval],
+    results: Dict[str, Any],
+) -> Iterator[None]:
+    """Draw the pictures; yields after each."""
+    recall = results["embedding"]["recall"]
+    columns = {
+        f"{name}: recall@1 {recall[name]['@1']:.3f}": retrievals[name]
+        for name in ("embedding, cosine", "raw pixels, cosine")
+    }
+    title = f"One test image of each class, and its five nearest among the others: {dataset.name}"
+    yield pictures.retrieval_rows(os.path.join(folder, "retrieval.png"), dataset, columns, title)
+
+    triplets, names = embedding.triplets_as_fed(folder, dataset)
+    caffe_pylayers.close()  # the worker that fed them
+    yield pictures.triplet_sheet(os.path.join(folder, "triplets.png"), triplets, names)
+
+    title = f"{dataset.name}: an embedding learns from random triplets"
+    yield pictures.loss_curve(os.path.join(folder, "loss.png"), training.curve, training.outputs[1], title)
+
+    found = results["long tail"]
+    recalls = {
+        name: np.array([run["recall"] for run in found["runs"][method]]) for method, name in long_tail.METHODS.items()
+    }
+    title = f"{dataset.name}, long-tailed: mean, lowest and highest of {len(long_tail.SEEDS)} seeds"
+    path = os.path.join(folder, "recall_by_class.png")
+    yield pictures.class_recalls(path, dataset.classes, found["counts"], recalls, title)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

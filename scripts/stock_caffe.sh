@@ -1,0 +1,155 @@
+# shellcheck shell=bash
+# Stock Caffe: use the one in CAFFE_ROOT, or build the one of the pinned sdist once for all checkouts.
+
+# The source tree of BVLC master (1.0.0) as an sdist. Versions 4.0 and up of this package are another Caffe.
+SDIST=brocolli-caffe
+SDIST_VERSION=3.0.0
+SDIST_SHA256=ad7ba487552f4343df25044a9fa14812a96add48ea2ff993b53bf2dafe8248e2
+# Raise it when build_caffe comes to make another Caffe: then older builds are not used any more.
+RECIPE=1
+
+# locate_caffe folder: sets caffe_python (holds caffe/_caffe.so) and caffe_programs (holds caffe), if both are there.
+locate_caffe() {
+    local candidate
+    caffe_python="" caffe_programs=""
+    if [ -e "$1/python/caffe/_caffe.so" ]; then caffe_python=$1/python; fi
+    for candidate in "$1/build/tools" "$1/bin"; do
+        if [ -x "$candidate/caffe" ] || [ -x "$candidate/caffe.bin" ]; then
+            caffe_programs=$candidate
+            break
+        fi
+    done
+    [ -n "$caffe_python" ] && [ -n "$caffe_programs" ]
+}
+
+# The Python version that an extension is linked with, as 3.11; nothing where it does not tell.
+python_of() {
+    tr -c '[:alnum:]._' '\n' <"$1" |
+        sed -n 's/^libpython\([23]\.[0-9]*\).*/\1/p; s/^libboost_python\([23]\)\([0-9][0-9]*\)\..*/\1.\2/p' |
+        sort -u | head -n 1
+}
+
+# use_caffe_root: the user's own Caffe, if it fits the interpreter.
+use_caffe_root() {
+    local linked forget="To have a stock Caffe built instead: CAFFE_ROOT= make setup"
+    [ -d "$caffe_root" ] || fail "CAFFE_ROOT=$caffe_root is no folder." "It should be that of a built Caffe." "$forget"
+    locate_caffe "$caffe_root" || fail "there is no usable Caffe in CAFFE_ROOT=$caffe_root. Looked for:" \
+        "  python/caffe/_caffe.so             ${caffe_python:+found}${caffe_python:-not found: build it there by 'make pycaffe'}" \
+        "  build/tools/caffe, or bin/caffe    ${caffe_programs:+found}${caffe_programs:-not found: build it there by 'make all'}" \
+        "$forget"
+    linked=$(python_of "$caffe_python/caffe/_caffe.so")
+    [ "${linked:-$python_version}" = "$python_version" ] ||
+        fail "the Caffe in CAFFE_ROOT=$caffe_root is built for Python $linked, but $python is Python $python_version." \
+            "Select the Python that it is for: PYTHON=python$linked CAFFE_ROOT='$caffe_root' make setup" "$forget"
+}
+
+# fetch_sdist: sets sdist, the file, fetched by pip where it is not there yet, and verified.
+fetch_sdist() {
+    local found
+    sdist=$cache/sdist/$SDIST-$SDIST_VERSION.tar.gz
+    if [ ! -e "$sdist" ]; then
+        say "fetching Caffe's source: $SDIST $SDIST_VERSION"
+        # pip asks the sdist's setup.py for its metadata; .venv's own setuptools is enough for that.
+        logged "$venv/bin/python" -m pip download --no-deps --no-binary :all: --no-build-isolation \
+            --dest "$work/download" "$SDIST==$SDIST_VERSION" ||
+            fail_with_log 8 "pip could not fetch $SDIST $SDIST_VERSION." "$pip_hint" \
+                "A copy that was fetched elsewhere can be put at $sdist"
+        mkdir -p "$cache/sdist"
+        mv "$work/download/$SDIST-$SDIST_VERSION.tar.gz" "$sdist"
+    fi
+    found=$(sha256sum <"$sdist" | cut -d ' ' -f 1)
+    [ "$found" = "$SDIST_SHA256" ] || fail "$sdist is not the file that it should be." \
+        "sha256 found:     $found" \
+        "sha256 expected:  $SDIST_SHA256" \
+        "Was the download cut short? Delete the file and run 'make setup' again."
+}
+
+# show_progress: passes ninja's lines on, and shows their [n/39] in place, or every 10 where there is no terminal.
+show_progress() {
+    local line shown=0
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+        [[ $line =~ ^\[([0-9]+)/([0-9]+)\] ]] || continue
+        if [ -t 2 ]; then
+            printf '\r[setup]   %s of %s steps ' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" >&2
+            if [ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ]; then printf '\n' >&2; fi
+        elif [ "${BASH_REMATCH[1]}" -ge $((shown + 10)) ]; then
+            shown=${BASH_REMATCH[1]}
+            printf '[setup]   %s of %s steps\n' "$shown" "${BASH_REMATCH[2]}" >&2
+        fi
+    done
+}
+
+# build_caffe prefix: compiles in $work, installs into $staged; one move then puts it at prefix.
+build_caffe() {
+    local prefix=$1 source=$work/source build=$work/build jobs numpy hint
+    jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
+    numpy=$("$venv/bin/python" -c 'import numpy; print(numpy.get_include())')
+    mkdir -p "$source/examples"
+    tar -xzf "$sdist" -C "$source" --strip-components 1
+    : >"$source/examples/CMakeLists.txt" # Caffe's CMakeLists.txt enters the folder; the sdist lacks it
+
+    say "configuring Caffe"
+    # PYTHON_*: left to itself, CMake looks for them by version and may mix two interpreters.
+    # CV_LOAD_*: OpenCV 4 has other names for them. -w: the warnings are upstream's.
+    # CMAKE_UNITY_BUILD: several sources a compiler run, which takes 170 s of processor time in place of 290.
+    # CMAKE_POLICY_VERSION_MINIMUM: CMake 4 refuses a project as old as Caffe without it.
+    logged env PATH="$build_path" cmake -G Ninja -S "$source" -B "$build" \
+        -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
+        -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=6 \
+        -DCPU_ONLY=ON -DBLAS=Open -DUSE_OPENCV=ON -DUSE_LEVELDB=ON -DUSE_LMDB=ON -DUSE_HDF5=ON \
+        -DBUILD_docs=OFF -DBUILD_matlab=OFF -Dpython_version=3 \
+        -DPYTHON_EXECUTABLE="$venv/bin/python" -DPYTHON_INCLUDE_DIR="$python_include" \
+        -DPYTHON_LIBRARY="$python_library" -DNUMPY_INCLUDE_DIR="$numpy" \
+        -DCMAKE_CXX_FLAGS="-std=c++14 -w -DCV_LOAD_IMAGE_COLOR=cv::IMREAD_COLOR -DCV_LOAD_IMAGE_GRAYSCALE=cv::IMREAD_GRAYSCALE" ||
+        fail_with_log 20 "CMake could not configure Caffe." \
+            "Does it lack a library? See docs/troubleshooting.md, then run 'make setup' again."
+
+    say "compiling Caffe, $jobs files at a time (2 minutes on two cores)"
+    PATH=$build_path ninja -C "$build" -j "$jobs" 2>&1 | show_progress >>"$log" || {
+        hint="The first error:  grep -n -m 1 -A 5 'error' '$log'"
+        if grep -q 'Killed signal' "$log"; then hint="The compiler ran out of memory. Compile one file at a time: JOBS=1 make setup"; fi
+        fail_with_log 25 "Caffe did not compile." "$hint"
+    }
+    logged env PATH="$build_path" DESTDIR="$staged" ninja -C "$build" install ||
+        fail_with_log 12 "Caffe was compiled, but could not be installed into $staged."
+    cp -R "$source/python/caffe/test" "$staged$prefix/python/caffe/" # upstream's tests, which its installation leaves out
+
+    # Its libraries hold the final path. There is nothing at that path until this move, and then all of it.
+    mv -T "$staged$prefix" "$prefix"
+}
+
+# build_folder: where the build for this interpreter belongs.
+build_folder() {
+    local key
+    # What makes one build differ from another: source, recipe, interpreter, machine, system.
+    key=$(printf '%s\n' "$SDIST_SHA256" "$RECIPE" "$python_library" "$(uname -m)" \
+        "$(sed -n '/^ID=/p; /^VERSION_ID=/p' /etc/os-release)" | sha256sum | cut -c 1-12)
+    printf '%s' "$cache/caffe-1.0.0-py$python_version-$key"
+}
+
+# cached_caffe: the build that all checkouts share, made where it is not there.
+cached_caffe() {
+    local prefix
+    prefix=$(build_folder)
+    if locate_caffe "$prefix"; then return; fi
+
+    exec 9>"$cache/lock"
+    flock -n 9 || {
+        say "another 'make setup' is building Caffe: waiting for it"
+        flock 9
+    }
+    if ! locate_caffe "$prefix"; then # it may have come while we waited
+        rm -rf "$cache"/work.*        # left by a build that was killed
+        staged=$(mktemp -d "$cache/work.XXXXXX")
+        work=$staged
+        # Caffe's CMake files do not quote their paths: no white space in the name of the folder to build in.
+        case $cache in *[[:space:]]*) work=$(mktemp -d /tmp/caffe_pylayers.XXXXXX) ;; esac
+        need_space "$work" 500 "building Caffe" "name another folder by XDG_CACHE_HOME"
+        fetch_sdist
+        build_caffe "$prefix"
+        clean_up
+        locate_caffe "$prefix"
+    fi
+    exec 9>&-
+}
