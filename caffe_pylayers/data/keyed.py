@@ -37,13 +37,8 @@ def bits(*key: Key) -> np.ndarray:
 
 
 def uniform(*key: Key) -> np.ndarray:
-    """Uniform in [0, 1): float64, 53 bits each, of the shape of the key."""
+    """Uniform in [0, 1): float64, 53 bits each, of the shape of the key. Times n and rounded down it is one of n."""
     return (bits(*key) >> np.uint64(11)) * _TO_UNIT
-
-
-def below(bound: Key, *key: Key) -> np.ndarray:
-    """Whole numbers uniform in 0 .. bound-1: int64; `bound` (at least 1, below 2**32) broadcasts with the key."""
-    return (uniform(*key) * bound).astype(np.int64)
 
 
 def normal(*key: Key) -> np.ndarray:

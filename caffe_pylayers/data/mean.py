@@ -1,27 +1,28 @@
 """The mean to subtract, from a file or from options."""
 
-from typing import List, Optional, Tuple, Union
+from typing import Optional, Sequence, Union
 
 import numpy as np
 
 from caffe_pylayers.data.datum import read_blob
 from caffe_pylayers.errors import DataError
 
-#: One number a channel, or float32 (height, width, channels).
-Mean = Union[Tuple[float, ...], np.ndarray, None]
 
-
-def read_mean(mean_file: Union[str, List[float], None], mean_value: Optional[List[float]]) -> Mean:
-    """The mean in Caffe's order blue, green, red.
+def read_mean(
+    mean_file: Union[str, Sequence[float], None], mean_value: Optional[Sequence[float]]
+) -> Optional[np.ndarray]:
+    """The mean in Caffe's order blue, green, red: float32 (C, H, W) or (C, 1, 1), or None where there is none.
 
     mean_file: path of a .binaryproto (compute_image_mean) or .npy, channels x height x width or one number a channel;
     or the seed's [red, green, blue]. mean_value: one number for all channels, or one each in Caffe's order.
     Raises DataError where the file is not there or is something else.
     """
     if mean_value is not None:
-        return tuple(mean_value)
-    if mean_file is None or not isinstance(mean_file, str):
-        return None if mean_file is None else tuple(mean_file[::-1])
+        return np.array(mean_value, np.float32)[:, None, None]
+    if mean_file is None:
+        return None
+    if not isinstance(mean_file, str):
+        return np.array(mean_file[::-1], np.float32)[:, None, None]
     try:
         if mean_file.endswith(".npy"):
             mean = np.load(mean_file, allow_pickle=False)
@@ -36,11 +37,11 @@ def read_mean(mean_file: Union[str, List[float], None], mean_value: Optional[Lis
         ) from error
     while mean.ndim > 3 and len(mean) == 1:
         mean = mean[0]
-    if mean.ndim == 1 or (mean.ndim == 3 and mean.shape[1:] == (1, 1)):
-        return tuple(float(value) for value in mean.ravel())
+    if mean.ndim == 1:
+        mean = mean[:, None, None]
     if mean.ndim != 3 or mean.dtype.kind not in "fiu":
         raise DataError(
             f"mean_file {mean_file}: an array of shape {mean.shape} and type {mean.dtype}; it must be numbers, channels x "
             f"height x width or one a channel"
         )
-    return np.ascontiguousarray(mean.transpose(1, 2, 0), np.float32)
+    return np.ascontiguousarray(mean, np.float32)

@@ -4,16 +4,18 @@ The stream is the orders of all epochs one after the other. Batch b is the posit
 batches run over the end of an epoch, none is short, and every anchor comes once an epoch.
 """
 
-from typing import Tuple
-
 import numpy as np
 
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.recipe import Batch
 from caffe_pylayers.errors import DataError
 
-# What a draw is for, the last part of its key. Image 0, 1, 2 of a sample are keyed by those numbers.
-_POSITIVE, _NEGATIVE_CLASS, _NEGATIVE = range(3, 6)
+# What a draw is for, the last part of its key. Image 0, 1, 2 of a sample are keyed by those numbers; then positive,
+# class of the negative, negative.
+_OF_A_TRIPLET = np.arange(3, 6)[:, None]
+
+#: Batches that are planned together: numpy's calls cost the same for sixteen, and the net waits for them.
+_AT_ONCE = 16
 
 
 class Images:
@@ -27,18 +29,28 @@ class Images:
         self._permuted = permuted
         self._seed = seed, stream
         self._order = -1, anchors  # the epoch last asked for, and its order
+        self._planned = -1, Batch(anchors, anchors)  # the first of the batches last planned, and all of them
 
     def batch(self, number: int) -> Batch:
         """Batch `number` of the whole stream, 0 and up."""
+        first = number - number % _AT_ONCE
+        if self._planned[0] != first:
+            self._planned = first, self._plan(first)
+        start = (number - first) * self.batch_size
+        part = slice(start, start + self.batch_size)
+        return Batch(self._planned[1].records[:, part], self._planned[1].keys[:, part])
+
+    def _plan(self, first: int) -> Batch:
+        """The batches from `first` on, one after the other in one."""
         size = len(self.anchors)
-        # Python's integers first: number * batch_size may pass 2**63 in a long enough run.
-        epoch, place = divmod(number * self.batch_size, size)
-        places = place + np.arange(self.batch_size)
+        # Python's integers first: first * batch_size may pass 2**63 in a long enough run.
+        epoch, place = divmod(first * self.batch_size, size)
+        places = place + np.arange(_AT_ONCE * self.batch_size)
         epochs = epoch + places // size
         places %= size
-        key = (*self._seed, epochs, places)
-        records = self._draw(self._in_order(epochs, places), key)
-        return Batch(records, np.stack([keyed.bits(*key, image) for image in range(self.arity)]))
+        keys = keyed.bits(*self._seed, epochs, places)
+        records = self._draw(self._in_order(epochs, places), keys)
+        return Batch(records, keyed.bits(keys, np.arange(self.arity)[:, None]))
 
     def _in_order(self, epochs: np.ndarray, places: np.ndarray) -> np.ndarray:
         if not self._permuted:
@@ -51,8 +63,8 @@ class Images:
             anchors[here] = self._order[1][places[here]]
         return anchors
 
-    def _draw(self, anchors: np.ndarray, key: Tuple[keyed.Key, ...]) -> np.ndarray:
-        """Records (arity, B) for the anchors (B,)."""
+    def _draw(self, anchors: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        """Records (arity, B) for the anchors (B,), drawn by the key (B,) of each."""
         return anchors[None]
 
 
@@ -83,14 +95,15 @@ class RandomTriplets(Images):
             )
         super().__init__(anchors, batch_size, permuted=permuted, seed=seed, stream=stream)
 
-    def _draw(self, anchors: np.ndarray, key: Tuple[keyed.Key, ...]) -> np.ndarray:
+    def _draw(self, anchors: np.ndarray, keys: np.ndarray) -> np.ndarray:
+        draws = keyed.uniform(keys, _OF_A_TRIPLET)
         own = self._class_of[anchors]
         # One of the n-1 others: draw from n-1 places and step over the anchor's; the same for the other classes.
-        positive = keyed.below(self._counts[own] - 1, *key, _POSITIVE)
+        positive = (draws[0] * (self._counts[own] - 1)).astype(np.int64)
         positive += positive >= self._rank[anchors]
-        other = keyed.below(len(self._counts) - 1, *key, _NEGATIVE_CLASS)
+        other = (draws[1] * (len(self._counts) - 1)).astype(np.int64)
         other += other >= own
-        negative = keyed.below(self._counts[other], *key, _NEGATIVE)
+        negative = (draws[2] * self._counts[other]).astype(np.int64)
         return np.stack(
             [anchors, self._members[self._starts[own] + positive], self._members[self._starts[other] + negative]]
         )

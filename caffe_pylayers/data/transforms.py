@@ -1,8 +1,7 @@
-"""From a record's bytes to a place in a batch: decode, resize, crop, mirror, mean, to C x H x W.
+"""From a record's bytes to a place in a batch: decode, resize, crop, mirror, (x - mean) * scale, to C x H x W.
 
-Workers fill 8-bit slots, and mean and scale are applied where the parent copies a slot into Caffe's blob: that
-conversion costs what a float memcpy does, and the slots take a quarter of the memory. Only a mean image, which is
-cropped with each image, is taken off by the workers, into float32 slots.
+All of it is the workers' work. Without mean and scale they write 8-bit slots, a quarter of the memory; the parent only
+copies a slot into Caffe's blob.
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ _CROP_Y, _CROP_X, _MIRROR = range(3)
 class Transforms:
     """What happens to each image. Sizes are (height, width) in pixels; `random` crops and mirrors (TRAIN).
 
-    mean_image: float32 (height, width, channels) of the size before the crop, or None.
+    mean: float32 (channels, height, width) of the size before the crop, or (channels, 1, 1), or (1, 1, 1), or None.
     color: 3 channels (blue, green, red) from encoded images, else 1; raw images keep their channels unless False.
     """
 
@@ -33,12 +32,13 @@ class Transforms:
     mirror: bool = False
     color: bool = True
     random: bool = False
-    mean_image: Optional[np.ndarray] = None
+    mean: Optional[np.ndarray] = None
+    scale: float = 1.0
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the slots: uint8, or float32 where there is a mean image."""
-        return np.dtype(np.uint8 if self.mean_image is None else np.float32)
+        """Of the slots: uint8, or float32 where there is a mean or a scale."""
+        return np.dtype(np.uint8 if self.mean is None and self.scale == 1 else np.float32)
 
     def shape(self, image: np.ndarray) -> Tuple[int, int, int]:
         """(channels, height, width) of what `write` makes of a loaded image."""
@@ -60,36 +60,48 @@ class Transforms:
         return image if image.ndim == 3 else image[:, :, None]
 
     def check(self, image: np.ndarray, record: str) -> None:
-        """Raise DataError where a loaded image is too small for the crop, or not of the mean image's size."""
-        height, width = image.shape[:2]
+        """Raise DataError where a loaded image is too small for the crop, or the mean is of another size."""
+        height, width, channels = image.shape
         if self.crop_size and min(height, width) < self.crop_size:
             raise DataError(
-                f"{record}: {height} x {width} (height x width) is too small for crop_size {self.crop_size}; "
-                f"set `resize`"
+                f"{record}: {height} x {width} (height x width) is too small for crop_size {self.crop_size}; set `resize`"
             )
-        if self.mean_image is not None and self.mean_image.shape != image.shape:
+        if self.mean is None:
+            return
+        if len(self.mean) not in (1, channels):
             raise DataError(
-                f"{record}: {_size(image)} but the mean image of mean_file is {_size(self.mean_image)} "
-                f"(height x width x channels); they must be equal before the crop: set `resize`, or use mean_value"
+                f"{record}: {channels} channels, but the mean has {len(self.mean)}; give one number for all, or one each"
+            )
+        if self.mean.shape[1:] not in ((1, 1), (height, width)):
+            raise DataError(
+                f"{record}: {height} x {width} (height x width), but the image of mean_file is {self.mean.shape[1]} x "
+                f"{self.mean.shape[2]}; they must be equal before the crop: set `resize`, or use mean_value"
             )
 
     def write(self, image: np.ndarray, crop_y: float, crop_x: float, flip: bool, out: np.ndarray) -> None:
-        """Crop, take the mean image off, mirror, and write the planes into out (channels, height, width).
+        """Crop, mirror, take off the mean, scale, and write the planes into out (channels, height, width).
 
         crop_y, crop_x: where to crop, from 0 (top, left) up to but not 1 (bottom, right).
         """
-        mean = self.mean_image
+        mean = self.mean
         if self.crop_size:
             size = self.crop_size
             y = int(crop_y * (image.shape[0] - size + 1))
             x = int(crop_x * (image.shape[1] - size + 1))
             image = image[y : y + size, x : x + size]
-            mean = mean if mean is None else mean[y : y + size, x : x + size]
-        if mean is not None:
-            image = np.subtract(image, mean, dtype=np.float32)
+            if mean is not None and mean.shape[1:] != (1, 1):
+                mean = mean[:, y : y + size, x : x + size]
         if flip:
             image = cv2.flip(image, 1)
-        cv2.split(image, list(out))
+        if out.dtype == np.uint8:
+            cv2.split(image, list(out))
+            return
+        for channel, (plane, target) in enumerate(zip(cv2.split(image), out)):
+            np.copyto(target, plane)
+            if mean is not None:
+                target -= mean[channel % len(mean)][:, :: -1 if flip else 1]
+            if self.scale != 1:
+                target *= np.float32(self.scale)
 
     def draws(self, keys: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """crop_y, crop_x (in [0, 1)) and flip for `write`, for the keys of a batch."""
@@ -99,27 +111,6 @@ class Transforms:
             return middle, middle, np.zeros(len(keys), bool)
         flips = keyed.uniform(keys, _MIRROR) < 0.5 if self.mirror else np.zeros(len(keys), bool)
         return keyed.uniform(keys, _CROP_Y), keyed.uniform(keys, _CROP_X), flips
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """(x - mean) * scale on the way out of an 8-bit slot. mean: one number a channel, or None."""
-
-    mean: Optional[Tuple[float, ...]] = None
-    scale: float = 1.0
-
-    def __call__(self, images: np.ndarray, blob: np.ndarray) -> None:
-        """Write images (N, C, H, W) into a float32 blob of that shape. A plane at a time, while it is in cache."""
-        if self.mean is None and self.scale == 1:
-            np.copyto(blob, images)
-            return
-        for image, planes in zip(images, blob):
-            for channel, (values, out) in enumerate(zip(image, planes)):
-                np.copyto(out, values)
-                if self.mean is not None:
-                    out -= np.float32(self.mean[channel])
-                if self.scale != 1:
-                    out *= np.float32(self.scale)
 
 
 def _decode(data: Image, color: bool) -> Optional[np.ndarray]:
@@ -132,7 +123,3 @@ def _decode(data: Image, color: bool) -> Optional[np.ndarray]:
     if not color and data.shape[2] == 3:
         return cv2.cvtColor(data, cv2.COLOR_BGR2GRAY)
     return data
-
-
-def _size(image: np.ndarray) -> str:
-    return " x ".join(map(str, image.shape))

@@ -1,6 +1,6 @@
 """Data layers: they carry batches of the data engine to the tops, and keep the place in the stream."""
 
-from typing import Any, Optional, Tuple, Union
+from typing import Any, Union
 
 import caffe
 import numpy as np
@@ -11,7 +11,7 @@ from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.samplers import Images, RandomTriplets
 from caffe_pylayers.data.sources import Source, open_source
 from caffe_pylayers.data.sources.decoded import DecodedSource
-from caffe_pylayers.data.transforms import Scaling, Transforms
+from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import FrozenCounter
@@ -32,18 +32,16 @@ class DataLayer(Layer):
         source = open_source(options.source_type, options.source, **where)
         self._labels = source.labels
         self._sampler: Images = self.sampler(source)
-        mean = read_mean(options.mean_file, options.mean_value)
-        per_channel, mean_image = (mean, None) if isinstance(mean, tuple) else (None, mean)
         transforms = Transforms(
             resize=options.resize,
             crop_size=options.crop_size,
             mirror=options.mirror,
             color=options.color,
             random=self.training,
-            mean_image=mean_image,
+            mean=read_mean(options.mean_file, options.mean_value),
+            scale=options.scale,
         )
         recipe = Recipe.of(source if options.compressed else DecodedSource(source, transforms), transforms)
-        self._scaling = Scaling(_mean_of_each(self.name, per_channel, recipe.shape[0]), options.scale)
         self._rank: int = caffe.solver_rank() if self.training else 0
         self._ranks: int = caffe.solver_count() if self.training else 1
         self._restart_every = 0 if self.training else options.restart_every
@@ -64,7 +62,7 @@ class DataLayer(Layer):
         count = self._position()
         with self._batches.take(count) as (images, batch):
             for number, block in enumerate(images):
-                self._scaling(block, top[number].data)
+                np.copyto(top[number].data, block)
             self.annotate(top, batch)
         self._count = count + 1
         if self._frozen is not None and self.training:
@@ -174,13 +172,3 @@ class TripletDataLayer(DataLayer):
                 source.path,
             )
         return sampler
-
-
-def _mean_of_each(layer: str, mean: Optional[Tuple[float, ...]], channels: int) -> Optional[Tuple[float, ...]]:
-    if mean is None or len(mean) == channels:
-        return mean
-    if len(mean) == 1:
-        return mean * channels
-    raise ConfigError(
-        f"{layer}: the mean has {len(mean)} values, the images {channels} channels; give one, or one a channel"
-    )

@@ -24,9 +24,10 @@ class Row:
         return self.what, self.ours, self.against, f"[{color}]{self.ratio:.3g}[/]", self.reach
 
 
-def milliseconds(action: Callable[[], object], repeats: int = 15) -> float:
+def milliseconds(action: Callable[[], object], repeats: int = 15, warm: bool = True) -> float:
     """The median time of an action, after one to warm up."""
-    action()
+    if warm:
+        action()
     times = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -24,8 +24,8 @@ def test_keys_are_mixed_and_not_added():
 
 
 @pytest.mark.parametrize("bound", [1, 2, 7, 1000])
-def test_below_is_uniform(bound):
-    counts = np.bincount(keyed.below(bound, 3, np.arange(70000)), minlength=bound)
+def test_one_of_n_is_uniform(bound):
+    counts = np.bincount((keyed.uniform(3, np.arange(70000)) * bound).astype(int), minlength=bound)
     assert len(counts) == bound
     expected = 70000 / bound
     # Chi-square: mean bound-1, variance 2(bound-1).

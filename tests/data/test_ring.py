@@ -70,9 +70,9 @@ def test_batches_may_be_asked_for_in_any_order_a_far_one_first(photos, rings):
     np.testing.assert_array_equal(batches(rings(recipe, plan), numbers), batches(InProcess(recipe, plan), numbers))
 
 
-def test_float_slots_for_a_mean_image(photos, rings):
-    mean = np.random.default_rng(0).uniform(0, 255, (24, 20, 3)).astype(np.float32)
-    recipe = Recipe.of(listed(photos), Transforms((24, 20), 16, True, random=True, mean_image=mean))
+def test_float_slots_for_a_mean(photos, rings):
+    mean = np.random.default_rng(0).uniform(0, 255, (3, 24, 20)).astype(np.float32)
+    recipe = Recipe.of(listed(photos), Transforms((24, 20), 16, True, random=True, mean=mean, scale=0.1))
     plan = in_order(recipe.source)
     taken = batches(rings(recipe, plan), range(4))
     assert taken.dtype == np.float32

@@ -10,7 +10,7 @@ from caffe_pylayers.data.mean import read_mean
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import Datum, write_lmdb
-from caffe_pylayers.data.transforms import Scaling, Transforms
+from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
 
 
@@ -70,7 +70,7 @@ def test_a_mean_image_is_cropped_at_the_same_place_and_before_the_mirror(photos,
     whole = cv2.resize(photos.decoded(2), (18, 16)).transpose(2, 0, 1).astype(np.float32)
     for name in ("mean.binaryproto", "mean.npy"):
         loaded = read_mean(str(tmp_path / name), None)
-        images = batch(photos, Transforms((16, 18), 10, True, random=True, mean_image=loaded), [2] * 20, keys)
+        images = batch(photos, Transforms((16, 18), 10, True, random=True, mean=loaded), [2] * 20, keys)
         assert images.dtype == np.float32
         for image, crop_y, crop_x, flip in zip(images, *plain.draws(keys)):
             y, x = int(crop_y * 7), int(crop_x * 9)
@@ -78,25 +78,25 @@ def test_a_mean_image_is_cropped_at_the_same_place_and_before_the_mirror(photos,
             np.testing.assert_array_equal(image, expected[:, :, ::-1] if flip else expected)
 
 
-def test_scaling_is_stocks_formula():
-    images = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 4), dtype=np.uint8)
-    blob = np.empty(images.shape, np.float32)
-    for mean in (None, (104.0, 117.5, 123.0)):
+def test_mean_and_scale_are_stocks_formula(photos):
+    whole = cv2.resize(photos.decoded(5), (7, 9)).transpose(2, 0, 1).astype(np.float32)
+    for mean in (None, (100.5,), (104.0, 117.5, 123.0)):
         for scale in (1.0, 0.017):
-            Scaling(mean, scale)(images, blob)
+            images = batch(photos, Transforms((9, 7), mean=read_mean(None, mean), scale=scale), [5])
             offset = 0 if mean is None else np.array(mean, np.float32)[:, None, None]
-            np.testing.assert_array_equal(blob, (images.astype(np.float32) - offset) * np.float32(scale))
+            np.testing.assert_array_equal(images[0], (whole - offset) * np.float32(scale))
+            assert images.dtype == (np.uint8 if mean is None and scale == 1 else np.float32)
 
 
 def test_means():
     assert read_mean(None, None) is None
-    assert read_mean((1.0, 2.0, 3.0), None) == (3.0, 2.0, 1.0)  # r, g, b as the seed has it
-    assert read_mean(None, (1.0, 2.0, 3.0)) == (1.0, 2.0, 3.0)
+    assert read_mean((1.0, 2.0, 3.0), None).ravel().tolist() == [3, 2, 1]  # r, g, b as the seed has it
+    assert read_mean(None, (1.0, 2.0, 3.0)).ravel().tolist() == [1, 2, 3]
 
 
 def test_mean_files(tmp_path):
     np.save(tmp_path / "three.npy", np.array([1.0, 2.0, 3.0]))
-    assert read_mean(str(tmp_path / "three.npy"), None) == (1.0, 2.0, 3.0)
+    assert read_mean(str(tmp_path / "three.npy"), None).ravel().tolist() == [1, 2, 3]
     np.save(tmp_path / "flat.npy", np.ones((5, 6)))
     (tmp_path / "text.binaryproto").write_text("not a blob")
     (tmp_path / "text.npy").write_text("not an array")
@@ -137,8 +137,12 @@ def test_sizes_that_do_not_fit_are_named(photos, tmp_path):
         recipe.fill(np.array([other]), np.zeros(1, np.uint64), np.empty((1, *recipe.shape), np.uint8))
     with pytest.raises(DataError, match="too small for crop_size 200; set `resize`"):
         Recipe.of(source, Transforms(crop_size=200))
-    with pytest.raises(DataError, match="but the mean image of mean_file is 4 x 5 x 3"):
-        Recipe.of(source, Transforms((6, 5), mean_image=np.zeros((4, 5, 3), np.float32)))
+    with pytest.raises(
+        DataError, match=r"6 x 5 \(height x width\), but the image of mean_file is 4 x 5; .* set `resize`"
+    ):
+        Recipe.of(source, Transforms((6, 5), mean=np.zeros((3, 4, 5), np.float32)))
+    with pytest.raises(DataError, match="1 channels, but the mean has 3"):
+        Recipe.of(source, Transforms((6, 5), color=False, mean=np.zeros((3, 1, 1), np.float32)))
 
 
 def test_raw_datums(tmp_path):

@@ -188,8 +188,8 @@ BAD = {
     ),
     "mean of other channels": (
         "ImageDataLayer", ["data"],
-        lambda photos, tmp: {**gray_lmdb(tmp), "mean_value": [1, 2, 3]}, ConfigError,
-        "the mean has 3 values, the images 1 channels",
+        lambda photos, tmp: {**gray_lmdb(tmp), "mean_value": [1, 2, 3]}, DataError,
+        "1 channels, but the mean has 3; give one number for all, or one each",
     ),
 }  # fmt: skip
 
