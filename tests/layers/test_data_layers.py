@@ -269,3 +269,38 @@ def test_decoding_up_front_needs_images_of_one_size(net, photos):
             ["data"],
             {"source": photos.lmdb, "source_type": "LMDB", "compressed": False, "crop_size": 9},
         )
+
+
+@pytest.mark.parametrize(
+    "layer, tops, shuffle", [("ImageDataLayer", ["data"], True), ("TripletDataLayer", TRIPLET, False)]
+)
+def test_ranks_share_one_stream(net, photos, layer, tops, shuffle):
+    """Batch k of rank r of R is batch kR + r of the whole."""
+    options = {
+        "source": photos.lmdb,
+        "source_type": "LMDB",
+        "batch_size": 5,
+        "resize": 12,
+        "crop_size": 9,
+        "mirror": True,
+    }
+    if shuffle:
+        options["shuffle"] = True
+    whole = net(layer, tops, options)
+    ranks = []
+    try:
+        caffe.set_solver_count(3)
+        caffe.set_multiprocess(True)  # as upstream's train.py says it
+        for rank in range(3):
+            caffe.set_solver_rank(rank)
+            ranks.append(net(layer, tops, {**options, "prefetch": True}))
+    finally:
+        caffe.set_solver_count(1)
+        caffe.set_solver_rank(0)
+        caffe.set_multiprocess(False)
+    for _ in range(6):
+        for rank in ranks:
+            rank.forward()
+            whole.forward()
+            for top in tops:
+                np.testing.assert_array_equal(rank.blobs[top].data, whole.blobs[top].data)
