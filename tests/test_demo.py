@@ -15,6 +15,8 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.layers.runs import heed_ctrl_c
+
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "demo"
 sys.path.insert(0, str(DEMO))  # its modules find each other so, as in `python demo/run.py`
@@ -29,7 +31,11 @@ import stock_caffe  # noqa: E402
 
 def start_demo(*arguments):
     return subprocess.Popen(
-        [sys.executable, str(DEMO / "run.py"), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, str(DEMO / "run.py"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=heed_ctrl_c,
     )
 
 

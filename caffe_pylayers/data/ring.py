@@ -63,8 +63,9 @@ class _Worker:
         # The kernel kills the child when the thread that made it ends; outside the main thread that is too early.
         die_with_parent = threading.get_native_id() == os.getpid()
         arguments = [order_fd, self.number, theirs.fileno(), os.getpid(), int(die_with_parent)]
-        # A Ctrl-C between its first instruction and its own signal handling must not take the worker.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # On Ctrl-C and SIGHUP, which reach the whole process group, Caffe takes a snapshot: workers must outlive them
+        # from their first instruction on.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             self.process = subprocess.Popen(
                 [interpreter.executable(), "-c", _BOOT, "caffe_pylayers worker", *map(str, arguments)],

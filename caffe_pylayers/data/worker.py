@@ -23,7 +23,6 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 def main(recipe: Recipe, memory: Memory, number: int, socket_fd: int, parent: int, die_with_parent: bool) -> None:
     """Fill what the parent asks for. number: this worker's row of heartbeats in the shared memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for Caffe, which then takes a snapshot
     if die_with_parent:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

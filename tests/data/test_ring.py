@@ -248,7 +248,15 @@ def test_closing_does_not_wait_for_a_stuck_worker(photos, tmp_path, rings):
     os.close(pipe)
 
 
-def test_an_interrupt_while_waiting_loses_nothing(photos, tmp_path, rings):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_while_waiting_loses_nothing(photos, tmp_path, rings, interruptible):
     gate = Gate(tmp_path, photos, MIDDLE)
     recipe = Recipe.of(gate.source, SHAPE)
     plan = in_order(recipe.source)
@@ -279,6 +287,7 @@ def test_workers_ignore_ctrl_c(photos, rings, caplog):
     before = {child.pid for child in psutil.Process().children()}
     for pid in before:
         os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGHUP)
     batches(ring, range(1, 9))
     assert {child.pid for child in psutil.Process().children()} == before
     assert caplog.records == []

@@ -43,6 +43,10 @@ snapshot: {snapshot}  snapshot_prefix: "net"  solver_mode: CPU  random_seed: 1
 """
 
 
+#: Every program that a test started, for whoever cleans up behind a test that failed.
+started: List[subprocess.Popen] = []
+
+
 class Run:
     """A folder with net.prototxt and solver.prototxt, and what a run of them recorded."""
 
@@ -71,7 +75,7 @@ class Run:
     def start(self, *command: str) -> subprocess.Popen:
         """Start a program in the folder, in a process group of its own, as a shell does."""
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'tests'}", "GLOG_logtostderr": "1"}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             cwd=self.folder,
             env=environment,
@@ -81,7 +85,10 @@ class Run:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            preexec_fn=heed_ctrl_c,
         )
+        started.append(process)
+        return process
 
     def caffe(self, *arguments: str) -> subprocess.Popen:
         return self.start(str(CAFFE), "train", "--solver=solver.prototxt", *arguments)
@@ -106,6 +113,11 @@ class Run:
             if process.poll() is not None:
                 raise AssertionError(f"it ended with {process.returncode}:\n{process.communicate()[0]}")
             time.sleep(0.01)
+
+
+def heed_ctrl_c() -> None:
+    """As a program that is started from a terminal; one from the background of a shell inherits that it ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def workers_of(process: subprocess.Popen) -> List[psutil.Process]:

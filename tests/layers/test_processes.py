@@ -108,6 +108,20 @@ def test_signals(run, host, how, whom):
         assert "another takes over" not in log
 
 
+def test_a_snapshot_on_hangup_keeps_the_workers(run):
+    """Caffe snapshots on SIGHUP and goes on; a terminal sends it to the whole group."""
+    process = start(run, "caffe")
+    run.wait_for_batches(process, 3)
+    workers = workers_of(process)
+    os.killpg(process.pid, signal.SIGHUP)
+    run.wait_for_batches(process, len(run.record()) + 20)
+    assert list(run.folder.glob("*.solverstate"))
+    assert workers_of(process) == workers
+    process.kill()
+    process.communicate()
+    assert_gone(workers)
+
+
 @pytest.mark.parametrize("host", HOSTS[:2])
 def test_stopped_workers_go_with_a_killed_parent(run, host):
     process = start(run, host)
