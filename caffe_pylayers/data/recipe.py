@@ -35,7 +35,7 @@ class Recipe:
     def of(cls, source: Source, transforms: Transforms) -> "Recipe":
         """The recipe whose shape the first record of the source tells."""
         image = transforms.load(source, 0)
-        transforms.check(image, source.describe(0))
+        transforms.check(image, source, 0)
         return cls(source, transforms, transforms.shape(image))
 
     @property
@@ -54,7 +54,7 @@ class Recipe:
         ):
             begin(place)
             image = self.transforms.load(self.source, record)
-            self.transforms.check(image, self.source.describe(record))
+            self.transforms.check(image, self.source, record)
             if self.transforms.shape(image) != self.shape:
                 raise DataError(
                     f"{self.source.describe(record)}: channels x height x width {self.transforms.shape(image)} where "

@@ -231,7 +231,8 @@ class Ring:
             return  # of an earlier life
         worker.asked.popleft()
         self._stillborn = 0
-        self._done[batch] = slot, message[DONE.size :].decode()
+        # A long complaint is cut, perhaps inside a letter.
+        self._done[batch] = slot, message[DONE.size :].decode(errors="replace")
 
     def _listen(self, worker: _Worker, interval: float) -> None:
         beat = int(self._memory.beats[worker.number, 0])

@@ -59,22 +59,22 @@ class Transforms:
             image = cv2.resize(image, self.resize[::-1], interpolation=cv2.INTER_LINEAR)
         return image if image.ndim == 3 else image[:, :, None]
 
-    def check(self, image: np.ndarray, record: str) -> None:
-        """Raise DataError where a loaded image is too small for the crop, or the mean is of another size."""
+    def check(self, image: np.ndarray, source: Source, record: int) -> None:
+        """Raise DataError where the loaded image of a record is too small for the crop, or not of the mean's size."""
         height, width, channels = image.shape
         if self.crop_size and min(height, width) < self.crop_size:
             raise DataError(
-                f"{record}: {height} x {width} (height x width) is too small for crop_size {self.crop_size}; set `resize`"
+                f"{source.describe(record)}: {height} x {width} (height x width) is too small for crop_size {self.crop_size}; set `resize`"
             )
         if self.mean is None:
             return
         if len(self.mean) not in (1, channels):
             raise DataError(
-                f"{record}: {channels} channels, but the mean has {len(self.mean)}; give one number for all, or one each"
+                f"{source.describe(record)}: {channels} channels, but the mean has {len(self.mean)}; give one number for all, or one each"
             )
         if self.mean.shape[1:] not in ((1, 1), (height, width)):
             raise DataError(
-                f"{record}: {height} x {width} (height x width), but the image of mean_file is {self.mean.shape[1]} x "
+                f"{source.describe(record)}: {height} x {width} (height x width), but the image of mean_file is {self.mean.shape[1]} x "
                 f"{self.mean.shape[2]}; they must be equal before the crop: set `resize`, or use mean_value"
             )
 
