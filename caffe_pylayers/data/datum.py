@@ -5,7 +5,7 @@ Field numbers are those of caffe.proto. Only what a message's own bytes say is r
 
 import math
 from dataclasses import dataclass
-from typing import Iterator, Optional, Tuple, Union
+from typing import Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -16,55 +16,87 @@ Buffer = Union[bytes, memoryview]
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Datum:
-    """One record of an LMDB. `data` is an encoded image, or raw uint8 of channels x height x width."""
+    """One record of an LMDB.
+
+    data: an encoded image (`encoded`), or raw uint8 of channels x height x width.
+    label: one, several (as forks of Caffe for several labels write it), or None.
+    float_data: float32 (channels x height x width,) in place of data, or None.
+    """
 
     data: Buffer = b""
-    label: Optional[int] = None
+    label: Union[int, Tuple[int, ...], None] = None
     channels: int = 0
     height: int = 0
     width: int = 0
     encoded: bool = False
+    float_data: Optional[np.ndarray] = None
+
+    @property
+    def labels(self) -> Tuple[int, ...]:
+        """All of its labels."""
+        if self.label is None:
+            return ()
+        return self.label if isinstance(self.label, tuple) else (self.label,)
 
     def raw(self) -> np.ndarray:
-        """The raw pixels, uint8 (channels, height, width). DataError unless the bytes are just that many."""
+        """The pixels, uint8 or float32 (channels, height, width). DataError unless there are just that many.
+
+        As in Caffe float_data counts only where there is no data.
+        """
         shape = (self.channels, self.height, self.width)
-        if min(shape) < 1 or len(self.data) != np.prod(shape, dtype=np.int64):
+        pixels, items, remedy = np.frombuffer(self.data, np.uint8), "bytes", ", or set encoded if it is a JPEG or PNG"
+        if self.float_data is not None and not len(self.data):
+            pixels, items, remedy = self.float_data, "float_data", ""
+        if min(shape) < 1 or len(pixels) != math.prod(shape):
             raise DataError(
-                f"a raw Datum of {len(self.data)} bytes says channels x height x width = "
-                f"{self.channels} x {self.height} x {self.width}; write it again, or set encoded if it is a JPEG or PNG"
+                f"a raw Datum of {len(pixels)} {items} says channels x height x width = "
+                f"{self.channels} x {self.height} x {self.width}; write it again{remedy}"
             )
-        return np.frombuffer(self.data, np.uint8).reshape(shape)
+        return pixels.reshape(shape)
 
 
 def read_datum(buffer: Buffer) -> Datum:
-    """Parse a Datum. Raises DataError where the bytes are none, or hold float_data (not read by this package yet)."""
+    """Parse a Datum. Raises DataError where the bytes are none."""
     sizes = {1: 0, 2: 0, 3: 0, 7: 0}
-    label: Optional[int] = None
+    labels: List[int] = []
     data: Buffer = b""
-    for field, number, value in _fields(buffer):
-        if field == 4:
+    floats = bytearray()
+    for field, value in _fields(buffer):
+        if field == 5:
+            labels += map(_int32, _varints(value))
+        elif isinstance(value, int):
+            if field in sizes:
+                sizes[field] = _int32(value)
+        elif field == 4:
             data = value
-        elif field == 5:
-            label = _int32(number)
         elif field == 6:
-            raise DataError("a Datum with float_data; only images (data) are read")
-        elif field in sizes:
-            sizes[field] = _int32(number)
-    return Datum(data, label, sizes[1], sizes[2], sizes[3], bool(sizes[7]))
+            floats += value
+    if len(floats) % 4:
+        raise DataError(f"a Datum with float_data of {len(floats)} bytes; 4 make a number")
+    label = None if not labels else labels[0] if len(labels) == 1 else tuple(labels)
+    float_data = np.frombuffer(floats, "<f4") if floats else None
+    return Datum(data, label, sizes[1], sizes[2], sizes[3], bool(sizes[7]), float_data)
+
+
+def read_labels(buffer: Buffer) -> List[int]:
+    """The labels of a Datum alone: its image is stepped over, and what stands behind its labels is not looked at."""
+    return [_int32(label) for field, value in _fields(buffer, last=5) if field == 5 for label in _varints(value)]
 
 
 def write_datum(datum: Datum) -> bytes:
     """The bytes of a Datum, as Caffe's own SerializeToString writes them."""
-    parts = [
-        _varint_field(number, value)
-        for number, value in ((1, datum.channels), (2, datum.height), (3, datum.width))
-        if value
-    ]
-    parts += [b"\x22", _varint(len(datum.data)), bytes(datum.data)]
-    if datum.label is not None:
-        parts.append(_varint_field(5, datum.label))
+    sizes = ((1, datum.channels), (2, datum.height), (3, datum.width))
+    parts = [_varint_field(number, value) for number, value in sizes if value]
+    if len(datum.data):
+        parts += [b"\x22", _varint(len(datum.data)), bytes(datum.data)]
+    parts += [_varint_field(5, label) for label in datum.labels]
+    if datum.float_data is not None:
+        numbers = np.empty(np.size(datum.float_data), [("tag", "u1"), ("number", "<f4")])
+        numbers["tag"] = 6 << 3 | _FIXED32
+        numbers["number"] = np.ravel(datum.float_data)
+        parts.append(numbers.tobytes())
     if datum.encoded:
         parts.append(_varint_field(7, 1))
     return b"".join(parts)
@@ -75,44 +107,39 @@ def read_blob(buffer: Buffer) -> np.ndarray:
     legacy = {1: 1, 2: 1, 3: 1, 4: 1}
     shape: Optional[Tuple[int, ...]] = None
     single, double = bytearray(), bytearray()
-    for field, number, value in _fields(buffer):
-        if field in legacy:
-            legacy[field] = _int32(number)
+    for field, value in _fields(buffer):
+        if isinstance(value, int):
+            if field in legacy:
+                legacy[field] = _int32(value)
         elif field == 5:
             single += value
         elif field == 7:
-            shape = _blob_shape(value)
+            shape = tuple(dim for number, dims in _fields(value) if number == 1 for dim in _varints(dims))
         elif field == 8:
             double += value
     if shape is None:
         shape = tuple(legacy.values())
     values, item = (double, "<f8") if double else (single, "<f4")
-    if not values or len(values) != math.prod(shape) * np.dtype(item).itemsize:
+    if not values or min(shape, default=1) < 1 or len(values) != math.prod(shape) * np.dtype(item).itemsize:
         raise DataError(f"a BlobProto of shape {shape} with {len(values)} bytes; was the copy cut short?")
     return np.frombuffer(values, item).reshape(shape)
 
 
-def _blob_shape(buffer: Buffer) -> Tuple[int, ...]:
-    dims = []
-    for field, number, packed in _fields(buffer):
-        if field == 1 and not packed:
-            dims.append(number)
-        at = 0
-        while field == 1 and at < len(packed):
-            dim, at = _read_varint(packed, at)
-            dims.append(dim)
-    return tuple(dims)
+def _fields(buffer: Buffer, last: int = 0) -> Iterator[Tuple[int, Union[int, Buffer]]]:
+    """(field number, value) of every field: a varint is an int, anything else a slice of the buffer.
 
-
-def _fields(buffer: Buffer) -> Iterator[Tuple[int, int, Buffer]]:
-    """(field number, number, bytes) of every field: a varint is the number, anything else a slice of the buffer."""
+    last: stop behind this field, once it has come; libraries write fields by their numbers.
+    """
     at, end = 0, len(buffer)
+    field = -1
     while at < end:
         tag, at = _read_varint(buffer, at)
+        if field == last != tag >> 3:
+            return
         field, wire = tag >> 3, tag & 7
         if wire == _VARINT:
             number, at = _read_varint(buffer, at)
-            yield field, number, b""
+            yield field, number
             continue
         if wire == _BYTES:
             size, at = _read_varint(buffer, at)
@@ -122,8 +149,41 @@ def _fields(buffer: Buffer) -> Iterator[Tuple[int, int, Buffer]]:
             raise DataError(f"not a protobuf message (wire type {wire} at byte {at})")
         if field == 0 or at + size > end:
             raise DataError(f"a protobuf message cut short or damaged (field {field} at byte {at} of {end})")
-        yield field, 0, buffer[at : at + size]
-        at += size
+        if wire == _FIXED32 and tag < 0x80:
+            numbers = _run(buffer, at, tag)
+            yield field, numbers.tobytes()
+            at += 5 * len(numbers) - 1
+        else:
+            yield field, buffer[at : at + size]
+            at += size
+
+
+def _run(buffer: Buffer, at: int, tag: int) -> np.ndarray:
+    """uint8 (M, 4): the 4-byte number at `at` and those that follow it, each behind the same tag of one byte.
+
+    So protobuf 2 writes repeated floats, thousands of them in a Datum of features.
+    """
+    rows = np.frombuffer(buffer, np.uint8, (len(buffer) - at + 1) // 5 * 5, at - 1).reshape(-1, 5)
+    count, ahead = 1, 16
+    while count < len(rows):
+        others = rows[count : count + ahead, 0] != tag
+        if others.any():
+            count += int(others.argmax())
+            break
+        count += len(others)
+        ahead *= 2
+    return rows[:count, 1:]
+
+
+def _varints(value: Union[int, Buffer]) -> Iterator[int]:
+    """The number or numbers of a repeated field, written one a tag or packed."""
+    if isinstance(value, int):
+        yield value
+        return
+    at = 0
+    while at < len(value):
+        number, at = _read_varint(value, at)
+        yield number
 
 
 def _read_varint(buffer: Buffer, at: int) -> Tuple[int, int]:

@@ -1,17 +1,45 @@
-"""Where records come from: one file a format, each a `Source`."""
+"""Where records come from: one file a format, each a `Source`; reader and writer side by side."""
 
+from typing import Optional
+
+from caffe_pylayers.data.sources.annotations import annotate
 from caffe_pylayers.data.sources.base import Names, Source
+from caffe_pylayers.data.sources.records import Record
 
-__all__ = ["Names", "Source", "open_source"]
+__all__ = ["Names", "Record", "Source", "open_source"]
 
 
-def open_source(source_type: str, path: str, **options: object) -> Source:
-    """The source of that type ('CSV', 'LMDB') at an absolute path. Raises DataError where it cannot be read."""
-    # Imported when asked for, so that a CSV user needs no lmdb.
+def open_source(
+    source_type: str, path: str, *, root: Optional[str] = None, header: bool = False, missing: str = "error",
+    labels: Optional[str] = None, label_format: str = "indices", sample_weights: Optional[str] = None,
+    bcf_mode: str = "FILE",
+) -> Source:  # fmt: skip
+    """The source of that type ('CSV', 'LMDB', 'BCF', 'HDF5') at an absolute path, with its labels and weights.
+
+    The options are those of the data layers; one that is not for the type has no effect. Raises DataError where the
+    source, its labels or its weights cannot be read.
+    """
+    # Each is imported when asked for, so that a CSV user needs no lmdb.
     if source_type == "CSV":
         from caffe_pylayers.data.sources.csv import CSVSource
 
-        return CSVSource(path, **options)  # type: ignore[arg-type]
-    from caffe_pylayers.data.sources.lmdb import LMDBSource
+        listed = CSVSource(path, root, header, sample_weights)
+        # Files of labels have a row for each line of the list, whether its image is there or not.
+        annotate(listed, labels, label_format, sample_weights)
+        listed.find_files(missing)
+        return listed
+    source: Source
+    if source_type == "LMDB":
+        from caffe_pylayers.data.sources.lmdb import LMDBSource
 
-    return LMDBSource(path)
+        source = LMDBSource(path)
+    elif source_type == "BCF":
+        from caffe_pylayers.data.sources.bcf import BCFSource
+
+        source = BCFSource(path, bcf_mode)
+    else:
+        from caffe_pylayers.data.sources.hdf5 import HDF5Source
+
+        source = HDF5Source(path, sample_weights)
+    annotate(source, labels, label_format, sample_weights)
+    return source

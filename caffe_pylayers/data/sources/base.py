@@ -1,6 +1,7 @@
 """What every source is: records numbered 0 .. N-1, their labels, and a way to read one."""
 
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from array import array
+from typing import Any, Dict, Iterable, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -16,38 +17,78 @@ class Names:
     """Many byte strings, packed: a list of a million Python strings takes 80 MB more than the strings."""
 
     def __init__(self, names: Iterable[bytes]) -> None:
-        names = list(names)
-        self._ends = np.cumsum([len(name) for name in names], dtype=np.int64)
-        self._packed = b"".join(names)
+        packed, ends = bytearray(), array("q")
+        for name in names:
+            packed += name
+            ends.append(len(packed))
+        self._pack(bytes(packed), np.array(ends, np.int64))
+
+    @classmethod
+    def of(cls, packed: bytes, ends: np.ndarray) -> "Names":
+        """From the strings one after the other and where each ends, int64 (N,)."""
+        names = cls.__new__(cls)
+        names._pack(packed, ends)
+        return names
+
+    def arrays(self) -> Tuple[bytes, np.ndarray]:
+        """What `of` makes them from again."""
+        return self._packed, self._width * np.arange(1, self._count + 1) if self._ends is None else self._ends
+
+    def _pack(self, packed: bytes, ends: np.ndarray) -> None:
+        self._packed, self._count = packed, len(ends)
+        # Keys of an LMDB are all of one width, as a rule.
+        self._width = int(ends[0]) if len(ends) else 0
+        equal = bool((np.diff(ends) == self._width).all())
+        self._ends: Optional[np.ndarray] = None if equal else ends
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return self._count
 
     def __getitem__(self, number: int) -> bytes:
-        start = self._ends[number - 1] if number else 0
-        return self._packed[start : self._ends[number]]
+        if not 0 <= number < self._count:
+            raise IndexError(number)
+        if self._ends is None:
+            return self._packed[number * self._width : (number + 1) * self._width]
+        return self._packed[self._ends[number - 1] if number else 0 : self._ends[number]]
+
+
+class Numbers:
+    """The names of records that have none: their numbers."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> bytes:
+        if not 0 <= number < self._count:
+            raise IndexError(number)
+        return b"%d" % number
 
 
 class Source:
     """Records in the order of the source.
 
-    path: what messages name. names: one a record (file name, key).
-    labels: int64 (N,), or (N, L) where records have several (rows padded with -1), or None where they have none.
-    The parent process reads the labels; workers get the source pickled, without them, and read images.
+    path: what messages name. names: one a record (file name, key, or its number).
+    labels: whole numbers (N,), or (N, L) where records have several (rows padded with -1), or None where they have none.
+    label_dim: how many labels there are, where the source says so (an indicator row has a column each), or None.
+    sample_weights: float32 (N,), or (N, L) as labels, or (N, label_dim); None where there are none.
+    columns: what the option `sample_weights` may name inside the source: columns of a CSV, data sets of HDF5.
+    The parent process reads labels and weights; workers get the source pickled, without them, and read images.
     """
 
-    def __init__(self, path: str, names: Names, labels: Optional[np.ndarray]) -> None:
+    def __init__(
+        self, path: str, names: Union[Names, Numbers, Sequence[bytes]], labels: Optional[np.ndarray] = None,
+        sample_weights: Optional[np.ndarray] = None, label_dim: Optional[int] = None,
+    ) -> None:  # fmt: skip
         if len(names) == 0:
             raise DataError(f"{self.kind} source {path}: it has no records")
         self.path = path
         self.names = names
-        self.labels = labels
-        if labels is not None and np.abs(labels).max() > LARGEST_LABEL:
-            record, *_ = np.argwhere(np.abs(labels) > LARGEST_LABEL)[0].tolist()
-            raise DataError(
-                f"{self.describe(record)}: its label is above {LARGEST_LABEL}, the largest number that Caffe's float32 "
-                f"blobs hold exactly; number the classes from 0"
-            )
+        self.columns: Tuple[str, ...] = ()
+        self.sample_weights = sample_weights
+        self.set_labels(labels, label_dim)
 
     @property
     def kind(self) -> str:
@@ -63,10 +104,21 @@ class Source:
         return len(self.names)
 
     def __getstate__(self) -> Dict[str, Any]:
-        return {**self.__dict__, "labels": None}
+        return {**self.__dict__, "labels": None, "sample_weights": None}
+
+    def set_labels(self, labels: Optional[np.ndarray], label_dim: Optional[int] = None) -> None:
+        """Take labels. Raises DataError where one is too large for a blob."""
+        if labels is not None and max(int(labels.max()), -int(labels.min())) > LARGEST_LABEL:
+            record, *_ = np.argwhere((labels > LARGEST_LABEL) | (labels < -LARGEST_LABEL))[0].tolist()
+            raise DataError(
+                f"{self.describe(record)}: its label is above {LARGEST_LABEL}, the largest number that Caffe's float32 "
+                f"blobs hold exactly; number the classes from 0"
+            )
+        self.labels = labels
+        self.label_dim = label_dim
 
     def read(self, record: int) -> Image:
-        """The image of a record: the bytes of an encoded one, or uint8 (height, width, channels)."""
+        """The image of a record: the bytes of an encoded one, or uint8 or float32 (height, width, channels)."""
         raise NotImplementedError
 
     def describe(self, record: int) -> str:
@@ -75,10 +127,10 @@ class Source:
         return f"{self.kind} source {self.path}: record {record} ('{name}')"
 
 
-def label_array(rows: List[Sequence[int]]) -> np.ndarray:
-    """Rows of labels as int64 (N,) where all have one, else (N, L) padded with -1."""
-    widest = max(map(len, rows))
-    labels = np.full((len(rows), widest), -1, np.int64)
-    for row, values in zip(labels, rows):
-        row[: len(values)] = values
-    return labels[:, 0] if widest == 1 else labels
+def padded(values: np.ndarray, counts: np.ndarray, pad: float) -> np.ndarray:
+    """Rows of counts[i] values each, which lie one after the other, as (N,) where all have one, else (N, L) padded."""
+    if counts.min() == counts.max() == 1:
+        return values
+    rows = np.full((len(counts), max(1, counts.max())), pad, values.dtype)
+    rows[np.arange(rows.shape[1]) < counts[:, None]] = values
+    return rows

@@ -4,75 +4,136 @@ cat/one.jpg 3           spaces (as Caffe's ImageData lists), tabs or commas; wha
 "cat/one two.jpg",3     quotes where a name has the separator in it
 cat/one.jpg 3 7         several labels a record, the same number in every line
 cat/one.jpg 3:7:12      several labels, as many as each record has
+
+With `header: true` the first line names the columns: `name` (else the first) has the files, `label` (else all whose
+names begin with it) the labels, `weight` (or what `sample_weights` names) the sample weights; others are not read.
 """
 
 import csv
+import functools
+import logging
 import os
-from typing import Iterator, List, Optional, Sequence, Tuple
+import shutil
+from array import array
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from caffe_pylayers.data.sources.base import LARGEST_LABEL, Names, Source, label_array
+from caffe_pylayers.data.sources.base import LARGEST_LABEL, Names, Source, padded
+from caffe_pylayers.data.sources.records import Columns, Record, new_file
 from caffe_pylayers.errors import DataError
+
+logger = logging.getLogger("caffe_pylayers")
+
+_LARGEST_WEIGHT = float(np.finfo(np.float32).max)
 
 
 class CSVSource(Source):
     """Image files named in a list.
 
-    root: folder in front of the names; without it they are relative to the working directory.
-    Raises DataError for an unreadable or malformed list (with its line) and for files that are not there.
+    root: folder in front of the names; without it they are relative to the working directory. header: whether the first
+    line names the columns. weights: the column with sample weights; None: `weight`.
+    Raises DataError for an unreadable or malformed list (with its line).
     """
 
-    def __init__(self, path: str, root: Optional[str] = None) -> None:
-        names: List[str] = []
-        rows: List[Sequence[int]] = []
-        for name, values in _lines(path):
-            names.append(name)
-            rows.append(values)
-        labels = label_array(rows) if rows and len(rows[0]) else None
-        super().__init__(path, Names(map(os.fsencode, names)), labels)
-        self.root = os.path.abspath(root or "")
-        _find_files(path, self.root, names)
+    def __init__(
+        self, path: str, root: Optional[str] = None, header: bool = False, weights: Optional[str] = None
+    ) -> None:
+        lines = _lines(path)
+        columns = _header(path, lines, weights or "weight") if header else None
+        rows = _named_rows(path, lines, columns) if columns else _rows(path, lines)
+        labels, counts, sample_weights = array("i"), array("i"), array("f")
+
+        def names() -> Iterator[bytes]:
+            for row in rows:
+                labels.extend(row.labels)
+                counts.append(len(row.labels))
+                if row.weight is not None:
+                    sample_weights.append(row.weight)
+                yield row.name.encode("utf-8", "surrogateescape")
+
+        super().__init__(path, Names(names()))
+        if labels:
+            self.set_labels(padded(np.array(labels, np.int32), np.array(counts), -1))
+        if sample_weights:
+            self.sample_weights = np.array(sample_weights, np.float32)
+        self.columns = columns.names if columns else ()
+        self._root = os.fsencode(os.path.abspath(root or ""))
+
+    def find_files(self, missing: str) -> None:
+        """Look which files are there. missing: 'error' raises DataError for those that are not, 'skip' drops them."""
+        there = np.array([os.path.exists(self._file(record)) for record in range(len(self))])
+        if there.all():
+            return
+        first = int(np.argmin(there))
+        found = (
+            f"CSV source {self.path}: {len(there) - there.sum()} of {len(there)} files are not there; the first is record "
+            f"{first}, {os.fsdecode(self._file(first))}"
+        )
+        if missing == "error" or not there.any():
+            raise DataError(f"{found}; set `root` to the folder that the names start from, or mend the list")
+        logger.warning("%s; they are left out", found)
+        self.names = Names(self.names[record] for record in np.flatnonzero(there).tolist())
+        self.set_labels(None if self.labels is None else self.labels[there], self.label_dim)
+        self.sample_weights = None if self.sample_weights is None else self.sample_weights[there]
 
     def read(self, record: int) -> bytes:
-        file = os.path.join(self.root, os.fsdecode(self.names[record]))
+        file = self._file(record)
         try:
             with open(file, "rb") as stream:
                 return stream.read()
-        except OSError as error:
-            raise DataError(f"{self.describe(record)}: cannot read {file}: {error.strerror}") from error
+        except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
+            reason = getattr(error, "strerror", error)
+            raise DataError(f"{self.describe(record)}: cannot read {os.fsdecode(file)}: {reason}") from error
+
+    def _file(self, record: int) -> bytes:
+        return os.path.join(self._root, self.names[record])
 
 
-def _find_files(path: str, root: str, names: List[str]) -> None:
-    missing = [number for number, name in enumerate(names) if not os.path.exists(os.path.join(root, name))]
-    if missing:
-        first = os.path.join(root, names[missing[0]])
-        raise DataError(
-            f"CSV source {path}: {len(missing)} of {len(names)} files are not there; the first is record {missing[0]}, "
-            f"{first}; set `root` to the folder that the names start from, or mend the list"
-        )
+class _Row(NamedTuple):
+    name: str
+    labels: Sequence[int]
+    weight: Optional[float] = None
 
 
-def _lines(path: str) -> Iterator[Tuple[str, Sequence[int]]]:
-    """Name and labels of every line that is not empty."""
+class _Columns(NamedTuple):
+    """What a header says: the separator, the names of all columns, and which of them are what."""
+
+    separator: str
+    names: Tuple[str, ...]
+    name: int
+    labels: Tuple[int, ...]
+    weight: Optional[int]
+
+
+def _lines(path: str) -> Iterator[Tuple[int, str]]:
+    """Number and text of every line that is not empty."""
     try:
         # utf-8-sig: spreadsheets put a byte order mark in front. surrogateescape: file names may be any bytes.
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as stream:
-            text = stream.read()
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield number, line.rstrip("\n")
     except OSError as error:
         raise DataError(
             f"CSV source {path}: cannot read it: {error.strerror}; `source` is relative to the working directory"
         ) from error
-    separator = None
-    columns = None
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        if separator is None:
-            separator = "\t" if "\t" in line else "," if "," in line else " "
-        name, fields = _split(line, separator)
+
+
+def _separator(line: str) -> str:
+    return "\t" if "\t" in line else "," if "," in line else " "
+
+
+def _rows(path: str, lines: Iterator[Tuple[int, str]]) -> Iterator[_Row]:
+    """The rows of a list without header."""
+    separator = ""
+    columns = 0
+    for number, line in lines:
+        first = not separator
+        separator = separator or _separator(line)
+        name, fields = _split(path, number, line, separator)
         labels = [label for field in fields for label in _labels(path, number, field)]
-        if columns is None:
+        if first:
             columns = len(fields)
         if len(fields) != columns or not name:
             raise DataError(
@@ -80,13 +141,57 @@ def _lines(path: str) -> Iterator[Tuple[str, Sequence[int]]]:
                 f"as in the first line, but it reads {line.strip()[:80]!r}; quote names that have the separator "
                 f"{separator!r} in them"
             )
-        yield name, labels
+        yield _Row(name, labels)
 
 
-def _split(line: str, separator: str) -> Tuple[str, List[str]]:
+def _header(path: str, lines: Iterator[Tuple[int, str]], weight: str) -> Optional[_Columns]:
+    """The columns that the first line names; None where there is no line. weight: the column with sample weights."""
+    number, line = next(lines, (0, ""))
+    if not number:
+        return None
+    separator = _separator(line)
+    names = _fields(path, number, line, separator)
+    separator = separator if len(names) > 1 else "\t"  # names alone may have spaces in them
+    known = [name.casefold() for name in names]
+    if any(_is_label(name) for name in names) or len(set(names)) < len(names):
+        raise DataError(
+            f"CSV source {path}, line {number}: with `header: true` it names the columns, each differently, but it reads "
+            f"{line.strip()[:80]!r}"
+        )
+    labels = (
+        [known.index("label")] if "label" in known else [at for at, name in enumerate(known) if name[:5] == "label"]
+    )
+    weights = [at for at, name in enumerate(names) if name == weight or known[at] == weight == "weight"]
+    return _Columns(
+        separator, tuple(names), known.index("name") if "name" in known else 0, tuple(labels), next(iter(weights), None)
+    )
+
+
+def _named_rows(path: str, lines: Iterator[Tuple[int, str]], columns: _Columns) -> Iterator[_Row]:
+    """The rows of a list behind its header."""
+    for number, line in lines:
+        fields = _fields(path, number, line, columns.separator)
+        if len(fields) != len(columns.names) or not fields[columns.name]:
+            raise DataError(
+                f"CSV source {path}, line {number}: {len(columns.names)} columns expected ({', '.join(columns.names)}), "
+                f"but it reads {line.strip()[:80]!r}; quote names that have the separator {columns.separator!r} in them"
+            )
+        labels = [label for at in columns.labels for label in _labels(path, number, fields[at])]
+        weight = None if columns.weight is None else _weight(path, number, fields[columns.weight])
+        yield _Row(fields[columns.name], labels, weight)
+
+
+def _fields(path: str, number: int, line: str, separator: str) -> List[str]:
+    try:
+        return [field.strip() for field in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
+    except csv.Error as error:
+        raise DataError(f"CSV source {path}, line {number}: {error}") from error
+
+
+def _split(path: str, number: int, line: str, separator: str) -> Tuple[str, List[str]]:
     """The name and the label columns of a line."""
     if separator != " ":
-        fields = [field.strip() for field in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
+        fields = _fields(path, number, line, separator)
         while fields and fields[-1] == "":  # "a.jpg,3,"
             fields.pop()
         return (fields[0] if fields else ""), fields[1:]
@@ -109,17 +214,99 @@ def _is_label(word: str) -> bool:
     return word.lstrip("+-").replace(":", "").replace(".", "", 1).isdigit()
 
 
-def _labels(path: str, line: int, field: str) -> Sequence[int]:
-    values = []
-    for part in field.split(":"):
+def _labels(path: str, line: int, field: str) -> Tuple[int, ...]:
+    labels = _whole(field)
+    if not labels:
+        raise DataError(
+            f"CSV source {path}, line {line}: label {field[:80]!r} is not a whole number up to {LARGEST_LABEL} (nor "
+            f"several, as in 17:24:35); a line is: name, then label"
+            f"{', and a header is expected only with `header: true`' * (line == 1)}"
+        )
+    return labels
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _whole(field: str) -> Tuple[int, ...]:
+    """The whole numbers of a field, as in 17:24:35; () if it has anything else."""
+    try:
+        values = [float(part) for part in field.split(":")]
+    except ValueError:
+        return ()
+    return tuple(map(int, values)) if all(abs(value) <= LARGEST_LABEL and value % 1 == 0 for value in values) else ()
+
+
+def _weight(path: str, line: int, field: str) -> float:
+    try:
+        value = float(field)
+    except ValueError:
+        value = np.nan
+    if not 0 <= value <= _LARGEST_WEIGHT:
+        raise DataError(f"CSV source {path}, line {line}: weight {field[:80]!r} is not a finite number from 0")
+    return value
+
+
+#: How image files start, and what they are called.
+_SUFFIXES = {
+    b"\xff\xd8\xff": (".jpg", ".jpeg"),
+    b"\x89PNG": (".png",),
+    b"BM": (".bmp",),
+    b"RIFF": (".webp",),
+    b"II": (".tif", ".tiff"),
+    b"MM": (".tif", ".tiff"),
+}
+
+
+def write_csv(path: str, records: Iterable[Record], folder: str) -> int:
+    """Write images as files into a new folder, and the list of them with a header; returns how many.
+
+    Read it with `header: true` and `root: folder`. A file is named as its record, else by number; pixels become PNG.
+    Nothing is left behind if it breaks off. Raises DataError where list or folder are there already, or two records
+    have one name.
+    """
+    if os.path.exists(folder):
+        raise DataError(f"{folder} is there already; remove it, or write to another name")
+    if os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), "")):
+        raise DataError(f"{path} would lie in {folder}, which is for images; write the list elsewhere")
+    partial = f"{folder}.partial-{os.getpid()}"
+    columns, names = Columns(path), []
+    with new_file(path) as listed:
         try:
-            value = float(part)
-        except ValueError:
-            value = np.nan
-        if value != np.floor(value) or not abs(value) <= LARGEST_LABEL:
-            raise DataError(
-                f"CSV source {path}, line {line}: label {field[:80]!r} is not a whole number up to {LARGEST_LABEL} (nor "
-                f"several, as in 17:24:35); a line is: name, then label{', and a header is not expected' * (line == 1)}"
-            )
-        values.append(int(value))
-    return values
+            os.mkdir(partial)
+            for number, record in enumerate(records):
+                columns.add(record)
+                names.append(_write_image(partial, record, f"{number:08d}"))
+            with open(listed, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                labels, weights = columns.labels, columns.weights
+                writer.writerow(["name", *["label"] * (labels is not None), *["weight"] * (weights is not None)])
+                for number, name in enumerate(names):
+                    row = [name]
+                    if labels is not None:
+                        row.append(":".join(str(label) for label in labels[number].reshape(-1) if label != -1) or "-1")
+                    if weights is not None:
+                        row.append(repr(float(weights[number])))
+                    writer.writerow(row)
+            os.rename(partial, folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    return len(names)
+
+
+def _write_image(folder: str, record: Record, number: str) -> str:
+    """Write the file of a record into the folder; returns its name there."""
+    data = record.encoded()
+    suffixes = next((suffixes for start, suffixes in _SUFFIXES.items() if data.startswith(start)), ("",))
+    name = record.name or number
+    if not name.lower().endswith(suffixes):
+        name += suffixes[0]
+    file = os.path.join(folder, name)
+    if os.path.isabs(name) or ".." in name.split("/"):
+        raise DataError(f"a record of the name {name!r} cannot be written as a file: it would lie outside {folder}")
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    try:
+        with open(file, "xb") as stream:
+            stream.write(data)
+    except FileExistsError as error:
+        raise DataError(f"two records have the name {name!r}, of which only one can be written as a file") from error
+    return name

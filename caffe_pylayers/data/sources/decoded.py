@@ -3,7 +3,7 @@
 import logging
 import mmap
 import os
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Iterator, Tuple
 
 import numpy as np
 from tqdm import tqdm
@@ -19,32 +19,44 @@ logger = logging.getLogger("caffe_pylayers")
 class DecodedSource(Source):
     """The images of a source, decoded and resized up front, in memory that the workers share.
 
-    Takes records x height x width x channels bytes, which is logged. Raises DataError where that is more than there
-    is, or images are of unlike sizes.
+    Takes records x height x width x channels numbers, whose size is logged. Raises DataError where that is more than
+    there is, or a record cannot be read or is of another size; if `tolerant`, when such a record is asked for.
     """
 
-    def __init__(self, source: Source, transforms: Transforms) -> None:
-        super().__init__(source.path, source.names, source.labels)
+    def __init__(self, source: Source, transforms: Transforms, tolerant: bool = False) -> None:
+        super().__init__(source.path, source.names, source.labels, source.sample_weights, source.label_dim)
         self._kind = source.kind
-        first = transforms.load(source, 0)
-        self._shape = (len(source), *first.shape)
-        size, available = int(np.prod(self._shape)), available_bytes()
+        self._complaints: Dict[int, str] = {}
+        images = self._decoded(source, transforms, tolerant)
+        first_record, first = next(images, (0, None))
+        if first is None:
+            raise DataError(f"{self.kind} source {self.path}: no record can be read; {self._complaints[0]}")
+        self._shape, self._dtype = (len(source), *first.shape), first.dtype
+        size, available = first.nbytes * len(source), available_bytes()
         if size > available:
             raise DataError(
                 f"{self.kind} source {self.path}: decoded it takes {size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of "
                 f"memory are free; leave out `compressed: false`, or lower `resize`"
             )
         self._fd = os.memfd_create("caffe_pylayers decoded")
-        os.ftruncate(self._fd, size)
-        self._map()
-        for record in tqdm(range(len(source)), desc=f"decoding {self.path}", unit="images", disable=None):
-            image = transforms.load(source, record)
-            if image.shape != first.shape:
-                raise DataError(
-                    f"{source.describe(record)}: {image.shape[:2]} (height, width) where the first record has "
-                    f"{first.shape[:2]}; `compressed: false` needs `resize` for images of unlike sizes"
+        try:
+            os.ftruncate(self._fd, size)
+            self._map()
+            self._images[first_record] = first
+            for record, image in images:
+                if image.shape == first.shape and image.dtype == first.dtype:
+                    self._images[record] = image
+                    continue
+                complaint = (
+                    f"{source.describe(record)}: {image.dtype} {image.shape} (height, width, channels) where the first record "
+                    f"has {first.dtype} {first.shape}; `compressed: false` needs `resize` for images of unlike sizes"
                 )
-            self._images[record] = image
+                if not tolerant:
+                    raise DataError(complaint)
+                self._complaints[record] = complaint
+        except BaseException:
+            os.close(self._fd)
+            raise
         logger.info("%s source %s: %d images decoded, %.0f MB", self.kind, self.path, len(source), size / 1e6)
 
     @property
@@ -56,6 +68,8 @@ class DecodedSource(Source):
         return (self._fd,)
 
     def read(self, record: int) -> np.ndarray:
+        if record in self._complaints:
+            raise DataError(self._complaints[record])
         return self._images[record]
 
     def __getstate__(self) -> Dict[str, Any]:
@@ -66,4 +80,16 @@ class DecodedSource(Source):
         self._map()
 
     def _map(self) -> None:
-        self._images = np.frombuffer(mmap.mmap(self._fd, 0), np.uint8).reshape(self._shape)
+        self._images = np.frombuffer(mmap.mmap(self._fd, 0), self._dtype).reshape(self._shape)
+
+    def _decoded(self, source: Source, transforms: Transforms, tolerant: bool) -> Iterator[Tuple[int, np.ndarray]]:
+        """The records that can be read, and their images."""
+        for record in tqdm(range(len(source)), desc=f"decoding {self.path}", unit="images", disable=None):
+            try:
+                image = transforms.load(source, record)
+            except DataError as error:
+                if not tolerant:
+                    raise
+                self._complaints[record] = str(error)
+            else:
+                yield record, image

@@ -1,0 +1,183 @@
+"""Labels and sample weights of a source, from itself or from a file beside it.
+
+A file is an LMDB, whose keys are the names of the records, or has a row for each record in the order of the source:
+.npy (N,) or (N, L), or text with a line a record, "3" or "17:24:35" (or spaces, commas, tabs, semicolons between).
+"""
+
+import os
+import re
+import warnings
+from array import array
+from typing import Dict, Optional
+
+import numpy as np
+
+from caffe_pylayers.data.sources.base import LARGEST_LABEL, Numbers, Source, padded
+from caffe_pylayers.errors import DataError
+
+_LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
+_SEPARATORS = re.compile(rb"[:,;\s]+")
+
+
+def annotate(source: Source, labels: Optional[str], label_format: str, sample_weights: Optional[str]) -> None:
+    """Give a source its labels and weights, in the form that `Source` states.
+
+    labels: path of a file; None: what the source read itself. label_format: 'indices', or 'indicator' for rows of 0 and
+    1, a column for each label. sample_weights: path of a file, or one of `source.columns`, or None.
+    Raises DataError naming source, file and record.
+    """
+    file = "" if labels is None else os.path.abspath(labels)
+    values = source.labels if labels is None else _read("labels", file, source)
+    if values is not None and label_format == "indicator":
+        source.set_labels(*_indicated(values, source, file))
+    elif values is not None:
+        source.set_labels(_indices(_narrow(values), source, file))
+    file = ""
+    if sample_weights is not None and sample_weights not in source.columns:
+        file = os.path.abspath(sample_weights)
+        source.sample_weights = _read("sample_weights", file, source)
+    if source.sample_weights is not None:
+        source.sample_weights = _weights(_narrow(source.sample_weights), source, file)
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """A single column (N, 1) as (N,)."""
+    return values[:, 0] if values.shape[1:] == (1,) else values
+
+
+def _indices(values: np.ndarray, source: Source, file: str) -> np.ndarray:
+    """Labels as int32 (N,) or (N, L); NaN, which pads ragged rows of a file, becomes -1."""
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), -1, values) if file and values.ndim == 2 else values
+        _refuse(values != np.floor(values), values, source, file, "label", "whole numbers")
+    # Larger ones are refused by the source; uint64 has no common integer type with a negative bound.
+    values = values.astype(np.float64) if values.dtype == np.uint64 else values
+    return np.clip(values, -LARGEST_LABEL - 1, LARGEST_LABEL + 1).astype(np.int32)
+
+
+def _indicated(values: np.ndarray, source: Source, file: str) -> "tuple[np.ndarray, int]":
+    """Rows of 0 and 1 as rows of the labels that are 1, int32 (N, most of a row) padded with -1; and how many labels."""
+    values = values.reshape(len(values), -1)
+    _refuse((values != 0) & (values != 1), values, source, file, "label", "0 and 1 for `label_format: indicator`")
+    records, labels = np.nonzero(values)
+    counts = np.bincount(records, minlength=len(values))
+    rows = np.full((len(values), max(1, counts.max())), -1, np.int32)
+    rows[np.arange(rows.shape[1]) < counts[:, None]] = labels
+    return rows, values.shape[1]
+
+
+def _weights(values: np.ndarray, source: Source, file: str) -> np.ndarray:
+    """Weights as float32 (N,), or (N, L) as labels, a column for each label where those are rows of 0 and 1.
+
+    0 where a ragged row of labels has none.
+    """
+    labels = source.labels
+    width = 1 if labels is None else source.label_dim or labels[:1].size
+    if values.ndim == 2 and values.shape[1] != width:
+        raise DataError(
+            f"{source.kind} source {source.path}: sample weights{_of(file)} have {values.shape[1]} columns; one a record, or "
+            f"as many as there are labels ({width}) are allowed"
+        )
+    with np.errstate(over="ignore"):
+        weights = values.astype(np.float32)
+    if labels is not None and labels.shape == weights.shape and labels.ndim == 2:
+        weights[np.isnan(weights) & (labels == -1)] = 0
+    _refuse(~(np.isfinite(weights) & (weights >= 0)), values, source, file, "sample weight", "finite numbers from 0")
+    return weights
+
+
+def _refuse(wrong: np.ndarray, values: np.ndarray, source: Source, file: str, what: str, allowed: str) -> None:
+    if wrong.any():
+        place = tuple(np.argwhere(wrong)[0])
+        raise DataError(f"{source.describe(int(place[0]))}: {what} {values[place]}{_of(file)}; {allowed} are allowed")
+
+
+def _of(file: str) -> str:
+    return f" of {file}" if file else ""
+
+
+def _read(option: str, file: str, source: Source) -> np.ndarray:
+    """The numbers of a file, (N,) or (N, L), a row for each record of the source; NaN pads ragged rows."""
+    where = f"{source.kind} source {source.path}: {option} {file}"
+    try:
+        if os.path.isdir(file):
+            return _from_lmdb(where, file, source)
+        with open(file, "rb") as stream:
+            start = stream.read(20)
+            if start[16:] == _LMDB_MAGIC:
+                return _from_lmdb(where, file, source)
+            numpy = start[:6] == b"\x93NUMPY" or file.endswith(".npy")
+            values = _from_npy(where, file) if numpy else _from_text(where, start + stream.read())
+    except OSError as error:
+        columns = ""
+        if option == "sample_weights" and source.columns:
+            columns = f", and it is none of the columns {', '.join(source.columns)}"
+        elif option == "sample_weights" and source.kind == "CSV":
+            columns = "; if it is a column, the list needs a first line with names, and `header: true`"
+        raise DataError(f"{where}: cannot read it: {error.strerror}{columns}") from error
+    if len(values) != len(source):
+        raise DataError(
+            f"{where} has {len(values)} rows, but the source has {len(source)} records; a row each is needed"
+        )
+    return values
+
+
+def _from_npy(where: str, file: str) -> np.ndarray:
+    try:
+        with warnings.catch_warnings():  # about headers that Python 2 wrote
+            warnings.simplefilter("ignore")
+            # Mapped: a damaged header that promises more than there is takes no memory.
+            values = np.load(file, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # of many types, as the header is evaluated
+        raise DataError(f"{where}: not a .npy file of numbers, or cut short: {error}") from error
+    if (
+        not isinstance(values, np.ndarray)
+        or values.dtype.kind not in "biuf"
+        or values.ndim not in (1, 2)
+        or not values.size
+    ):
+        found = f"type {values.dtype} and shape {values.shape}" if isinstance(values, np.ndarray) else "several arrays"
+        raise DataError(f"{where}: numbers of shape (N,) or (N, L) are allowed, but it has {found}")
+    return values.astype(values.dtype.newbyteorder("="))
+
+
+def _from_text(where: str, text: bytes) -> np.ndarray:
+    numbers, counts = array("d"), array("q")
+    for line, content in enumerate(text.split(b"\n"), 1):
+        words = _SEPARATORS.split(content.strip())
+        if words == [b""]:
+            continue
+        try:
+            numbers.extend(map(float, words))
+        except ValueError:
+            shown = content.strip()[:80].decode(errors="backslashreplace")
+            raise DataError(
+                f"{where}, line {line}: numbers are expected, as 3 or 17:24:35, but it reads '{shown}'"
+            ) from None
+        counts.append(len(words))
+    if not counts:
+        raise DataError(f"{where}: it is empty")
+    return padded(np.array(numbers), np.array(counts), np.nan)
+
+
+def _from_lmdb(where: str, file: str, source: Source) -> np.ndarray:
+    from caffe_pylayers.data.sources.lmdb import read_table  # here, so that others need no lmdb
+
+    if isinstance(source.names, Numbers):
+        raise DataError(f"{where}: an LMDB goes by keys, which this source has none of; use a .npy or text file")
+    keys, values = read_table(file)
+    rows: Dict[bytes, int] = {keys[row]: row for row in range(len(keys))}
+    order = np.empty(len(source), np.int64)
+    for record in range(len(source)):
+        row = rows.get(source.names[record], -1)
+        if row < 0:
+            raise DataError(f"{where}: it lacks the key of {source.describe(record)}; keys must be equal to names")
+        order[record] = row
+    unused = np.ones(len(keys), bool)
+    unused[order] = False
+    if unused.any():
+        key = keys[int(np.argmax(unused))].decode(errors="backslashreplace")
+        raise DataError(f"{where}: its key '{key}' is the name of no record; keys must be equal to names")
+    return values[order]

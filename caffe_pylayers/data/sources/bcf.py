@@ -1,0 +1,136 @@
+"""BCF (binary compressed file): many encoded images in one file.
+
+uint64 N, then N times uint64: the size of each image, then the images one after the other; all little-endian.
+Labels lie in a file of their own, which the option `labels` names.
+"""
+
+import contextlib
+import mmap
+import os
+import shutil
+import tempfile
+import weakref
+from array import array
+from typing import Any, Dict, Iterable, Tuple
+
+import numpy as np
+
+from caffe_pylayers.data.memory import available_bytes
+from caffe_pylayers.data.sources.base import Image, Numbers, Source
+from caffe_pylayers.data.sources.records import Columns, Record, new_file
+from caffe_pylayers.data.sources.storage import File, Stretches
+from caffe_pylayers.errors import DataError
+
+
+class BCFSource(Source):
+    """The images of a BCF file.
+
+    mode: 'FILE' reads each image when it is asked for; 'MEM' all of the file, once, into memory that workers share.
+    Raises DataError where sizes and file do not fit, or MEM does not fit into memory.
+    """
+
+    def __init__(self, path: str, mode: str = "FILE") -> None:
+        try:
+            self._rows = _index(path)
+        except OSError as error:
+            raise DataError(
+                f"BCF source {path}: cannot read it: {error.strerror}; `source` is relative to the working directory"
+            ) from error
+        super().__init__(path, Numbers(len(self._rows)))
+        self._fd = -1
+        if mode == "MEM":
+            self._load()
+
+    @property
+    def fds(self) -> Tuple[int, ...]:
+        return (self._fd,) if self._fd >= 0 else ()
+
+    def read(self, record: int) -> Image:
+        if self._fd >= 0:
+            start = int(self._rows.offsets[record])
+            return self._bytes[start : start + int(self._rows.sizes[record])]
+        try:
+            return self._rows.row(record)
+        except DataError as error:
+            raise DataError(f"{self.describe(record)}: {error}") from error
+
+    def __getstate__(self) -> Dict[str, Any]:
+        return {**super().__getstate__(), "_bytes": None}
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._fd >= 0:
+            self._map()
+
+    def _load(self) -> None:
+        file = self._rows.file
+        available = available_bytes()
+        if file.size > available:
+            raise DataError(
+                f"BCF source {self.path}: it has {file.size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of memory are free; "
+                f"use `bcf_mode: FILE`"
+            )
+        self._fd = os.memfd_create("caffe_pylayers BCF")
+        weakref.finalize(self, os.close, self._fd)
+        with open(file.path, "rb") as stream, open(self._fd, "wb", closefd=False) as memory:
+            shutil.copyfileobj(stream, memory, 1 << 20)
+        if os.fstat(self._fd).st_size != file.size:
+            raise DataError(f"BCF source {self.path}: it has changed while it was read; start again")
+        self._map()
+
+    def _map(self) -> None:
+        self._bytes = memoryview(mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ))
+
+
+def _index(path: str) -> Stretches:
+    """Where the images lie."""
+    file = File.of(path)
+    if file.size < 8:
+        raise DataError(f"BCF source {path}: {file.size} bytes, too few for a header; was the copy cut short?")
+    with open(path, "rb") as stream:
+        count = int.from_bytes(stream.read(8), "little")
+        header = 8 + 8 * count
+        if header > file.size:
+            raise DataError(
+                f"BCF source {path}: header promises {count} entries ({header} bytes) but the file has {file.size} bytes; "
+                f"was the copy cut short?"
+            )
+        sizes = np.fromfile(stream, "<u8", count)
+    # In two halves, which cannot overflow.
+    total = header + (int((sizes >> np.uint64(32)).sum()) << 32) + int((sizes & np.uint64(0xFFFFFFFF)).sum())
+    if len(sizes) != count or total != file.size:
+        reason = "was the copy cut short?" if total > file.size else "is it a BCF file, and of little-endian numbers?"
+        raise DataError(
+            f"BCF source {path}: header and images take {total} bytes by its {count} sizes, but the file has {file.size}; {reason}"
+        )
+    sizes = sizes.astype(np.int64)
+    return Stretches(file, header + np.cumsum(sizes) - sizes, sizes)
+
+
+def write_bcf(path: str, records: Iterable[Record]) -> int:
+    """Write a BCF file; returns how many records. Pixels are written as PNG; names are not kept.
+
+    Labels go to `<path>.labels.npy`, weights to `<path>.weights.npy`, for the options `labels` and `sample_weights`.
+    Nothing is left behind if it breaks off. Raises DataError where something of these names is there already.
+    """
+    sizes, columns = array("Q"), Columns(path)
+    with contextlib.ExitStack() as files:
+        # The last is renamed first: where the file itself is, the others are.
+        whole, labels, weights = (
+            files.enter_context(new_file(path + suffix)) for suffix in ("", ".labels.npy", ".weights.npy")
+        )
+        with tempfile.TemporaryFile(dir=os.path.dirname(path) or ".") as images:
+            for record in records:
+                data = record.encoded()
+                images.write(data)
+                sizes.append(len(data))
+                columns.add(record)
+            images.seek(0)
+            with open(whole, "wb") as stream:
+                np.array([len(sizes), *sizes], "<u8").tofile(stream)
+                shutil.copyfileobj(images, stream, 1 << 20)
+        for name, values in ((labels, columns.labels), (weights, columns.weights)):
+            if values is not None:
+                with open(name, "wb") as stream:
+                    np.save(stream, values)
+    return len(sizes)

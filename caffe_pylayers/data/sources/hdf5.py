@@ -1,0 +1,174 @@
+"""HDF5: one file, or a text file with the path of one on each line, as stock Caffe's HDF5Data takes it.
+
+data           numbers (N, channels, height, width), or (N, values): uint8 stays so, others become float32;
+               or rows of variable length of uint8, each the bytes of an encoded image
+label          whole numbers (N,), or (N, L) where records have several (-1 pads a row); may be missing
+sample_weight  numbers (N,) or (N, L); may be missing
+name           strings (N,); may be missing
+"""
+
+import contextlib
+import logging
+import os
+from typing import Any, Iterable, List, Optional, Sequence, Union
+
+import numpy as np
+
+from caffe_pylayers.data.sources.base import Image, Names, Numbers, Source
+from caffe_pylayers.data.sources.hdf5_index import Table, read_tables
+from caffe_pylayers.data.sources.records import Columns, Record, new_file
+from caffe_pylayers.data.sources.storage import Chunks
+from caffe_pylayers.errors import DataError
+
+logger = logging.getLogger("caffe_pylayers")
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_ROWS_AT_ONCE = 64  # of what is written
+_MANY_TOGETHER = 16  # rows in the same chunks
+
+
+class HDF5Source(Source):
+    """Records of one or several HDF5 files, in the order of the list; images are read where they lie.
+
+    weights: the data set with sample weights. tables: what its files hold, if that was read before.
+    Raises DataError where a file cannot be read, holds something else, or differs from the first one.
+    """
+
+    def __init__(self, path: str, weights: Optional[str] = None, tables: Optional[Sequence[Table]] = None) -> None:
+        tables = tables or _tables(path, weights or "sample_weight")
+        for table in tables:
+            if _form(table) != _form(tables[0]):
+                raise DataError(
+                    f"HDF5 source {path}: {table.rows.file.path} has {_form(table)}, but the first file has "
+                    f"{_form(tables[0])}; all files of a list must be alike"
+                )
+        self._rows = [table.rows for table in tables]
+        self._dtypes, self._shape = [table.dtype for table in tables], tables[0].shape
+        self._ends = np.cumsum([len(rows) for rows in self._rows])
+        for rows in self._rows:
+            if isinstance(rows, Chunks) and rows.chunk[0] > _MANY_TOGETHER:
+                logger.warning(
+                    "HDF5 source %s: %s has %d rows in the same chunks, each read with all of them, which is slow in "
+                    "random order; `h5repack -l data:CHUNK=%s old.h5 new.h5` stores each by itself",
+                    path, rows.file.path, rows.chunk[0], "x".join(map(str, (1, *rows.shape[1:]))),
+                )  # fmt: skip
+                break
+        names: Union[Names, Numbers] = Numbers(int(self._ends[-1]))
+        if tables[0].names is not None:
+            names = Names(name for table in tables for name in table.names or ())
+        super().__init__(path, names)
+        self.columns = tables[0].columns
+        # Any numbers as yet: `annotate` checks them.
+        self.labels = _joined([table.labels for table in tables])
+        self.sample_weights = _joined([table.weights for table in tables])
+
+    def read(self, record: int) -> Image:
+        number = int(np.searchsorted(self._ends, record, "right"))
+        rows = self._rows[number]
+        try:
+            data = rows.row(record - int(self._ends[number]) + len(rows))
+        except DataError as error:
+            raise DataError(f"{self.describe(record)}: {error}") from error
+        if not self._shape:
+            return data
+        image = np.frombuffer(data, self._dtypes[number]).reshape(self._shape).transpose(1, 2, 0)
+        # Numbers beyond float32 become infinite.
+        with np.errstate(all="ignore"):
+            return np.ascontiguousarray(image, np.uint8 if image.dtype == np.uint8 else np.float32)
+
+
+def _tables(path: str, weights: str) -> List[Table]:
+    tables: List[Table] = []
+    with contextlib.closing(read_tables(_files(path), weights)) as results:
+        for table in results:
+            if isinstance(table, DataError):
+                raise DataError(f"HDF5 source {path}: {table}")
+            tables.append(table)
+    return tables
+
+
+def _joined(parts: Sequence[Optional[np.ndarray]]) -> Optional[np.ndarray]:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None
+
+
+def _form(table: Table) -> str:
+    """What must be equal in all files of a list, in words."""
+    form = ["encoded images"]
+    if table.shape:
+        form = [f"{'uint8' if table.dtype == '|u1' else 'other'} numbers of shape {table.shape}"]
+    for name, values in (("labels", table.labels), ("weights", table.weights)):
+        form.append(f"no {name}" if values is None else f"{name} {('N', *values.shape[1:])}".replace("'", ""))
+    form.append("no names" if table.names is None else "names")
+    return ", ".join(form)
+
+
+def _files(path: str) -> List[str]:
+    """The HDF5 files of a source, absolute."""
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(len(_SIGNATURE))
+            if start == _SIGNATURE or path.lower().endswith((".h5", ".hdf5")):
+                return [path]
+            text = start + stream.read()
+    except OSError as error:
+        raise DataError(
+            f"HDF5 source {path}: cannot read it: {error.strerror}; `source` is relative to the working directory"
+        ) from error
+    if b"\0" in text:
+        raise DataError(f"HDF5 source {path}: neither an HDF5 file nor a text file with the path of one on each line")
+    files = [os.path.abspath(line.strip()) for line in os.fsdecode(text).splitlines() if line.strip()]
+    if not files:
+        raise DataError(f"HDF5 source {path}: it has no records: a list without a path")
+    return files
+
+
+def write_hdf5(path: str, records: Iterable[Record]) -> int:
+    """Write an HDF5 file; returns how many records. Either all images are encoded, or all are pixels of one shape.
+
+    Rows are stored each by itself, so that one is read without the others. Nothing is left behind if it breaks off.
+    Raises DataError where something of that name is there already, or a record is unlike those before it.
+    """
+    import h5py
+
+    columns, data, count = Columns(path), None, 0
+    with new_file(path) as partial, h5py.File(partial, "w") as file:
+        for record in records:
+            image = record.image if isinstance(record.image, np.ndarray) else np.frombuffer(record.image, np.uint8)
+            row = image.transpose(2, 0, 1) if image.ndim == 3 else image
+            if data is None:
+                data = _dataset(file, row)
+            if row.ndim != max(1, data.ndim - 1) or (
+                row.ndim == 3 and (row.shape, row.dtype) != (data.shape[1:], data.dtype)
+            ):
+                raise DataError(
+                    f"{path}: record {count} is {_words(image)}, unlike those before it: either all images are encoded, or "
+                    f"all are pixels of one type and shape"
+                )
+            if count == len(data):
+                data.resize(count + _ROWS_AT_ONCE, 0)
+            data[count] = row
+            columns.add(record)
+            count += 1
+        if data is not None:
+            data.resize(count, 0)
+        for name, values in (("label", columns.labels), ("sample_weight", columns.weights), ("name", columns.names)):
+            if values is not None:
+                file[name] = values
+    return count
+
+
+def _dataset(file: Any, row: np.ndarray) -> Any:
+    """The empty data set for rows like the first."""
+    import h5py
+
+    if row.ndim == 1:
+        bytes_of_any_number = h5py.vlen_dtype(np.uint8)
+        return file.create_dataset("data", (0,), bytes_of_any_number, maxshape=(None,), chunks=(1024,))
+    if row.dtype not in (np.uint8, np.float32):
+        raise DataError(f"{file.filename}: {_words(row)}; uint8 or float32 is allowed")
+    return file.create_dataset("data", (0, *row.shape), row.dtype, maxshape=(None, *row.shape), chunks=(1, *row.shape))
+
+
+def _words(image: np.ndarray) -> str:
+    return "an encoded image" if image.ndim == 1 else f"an image of type {image.dtype} and shape {image.shape}"

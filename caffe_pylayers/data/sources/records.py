@@ -1,0 +1,102 @@
+"""Records on their way into a file: what the writers of all formats take, and what they share."""
+
+import contextlib
+import os
+from array import array
+from dataclasses import dataclass
+from typing import Iterator, List, Optional, Tuple
+
+import numpy as np
+
+from caffe_pylayers.data.sources.base import Image, padded
+from caffe_pylayers.errors import DataError
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record.
+
+    image: the bytes of an encoded one, or uint8 or float32 (height, width, channels). labels: as many as it has.
+    weight: its sample weight, or None where there are none. name: its file name or key, or "" for none.
+    """
+
+    image: Image
+    labels: Tuple[int, ...] = ()
+    weight: Optional[float] = None
+    name: str = ""
+
+    def encoded(self) -> bytes:
+        """The image as the bytes of a file; pixels as PNG, which loses nothing. DataError where PNG cannot hold them."""
+        if not isinstance(self.image, np.ndarray):
+            return bytes(self.image)
+        if self.image.dtype != np.uint8 or self.image.shape[2] not in (1, 3):
+            raise DataError(
+                f"an image of type {self.image.dtype} with {self.image.shape[2]} channels does not fit into an image file, "
+                f"which holds 8-bit pixels of 1 or 3 channels; write HDF5 or LMDB"
+            )
+        import cv2  # here, since the program that indexes HDF5 has no use for it
+
+        return cv2.imencode(".png", self.image)[1].tobytes()
+
+
+class Columns:
+    """Labels, weights and names of the records written so far."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._labels, self._counts, self._weights = array("q"), array("q"), array("f")
+        self._names: List[str] = []
+
+    def add(self, record: Record) -> None:
+        """Raises DataError where the record has a weight or a name, and those before have none, or the reverse."""
+        number = len(self._counts)
+        for what, has, others in (
+            ("weight", record.weight is not None, len(self._weights)),
+            ("name", bool(record.name), len(self._names)),
+        ):
+            if number and has != bool(others):
+                raise DataError(
+                    f"{self._path}: record {number} has {'a' if has else 'no'} {what}, those before it have "
+                    f"{'none' if has else 'one'}; give one to all, or to none"
+                )
+        self._labels.extend(record.labels)
+        self._counts.append(len(record.labels))
+        if record.weight is not None:
+            self._weights.append(record.weight)
+        if record.name:
+            self._names.append(record.name)
+
+    @property
+    def labels(self) -> Optional[np.ndarray]:
+        """int32 (N,), or (N, L) padded with -1, or None where no record has any."""
+        if not self._labels:
+            return None
+        return padded(np.array(self._labels, np.int32), np.array(self._counts), -1)
+
+    @property
+    def weights(self) -> Optional[np.ndarray]:
+        """float32 (N,), or None."""
+        return np.array(self._weights, np.float32) if self._weights else None
+
+    @property
+    def names(self) -> Optional[List[str]]:
+        return self._names or None
+
+
+@contextlib.contextmanager
+def new_file(path: str) -> Iterator[str]:
+    """The name to write to; what is written becomes `path` when all went well, else nothing is left.
+
+    Raises DataError if `path` is there already.
+    """
+    if os.path.exists(path):
+        raise DataError(f"{path} is there already; remove it, or write to another name")
+    partial = f"{path}.partial-{os.getpid()}"
+    try:
+        yield partial
+        if os.path.exists(partial):
+            os.rename(partial, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(partial)
+        raise

@@ -1,0 +1,39 @@
+"""Damage to files, as copies, disks and people do it; the same for a seed."""
+
+from typing import Iterator
+
+import numpy as np
+
+_NUMBERS = [0, 1, 2, 7, 255, 1 << 15, 1 << 16, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 63, (1 << 64) - 1]
+
+
+def mutations(data: bytes, count: int, seed: int, text: bytes = b"") -> Iterator[bytes]:
+    """`count` copies of data, each cut short, with bytes flipped, with a wrong number or otherwise damaged.
+
+    text: characters to put in where numbers of 2, 4 and 8 bytes would mean nothing.
+    """
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        mutated = bytearray(data)
+        kind = rng.integers(6)
+        # Half of it where the headers are, so that what counts is hit in a large file too.
+        at = int(rng.integers(len(data) if rng.integers(2) else min(len(data), 2048)))
+        if kind == 0:
+            del mutated[at:]
+        elif kind == 1:
+            for place in {at, *rng.integers(len(data), size=rng.integers(4)).tolist()}:
+                mutated[place] ^= 1 << int(rng.integers(8))
+        elif kind == 2:
+            mutated[at : at + 1 + int(rng.integers(16))] = rng.bytes(1 + int(rng.integers(16)))
+        elif kind == 3 and text:
+            mutated[at : at + 1] = bytes(rng.choice(list(text), 1 + int(rng.integers(3))).astype(np.uint8))
+        elif kind == 3:
+            size = int(rng.choice([2, 4, 8]))
+            at -= at % size
+            number = int(rng.choice(_NUMBERS)) if rng.integers(2) else int(rng.integers(300))
+            mutated[at : at + size] = (number % (1 << 8 * size)).to_bytes(size, "little")
+        elif kind == 4:
+            del mutated[at : at + 1 + int(rng.integers(64))]
+        else:
+            mutated[at:at] = mutated[at : at + 1 + int(rng.integers(64))]
+        yield bytes(mutated)

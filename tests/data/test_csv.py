@@ -1,0 +1,232 @@
+import os
+
+import numpy as np
+import pytest
+
+from caffe_pylayers.data.sources import Record, open_source
+from caffe_pylayers.data.sources.csv import write_csv
+from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.errors import DataError
+from tests.data.mutations import mutations
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a list, and empty files for the names in it; return its path."""
+
+    def writer(text, names=(), encoding="utf-8"):
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(b"x")
+        (tmp_path / "list.txt").write_bytes(text.encode(encoding))
+        return str(tmp_path / "list.txt")
+
+    return writer
+
+
+LISTS = {
+    "spaces": ("a.jpg 3\nb.jpg 4\n", ["a.jpg", "b.jpg"], [3, 4]),
+    "tabs": ("a.jpg\t3\nb c.jpg\t4\n", ["a.jpg", "b c.jpg"], [3, 4]),
+    "commas": ("a.jpg,3\nb c.jpg, 4\n", ["a.jpg", "b c.jpg"], [3, 4]),
+    "spaces in names, as ImageData takes them": ("a b 1.jpg 3\nc.jpg 4\n", ["a b 1.jpg", "c.jpg"], [3, 4]),
+    "quotes and spaces": ('"a b" 3\nc.jpg 4\n', ["a b", "c.jpg"], [3, 4]),
+    "quotes and commas": ('"a,b.jpg",3\n"say ""c""",4', ["a,b.jpg", 'say "c"'], [3, 4]),
+    "several labels": ("a.jpg 3 5\nb.jpg 4 6\n", ["a.jpg", "b.jpg"], [[3, 5], [4, 6]]),
+    "joined labels": ("a.jpg,17:24:35\nb.jpg,4\n", ["a.jpg", "b.jpg"], [[17, 24, 35], [4, -1, -1]]),
+    "whole floats": ("a.jpg 3.0\nb.jpg -1\n", ["a.jpg", "b.jpg"], [3, -1]),
+    "Windows": ("\ufeffa.jpg,3\r\n\r\nb.jpg,4\r\n", ["a.jpg", "b.jpg"], [3, 4]),
+    "no labels, spaces in names": ("a b.jpg\nc d.jpg\n", ["a b.jpg", "c d.jpg"], None),
+    "no labels": ("a.jpg\nb.jpg\n", ["a.jpg", "b.jpg"], None),
+    "folders": ("x/a.jpg 0\nx/y/b.jpg 1", ["x/a.jpg", "x/y/b.jpg"], [0, 1]),
+    "not ASCII": ("größe.jpg 0\n写真.jpg 1", ["größe.jpg", "写真.jpg"], [0, 1]),
+}
+
+
+@pytest.mark.parametrize("text, names, labels", LISTS.values(), ids=LISTS.keys())
+def test_csv_forms(write, tmp_path, text, names, labels):
+    source = open_source("CSV", write(text, names), root=str(tmp_path))
+    assert [os.fsdecode(source.names[record]) for record in range(len(source))] == names
+    if labels is None:
+        assert source.labels is None
+    else:
+        np.testing.assert_array_equal(source.labels, labels)
+    assert source.read(1) == b"x"
+
+
+BAD_LISTS = {
+    "empty": ("", [], "it has no records"),
+    "blank": ("\n  \n", [], "it has no records"),
+    "header": ("name,label\na.jpg,1\n", ["a.jpg"], "line 1: label 'label' is not a whole number.*header"),
+    "a word for a label": ("a.jpg 0\nb.jpg x\n", ["a.jpg"], "line 2: a name and 1 label column expected.*'b.jpg x'"),
+    "fraction": ("a.jpg 0\nb.jpg 0.5\n", ["a.jpg"], "line 2: label '0.5' is not a whole number"),
+    "too large": ("a.jpg 16777217\n", ["a.jpg"], "line 1: label '16777217' is not a whole number up to 16777216"),
+    "ragged": ("a.jpg,1,2\nb.jpg,1\n", ["a.jpg"], "line 2: a name and 2 label columns expected"),
+    "missing file": ("a.jpg 1\nb.jpg 1\n", ["a.jpg"], "1 of 2 files are not there; the first is record 1, .*b.jpg"),
+    "no name": (",3\n", [], "line 1: a name and 1 label column expected"),
+}
+
+
+@pytest.mark.parametrize("text, names, message", BAD_LISTS.values(), ids=BAD_LISTS.keys())
+def test_bad_lists(write, tmp_path, text, names, message):
+    path = write(text, names)
+    with pytest.raises(DataError, match=message) as error:
+        open_source("CSV", path, root=str(tmp_path))
+    assert path in str(error.value)
+
+
+def test_missing_list_says_where_it_looked(tmp_path):
+    with pytest.raises(DataError, match=f"{tmp_path}/none.csv: cannot read it: No such file"):
+        open_source("CSV", str(tmp_path / "none.csv"))
+
+
+def test_a_file_that_goes_away_is_named(write, tmp_path):
+    source = open_source("CSV", write("a.jpg 1\n", ["a.jpg"]), root=str(tmp_path))
+    os.remove(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"record 0 \('a.jpg'\): cannot read .*a.jpg: No such file"):
+        source.read(0)
+
+
+HEADERS = {
+    "commas": ("name,label,weight\na.jpg,3,0.5\nb c.jpg,4,2\n", [3, 4], [0.5, 2]),
+    "tabs": ("name\tlabel\na.jpg\t3\nb c.jpg\t4\n", [3, 4], None),
+    "spaces": ('name label\na.jpg 3\n"b c.jpg" 4\n', [3, 4], None),
+    "any order, others": ('split,label,city,name\ntrain,3,"Paris, Texas",a.jpg\n,4,,b c.jpg\n', [3, 4], None),
+    "first column": ("file,Label,WEIGHT\na.jpg,3,0\nb c.jpg,4,1e-3\n", [3, 4], [0, 1e-3]),
+    "several": ("name,label_2,x,label_1\na.jpg,3,-,5\nb c.jpg,4,-,6\n", [[3, 5], [4, 6]], None),
+    "joined": ("name,label\na.jpg,3:5\nb c.jpg,4\n", [[3, 5], [4, -1]], None),
+    "no labels": ("name,weight\na.jpg,1\nb c.jpg,2\n", None, [1, 2]),
+    "names alone": ("name\na.jpg\nb c.jpg\n", None, None),
+}
+
+
+@pytest.mark.parametrize("text, labels, weights", HEADERS.values(), ids=HEADERS.keys())
+def test_headers(write, tmp_path, text, labels, weights):
+    source = open_source("CSV", write(text, ["a.jpg", "b c.jpg"]), root=str(tmp_path), header=True)
+    assert [source.names[0], source.names[1]] == [b"a.jpg", b"b c.jpg"]
+    for found, expected in ((source.labels, labels), (source.sample_weights, weights)):
+        if expected is None:
+            assert found is None
+        else:
+            np.testing.assert_array_equal(found, np.array(expected, found.dtype))
+
+
+BAD_HEADERS = {
+    "none": ("a.jpg,3\nb.jpg,4\n", {}, "line 1: with `header: true` it names the columns.*'a.jpg,3'"),
+    "twice": ("name,label,label\na.jpg,3,4\n", {}, "line 1: .*each differently"),
+    "header alone": ("name,label\n", {}, "it has no records"),
+    "empty": ("", {}, "it has no records"),
+    "short": ("name,label\na.jpg,3\nb.jpg\n", {}, r"line 3: 2 columns expected \(name, label\).*'b.jpg'"),
+    "long": ("name,label\na.jpg,3,4\n", {}, "line 2: 2 columns expected"),
+    "no name": ("name,label\n,3\n", {}, "line 2: 2 columns expected"),
+    "no number": ("name,label\na.jpg,cat\n", {}, "line 2: label 'cat' is not a whole number"),
+    "negative weight": ("name,weight\na.jpg,1\nb.jpg,-0.5\n", {}, "line 3: weight '-0.5' is not a finite number"),
+    "infinite weight": ("name,weight\na.jpg,1e99\n", {}, "line 2: weight '1e99' is not a finite number"),
+    "weight of a word": ("name,weight\na.jpg,much\n", {}, "line 2: weight 'much'"),
+    "no such column": (
+        "name,label\na.jpg,3\n", {"sample_weights": "importance"},
+        "sample_weights .*/importance: cannot read it: No such file.*none of the columns name, label",
+    ),
+    "column without header": (
+        "a.jpg 3\n", {"sample_weights": "importance", "header": False}, "needs a first line with names, and `header: true`",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text, options, message", BAD_HEADERS.values(), ids=BAD_HEADERS.keys())
+def test_bad_headers(write, tmp_path, text, options, message):
+    path = write(text, ["a.jpg", "b.jpg"])
+    with pytest.raises(DataError, match=message) as error:
+        open_source("CSV", path, **{"root": str(tmp_path), "header": True, **options})
+    assert path in str(error.value)
+
+
+def test_weights_of_a_column_by_name(write, tmp_path):
+    path = write("name,weight,importance\na.jpg,1,7\n", ["a.jpg"])
+    source = open_source("CSV", path, root=str(tmp_path), header=True, sample_weights="importance")
+    assert source.sample_weights.tolist() == [7]
+
+
+def test_missing_files_are_left_out_with_their_labels(write, tmp_path, caplog):
+    path = write("a.jpg 0\nb.jpg 1\nc.jpg 2\nd.jpg 3\n", ["b.jpg", "d.jpg"])
+    np.save(tmp_path / "weights.npy", np.array([1, 2, 3, 4]))
+    source = open_source("CSV", path, root=str(tmp_path), missing="skip", sample_weights=str(tmp_path / "weights.npy"))
+    assert (source.labels.tolist(), source.sample_weights.tolist()) == ([1, 3], [2, 4])
+    assert source.names[1] == b"d.jpg"
+    assert source.read(0) == b"x"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"CSV source {path}: 2 of 4 files are not there; the first is record 0, {tmp_path}/a.jpg; they are left out"
+    ]
+    with pytest.raises(DataError, match="1 of 1 files are not there"):
+        open_source("CSV", write("e.jpg 0\n"), root=str(tmp_path), missing="skip")
+
+
+def test_what_is_written_reads_again(tmp_path, photos):
+    """Names with folders, commas and quotes; images by their bytes; labels as many as each has."""
+    image = photos.decoded(0)
+    records = [
+        Record(photos.bytes_of(0), (17, 24), 0.5, 'cats/one, "two".jpg'),
+        Record(photos.bytes_of(1), (), 1e-7, "cats/00000012_three"),
+        Record(image, (3,), 0.0, "größe"),
+    ]
+    folder = str(tmp_path / "images")
+    assert write_csv(str(tmp_path / "list.csv"), iter(records), folder) == 3
+    source = open_source("CSV", str(tmp_path / "list.csv"), root=folder, header=True)
+    names = [source.names[record].decode() for record in range(3)]
+    assert names == ['cats/one, "two".jpg', "cats/00000012_three.jpg", "größe.png"]
+    assert source.labels.tolist() == [[17, 24], [-1, -1], [3, -1]]
+    np.testing.assert_array_equal(source.sample_weights, np.float32([0.5, 1e-7, 0]))
+    np.testing.assert_array_equal(Transforms().load(source, 2), image)
+
+
+def test_the_list_lies_beside_its_folder(tmp_path):
+    with pytest.raises(
+        DataError, match="list.csv would lie in .*images, which is for images; write the list elsewhere"
+    ):
+        write_csv(str(tmp_path / "images" / "list.csv"), [], str(tmp_path / "images"))
+
+
+@pytest.mark.parametrize(
+    "records, message",
+    [
+        (
+            [Record(b"\xff\xd8\xff", name="a"), Record(b"\xff\xd8\xff", name="a.jpg")],
+            "two records have the name 'a.jpg'",
+        ),
+        ([Record(b"\xff\xd8\xff", name="../a")], "it would lie outside"),
+        ([Record(np.zeros((4, 4, 3), np.float32))], "does not fit into an image file"),
+        ([Record(np.zeros((4, 4, 2), np.uint8))], "does not fit into an image file"),
+    ],
+)
+def test_what_cannot_be_written(tmp_path, records, message):
+    with pytest.raises(DataError, match=message):
+        write_csv(str(tmp_path / "list.csv"), records, str(tmp_path / "images"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_damaged_lists(photos, tmp_path):
+    """500 mutations each of a list with and without header: an error that names the list, or records that are there."""
+    names = [f"{number}.jpg" for number in range(6)]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(photos.bytes_of(number))
+    plain = "".join(f"{name},{number}\n" for number, name in enumerate(names))
+    headed = "label,name,weight\n" + "".join(f"{number}:1,{name},0.5\n" for number, name in enumerate(names))
+    path, outcomes = str(tmp_path / "list.csv"), []
+    for text, header in ((plain, False), (headed, True)):
+        for mutated in mutations(text.encode(), 500, seed=1, text=b"\0\n\r\"\\ ,:\t-.e9\xff'"):
+            with open(path, "wb") as stream:
+                stream.write(mutated)
+            try:
+                source = open_source("CSV", path, root=str(tmp_path), header=header, missing="skip")
+            except DataError as error:
+                assert path in str(error)
+                outcomes.append("refused")
+                continue
+            assert source.labels is None or len(source.labels) == len(source)
+            for record in range(len(source)):
+                try:
+                    assert Transforms().load(source, record).shape[2] == 3
+                    outcomes.append("read")
+                except DataError as error:
+                    assert path in str(error)
+                    outcomes.append("no image")
+    assert outcomes.count("refused") > 100 and outcomes.count("read") > 1000

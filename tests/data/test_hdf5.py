@@ -1,0 +1,354 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from caffe_pylayers.data.sources import Record, open_source
+from caffe_pylayers.data.sources.annotations import annotate
+from caffe_pylayers.data.sources.hdf5 import HDF5Source, write_hdf5
+from caffe_pylayers.data.sources.hdf5_index import read_tables
+from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.errors import DataError
+from tests.data.mutations import mutations
+
+ROWS = np.random.default_rng(0).integers(0, 256, (23, 3, 6, 8))
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write an HDF5 file of some data sets; return its path."""
+
+    def writer(file_name="train.h5", libver=None, **data_sets):
+        path = str(tmp_path / file_name)
+        with h5py.File(path, "w", libver=libver) as file:
+            for key, values in data_sets.items():
+                file.create_dataset(key, **values) if isinstance(values, dict) else file.create_dataset(
+                    key, data=values
+                )
+        return path
+
+    return writer
+
+
+STORED = {
+    "as it is": {},
+    "a row a chunk": {"chunks": (1, 3, 6, 8)},
+    "uneven chunks": {"chunks": (5, 2, 4, 3)},
+    "gzip": {"chunks": (4, 3, 6, 8), "compression": "gzip"},
+    "gzip and shuffle": {"chunks": (7, 1, 5, 8), "compression": "gzip", "shuffle": True},
+    "shuffle alone": {"chunks": (7, 3, 6, 8), "shuffle": True},
+    "growing": {"maxshape": (None, 3, 6, 8), "compression": "gzip"},
+}
+TYPES = ["uint8", "float32", "float64", ">f4", "int64", "float16", ">u2"]
+
+
+@pytest.mark.parametrize("stored", STORED.values(), ids=STORED.keys())
+@pytest.mark.parametrize("kind, libver", [("uint8", "earliest"), ("float32", "latest")])
+def test_every_layout_reads_as_h5py_reads_it(write, stored, kind, libver):
+    compare(write(data={"data": ROWS.astype(kind), **stored}, libver=libver), kind)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_every_type_reads_as_h5py_reads_it(write, kind):
+    compare(write(data={"data": ROWS.astype(kind), **STORED["gzip and shuffle"]}), kind)
+
+
+def compare(path, kind):
+    source = open_source("HDF5", path)
+    assert len(source) == len(ROWS) and source.labels is None
+    for record in (0, 4, 3, 21, 22):
+        image = source.read(record)
+        np.testing.assert_array_equal(image, ROWS.astype(kind)[record].transpose(1, 2, 0))
+        assert image.dtype == (np.uint8 if kind == "uint8" else np.float32)
+        assert image.flags.c_contiguous
+
+
+def test_rows_that_gzip_could_not_make_smaller(write):
+    """libhdf5 leaves the filter out for such a chunk, and says so only in the chunk's mask."""
+    noise = np.random.default_rng(0).integers(0, 256, (4, 1, 3, 3), dtype=np.uint8)
+    source = open_source("HDF5", write(data={"data": noise, "chunks": (1, 1, 3, 3), "compression": "gzip"}))
+    np.testing.assert_array_equal(source.read(2), noise[2].transpose(1, 2, 0))
+
+
+def test_chunks_too_large_to_keep_give_up_one_row_at_a_time(write):
+    values = np.arange(3 * 4 * 1000 * 1000, dtype=np.float32).reshape(3, 4, 1000, 1000)
+    source = open_source("HDF5", write(data={"data": values, "chunks": (3, 1, 1000, 1000), "shuffle": True}))
+    np.testing.assert_array_equal(source.read(1), values[1].transpose(1, 2, 0))
+
+
+def test_flat_rows_and_numbers_beyond_float32(write):
+    source = open_source("HDF5", write(data=np.array([[1.5, np.nan], [1e300, -3]])))
+    np.testing.assert_array_equal(source.read(0), [[[1.5, np.nan]]])
+    np.testing.assert_array_equal(source.read(1), [[[np.inf, -3]]])
+
+
+LABELS = {
+    "whole": (np.array([3, 1]), [3, 1]),
+    "whole floats": (np.array([3.0, -1.0], np.float32), [3, -1]),
+    "column": (np.array([[3], [1]]), [3, 1]),
+    "as blobs": (np.array([3, 1]).reshape(2, 1, 1, 1), [3, 1]),
+    "rows": (np.array([[3, 4], [1, -1]], np.int8), [[3, 4], [1, -1]]),
+    "rows as blobs": (np.array([[3, 4], [1, -1]]).reshape(2, 2, 1, 1), [[3, 4], [1, -1]]),
+}
+
+
+@pytest.mark.parametrize("stored, labels", LABELS.values(), ids=LABELS.keys())
+def test_labels(write, stored, labels):
+    source = open_source("HDF5", write(data=ROWS[:2], label=stored, other=np.zeros((3, 3))))
+    np.testing.assert_array_equal(source.labels, labels)
+    assert source.labels.dtype == np.int32
+    assert source.sample_weights is None
+
+
+def test_names_and_weights(write):
+    path = write(
+        data=ROWS[:2],
+        name=np.array(["größe.jpg", "b"], object),
+        sample_weight=np.array([[0.5], [2]]),
+        importance=[3, 4],
+    )
+    source = open_source("HDF5", path)
+    assert source.describe(0) == f"HDF5 source {path}: record 0 ('größe.jpg')"
+    assert source.sample_weights.tolist() == [0.5, 2]
+    assert open_source("HDF5", path, sample_weights="importance").sample_weights.tolist() == [3, 4]
+    with pytest.raises(DataError, match="none of the columns data, importance, name, sample_weight"):
+        open_source("HDF5", path, sample_weights="cost")
+
+
+def test_a_list_of_files(write, tmp_path, monkeypatch, photos):
+    """As stock Caffe takes it: paths from the working directory."""
+    for number in range(20):  # more than are kept open
+        part = ROWS[number : number + 3].astype(np.uint8)
+        write(f"part {number}.h5", data=part, label=np.arange(number, number + 3), sample_weight=np.ones(3))
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"part {number}.h5\n" for number in range(20)) + "\n")
+    monkeypatch.chdir(tmp_path)
+    source = open_source("HDF5", str(listed))
+    assert len(source) == 60 and source.sample_weights.tolist() == [1] * 60
+    for record in (0, 59, 2, 3, *range(0, 60, 3)):
+        assert source.labels[record] == record // 3 + record % 3
+        np.testing.assert_array_equal(source.read(record), ROWS[record // 3 + record % 3].transpose(1, 2, 0))
+    monkeypatch.chdir(os.path.dirname(tmp_path))
+    with pytest.raises(DataError, match=f"{os.path.dirname(tmp_path)}/part 0.h5: cannot read it: No such file"):
+        open_source("HDF5", str(listed))
+
+
+VLEN = h5py.vlen_dtype(np.uint8)
+ONE = {"data": ROWS[:2].astype(np.uint8), "label": [0, 1]}
+UNLIKE = {
+    "size": {"data": ROWS[:2, :, :4].astype(np.uint8), "label": [0, 1]},
+    "type": {"data": ROWS[:2].astype(np.float32), "label": [0, 1]},
+    "encoded": {"data": {"data": [np.zeros(1), np.zeros(2)], "dtype": VLEN}, "label": [0, 1]},
+    "no labels": {"data": ONE["data"]},
+    "columns": {**ONE, "label": [[0, 1], [1, 0]]},
+    "names": {**ONE, "name": ["a", "b"]},
+    "weights": {**ONE, "sample_weight": [1, 2]},
+}
+
+
+@pytest.mark.parametrize("other", UNLIKE.values(), ids=UNLIKE.keys())
+def test_files_of_a_list_are_alike(write, tmp_path, other):
+    (tmp_path / "list.txt").write_text(f"{write('one.h5', **ONE)}\n{write('two.h5', **other)}\n")
+    with pytest.raises(DataError, match="two.h5 has .*, but the first file has uint8 numbers of shape .*must be alike"):
+        open_source("HDF5", str(tmp_path / "list.txt"))
+
+
+BAD = {
+    "no data": ({"label": [1]}, "no data set `data`; it has label"),
+    "images without channels": (
+        {"data": ROWS[:, 0]},
+        r"type int64 and shape \(23, 6, 8\); numbers \(N, channels, height",
+    ),
+    "complex": ({"data": ROWS + 1j}, "type complex128"),
+    "strings": ({"data": np.array(["a"], object)}, "type object"),
+    "booleans": ({"data": ROWS > 0}, "type bool"),
+    "empty": ({"data": np.zeros((0, 3, 4, 4))}, r"shape \(0, 3, 4, 4\): it is empty"),
+    "no rows": ({"data": {"shape": (0,), "maxshape": (None,), "dtype": VLEN}}, "it has no records"),
+    "never written": ({"data": {"shape": (9, 3), "dtype": "f4"}}, "was never written"),
+    "chunks never written": ({"data": {"shape": (9, 3), "dtype": "f4", "chunks": (3, 3)}}, "was never written"),
+    "lzf": ({"data": {"data": ROWS, "compression": "lzf"}}, "compressed otherwise than by gzip; `h5repack -f GZIP=1"),
+    "labels too few": ({"data": ROWS, "label": [1]}, r"data set `label` has shape \(1,\), but `data` has 23 rows"),
+    "a label for all": ({"data": ROWS, "label": 1}, r"data set `label` has shape \(\)"),
+    "labels of words": (
+        {"data": ROWS[:1], "label": ["cat"]},
+        r"`label` has type object .*; numbers \(N,\) or \(N, L\)",
+    ),
+    "label maps": ({"data": ROWS, "label": ROWS}, r"`label` has type int64 and shape \(23, 3, 6, 8\)"),
+    "fractions": ({"data": ROWS[:2], "label": [1, 0.5]}, r"record 1 \('1'\): label 0.5; whole numbers are allowed"),
+    "no number": ({"data": ROWS[:2], "label": [np.nan, 1]}, r"record 0 \('0'\): label nan; whole numbers"),
+    "large": ({"data": ROWS[:2], "label": [1, 1 << 60]}, r"record 1 \('1'\): its label is above 16777216"),
+    "numbers for names": ({"data": ROWS[:2], "name": [1, 2]}, r"`name` has type int64 .*; strings \(N,\) are read"),
+    "negative weight": ({"data": ROWS[:2], "sample_weight": [1, -2]}, r"record 1 \('1'\): sample weight -2; finite"),
+    "weights in rows": ({"data": ROWS[:1], "sample_weight": [[1, 2]]}, r"sample weights have 2 columns.*\(1\)"),
+}
+
+
+@pytest.mark.parametrize("data_sets, message", BAD.values(), ids=BAD.keys())
+def test_bad_files(write, data_sets, message):
+    path = write(**data_sets)
+    with pytest.raises(DataError, match=message) as error:
+        open_source("HDF5", path)
+    assert f"HDF5 source {path}: " in str(error.value)
+
+
+def test_what_is_no_hdf5_file(tmp_path, write):
+    (tmp_path / "cut.h5").write_bytes(Path(write(data=ROWS)).read_bytes()[:5000])
+    with pytest.raises(DataError, match="cut.h5: h5py cannot read it .*truncated.*is it a whole HDF5 file"):
+        open_source("HDF5", str(tmp_path / "cut.h5"))
+    (tmp_path / "image").write_bytes(b"\xff\xd8\0")
+    with pytest.raises(DataError, match="neither an HDF5 file nor a text file"):
+        open_source("HDF5", str(tmp_path / "image"))
+    (tmp_path / "empty").write_bytes(b"\n")
+    with pytest.raises(DataError, match="it has no records: a list without a path"):
+        open_source("HDF5", str(tmp_path / "empty"))
+    with pytest.raises(DataError, match="cannot read it: No such file"):
+        open_source("HDF5", str(tmp_path / "none.h5"))
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "list").write_text(f"{tmp_path / 'pipe'}\n")
+    with pytest.raises(DataError, match="pipe: cannot read it: it is not a file"):
+        open_source("HDF5", str(tmp_path / "list"))
+
+
+def test_a_file_that_changes_or_lies_about_a_chunk(write):
+    path = write(data={"data": ROWS, "chunks": (23, 3, 6, 8), "compression": "gzip"})
+    with h5py.File(path) as file:
+        chunk = file["data"].id.get_chunk_info_by_coord((0, 0, 0, 0))
+    with open(path, "r+b") as stream:
+        stream.seek(chunk.byte_offset + 20)
+        stream.write(b"\0" * 20)
+    source = open_source("HDF5", path)
+    with pytest.raises(
+        DataError, match=rf"HDF5 source {path}: record 7 \('7'\): the chunk \(0, 0, 0, 0\) .* is damaged"
+    ):
+        source.read(7)
+    with open(path, "ab") as stream:
+        stream.write(b"more")
+    with pytest.raises(DataError, match=r"record 7 \('7'\): .* has changed while in use"):
+        source.read(7)
+
+
+def test_many_rows_in_a_chunk_are_warned_of(write, caplog):
+    open_source("HDF5", write(data={"data": ROWS, "chunks": (23, 1, 6, 8), "compression": "gzip"}))
+    assert "has 23 rows in the same chunks" in caplog.text and "data:CHUNK=1x3x6x8" in caplog.text
+
+
+def test_what_is_written(tmp_path, photos):
+    """Names, several labels, rows of their own, and the types of h5py that others read too."""
+    path = str(tmp_path / "train.h5")
+    records = [Record(photos.bytes_of(number), tuple(range(number % 3)), name=f"größe {number}") for number in range(9)]
+    assert write_hdf5(path, iter(records)) == 9
+    source = open_source("HDF5", path)
+    assert source.labels[:3].tolist() == [[-1, -1], [0, -1], [0, 1]]
+    assert source.names[8].decode() == "größe 8"
+    floats = [Record(np.full((2, 3, 1), number / 2, np.float32)) for number in range(200)]
+    assert write_hdf5(f"{path}.float", floats) == 200
+    with h5py.File(f"{path}.float") as file:
+        assert list(file) == ["data"]
+        assert (file["data"].shape, file["data"].chunks) == ((200, 1, 2, 3), (1, 1, 2, 3))
+        np.testing.assert_array_equal(file["data"][:, 0, 0, 0], np.arange(200) / 2)
+    assert open_source("HDF5", f"{path}.float").read(199).max() == 99.5
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (
+            [b"x", np.zeros((2, 2, 3), np.uint8)],
+            r"record 1 is an image of type uint8 and shape \(2, 2, 3\), unlike those",
+        ),
+        ([np.zeros((2, 2, 3), np.uint8), b"x"], "record 1 is an encoded image, unlike those"),
+        ([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)], "record 1 is an image of type uint8"),
+        ([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.float32)], "record 1 is an image of type float32"),
+        ([np.zeros((2, 2, 3))], "an image of type float64 .*; uint8 or float32 is allowed"),
+    ],
+)
+def test_what_cannot_be_written(tmp_path, images, message):
+    with pytest.raises(DataError, match=message):
+        write_hdf5(str(tmp_path / "out.h5"), map(Record, images))
+    assert os.listdir(tmp_path) == []
+
+
+def test_reading_needs_no_h5py_in_this_process(write):
+    """Which would not work inside the `caffe` program."""
+    code = (
+        "import sys\nfrom caffe_pylayers.data.sources import open_source\n"
+        "print(open_source('HDF5', sys.argv[1]).read(22)[0, 0], 'h5py' in sys.modules)"
+    )
+    path = write(data={"data": ROWS, "compression": "gzip"})
+    result = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert result.stdout == f"{ROWS[22, :, 0, 0].astype(np.float32)} False\n"
+
+
+def _killer(stop):
+    """Kill, as a crash would, every process in which libhdf5 reads a file."""
+    while not stop.is_set():
+        for child in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():
+            try:
+                readers = Path(f"/proc/{child}/task/{child}/children").read_text().split()
+            except FileNotFoundError:
+                continue
+            for reader in readers:
+                try:
+                    os.kill(int(reader), signal.SIGSEGV)
+                except ProcessLookupError:
+                    continue
+        time.sleep(0.0005)
+
+
+def test_a_crash_of_libhdf5_is_an_error(write, tmp_path):
+    (tmp_path / "list").write_text(f"{write(data=ROWS)}\n" * 1000)
+    stop = threading.Event()
+    thread = threading.Thread(target=_killer, args=(stop,))
+    thread.start()
+    try:
+        with pytest.raises(DataError, match="train.h5: reading it ended libhdf5 with SIGSEGV; it is damaged"):
+            open_source("HDF5", str(tmp_path / "list"))
+    finally:
+        stop.set()
+        thread.join()
+    assert Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text() == ""
+
+
+@pytest.mark.parametrize("form", ["encoded", "pixels", "gzip"])
+def test_damaged_files(tmp_path, write, photos, form):
+    """500 mutations: an error that names the file, or records that are there."""
+    path = str(tmp_path / "base.h5")
+    if form == "encoded":
+        write_hdf5(path, [Record(photos.bytes_of(number), (number,), 1.0, str(number)) for number in range(6)])
+    elif form == "pixels":
+        write_hdf5(path, [Record(photos.decoded(0), (number, 1)) for number in range(6)])
+    else:
+        data = {"data": ROWS.astype(np.float32), "compression": "gzip", "shuffle": True}
+        path = write("base.h5", libver="latest", data=data, label=np.arange(23.0))
+    paths, outcomes = [], []
+    for number, mutated in enumerate(mutations(Path(path).read_bytes(), 500, seed=1)):
+        paths.append(str(tmp_path / f"{number}.h5"))
+        Path(paths[-1]).write_bytes(mutated)
+    for path, table in zip(paths, read_tables(paths, "sample_weight")):
+        if isinstance(table, DataError):
+            assert path in str(table)
+            outcomes.append("refused")
+            continue
+        try:
+            source = HDF5Source(path, tables=[table])
+            annotate(source, None, "indices", None)
+        except DataError as error:
+            assert path in str(error)
+            outcomes.append("refused")
+            continue
+        assert source.labels is None or len(source.labels) == len(source)
+        for record in range(len(source)):
+            try:
+                assert Transforms().load(source, record).ndim == 3
+                outcomes.append("read")
+            except DataError as error:
+                assert path in str(error)
+                outcomes.append("no image")
+    assert outcomes.count("refused") > 200 and outcomes.count("read") > 500
