@@ -1,116 +1,270 @@
-"""Every sampler against what it documents; triplets against the plain loop, on label sets that Hypothesis finds."""
+"""Every sampler against what it documents, on label sets that Hypothesis finds; one list of them drives all."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caffe_pylayers.data.samplers import Images, RandomTriplets
+from caffe_pylayers.data import samplers
 from caffe_pylayers.errors import DataError
+from tests.data.references import (
+    CASES,
+    Case,
+    anchors_of,
+    check_pk,
+    check_sample,
+    classes_of_epoch,
+    distribution,
+    graph_of,
+    is_possible,
+    joined,
+    source_of,
+)  # fmt: skip
 
-
-def images(size, batch_size, permuted=True, seed=0, stream=0):
-    return Images(np.arange(size), batch_size, permuted=permuted, seed=seed, stream=stream)
-
-
-def triplets(labels, batch_size, permuted=True, seed=0):
-    return RandomTriplets(np.asarray(labels), batch_size, permuted=permuted, seed=seed, stream=0)
-
-
-@given(st.integers(1, 40), st.integers(1, 50), st.booleans(), st.integers(0, 3))
-def test_every_sample_comes_once_an_epoch(size, batch_size, permuted, seed):
-    sampler = images(size, batch_size, permuted, seed)
-    num_epochs = 3
-    batches = [sampler.batch(number).records[0] for number in range(num_epochs * size // batch_size + 1)]
-    assert all(len(batch) == batch_size for batch in batches)
-    stream = np.concatenate(batches)
-    for epoch in range(len(stream) // size):
-        order = stream[epoch * size : (epoch + 1) * size]
-        assert sorted(order) == list(range(size))
-        if not permuted:
-            assert (order == np.arange(size)).all()
-
-
-def test_orders_differ_by_epoch_seed_and_stream():
-    def order(epoch, **options):
-        return tuple(images(100, 100, **options).batch(epoch).records[0])
-
-    orders = {
-        order(0),
-        order(1),
-        order(0, seed=1),
-        order(0, stream=1),
-        order(1, seed=1),
-        order(0, seed=1, stream=1),
-    }
-    assert len(orders) == 6
-
-
-def test_a_batch_does_not_depend_on_those_before_it():
-    labels = np.random.default_rng(0).integers(0, 9, 100)
-    for make in (lambda: images(100, 7), lambda: triplets(labels, 7)):
-        walked = make()
-        straight = {number: walked.batch(number) for number in range(60)}
-        for number in (59, 3, 31, 14):  # 14 begins an epoch, 3 and 31 lie across
-            batch = make().batch(number)
-            np.testing.assert_array_equal(batch.records, straight[number].records)
-            np.testing.assert_array_equal(batch.keys, straight[number].keys)
-
-
-def test_far_batches():
-    sampler = images(1000, 64)
-    batch = sampler.batch(10_000_000)
-    assert set(batch.records[0]) <= set(range(1000))
-    assert len(set(batch.keys[0].tolist())) == 64
-    sampler.batch(2**55)
-
-
-def test_keys_of_images_are_all_different():
-    sampler = triplets(np.arange(50) % 5, 50)
-    keys = np.concatenate([sampler.batch(number).keys.ravel() for number in range(20)])
-    assert len(set(keys.tolist())) == len(keys) == 3000
-
-
-label_sets = st.one_of(
-    st.lists(st.integers(-1, 4), min_size=1, max_size=30),
-    st.lists(st.tuples(st.integers(0, 2), st.integers(-1, 1)), min_size=1, max_size=30),
+LABELS = st.one_of(
+    st.lists(st.integers(-1, 4), min_size=1, max_size=24),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(-1, 1)), min_size=1, max_size=24),
+    st.lists(st.tuples(st.just(7), st.integers(-1, 2), st.integers(-1, 5)), min_size=1, max_size=24),
+    st.integers(1, 24).map(lambda size: [(1, 2)] * size),
+    st.integers(1, 24).map(lambda size: [(0, number + 1) for number in range(size)]),
 )
+RICH = [(number % 4, 4 + number % 3, number % 2 - 1) for number in range(40)]
+drawn_cases = pytest.mark.parametrize("case", [case for case in CASES if case.kind != "images"], ids=str)
+all_cases = pytest.mark.parametrize("case", CASES, ids=str)
 
 
-@settings(max_examples=200)
-@given(label_sets, st.integers(1, 9), st.booleans())
-def test_triplets_against_the_plain_loop(labels, batch_size, permuted):
-    classes = [tuple(np.atleast_1d(label)) for label in labels]
-    counts = Counter(classes)
-    usable = [record for record, name in enumerate(classes) if counts[name] > 1]
-    if len(counts) < 2 or not usable:
-        with pytest.raises(DataError, match=f"no triplet can be made of {len(labels)} records in {len(counts)} class"):
-            triplets(labels, batch_size, permuted)
+def stream(sampler, num_batches, start=0):
+    """Records (arity, positions), values and keys of some batches."""
+    batches = [sampler.batch(number) for number in range(start, start + num_batches)]
+    values = [None] * sum(batch.records.shape[1] for batch in batches)
+    if batches[0].values is not None:
+        values = np.concatenate([batch.values for batch in batches]).tolist()
+    return np.concatenate([batch.records for batch in batches], axis=1), values
+
+
+@all_cases
+@settings(max_examples=60, deadline=None)
+@given(labels=LABELS, batch_size=st.integers(1, 9), training=st.booleans())
+def test_what_is_promised_of_every_sample(case, labels, batch_size, training):
+    options = {} if case.type == "PK" else {"batch_size": batch_size}
+    if not is_possible(case, labels):
+        with pytest.raises(DataError, match="labels.csv: (no |it has )"):
+            case.make(labels, training, **options)
         return
-    sampler = triplets(labels, batch_size, permuted)
-    assert sampler.left_out == len(labels) - len(usable)
-    drawn = np.concatenate([sampler.batch(number).records for number in range(len(usable))], axis=1)
-    for anchor, positive, negative in drawn.T:
-        assert classes[anchor] == classes[positive]
-        assert anchor != positive
-        assert classes[anchor] != classes[negative]
-    for epoch in range(batch_size):
-        assert sorted(drawn[0, epoch * len(usable) : (epoch + 1) * len(usable)]) == usable
+    sampler = case.make(labels, training, **options)
+    batch = sampler.batch(0)
+    assert batch.records.dtype == np.int64
+    assert batch.keys.dtype == np.uint64
+    assert batch.records.shape == batch.keys.shape == (sampler.arity, options.get("batch_size", 6))
+    assert batch.stand_ins == 0
+    if batch.values is not None:
+        assert batch.values.dtype == np.float32
+        assert batch.values.shape == batch.records.shape[1:]
+    records, values = stream(sampler, 2 * sampler.epoch_size // len(batch.records[0]) + 1)
+    for sample, value in zip(records.T.tolist(), values):
+        check_sample(case, labels, sample, value)
+    expected = anchors_of(case, labels)
+    first = records[0, : sampler.epoch_size].tolist()
+    if expected is not None:
+        assert sampler.epoch_size == len(expected)
+        assert sampler.left_out == len(labels) - len(expected)
+        for epoch in range(records.shape[1] // sampler.epoch_size):
+            assert sorted(records[0, epoch * sampler.epoch_size : (epoch + 1) * sampler.epoch_size]) == expected
+    elif case.type == "PK":
+        usable = classes_of_epoch(case, labels)
+        assert sampler.epoch_size == len(usable) // 2 * 6
+        assert sampler.left_out == len(labels) - sum(joined(labels).count(name) for name in usable)
+        for start in range(0, records.shape[1], 6):
+            check_pk(case, labels, records[0, start : start + 6].tolist(), range(len(labels)))
+        per_class = Counter(joined(labels)[record] for record in first)
+        assert set(per_class.values()) == {3}
+    else:
+        size = len(classes_of_epoch(case, labels))
+        assert sampler.epoch_size == -(-len(labels) // size) * size
+        for start in range(0, sampler.epoch_size, size):
+            assert len({joined(labels)[record] for record in first[start : start + size]}) == size
+    if not training:
+        assert first == first if expected is None else first == expected
+        again = records[:, sampler.epoch_size : 2 * sampler.epoch_size]
+        np.testing.assert_array_equal(again, records[:, : again.shape[1]])
 
 
-def test_triplets_are_distributed_as_documented():
-    """Positives uniform over the class's others; negatives uniform over the other classes, then within."""
-    labels = np.array([0] * 3 + [1] * 5 + [2])
-    sampler = triplets(labels, 70, seed=5)
-    drawn = np.concatenate([sampler.batch(number).records for number in range(1000)], axis=1)
-    anchor, positive, negative = drawn
-    of_first = positive[anchor == 0]
-    assert set(of_first) == {1, 2}
-    assert abs((of_first == 1).mean() - 1 / 2) < 0.03
-    for other, share in ((8, 1 / 2), (3, 1 / 10), (7, 1 / 10)):
-        assert abs((negative[anchor == 0] == other).mean() - share) < 0.03
-    of_class_1 = negative[labels[anchor] == 1]
-    for other, share in ((8, 1 / 2), (0, 1 / 6), (2, 1 / 6)):
-        assert abs((of_class_1 == other).mean() - share) < 0.02
+@all_cases
+def test_a_batch_does_not_depend_on_those_before_it(case):
+    walked = case.make(RICH)
+    straight = {number: walked.batch(number) for number in range(60)}
+    for number in (59, 3, 31, 14):
+        batch = case.make(RICH).batch(number)
+        np.testing.assert_array_equal(batch.records, straight[number].records)
+        np.testing.assert_array_equal(batch.keys, straight[number].keys)
+        np.testing.assert_array_equal(batch.values, straight[number].values)
+
+
+@all_cases
+def test_far_batches(case):
+    for number in (10_000_000, 2**55):
+        batch = case.make(RICH).batch(number)
+        for sample, value in zip(batch.records.T.tolist(), [None] * 6 if batch.values is None else batch.values):
+            check_sample(case, RICH, sample, value)
+
+
+@all_cases
+def test_keys_of_images_are_all_different_in_train_and_of_one_epoch_in_test(case):
+    sampler = case.make(RICH)
+    keys = np.concatenate([sampler.batch(number).keys.ravel() for number in range(50)])
+    assert len(set(keys.tolist())) == len(keys)
+    sampler = case.make(RICH, training=False)
+    batches = [sampler.batch(number).keys for number in range(sampler.epoch_size)]
+    passes = np.concatenate([*batches, *batches], axis=1)[:, : 2 * sampler.epoch_size]
+    assert len(set(passes.ravel().tolist())) == sampler.epoch_size * sampler.arity
+
+
+@all_cases
+def test_streams_differ_by_epoch_seed_and_stream(case):
+    def epoch(number, **options):
+        sampler = case.make(RICH, **options)
+        return stream(sampler, sampler.epoch_size)[0][:, number * sampler.epoch_size :][
+            :, : sampler.epoch_size
+        ].tobytes()
+
+    epochs = {epoch(0), epoch(1), epoch(0, seed=1), epoch(0, stream=1), epoch(1, seed=1), epoch(0, seed=1, stream=1)}
+    assert len(epochs) == 6
+
+
+def test_images_in_the_order_of_the_source():
+    for training, shuffle in ((True, False), (False, False), (False, True)):
+        records, _ = stream(CASES[0].make(RICH, training, shuffle=shuffle), 20)
+        np.testing.assert_array_equal(records[0], np.arange(120) % 40)
+
+
+@pytest.mark.parametrize("training, labels", [(True, RICH), (True, RICH[:-1]), (False, RICH)])
+def test_a_batch_of_pairs_is_half_similar(training, labels):
+    sampler = Case("pairs", "RANDOM").make(labels, training)
+    assert sampler.epoch_size == len(labels)
+    assert all(sampler.batch(number).values.sum() == 3 for number in range(60))
+
+
+@pytest.mark.parametrize("kind, plain", [("HARD", "RANDOM"), ("HARD_MULTILABEL", "RANDOM_MULTILABEL")])
+@pytest.mark.parametrize("ranks, iter_size", [(1, 1), (2, 1), (1, 3), (2, 3)])
+def test_hard_negatives_begin_at_iteration_n(kind, plain, ranks, iter_size):
+    n = 7
+    hard = Case("triplets", kind, {"k": 8}).make(RICH, ranks=ranks, n=n, iter_size=iter_size)
+    easy = Case("triplets", plain).make(RICH, ranks=ranks)
+    always = Case("triplets", kind, {"k": 8}).make(RICH, ranks=ranks)
+    first = n * ranks * iter_size
+    for number in range(first + 20):
+        wanted = (easy if number < first else always).batch(number)
+        np.testing.assert_array_equal(hard.batch(number).records, wanted.records)
+        np.testing.assert_array_equal(hard.batch(number).values, wanted.values)
+    assert any((easy.batch(b).records != always.batch(b).records).any() for b in range(first, first + 20))
+    # TEST repeats itself, so that it has no beginning.
+    test = Case("triplets", kind, {"k": 8}).make(RICH, training=False, n=n)
+    np.testing.assert_array_equal(
+        test.batch(0).records, Case("triplets", kind, {"k": 8}).make(RICH, training=False).batch(0).records
+    )
+
+
+def test_of_many_negatives_hard_takes_the_nearest_of_the_graph():
+    edges = graph_of(len(RICH))
+    batch = Case("triplets", "HARD", {"k": 400}).make(RICH).batch(3)
+    for anchor, _, negative in batch.records.T.tolist():
+        others = [other for other in range(len(RICH)) if RICH[other] != RICH[anchor]]
+        assert edges[str(anchor)].get(str(negative), 0) == max(edges[str(anchor)].get(str(o), 0) for o in others)
+
+
+FEW = [(0, 1), (0, 1), (1, 2), (0, 2, 3), (3,), (4,), (4, 0), ()]
+CLASSES = [0, 0, 0, 1, 1, 1, 1, 2, 3]
+#: All are equally similar but one, which tries seldom find.
+NEEDLE = [(0, number + 1) for number in range(200)] + [(0,)]
+#: Few share no label with the first ones.
+CROWD = [(0, number // 2 + 1) for number in range(300)] + [(900,), (900, 901)]
+
+
+@pytest.mark.parametrize(
+    "case, labels, anchors",
+    [(case, FEW if "MULTI" in case.type else CLASSES, None) for case in CASES if case.kind != "images"]
+    + [(Case("triplets", kind), NEEDLE, [0, 7]) for kind in ("RANDOM_MULTILABEL", "HARD_MULTILABEL")]
+    + [(Case("pairs", "RANDOM_MULTILABEL"), CROWD, [0, 299])],
+    ids=lambda value: str(value) if isinstance(value, Case) else "",
+)  # fmt: skip
+def test_positives_and_negatives_are_distributed_as_documented(case, labels, anchors):
+    """Chi-square over all (positive, negative) of each anchor; seeds are fixed, so that it cannot fail by chance."""
+    rows = [row + (-1,) * (3 - len(row)) for row in labels] if isinstance(labels[0], tuple) else labels
+    sampler = case.make(rows, n=0, batch_size=500)
+    num_batches = 120 if anchors is None else 150
+    records, values = stream(sampler, num_batches, start=16)
+    assert set(records[0].tolist()) == set(anchors_of(case, rows))
+    for anchor in anchors_of(case, rows) if anchors is None else anchors:
+        chances = distribution(case, rows, anchor)
+        parts = [(chances, slice(1, 3), np.ones(len(values), bool))]
+        if case.kind == "pairs":
+            by_role = [Counter(), Counter()]
+            for pair, chance in chances.items():
+                for role in (0, 1):
+                    by_role[role][pair[role]] += chance
+            similar = np.array(values) == 1
+            parts = [(by_role[0], slice(1, 2), similar), (by_role[1], slice(1, 2), ~similar)]
+        for expected, rest, which in parts:
+            found = Counter(map(tuple, records[rest][:, which & (records[0] == anchor)].T.tolist()))
+            found = {key if len(key) > 1 else key[0]: count for key, count in found.items()}
+            total = sum(found.values())
+            assert set(found) <= {key for key, chance in expected.items() if chance > 0}
+            assert total > 100
+            square = sum((found.get(key, 0) - total * p) ** 2 / (total * p) for key, p in expected.items() if p > 0)
+            freedom = len(expected) - 1
+            assert square < freedom + 4 * (2 * freedom) ** 0.5 + 8
+
+
+@pytest.mark.parametrize("kind", ["RANDOM_MULTILABEL", "HARD_MULTILABEL"])
+def test_where_hardly_any_pair_will_do_each_is_as_likely_as_it_should_be(kind):
+    """Nearly all are equally similar; two are more so, one less. Tries find a pair in one of two samples."""
+    labels = [(0, number + 1, -1) for number in range(400)] + [(0, -1, -1), (0, -1, -1), (0, 900, 901)]
+    case = Case("triplets", kind, {"k": 2})
+    records, _ = stream(case.make(labels, batch_size=500), 150)
+    widths = np.array([sum(label >= 0 for label in row) for row in labels])
+    for anchors in (range(400), [400], [401]):  # the first are alike
+        expected, found = Counter(), Counter()
+        for pair, chance in distribution(case, labels, anchors[0]).items():
+            expected[tuple(widths[[*pair]].tolist())] += chance
+        chosen = records[1:, np.isin(records[0], anchors)]
+        assert not (chosen == records[0, np.isin(records[0], anchors)]).any()
+        found.update(map(tuple, widths[chosen].T.tolist()))
+        total = sum(found.values())
+        assert set(found) == {key for key, chance in expected.items() if chance > 0}
+        for key, chance in expected.items():
+            assert abs(found[key] - total * chance) < 4 * (total * chance * (1 - chance)) ** 0.5 + 1
+
+
+@pytest.mark.parametrize("case", CASES[1:3], ids=str)
+def test_samples_of_a_class_are_uniform(case):
+    records, _ = stream(case.make(CLASSES), 4000)
+    for members in ([0, 1, 2], [3, 4, 5, 6]):
+        counts = Counter(record for record in records[0].tolist() if record in members)
+        assert set(counts) == set(members)
+        mean = sum(counts.values()) / len(members)
+        assert all(abs(count - mean) < 4 * mean**0.5 for count in counts.values())
+
+
+def test_what_has_no_labels():
+    source = source_of([0, 1])
+    source.labels = None
+    for kind, type_ in (("images", "BALANCED"), ("images", "PK"), ("pairs", "RANDOM"), ("triplets", "HARD")):
+        options = SimpleNamespace(type=type_, sampler=None, pairs=None, triplets=None)
+        with pytest.raises(DataError, match="labels.csv: it has no labels, which"):
+            getattr(samplers, kind)(source, options, training=True, ranks=1)
+
+
+def test_too_few_classes_and_no_triplet():
+    with pytest.raises(DataError, match="it has 1 class of 2 records or more, 'classes_per_batch' is 2; lower it"):
+        CASES[2].make([0, 0, 1])
+    with pytest.raises(
+        DataError, match="no triplet can be made of 3 records in 3 classes: it takes two records of one"
+    ):
+        Case("triplets", "RANDOM").make([0, 1, 2])
+    with pytest.raises(
+        DataError, match="no pair can be made of 3 records in 1 label set: it takes two records that share"
+    ):
+        Case("pairs", "RANDOM_MULTILABEL").make([0, 0, 0])

@@ -1,0 +1,65 @@
+"""Samplers: which records each batch has. A factory for each kind of layer; what they make has `batch(number)`.
+
+source: labels whole numbers (N,), or (N, L) padded with -1, or None. options: those of the layer, as attributes.
+training: TRAIN permutes where the type does and has a new epoch's draws each epoch; TEST repeats itself.
+ranks: how many processes share the stream. All raise DataError where the source does not have what the type needs.
+"""
+
+from typing import Any, Union
+
+from caffe_pylayers.data.samplers.base import Sampler as _Stream
+from caffe_pylayers.data.samplers.custom import Custom
+from caffe_pylayers.data.samplers.images import PK, All, Balanced
+from caffe_pylayers.data.samplers.lists import listed_pairs, listed_triplets
+from caffe_pylayers.data.samplers.multilabel import DisjointPartners, MultilabelPartners
+from caffe_pylayers.data.samplers.partners import ClassPartners, Partners
+from caffe_pylayers.data.samplers.triplets import Pairs, Triplets
+from caffe_pylayers.data.sources import Source
+from caffe_pylayers.errors import DataError
+
+Sampler = Union[_Stream, Custom]
+
+_OF_IMAGES = {"ALL": All, "BALANCED": Balanced, "PK": PK}
+
+
+def images(source: Source, options: Any, *, training: bool, ranks: int) -> Sampler:
+    """Single images: type ALL, BALANCED, PK, or a custom sampler."""
+    if getattr(options, "sampler", None):
+        return Custom(source, options, arity=1)
+    return _OF_IMAGES[getattr(options, "type", "ALL")](source, options, training=training)
+
+
+def pairs(source: Source, options: Any, *, training: bool, ranks: int) -> Sampler:
+    """Pairs: a fixed list, type RANDOM, HARD, RANDOM_MULTILABEL, or a custom sampler. Values are sim."""
+    if options.sampler:
+        return Custom(source, options, arity=2)
+    if options.pairs:
+        return listed_pairs(source, options, training=training)
+    return Pairs(source, options, _partners(source, options, "pair"), training=training, ranks=ranks)
+
+
+def triplets(source: Source, options: Any, *, training: bool, ranks: int) -> Sampler:
+    """Triplets: a fixed list, type RANDOM, HARD, RANDOM_MULTILABEL, HARD_MULTILABEL, or a custom sampler.
+
+    Values are the margins of the MULTILABEL types.
+    """
+    if options.sampler:
+        return Custom(source, options, arity=3)
+    if options.triplets:
+        return listed_triplets(source, options, training=training)
+    return Triplets(source, options, _partners(source, options, "triplet"), training=training, ranks=ranks)
+
+
+def _partners(source: Source, options: Any, what: str) -> Partners:
+    labels = source.labels
+    if labels is None:
+        raise DataError(f"{source.path}: it has no labels, which {what}s are made by")
+    if options.type == "RANDOM":
+        return ClassPartners(source, labels, what)
+    if options.type == "HARD":
+        from caffe_pylayers.data.samplers.graph import read_graph
+
+        return ClassPartners(source, labels, what, options.k, read_graph(options.m, source, options.names))
+    if what == "pair":
+        return DisjointPartners(source, labels, what)
+    return MultilabelPartners(source, labels, what, options.k if options.type == "HARD_MULTILABEL" else 1)

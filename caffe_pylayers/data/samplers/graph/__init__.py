@@ -1,0 +1,197 @@
+"""Similarities of records, as type HARD asks for them (option `m`): a graph with an edge for each that is not 0.
+
+{'cat1.jpg': {'cat2.jpg': 0.9}}     a Python dict or JSON
+a,b,similarity                      CSV with this first line, then a line an edge
+0,0.9,0.1                           CSV of N lines of N numbers: line a, column b is the similarity of b to a
+graph.npz                           a scipy sparse matrix (N, N), as scipy.sparse.save_npz writes it
+
+Edges have a direction: similarity(a, b) is looked up for anchor a and negative b; what holds both ways is given twice.
+`python -m caffe_pylayers.data.samplers.graph --help` makes a graph of features or label sets.
+"""
+
+import ast
+import csv
+import json
+from array import array
+from typing import Any, Iterator, List, Tuple
+
+import numpy as np
+
+from caffe_pylayers.data.samplers.graph.nearest import neighbours, write_graph
+from caffe_pylayers.data.samplers.names import numbers_of
+from caffe_pylayers.data.sources import Source
+from caffe_pylayers.errors import DataError
+
+__all__ = ["Graph", "neighbours", "read_graph", "write_graph"]
+
+
+class Graph:
+    """Similarities by pair of records, in memory by the edges: 8 bytes each, and 8 a record.
+
+    one, other: whole numbers (E,), 0 to size - 1; similarities: (E,), finite.
+    Raises DataError for an edge that is not a number or is given twice with unlike similarities.
+    """
+
+    def __init__(self, path: str, size: int, one: np.ndarray, other: np.ndarray, similarities: np.ndarray) -> None:
+        order = np.argsort(one.astype(np.int64) * size + other, kind="stable")
+        one, self._other = one[order], other[order].astype(np.int32)
+        self._similarities = similarities[order].astype(np.float32)
+        self._first = np.searchsorted(one, np.arange(size + 1))  # edge of each record
+        twice = np.zeros(len(one), bool)
+        twice[1:] = (one[1:] == one[:-1]) & (np.diff(self._other) == 0) & (np.diff(self._similarities) != 0)
+        for wrong, what in (
+            (~np.isfinite(self._similarities), "is no finite number"),
+            (twice, "is given twice, with unlike numbers; leave one out"),
+        ):
+            if wrong.any():
+                edge = int(wrong.argmax())
+                raise DataError(
+                    f"{path}: the similarity of record {self._other[edge]} to record {one[edge]} "
+                    f"({self._similarities[edge]}) {what}"
+                )
+
+    def similarity(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Of `other` to anchors `one`, 0 where there is no edge: float32 of the shape that the two broadcast to."""
+        if not len(self._other):
+            return np.zeros(np.broadcast_shapes(np.shape(one), np.shape(other)), np.float32)
+        low, high, other = np.broadcast_arrays(self._first[one], self._first[np.asarray(one) + 1], other)
+        last = len(self._other) - 1
+        # Bisection of all side by side, each within the edges of its anchor.
+        for _ in range(int((high - low).max(initial=0)).bit_length()):
+            middle = (low + high) >> 1
+            before = (self._other[np.minimum(middle, last)] < other) & (middle < high)
+            low, high = np.where(before, middle + 1, low), np.where(before, high, middle)
+        place = np.minimum(low, last)
+        found = (self._other[place] == other) & (low < self._first[np.asarray(one) + 1])
+        return np.where(found, self._similarities[place], np.float32(0))
+
+
+def read_graph(path: str, source: Source, by: str) -> Graph:
+    """The graph in a file of any of the forms above.
+
+    by: 'number' or 'key', how a dict, JSON and edges name records. Raises DataError with the place that is wrong.
+    """
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(4096).lstrip()
+        if start.startswith(b"PK"):
+            return _sparse(path, source)
+        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as text:
+            if start.startswith(b"{"):
+                return _nested(path, text.read(), source, by)
+            return _csv(path, csv.reader(text, skipinitialspace=True, strict=True), source, by)
+    except OSError as error:
+        raise DataError(f"{path}: cannot read it: {error.strerror or error}") from error
+
+
+def _sparse(path: str, source: Source) -> Graph:
+    try:
+        import scipy.sparse
+    except ImportError as error:
+        raise DataError(
+            f"{path}: reading a sparse matrix takes scipy: `pip install scipy`; or write the graph as CSV with first line "
+            f"a,b,similarity"
+        ) from error
+    try:
+        matrix = scipy.sparse.load_npz(path).tocoo()
+    except Exception as error:  # of a broken or foreign archive: any of zipfile's, numpy's and scipy's
+        raise DataError(f"{path}: it is no scipy sparse matrix: {error}") from error
+    if matrix.shape != (len(source), len(source)):
+        raise DataError(
+            f"{path}: a matrix of shape {matrix.shape} where {source.path} has {len(source)} records; it takes a line "
+            f"and a column for each"
+        )
+    return Graph(path, len(source), matrix.row, matrix.col, matrix.data)
+
+
+def _nested(path: str, text: str, source: Source, by: str) -> Graph:
+    try:
+        nested = json.loads(text)
+    except ValueError:
+        try:
+            nested = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+            raise DataError(f"{path}: it is neither JSON nor a Python dict: {error}") from error
+    if not isinstance(nested, dict) or not all(isinstance(edges, dict) for edges in nested.values()):
+        raise DataError(f"{path}: it takes names, for each names with numbers: {{name: {{name: similarity}}}}")
+    names: List[str] = []
+    similarities = array("f")
+    for one, edges in nested.items():
+        for other, similarity in edges.items():
+            if isinstance(similarity, bool) or not isinstance(similarity, (int, float)):
+                raise DataError(f"{path}: the similarity of {other!r} to {one!r} is {similarity!r}; it takes a number")
+            names += [_text(one), _text(other)]
+            similarities.append(similarity)
+    return _named(path, names, similarities, source, by, lambda index: path)
+
+
+def _text(name: Any) -> str:
+    return name.decode(errors="surrogateescape") if isinstance(name, bytes) else str(name)
+
+
+def _named(path: str, names: List[str], similarities: "array[float]", source: Source, by: str, where: Any) -> Graph:
+    numbers = numbers_of(names, source, by, where)
+    return Graph(path, len(source), numbers[::2], numbers[1::2], np.array(similarities))
+
+
+def _csv(path: str, reader: Any, source: Source, by: str) -> Graph:
+    lines = _lines(path, reader)
+    number, first = next(lines, (0, []))
+    if first == ["a", "b", "similarity"]:
+        return _edges(path, lines, source, by)
+    if len(first) < 2 and len(source) > 1:
+        raise DataError(f"{path}: it is none of the forms of a graph: dict, JSON, CSV of a,b,similarity or N x N, .npz")
+    return _square(path, number, first, lines, source)
+
+
+def _lines(path: str, reader: Any) -> Iterator[Tuple[int, List[str]]]:
+    try:
+        for line in reader:
+            if line:
+                yield reader.line_num, [cell.strip() for cell in line]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _edges(path: str, lines: Iterator[Tuple[int, List[str]]], source: Source, by: str) -> Graph:
+    names: List[str] = []
+    numbers = array("q")
+    similarities = array("f")
+    for number, line in lines:
+        if len(line) != 3:
+            raise DataError(f"{path}, line {number}: {len(line)} columns; it takes a, b and similarity")
+        names += line[:2]
+        numbers.append(number)
+        similarities.append(_similarity(path, number, line[2]))
+    return _named(path, names, similarities, source, by, lambda index: f"{path}, line {numbers[index // 2]}")
+
+
+def _square(
+    path: str, number: int, line: List[str], lines: Iterator[Tuple[int, List[str]]], source: Source
+) -> Graph:  # fmt: skip
+    size = len(source)
+    one, other, similarities = array("q"), array("q"), array("f")
+    row = 0
+    while line:
+        if len(line) != size or row == size:
+            raise DataError(
+                f"{path}, line {number}: {len(line)} numbers in line {row + 1} of the matrix; {source.path} has {size} "
+                f"records, so that it takes {size} lines of {size} numbers (or first line a,b,similarity)"
+            )
+        values = np.array([_similarity(path, number, cell) for cell in line])
+        edges = np.flatnonzero(values)
+        one.extend([row] * len(edges))
+        other.extend(edges.tolist())
+        similarities.extend(values[edges].tolist())
+        row += 1
+        number, line = next(lines, (number, []))
+    if row < size:
+        raise DataError(f"{path}: {row} lines of numbers where {source.path} has {size} records; it takes {size}")
+    return Graph(path, size, np.array(one, np.int64), np.array(other, np.int64), np.array(similarities))
+
+
+def _similarity(path: str, number: int, cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise DataError(f"{path}, line {number}: '{cell[:80]}' is no number") from None

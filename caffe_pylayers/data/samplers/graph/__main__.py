@@ -1,0 +1,51 @@
+"""The command that makes a graph for type HARD: `python -m caffe_pylayers.data.samplers.graph features.npy graph.npz`."""
+
+import argparse
+import sys
+from typing import NoReturn
+
+import numpy as np
+
+from caffe_pylayers.data.samplers.graph import neighbours, write_graph
+
+_EXAMPLE = """
+example:
+  python -m caffe_pylayers.data.samplers.graph features.npy graph.npz --top 10
+  python -m caffe_pylayers.data.samplers.graph --labels labels.npy graph.npz
+then, in the layer: 'type': 'HARD', 'm': 'graph.npz'
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m caffe_pylayers.data.samplers.graph",
+        description="Write the nearest neighbours of each record, by cosine of features or by overlap of label sets.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", help=".npy of features (N, D), a row a record in the order of the source")
+    parser.add_argument("graph", help="the .npz to write, a scipy sparse matrix (N, N)")
+    parser.add_argument("--top", type=int, default=10, help="neighbours of each record, at least 1 (default: 10)")
+    parser.add_argument("--labels", action="store_true", help="data are label sets: whole numbers (N, L), -1 for none")
+    arguments = parser.parse_args()
+    if arguments.top < 1:
+        parser.error(f"--top is {arguments.top}; at least 1 is allowed")
+    if not arguments.graph.endswith(".npz"):
+        parser.error(f"the graph is to be written to '{arguments.graph}'; its name must end with .npz")
+    try:
+        graph = neighbours(np.load(arguments.data, allow_pickle=False), arguments.top, arguments.labels)
+        write_graph(arguments.graph, graph)
+    except ImportError as error:
+        _fail(f"it takes scipy ({error}): pip install scipy")
+    except (OSError, ValueError, EOFError) as error:
+        _fail(str(error) if isinstance(error, OSError) else f"{arguments.data}: {error}")
+    print(f"{arguments.graph}: {graph.nnz} edges between {graph.shape[0]} records")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

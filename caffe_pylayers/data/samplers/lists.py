@@ -1,0 +1,103 @@
+"""Samples from a fixed list: a CSV file of names, a sample a line.
+
+anchor,positive,negative     triplets
+one,other                    pairs; sim is 1 where both have the same label
+one,other,sim                pairs, each line with its sim, 1 (same) or 0
+"""
+
+import csv
+from typing import Any, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from caffe_pylayers.data.samplers.base import Drawn, Ordered, Positions
+from caffe_pylayers.data.samplers.names import numbers_of
+from caffe_pylayers.data.sources import Source
+from caffe_pylayers.errors import DataError
+
+
+class Listed(Ordered):
+    """The samples of a list, each once an epoch, in the order of the list in TEST, permuted anew in TRAIN.
+
+    records: (arity, M). sims: float32 (M,) for pairs, else None. For a line with a record that cannot be read the next of
+    the order stands in, or with `replace` a drawn one of the same sim.
+    """
+
+    def __init__(
+        self, source: Source, options: Any, records: np.ndarray, sims: Optional[np.ndarray], *, training: bool
+    ) -> None:  # fmt: skip
+        super().__init__(source, options, np.arange(records.shape[1]), training=training, permuted=True)
+        self.arity = len(records)
+        self._records = records
+        self._sims = sims
+
+    def _draw(self, anchors: np.ndarray, positions: Positions, readable: Optional[np.ndarray] = None) -> Drawn:
+        return self._records[:, anchors], None if self._sims is None else self._sims[anchors]
+
+    def _can_be_read(self, candidates: np.ndarray) -> np.ndarray:
+        return self._readable[self._records[:, candidates]].all(0)
+
+    def _alike(self, anchor: int) -> np.ndarray:
+        return self.anchors if self._sims is None else np.flatnonzero(self._sims == self._sims[anchor])
+
+
+def listed_triplets(source: Source, options: Any, *, training: bool) -> Listed:
+    """The triplets of file `options.triplets`. Raises DataError with the line that is wrong."""
+    rows = _rows(options.triplets, (3,), "three names")
+    return Listed(source, options, _records(source, options, rows, options.triplets, 3), None, training=training)
+
+
+def listed_pairs(source: Source, options: Any, *, training: bool) -> Listed:
+    """The pairs of file `options.pairs`. Raises DataError with the line that is wrong."""
+    path = options.pairs
+    rows = _rows(path, (2, 3), "two names, or two names and sim")
+    records = _records(source, options, rows, path, 2)
+    if len(rows[0].names) == 3:
+        for row in rows:
+            if row.names[2] not in ("0", "1"):
+                raise DataError(f"{path}, line {row.line}: sim is '{row.names[2]}'; 1 (same) and 0 are allowed")
+        sims = np.array([row.names[2] == "1" for row in rows], np.float32)
+    else:
+        sims = same_label(source, records, f"{path} has no column sim")
+    return Listed(source, options, records, sims, training=training)
+
+
+def same_label(source: Source, records: np.ndarray, why: str) -> np.ndarray:
+    """sim of pairs (2, M) by the labels: float32 (M,), 1 where both have the same, or the same row of them."""
+    if source.labels is None:
+        raise DataError(f"{source.path}: it has no labels, which sim is taken from, since {why}")
+    one, other = source.labels.reshape(len(source), -1)[records]
+    return (one == other).all(1).astype(np.float32)
+
+
+class _Row(NamedTuple):
+    line: int
+    names: List[str]
+
+
+def _rows(path: str, widths: Tuple[int, ...], what: str) -> List[_Row]:
+    rows: List[_Row] = []
+    try:
+        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as stream:
+            reader = csv.reader(stream, skipinitialspace=True, strict=True)
+            for names in reader:
+                if names:
+                    rows.append(_Row(reader.line_num, [name.strip() for name in names]))
+                    if len(names) not in widths or len(names) != len(rows[0].names):
+                        raise DataError(
+                            f"{path}, line {reader.line_num}: {len(names)} columns where each line has {what}, as many "
+                            f"in all lines: {','.join(names)[:80]!r}"
+                        )
+    except OSError as error:
+        raise DataError(f"{path}: cannot read it: {error.strerror}") from error
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+    if not rows:
+        raise DataError(f"{path}: the list is empty; it takes lines of {what}")
+    return rows
+
+
+def _records(source: Source, options: Any, rows: List[_Row], path: str, arity: int) -> np.ndarray:
+    names = [name for row in rows for name in row.names[:arity]]
+    numbers = numbers_of(names, source, options.names, lambda index: f"{path}, line {rows[index // arity].line}")
+    return numbers.reshape(-1, arity).T.astype(np.int32)

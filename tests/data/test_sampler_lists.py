@@ -1,0 +1,196 @@
+"""Fixed lists and samplers of the user's own."""
+
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from caffe_pylayers.errors import ConfigError, DataError
+from tests.data.references import Case, source_of
+
+LABELS = [0, 0, 1, 1, 2]
+WIDTH = {"pairs": 2, "triplets": 3}
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Make the sampler of a list with this text."""
+
+    def make(kind, text, labels=LABELS, training=False, **options):
+        path = tmp_path / f"{kind}.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return Case(kind, "RANDOM").make(labels, training, **{kind: str(path)}, **options)
+
+    return make
+
+
+def test_pairs_and_triplets_of_a_list(listed):
+    sampler = listed("triplets", "0,1,2\n2,3,0\n\n 4 , 0,1\n", batch_size=4)
+    batch = sampler.batch(0)
+    assert sampler.epoch_size == 3
+    assert batch.records.T.tolist() == [[0, 1, 2], [2, 3, 0], [4, 0, 1], [0, 1, 2]]
+    assert batch.values is None
+    sampler = listed("pairs", "0,1\n1,2\n3,2\n", batch_size=3)
+    assert sampler.batch(7).records.T.tolist() == [[0, 1], [1, 2], [3, 2]]
+    assert sampler.batch(7).values.tolist() == [1, 0, 1]
+    assert listed("pairs", "0,1,0\n1,2,1\n", batch_size=2).batch(0).values.tolist() == [0, 1]
+    rows = listed("pairs", "0,1\n1,2\n", labels=[(1, 2), (1, 2), (1, 3)], batch_size=2)
+    assert rows.batch(0).values.tolist() == [1, 0]
+
+
+def test_records_named_by_key(listed):
+    text = "record 3,record 1\n'record 1',record 0\n".replace("'", '"')
+    assert listed("pairs", text, names="key", batch_size=2).batch(0).records.T.tolist() == [[3, 1], [1, 0]]
+    with pytest.raises(
+        DataError, match="line 1: '3' is no record of labels.csv; with `names: 'key'` .* as in 'record 0'"
+    ):
+        listed("pairs", "3,1\n", names="key")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=12), st.integers(1, 7), st.data())
+def test_every_line_once_an_epoch_and_lines_stand_in_for_lines(tmp_path_factory, rows, batch_size, data):
+    path = tmp_path_factory.mktemp("lists") / "list.csv"
+    path.write_text("".join(f"{a},{b},{c % 2}\n" for a, b, c in rows))
+    mode = data.draw(st.sampled_from(["skip", "replace"]))
+    unreadable = data.draw(st.sets(st.integers(0, 4)))
+    sampler = Case("pairs", "RANDOM").make(LABELS, pairs=str(path), batch_size=batch_size, on_error=mode)
+    numbers = range(2 * len(rows) // batch_size + 1)
+    plans = [sampler.batch(number) for number in numbers]
+    stream = [pair for plan in plans for pair in zip(*plan.records.tolist(), plan.values.tolist())]
+    wanted = sorted((a, b, c % 2) for a, b, c in rows)
+    for epoch in range(len(stream) // len(rows)):
+        assert sorted(stream[epoch * len(rows) : (epoch + 1) * len(rows)]) == wanted
+    if not unreadable:
+        return
+    sampler.reject(sorted(unreadable))
+    good = [row for row in wanted if not set(row[:2]) & unreadable]
+    for number, plan in zip(numbers, plans):
+        if not good:
+            with pytest.raises(DataError, match="nothing can stand in"):
+                sampler.batch(number)
+            return
+        batch = sampler.batch(number)
+        pairs = list(zip(*batch.records.tolist(), batch.values.tolist()))
+        assert set(pairs) <= set(good)
+        for pair, planned in zip(pairs, zip(*plan.records.tolist(), plan.values.tolist())):
+            assert pair == planned or set(planned[:2]) & unreadable
+            if mode == "replace" and any(row[2] == planned[2] for row in good):
+                assert pair[2] == planned[2]
+
+
+@pytest.mark.parametrize(
+    "kind, text, message",
+    [
+        ("pairs", "", "pairs.csv: the list is empty; it takes lines of two names, or two names and sim"),
+        ("triplets", "\n\n", "triplets.csv: the list is empty; it takes lines of three names"),
+        ("pairs", "0,1\n0\n", "line 2: 1 columns where each line has two names, or two names and sim, as many in all"),
+        ("pairs", "0,1\n0,1,1\n", "line 2: 3 columns"),
+        ("triplets", "0,1\n", "line 1: 2 columns where each line has three names"),
+        (
+            "triplets",
+            "0,1,5\n",
+            "line 1: '5' is no record of labels.csv; with `names: 'number'` records are numbered 0 to 4",
+        ),
+        ("triplets", "0,1,2\n\n0,-1,2\n", "line 3: '-1' is no record"),
+        ("triplets", "0,1,2\n0,1.5,2\n", "line 2: '1.5' is no record"),
+        ("triplets", "0,1,1_0\n", "line 1: '1_0' is no record"),
+        ("triplets", "cat.jpg,1,2\n", "line 1: 'cat.jpg' is no record .* for file names or keys set `names: 'key'`"),
+        ("pairs", "0,1,2\n", "line 1: sim is '2'; 1 \\(same\\) and 0 are allowed"),
+        ("pairs", '0,"1\n', "line 1: unexpected end of data"),
+        ("pairs", b"\xff,1\n", "line 1: '\\\\xff' is no record"),
+    ],
+)
+def test_malformed_lists(listed, kind, text, message):
+    with pytest.raises(DataError, match=message):
+        listed(kind, text)
+
+
+def test_a_list_that_is_not_there_and_sim_without_labels(tmp_path):
+    with pytest.raises(DataError, match="nowhere.csv: cannot read it: No such file"):
+        Case("pairs", "RANDOM").make(LABELS, pairs="/nowhere.csv")
+    (tmp_path / "list.csv").write_text("0,1\n")
+    source = source_of(LABELS)
+    source.labels = None
+    with pytest.raises(
+        DataError, match="it has no labels, which sim is taken from, since .*list.csv has no column sim"
+    ):
+        Case("pairs", "RANDOM").make(source, pairs=str(tmp_path / "list.csv"))
+
+
+OWN = """
+import numpy as np
+
+class InOrder:
+    arity = 1
+    def __init__(self, labels, options):
+        self.labels, self.size = labels, options.batch_size
+        assert labels is None or not labels.flags.writeable
+
+    def batch(self, number):
+        first = (number * self.size + np.arange(self.size))[:, None]
+        return (first + np.arange(self.arity)) % 5
+
+class Pairs(InOrder):
+    arity = 2
+
+class Floats(InOrder):
+    def batch(self, number):
+        return super().batch(number) * 1.0
+
+class Outside(InOrder):
+    def batch(self, number):
+        return super().batch(number) + 3 * (number == 2)
+
+not_a_class = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "own_sampler.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("own_sampler", None)
+
+
+def test_a_sampler_of_ones_own(own):
+    sampler = Case("images", "ALL").make(LABELS, sampler="own_sampler:InOrder", batch_size=3)
+    assert sampler.arity == 1
+    assert sampler.epoch_size == 5
+    assert sampler.batch(1).records.tolist() == [[3, 4, 0]]
+    assert sampler.batch(1).values is None
+    keys = np.concatenate([sampler.batch(number).keys.ravel() for number in range(20)])
+    assert len(set(keys.tolist())) == 60
+    pairs = Case("pairs", "RANDOM").make(LABELS, sampler="own_sampler:Pairs", batch_size=4)
+    assert pairs.batch(0).records.T.tolist() == [[0, 1], [1, 2], [2, 3], [3, 4]]
+    assert pairs.batch(0).values.tolist() == [1, 0, 1, 0]
+    with pytest.raises(DataError, match="record 2 .* cannot be read, and own_sampler:Pairs has no stand-in for it"):
+        pairs.reject([4, 2])
+
+
+@pytest.mark.parametrize(
+    "name, error, message",
+    [
+        ("InOrder", ConfigError, "option 'sampler' is 'InOrder'; it takes 'module:Class'"),
+        (
+            "no_such:InOrder",
+            ConfigError,
+            "cannot import module 'no_such': .*; put its folder on PYTHONPATH \\(the working",
+        ),
+        ("own_sampler:Order", ConfigError, "module 'own_sampler' \\(/.*own_sampler.py\\) has no class 'Order'"),
+        ("own_sampler:not_a_class", ConfigError, "has no class 'not_a_class'"),
+        (
+            "own_sampler:Pairs",
+            DataError,
+            "own_sampler:Pairs: batch 2 is int64 of shape \\(6, 2\\); integers of shape \\(6, 1\\)",
+        ),
+        ("own_sampler:Floats", DataError, "own_sampler:Floats: batch 2 is float64 of shape \\(6, 1\\); integers"),
+        ("own_sampler:Outside", DataError, "own_sampler:Outside: batch 2 has record 5; those of labels.csv are 0 to 4"),
+    ],
+)
+def test_wrong_samplers_of_ones_own(own, name, error, message):
+    with pytest.raises(error, match=message):
+        Case("images", "ALL").make(LABELS, sampler=name).batch(2)
