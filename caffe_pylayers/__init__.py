@@ -25,10 +25,15 @@ LAYERS = {
     "TripletLoss": "metric_losses",
     "L2Normalize": "feature_layers",
     "ImageDataLayer": "data_layers",
+    "MultiLabelDataLayer": "data_layers",
+    "SiameseDataLayer": "data_layers",
     "TripletDataLayer": "data_layers",
 }
 
-__all__ = ["LAYERS", "ConfigError", "DataError", "__version__", "close", *LAYERS]
+#: Other names of layers.
+ALIASES = {"MultiLabelLayer": "MultiLabelDataLayer"}
+
+__all__ = ["LAYERS", "ConfigError", "DataError", "__version__", "close", *LAYERS, *ALIASES]
 
 
 def close() -> None:
@@ -43,6 +48,7 @@ def close() -> None:
 
 
 def __getattr__(name: str) -> Any:
+    name = ALIASES.get(name, name)
     if name not in LAYERS:
         raise AttributeError(f"module 'caffe_pylayers' has no layer {name!r}; its layers: {', '.join(LAYERS)}")
     # importlib, for "from . import" would ask this function again, without end.
@@ -50,4 +56,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> List[str]:
-    return sorted({*globals(), *LAYERS})
+    return sorted({*globals(), *LAYERS, *ALIASES})

@@ -211,11 +211,12 @@ def allowed(schema: Dict[str, Any]) -> str:
         each = allowed(entries[0] if entries else schema["items"])
         return f"a list of {len(entries)}, each {each}" if entries else f"a list, each entry {each}"
     kinds = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "none"}
-    kind = kinds.get(schema["type"], "a path" if schema.get("format") == "path" else "text")
+    kind = kinds.get(schema["type"]) or _FORMATS.get(schema.get("format", ""), "text")
     limits = [f"{words} {spell(int, schema[key])}" for key, words in _LIMITS.items() if key in schema]
     return f"{kind} {' and '.join(limits)}" if limits else kind
 
 
+_FORMATS = {"path": "a path", "plugin": "text such as 'module:name'"}
 _LIMITS = {
     "minimum": "of at least",
     "exclusiveMinimum": "above",

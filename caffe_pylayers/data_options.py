@@ -1,8 +1,8 @@
 """The options of the data layers; see :mod:`caffe_pylayers.options`."""
 
-from typing import Any, Dict, Iterator, List, Literal, Optional, Tuple, Union
+from typing import Any, ClassVar, Dict, Iterator, List, Literal, Optional, Tuple, Union
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 from typing_extensions import Annotated
 
 from caffe_pylayers.config import Options, Path, Resume, Seed, Stream, spell
@@ -36,6 +36,13 @@ def _list_of(count: int, each: Dict[str, Any]) -> Dict[str, Any]:
     return {"type": "array", "prefixItems": [each] * count, "minItems": count, "maxItems": count}
 
 
+#: A Python object by its place, as in 'augment:blur'.
+Plugin = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"),
+    WithJsonSchema({"type": "string", "format": "plugin"}),
+]
+
 _NONE, _NUMBER, _SIDE = {"type": "null"}, {"type": "number"}, {"type": "integer", "minimum": 1}
 
 Side = Annotated[int, Field(ge=1)]
@@ -57,19 +64,40 @@ BatchesAhead = Annotated[
 ]
 
 
-class ImageDataLayerOptions(Options):
-    """Labelled images."""
+class _DataLayerOptions(Options):
+    """What all data layers have."""
 
-    source_type: Literal["CSV", "LMDB"] = Field("CSV", description="What the source is: a CSV file or an LMDB.")
-    source: Path = Field(description="Path of the CSV file, which lists images and labels, or of the LMDB.")
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = Field(
+        "CSV", description="What the source is: a CSV file, an LMDB, a BCF file or HDF5."
+    )
+    source: Path = Field(
+        description="Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file "
+        "or a list of them."
+    )
     root: Optional[Path] = Field(
         None,
         description="Folder before the names in a CSV file; none: the working directory.",
         json_schema_extra={"aliases": ["root_folder"]},
     )
+    header: bool = Field(
+        False, description="The first line of the CSV file names its columns (name, label, weight, others); false: no."
+    )
+    missing: Literal["error", "skip"] = Field(
+        "error", description="Files of a CSV that are not there: an error, or dropped and counted (skip)."
+    )
+    bcf_mode: Literal["FILE", "MEM"] = Field(
+        "FILE", description="Read a BCF file where it lies (FILE), or all of it into memory (MEM)."
+    )
+    labels: Optional[Path] = Field(
+        None, description="Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source."
+    )
+    label_format: Literal["indices", "indicator"] = Field(
+        "indices",
+        description="A row of labels has numbers of labels (indices), or a 0 or 1 for each label (indicator).",
+    )
     batch_size: int = Field(256, ge=1, description="Samples a batch, at least 1.")
     resize: Size = Field(
-        None, description="Size to resize to, in pixels: n (n x n), [height, width], or -1 (no resizing)."
+        None, description="Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing)."
     )
     crop_size: Optional[int] = Field(
         None,
@@ -90,8 +118,15 @@ class ImageDataLayerOptions(Options):
         description="Three channels: blue, green, red; false: one, grey.",
         json_schema_extra={"aliases": ["is_color"]},
     )
+    transform: Optional[Plugin] = Field(
+        None, description="Function of yours, 'module:function', called as function(image, rng) after resizing."
+    )
     compressed: bool = Field(True, description="Decode images when needed; false: all at the start, kept in memory.")
-    shuffle: bool = Field(False, description="A new random order each epoch of TRAIN; false: the source's order.")
+    decode: Literal["exact", "fast"] = Field(
+        "exact",
+        description="Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than "
+        "`resize` (fast).",
+    )
     seed: Seed = 0
     stream: Stream = 0
     prefetch: BatchesAhead = Field(
@@ -100,11 +135,23 @@ class ImageDataLayerOptions(Options):
     workers: int = Field(1, ge=1, description="Worker processes of prefetch, at least 1.")
     timeout: float = Field(60.0, gt=0, description="Seconds, above 0, of silence after which a worker is replaced.")
     resume: Resume = False
+    iter_size: int = Field(1, ge=1, description="The solver's iter_size, at least 1: batches an iteration.")
     restart_every: int = Field(
         0,
         ge=0,
         description="Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.",
     )
+    on_error: Literal["stop", "replace", "skip"] = Field(
+        "stop",
+        description="A record that cannot be read: an error (stop), or another in its place: of its class at random "
+        "(replace), or the next of the order (skip).",
+    )
+    sampler: Optional[Plugin] = Field(
+        None, description="Class of yours, 'module:Class', whose batch(number) says which records a batch has."
+    )
+
+    #: Options that choose what `sampler` would choose.
+    _sampling: ClassVar[Tuple[str, ...]] = ("type",)
 
     @field_validator("crop_size", mode="after")
     @classmethod
@@ -112,8 +159,9 @@ class ImageDataLayerOptions(Options):
         return value or None
 
     def conflicts(self) -> Iterator[str]:
-        if self.source_type != "CSV":
-            yield from self.without_effect(("root",), f"'source_type' is {self.source_type!r}")
+        for names, owner in ((("root", "header", "missing"), "CSV"), (("bcf_mode",), "BCF")):
+            if self.source_type != owner:
+                yield from self.without_effect(names, f"'source_type' is {self.source_type!r}")
         if self.resize is not None and self.crop_size is not None and self.crop_size > min(self.resize):
             yield f"option 'crop_size' is {self.crop_size}, more than 'resize', which is {list(self.resize)}"
         if self.mean_file is not None and self.mean_value is not None:
@@ -121,20 +169,147 @@ class ImageDataLayerOptions(Options):
         for name, mean in (("mean_file", self.mean_file), ("mean_value", self.mean_value)):
             if not self.color and isinstance(mean, tuple) and len(mean) == 3:
                 yield f"option {name!r} has three numbers, for one channel: 'color' is false"
+        if self.decode == "fast" and self.resize is None:
+            yield from self.without_effect(("decode",), "there is no 'resize'")
         if self.prefetch == 0:
             idle = ("timeout",) if self.workers == 1 else ("workers", "timeout")
             yield from self.without_effect(idle, "'prefetch' is false")
+        if self.sampler is not None:
+            yield from self.without_effect(self._sampling, "there is a 'sampler' of your own")
+            if self.on_error != "stop":
+                yield "option 'on_error' must be 'stop' with a 'sampler' of your own: only that knows what may stand in"
 
 
-class TripletDataLayerOptions(ImageDataLayerOptions):
-    """Triplets of images: anchor, positive of its class, negative of another."""
+class ImageDataLayerOptions(_DataLayerOptions):
+    """Labelled images."""
+
+    _sampling = ("type", "shuffle")
+
+    sample_weights: Optional[str] = Field(
+        None,
+        min_length=1,
+        description="Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or "
+        "text file; none: the column `weight`, the data set `sample_weight`.",
+    )
+    shuffle: bool = Field(False, description="A new random order each epoch of TRAIN; false: the source's order.")
+    type: Literal["ALL", "BALANCED", "PK"] = Field(
+        "ALL",
+        description="Which samples a batch has: each once an epoch (ALL), all classes equally often (BALANCED), or "
+        "several of each of several classes (PK).",
+    )
+    classes_per_batch: Optional[int] = Field(None, ge=1, description="Classes in a batch of type PK, at least 1.")
+    samples_per_class: Optional[int] = Field(None, ge=1, description="Samples of each class in a batch of type PK.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _batch_of_classes(cls, values: Dict[str, Any]) -> Dict[str, Any]:
+        counts = [spell(int, values.get(name)) for name in ("classes_per_batch", "samples_per_class")]
+        if values.get("batch_size") is None and all(type(count) is int and count > 0 for count in counts):
+            return {**values, "batch_size": counts[0] * counts[1]}
+        return values
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        counts = ("classes_per_batch", "samples_per_class")
+        if self.type == "PK":
+            missing = [name for name in counts if getattr(self, name) is None]
+            yield from (f"option {name!r} is required where 'type' is 'PK'" for name in missing)
+            if not missing and self.batch_size != self.classes_per_batch * self.samples_per_class:  # type: ignore[operator]
+                yield (
+                    f"option 'batch_size' is {self.batch_size}, but 'classes_per_batch' times 'samples_per_class' is "
+                    f"{self.classes_per_batch * self.samples_per_class}; leave it out"  # type: ignore[operator]
+                )
+        else:
+            yield from self.without_effect(counts, f"'type' is {self.type!r}")
+        if self.type != "ALL":
+            yield from self.without_effect(("shuffle",), f"'type' is {self.type!r}: its order is always random")
+
+
+class MultiLabelDataLayerOptions(ImageDataLayerOptions):
+    """Images with one label, or several, each."""
+
+    multilabel: bool = Field(
+        False, description="Several labels an image, as 0 and 1 for each of them; false: one label."
+    )
+    label_dim: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Number of labels, at least 1; none: the largest in the source and 1 more.",
+        json_schema_extra={"aliases": ["label dim"]},
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if not self.multilabel and self.label_dim != 1:
+            yield from self.without_effect(("label_dim",), "'multilabel' is false")
+
+
+class _ComparisonOptions(_DataLayerOptions):
+    """What layers of pairs and triplets share."""
+
+    _sampling = ("type", "k", "n", "m")
+    _list: ClassVar[str]  # the option with a fixed list
 
     shuffle: bool = Field(False, description="Taken, and of no effect: TRAIN has a new random order each epoch.")
-    type: Literal["RANDOM"] = Field("RANDOM", description="How positives and negatives are drawn: RANDOM, at random.")
-    k: int = Field(10, ge=1, description="Candidates for a negative, at least 1; RANDOM does not use it.")
-    n: int = Field(0, ge=0, description="Batches before candidates are compared, at least 0; RANDOM does not use it.")
-    m: Optional[Path] = Field(None, description="File with similarities of images; RANDOM does not use it.")
+    k: int = Field(10, ge=1, description="Negatives that the HARD types choose from, at least 1.")
+    n: int = Field(0, ge=0, description="Iterations, at least 0, before the HARD types choose.")
+    m: Optional[Path] = Field(
+        None,
+        description="File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.",
+    )
+    names: Literal["number", "key"] = Field(
+        "number",
+        description="How lists and similarities name a record: by its place in the source from 0 (number), or by file "
+        "name or LMDB key (key).",
+    )
+    stacked: bool = Field(
+        False, description="All images in one top, block after block (anchors first); false: a top for each block."
+    )
+    type: str
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        chosen = getattr(self, self._list)
+        if self.type == "HARD" and self.m is None and chosen is None and self.sampler is None:
+            yield "option 'm' is required where 'type' is 'HARD'"
+        if chosen is not None:
+            yield from self.without_effect(("type", "sampler"), f"there is a list: {self._list!r}")
+        elif self.m is None or self.type != "HARD":
+            yield from self.without_effect(("names",), f"there is neither {self._list!r} nor 'm' for type HARD")
 
     def warnings(self) -> List[str]:
-        unused = [repr(name) for name in ("k", "n", "m") if self.given(name)]
-        return [f"TripletDataLayer: type {self.type} does not use {', '.join(unused)}"] if unused else []
+        used = {"HARD": {"k", "n", "m"}, "HARD_MULTILABEL": {"k", "n"}}.get(self.type, set())
+        if getattr(self, self._list) is not None or self.sampler is not None:
+            used = set()
+        unused = [repr(name) for name in ("k", "n", "m") if name not in used and self.given(name)]
+        return [f"type {self.type} does not use {', '.join(unused)}"] if unused else []
+
+
+class SiameseDataLayerOptions(_ComparisonOptions):
+    """Pairs of images, of one class and of two, in turn."""
+
+    _list = "pairs"
+
+    type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD"] = Field(
+        "RANDOM",
+        description="How pairs are drawn: of one class or two (RANDOM), with a label in common or none "
+        "(RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).",
+    )
+    pairs: Optional[Path] = Field(
+        None, description="Fixed list, a CSV file of two names and, if wanted, 1 (same) or 0 a line; none: drawn."
+    )
+
+
+class TripletDataLayerOptions(_ComparisonOptions):
+    """Triplets of images: anchor, positive of its class, negative of another."""
+
+    _list = "triplets"
+
+    type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD_MULTILABEL", "HARD"] = Field(
+        "RANDOM",
+        description="How positives and negatives are drawn: by class (RANDOM), by labels in common (RANDOM_MULTILABEL), "
+        "or the hardest of k such negatives by `m` (HARD) or by labels (HARD_MULTILABEL).",
+    )
+    triplets: Optional[Path] = Field(
+        None, description="Fixed list, a CSV file of three names a line: anchor, positive, negative; none: drawn."
+    )

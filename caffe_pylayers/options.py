@@ -9,7 +9,12 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import Annotated
 
 from caffe_pylayers.config import IgnoreLabel, Options, Path, Resume, Seed, Stream
-from caffe_pylayers.data_options import ImageDataLayerOptions, TripletDataLayerOptions
+from caffe_pylayers.data_options import (
+    ImageDataLayerOptions,
+    MultiLabelDataLayerOptions,
+    SiameseDataLayerOptions,
+    TripletDataLayerOptions,
+)
 
 # ------------------------------------------------------------------------------------------ class weights
 
@@ -178,5 +183,7 @@ SCHEMAS: Dict[str, Type[Options]] = {
     "TripletLoss": TripletLossOptions,
     "L2Normalize": L2NormalizeOptions,
     "ImageDataLayer": ImageDataLayerOptions,
+    "MultiLabelDataLayer": MultiLabelDataLayerOptions,
+    "SiameseDataLayer": SiameseDataLayerOptions,
     "TripletDataLayer": TripletDataLayerOptions,
 }

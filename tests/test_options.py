@@ -14,8 +14,12 @@ REQUIRED = {
     "SampleWeight": {"n_classes": 3},
     "LabelNoise": {"distribution": "gaussian", "std": 0.5},
     "ImageDataLayer": {"source": "train.csv"},
+    "MultiLabelDataLayer": {"source": "train.csv"},
+    "SiameseDataLayer": {"source": "train.csv"},
     "TripletDataLayer": {"source": "train.csv"},
 }
+#: Options that have no effect, not even their default, where the others have theirs.
+IDLE = ("timeout", "bcf_mode", "names")
 
 
 def options(layer, **values):
@@ -49,8 +53,8 @@ def test_json_schema_says_all_there_is_about_an_option(layer):
 def test_defaults_are_valid_when_given(layer):
     schema = json_schema(layer)["properties"]
     defaults = {name: option["default"] for name, option in schema.items() if "default" in option}
-    if layer in ("ImageDataLayer", "TripletDataLayer"):
-        del defaults["timeout"]  # of the workers, which the default has none of
+    for name in IDLE:
+        defaults.pop(name, None)
     checked = options(layer, **{**defaults, **REQUIRED.get(layer, {})})
     assert checked == options(layer)
 
@@ -224,7 +228,40 @@ def test_normalises(layer, values, name, value):
         (DATA, {"timeout": 5, "prefetch": 0}, "option 'timeout' has no effect where 'prefetch' is false"),
         (DATA, {"timeout": 0, "prefetch": 2}, "option 'timeout' must be a number above 0, not 0"),
         (DATA, {"k": 3}, "unknown option 'k'"),
-        ("TripletDataLayer", {"type": "HARD"}, "option 'type' must be 'RANDOM', not 'HARD'"),
+        ("TripletDataLayer", {"type": "HARD"}, "option 'm' is required where 'type' is 'HARD'"),
+        ("TripletDataLayer", {"pairs": "p.csv"}, "unknown option 'pairs'"),
+        (
+            "TripletDataLayer",
+            {"triplets": "t.csv", "type": "HARD_MULTILABEL"},
+            "'type' has no effect where there is a list",
+        ),
+        ("TripletDataLayer", {"names": "key"}, "'names' has no effect where there is neither 'triplets' nor 'm'"),
+        ("TripletDataLayer", {"sample_weights": "w.npy"}, "unknown option 'sample_weights'"),
+        ("SiameseDataLayer", {"type": "HARD_MULTILABEL"}, "must be one of 'RANDOM', 'RANDOM_MULTILABEL', 'HARD', not"),
+        ("SiameseDataLayer", {"pairs": "p.csv", "sampler": "a:B"}, "'sampler' has no effect where there is a list"),
+        (DATA, {"header": True, "source_type": "LMDB"}, "'header' has no effect where 'source_type' is 'LMDB'"),
+        (DATA, {"missing": "skip", "source_type": "HDF5"}, "'missing' has no effect where 'source_type' is 'HDF5'"),
+        (DATA, {"bcf_mode": "MEM"}, "'bcf_mode' has no effect where 'source_type' is 'CSV'"),
+        (DATA, {"label_format": "one-hot"}, "must be one of 'indices', 'indicator'"),
+        (DATA, {"decode": "fast"}, "'decode' has no effect where there is no 'resize'"),
+        (DATA, {"on_error": "ignore"}, "must be one of 'stop', 'replace', 'skip'"),
+        (
+            DATA,
+            {"transform": "augment.py"},
+            "'transform' must be text such as 'module:name', or none, not 'augment.py'",
+        ),
+        (DATA, {"sampler": "a:B", "shuffle": True}, "'shuffle' has no effect where there is a 'sampler' of your own"),
+        (DATA, {"sampler": "a:B", "on_error": "skip"}, "'on_error' must be 'stop' with a 'sampler' of your own"),
+        (DATA, {"type": "PK", "classes_per_batch": 3}, "'samples_per_class' is required where 'type' is 'PK'"),
+        (
+            DATA,
+            {"type": "PK", "classes_per_batch": 3, "samples_per_class": 4, "batch_size": 10},
+            "option 'batch_size' is 10, but 'classes_per_batch' times 'samples_per_class' is 12",
+        ),
+        (DATA, {"classes_per_batch": 3}, "'classes_per_batch' has no effect where 'type' is 'ALL'"),
+        (DATA, {"type": "BALANCED", "shuffle": True}, "'shuffle' has no effect where 'type' is 'BALANCED'"),
+        (DATA, {"label_dim": 3}, "unknown option 'label_dim'"),
+        ("MultiLabelDataLayer", {"label dim": 3}, "'label_dim' has no effect where 'multilabel' is false"),
     ],
 )
 def test_refuses(layer, values, message):
@@ -249,7 +286,21 @@ def test_counts_scale_weights_by_hand_to_mean_one():
     assert weights.counts == os.path.abspath("counts.txt")
 
 
+def test_batch_size_of_type_pk_follows_from_its_counts():
+    batch = options(DATA, type="pk", classes_per_batch="4", samples_per_class=3.0)
+    assert (batch.batch_size, batch.type) == (12, "PK")
+    assert options(DATA, type="PK", classes_per_batch=4, samples_per_class=3, batch_size=12).batch_size == 12
+
+
+def test_the_seeds_label_dim():
+    assert options("MultiLabelDataLayer", **{"label dim": 7, "multilabel": True}).label_dim == 7
+    assert options("MultiLabelDataLayer", **{"label dim": 1}).multilabel is False
+
+
 def test_what_random_sampling_does_not_use_is_a_warning():
+    assert options("TripletDataLayer", type="HARD", m="graph.npz", k=3, n=5, names="key").warnings() == []
+    (warning,) = options("TripletDataLayer", type="HARD_MULTILABEL", k=3, m="graph.npz").warnings()
+    assert warning == "type HARD_MULTILABEL does not use 'm'"
     assert options("TripletDataLayer", shuffle=True).warnings() == []
     (warning,) = options("TripletDataLayer", k=5, n=100, m="graph.json").warnings()
-    assert warning == "TripletDataLayer: type RANDOM does not use 'k', 'n', 'm'"
+    assert warning == "type RANDOM does not use 'k', 'n', 'm'"

@@ -2,7 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass
-from typing import Callable, Iterator, Optional, Tuple
+from typing import Callable, Dict, Iterator, Optional, Tuple
 
 import numpy as np
 
@@ -17,58 +17,105 @@ class Batch:
 
     records: int64 (arity, B); row 0 are the images, or the anchors, then the positives, the negatives.
     keys: uint64 (arity, B); all that is random about an image comes from its key.
+    values: float32 (B,), what the sampling says of each sample: sim of pairs, margin of triplets; None where nothing.
+    stand_ins: how many of the samples stand in for one that cannot be read.
     """
 
     records: np.ndarray
     keys: np.ndarray
+    values: Optional[np.ndarray] = None
+    stand_ins: int = 0
+
+
+#: Records that may fail in one attempt at a batch, or at the first image of a source, before it is given up.
+_FAILURES_A_BATCH, _FAILURES_AT_FIRST = 16, 1000
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Source and transforms; `shape` is (channels, height, width) of every image they make."""
+    """Source and transforms; `shape` is (channels, height, width) of every image they make, `dtype` what slots hold."""
 
     source: Source
     transforms: Transforms
     shape: Tuple[int, int, int]
+    dtype: np.dtype
 
     @classmethod
-    def of(cls, source: Source, transforms: Transforms) -> "Recipe":
-        """The recipe whose shape the first record of the source tells."""
-        image = transforms.load(source, 0)
-        transforms.check(image, source, 0)
-        return cls(source, transforms, transforms.shape(image))
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.transforms.dtype
+    def of(cls, source: Source, transforms: Transforms, tolerant: bool = False) -> "Recipe":
+        """The recipe whose shape the first record of the source tells; if `tolerant`, the first that can be used."""
+        first_error = None
+        for record in range(min(len(source), _FAILURES_AT_FIRST) if tolerant else 1):
+            try:
+                image = transforms.custom(transforms.load(source, record), 0)
+                transforms.check(image, source, record)
+                return cls(source, transforms, transforms.shape(image), transforms.dtype(image))
+            except DataError as error:
+                first_error = first_error or error
+        if tolerant:
+            raise DataError(f"none of the first {record + 1} records can be used; {first_error}") from first_error
+        assert first_error is not None
+        raise first_error
 
     def fill(
-        self, records: np.ndarray, keys: np.ndarray, out: np.ndarray, begin: Callable[[int], None] = lambda place: None
-    ) -> None:
+        self,
+        records: np.ndarray,
+        keys: np.ndarray,
+        out: np.ndarray,
+        begin: Callable[[int], None] = lambda place: None,
+        tolerant: bool = False,
+    ) -> Dict[int, str]:
         """Write image i, of records[i] and keys[i], into out[i]; out is (M, C, H, W) of `dtype`.
 
-        begin: called with i before image i. Raises DataError naming the record that cannot be read.
+        begin: called with i before image i. Raises DataError naming the record that cannot be read; if `tolerant`,
+        returns them instead: place in the batch -> complaint, a few at a time, each record once.
         """
-        for place, (record, crop_y, crop_x, flip) in enumerate(
-            zip(records.tolist(), *(draw.tolist() for draw in self.transforms.draws(keys)))
+        complaints: Dict[int, str] = {}
+        for place, (record, key, crop_y, crop_x, flip) in enumerate(
+            zip(records.tolist(), keys, *(draw.tolist() for draw in self.transforms.draws(keys)))
         ):
             begin(place)
-            image = self.transforms.load(self.source, record)
-            self.transforms.check(image, self.source, record)
-            if self.transforms.shape(image) != self.shape:
-                raise DataError(
-                    f"{self.source.describe(record)}: channels x height x width {self.transforms.shape(image)} where "
-                    f"the first record has {self.shape}; images of unlike sizes need `resize` or `crop_size`"
-                )
+            try:
+                image = self._image(record, key)
+            except DataError as error:
+                if not tolerant:
+                    raise
+                complaints[place] = str(error)
+                if len(complaints) == _FAILURES_A_BATCH:
+                    break
+                continue
             self.transforms.write(image, crop_y, crop_x, flip, out[place])
+        return complaints
+
+    def _image(self, record: int, key: int) -> np.ndarray:
+        """The image of a record, ready to be cropped."""
+        image = self.transforms.custom(self.transforms.load(self.source, record), key)
+        self.transforms.check(image, self.source, record)
+        if self.transforms.shape(image) != self.shape:
+            raise DataError(
+                f"{self.source.describe(record)}: channels x height x width {self.transforms.shape(image)} where "
+                f"the first record has {self.shape}; images of unlike sizes need `resize` or `crop_size`"
+            )
+        if image.dtype != np.uint8 and self.dtype == np.uint8:
+            raise DataError(
+                f"{self.source.describe(record)}: an image of type {image.dtype} where the first record has 8-bit "
+                f"pixels; a source holds one kind of images"
+            )
+        return image
 
 
 class InProcess:
-    """Batches made by this process when they are asked for: what a data layer uses without prefetch."""
+    """Batches made by this process when they are asked for: what a data layer uses without prefetch.
 
-    def __init__(self, recipe: Recipe, plan: Callable[[int], Batch]) -> None:
+    reject: told of records that cannot be read (record -> complaint), whereupon `plan` puts others in their places;
+    None where such a record is an error.
+    """
+
+    def __init__(
+        self, recipe: Recipe, plan: Callable[[int], Batch], reject: Optional[Callable[[Dict[int, str]], None]] = None
+    ) -> None:
         self._recipe = recipe
         self._plan = plan
+        self._reject = reject
         self._images: Optional[np.ndarray] = None
 
     @contextlib.contextmanager
@@ -78,7 +125,14 @@ class InProcess:
         if self._images is None:
             self._images = np.empty((*batch.records.shape, *self._recipe.shape), self._recipe.dtype)
         flat = self._images.reshape(-1, *self._recipe.shape)
-        self._recipe.fill(batch.records.ravel(), batch.keys.ravel(), flat)
+        while True:
+            records, keys = batch.records.ravel(), batch.keys.ravel()
+            complaints = self._recipe.fill(records, keys, flat, tolerant=self._reject is not None)
+            if not complaints:
+                break
+            assert self._reject is not None
+            self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
+            batch = self._plan(number)
         yield self._images, batch
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 
 from caffe_pylayers import interpreter
 from caffe_pylayers.data.recipe import Batch, Recipe
-from caffe_pylayers.data.slots import DONE, Layout, Memory
+from caffe_pylayers.data.slots import DONE, NO_PLACE, Layout, Memory, unpack_complaints
 from caffe_pylayers.errors import DataError
 
 logger = logging.getLogger("caffe_pylayers")
@@ -99,18 +99,26 @@ class Ring:
     """Batches made ahead by `num_workers` processes in `num_slots` slots.
 
     plan: number -> Batch, called in this process. timeout: seconds without a sign of life after which a worker that
-    is waited for is replaced. Processes and memory come with the first `take` and go with `close`; a `take` after
+    is waited for is replaced. reject: told of records that cannot be read (record -> complaint), whereupon `plan` puts
+    others in their places; None where such a record is an error. Processes and memory come with the first `take` and go with `close`; a `take` after
     that starts them again.
     """
 
     def __init__(
-        self, recipe: Recipe, plan: Callable[[int], Batch], num_slots: int, num_workers: int, timeout: float
+        self,
+        recipe: Recipe,
+        plan: Callable[[int], Batch],
+        num_slots: int,
+        num_workers: int,
+        timeout: float,
+        reject: Optional[Callable[[Dict[int, str]], None]] = None,
     ) -> None:
         self._recipe = recipe
         self._plan = plan
         self._num_slots = num_slots
         self._num_workers = num_workers
         self._timeout = timeout
+        self._reject = reject
         self._pid = -1  # of the process that has it open
         self._next_taken = -1
         _rings.add(self)
@@ -127,7 +135,7 @@ class Ring:
                 self.close()
                 self._open(number)
             slot = self._wait(number)
-            images, batch = self._memory.slots[slot].images, self._plans[slot]
+            images, batch = self.memory.slots[slot].images, self._plans[slot]
             yield images.reshape(len(batch.records), -1, *images.shape[1:]), batch
             self._free.append(slot)
             self._next_taken = number + 1
@@ -149,21 +157,21 @@ class Ring:
             if worker.process is not None:
                 worker.stop(patience=0.2)
         os.close(self._order_fd)
-        self._memory.close()
-        del self._memory, self._workers
+        self.memory.close()
+        del self.memory, self._workers
 
     def _open(self, number: int) -> None:
         batch = self._plan(number)
         layout = Layout(
             self._num_slots, self._num_workers, batch.records.size, self._recipe.shape, self._recipe.dtype.name
         )
-        self._memory = Memory(layout)
+        self.memory = Memory(layout)
         self._order_fd = os.memfd_create("caffe_pylayers order")
         self._workers = [_Worker(number) for number in range(self._num_workers)]
         self._pid = os.getpid()
         with open(self._order_fd, "wb", closefd=False) as order:
             pickle.dump(sys.path, order)
-            pickle.dump((self._recipe, self._memory), order)
+            pickle.dump((self._recipe, self.memory, self._reject is not None), order)
         self._plans: List[Batch] = [batch] * self._num_slots
         self._free = deque(range(self._num_slots))
         self._done: Dict[int, Tuple[int, str]] = {}  # batch -> its slot, and the complaint about it
@@ -177,8 +185,8 @@ class Ring:
 
     def _start(self, worker: _Worker) -> None:
         self._generation += 1
-        self._memory.beats[worker.number] = 0, -1
-        worker.start(self._order_fd, (self._memory.fd, *self._recipe.source.fds), self._generation)
+        self.memory.beats[worker.number] = 0, -1
+        worker.start(self._order_fd, (self.memory.fd, *self._recipe.source.fds), self._generation)
 
     def _schedule(self) -> None:
         """Ask for as many batches as there are free slots."""
@@ -186,12 +194,19 @@ class Ring:
             slot = self._free.popleft()
             batch = self._next_asked
             self._next_asked += 1
+            self._ask(min(self._workers, key=lambda worker: len(worker.asked)), batch, slot)
+
+    def _ask(self, worker: _Worker, batch: int, slot: int) -> None:
+        """Plan a batch, and ask a worker for it."""
+        try:
             self._plans[slot] = plan = self._plan(batch)
-            self._memory.slots[slot].records[:] = plan.records.ravel()
-            self._memory.slots[slot].keys[:] = plan.keys.ravel()
-            worker = min(self._workers, key=lambda worker: len(worker.asked))
-            worker.asked.append((batch, slot))
-            worker.ask(batch, slot)
+        except DataError as error:  # no record is left that could stand in; told when the batch is due
+            self._done[batch] = slot, str(error)
+            return
+        self.memory.slots[slot].records[:] = plan.records.ravel()
+        self.memory.slots[slot].keys[:] = plan.keys.ravel()
+        worker.asked.append((batch, slot))
+        worker.ask(batch, slot)
 
     def _wait(self, number: int) -> int:
         """The slot with batch `number`, once a worker has handed it over."""
@@ -231,11 +246,17 @@ class Ring:
             return  # of an earlier life
         worker.asked.popleft()
         self._stillborn = 0
-        # A long complaint is cut, perhaps inside a letter.
-        self._done[batch] = slot, message[DONE.size :].decode(errors="replace")
+        complaints = unpack_complaints(message[DONE.size :])
+        if complaints and NO_PLACE not in complaints:
+            assert self._reject is not None
+            records = self.memory.slots[slot].records
+            self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
+            self._ask(worker, batch, slot)
+        else:
+            self._done[batch] = slot, complaints.get(NO_PLACE, "")
 
     def _listen(self, worker: _Worker, interval: float) -> None:
-        beat = int(self._memory.beats[worker.number, 0])
+        beat = int(self.memory.beats[worker.number, 0])
         worker.silence = worker.silence + interval if worker.asked and beat == worker.beat else 0.0
         worker.beat = beat
         if worker.silence >= self._timeout:
@@ -250,7 +271,7 @@ class Ring:
     def _replace(self, worker: _Worker, what: str) -> None:
         """Start another worker in the place of one that is gone, and let it do again what that one had left."""
         assert worker.process is not None
-        begun, place = self._memory.beats[worker.number].tolist()
+        begun, place = self.memory.beats[worker.number].tolist()
         at = self._at(worker)
         logger.warning("worker %d %s%s; another takes over", worker.process.pid, what, at)
         if not begun:
@@ -269,11 +290,11 @@ class Ring:
 
     def _at(self, worker: _Worker) -> str:
         """The record that it was at, for messages."""
-        place = int(self._memory.beats[worker.number, 1])
+        place = int(self.memory.beats[worker.number, 1])
         if not worker.asked or place < 0:
             return " between two batches"
         _, slot = worker.asked[0]
-        return f" at {self._recipe.source.describe(self._memory.slots[slot].records[place])}"
+        return f" at {self._recipe.source.describe(self.memory.slots[slot].records[place])}"
 
 
 def _cause(status: Optional[int]) -> str:

@@ -3,19 +3,25 @@
 Anonymous (memfd): it has no name, and is gone with the last process that has it, however that ends.
 """
 
+import json
 import mmap
 import os
 import struct
 from dataclasses import dataclass
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
 import numpy as np
 
 from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.errors import DataError
 
-#: A message between parent and worker: batch, slot, generation. The worker's may be followed by a complaint.
+#: A message between parent and worker: batch, slot, generation. The worker's may be followed by complaints.
 DONE = struct.Struct("<qii")
+
+#: The place of a complaint that ends the run: no other record can take the place of one.
+NO_PLACE = -1
+
+_MOST_BYTES = 60_000  # of complaints: a message must fit into a socket's buffer
 
 _PAGE = 4096
 
@@ -84,6 +90,20 @@ class Memory:
     def close(self) -> None:
         """Close the descriptor; the pages go with the last array on them."""
         os.close(self.fd)
+
+
+def pack_complaints(complaints: Dict[int, str]) -> bytes:
+    """Complaints about records, by their place in the batch, as bytes of a message; long ones are cut."""
+    if not complaints:
+        return b""
+    # A character takes up to six bytes in JSON.
+    most = _MOST_BYTES // 6 // len(complaints) - 20
+    return json.dumps({str(place): complaint[:most] for place, complaint in complaints.items()}).encode()
+
+
+def unpack_complaints(message: bytes) -> Dict[int, str]:
+    """The inverse of `pack_complaints`."""
+    return {int(place): complaint for place, complaint in json.loads(message).items()} if message else {}
 
 
 def _pages(size: int) -> int:

@@ -1,22 +1,38 @@
-"""From a record's bytes to a place in a batch: decode, resize, crop, mirror, (x - mean) * scale, to C x H x W.
+"""From a record's bytes to a place in a batch: decode, resize, your own transform, crop, mirror, (x - mean) * scale, to
+C x H x W.
 
 All of it is the workers' work. Without mean and scale they write 8-bit slots, a quarter of the memory; the parent only
 copies a slot into Caffe's blob.
 """
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Optional, Tuple, Union
 
 import cv2
 import numpy as np
 
 from caffe_pylayers.data import keyed
+from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.base import Image
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ConfigError, DataError
+
+Encoded = Union[bytes, memoryview]
 
 # What a draw is for, the last part of its key.
 _CROP_Y, _CROP_X, _MIRROR = range(3)
+
+#: Of a JPEG: the emptiest picture has a bit for every block of 64 pixels, so ten times less than this.
+_MOST_PIXELS_A_BYTE = 4096
+
+_CV2_CHANNELS = 512  # CV_CN_MAX: features may have more
+
+#: (color, shrink) -> the flag of imdecode.
+_FLAGS = {
+    (color, shrink): getattr(cv2, f"IMREAD_{reduced}{name}{f'_{shrink}' if reduced else ''}")
+    for color, name in ((True, "COLOR"), (False, "GRAYSCALE"))
+    for shrink, reduced in ((1, ""), (2, "REDUCED_"), (4, "REDUCED_"), (8, "REDUCED_"))
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +41,9 @@ class Transforms:
 
     mean: float32 (channels, height, width) of the size before the crop, or (channels, 1, 1), or (1, 1, 1), or None.
     color: 3 channels (blue, green, red) from encoded images, else 1; raw images keep their channels unless False.
+    As in stock Caffe an alpha channel is dropped and 16-bit pixels become 8-bit ones.
+    fast: let the JPEG decoder scale down by 2, 4 or 8 first, as far as that stays above `resize`.
+    transform: 'module:function' of the user's.
     """
 
     resize: Optional[Tuple[int, int]] = None
@@ -34,11 +53,12 @@ class Transforms:
     random: bool = False
     mean: Optional[np.ndarray] = None
     scale: float = 1.0
+    fast: bool = False
+    transform: Optional[str] = None
 
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the slots: uint8, or float32 where there is a mean or a scale."""
-        return np.dtype(np.uint8 if self.mean is None and self.scale == 1 else np.float32)
+    def dtype(self, image: np.ndarray) -> np.dtype:
+        """Of the slots: that of the images, or float32 where there is a mean or a scale."""
+        return image.dtype if self.mean is None and self.scale == 1 else np.dtype(np.float32)
 
     def shape(self, image: np.ndarray) -> Tuple[int, int, int]:
         """(channels, height, width) of what `write` makes of a loaded image."""
@@ -48,16 +68,51 @@ class Transforms:
         return channels, height, width
 
     def load(self, source: Source, record: int) -> np.ndarray:
-        """A record decoded and resized: uint8 (height, width, channels). DataError names the record."""
-        image = _decode(source.read(record), self.color)
-        if image is None:
-            raise DataError(
-                f"{source.describe(record)}: not an image that OpenCV can decode, or cut short; "
-                f"mend or remove the record"
-            )
-        if self.resize and image.shape[:2] != self.resize:
-            image = cv2.resize(image, self.resize[::-1], interpolation=cv2.INTER_LINEAR)
+        """A record decoded and resized: uint8 or float32 (height, width, channels). DataError names the record."""
+        data = source.read(record)
+        try:
+            image = self._decode(data)
+            if image is None:
+                raise DataError(
+                    f"{source.describe(record)}: not an image that OpenCV can decode, or cut short; "
+                    f"mend or remove the record"
+                )
+            if self.resize and image.shape[:2] != self.resize:
+                image = cv2.resize(image, self.resize[::-1], interpolation=cv2.INTER_LINEAR)
+        except cv2.error as error:
+            raise DataError(f"{source.describe(record)}: OpenCV cannot decode or resize it: {error.err}") from error
         return image if image.ndim == 3 else image[:, :, None]
+
+    def _decode(self, data: Image) -> Optional[np.ndarray]:
+        """(height, width[, channels]), or None where the bytes are no image."""
+        if isinstance(data, np.ndarray):
+            return data if self.color or data.shape[2] != 3 else cv2.cvtColor(data, cv2.COLOR_BGR2GRAY)
+        size = _jpeg_size(data)
+        if len(data) == 0 or (size and size[0] * size[1] > _MOST_PIXELS_A_BYTE * len(data)):
+            return None  # the second would take OpenCV many seconds, and gigabytes
+        shrink = _shrink(data, size, self.resize) if self.fast and self.resize and size else 1
+        return cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[self.color, shrink])
+
+    def custom(self, image: np.ndarray, key: int) -> np.ndarray:
+        """What the user's transform makes of a loaded image; `key` is that of its random draws.
+
+        Raises ConfigError where the function is not there, or returns something else than such an image.
+        """
+        if self.transform is None:
+            return image
+        # Its own copy, for a function may write into it.
+        own = image if image.flags.owndata else image.copy()
+        rng = np.random.Generator(np.random.Philox(key=int(key)))
+        function = load_plugin("transform", self.transform)
+        with blamed("transform", self.transform):
+            changed = function(own, rng)
+        if not isinstance(changed, np.ndarray) or changed.ndim != 3 or changed.dtype != image.dtype:
+            found = f"{changed.dtype} {changed.shape}" if isinstance(changed, np.ndarray) else type(changed).__name__
+            raise ConfigError(
+                f"option 'transform': {self.transform!r} returned {found}; it must return an image of {image.dtype} (height, "
+                f"width, channels), as the one it gets"
+            )
+        return changed
 
     def check(self, image: np.ndarray, source: Source, record: int) -> None:
         """Raise DataError where the loaded image of a record is too small for the crop, or not of the mean's size."""
@@ -92,11 +147,12 @@ class Transforms:
             if mean is not None and mean.shape[1:] != (1, 1):
                 mean = mean[:, y : y + size, x : x + size]
         if flip:
-            image = cv2.flip(image, 1)
-        if out.dtype == np.uint8:
+            image = cv2.flip(image, 1) if image.shape[2] <= _CV2_CHANNELS else image[:, ::-1]
+        if out.dtype == np.uint8 and image.shape[2] <= _CV2_CHANNELS:
             cv2.split(image, list(out))
             return
-        for channel, (plane, target) in enumerate(zip(cv2.split(image), out)):
+        planes = cv2.split(image) if image.shape[2] <= _CV2_CHANNELS else image.transpose(2, 0, 1)
+        for channel, (plane, target) in enumerate(zip(planes, out)):
             np.copyto(target, plane)
             if mean is not None:
                 target -= mean[channel % len(mean)][:, :: -1 if flip else 1]
@@ -113,13 +169,24 @@ class Transforms:
         return keyed.uniform(keys, _CROP_Y), keyed.uniform(keys, _CROP_X), flips
 
 
-def _decode(data: Image, color: bool) -> Optional[np.ndarray]:
-    """uint8 (height, width[, channels]), or None where the bytes are no image."""
-    if not isinstance(data, np.ndarray):
-        if len(data) == 0:
-            return None
-        flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
-    if not color and data.shape[2] == 3:
-        return cv2.cvtColor(data, cv2.COLOR_BGR2GRAY)
-    return data
+def _shrink(data: Encoded, size: Tuple[int, int], target: Tuple[int, int]) -> int:
+    """How far a JPEG of that size may be scaled down and still be at least of the target's: 1, 2, 4 or 8."""
+    ratio = min(size[0] / target[0], size[1] / target[1])
+    if b"Exif" in bytes(data[:64]):  # which may say that it is to be turned by 90 degrees
+        ratio = min(ratio, size[1] / target[0], size[0] / target[1])
+    return next((shrink for shrink in (8, 4, 2) if ratio >= shrink), 1)
+
+
+def _jpeg_size(data: Encoded) -> Optional[Tuple[int, int]]:
+    """(height, width) that the header of a JPEG says, or None where the bytes are no JPEG."""
+    data = memoryview(data)
+    if bytes(data[:2]) != b"\xff\xd8":
+        return None
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
+            height = int.from_bytes(data[at + 5 : at + 7], "big")
+            return height, int.from_bytes(data[at + 7 : at + 9], "big")
+        at += 2 + length
+    return None

@@ -91,10 +91,14 @@ class Layer(caffe.Layer):
         self._buffers: Dict[str, np.ndarray] = {}
         self.options: Any = config.load(self.name, self.param_str)
         for warning in self.options.warnings():
-            log.warning(warning)
+            log.warning("%s: %s", self.name, warning)
         self.given = self._names("bottom", self.bottoms, len(bottom), getattr(self.options, "bottoms", None))
-        self._names("top", self.tops, len(top), None)
+        self._names("top", self.top_names(), len(top), None)
         self._check_in_place(bottom, top)
+
+    def top_names(self) -> Sequence[str]:
+        """The tops, which may depend on the options."""
+        return self.tops
 
     # Caffe calls all four methods, and one that is missing calls itself without end.
 

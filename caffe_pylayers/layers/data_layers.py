@@ -1,14 +1,14 @@
 """Data layers: they carry batches of the data engine to the tops, and keep the place in the stream."""
 
-from typing import Any, Union
+from typing import Any, Dict, Iterator, Optional, Sequence, Tuple, Union
 
 import caffe
 import numpy as np
 
+from caffe_pylayers.data import samplers
 from caffe_pylayers.data.mean import read_mean
 from caffe_pylayers.data.recipe import Batch, InProcess, Recipe
 from caffe_pylayers.data.ring import Ring
-from caffe_pylayers.data.samplers import Images, RandomTriplets
 from caffe_pylayers.data.sources import Source, open_source
 from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Transforms
@@ -16,11 +16,18 @@ from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import FrozenCounter
 
+#: The options that say which records a batch has: a position in the stream means something under these alone.
+_ORDER = (
+    "source_type", "batch_size", "seed", "stream", "shuffle", "type", "k", "n", "m", "names", "pairs", "triplets",
+    "sampler", "classes_per_batch", "samples_per_class", "iter_size", "labels", "label_format",
+)  # fmt: skip
+
 
 class DataLayer(Layer):
     """What all data layers share. A layer says how it samples (`sampler`) and what its other tops hold (`annotate`).
 
     Tops of images are float32 (B, channels, height, width), blue, green, red, (x - mean) * scale.
+    `stand_ins` counts the samples so far that stood in for one that cannot be read (`on_error`).
     """
 
     bottoms = ()
@@ -28,10 +35,23 @@ class DataLayer(Layer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         options = self.options
-        where = {"root": options.root} if options.source_type == "CSV" else {}
-        source = open_source(options.source_type, options.source, **where)
-        self._labels = source.labels
-        self._sampler: Images = self.sampler(source)
+        self.stand_ins = 0
+        self._rank: int = caffe.solver_rank() if self.training else 0
+        self._ranks: int = caffe.solver_count() if self.training else 1
+        self._restart_every = 0 if self.training else options.restart_every
+        source = open_source(
+            options.source_type,
+            options.source,
+            root=options.root,
+            header=options.header,
+            missing=options.missing,
+            labels=options.labels,
+            label_format=options.label_format,
+            sample_weights=getattr(options, "sample_weights", None),
+            bcf_mode=options.bcf_mode,
+        )
+        self._source = source
+        self._sampler: samplers.Sampler = self.sampler(source)
         transforms = Transforms(
             resize=options.resize,
             crop_size=options.crop_size,
@@ -40,30 +60,42 @@ class DataLayer(Layer):
             random=self.training,
             mean=read_mean(options.mean_file, options.mean_value),
             scale=options.scale,
+            fast=options.decode == "fast",
+            transform=options.transform,
         )
-        recipe = Recipe.of(source if options.compressed else DecodedSource(source, transforms), transforms)
-        self._rank: int = caffe.solver_rank() if self.training else 0
-        self._ranks: int = caffe.solver_count() if self.training else 1
-        self._restart_every = 0 if self.training else options.restart_every
+        tolerant = options.on_error != "stop"
+        recipe = Recipe.of(
+            source if options.compressed else DecodedSource(source, transforms, tolerant), transforms, tolerant
+        )
+        reject = self._reject if tolerant else None
         if options.prefetch:
             slots = max(options.prefetch, options.workers)
-            self._batches: Union[Ring, InProcess] = Ring(recipe, self._plan, slots, options.workers, options.timeout)
+            self.batches: Union[Ring, InProcess] = Ring(
+                recipe, self._plan, slots, options.workers, options.timeout, reject
+            )
         else:
-            self._batches = InProcess(recipe, self._plan)
+            self.batches = InProcess(recipe, self._plan, reject)
         self._count = 0  # of own batches that were delivered
         self._frozen = FrozenCounter(self, self._order(source)) if options.resume else None
-        for number in range(self._sampler.arity):
-            top[number].reshape(options.batch_size, *recipe.shape)
+        if getattr(options, "stacked", False):
+            top[0].reshape(self._sampler.arity * options.batch_size, *recipe.shape)
+        else:
+            for number in range(self._sampler.arity):
+                top[number].reshape(options.batch_size, *recipe.shape)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """Nothing: shapes are set once. Caffe calls this before every forward."""
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         count = self._position()
-        with self._batches.take(count) as (images, batch):
-            for number, block in enumerate(images):
-                np.copyto(top[number].data, block)
+        with self.batches.take(count) as (images, batch):
+            if len(images) > 1 and self.options.stacked:
+                np.copyto(top[0].data, images.reshape(top[0].data.shape))
+            else:
+                for number, block in enumerate(images):
+                    np.copyto(top[number].data, block)
             self.annotate(top, batch)
+            self.stand_ins += batch.stand_ins
         self._count = count + 1
         if self._frozen is not None and self.training:
             self._frozen.write(self._count)
@@ -73,18 +105,40 @@ class DataLayer(Layer):
 
     def close(self) -> None:
         """End the workers and give the memory back; the next forward starts them again."""
-        self._batches.close()
+        self.batches.close()
 
-    def sampler(self, source: Source) -> Images:
+    def sampler(self, source: Source) -> samplers.Sampler:
         raise NotImplementedError
 
     def annotate(self, top: Blobs, batch: Batch) -> None:
         """Write the tops behind the images."""
 
+    def source_labels(self) -> np.ndarray:
+        """The labels of the source for a top, (N,) or (N, L). Raises DataError where it has none."""
+        if self._source.labels is None:
+            raise DataError(
+                f"{self._source.kind} source {self.options.source}: it has no labels, but the layer has a top for "
+                f"them; leave that out, or name labels with option 'labels'"
+            )
+        return self._source.labels
+
     def _plan(self, count: int) -> Batch:
         if self._restart_every:
             count %= self._restart_every
         return self._sampler.batch(count * self._ranks + self._rank)
+
+    def _reject(self, complaints: Dict[int, str]) -> None:
+        """Records cannot be read: let others stand in for them, and say so."""
+        for record, complaint in complaints.items():
+            if self._sampler.reject([record]):
+                log.warning(
+                    "%s: on_error %s: %s; others stand in for it (unreadable records so far: %d of %d)",
+                    self.name,
+                    self.options.on_error,
+                    complaint,
+                    self._sampler.rejected,
+                    len(self._source),
+                )
 
     def _position(self) -> int:
         """Which of its own batches comes next. A restored snapshot has put its count into the blob by now."""
@@ -92,7 +146,7 @@ class DataLayer(Layer):
             return self._count
         count = self._frozen.read()
         if count != self._count and self._frozen.foreign:
-            epoch, place = divmod(count * self._ranks * self.options.batch_size, len(self._sampler.anchors))
+            epoch, place = divmod(count * self._ranks * self.options.batch_size, self._sampler.epoch_size)
             log.warning(
                 "%s: the snapshot was taken with other options or another source; going on at batch %d of the new order "
                 "(epoch %d, sample %d)",
@@ -105,70 +159,191 @@ class DataLayer(Layer):
 
     def _order(self, source: Source) -> str:
         """What gives the count its meaning."""
-        options = self.options
-        names = ("source_type", "batch_size", "seed", "stream", "shuffle", "type")
-        return repr([self.name, len(source), self._ranks, *(getattr(options, name, None) for name in names)])
+        return repr([self.name, len(source), self._ranks, *(getattr(self.options, name, None) for name in _ORDER)])
 
 
 class ImageDataLayer(DataLayer):
-    """Plain labelled samples: data (B, C, H, W) [, label (B,), or (B, L) where records have several].
+    """Plain labelled samples: data (B, C, H, W) [, label (B,), or (B, L) where records have several] [, sample_weight of
+    the label's shape].
 
-    TRAIN: the source's order, or a new permutation each epoch with `shuffle`. TEST: the source's order.
+    type ALL: in TRAIN the source's order, or a new permutation each epoch with `shuffle`; in TEST the source's order.
+    BALANCED: all classes equally often. PK: several samples of each of several classes, for mining in the batch.
     """
 
-    tops = ("data", "[label]")
+    tops = ("data", "[label]", "[sample_weight]")
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
+        self._weights: Optional[np.ndarray] = None
+        if self.options.sample_weights is not None and len(top) < 3:
+            log.warning("%s: 'sample_weights' has no effect: the layer has no third top for them", self.name)
         if len(top) > 1:
-            if self._labels is None:
+            top[1].reshape(self.options.batch_size, *self.label_shape())
+        if len(top) > 2:
+            self._weights = self._source.sample_weights
+            if self._weights is None:
                 raise DataError(
-                    f"{self.options.source}: it has no labels, but the layer has a top for them; leave that out"
+                    f"{self._source.kind} source {self.options.source}: it has no sample weights, but the layer has a top for "
+                    f"them; leave that out, or name them with option 'sample_weights'"
                 )
-            top[1].reshape(self.options.batch_size, *self._labels.shape[1:])
+            top[2].reshape(*top[1].data.shape)
+            each, labels = self._weights[0].size, top[1].data[0].size
+            if each not in (1, labels):
+                raise DataError(
+                    f"{self._source.kind} source {self.options.source}: {each} sample weights a record, where the label top has "
+                    f"{labels} labels a sample; give one a record, or one for each label of the top"
+                )
 
-    def sampler(self, source: Source) -> Images:
-        options = self.options
-        return Images(
-            np.arange(len(source)),
-            options.batch_size,
-            permuted=self.training and options.shuffle,
-            seed=options.seed,
-            stream=options.stream,
-        )
+    def sampler(self, source: Source) -> samplers.Sampler:
+        return samplers.images(source, self.options, training=self.training, ranks=self._ranks)
+
+    def label_shape(self) -> Tuple[int, ...]:
+        """The shape of a sample's labels in the top."""
+        return self.source_labels().shape[1:]
+
+    def write_labels(self, records: np.ndarray, out: np.ndarray) -> None:
+        out[...] = self.source_labels()[records]
 
     def annotate(self, top: Blobs, batch: Batch) -> None:
-        if self._labels is not None and len(top) > 1:
-            top[1].data[...] = self._labels[batch.records[0]]
+        records = batch.records[0]
+        if len(top) > 1:
+            self.write_labels(records, top[1].data)
+        if self._weights is not None:
+            weights, out = self._weights[records], top[2].data
+            # A weight a sample is that of all its labels.
+            np.copyto(out.reshape(len(records), -1), weights.reshape(len(records), -1))
 
 
-class TripletDataLayer(DataLayer):
-    """Triplets: anchor, positive, negative, each (B, C, H, W). Anchors are permuted each epoch in TRAIN.
+class MultiLabelDataLayer(ImageDataLayer):
+    """Samples with labels as (B, L, 1, 1): data, label [, sample_weight of the label's shape].
 
-    type RANDOM: a positive of the anchor's class, a negative of another class; see `RandomTriplets`.
+    multilabel: 0 or 1 for each of the L labels (`label_dim`); otherwise L is 1 and it is the label itself.
     """
 
-    tops = ("anchor", "positive", "negative", "[margin]")
+    tops = ("data", "label", "[sample_weight]")
+
+    def label_shape(self) -> Tuple[int, ...]:
+        options = self.options
+        labels = self.source_labels()
+        if not options.multilabel:
+            if labels.ndim > 1 and labels.shape[1] > 1:
+                raise DataError(
+                    f"{self.name}: records of {options.source} have {labels.shape[1]} labels; set 'multilabel': true, or use "
+                    f"ImageDataLayer for rows of labels as they are"
+                )
+            return 1, 1, 1
+        found = int(labels.max()) + 1
+        self._label_dim: int = options.label_dim or self._source.label_dim or max(found, 1)
+        if found > self._label_dim:
+            record = int(np.argwhere(labels == found - 1)[0][0])
+            raise DataError(
+                f"{self._source.describe(record)}: label {found - 1}, but 'label_dim' is {self._label_dim}: labels are 0 to "
+                f"{self._label_dim - 1}"
+            )
+        return self._label_dim, 1, 1
+
+    def write_labels(self, records: np.ndarray, out: np.ndarray) -> None:
+        labels = self._source.labels
+        assert labels is not None
+        rows = labels[records].reshape(len(records), -1)
+        if not self.options.multilabel:
+            out[...] = rows[:, :, None, None]
+            return
+        out[...] = 0
+        sample, place = np.nonzero(rows >= 0)
+        out[sample, rows[sample, place]] = 1
+
+
+class _ComparisonLayer(DataLayer):
+    """What layers of pairs and triplets share."""
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        if len(top) > 3:
+        batch_size = self.options.batch_size
+        images = self._sampler.arity if self.options.stacked else 1  # that a top of labels is about
+        for number, name in self._others(top):
+            if name in ("label", "label_p"):
+                top[number].reshape(images * batch_size, *self.source_labels().shape[1:])
+            else:
+                top[number].reshape(batch_size, *_SHAPES[name])
+
+    def annotate(self, top: Blobs, batch: Batch) -> None:
+        for number, name in self._others(top):
+            if name in ("label", "label_p"):
+                records = batch.records if self.options.stacked else batch.records[("label", "label_p").index(name)]
+                top[number].data[...] = self.source_labels()[records.ravel()]
+            else:
+                assert batch.values is not None
+                np.copyto(top[number].data.reshape(-1), batch.values)
+
+    def _others(self, top: Blobs) -> Iterator[Tuple[int, str]]:
+        """The tops behind the images: place and name."""
+        images = 1 if self.options.stacked else self._sampler.arity
+        for number, name in enumerate(self.top_names()[: len(top)]):
+            if number >= images:
+                yield number, name.strip("[]")
+
+    def _report(self, sampler: samplers.Sampler) -> samplers.Sampler:
+        options = self.options
+        if sampler.left_out:
+            log.info("%s: %d records of %s: %s", self.name, sampler.left_out, options.source, sampler.left_out_because)
+        if self.training and options.n and not options.resume and options.type.startswith("HARD"):
+            log.warning(
+                "%s: a run that is restored from a snapshot starts again at iteration 0, with %d iterations of plain sampling "
+                "('n'); set 'resume': true to go on",
+                self.name,
+                options.n,
+            )
+        return sampler
+
+
+#: The shape of a sample in tops behind the images.
+_SHAPES: Dict[str, Tuple[int, ...]] = {"sim": (), "margin": (1, 1, 1)}
+
+
+class SiameseDataLayer(_ComparisonLayer):
+    """Pairs: data, data_p (B, C, H, W), sim (B,): 1 of one class, 0 of two [, label, label_p].
+
+    stacked: data (2B, C, H, W), sim [, label (2B,)]. Drawn pairs are of one class and of two in turn.
+    """
+
+    def top_names(self) -> Sequence[str]:
+        if self.options.stacked:
+            return "data", "sim", "[label]"
+        return "data", "data_p", "sim", "[label]", "[label_p]"
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        if len(top) == 4:
+            raise ConfigError(f"{type(self).__name__}: found 4 tops; it has 3, or 5 with the labels of both")
+        super().setup(bottom, top)
+
+    def sampler(self, source: Source) -> samplers.Sampler:
+        return self._report(samplers.pairs(source, self.options, training=self.training, ranks=self._ranks))
+
+
+class TripletDataLayer(_ComparisonLayer):
+    """Triplets: anchor, positive, negative, each (B, C, H, W) [, margin (B, 1, 1, 1) for the MULTILABEL types].
+
+    stacked: data (3B, C, H, W) [, margin] [, label (3B,)]. Anchors are permuted each epoch in TRAIN.
+    """
+
+    def top_names(self) -> Sequence[str]:
+        if not self.options.stacked:
+            return "anchor", "positive", "negative", "[margin]"
+        return ("data", "[margin]", "[label]") if self._graded else ("data", "[label]")
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        if len(top) > 3 and not self._graded:
             raise ConfigError(
                 f"{self.name}: type {self.options.type} has no margin; it takes three tops: anchor, positive, negative"
             )
 
-    def sampler(self, source: Source) -> Images:
+    def sampler(self, source: Source) -> samplers.Sampler:
+        return self._report(samplers.triplets(source, self.options, training=self.training, ranks=self._ranks))
+
+    @property
+    def _graded(self) -> bool:
+        """Whether similarities come in degrees, of which the margin is made."""
         options = self.options
-        if source.labels is None:
-            raise DataError(f"{options.source}: it has no labels, which triplets are made by")
-        sampler = RandomTriplets(
-            source.labels, options.batch_size, permuted=self.training, seed=options.seed, stream=options.stream
-        )
-        if sampler.left_out:
-            log.info(
-                "TripletDataLayer: %d of %d records are no anchors, being the only ones of their class in %s",
-                sampler.left_out,
-                len(source),
-                source.path,
-            )
-        return sampler
+        return options.type.endswith("MULTILABEL") and options.triplets is None and options.sampler is None

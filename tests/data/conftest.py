@@ -3,13 +3,17 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List
+from typing import Any, Callable, List
 
 import cv2
 import numpy as np
 import pytest
 
+from caffe_pylayers import config
+from caffe_pylayers.data import samplers
 from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.data.recipe import Batch
+from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 
 
@@ -34,6 +38,13 @@ class Photos:
 
     def decoded(self, record: int) -> np.ndarray:
         return cv2.imread(str(self.folder / self.names[record]), cv2.IMREAD_COLOR)
+
+
+def plan_of(layer: str, source: Source, **values: Any) -> Callable[[int], Batch]:
+    """The plan of a layer with these options, in TRAIN."""
+    options = config.validate(layer, {"source": source.path, **values})
+    make = samplers.images if layer == "ImageDataLayer" else samplers.triplets
+    return make(source, options, training=True, ranks=1).batch
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,10 @@ import pytest
 import caffe_pylayers
 from caffe_pylayers.data.recipe import InProcess, Recipe
 from caffe_pylayers.data.ring import Ring
-from caffe_pylayers.data.samplers import Images, RandomTriplets
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
+from tests.data.conftest import plan_of
 
 SHAPE = Transforms((24, 20), crop_size=16, mirror=True, random=True)
 
@@ -27,7 +27,7 @@ def listed(photos):
 
 
 def in_order(source, batch_size=8):
-    return Images(np.arange(len(source)), batch_size, permuted=False, seed=0, stream=0).batch
+    return plan_of("ImageDataLayer", source, batch_size=batch_size)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def batches(feeder, numbers):
 def test_any_number_of_workers_makes_the_same_batches(photos, rings, source_type, workers):
     source = listed(photos) if source_type == "CSV" else open_source("LMDB", photos.lmdb)
     recipe = Recipe.of(source, SHAPE)
-    plan = RandomTriplets(source.labels, 8, permuted=True, seed=3, stream=0).batch
+    plan = plan_of("TripletDataLayer", source, batch_size=8, seed=3)
     np.testing.assert_array_equal(
         batches(rings(recipe, plan, max(3, workers), workers), range(20)), batches(InProcess(recipe, plan), range(20))
     )
@@ -215,7 +215,7 @@ def test_a_bad_record_is_told_at_its_batch_and_not_before(photos, tmp_path, ring
 
 def test_an_error_of_ours_in_a_worker_arrives_with_its_traceback(photos, rings):
     recipe = Recipe.of(listed(photos), SHAPE)
-    broken = Recipe(recipe.source, recipe.transforms, (3, 16, 99))
+    broken = Recipe(recipe.source, recipe.transforms, (3, 16, 99), recipe.dtype)
     with pytest.raises(DataError, match="(?s)unlike sizes"):
         batches(rings(broken, in_order(recipe.source)), [0])
 

@@ -12,9 +12,9 @@ import pytest
 
 from caffe_pylayers.data.recipe import InProcess, Recipe
 from caffe_pylayers.data.ring import Ring
-from caffe_pylayers.data.samplers import RandomTriplets
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.transforms import Transforms
+from tests.data.conftest import plan_of
 
 NUM_BATCHES = 20_000
 
@@ -24,7 +24,7 @@ def test_workers_killed_at_random_do_not_change_the_stream(photos):
     """20,000 batches, a worker killed or stopped every second: the stream is that of no disturbance; nothing is left."""
     source = open_source("LMDB", photos.lmdb)
     recipe = Recipe.of(source, Transforms((24, 20), 16, mirror=True, random=True))
-    plan = RandomTriplets(source.labels, 8, permuted=True, seed=1, stream=0).batch
+    plan = plan_of("TripletDataLayer", source, batch_size=8, seed=1)
     ring, undisturbed = Ring(recipe, plan, 4, 2, timeout=2.0), InProcess(recipe, plan)
     process = psutil.Process()
     shared = set(Path("/dev/shm").iterdir())

@@ -11,7 +11,7 @@ from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import Datum, write_lmdb
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ConfigError, DataError
 
 
 def batch(photos, transforms, records, keys=None):
@@ -157,3 +157,151 @@ def test_raw_datums(tmp_path):
         np.testing.assert_array_equal(out, planes)
     gray = Recipe.of(open_source("LMDB", str(tmp_path / "color")), Transforms(color=False))
     assert gray.shape == (1, 6, 5)
+
+
+def lmdb_of(tmp_path, *images):
+    """A source of encoded images."""
+    write_lmdb(str(tmp_path / "images"), [Datum(data, 0, encoded=True) for data in images])
+    return open_source("LMDB", str(tmp_path / "images"))
+
+
+@pytest.mark.parametrize("color", [True, False])
+def test_alpha_and_16_bits_are_read_as_stock_reads_them(tmp_path, color):
+    """As caffe's ReadImageToCVMat: alpha is dropped, 16 bits become 8, a palette or grey becomes colour."""
+    rng = np.random.default_rng(0)
+    images = [
+        rng.integers(0, 256, (9, 7, 4), dtype=np.uint8),
+        rng.integers(0, 1 << 16, (9, 7, 3), dtype=np.uint16),
+        rng.integers(0, 1 << 16, (9, 7), dtype=np.uint16),
+        rng.integers(0, 256, (9, 7), dtype=np.uint8),
+    ]
+    files = [cv2.imencode(".png", image)[1].tobytes() for image in images]
+    source = lmdb_of(tmp_path, *files)
+    for record, (image, data) in enumerate(zip(images, files)):
+        ours = Transforms(color=color).load(source, record)
+        (tmp_path / "image.png").write_bytes(data)
+        flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE
+        stock = cv2.imread(str(tmp_path / "image.png"), flag).reshape(9, 7, -1)
+        np.testing.assert_array_equal(ours, stock)
+        assert ours.dtype == np.uint8
+        if image.dtype == np.uint16 and color:
+            np.testing.assert_array_equal(ours[..., 0], (image.reshape(9, 7, -1)[..., 0] >> 8))
+
+
+def photo(height, width):
+    image = np.random.default_rng(1).integers(0, 256, (height // 128 + 2, width // 128 + 2, 3), dtype=np.uint8)
+    return cv2.imencode(".jpg", cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC))[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    "height, width, resize, shrink",
+    [(400, 600, (200, 300), 2), (400, 600, (201, 300), 1), (400, 600, (100, 100), 4), (399, 600, (100, 100), 2),
+     (800, 900, (100, 100), 8), (1700, 1700, (100, 100), 8), (150, 90, (200, 100), 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("color", [True, False])
+def test_fast_decoding_scales_down_as_far_as_it_may(tmp_path, height, width, resize, shrink, color):
+    data = photo(height, width)
+    source = lmdb_of(tmp_path, data)
+    flag = {
+        1: cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE,
+        2: cv2.IMREAD_REDUCED_COLOR_2 if color else cv2.IMREAD_REDUCED_GRAYSCALE_2,
+        4: cv2.IMREAD_REDUCED_COLOR_4 if color else cv2.IMREAD_REDUCED_GRAYSCALE_4,
+        8: cv2.IMREAD_REDUCED_COLOR_8 if color else cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    }[shrink]
+    fast = Transforms(resize=resize, color=color, fast=True).load(source, 0)
+    expected = cv2.resize(cv2.imdecode(np.frombuffer(data, np.uint8), flag), resize[::-1])
+    np.testing.assert_array_equal(fast, expected.reshape(fast.shape))
+    exact = Transforms(resize=resize, color=color).load(source, 0)
+    assert np.abs(fast.astype(int) - exact).mean() < 4
+
+
+def test_fast_decoding_knows_of_photos_on_their_side(tmp_path):
+    """An Exif orientation turns 400 x 800 into 800 x 400, which is no more than twice a target of 300 x 200."""
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    data = photo(400, 800)
+    turned = data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:]
+    source = lmdb_of(tmp_path, turned)
+    assert Transforms().load(source, 0).shape == (800, 400, 3)
+    fast, exact = (Transforms(resize=(200, 300), fast=flag).load(source, 0) for flag in (True, False))
+    np.testing.assert_array_equal(fast, exact)
+
+
+def test_a_jpeg_of_a_damaged_size_is_refused_at_once(tmp_path):
+    """OpenCV would make 65535 x 16000 pixels of it, in ten seconds."""
+    data = photo(400, 400)
+    at = data.index(b"\xff\xc0") + 5
+    damaged = data[:at] + (65535).to_bytes(2, "big") + (16000).to_bytes(2, "big") + data[at + 4 :]
+    empty = cv2.imencode(".jpg", np.zeros((4000, 4000, 3), np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 1])[1].tobytes()
+    source = lmdb_of(tmp_path, damaged, empty)
+    with pytest.raises(DataError, match="record 0 .*not an image that OpenCV can decode"):
+        Transforms().load(source, 0)
+    assert Transforms().load(source, 1).shape == (4000, 4000, 3)
+
+
+def test_fast_decoding_of_other_formats_is_exact(tmp_path):
+    png = cv2.imencode(".png", cv2.imdecode(np.frombuffer(photo(400, 400), np.uint8), cv2.IMREAD_COLOR))[1].tobytes()
+    source = lmdb_of(tmp_path, png, photo(400, 400)[:11])
+    fast, exact = (Transforms(resize=(50, 50), fast=flag).load(source, 0) for flag in (True, False))
+    np.testing.assert_array_equal(fast, exact)
+    with pytest.raises(DataError, match="record 1 .*not an image that OpenCV can decode"):
+        Transforms(resize=(50, 50), fast=True).load(source, 1)
+
+
+PLUGIN = """
+import numpy as np
+
+def brighten(image, rng):
+    image[:] = 255  # a function may write into what it gets
+    image[:, :, 0] = rng.integers(0, 256)
+    return image
+
+def halve(image, rng):
+    return image[::2, ::2]
+
+def broken(image, rng):
+    return image.astype(np.float64)
+
+number = 7
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    (tmp_path / "plugin_of_a_user.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    return "plugin_of_a_user"
+
+
+def test_a_transform_of_the_users(photos, plugin):
+    records = [4, 4, 5]
+    keys = keyed.bits(3, np.arange(3))
+    images = batch(photos, Transforms((8, 9), transform=f"{plugin}:brighten"), records, keys)
+    assert (images[:, 1:] == 255).all()
+    blues = images[:, 0, 0, 0].tolist()
+    assert blues == [np.random.Generator(np.random.Philox(key=int(key))).integers(0, 256) for key in keys]
+    assert len(set(blues)) == 3
+    halves = batch(photos, Transforms((8, 9), transform=f"{plugin}:halve", mean=np.ones((3, 4, 5), "f4")), [1])
+    expected = cv2.resize(photos.decoded(1), (9, 8))[::2, ::2].transpose(2, 0, 1) - np.float32(1)
+    np.testing.assert_array_equal(halves[0], expected)
+
+
+@pytest.mark.parametrize(
+    "transform, message",
+    [("os:listdir", "'os:listdir' failed with TypeError"),
+     ("{}:broken", "returned float64 .*must return an image of uint8"),
+     ("{}:number", "has nothing to call named 'number'"),
+     ("{}:missing", "has nothing to call named 'missing'"),
+     ("no_such_module_at_all:f", "cannot import 'no_such_module_at_all'.*PYTHONPATH"),
+     ("__main__:f", "workers cannot import; move it to a module")],
+)  # fmt: skip
+def test_a_wrong_transform_is_told_at_set_up(photos, plugin, transform, message):
+    with pytest.raises(ConfigError, match="option 'transform': .*" + message):
+        batch(photos, Transforms(transform=transform.format(plugin)), [0])
+
+
+def test_features_of_many_channels():
+    """What a source of features yields; cv2 takes 512 channels at most."""
+    image = np.random.default_rng(0).normal(size=(1, 2, 700)).astype("f4")
+    out = np.empty((700, 1, 2), "f4")
+    Transforms(scale=2.0).write(image, 0, 0, True, out)
+    np.testing.assert_array_equal(out, 2 * image[:, ::-1].transpose(2, 0, 1))

@@ -1,0 +1,36 @@
+"""Code of the user's, named in an option as 'module:name'."""
+
+import contextlib
+import functools
+import importlib
+from typing import Any, Iterator
+
+from caffe_pylayers.errors import ConfigError
+
+
+@functools.lru_cache(maxsize=None)
+def load_plugin(option: str, place: str) -> Any:
+    """The object at `place`, 'module:name'; `option` is whose value it is. Raises ConfigError where it is not there."""
+    module, name = place.split(":")
+    if module == "__main__":
+        raise ConfigError(
+            f"option {option!r}: {place!r} is in the program that runs, which workers cannot import; move it to a module"
+        )
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigError(
+            f"option {option!r}: cannot import {module!r}: {error}; its folder must be on PYTHONPATH (or sys.path)"
+        ) from error
+    if not callable(getattr(found, name, None)):
+        raise ConfigError(f"option {option!r}: module {module!r} ({found.__file__}) has nothing to call named {name!r}")
+    return getattr(found, name)
+
+
+@contextlib.contextmanager
+def blamed(option: str, place: str) -> Iterator[None]:
+    """Whatever goes wrong inside is told as the fault of the user's code at `place`, as a ConfigError."""
+    try:
+        yield
+    except Exception as error:
+        raise ConfigError(f"option {option!r}: {place!r} failed with {type(error).__name__}: {error}") from error
