@@ -17,6 +17,7 @@ from caffe.proto import caffe_pb2
 from google.protobuf import text_format
 
 from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.data.samplers.graph import neighbours, write_graph
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 
 EXAMPLES = Path(__file__).parent.parent / "prototxt_examples"
@@ -44,6 +45,8 @@ def data(tmp_path_factory):
         cv2.imwrite(str(folder / f"{number}.png"), random.integers(0, 256, (80, 90, 3), np.uint8))
         lines.append(f"{number}.png,{number % 5}\n")
     (folder / "train.csv").write_text("".join(lines))
+    (folder / "multilabel.csv").write_text("".join(f"{number}.png,{number % 4}:4\n" for number in range(40)))
+    write_graph(str(folder / "graph.npz"), neighbours(random.normal(size=(40, 8)), top=5))
     with h5py.File(folder / "train.h5", "w") as file:
         file["data"] = random.normal(size=(40, 3, 64, 64)).astype(np.float32)
         file["label"] = np.arange(40, dtype=np.float32) % 5

@@ -1,0 +1,43 @@
+"""The blocks of a page of the docs, and how they are run."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import List, Tuple
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"# (\S+\.(?:prototxt|py))\n")
+
+#: Blocks that are read and not run: transcripts, and what is no program.
+_NOT_RUN = {"console", "text"}
+
+
+def blocks(page: str) -> List[Tuple[str, str]]:
+    """Language and text of the blocks of a page that are to be run, in order."""
+    found = _BLOCK.findall((ROOT / page).read_text())
+    return [(language, text) for language, text in found if language not in _NOT_RUN]
+
+
+def run(language: str, text: str, folder: Path) -> None:
+    """Write a block whose first line names a file, as each prototxt does, or run a program, in `folder`."""
+    name = _FILE.match(text)
+    if name:
+        (folder / name[1]).write_text(text)
+        return
+    assert language != "prototxt", f"a prototxt begins with its file's name:\n{text}"
+    command = {"python": [sys.executable, "-c", text], "bash": ["bash", "-euc", text]}[language]
+    path = f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
+    environment = {"PATH": path, "GLOG_minloglevel": "2", "HOME": str(folder)}
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, f"{text}\n{result.stdout}\n{result.stderr}"
+
+
+def run_all(page: str, folder: Path) -> List[str]:
+    """Run a page, and return the names of the files that it writes out, in order."""
+    for language, text in blocks(page):
+        run(language, text, folder)
+    return [name[1] for _, text in blocks(page) for name in [_FILE.match(text)] if name]
