@@ -12,14 +12,18 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", GLOG_minlogleve
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import data, losses
+from tests.bench import feeding, losses, planning, scale, waiting
 
 BENCHMARKS = {
-    "feeding": data.feeding,
-    "waiting": data.waiting,
-    "step": data.step,
-    "setup": data.setup,
-    "planning": data.planning,
+    "feeding": feeding.feeding,
+    "triplets": feeding.triplets,
+    "fast": feeding.fast,
+    "ranks": feeding.ranks,
+    "waiting": waiting.waiting,
+    "step": waiting.step,
+    "setup": waiting.setup,
+    "planning": planning.planning,
+    "scale": scale.scale,
     "softmax": losses.softmax,
 }
 

@@ -9,15 +9,20 @@ import numpy as np
 
 @dataclass
 class Row:
-    """One comparison: texts of the two figures, their ratio, and the ratio to reach with its sign ('>=' or '<=')."""
+    """One comparison: texts of the two figures, their ratio, and the ratio to reach with its sign ('>=' or '<=').
+
+    Without one it is a part of the row above, which shows what that is made of.
+    """
 
     what: str
     ours: str
     against: str
     ratio: float
-    reach: str
+    reach: str = ""
 
     def cells(self) -> Tuple[str, ...]:
+        if not self.reach:
+            return self.what, self.ours, self.against, f"{self.ratio:.3g}", ""
         sign, bound = self.reach.split()
         reached = self.ratio >= float(bound) if sign == ">=" else self.ratio <= float(bound)
         color = "green" if reached else "red"

@@ -1,0 +1,98 @@
+"""How long the net waits for data, and what a training step costs."""
+
+import functools
+import time
+from typing import Iterator
+
+import caffe
+import numpy as np
+
+import caffe_pylayers
+from tests.bench.nets import BATCH, SIZE, net_of, ours, photo_folder
+from tests.bench.rows import Row, in_turns, milliseconds
+
+CONSTANT = """
+layer { name: "train_data"  type: "DummyData"  top: "data"  top: "label"
+  dummy_data_param { shape { dim: 64 dim: 3 dim: 256 dim: 256 }  shape { dim: 64 } } }
+"""
+# About 90 ms a step on one core at 64 x 3 x 256 x 256.
+SMALL_NET = """
+layer { name: "conv"  type: "Convolution"  bottom: "data"  top: "conv"
+  convolution_param { num_output: 16  kernel_size: 7  stride: 4  weight_filler { type: "xavier" } } }
+layer { name: "relu"  type: "ReLU"  bottom: "conv"  top: "conv" }
+layer { name: "ip"  type: "InnerProduct"  bottom: "conv"  top: "ip"
+  inner_product_param { num_output: 20  weight_filler { type: "xavier" } } }
+layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "ip"  bottom: "label"  top: "loss" }
+"""
+
+
+def waiting() -> Iterator[Row]:
+    """The time in forward() when the batch is there, against a memcpy of it."""
+    net = net_of(ours(prefetch=3, workers=2))
+    net.forward()
+    source, target = net.blobs["data"].data.copy(), np.empty((BATCH, 3, SIZE, SIZE), np.float32)
+
+    def busy() -> None:
+        """As a net is while workers fill all slots; a core that slept would be slow at first."""
+        end = time.perf_counter() + 0.3
+        while time.perf_counter() < end:
+            pass
+
+    def forward() -> float:
+        busy()
+        return milliseconds(net.forward, 1, warm=False)
+
+    def memcpy() -> float:
+        busy()
+        return milliseconds(lambda: np.copyto(target, source), 1, warm=False)
+
+    def slot() -> float:
+        """The copy alone, from the memory that the workers write."""
+        images = net.layers[0].batches.memory.slots[0].images
+        busy()
+        return milliseconds(lambda: np.copyto(target, images), 1, warm=False)
+
+    figures = in_turns({"ours": forward, "memcpy": memcpy, "slot": slot}, 15)
+    caffe_pylayers.close()
+    against = f"memcpy: {figures['memcpy']:.2f} ms"
+    ratios = {name: figure / figures["memcpy"] for name, figure in figures.items()}
+    yield Row(
+        "waiting in forward() for a batch of 50 MB", f"{figures['ours']:.2f} ms", against, ratios["ours"], "<= 1.15",
+    )  # fmt: skip
+    yield Row("  of which copying shared memory", f"{figures['slot']:.2f} ms", against, ratios["slot"])
+
+
+def step() -> Iterator[Row]:
+    """A training step fed by one worker, one core to spare, against the same net on a constant blob."""
+    nets = {"ours": net_of(ours(prefetch=3) + SMALL_NET), "constant": net_of(CONSTANT + SMALL_NET)}
+
+    def steps(net: caffe.Net) -> float:
+        net.forward()
+        net.backward()
+        start = time.perf_counter()
+        for _ in range(10):
+            net.forward()
+            net.backward()
+        return 100 * (time.perf_counter() - start)
+
+    figures = in_turns({name: functools.partial(steps, net) for name, net in nets.items()}, 7)
+    caffe_pylayers.close()
+    yield Row(
+        "training step, 1 worker", f"{figures['ours']:.1f} ms", f"constant blob: {figures['constant']:.1f} ms",
+        figures["ours"] / figures["constant"], "<= 1.05",
+    )  # fmt: skip
+
+
+def setup() -> Iterator[Row]:
+    """From nothing to the first batch of 2000 photos."""
+    photo_folder()
+
+    def first() -> float:
+        start = time.perf_counter()
+        net_of(ours(prefetch=3, workers=2)).forward()
+        seconds = time.perf_counter() - start
+        caffe_pylayers.close()
+        return seconds
+
+    seconds = in_turns({"ours": first})["ours"]
+    yield Row("set-up and first batch of 2000 photos", f"{seconds:.2f} s", "1 s", seconds, "<= 1")
