@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import importlib
+import os
+import sys
 from typing import Any, Iterator
 
 from caffe_pylayers.errors import ConfigError
@@ -19,11 +21,14 @@ def load_plugin(option: str, place: str) -> Any:
     try:
         found = importlib.import_module(module)
     except ImportError as error:
+        folder = os.getcwd()
+        on_path = folder in map(os.path.abspath, sys.path)
         raise ConfigError(
-            f"option {option!r}: cannot import {module!r}: {error}; its folder must be on PYTHONPATH (or sys.path)"
+            f"option {option!r}: cannot import {module!r}: {error}; put its folder on PYTHONPATH (the working directory, "
+            f"{folder}, is {'on it' if on_path else 'not on it'})"
         ) from error
     if not callable(getattr(found, name, None)):
-        raise ConfigError(f"option {option!r}: module {module!r} ({found.__file__}) has nothing to call named {name!r}")
+        raise ConfigError(f"option {option!r}: module {module!r} ({getattr(found, '__file__', 'built in')}) has nothing to call named {name!r}")
     return getattr(found, name)
 
 

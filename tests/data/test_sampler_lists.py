@@ -174,14 +174,18 @@ def test_a_sampler_of_ones_own(own):
 @pytest.mark.parametrize(
     "name, error, message",
     [
-        ("InOrder", ConfigError, "option 'sampler' is 'InOrder'; it takes 'module:Class'"),
         (
             "no_such:InOrder",
             ConfigError,
-            "cannot import module 'no_such': .*; put its folder on PYTHONPATH \\(the working",
+            "option 'sampler': cannot import 'no_such': .*; put its folder on PYTHONPATH \\(the working",
         ),
-        ("own_sampler:Order", ConfigError, "module 'own_sampler' \\(/.*own_sampler.py\\) has no class 'Order'"),
-        ("own_sampler:not_a_class", ConfigError, "has no class 'not_a_class'"),
+        (
+            "own_sampler:Order",
+            ConfigError,
+            "module 'own_sampler' \\(/.*own_sampler.py\\) has nothing to call named 'Order'",
+        ),
+        ("own_sampler:not_a_class", ConfigError, "has nothing to call named 'not_a_class'"),
+        ("os:listdir", ConfigError, "option 'sampler': 'os:listdir' failed with TypeError"),
         (
             "own_sampler:Pairs",
             DataError,

@@ -10,18 +10,16 @@
 `batch` is to be a pure function of the number: that is what resuming and sharing the stream among ranks rest on.
 """
 
-import importlib
-import os
-import sys
 from typing import Any, Sequence
 
 import numpy as np
 
 from caffe_pylayers.data import keyed
+from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.recipe import Batch
 from caffe_pylayers.data.samplers.lists import same_label
 from caffe_pylayers.data.sources import Source
-from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.errors import DataError
 
 
 class Custom:
@@ -45,11 +43,14 @@ class Custom:
         if labels is not None:
             labels = labels.copy()
             labels.flags.writeable = False
-        self._sampler = _load(self._name)(labels, options)
+        made = load_plugin("sampler", self._name)
+        with blamed("sampler", self._name):
+            self._sampler = made(labels, options)
 
     def batch(self, number: int) -> Batch:
         """Batch `number` of the whole stream, 0 and up."""
-        found = np.asarray(self._sampler.batch(number))
+        with blamed("sampler", self._name):
+            found = np.asarray(self._sampler.batch(number))
         size = len(self._source)
         where = f"{self._name}: batch {number}"
         if found.shape != self._shape or found.dtype.kind not in "iu":
@@ -71,25 +72,3 @@ class Custom:
             f"{self._source.describe(min(records))} cannot be read, and {self._name} has no stand-in for it; "
             f"mend the source, or leave the record out of the batches"
         )
-
-
-def _load(name: str) -> Any:
-    module_name, _, class_name = name.partition(":")
-    if not module_name or not class_name:
-        raise ConfigError(f"option 'sampler' is '{name}'; it takes 'module:Class'")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        folder = os.getcwd()
-        on_path = folder in map(os.path.abspath, sys.path)
-        raise ConfigError(
-            f"option 'sampler' is '{name}': cannot import module '{module_name}': {error}; put its folder on PYTHONPATH "
-            f"(the working directory, {folder}, is {'on it' if on_path else 'not on it'})"
-        ) from error
-    found = getattr(module, class_name, None)
-    if not callable(found):
-        raise ConfigError(
-            f"option 'sampler' is '{name}': module '{module_name}' ({getattr(module, '__file__', 'built in')}) has no "
-            f"class '{class_name}'"
-        )
-    return found

@@ -71,7 +71,7 @@ class PK(Ordered):
     """PK: batches of `classes_per_batch` different classes, `samples_per_class` samples of each, class after class.
 
     An epoch is one pass over the classes, permuted anew in TRAIN; those that do not fill a batch are left out of that
-    epoch. Samples are drawn without replacement; a class with fewer gives all of its records, then repeats them.
+    epoch. In TEST they come in their order, round and round, and none is left out. Samples are drawn without replacement; a class with fewer gives all of its records, then repeats them.
     Where several samples are asked, a class of one record is left out. Raises DataError for too few classes.
 
     The stand-in for a record is one of its class that is not in the batch, where there is none one of the others
@@ -93,7 +93,9 @@ class PK(Ordered):
             )
         super().__init__(source, options, usable, training=training, permuted=True)
         self.left_out = int(classes.counts[classes.counts < self._fewest].sum())
-        self.epoch_size = len(usable) // num_classes * num_classes * self._size
+        # In TEST, where every epoch is the same, whole batches alone would never have the last classes.
+        groups = len(usable) // num_classes * num_classes if training else len(usable)
+        self.epoch_size = groups * self._size
         self._classes: Classes = classes
 
     def _sample(self, positions: Positions) -> Drawn:
