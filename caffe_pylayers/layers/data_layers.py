@@ -52,6 +52,15 @@ class DataLayer(Layer):
         )
         self._source = source
         self._sampler: samplers.Sampler = self.sampler(source)
+        if self._sampler.left_out:
+            log.info(
+                "%s: %d of %d records of %s are left out, %s",
+                self.name,
+                self._sampler.left_out,
+                len(source),
+                options.source,
+                self._sampler.left_out_because,
+            )
         transforms = Transforms(
             resize=options.resize,
             crop_size=options.crop_size,
@@ -259,8 +268,15 @@ class _ComparisonLayer(DataLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        batch_size = self.options.batch_size
-        images = self._sampler.arity if self.options.stacked else 1  # that a top of labels is about
+        options, batch_size = self.options, self.options.batch_size
+        if self.training and options.n and not options.resume and options.type.startswith("HARD"):
+            log.warning(
+                "%s: a run that is restored from a snapshot starts again at iteration 0, with %d iterations of plain sampling "
+                "('n'); set 'resume': true to go on",
+                self.name,
+                options.n,
+            )
+        images = self._sampler.arity if options.stacked else 1  # that a top of labels is about
         for number, name in self._others(top):
             if name in ("label", "label_p"):
                 top[number].reshape(images * batch_size, *self.source_labels().shape[1:])
@@ -282,19 +298,6 @@ class _ComparisonLayer(DataLayer):
         for number, name in enumerate(self.top_names()[: len(top)]):
             if number >= images:
                 yield number, name.strip("[]")
-
-    def _report(self, sampler: samplers.Sampler) -> samplers.Sampler:
-        options = self.options
-        if sampler.left_out:
-            log.info("%s: %d records of %s: %s", self.name, sampler.left_out, options.source, sampler.left_out_because)
-        if self.training and options.n and not options.resume and options.type.startswith("HARD"):
-            log.warning(
-                "%s: a run that is restored from a snapshot starts again at iteration 0, with %d iterations of plain sampling "
-                "('n'); set 'resume': true to go on",
-                self.name,
-                options.n,
-            )
-        return sampler
 
 
 #: The shape of a sample in tops behind the images.
@@ -318,7 +321,7 @@ class SiameseDataLayer(_ComparisonLayer):
         super().setup(bottom, top)
 
     def sampler(self, source: Source) -> samplers.Sampler:
-        return self._report(samplers.pairs(source, self.options, training=self.training, ranks=self._ranks))
+        return samplers.pairs(source, self.options, training=self.training, ranks=self._ranks)
 
 
 class TripletDataLayer(_ComparisonLayer):
@@ -340,7 +343,7 @@ class TripletDataLayer(_ComparisonLayer):
             )
 
     def sampler(self, source: Source) -> samplers.Sampler:
-        return self._report(samplers.triplets(source, self.options, training=self.training, ranks=self._ranks))
+        return samplers.triplets(source, self.options, training=self.training, ranks=self._ranks)
 
     @property
     def _graded(self) -> bool:
