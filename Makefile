@@ -29,7 +29,7 @@ bench: setup ## the table of speeds
 	$(PY) -m tests.bench
 
 soak: setup ## the tests that take longer than `make test` allows
-	$(PY) -m pytest -m soak
+	$(PY) -m pytest -m soak -rP
 
 wheel: setup ## the wheel, in dist/
 	$(PY) -m build --wheel

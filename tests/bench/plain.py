@@ -45,6 +45,6 @@ class PlainTripletLayer(caffe.Layer):
         return [anchor, self._random.choice(np.flatnonzero(same)), self._random.choice(np.flatnonzero(~same))]
 
     def _image(self, record: int) -> np.ndarray:
-        image = Image.open(io.BytesIO(self._files[record])).resize((SIZE, SIZE), Image.BILINEAR)
+        image = Image.open(io.BytesIO(self._files[record])).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
         planes = np.array(image).astype(np.float32)[:, :, ::-1].transpose(2, 0, 1)
         return planes - np.array(MEAN, np.float32)[:, None, None]
