@@ -28,7 +28,9 @@ def load_plugin(option: str, place: str) -> Any:
             f"{folder}, is {'on it' if on_path else 'not on it'})"
         ) from error
     if not callable(getattr(found, name, None)):
-        raise ConfigError(f"option {option!r}: module {module!r} ({getattr(found, '__file__', 'built in')}) has nothing to call named {name!r}")
+        raise ConfigError(
+            f"option {option!r}: module {module!r} ({getattr(found, '__file__', 'built in')}) has nothing to call named {name!r}"
+        )
     return getattr(found, name)
 
 

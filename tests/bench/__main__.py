@@ -18,6 +18,7 @@ BENCHMARKS = {
     "feeding": feeding.feeding,
     "triplets": feeding.triplets,
     "fast": feeding.fast,
+    "ahead": feeding.ahead,
     "ranks": feeding.ranks,
     "waiting": waiting.waiting,
     "step": waiting.step,

@@ -83,6 +83,18 @@ def fast() -> Iterator[Row]:
         )  # fmt: skip
 
 
+def ahead() -> Iterator[Row]:
+    """How many batches ahead two workers want: against `prefetch: 4`."""
+    figures = in_turns(
+        {count: lambda count=count: fed(ours(prefetch=count, workers=2)) for count in ("2", "3", "4", "8")}, 3
+    )
+    for count in ("2", "3", "8"):
+        yield Row(
+            f"prefetch: {count}, 2 workers", _rate(figures[count]), f"prefetch: 4: {_rate(figures['4'])}",
+            figures[count] / figures["4"],
+        )  # fmt: skip
+
+
 def ranks() -> Iterator[Row]:
     """Two ranks, one core each, against one; data are made inside forward."""
     figures = in_turns({"two": lambda: fed(ours(), ranks=2), "one": lambda: fed(ours())})

@@ -92,6 +92,8 @@ def test_any_edges(case):
         ('{"0": {"1": "x"}}', "graph: the similarity of '1' to '0' is 'x'; it takes a number"),
         ('{"0": {"1": true}}', "graph: the similarity of '1' to '0' is True; it takes a number"),
         ('{"0": {"1": NaN}}', "graph: the similarity of record 1 to record 0 \\(nan\\) is no finite number"),
+        ('{"0": {"1": 1' + "0" * 400 + "}}", "\\(inf\\) is no finite number"),
+        ('{"0": {"1": 1e300}}', "\\(inf\\) is no finite number"),
         ('{"0": {"4": 1}}', "graph: '4' is no record of labels.csv; .* 0 to 3"),
         ("{0: {'1': 1, 1: 2}}", "graph: the similarity of record 1 to record 0 \\(2.0\\) is given twice"),
         ("a,b,similarity\n0,1\n", "graph, line 2: 2 columns; it takes a, b and similarity"),
@@ -118,17 +120,25 @@ def test_graphs_of_another_size_and_none_at_all(tmp_path):
     np.savez(tmp_path / "arrays.npz", a=np.zeros(3))
     with pytest.raises(DataError, match="arrays.npz: it is no scipy sparse matrix"):
         read_graph(str(tmp_path / "arrays.npz"), SOURCE, "number")
+    write_graph(str(tmp_path / "complex.npz"), scipy.sparse.identity(4, dtype=complex, format="csr"))
+    with pytest.raises(DataError, match="complex.npz: a matrix of complex128; it takes real numbers"):
+        read_graph(str(tmp_path / "complex.npz"), SOURCE, "number")
+    write_graph(str(tmp_path / "huge.npz"), 1e300 * scipy.sparse.identity(4, format="csr"))
+    with pytest.raises(DataError, match="\\(inf\\) is no finite number"):
+        read_graph(str(tmp_path / "huge.npz"), SOURCE, "number")
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(DataError, match="cannot read it: "):
             read_graph(str(path), SOURCE, "number")
 
 
-def plain_neighbours(similarities, top):
-    """By the definition: the edges of the `top` largest of each record, both ways."""
+def plain_neighbours(similarities, top, classes=None):
+    """By the definition: the edges of the `top` largest of each record, both ways; classes: those it is none of."""
     size = len(similarities)
+    classes = range(size) if classes is None else classes
     edges = np.zeros((size, size), bool)
     for one in range(size):
-        others = sorted((other for other in range(size) if other != one), key=lambda other: -similarities[one][other])
+        others = [other for other in range(size) if classes[other] != classes[one]]
+        others.sort(key=lambda other: -similarities[one][other])
         edges[one, others[:top]] = True
     return np.where((edges | edges.T) & (similarities > 0), similarities, 0)
 
@@ -145,6 +155,40 @@ def test_neighbours_of_features(top):
     assert found.nnz <= 2 * 60 * top
     cosines[np.diag_indices(60)] = 0
     np.testing.assert_allclose(found.toarray(), plain_neighbours(cosines, top), atol=1e-6)
+    classes = np.arange(60) % 3
+    rows = np.stack([classes // 2, classes % 2 - 1], axis=1)  # the row is the class
+    for labels in (classes, rows):
+        found = neighbours(features, top, unlike=labels)
+        np.testing.assert_allclose(found.toarray(), plain_neighbours(cosines, top, classes.tolist()), atol=1e-6)
+
+
+def test_every_record_has_as_many_neighbours_of_other_classes_as_asked_for():
+    """Where its nearest ones are all of its own class, which without classes leaves no edge that is of use."""
+    rng = np.random.default_rng(0)
+    classes = np.repeat(np.arange(4), 30)
+    features = 1 + np.eye(4)[classes] + rng.normal(0, 0.01, (120, 4))
+    other = classes[:, None] != classes
+    assert not neighbours(features, 10).toarray()[other].any()
+    found = neighbours(features, 10, unlike=classes).toarray()
+    assert not found[~other].any()
+    assert ((found > 0).sum(1) >= 10).all()
+
+
+def test_neighbours_of_more_records_than_go_at_once():
+    rng = np.random.default_rng(0)
+    features, classes = rng.normal(size=(3000, 4)).astype(np.float32), rng.integers(0, 3, 3000)
+    directions = features / np.linalg.norm(features, axis=1, keepdims=True)
+    cosines = np.where(classes[:, None] == classes, -1, directions @ directions.T)
+    found = neighbours(features, 1, unlike=classes)
+    one, other = found.nonzero()
+    assert (classes[one] != classes[other]).all()
+    np.testing.assert_allclose(found.max(axis=1).toarray().ravel(), cosines.max(1), atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(3), np.zeros(4, int), np.zeros((3, 1, 1), int), np.zeros((3, 0), int)])
+def test_classes_that_are_none(wrong):
+    with pytest.raises(DataError, match="where there are 3 records; classes are whole numbers \\(3,\\) or \\(3, L\\)"):
+        neighbours(np.eye(3), unlike=wrong)
 
 
 @settings(max_examples=30, deadline=None)
@@ -172,6 +216,11 @@ def test_the_command(tmp_path):
     assert done.stdout == f"{path}: {graph.nnz} edges between 20 records\n"
     assert command("--labels", tmp_path / "labels.npy", path).returncode == 0
     assert scipy.sparse.load_npz(path).nnz == 20 * 4
+    done = command(tmp_path / "features.npy", path, "--top", 20, "--unlike", tmp_path / "labels.npy")
+    assert done.returncode == 0, done.stderr
+    one, other = scipy.sparse.load_npz(path).nonzero()
+    assert len(one) > 0
+    assert (one % 4 != other % 4).all()
     assert sorted(os.listdir(tmp_path)) == ["features.npy", "graph.npz", "labels.npy"]
     assert "example:" in command("--help").stdout
 
@@ -179,6 +228,8 @@ def test_the_command(tmp_path):
 def test_the_command_says_what_is_wrong_in_a_line(tmp_path):
     np.save(tmp_path / "flat.npy", np.zeros(3))
     np.save(tmp_path / "nan.npy", np.full((3, 2), np.nan))
+    np.save(tmp_path / "eye.npy", np.eye(3))
+    np.savez(tmp_path / "several.npz", one=np.eye(3))
     (tmp_path / "text.npy").write_text("hello")
     out = tmp_path / "graph.npz"
     for arguments, message in (
@@ -187,6 +238,13 @@ def test_the_command_says_what_is_wrong_in_a_line(tmp_path):
         ((tmp_path / "flat.npy", out), "an array of shape (3,); features are (N, D)"),
         ((tmp_path / "flat.npy", out, "--labels"), "label sets are whole numbers, the array is float64"),
         ((tmp_path / "nan.npy", out), "the features have numbers that are not finite"),
+        ((tmp_path / "several.npz", out), "several.npz: an archive of several arrays; it takes one"),
+        (
+            (tmp_path / "eye.npy", out, "--unlike", tmp_path / "flat.npy"),
+            f"eye.npy with --unlike {tmp_path / 'flat.npy'}: labels of shape (3,), float64, where there are 3 records",
+        ),
+        ((tmp_path / "eye.npy", out, "--unlike", tmp_path / "none.npy"), "No such file"),
+        ((tmp_path / "eye.npy", out, "--unlike", tmp_path / "text.npy"), "text.npy: "),
         ((tmp_path / "nan.npy", out, "--top", 0), "--top is 0; at least 1 is allowed"),
         ((tmp_path / "nan.npy", tmp_path / "graph.csv"), "its name must end with .npz"),
         ((tmp_path / "nan.npy", "/nowhere/graph.npz"), "nan.npy: the features have"),
@@ -195,8 +253,7 @@ def test_the_command_says_what_is_wrong_in_a_line(tmp_path):
         assert done.returncode == 2
         assert message in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr
-    np.save(tmp_path / "good.npy", np.eye(3))
-    done = command(tmp_path / "good.npy", "/nowhere/graph.npz")
+    done = command(tmp_path / "eye.npy", "/nowhere/graph.npz")
     assert done.returncode == 2
     assert "/nowhere/graph.npz" in done.stderr
     assert not out.exists()

@@ -101,7 +101,7 @@ def test_skip_takes_the_next_of_the_order_and_wraps_round_in_the_epoch():
 def test_replace_draws_uniformly_from_the_class(case, size):
     labels = [0] * size + [1] * 5
     sampler = case.make(labels, batch_size=50, on_error="replace")
-    plans = [sampler.batch(number) for number in range(800)]
+    plans = [sampler.batch(number) for number in range(4 * max(size, 50))]
     sampler.reject(range(2, 5))
     drawn = []
     for number, plan in enumerate(plans):

@@ -1,19 +1,18 @@
 """Positives and negatives by sets of labels: RANDOM_MULTILABEL and HARD_MULTILABEL."""
 
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.samplers.base import MORE_NEGATIVES, NEGATIVE, POSITIVE
-from caffe_pylayers.data.samplers.classes import Classes
 from caffe_pylayers.data.samplers.partners import Partners, Partnership, hardest
-from caffe_pylayers.data.samplers.sets import LabelSets, Related
+from caffe_pylayers.data.samplers.sets import Disjoint, LabelSets, Related
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.errors import DataError
 
 # Tries side by side, round after round; for what is left the distribution is written out, which takes longer.
-_ROUNDS = ((0, 1), (1, 16), (16, 64))
+_ROUNDS = ((0, 1), (1, 4), (4, 16), (16, 64))
 _LEFT = 64  # the key of the draws for that
 
 _ANY = np.nextafter(0.0, 1.0)  # the smallest similarity above none
@@ -38,8 +37,7 @@ class MultilabelPartners(Partners):
         self.anchors = np.flatnonzero(self._usable()[self._sets.by.of])
         if len(self.anchors) == 0:
             raise DataError(
-                f"{source.path}: no {what} can be made of {len(labels)} records in {len(self._sets.by)} "
-                f"label set{'s' * (len(self._sets.by) != 1)}: {self._it_takes}"
+                f"{source.path}: no {what} can be made of the label sets of {len(labels)} records: {self._it_takes}"
             )
 
     _it_takes = "it takes two records that share a label and a third that is less similar to the first"
@@ -72,9 +70,10 @@ class MultilabelPartners(Partners):
     def _pairs(self, anchors: np.ndarray, keys: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """The p and n of anchors (M,): int64 (M,) each."""
         positives, negatives, open_ = self._tries(anchors, keys)
-        for index in open_.tolist():
-            draws = keyed.uniform(keys[index], POSITIVE, _LEFT, np.arange(3))
-            positives[index], negatives[index] = self._pair(int(anchors[index]), draws)
+        draws = keyed.uniform(keys[open_], POSITIVE, _LEFT, np.arange(3)[:, None])
+        for number, those in self._by_set(anchors[open_]):
+            some = open_[those]
+            positives[some], negatives[some] = self._exact_pairs(number, anchors[some], draws[:, those])
         return positives, negatives
 
     def _tries(
@@ -99,13 +98,11 @@ class MultilabelPartners(Partners):
     def _below(self, anchors: np.ndarray, limits: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """For anchors (M,) a record each, uniform over those with similarity below the limit (M,): int64 (M,)."""
         negatives, open_ = self._tries_below(anchors, limits, keys)
-        known: Dict[int, Related] = {}
-        for index in open_.tolist():
-            number = int(self._sets.by.of[anchors[index]])
-            if number not in known:
-                known[number] = self._sets.related(number)
-            draw = keyed.uniform(keys[index], NEGATIVE, _LEFT)
-            negatives[index] = self._below_limit(known[number], limits[index], float(draw))
+        draws = keyed.uniform(keys[open_], NEGATIVE, _LEFT)
+        for number, those in self._by_set(anchors[open_]):
+            some = open_[those]
+            related = self._sets.related(number)
+            negatives[some] = self._exactly_below(related, anchors[some], limits[some], draws[those])
         return negatives
 
     def _tries_below(
@@ -117,51 +114,60 @@ class MultilabelPartners(Partners):
             tries = np.arange(start, stop)[:, None]
             again, limit = (np.broadcast_to(column[open_], (len(tries), len(open_))) for column in (anchors, limits))
             negative = self._other(again.ravel(), keyed.uniform(keys[open_], NEGATIVE, tries).ravel())
-            good = self._sets.similarity(again.ravel(), negative).reshape(again.shape) < limit
-            place, found = _first(good)
+            good = self._is_below(again.ravel(), negative, limit.ravel())
+            place, found = _first(good.reshape(again.shape))
             negatives[open_[found]] = negative.reshape(again.shape)[place, found]
             open_ = np.delete(open_, found)
         return negatives, open_
+
+    def _is_below(self, anchors: np.ndarray, negatives: np.ndarray, limits: np.ndarray) -> np.ndarray:
+        return self._sets.similarity(anchors, negatives) < limits
 
     def _other(self, records: np.ndarray, draws: np.ndarray) -> np.ndarray:
         """Any other record, uniform: int64 (M,)."""
         other = (draws * (len(self._sets.by.of) - 1)).astype(np.int64)
         return other + (other >= records)
 
-    def _pair(self, anchor: int, draws: np.ndarray) -> Tuple[int, int]:
-        """p and n of one anchor by three draws, with the probabilities of all pairs written out by label sets."""
+    def _by_set(self, anchors: np.ndarray) -> Iterator[Tuple[int, np.ndarray]]:
+        """One label set of anchors (M,) after the other: its number, the indices of its anchors."""
+        numbers = self._sets.by.of[anchors]
+        for number in np.unique(numbers).tolist():
+            yield number, np.flatnonzero(numbers == number)
+
+    def _exact_pairs(self, number: int, anchors: np.ndarray, draws: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """p and n of anchors (M,) of one label set by draws (3, M), with the chances of all written out by label sets."""
         by = self._sets.by
-        number = by.of[anchor]
         related = self._sets.related(number)
-        own = related.numbers == number
-        num = by.counts[related.numbers] - own  # positives of each set
-        mass = related.chances * num * self._num_below(related)
+        num = by.counts[related.numbers] - (related.numbers == number)  # positives of each set
+        mass = related.chances * num * self._num_below(related, num)
         likely = np.flatnonzero(mass)
         up_to = np.cumsum(mass[likely])
-        chosen = likely[min(np.searchsorted(up_to, draws[0] * up_to[-1], side="right"), len(likely) - 1)]
-        members = by.members_of(related.numbers[chosen])
-        positive = members[int(draws[1] * num[chosen])]
-        if positive == anchor:
-            positive = members[-1]
-        return int(positive), self._below_limit(related, related.similarities[chosen], draws[2])
+        place = np.searchsorted(up_to, draws[0] * up_to[-1], side="right")
+        chosen = likely[np.minimum(place, len(likely) - 1)]
+        first = by.starts[related.numbers[chosen]]
+        positives = by.members[first + (draws[1] * num[chosen]).astype(np.int64)]
+        itself = positives == anchors  # the last of its set stands in for it
+        positives[itself] = by.members[(first + num[chosen])[itself]]
+        return positives, self._exactly_below(related, anchors, related.similarities[chosen], draws[2])
 
-    def _num_below(self, related: Related) -> np.ndarray:
-        """For each related set, how many records are less similar than it: (M,)."""
-        counts = self._sets.by.counts[related.numbers]
+    def _num_below(self, related: Related, num: np.ndarray) -> np.ndarray:
+        """For each related set, how many records are less similar than it; num: (M,) records of each that count."""
         order = np.argsort(related.similarities)
         ascending = related.similarities[order]
-        up_to = np.concatenate([[0], np.cumsum(counts[order])])
-        unrelated = len(self._sets.by.of) - up_to[-1]
+        up_to = np.concatenate([[0], np.cumsum(num[order])])
+        unrelated = len(self._sets.by.of) - self._sets.by.counts[related.numbers].sum()
         return unrelated + up_to[np.searchsorted(ascending, related.similarities, side="left")]
 
-    def _below_limit(self, related: Related, limit: float, draw: float) -> int:
-        """A record of similarity below the limit, uniform: one of all but those of the sets that are not below."""
-        by = self._sets.by
-        out = related.numbers[related.similarities >= limit]  # ascending; the anchor's own set is among them
-        out_before = np.cumsum(by.counts[out]) - by.counts[out]
-        place = int(draw * (len(by.of) - by.counts[out].sum()))
-        passed = np.searchsorted(by.starts[out] - out_before, place, side="right")
-        return int(by.members[place + by.counts[out][:passed].sum()])
+    def _exactly_below(
+        self, related: Related, anchors: np.ndarray, limits: np.ndarray, draws: np.ndarray
+    ) -> np.ndarray:
+        """For anchors (M,) of one label set a record each, uniform over those with similarity below the limit (M,)."""
+        negatives = np.empty(len(anchors), np.int64)
+        for limit in np.unique(limits).tolist():
+            those = np.flatnonzero(limits == limit)
+            out = related.numbers[related.similarities >= limit]
+            negatives[those] = self._sets.outside(out, anchors[those], draws[those])
+        return negatives
 
     def _usable(self) -> np.ndarray:
         """Which label sets (S,) are those of anchors."""
@@ -170,12 +176,7 @@ class MultilabelPartners(Partners):
         # With few records that share a label there are others that share none: nothing is left to doubt.
         num_shared = np.maximum(0, sets.counts[sets.sets] - 1).sum(1)
         doubtful = np.flatnonzero(usable & (num_shared >= len(sets.by.of) - 1))
-        if len(doubtful):
-            # What others are to a set depends on the labels that it has in common with any, and on its size.
-            shared = np.arange(sets.sets.shape[1]) < sets.num_shared[doubtful, None]
-            rows = np.where(shared, sets.sets[doubtful], -1)
-            alike = Classes(np.column_stack([rows, sets.sizes[doubtful]]))
-            usable[doubtful] = self._have_both(doubtful[alike.members[alike.starts]])[alike.of]
+        usable[doubtful] = self._have_both(doubtful)
         return usable
 
     def _possible(self) -> np.ndarray:
@@ -184,21 +185,25 @@ class MultilabelPartners(Partners):
 
     def _have_both(self, numbers: np.ndarray) -> np.ndarray:
         """Whether label sets (M,) have a positive and a negative: tries find most, the others are looked through."""
+        anchors, keys = self._sets.by.members[self._sets.by.starts[numbers]], keyed.bits(numbers)
         both = np.ones(len(numbers), bool)
         for start in range(0, len(numbers), 4096):
-            part = numbers[start : start + 4096]
-            open_ = start + self._without(self._sets.by.members[self._sets.by.starts[part]], keyed.bits(part))
-            both[open_] = [self._has_both(number) for number in numbers[open_].tolist()]
+            part = slice(start, start + 4096)
+            both[start + self._without(anchors[part], keys[part])] = False
+        both[~both] = self._have_both_exactly(numbers[~both])
         return both
 
     def _without(self, anchors: np.ndarray, keys: np.ndarray) -> np.ndarray:
         """The indices of the anchors (M,) for which no try finds partners."""
-        return self._tries(anchors, keys, _ROUNDS[:2])[2]
+        return self._tries(anchors, keys, _ROUNDS[:3])[2]
+
+    def _have_both_exactly(self, numbers: np.ndarray) -> np.ndarray:
+        return np.array([self._has_both(number) for number in numbers.tolist()], bool)
 
     def _has_both(self, number: int) -> bool:
         related = self._sets.related(number)
         num = self._sets.by.counts[related.numbers] - (related.numbers == number)
-        return bool(((num > 0) & (self._num_below(related) > 0)).any())
+        return bool(((num > 0) & (self._num_below(related, num) > 0)).any())
 
 
 class DisjointPartners(MultilabelPartners):
@@ -212,38 +217,24 @@ class DisjointPartners(MultilabelPartners):
     ) -> Partnership:
         draws = keyed.uniform(keys, POSITIVE, np.arange(2)[:, None])
         negatives, open_ = self._tries_below(anchors, np.full(len(anchors), _ANY), keys)
-        for index in open_.tolist():
-            found = self._disjoint(int(anchors[index]), keys[index])
-            assert found is not None  # else it were no anchor
-            negatives[index] = found
+        left = keyed.uniform(keys[open_], NEGATIVE, _LEFT)
+        for number, those in self._by_set(anchors[open_]):
+            negatives[open_[those]] = self._sets.in_sets(self._disjoint.of(number), left[those])
         return Partnership(self._sets.sharing(anchors, *draws), negatives)
 
-    def _disjoint(self, anchor: int, key: np.ndarray) -> Optional[int]:
-        """A record that shares no label with one anchor, uniform, where few do; None where there is none."""
-        number = self._sets.by.of[anchor]
-        candidates = self._sets.without_frequent(number)
-        draws = keyed.uniform(key, NEGATIVE, _LEFT, np.arange(16))
-        tried = candidates.pick(draws)
-        if len(tried) == 0:
-            return None
-        good = self._sets.similarity(np.full(len(tried), anchor), tried) == 0
-        if good.any():
-            return int(tried[good.argmax()])
-        related = self._sets.related(number)
-        if self._sets.by.counts[related.numbers].sum() == len(self._sets.by.of):
-            return None
-        return self._below_limit(related, _ANY, float(keyed.uniform(key, NEGATIVE, _LEFT, 16)))
+    def _is_below(self, anchors: np.ndarray, negatives: np.ndarray, limits: np.ndarray) -> np.ndarray:
+        return self._disjoint.are(anchors, negatives)
 
     def _possible(self) -> np.ndarray:
+        self._disjoint = Disjoint(self._sets)
         most = self._sets.counts[self._sets.sets].max(1)  # records that have one label of the set
         return super()._possible() & (most < len(self._sets.by.of))
 
     def _without(self, anchors: np.ndarray, keys: np.ndarray) -> np.ndarray:
-        return self._tries_below(anchors, np.full(len(anchors), _ANY), keys, _ROUNDS[:2])[1]
+        return self._tries_below(anchors, np.full(len(anchors), _ANY), keys, _ROUNDS[:3])[1]
 
-    def _has_both(self, number: int) -> bool:
-        first = self._sets.by.members_of(number)[0]
-        return self._disjoint(int(first), keyed.bits(number)) is not None
+    def _have_both_exactly(self, numbers: np.ndarray) -> np.ndarray:
+        return self._disjoint.exist(numbers)
 
 
 def _first(good: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

@@ -35,10 +35,12 @@ class Graph:
     def __init__(self, path: str, size: int, one: np.ndarray, other: np.ndarray, similarities: np.ndarray) -> None:
         order = np.argsort(one.astype(np.int64) * size + other, kind="stable")
         one, self._other = one[order], other[order].astype(np.int32)
-        self._similarities = similarities[order].astype(np.float32)
+        with np.errstate(over="ignore"):
+            self._similarities = similarities[order].astype(np.float32)
         self._first = np.searchsorted(one, np.arange(size + 1))  # edge of each record
         twice = np.zeros(len(one), bool)
-        twice[1:] = (one[1:] == one[:-1]) & (np.diff(self._other) == 0) & (np.diff(self._similarities) != 0)
+        twice[1:] = (one[1:] == one[:-1]) & (self._other[1:] == self._other[:-1])
+        twice[1:] &= self._similarities[1:] != self._similarities[:-1]
         for wrong, what in (
             (~np.isfinite(self._similarities), "is no finite number"),
             (twice, "is given twice, with unlike numbers; leave one out"),
@@ -101,6 +103,8 @@ def _sparse(path: str, source: Source) -> Graph:
             f"{path}: a matrix of shape {matrix.shape} where {source.path} has {len(source)} records; it takes a line "
             f"and a column for each"
         )
+    if matrix.dtype.kind not in "biuf":
+        raise DataError(f"{path}: a matrix of {matrix.dtype}; it takes real numbers")
     return Graph(path, len(source), matrix.row, matrix.col, matrix.data)
 
 
@@ -121,8 +125,15 @@ def _nested(path: str, text: str, source: Source, by: str) -> Graph:
             if isinstance(similarity, bool) or not isinstance(similarity, (int, float)):
                 raise DataError(f"{path}: the similarity of {other!r} to {one!r} is {similarity!r}; it takes a number")
             names += [_text(one), _text(other)]
-            similarities.append(similarity)
+            similarities.append(_float(similarity))
     return _named(path, names, similarities, source, by, lambda index: path)
+
+
+def _float(number: Any) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # of an integer of hundreds of digits
+        return float("inf")
 
 
 def _text(name: Any) -> str:

@@ -10,7 +10,7 @@ from caffe_pylayers.data.samplers.graph import neighbours, write_graph
 
 _EXAMPLE = """
 example:
-  python -m caffe_pylayers.data.samplers.graph features.npy graph.npz --top 10
+  python -m caffe_pylayers.data.samplers.graph features.npy graph.npz --top 10 --unlike classes.npy
   python -m caffe_pylayers.data.samplers.graph --labels labels.npy graph.npz
 then, in the layer: 'type': 'HARD', 'm': 'graph.npz'
 """
@@ -27,19 +27,44 @@ def main() -> None:
     parser.add_argument("graph", help="the .npz to write, a scipy sparse matrix (N, N)")
     parser.add_argument("--top", type=int, default=10, help="neighbours of each record, at least 1 (default: 10)")
     parser.add_argument("--labels", action="store_true", help="data are label sets: whole numbers (N, L), -1 for none")
+    parser.add_argument(
+        "--unlike",
+        metavar="CLASSES",
+        help="keep only neighbours of other classes, as those of one's own are never negatives: .npy of labels (N,), or "
+        "(N, L), where the whole row is the class",
+    )
     arguments = parser.parse_args()
     if arguments.top < 1:
         parser.error(f"--top is {arguments.top}; at least 1 is allowed")
     if not arguments.graph.endswith(".npz"):
         parser.error(f"the graph is to be written to '{arguments.graph}'; its name must end with .npz")
+    data, read_from = _load(arguments.data), arguments.data
+    unlike = None
+    if arguments.unlike is not None:
+        unlike = _load(arguments.unlike)
+        read_from += f" with --unlike {arguments.unlike}"
     try:
-        graph = neighbours(np.load(arguments.data, allow_pickle=False), arguments.top, arguments.labels)
+        graph = neighbours(data, arguments.top, arguments.labels, unlike)
         write_graph(arguments.graph, graph)
     except ImportError as error:
         _fail(f"it takes scipy ({error}): pip install scipy")
-    except (OSError, ValueError, EOFError) as error:
-        _fail(str(error) if isinstance(error, OSError) else f"{arguments.data}: {error}")
+    except OSError as error:
+        _fail(str(error))
+    except ValueError as error:
+        _fail(f"{read_from}: {error}")
     print(f"{arguments.graph}: {graph.nnz} edges between {graph.shape[0]} records")
+
+
+def _load(path: str) -> np.ndarray:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except OSError as error:
+        _fail(str(error))
+    except (ValueError, EOFError) as error:
+        _fail(f"{path}: {error}")
+    if not isinstance(array, np.ndarray):
+        _fail(f"{path}: an archive of several arrays; it takes one, as numpy.save writes it")
+    return array
 
 
 def _fail(message: str) -> NoReturn:

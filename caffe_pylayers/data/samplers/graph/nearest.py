@@ -1,24 +1,26 @@
 """Making a graph: the nearest neighbours of each record, by features or by label sets."""
 
 import os
-from typing import Any, Iterator, Tuple
+from typing import Any, Iterator, Optional, Tuple
 
 import numpy as np
 from tqdm import tqdm
 
+from caffe_pylayers.data.samplers.classes import Classes
 from caffe_pylayers.errors import DataError
 
 #: Similarities in memory at a time.
 _AT_ONCE = 1 << 23
 
 
-def neighbours(data: np.ndarray, top: int = 10, labels: bool = False) -> Any:
+def neighbours(data: np.ndarray, top: int = 10, labels: bool = False, unlike: Optional[np.ndarray] = None) -> Any:
     """A scipy.sparse CSR matrix (N, N), float32, of the largest similarities: `top` for each record, both ways.
 
     data: features (N, D), compared by their cosine, or with `labels` whole numbers (N,) or (N, L), -1 for none, compared
     by intersection over union. Similarities of 0 and below are left out, and a record's to itself. Where a is among the
-    nearest of b it is an edge of b to a, too. Takes memory by its edges, time by N x N. Raises DataError for data that is
-    neither.
+    nearest of b it is an edge of b to a, too. unlike: labels (N,) or (N, L), each row a class; records of one class are
+    then no neighbours, as they are no negatives of each other. Takes memory by its edges, time by N x N. Raises DataError
+    for arrays that are none of these.
     """
     import scipy.sparse
 
@@ -28,10 +30,11 @@ def neighbours(data: np.ndarray, top: int = 10, labels: bool = False) -> Any:
         raise DataError(f"label sets are whole numbers, the array is {data.dtype}")
     if not labels and not np.isfinite(np.asarray(data, np.float64)).all():
         raise DataError("the features have numbers that are not finite")
+    classes = np.arange(len(data)) if unlike is None else _classes(unlike, len(data))
     blocks = _jaccard(data.reshape(len(data), -1)) if labels else _cosine(data)
     rows, columns, similarities = [], [], []
     for start, block in blocks:
-        block[np.arange(len(block)), start + np.arange(len(block))] = 0
+        block[classes[start : start + len(block), None] == classes] = 0
         kept = min(top, block.shape[1])
         nearest = np.argpartition(-block, kept - 1, axis=1)[:, :kept]
         found = np.take_along_axis(block, nearest, axis=1)
@@ -42,6 +45,16 @@ def neighbours(data: np.ndarray, top: int = 10, labels: bool = False) -> Any:
     edges = np.concatenate(similarities), (np.concatenate(rows), np.concatenate(columns))
     graph = scipy.sparse.csr_matrix(edges, (len(data), len(data)), np.float32)
     return graph.maximum(graph.T).tocsr()
+
+
+def _classes(labels: np.ndarray, size: int) -> np.ndarray:
+    """The number of each record's class: int32 (size,)."""
+    if labels.ndim not in (1, 2) or len(labels) != size or labels.dtype.kind not in "iu" or not labels.size:
+        raise DataError(
+            f"labels of shape {labels.shape}, {labels.dtype}, where there are {size} records; classes are whole numbers "
+            f"({size},) or ({size}, L)"
+        )
+    return Classes(labels).of
 
 
 def write_graph(path: str, graph: Any) -> None:
