@@ -1,8 +1,12 @@
-"""Damage to files, as copies, disks and people do it; the same for a seed."""
+"""Damage to files, as copies, disks and people do it; the same for a seed. What comes of it."""
 
-from typing import Iterator
+from typing import Callable, Iterator
 
 import numpy as np
+
+from caffe_pylayers.data.sources import Source
+from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.errors import DataError
 
 _NUMBERS = [0, 1, 2, 7, 255, 1 << 15, 1 << 16, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 63, (1 << 64) - 1]
 
@@ -37,3 +41,24 @@ def mutations(data: bytes, count: int, seed: int, text: bytes = b"") -> Iterator
         else:
             mutated[at:at] = mutated[at : at + 1 + int(rng.integers(64))]
         yield bytes(mutated)
+
+
+def outcomes(opened: Callable[[], Source], path: str) -> Iterator[str]:
+    """Open a source and read all of it: 'refused', or 'read' or 'no image' for each record.
+
+    Asserts that every error is a DataError that names the path, and that there is a label for every record or none.
+    """
+    try:
+        source = opened()
+    except DataError as error:
+        assert path in str(error)
+        yield "refused"
+        return
+    assert source.labels is None or len(source.labels) == len(source)
+    for record in range(len(source)):
+        try:
+            assert Transforms().load(source, record).ndim == 3
+            yield "read"
+        except DataError as error:
+            assert path in str(error)
+            yield "no image"

@@ -1,5 +1,6 @@
 import os
 import struct
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
-from tests.data.mutations import mutations
+from tests.data.mutations import mutations, outcomes
 
 each_mode = pytest.mark.parametrize("mode", ["FILE", "MEM"])
 
@@ -130,21 +131,9 @@ def test_mem_gives_its_memory_back_and_asks_before_it_takes_it(tmp_path):
 def test_damaged_files(tmp_path, photos, mode):
     """500 mutations: an error that names the file, or records that are there."""
     data = bcf(*(photos.bytes_of(number) for number in range(6)))
-    path, outcomes = str(tmp_path / "train.bcf"), []
+    path, found = str(tmp_path / "train.bcf"), Counter()
     for mutated in mutations(data, 500, seed=1):
         with open(path, "wb") as stream:
             stream.write(mutated)
-        try:
-            source = open_source("BCF", path, bcf_mode=mode)
-        except DataError as error:
-            assert path in str(error)
-            outcomes.append("refused")
-            continue
-        for record in range(len(source)):
-            try:
-                assert Transforms().load(source, record).shape[2] == 3
-                outcomes.append("read")
-            except DataError as error:
-                assert path in str(error)
-                outcomes.append("no image")
-    assert outcomes.count("refused") > 100 and outcomes.count("read") > 500 and outcomes.count("no image") > 10
+        found.update(outcomes(lambda: open_source("BCF", path, bcf_mode=mode), path))
+    assert found["refused"] > 100 and found["read"] > 500 and found["no image"] > 10
