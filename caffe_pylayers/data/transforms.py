@@ -146,12 +146,13 @@ class Transforms:
             image = image[y : y + size, x : x + size]
             if mean is not None and mean.shape[1:] != (1, 1):
                 mean = mean[:, y : y + size, x : x + size]
-        if flip:
-            image = cv2.flip(image, 1) if image.shape[2] <= _CV2_CHANNELS else image[:, ::-1]
-        if out.dtype == np.uint8 and image.shape[2] <= _CV2_CHANNELS:
+        for_cv2 = image.shape[2] <= _CV2_CHANNELS
+        if flip:  # which drops the axis of a single channel in cv2
+            image = cv2.flip(image, 1) if for_cv2 else image[:, ::-1]
+        if for_cv2 and out.dtype == np.uint8:
             cv2.split(image, list(out))
             return
-        planes = cv2.split(image) if image.shape[2] <= _CV2_CHANNELS else image.transpose(2, 0, 1)
+        planes = cv2.split(image) if for_cv2 else image.transpose(2, 0, 1)
         for channel, (plane, target) in enumerate(zip(planes, out)):
             np.copyto(target, plane)
             if mean is not None:

@@ -35,6 +35,16 @@ def test_one_channel(photos):
     np.testing.assert_array_equal(images[0, 0], cv2.resize(gray, (40, 30)))
 
 
+@pytest.mark.parametrize("mean", [None, (70.0,)])
+def test_one_channel_mirrored(photos, mean):
+    keys = keyed.bits(9, np.arange(20))
+    transforms = Transforms((30, 40), color=False, mirror=True, random=True, mean=read_mean(None, mean))
+    images = batch(photos, transforms, [4] * 20, keys)
+    gray = cv2.imdecode(np.frombuffer(photos.bytes_of(4), np.uint8), cv2.IMREAD_GRAYSCALE)
+    whole = cv2.resize(gray, (40, 30)) - (np.float32(70) if mean else np.uint8(0))
+    assert {image[0].tobytes() for image in images} == {whole.tobytes(), whole[:, ::-1].tobytes()}
+
+
 @pytest.mark.parametrize("crop, side", [(21, 30), (20, 30), (30, 30), (1, 30)])
 def test_centre_crop_as_stock(photos, crop, side):
     images = batch(photos, Transforms(resize=(side, side + 5), crop_size=crop), [7])

@@ -39,6 +39,7 @@ SETS = {"labels": "sets.txt"}  # several labels a photo
 #: name -> layer, tops, options beside the source.
 LAYERS: Dict[str, Tuple[str, Tuple[str, ...], Dict[str, Any]]] = {
     "images": ("ImageDataLayer", ("data", "label", "weight"), {"shuffle": True, "sample_weights": "weights.npy"}),
+    "images in grey": ("ImageDataLayer", ("data", "label"), {"shuffle": True, "color": False, "mean_value": 70, "scale": 0.1}),
     "images in order": ("ImageDataLayer", ("data", "label"), {}),
     "images BALANCED": ("ImageDataLayer", ("data", "label"), {"type": "BALANCED"}),
     "images PK": (
