@@ -1,5 +1,6 @@
 """Data layers: they carry batches of the data engine to the tops, and keep the place in the stream."""
 
+import os
 from typing import Any, Dict, Iterator, Optional, Sequence, Tuple, Union
 
 import caffe
@@ -18,9 +19,11 @@ from caffe_pylayers.layers.frozen import FrozenCounter
 
 #: The options that say which records a batch has: a position in the stream means something under these alone.
 _ORDER = (
-    "source_type", "batch_size", "seed", "stream", "shuffle", "type", "k", "n", "m", "names", "pairs", "triplets",
-    "sampler", "classes_per_batch", "samples_per_class", "iter_size", "labels", "label_format",
+    "source_type", "batch_size", "seed", "stream", "type", "k", "n", "names", "sampler", "classes_per_batch",
+    "samples_per_class", "iter_size", "label_format",
 )  # fmt: skip
+#: Files that do too, by their names without folders: data may be moved.
+_ORDER_FILES = ("m", "pairs", "triplets", "labels")
 
 
 class DataLayer(Layer):
@@ -116,6 +119,11 @@ class DataLayer(Layer):
         """End the workers and give the memory back; the next forward starts them again."""
         self.batches.close()
 
+    @property
+    def _permuted(self) -> bool:
+        """Whether TRAIN has a new order each epoch."""
+        return True
+
     def sampler(self, source: Source) -> samplers.Sampler:
         raise NotImplementedError
 
@@ -168,7 +176,9 @@ class DataLayer(Layer):
 
     def _order(self, source: Source) -> str:
         """What gives the count its meaning."""
-        return repr([self.name, len(source), self._ranks, *(getattr(self.options, name, None) for name in _ORDER)])
+        options = [getattr(self.options, name, None) for name in _ORDER]
+        files = [os.path.basename(getattr(self.options, name, None) or "") for name in _ORDER_FILES]
+        return repr([self.name, len(source), self._ranks, self._permuted, *options, *files])
 
 
 class ImageDataLayer(DataLayer):
@@ -202,6 +212,10 @@ class ImageDataLayer(DataLayer):
                     f"{self._source.kind} source {self.options.source}: {each} sample weights a record, where the label top has "
                     f"{labels} labels a sample; give one a record, or one for each label of the top"
                 )
+
+    @property
+    def _permuted(self) -> bool:
+        return bool(self.options.shuffle)
 
     def sampler(self, source: Source) -> samplers.Sampler:
         return samplers.images(source, self.options, training=self.training, ranks=self._ranks)

@@ -1,5 +1,7 @@
 """What the tops of each data layer hold, against the files they come from and against stock layers."""
 
+import shutil
+
 import caffe
 import cv2
 import h5py
@@ -270,3 +272,20 @@ def test_anchors_left_out_are_counted(net, tmp_path, caplog):
         f"TripletDataLayer: 1 of 5 records of {tmp_path}/lmdb are left out, being the only ones of their class"
         in caplog.text
     )
+
+
+def order_of(folder, layer, **options):
+    """What the layer's frozen blob says of the order that its position is in."""
+    return net_of(folder, "LMDB", layer, resume=True, **options).params["train_data"][0].data[2:].tolist()
+
+
+def test_a_position_is_in_the_order_that_the_options_make(folder, tmp_path):
+    """Whatever changes the order is told after a restore; what does not, such as where a file lies, is not."""
+    shutil.copy(folder / "graph.json", tmp_path)
+    shutil.copy(folder / "graph.json", tmp_path / "other.json")
+    hard = order_of(folder, "triplets HARD")
+    for same in ({"shuffle": True}, {"m": str(tmp_path / "graph.json")}, {"prefetch": 2}, {"mirror": True}):
+        assert order_of(folder, "triplets HARD", **same) == hard
+    for other in ({"k": 4}, {"n": 7}, {"seed": 1}, {"m": str(tmp_path / "other.json")}, {"type": "RANDOM"}):
+        assert order_of(folder, "triplets HARD", **other) != hard
+    assert order_of(folder, "images in order") != order_of(folder, "images in order", shuffle=True)
