@@ -100,8 +100,8 @@ class Ring:
 
     plan: number -> Batch, called in this process. timeout: seconds without a sign of life after which a worker that
     is waited for is replaced. reject: told of records that cannot be read (record -> complaint), whereupon `plan` puts
-    others in their places; None where such a record is an error. Processes and memory come with the first `take` and go with `close`; a `take` after
-    that starts them again.
+    others in their places; None where such a record is an error. Processes and memory come with the first `take` and
+    go with `close`; a `take` after that starts them again.
     """
 
     def __init__(

@@ -256,19 +256,17 @@ class MultiLabelDataLayer(ImageDataLayer):
                 )
             return 1, 1, 1
         found = int(labels.max()) + 1
-        self._label_dim: int = options.label_dim or self._source.label_dim or max(found, 1)
-        if found > self._label_dim:
+        label_dim: int = options.label_dim or self._source.label_dim or max(found, 1)
+        if found > label_dim:
             record = int(np.argwhere(labels == found - 1)[0][0])
             raise DataError(
-                f"{self._source.describe(record)}: label {found - 1}, but 'label_dim' is {self._label_dim}: labels are 0 to "
-                f"{self._label_dim - 1}"
+                f"{self._source.describe(record)}: label {found - 1}, but 'label_dim' is {label_dim}: labels are 0 to "
+                f"{label_dim - 1}"
             )
-        return self._label_dim, 1, 1
+        return label_dim, 1, 1
 
     def write_labels(self, records: np.ndarray, out: np.ndarray) -> None:
-        labels = self._source.labels
-        assert labels is not None
-        rows = labels[records].reshape(len(records), -1)
+        rows = self.source_labels()[records].reshape(len(records), -1)
         if not self.options.multilabel:
             out[...] = rows[:, :, None, None]
             return
