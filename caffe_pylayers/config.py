@@ -7,7 +7,7 @@ class of :mod:`caffe_pylayers.options`) and returns an object of that class.
 import difflib
 import os
 import re
-from typing import Any, Dict, Iterator, List, Literal, Optional, Sequence, Type, Union
+from typing import Any, Dict, Iterable, Iterator, List, Literal, Optional, Type, Union
 
 from pydantic import (
     AfterValidator,
@@ -104,7 +104,12 @@ class Options(BaseModel):
         """Return whether the param_str sets this option (to something else than none)."""
         return name in self.model_fields_set and getattr(self, name) is not None
 
-    def without_effect(self, names: Sequence[str], where: str) -> Iterator[str]:
+    def changed(self, *names: str) -> Iterator[str]:
+        """Yield those of the options whose value is not the default."""
+        fields = type(self).model_fields
+        yield from (name for name in names if getattr(self, name) != fields[name].default)
+
+    def without_effect(self, names: Iterable[str], where: str) -> Iterator[str]:
         """Yield a conflict for each of these options that is given; ``where`` says why it has no effect."""
         for name in names:
             if self.given(name):

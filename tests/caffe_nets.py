@@ -61,8 +61,8 @@ def write(text, folder=None, name="net.prototxt"):
 
 def run(net, *gradients):
     """Forward and backward; returns copies of the diffs of the blobs that are named, in a list."""
-    net.forward()
     for name in gradients:
         net.blobs[name].diff[...] = np.nan  # what the last pass left must not pass for this one's
+    net.forward()
     net.backward()
     return [net.blobs[name].diff.copy() for name in gradients]

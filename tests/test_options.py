@@ -12,7 +12,9 @@ from caffe_pylayers.options import SCHEMAS
 REQUIRED = {
     "ComputeH": {"n_classes": 3},
     "SampleWeight": {"n_classes": 3},
+    "LDAMLoss": {"counts": [9, 1]},
     "LabelNoise": {"distribution": "gaussian", "std": 0.5},
+    "LabelSmoothing": {"n_classes": 3},
     "ImageDataLayer": {"source": "train.csv"},
     "MultiLabelDataLayer": {"source": "train.csv"},
     "SiameseDataLayer": {"source": "train.csv"},
@@ -94,6 +96,23 @@ DATA = "ImageDataLayer"
         ("WeightedSoftmaxLoss", {"normalization": 3}, "normalization", "NONE"),
         ("WeightedSoftmaxLoss", {"normalize": True}, "normalization", "VALID"),
         ("WeightedSoftmaxLoss", {"normalize": "false"}, "normalization", "BATCH_SIZE"),
+        ("WeightedSigmoidCrossEntropyLoss", {}, "normalization", "BATCH_SIZE"),
+        ("WeightedSigmoidCrossEntropyLoss", {"normalize": True}, "normalization", "VALID"),
+        ("SoftCrossEntropyLoss", {"normalization": 2}, "normalization", "BATCH_SIZE"),
+        ("WeightedEuclideanLoss", {}, "normalization", "BATCH_SIZE"),
+        ("WeightedInfogainLoss", {"source": "H.npy"}, "source", os.path.abspath("H.npy")),
+        ("FocalLoss", {"alpha": "0.25"}, "alpha", 0.25),
+        ("FocalLoss", {"alpha": [1, 2]}, "alpha", (1.0, 2.0)),
+        ("FocalLoss", {"alpha": None}, "alpha", None),
+        ("LDAMLoss", {"counts": ["9", 1]}, "counts", (9.0, 1.0)),
+        ("LDAMLoss", {"counts": "counts.txt"}, "counts", os.path.abspath("counts.txt")),
+        ("BatchTripletLoss", {"mining": "SemiHard"}, "mining", "semihard"),
+        ("BatchTripletLoss", {"mining": "semihard", "soft": True, "margin": 1}, "margin", 1.0),
+        ("SampleWeight", {"counts": "running", "decay": 0.9}, "decay", 0.9),
+        ("SampleWeight", {"counts": "c.txt", "defer": 100, "resume": True}, "resume", True),
+        ("ComputeH", {"weights": [1, 2, 3], "defer": 9, "counts": "c.txt"}, "counts", os.path.abspath("c.txt")),
+        ("LabelSmoothing", {"over": "OTHERS"}, "over", "others"),
+        ("LabelNoise", {"one_hot": True, "n_classes": 3}, "clip", None),
         ("LabelNoise", {"clip": [0, "9"]}, "clip", (0.0, 9.0)),
         ("TripletLoss", {"bottoms": ["Margin", "sample_weight"]}, "bottoms", ("margin", "sample_weight")),
         ("TripletLoss", {"bottoms": []}, "bottoms", ()),
@@ -170,6 +189,39 @@ def test_normalises(layer, values, name, value):
             "option 'clip' must be [lo, hi] with lo not above hi, not [9.0, 0.0]",
         ),
         ("LabelNoise", {"clip": [0, 1, 2]}, "option 'clip' must be a list of 2, each a number, or none"),
+        ("LabelNoise", {"probability": 0.1}, "option 'probability' has no effect where 'distribution' is 'gaussian'"),
+        ("LabelNoise", {"one_hot": True}, "option 'n_classes' is required where"),
+        ("LabelNoise", {"n_classes": 3}, "option 'n_classes' has no effect where"),
+        (
+            "LabelNoise",
+            {"one_hot": True, "n_classes": 3, "clip": [-1, 1]},
+            "option 'clip' must not go below 0 where 'one_hot' is true",
+        ),
+        ("LabelSmoothing", {"epsilon": 1.5}, "option 'epsilon' must be a number of at least 0 and of at most 1"),
+        ("LabelSmoothing", {"over": "both"}, "must be one of 'all', 'others', not 'both'"),
+        ("SampleWeight", {"beta": 0.9}, "option 'beta' has no effect where 'rule' is 'max_count'"),
+        ("SampleWeight", {"rule": "effective_number", "beta": 1}, "must be a number above 0 and below 1, not 1"),
+        ("SampleWeight", {"decay": 0.9}, "option 'decay' has no effect where 'counts' is 'batch'"),
+        ("SampleWeight", {"resume": True}, "option 'resume' has no effect where nothing depends on the iteration"),
+        (
+            "ComputeH",
+            {"source": "H.npy", "smoothing": 0.1},
+            "'smoothing' has no effect where 'source' gives the matrix",
+        ),
+        ("WeightedSoftmaxLoss", {"class_weights": [1, -1]}, "each entry a number of at least 0, or none, not [1, -1]"),
+        ("WeightedEuclideanLoss", {"normalization": "VALID"}, "unknown option 'normalization'"),
+        ("SoftCrossEntropyLoss", {"ignore_label": 255}, "unknown option 'ignore_label'"),
+        ("SoftCrossEntropyLoss", {"normalization": "NONE", "normalize_by": "count"}, "'normalize_by' has no effect"),
+        ("FocalLoss", {"gamma": -1}, "option 'gamma' must be a number of at least 0, not -1"),
+        ("BatchTripletLoss", {"mining": "easy"}, "must be one of 'all', 'semihard', 'hard', 'distance', 'given'"),
+        ("BatchTripletLoss", {"soft": True, "margin": 0.2}, "option 'margin' has no effect where 'soft' is true"),
+        ("BatchTripletLoss", {"soft": True, "average": "active"}, "option 'average' cannot be 'active'"),
+        ("BatchTripletLoss", {"seed": 3}, "option 'seed' has no effect where 'mining' is 'all'"),
+        (
+            "BatchTripletLoss",
+            {"mining": "distance", "cutoff": 2},
+            "option 'cutoff' is 2, not below 'nonzero_loss_cutoff', which is 1.4",
+        ),
         ("LabelNoise", {"seed": -1}, "option 'seed' must be a whole number of at least 0"),
         ("TripletLoss", {"margin": -1}, "option 'margin' must be a number of at least 0, not -1"),
         ("TripletLoss", {"soft": True, "margin": 0.2}, "option 'margin' has no effect where 'soft' is true"),
@@ -279,6 +331,13 @@ def test_uniform_noise_needs_low_and_high():
         load("LabelNoise", "distribution: uniform, low: 2, high: 1")
     noise = load("LabelNoise", "distribution: uniform, low: -1, high: -1")
     assert (noise.low, noise.high, noise.std) == (-1.0, -1.0, None)
+
+
+def test_flips_need_probability_and_classes():
+    with pytest.raises(ConfigError) as caught:
+        load("LabelNoise", "distribution: flip, clip: [0, 1]")
+    assert [line.split("'")[1] for line in str(caught.value).splitlines()] == ["probability", "n_classes", "clip"]
+    assert load("LabelNoise", "distribution: flip, probability: 0.1, n_classes: 5").n_classes == 5
 
 
 def test_counts_scale_weights_by_hand_to_mean_one():

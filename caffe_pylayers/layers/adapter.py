@@ -21,6 +21,7 @@ handler that writes to stderr from level INFO on.
 
 import functools
 import logging
+import math
 import sys
 import traceback
 from typing import Any, Callable, ClassVar, Dict, List, Optional, Sequence, Tuple
@@ -31,7 +32,8 @@ import numpy as np
 from caffe_pylayers import config
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.interpreter import embedded
-from caffe_pylayers.losses.reduction import Reduction
+from caffe_pylayers.layers import device
+from caffe_pylayers.losses.reduction import Array, Reduction
 
 Blobs = Any  # Caffe's vector of blobs: indexed, never iterated ("No to_python converter")
 
@@ -63,6 +65,13 @@ def _printing_errors(method: Callable[..., None]) -> Callable[..., None]:
     return printing
 
 
+def _print_errors(layer: type) -> None:
+    """Make the methods that a layer class itself has print their errors."""
+    for name in _METHODS:
+        if name in vars(layer):
+            setattr(layer, name, _printing_errors(vars(layer)[name]))
+
+
 class Layer(caffe.Layer):
     """A Python layer with options, named bottoms and tops, and errors that reach the user.
 
@@ -78,23 +87,28 @@ class Layer(caffe.Layer):
     bottoms: ClassVar[Sequence[str]] = ()
     tops: ClassVar[Sequence[str]] = ()
     in_place: ClassVar[bool] = False
+    one_factor_a_sample: ClassVar[bool] = False
+    device: Any = device.HOST
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if embedded():
-            for name in _METHODS:
-                setattr(cls, name, _printing_errors(getattr(cls, name)))
+            _print_errors(cls)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         _ensure_handler()
         self.name = type(self).__name__
-        self._buffers: Dict[str, np.ndarray] = {}
+        self._buffers: Dict[str, Array] = {}
         self.options: Any = config.load(self.name, self.param_str)
         for warning in self.options.warnings():
             log.warning("%s: %s", self.name, warning)
-        self.given = self._names("bottom", self.bottoms, len(bottom), getattr(self.options, "bottoms", None))
+        self.given = self._names("bottom", self.bottom_names(), len(bottom), getattr(self.options, "bottoms", None))
         self._names("top", self.top_names(), len(top), None)
         self._check_in_place(bottom, top)
+
+    def bottom_names(self) -> Sequence[str]:
+        """The bottoms, which may depend on the options."""
+        return self.bottoms
 
     def top_names(self) -> Sequence[str]:
         """The tops, which may depend on the options."""
@@ -115,6 +129,19 @@ class Layer(caffe.Layer):
                 bottom[i].diff[...] = 0
 
     @property
+    def xp(self) -> Any:
+        """The library of the arrays that `data` and `diff` give: numpy, or cupy."""
+        return self.device.xp
+
+    def data(self, blob: Any) -> Array:
+        """The blob's data, float32, where this layer computes."""
+        return self.device.data(blob)
+
+    def diff(self, blob: Any) -> Array:
+        """The blob's diff, float32, where this layer computes."""
+        return self.device.diff(blob)
+
+    @property
     def training(self) -> bool:
         return bool(self.phase == caffe.TRAIN)
 
@@ -122,45 +149,72 @@ class Layer(caffe.Layer):
         """The bottom of that name, or None where the net does not give it."""
         return bottom[self.given.index(name)] if name in self.given else None
 
-    def buffer(self, name: str, shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
+    def buffer(self, name: str, shape: Sequence[int], dtype: Any = np.float32) -> Array:
         """An array that lives from one iteration to the next, new only when the shape changes."""
         array = self._buffers.get(name)
-        if array is None or array.shape != shape or array.dtype != dtype:
-            array = self._buffers[name] = np.empty(shape, dtype)
+        if array is None or array.shape != shape or array.dtype != dtype or not isinstance(array, self.xp.ndarray):
+            array = self._buffers[name] = self.xp.empty(shape, dtype)
         return array
 
     def labels(
-        self, blob: Any, num_classes: int, ignore_label: Optional[int] = None
-    ) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+        self, blob: Any, num_classes: int, ignore_label: Optional[int] = None, what: str = "label"
+    ) -> Tuple[Array, Optional[Array]]:
         """The labels of a blob as whole numbers, and which of them are ignored.
 
         Returns (labels, ignored), flat: an array of intp in 0 .. num_classes-1, 0 where ignored, valid until
         the next call; and an array of bool, or None where no label is ignored. Raises DataError for a label
-        that is not whole or out of range.
+        that is not whole or out of range, in which `what` names it.
         """
-        given = blob.data.reshape(-1)
+        xp = self.xp
+        given = self.data(blob).reshape(-1)
         size = given.size
         checked, ignored = given, None
         if ignore_label is not None:
             ignored = given == ignore_label
-            if np.count_nonzero(ignored):
-                checked = np.where(ignored, np.float32(0), given)
+            if int(xp.count_nonzero(ignored)):
+                checked = xp.where(ignored, np.float32(0), given)
             else:
                 ignored = None
         labels = self.buffer("labels", given.shape, np.intp)
-        # Ranges come first: casting NaN to a whole number would warn.
-        right = checked >= 0
-        right &= checked < num_classes
-        if np.count_nonzero(right) == size:
-            np.copyto(labels, checked, casting="unsafe")
-            right = labels == checked
-            if np.count_nonzero(right) == size:
-                return labels, ignored
-        at = int(np.argmin(right))
-        whole = given[at] == np.floor(given[at])
-        rule = f"is outside 0..{num_classes - 1}" if whole else "is not a whole number"
+        whole = xp.floor(checked) == checked
+        in_range = not size or (float(checked.min()) >= 0 and float(checked.max()) < num_classes)
+        if in_range and int(xp.count_nonzero(whole)) == size:
+            xp.copyto(labels, checked, casting="unsafe")
+            return labels, ignored
+        at = int(xp.argmin(whole & (checked >= 0) & (checked < num_classes)))
+        label = float(given[at])
+        rule = f"is outside 0..{num_classes - 1}" if label == np.floor(label) else "is not a whole number"
         hint = "" if ignore_label is None else f" and not ignore_label {ignore_label}"
-        raise DataError(f"{self.name}: label {given[at]:.9g} at {_place(blob, at)} {rule}{hint}")
+        raise DataError(f"{self.name}: {what} {label:.9g} at {place(blob, at)} {rule}{hint}")
+
+    def weights(self, bottom: Blobs, shape: Tuple[int, ...]) -> Optional[Array]:
+        """The weights of the terms, of `shape`, from the bottom sample_weight: one a term, or one a sample."""
+        blob = self.bottom(bottom, "sample_weight")
+        if blob is None:
+            return None
+        weights = self.data(blob).reshape(-1)
+        if weights.size and not (float(weights.min()) >= 0 and float(weights.max()) < np.inf):
+            at = int(self.xp.argmin((weights >= 0) & (weights < np.inf)))
+            raise DataError(
+                f"{self.name}: sample_weight {float(weights[at]):.9g} at {place(blob, at)} is not finite and at least 0"
+            )
+        num_terms = math.prod(shape)
+        if weights.size == num_terms:
+            return weights.reshape(shape)
+        num_samples = bottom[0].shape[0]
+        # Where the classes come first, the axis 0 of the scores is not that of the samples.
+        has_samples = num_samples > 0 and shape[0] % num_samples == 0
+        if weights.size != num_samples or not has_samples:
+            a_sample = f"one a sample ({num_samples}) or " if has_samples else ""
+            raise ConfigError(
+                f"{self.name}: sample_weight has shape {tuple(blob.shape)}, {weights.size} weights; expected {a_sample}one "
+                f"a label ({num_terms})"
+            )
+        if self.one_factor_a_sample:
+            return weights.reshape(num_samples, *[1] * (len(shape) - 1))
+        each = self.buffer("weights", (num_samples, num_terms // num_samples))
+        each[...] = weights[:, None]
+        return each.reshape(shape)
 
     def _names(self, kind: str, names: Sequence[str], found: int, chosen: Optional[Sequence[str]]) -> List[str]:
         """The names of the `found` bottoms or tops; `chosen` says which optional ones they are."""
@@ -198,6 +252,10 @@ class Layer(caffe.Layer):
                 )
 
 
+if embedded():
+    _print_errors(Layer)
+
+
 class LossLayer(Layer):
     """A loss: from what a term of it is to what Caffe wants, a scalar and the gradients it asks for.
 
@@ -209,8 +267,13 @@ class LossLayer(Layer):
       array it writes there the derivative by bottom i, each term's multiplied by its `factor` (a float or an
       array of the terms' shape).
 
+    Both take the blobs' arrays from `data(blob)` and compute with `xp`, so that they run on the GPU where Caffe
+    does and CuPy is installed.
+
     differentiable: the bottoms, by place, that have a gradient. Others get zeros where `force_backward: true`
-    asks for one, but for sample_weight, whose gradient is there for any loss.
+        asks for one, but for sample_weight, whose gradient is there for any loss.
+    one_factor_a_sample: with one weight a sample the loss takes a `factor` of shape (N, 1, ...), so that it need not
+        be repeated for every term.
 
     In TRAIN a forward prepares the gradients that the last backward was asked for, straight in the bottoms'
     diffs, which takes a tenth less time than a buffer of our own. Caffe writes nothing there in between: a blob
@@ -221,17 +284,15 @@ class LossLayer(Layer):
     tops: ClassVar[Sequence[str]] = ("loss",)
     differentiable: ClassVar[Sequence[int]] = (0,)
 
-    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[np.ndarray]]:
+    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
         raise NotImplementedError(f"{self.name} has no terms")
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[np.ndarray]]) -> np.ndarray:
+    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
         raise NotImplementedError(f"{self.name} has no values")
 
-    def reduction(
-        self, shape: Tuple[int, ...], weights: Optional[np.ndarray], ignored: Optional[np.ndarray]
-    ) -> Reduction:
+    def reduction(self, shape: Tuple[int, ...], weights: Optional[Array], ignored: Optional[Array]) -> Reduction:
         options = self.options
-        return Reduction(shape, weights, ignored, options.normalization, options.normalize_by)
+        return Reduction(shape, weights, ignored, options.normalization, options.normalize_by, buffer=self.buffer)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
@@ -243,13 +304,20 @@ class LossLayer(Layer):
         top[0].reshape()
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
+        self.device = device.current()
+        with self.device.of(bottom[0]):
+            self.compute(bottom, top)
+
+    def compute(self, bottom: Blobs, top: Blobs) -> None:
+        """What forward does, where the arrays are; a subclass with more tops extends it."""
         shape, ignored = self.terms(bottom)
-        self._reduction = self.reduction(shape, self._weights(bottom, shape), ignored)
+        self._reduction = self.reduction(shape, self.weights(bottom, shape), ignored)
         prepare = self._asked if self.training else []
-        self._values = self.values(bottom, self._reduction.factor, self._gradients(bottom, prepare))
+        gradients = self._gradients(bottom, prepare)
+        self._values = self.values(bottom, self._reduction.factor, gradients)
         self._loss = self._reduction.loss(self._values)
         top[0].data[...] = self._loss
-        self._prepared = {i: _sample(bottom[i].diff) for i in prepare}
+        self._prepared = {i: _sample(gradients[i]) for i in prepare}
         if self.training and not self._loss_weight_seen:
             self._loss_weight_seen = True
             if not top[0].diff.any():
@@ -260,66 +328,50 @@ class LossLayer(Layer):
                 )
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        with self.device.of(bottom[0]):
+            self._differentiate(top, propagate_down, bottom)
+
+    def _differentiate(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         loss_weight = float(top[0].diff)
         asked = [i for i in self.differentiable if propagate_down[i]]
-        missing = [i for i in asked if not self._is_prepared(i, bottom[i].diff)]
+        missing = [i for i in asked if not self._is_prepared(i, self.diff(bottom[i]))]
         if missing:
             self.values(bottom, self._reduction.factor * loss_weight, self._gradients(bottom, missing))
         if loss_weight != 1:
             for i in asked:
                 if i not in missing:
-                    bottom[i].diff[...] *= loss_weight
+                    self.diff(bottom[i])[...] *= loss_weight
         for i in range(len(bottom)):
             if propagate_down[i] and i not in self.differentiable:
-                bottom[i].diff[...] = 0
-                if self.given[i] == "sample_weight":
-                    terms = self._reduction.weight_gradient(self._values, self._loss) * loss_weight
-                    bottom[i].diff.reshape(-1)[...] = terms.reshape(bottom[i].count, -1).sum(axis=1)
+                diff = self.diff(bottom[i]).reshape(-1)
+                diff[...] = self.weight_gradient(diff.size) * loss_weight if self.given[i] == "sample_weight" else 0
         self._asked = asked
         self._prepared = {}
 
-    def _weights(self, bottom: Blobs, shape: Tuple[int, ...]) -> Optional[np.ndarray]:
-        """The weights of the terms, from the bottom sample_weight: one a term, or one a sample."""
-        blob = self.bottom(bottom, "sample_weight")
-        if blob is None:
-            return None
-        weights = blob.data.reshape(-1)
-        if weights.size and not (np.minimum.reduce(weights) >= 0 and np.maximum.reduce(weights) < np.inf):
-            at = int(np.argmin((weights >= 0) & (weights < np.inf)))
-            raise DataError(
-                f"{self.name}: sample_weight {weights[at]:.9g} at {_place(blob, at)} is not finite and at least 0"
-            )
-        num_terms = int(np.prod(shape))
-        if weights.size == num_terms:
-            return weights.reshape(shape)
-        if weights.size == bottom[0].shape[0]:
-            return np.repeat(weights, num_terms // weights.size).reshape(shape)
-        raise ConfigError(
-            f"{self.name}: sample_weight has shape {blob.data.shape}, {weights.size} weights; expected one a "
-            f"sample ({bottom[0].shape[0]}) or one a label ({num_terms})"
-        )
+    def weight_gradient(self, size: int) -> Array:
+        """dL/dw, flat, for `size` weights: one a term, or one a sample."""
+        return self._reduction.weight_gradient(self._values, self._loss, size)
 
-    def _is_prepared(self, i: int, diff: np.ndarray) -> bool:
+    def _is_prepared(self, i: int, diff: Array) -> bool:
         sample = self._prepared.get(i, b"")
         return sample != b"" and sample == _sample(diff)
 
-    @staticmethod
-    def _gradients(bottom: Blobs, which: Sequence[int]) -> List[Optional[np.ndarray]]:
-        return [bottom[i].diff if i in which else None for i in range(len(bottom))]
+    def _gradients(self, bottom: Blobs, which: Sequence[int]) -> List[Optional[Array]]:
+        return [self.diff(bottom[i]) if i in which else None for i in range(len(bottom))]
 
 
-def _sample(diff: np.ndarray) -> bytes:
+def _sample(diff: Array) -> bytes:
     """A few numbers of a diff, which tell whether anyone, such as a script that zeroes diffs, wrote there.
 
     Empty where they are all 0 and would not tell.
     """
     some = diff.reshape(-1)[:: diff.size // 64 + 1]
-    return some.tobytes() if np.count_nonzero(some) else b""
+    return some.tobytes() if some.any() else b""
 
 
-def _place(blob: Any, at: int) -> str:
+def place(blob: Any, at: int) -> str:
     """Where the element number `at` of a blob is, in words."""
-    index = tuple(int(i) for i in np.unravel_index(at, blob.data.shape))
+    index = tuple(int(i) for i in np.unravel_index(at, tuple(blob.shape)))
     return f"sample {at}" if blob.count == blob.shape[0] else f"index {index}"
 
 

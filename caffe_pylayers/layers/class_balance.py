@@ -6,73 +6,170 @@ import numpy as np
 
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
+from caffe_pylayers.layers.frozen import counter
+from caffe_pylayers.layers.matrices import read_matrix
 from caffe_pylayers.losses.class_weights import (
+    add_counts,
     class_weights,
+    count_in_images,
     count_labels,
-    infogain_matrix,
     mean_weight,
     read_counts,
+    read_image_counts,
     scale_weights,
+    smoothing_matrix,
 )
+
+_LISTED = 20  # class weights that a logged line shows one by one
 
 
 class _ClassBalance(Layer):
-    """A layer that turns the label counts of the batch, or of a file, into class weights."""
+    """A layer that turns label counts into class weights.
+
+    The counts, of the batch, of all batches so far or from a file, are an array (1, K), or (2, K) for median_frequency:
+    its second row has the labels of the images in which each class occurs. An iteration is `iter_size` TRAIN forwards.
+    Running counts and the iteration are TRAIN's, which the TEST net shares with `resume`; of several ranks each counts
+    its own, and snapshots have rank 0's.
+    """
 
     bottoms = ("label",)
     unless = ""  # what the logged line adds
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self._counts: Optional[np.ndarray] = None
-        if self.options.counts != "batch":
-            self._counts = read_counts(self.options.counts, self.options.n_classes)
+        options = self.options
+        self._by_image = options.rule == "median_frequency"
+        self._running = options.counts == "running"
+        self._fixed: Optional[np.ndarray] = None
+        if options.counts not in ("batch", "running"):
+            read = read_image_counts if self._by_image else read_counts
+            self._fixed = read(options.counts, options.n_classes).reshape(-1, options.n_classes)
+        num_rows = 2 if self._by_image else 1
+        self._counter = counter(self, "class weights", num_rows * options.n_classes if self._running else 0)
         self._logged = False
+        self._deferred = False
+        if not options.resume and (self._running or options.defer):
+            self._warn_of_restarts()
 
     def weigh(self, bottom: Blobs) -> Tuple[np.ndarray, np.ndarray, Optional[np.ndarray]]:
         """The class weights (K,), the labels, flat, and which of them are ignored."""
         options = self.options
         labels, ignored = self.labels(bottom[0], options.n_classes, options.ignore_label)
-        counts = self._counts
-        if counts is None:
-            counts = count_labels(labels, options.n_classes, ignored)
-        if options.empty == "error" and not counts.all():
+        counts = self._counts(labels, ignored, bottom[0].shape[0])
+        self._check_empty(counts[0])
+        if options.weights is not None:
+            weights = np.asarray(options.weights, np.float64)
+        else:
+            weights = class_weights(counts[0], options.rule, options.beta, counts[-1])
+        weights = scale_weights(weights, counts[0], options.scale)
+        mean = mean_weight(weights, counts[0])
+        deferred = self._is_deferred()
+        if not self._logged:
+            self._warn_of_equal_frequencies(counts)
+        if not self._logged or (self.training and self._deferred and not deferred):
+            self._log(weights, mean, deferred)
+        self._logged, self._deferred = True, deferred
+        if self.training:
+            self._counter.write(self._counter.read() + 1)
+        if deferred:
+            # Absent classes stay at 0; by hand a weight is that of a class, be it in the batch or not.
+            weights = np.where((counts[0] > 0) | (options.weights is not None), mean, 0.0)
+        return weights, labels, ignored
+
+    def _counts(self, labels: np.ndarray, ignored: Optional[np.ndarray], num_images: int) -> np.ndarray:
+        if self._fixed is not None:
+            return self._fixed
+        num_classes = self.options.n_classes
+        counts = [count_labels(labels, num_classes, ignored)]
+        if self._by_image:
+            by_image = (num_images, -1) if labels.size else (0, 0)
+            left_out = None if ignored is None else ignored.reshape(by_image)
+            counts.append(count_in_images(labels.reshape(by_image), num_classes, left_out))
+        batch = np.array(counts)
+        if not self._running:
+            return batch
+        running = self._counter.numbers.reshape(batch.shape)
+        if self.training:
+            add_counts(running, batch, self.options.decay)
+        elif not running.any():  # TRAIN has not begun, or keeps its counts to itself
+            return batch
+        return running.astype(np.float64)
+
+    def _is_deferred(self) -> bool:
+        """Whether this is an iteration in which all classes have one weight."""
+        options = self.options
+        iteration = self._counter.read() // options.iter_size
+        # A TEST net that cannot see TRAIN's iteration has the weights that matter in the end.
+        return bool(iteration < options.defer and (self.training or options.resume))
+
+    def _check_empty(self, counts: np.ndarray) -> None:
+        if self.options.empty == "error" and not counts.all():
             absent = ", ".join(str(c) for c in np.flatnonzero(counts == 0))
-            source = "the batch" if options.counts == "batch" else options.counts
+            names = {"batch": "the batch", "running": "the batches so far"}
+            source = names.get(self.options.counts, self.options.counts)
             raise DataError(
                 f"{self.name}: no label of class {absent} in {source}, and 'empty' is 'error'; "
                 f"'empty': 'zero' gives an absent class weight 0"
             )
-        if options.weights is not None:
-            weights = np.asarray(options.weights, np.float64)
+
+    def _log(self, weights: np.ndarray, mean: float, deferred: bool) -> None:
+        first, shown = self.options.defer, f"class weights {_shown(weights)}"
+        if deferred:
+            line = f"every class has weight {mean:.4g} up to iteration {first}, then {shown}; both"
+        elif self._logged:
+            line = f"iteration {first}: from now on {shown}; they"
         else:
-            weights = class_weights(counts, options.rule)
-        weights = scale_weights(weights, counts, options.scale)
-        if not self._logged:
-            self._logged = True
-            log.info(
-                f"{self.name}: class weights {', '.join(f'{w:.4g}' for w in weights)}; they multiply the "
-                f"mean loss by {mean_weight(weights, counts):.4g}{self.unless}"
-            )
-        return weights, labels, ignored
+            line = f"{shown}; they"
+        log.info("%s: %s multiply the mean loss by %.4g%s", self.name, line, mean, self.unless)
+
+    def _warn_of_restarts(self) -> None:
+        options = self.options
+        if self.training:
+            counted = [*(["labels"] if self._running else []), *(["iterations"] if options.defer else [])]
+            log.warning(
+                "%s: a run restored from a snapshot will count %s from 0 again; with 'resume': True it goes on",
+                self.name, " and ".join(counted),
+            )  # fmt: skip
+            return
+        uses = [*(["counts of its own batches"] if self._running else []),
+                *([f"weights as from iteration {options.defer} on"] if options.defer else [])]  # fmt: skip
+        log.warning(
+            "%s: without 'resume': True a TEST net does not know what TRAIN has counted; this one uses %s",
+            self.name, " and ".join(uses),
+        )  # fmt: skip
+
+    def _warn_of_equal_frequencies(self, counts: np.ndarray) -> None:
+        if self._by_image and counts.any() and np.array_equal(*counts):
+            log.warning(
+                "%s: rule 'median_frequency' gives every class the same weight, for no image has labels of two classes; where "
+                "images have one label each, use 'balanced'", self.name,
+            )  # fmt: skip
 
 
 class ComputeH(_ClassBalance):
-    """The infogain matrix H = diag(w) ((1 - e) I + e/K 11'), for stock InfogainLoss as its third bottom.
+    """The infogain matrix H = diag(w) M, for stock InfogainLoss as its third bottom.
 
-    w are the class weights, e is the option `smoothing`.
+    w are the class weights; M is (1 - e) I + e/K 11' with e the option `smoothing`, or the matrix of the file `source`.
     bottom: label, of any shape, counted over all of it.
     top: H, (1, 1, K, K). The row of a class without labels is 0, and never read.
     """
 
     tops = ("H",)
 
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        options = self.options
+        if options.source is not None:
+            self._matrix = read_matrix(options.source, options.n_classes)
+        else:
+            self._matrix = smoothing_matrix(options.n_classes, options.smoothing)
+
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape(1, 1, self.options.n_classes, self.options.n_classes)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         weights, _, _ = self.weigh(bottom)
-        top[0].data[0, 0] = infogain_matrix(weights, self.options.smoothing)
+        np.multiply(weights[:, None], self._matrix, out=self.data(top[0])[0, 0])
 
 
 class SampleWeight(_ClassBalance):
@@ -91,7 +188,18 @@ class SampleWeight(_ClassBalance):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         weights, labels, ignored = self.weigh(bottom)
-        each = weights[labels]
+        each = self.data(top[0]).reshape(-1)
+        np.take(weights.astype(np.float32), labels, out=each, mode="clip")
         if ignored is not None:
             each[ignored] = 0
-        top[0].data.reshape(-1)[...] = each
+
+
+def _shown(weights: np.ndarray) -> str:
+    """The weights in words: one by one, or where they are many the smallest, the largest and how many are 0."""
+    if len(weights) <= _LISTED:
+        return ", ".join(f"{w:.4g}" for w in weights)
+    positive = np.where(weights > 0, weights, np.inf)
+    smallest, largest = int(np.argmin(positive)), int(np.argmax(weights))
+    num_zeros = int(np.count_nonzero(weights == 0))
+    zeros = f", 0 for {num_zeros} classes" if num_zeros else ""
+    return f"from {weights[smallest]:.4g} (class {smallest}) to {weights[largest]:.4g} (class {largest}) of {len(weights)}{zeros}"

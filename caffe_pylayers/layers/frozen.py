@@ -1,17 +1,18 @@
-"""A whole number that travels in Caffe's snapshots.
+"""A whole number, and others that go with it, that travel in Caffe's snapshots.
 
 A Python layer may own parameter blobs; with ``param { lr_mult: 0 decay_mult: 0 }`` the solver leaves them alone
 and stores them in every snapshot. That is how a layer's position survives ``caffe train --snapshot``.
 """
 
 import hashlib
-from typing import Any, Tuple
+from typing import Any, Tuple, Union
 
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError
 
 _BASE = 1 << 24  # float32 holds every whole number up to this
+_HEAD = 4
 
 
 class FrozenCounter:
@@ -21,15 +22,17 @@ class FrozenCounter:
     before the first forward.
     order: the text of whatever gives the count its meaning; a count that was written under another order is
     told by `foreign`.
+    extra: how many numbers the blob holds behind these, for the layer to keep (`numbers`).
     """
 
-    def __init__(self, layer: Any, order: str) -> None:
+    def __init__(self, layer: Any, order: str, extra: int = 0) -> None:
         digest = hashlib.sha256(order.encode()).digest()
         self._hash = (int.from_bytes(digest[:3], "big"), int.from_bytes(digest[3:6], "big"))
-        layer.blobs.add_blob(4)
+        layer.blobs.add_blob(_HEAD + extra)
         self._blob = layer.blobs[len(layer.blobs) - 1]
         self._layer = layer.name
-        self.write(0)  # Caffe aborts at the first update on a parameter that nobody wrote
+        self._blob.data[...] = 0  # Caffe aborts at the first update on a parameter that nobody wrote
+        self.write(0)
 
     def read(self) -> int:
         """The count, from 0 to 2**48-1. Raises ConfigError where the solver has changed it."""
@@ -37,7 +40,12 @@ class FrozenCounter:
         return high * _BASE + low
 
     def write(self, count: int) -> None:
-        self._blob.data[...] = (*divmod(count, _BASE), *self._hash)
+        self._blob.data[:_HEAD] = (*divmod(count, _BASE), *self._hash)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The layer's numbers, 0 at first: float32 (extra,), to be changed in place."""
+        return self._blob.data[_HEAD:]
 
     @property
     def foreign(self) -> bool:
@@ -45,10 +53,29 @@ class FrozenCounter:
         return self._words()[2:] != self._hash
 
     def _words(self) -> Tuple[int, ...]:
-        words = self._blob.data
+        words = self._blob.data[:_HEAD]
         if not (words == np.floor(words)).all():
             raise ConfigError(
                 f"{self._layer}: the solver has changed the blob with the layer's position; with resume: true the layer "
                 f"needs param {{ lr_mult: 0  decay_mult: 0 }} in the prototxt"
             )
         return tuple(words.astype(np.int64).tolist())
+
+
+class Counter:
+    """A count, and `extra` numbers with it, that begin at 0 whenever the net is made."""
+
+    def __init__(self, extra: int = 0) -> None:
+        self._count = 0
+        self.numbers = np.zeros(extra, np.float32)
+
+    def read(self) -> int:
+        return self._count
+
+    def write(self, count: int) -> None:
+        self._count = count
+
+
+def counter(layer: Any, order: str, extra: int = 0) -> Union[FrozenCounter, Counter]:
+    """A count for the layer, in its `setup`: one that a restored run goes on with if its option `resume` says so."""
+    return FrozenCounter(layer, order, extra) if layer.options.resume else Counter(extra)

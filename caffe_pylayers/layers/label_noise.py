@@ -1,68 +1,125 @@
 """Random labels for training: regularisation, and soft targets without a new data set."""
 
-from typing import Optional
+from typing import Iterator, Tuple
 
 import caffe
 import numpy as np
 
 from caffe_pylayers.data import keyed
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
-from caffe_pylayers.layers.frozen import FrozenCounter
+from caffe_pylayers.layers.frozen import counter
+from caffe_pylayers.losses.distributions import add_one_hot, clear_ignored, distribution_shape, spread
+
+_BLOCK = 1 << 14  # draws made at a time; each takes about 100 bytes while it is made
 
 
 class LabelNoise(Layer):
-    """Adds random jitter to labels in TRAIN; in TEST it passes them on as they are.
+    """Random labels in TRAIN; TEST passes them on as they are.
 
         uniform    label + u, low <= u < high
         gaussian   label + std * z, z standard normal
+        flip       with `probability` another label, any of n_classes alike, the true one too (DisturbLabel,
+                   Xie et al. 2016)
 
-    bottom: label, of any shape.
-    top: float label, of its shape. A label that is `ignore_label` stays. Works in place.
-    The noise is a function of (seed, stream, iteration, rank): a run repeats, and with `resume` it goes on after
-    a restore.
+    With `one_hot` a label becomes a distribution: 1 for its class plus noise on each of the K entries, clipped and
+    divided by the sum; in TEST just 1 for its class.
+
+    bottom: label, of any shape. With flip and one_hot it must be a whole number in 0 .. n_classes-1.
+    top: float label, of its shape, and in place if wanted; a label that is `ignore_label` stays. With `one_hot`
+        distributions of the shape that LabelSmoothing gives, all zeros for `ignore_label`.
+    The noise is a function of (seed, stream, rank, iteration, forward within it): a run repeats, and with `resume` it
+    goes on after a restore.
     """
 
     bottoms = ("label",)
     tops = ("label",)
-    in_place = True
+
+    @property
+    def in_place(self) -> bool:  # type: ignore[override]
+        return not self.options.one_hot
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self._forwards = 0
-        self._frozen: Optional[FrozenCounter] = None
-        if self.options.resume:
-            self._frozen = FrozenCounter(self, order="LabelNoise")
-        elif self.training:
+        self._forwards = counter(self, order="LabelNoise")
+        if self.training and not self.options.resume:
             log.warning(
                 f"{self.name}: a run restored from a snapshot will repeat the noise from the first iteration "
                 f"on; with 'resume': True it goes on"
             )
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        top[0].reshape(*bottom[0].shape)
+        shape = tuple(bottom[0].shape)
+        top[0].reshape(*(distribution_shape(shape, self.options.n_classes) if self.options.one_hot else shape))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        label = bottom[0].data
-        if not self.training:
-            top[0].data[...] = label
-            return
-        forwards = self._forwards if self._frozen is None else self._frozen.read()
-        noisy = label + self._noise(forwards, label.size).reshape(label.shape)
-        if self.options.clip is not None:
-            noisy = np.clip(noisy, *self.options.clip)
-        if self.options.ignore_label is not None:
-            noisy = np.where(label == self.options.ignore_label, label, noisy)
-        top[0].data[...] = noisy
-        if self._frozen is None:
-            self._forwards += 1
-        else:
-            self._frozen.write(forwards + 1)
-
-    def _noise(self, forwards: int, size: int) -> np.ndarray:
-        """The noise of the forward pass after `forwards` others: float64 (size,)."""
         options = self.options
+        forwards = self._forwards.read()
         # The forwards of one iteration see different samples, and get different noise.
         key = (options.seed, options.stream, caffe.solver_rank(), *divmod(forwards, options.iter_size))
+        if options.one_hot:
+            self._one_hot(key, bottom, top)
+        elif not self.training:
+            self.data(top[0])[...] = self.data(bottom[0])
+        elif options.distribution == "flip":
+            self._flip(key, bottom, top)
+        else:
+            self._jitter(key, bottom, top)
+        if self.training:
+            self._forwards.write(forwards + 1)
+
+    def _jitter(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
+        labels, out = self.data(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
+        for place in _blocks(labels.size):
+            label = labels[place]
+            noisy = label + self._noise(key, np.arange(place.start, place.stop))
+            if self.options.clip is not None:
+                noisy = np.clip(noisy, *self.options.clip)
+            if self.options.ignore_label is not None:
+                noisy = np.where(label == self.options.ignore_label, label, noisy)
+            out[place] = noisy
+
+    def _flip(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
+        options = self.options
+        labels, ignored = self.labels(bottom[0], options.n_classes, options.ignore_label)
+        given, out = self.data(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
+        for place in _blocks(labels.size):
+            position = np.arange(place.start, place.stop)
+            drawn = keyed.uniform(*key, position, 0) < options.probability
+            if ignored is not None:
+                drawn &= ~ignored[place]
+            anew = np.floor(keyed.uniform(*key, position, 1) * options.n_classes)
+            out[place] = np.where(drawn, anew, given[place])
+
+    def _one_hot(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
+        options = self.options
+        flat, ignored = self.labels(bottom[0], options.n_classes, options.ignore_label)
+        num_samples = bottom[0].shape[0]
+        labels = flat.reshape(num_samples, flat.size // max(num_samples, 1))
+        num_classes, size = options.n_classes, labels.shape[1]
+        out = self.data(top[0]).reshape(num_samples, num_classes, size)
+        if self.training:
+            clip = (0.0, 1.0) if options.clip is None else options.clip
+            classes = np.arange(num_classes)[:, None]
+            for samples in _blocks(num_samples, num_classes * size):
+                first = np.arange(samples.start, samples.stop)[:, None, None] * num_classes
+                for places in _blocks(size, num_classes):
+                    position = (first + classes) * size + np.arange(places.start, places.stop)
+                    noise = self._noise(key, position)
+                    add_one_hot(labels[samples, places], noise, clip)
+                    out[samples, :, places] = noise
+        else:
+            spread(labels, 1, 0, out)
+        clear_ignored(None if ignored is None else ignored.reshape(labels.shape), out)
+
+    def _noise(self, key: Tuple[int, ...], position: np.ndarray) -> np.ndarray:
+        """The noise at these positions: float64 of their shape."""
+        options = self.options
         if options.distribution == "gaussian":
-            return options.std * keyed.normal(*key, np.arange(size))
-        return options.low + (options.high - options.low) * keyed.uniform(*key, np.arange(size))
+            return np.asarray(options.std * keyed.normal(*key, position))
+        return np.asarray(options.low + (options.high - options.low) * keyed.uniform(*key, position))
+
+
+def _blocks(size: int, cost: int = 1) -> Iterator[slice]:
+    """Slices that cover `size` items, each of as many items of that cost as a block has, and one at least."""
+    step = max(_BLOCK // max(cost, 1), 1)
+    return (slice(start, min(start + step, size)) for start in range(0, size, step))

@@ -3,18 +3,60 @@
 import math
 from typing import Any, List, Optional, Tuple
 
-import numpy as np
-
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.layers.adapter import Blobs, LossLayer, log
-from caffe_pylayers.losses.reduction import Reduction
+from caffe_pylayers.losses.reduction import Array, Reduction
 from caffe_pylayers.losses.triplet import triplet_gradients, triplet_loss, triplet_stats
 
 #: So many iterations at the loss of equal embeddings are called a collapse.
 LONG = 200
 
 
-class TripletLoss(LossLayer):
+class TripletsLayer(LossLayer):
+    """What the losses on triplets share: their top stats, and a warning of collapse."""
+
+    tops = ("loss", "[stats]")
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        self._alike = 0
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        super().reshape(bottom, top)
+        if len(top) > 1:
+            top[1].reshape(4)
+
+    def compute(self, bottom: Blobs, top: Blobs) -> None:
+        super().compute(bottom, top)
+        if self.training:
+            self._watch()
+        if len(top) > 1:
+            top[1].data[...] = self.stats(bottom)
+
+    def stats(self, bottom: Blobs) -> Tuple[float, float, float, float]:
+        """Fraction of triplets active, mean d_ap, mean d_an, mean norm."""
+        raise NotImplementedError(f"{self.name} has no stats")
+
+    def loss_if_alike(self) -> float:
+        """The loss of this batch if all embeddings were alike."""
+        raise NotImplementedError(f"{self.name} does not say when it has collapsed")
+
+    def _watch(self) -> None:
+        """Warns when the loss has long been that of embeddings which are all alike (Hermans et al. 2017)."""
+        collapsed = self.loss_if_alike()
+        self._alike = self._alike + 1 if collapsed > 0 and abs(self._loss / collapsed - 1) < 1e-3 else 0
+        if self._alike == LONG:
+            log.warning(
+                f"{self.name}: the loss has been {self._loss:.4g} for {LONG} iterations, as when all "
+                f"embeddings are alike; try a lower learning rate, or easier triplets first"
+            )
+
+    def embedding(self, blob: Any) -> Array:
+        """A bottom as (N, D)."""
+        return self.data(blob).reshape(blob.shape[0], math.prod(blob.shape[1:]))
+
+
+class TripletLoss(TripletsLayer):
     """The mean of max(0, d(anchor, positive) - d(anchor, negative) + margin) (Schroff et al. 2015).
 
     bottoms: anchor, positive, negative, all of one shape (N, ...), flattened to (N, D); margin, one a triplet,
@@ -24,19 +66,15 @@ class TripletLoss(LossLayer):
     """
 
     bottoms = ("anchor", "positive", "negative", "[margin]", "[sample_weight]")
-    tops = ("loss", "[stats]")
     differentiable = (0, 1, 2)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self._alike = 0
         if self.options.soft and "margin" in self.given:
             raise ConfigError(f"{self.name}: 'soft': True has no margin; leave the bottom margin out")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
-        if len(top) > 1:
-            top[1].reshape(4)
         shapes = [tuple(bottom[i].shape) for i in range(3)]
         if len(set(shapes)) > 1:
             raise ConfigError(
@@ -48,45 +86,32 @@ class TripletLoss(LossLayer):
             num_triplets = shapes[0][0]
             raise ConfigError(f"{self.name}: {margin.count} margins for {num_triplets} triplets; expected one each")
 
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        super().forward(bottom, top)
-        if self.training:
-            self._watch()
-        if len(top) > 1:
-            top[1].data[...] = triplet_stats(self._triplets, *self._embeddings(bottom))
-
-    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[np.ndarray]]:
+    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
         options = self.options
         margin: Any = options.margin
         if "margin" in self.given:
-            margin = margin * self.bottom(bottom, "margin").data.reshape(-1)
+            margin = margin * self.data(self.bottom(bottom, "margin")).reshape(-1)
         anchor, positive, negative = self._embeddings(bottom)
         self._triplets = triplet_loss(anchor, positive, negative, margin, options.distance, options.soft)
         values = self._triplets.values
-        self._margins = np.broadcast_to(np.asarray(math.log(2) if options.soft else margin), values.shape)
+        self._margins = self.xp.zeros_like(values) + (math.log(2) if options.soft else margin)
         return values.shape, values <= 0 if options.average == "active" else None
 
-    def reduction(
-        self, shape: Tuple[int, ...], weights: Optional[np.ndarray], ignored: Optional[np.ndarray]
-    ) -> Reduction:
-        return Reduction(shape, weights, ignored, "VALID")
+    def reduction(self, shape: Tuple[int, ...], weights: Optional[Array], ignored: Optional[Array]) -> Reduction:
+        return Reduction(shape, weights, ignored)
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[np.ndarray]]) -> np.ndarray:
-        flat = [None if array is None else array.reshape(len(array), -1) for array in gradients[:3]]
-        if any(array is not None for array in flat):
-            triplet_gradients(self._triplets, factor, *flat)
+    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
+        if any(array is not None for array in gradients[:3]):
+            embeddings = self._embeddings(bottom)
+            flat = [None if array is None else array.reshape(embeddings[0].shape) for array in gradients[:3]]
+            triplet_gradients(self._triplets, embeddings, flat, factor, self.options.distance)
         return self._triplets.values
 
-    def _watch(self) -> None:
-        """Warns when the loss has long been that of embeddings which are all alike (Hermans et al. 2017)."""
-        collapsed = self._reduction.loss(self._margins)
-        self._alike = self._alike + 1 if collapsed > 0 and abs(self._loss / collapsed - 1) < 1e-3 else 0
-        if self._alike == LONG:
-            log.warning(
-                f"{self.name}: the loss has been {self._loss:.4g} for {LONG} iterations, as when all "
-                f"embeddings are alike; try a lower learning rate, or easier triplets first"
-            )
+    def stats(self, bottom: Blobs) -> Tuple[float, float, float, float]:
+        return triplet_stats(self._triplets, *self._embeddings(bottom))
 
-    @staticmethod
-    def _embeddings(bottom: Blobs) -> List[np.ndarray]:
-        return [bottom[i].data.reshape(bottom[i].shape[0], -1) for i in range(3)]
+    def loss_if_alike(self) -> float:
+        return self._reduction.loss(self._margins)
+
+    def _embeddings(self, bottom: Blobs) -> List[Array]:
+        return [self.embedding(bottom[i]) for i in range(3)]

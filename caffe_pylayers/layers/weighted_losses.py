@@ -1,64 +1,182 @@
-"""The losses of stock Caffe, with a weight for each sample."""
+"""The other losses of stock Caffe, with a weight for each sample."""
 
 import math
 from typing import Any, List, Optional, Tuple
 
-import numpy as np
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.layers.adapter import Blobs, LossLayer, place
+from caffe_pylayers.losses.blocks import work_size
+from caffe_pylayers.losses.contrastive import contrastive
+from caffe_pylayers.losses.euclidean import euclidean
+from caffe_pylayers.losses.hinge import hinge
+from caffe_pylayers.losses.multinomial import multinomial_logistic
+from caffe_pylayers.losses.reduction import Array
+from caffe_pylayers.losses.sigmoid import sigmoid_cross_entropy
 
-from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.layers.adapter import Blobs, LossLayer
-from caffe_pylayers.losses.softmax import softmax_cross_entropy, work_size
+Terms = Tuple[Tuple[int, ...], Optional[Array]]
 
 
-class WeightedSoftmaxLoss(LossLayer):
-    """Stock SoftmaxWithLoss with sample weights: sum of w_e * -log softmax(scores)[label_e] / Z.
+class PairLoss(LossLayer):
+    """A loss that compares its first two bottoms number by number: of one count, and of one first dimension."""
 
-    bottoms: scores, with the K classes along `axis`; label, whole numbers in 0 .. K-1, of the scores' shape
-        without that axis or any shape of that count; sample_weight, of the label's shape or one a sample.
-    tops: loss; prob, the softmax of the scores.
-    Z is as `caffe_pylayers.losses.reduction` has it; without weights it is stock Caffe's.
+    def pair(self, bottom: Blobs) -> Tuple[Array, Array]:
+        """The two as (N, D)."""
+        one, other = self.data(bottom[0]), self.data(bottom[1])
+        if one.size != other.size or len(one) != len(other):
+            raise ConfigError(
+                f"{self.name}: {self.given[0]} has shape {one.shape} and {self.given[1]} {other.shape}; expected as "
+                f"many numbers in both, for as many samples"
+            )
+        return _rows(one), _rows(other)
+
+
+class TargetLoss(PairLoss):
+    """One whose second bottom has targets, which may be any finite numbers."""
+
+    def compute(self, bottom: Blobs, top: Blobs) -> None:
+        super().compute(bottom, top)
+        # Targets that are not finite make a loss that is not, so there is no need to look at them before.
+        if not math.isfinite(self._loss):
+            target = self.data(bottom[1]).reshape(-1)
+            finite = self.xp.isfinite(target)
+            at = int(self.xp.argmin(finite))
+            if not finite[at]:
+                raise DataError(
+                    f"{self.name}: {self.given[1]} {float(target[at])} at {place(bottom[1], at)} is not finite; "
+                    f"give it a number and its sample the weight 0 if it shall not count"
+                )
+
+
+class WeightedSigmoidCrossEntropyLoss(TargetLoss):
+    """Stock SigmoidCrossEntropyLoss with sample weights: sum of w_e (-t_e log p_e - (1 - t_e) log(1 - p_e)) / Z.
+
+    bottoms: scores, p = sigmoid(scores); target, any finite numbers, as many as there are scores; sample_weight, one
+        a score or one a sample.
+    A target whose whole part is `ignore_label` is ignored, as in stock Caffe: 0 ignores all between -1 and 1.
+    """
+
+    bottoms = ("scores", "target", "[sample_weight]")
+    one_factor_a_sample = True
+
+    def terms(self, bottom: Blobs) -> Terms:
+        scores, target = self.pair(bottom)
+        if self.options.ignore_label is None:
+            return scores.shape, None
+        whole = self.xp.trunc(target, out=self.buffer("values", target.shape))
+        ignored = self.xp.equal(whole, self.options.ignore_label, out=self.buffer("ignored", target.shape, bool))
+        return scores.shape, ignored if bool(ignored.any()) else None
+
+    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
+        scores, target = self.pair(bottom)
+        values = self.buffer("values", scores.shape)
+        work = self.buffer("work", (work_size(scores.shape),))
+        return sigmoid_cross_entropy(scores, target, factor, _rows(gradients[0]), values, work)
+
+
+class WeightedEuclideanLoss(TargetLoss):
+    """Stock EuclideanLoss with sample weights: sum of w_i |prediction_i - target_i|^2 / 2 / Z.
+
+    bottoms: prediction; target, any finite numbers, as many as there are predictions; sample_weight, one a sample or
+        one a number. Both of the first two have a gradient.
+    Z is the sum of the weights of all numbers over the numbers a sample: without weights the batch size.
+    """
+
+    bottoms = ("prediction", "target", "[sample_weight]")
+    differentiable = (0, 1)
+
+    def terms(self, bottom: Blobs) -> Terms:
+        prediction, _ = self.pair(bottom)
+        weight = self.bottom(bottom, "sample_weight")
+        one_a_sample = weight is None or weight.count == len(prediction)
+        self._shape = prediction.shape[:1] if one_a_sample else prediction.shape
+        return self._shape, None
+
+    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
+        prediction, target = self.pair(bottom)
+        values = self.buffer("values", self._shape)
+        work = self.buffer("work", (work_size(prediction.shape),))
+        return euclidean(prediction, target, factor, [_rows(g) for g in gradients[:2]], values, work)
+
+
+class LabelLoss(LossLayer):
+    """A loss with one label a sample, among as many classes as the first bottom has numbers a sample."""
+
+    def terms(self, bottom: Blobs) -> Terms:
+        scores = _rows(self.data(bottom[0]))
+        if bottom[1].count != len(scores):
+            raise ConfigError(
+                f"{self.name}: label has shape {tuple(bottom[1].shape)} and {self.given[0]} {tuple(bottom[0].shape)}; "
+                f"expected {len(scores)} labels, one a sample"
+            )
+        self.index, _ = self.labels(bottom[1], scores.shape[1])
+        return self.index.shape, None
+
+
+class WeightedHingeLoss(LabelLoss):
+    """Stock HingeLoss with sample weights: sum over samples and classes of w_i max(0, 1 - s_ik scores_ik) / Z.
+
+    bottoms: scores, (N, K), flattened to it; label, whole numbers in 0 .. K-1, one a sample; sample_weight, one a
+        sample.
+    s_ik is 1 at the label and -1 elsewhere; with `norm: 'L2'` the hinges are squared. Z is the sum of the weights.
     """
 
     bottoms = ("scores", "label", "[sample_weight]")
-    tops = ("loss", "[prob]")
 
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        super().reshape(bottom, top)
-        if len(top) > 1:
-            top[1].reshape(*bottom[0].shape)
+    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
+        scores = _rows(self.data(bottom[0]))
+        values = self.buffer("values", self.index.shape)
+        work = self.buffer("work", (2, work_size(scores.shape, whole_rows=True)))
+        return hinge(scores, self.index, self.options.norm, factor, _rows(gradients[0]), values, work)
 
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self._prob = self._planes(top[1].data) if len(top) > 1 else None
-        super().forward(bottom, top)
-        self._prob = None
 
-    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[np.ndarray]]:
-        scores = self._planes(bottom[0].data)
-        shape = scores.shape[:1] + scores.shape[2:]
-        if bottom[1].count * scores.shape[1] != scores.size:
-            expected = scores.size // scores.shape[1]
+class WeightedMultinomialLogisticLoss(LabelLoss):
+    """Stock MultinomialLogisticLoss with sample weights: sum of w_i * -log prob_i[label_i] / Z.
+
+    bottoms: prob, (N, K), flattened to it; label, whole numbers in 0 .. K-1, one a sample; sample_weight, one a
+        sample.
+    Z is the sum of the weights. WeightedSoftmaxLoss takes the scores in place of prob, and is more accurate.
+    """
+
+    bottoms = ("prob", "label", "[sample_weight]")
+
+    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
+        return multinomial_logistic(_rows(self.data(bottom[0])), self.index, factor, _rows(gradients[0]))
+
+
+class WeightedContrastiveLoss(PairLoss):
+    """Stock ContrastiveLoss with sample weights (Hadsell et al. 2006): pulls similar pairs together, others apart.
+
+    bottoms: feature, feature_p, (N, D), flattened to it: both have a gradient; sim, 1 for a similar pair and 0 for
+        another, one a pair; sample_weight, one a pair.
+    A term is d^2 / 2, or max(0, margin - d)^2 / 2 for unlike pairs (max(0, margin - d^2) / 2 with `legacy_version`),
+    d the Euclidean distance; Z is the sum of the weights.
+    """
+
+    bottoms = ("feature", "feature_p", "sim", "[sample_weight]")
+    differentiable = (0, 1)
+
+    def terms(self, bottom: Blobs) -> Terms:
+        feature, _ = self.pair(bottom)
+        if bottom[2].count != len(feature):
             raise ConfigError(
-                f"{self.name}: {bottom[1].count} labels for scores of shape {bottom[0].data.shape}; expected "
-                f"{expected}, one for each position, with the classes along axis {self.options.axis}"
+                f"{self.name}: sim has shape {tuple(bottom[2].shape)} and feature {tuple(bottom[0].shape)}; expected "
+                f"{len(feature)} numbers, one a pair"
             )
-        labels, ignored = self.labels(bottom[1], scores.shape[1], self.options.ignore_label)
-        self._labels = labels.reshape(shape)
-        return shape, None if ignored is None else ignored.reshape(shape)
+        sim, _ = self.labels(bottom[2], 2, what="sim")
+        self._similar = sim == 1
+        return sim.shape, None
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[np.ndarray]]) -> np.ndarray:
-        scores = self._planes(bottom[0].data)
-        gradient = None if gradients[0] is None else self._planes(gradients[0])
-        values = self.buffer("values", self._labels.shape)
-        work = self.buffer("work", (work_size(scores.shape),))
-        return softmax_cross_entropy(scores, self._labels, factor, gradient, self._prob, values, work)
+    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
+        options = self.options
+        feature, feature_p = self.pair(bottom)
+        values = self.buffer("values", self._similar.shape)
+        work = self.buffer("work", (work_size(feature.shape, whole_rows=True),))
+        both = [_rows(gradient) for gradient in gradients[:2]]
+        return contrastive(
+            feature, feature_p, self._similar, options.margin, options.legacy_version, factor, both, values, work
+        )
 
-    def _planes(self, array: np.ndarray) -> np.ndarray:
-        """The array as (outer, K), or as (outer, K, inner) where a longer axis follows that of the classes."""
-        axis = self.options.axis
-        if not -array.ndim <= axis < array.ndim:
-            raise ConfigError(f"{self.name}: axis {axis} is not an axis of scores of shape {array.shape}")
-        axis %= array.ndim
-        num_classes, num_inner = array.shape[axis], math.prod(array.shape[axis + 1 :])
-        if num_inner == 1:
-            return array.reshape(-1, num_classes)
-        return array.reshape(-1, num_classes, num_inner)
+
+def _rows(array: Optional[Array]) -> Any:
+    """The array as (N, D); None stays None."""
+    return None if array is None else array.reshape(len(array), -1)

@@ -1,11 +1,14 @@
 """Class weights from how often each class occurs, and the matrix H that gives them to stock InfogainLoss."""
 
 import os
+import warnings
 from typing import Optional
 
 import numpy as np
 
 from caffe_pylayers.errors import DataError
+
+_FADED = 1e-20  # running counts fade down to about this, so that a class once seen stays seen
 
 
 def count_labels(labels: np.ndarray, num_classes: int, ignored: Optional[np.ndarray] = None) -> np.ndarray:
@@ -13,48 +16,144 @@ def count_labels(labels: np.ndarray, num_classes: int, ignored: Optional[np.ndar
     return np.bincount(labels if ignored is None else labels[~ignored], minlength=num_classes)
 
 
+def count_in_images(labels: np.ndarray, num_classes: int, ignored: Optional[np.ndarray] = None) -> np.ndarray:
+    """How many labels, of any class, the images have in which each class occurs: int64 (num_classes,).
+
+    labels: (N, M), M labels for each of N images. ignored: bool (N, M), or None where no label is.
+
+    >>> count_in_images(np.array([[0, 0, 1], [1, 1, 1]]), 3)
+    array([3, 6, 0])
+    """
+    total = np.zeros(num_classes, np.int64)
+    for image, in_image in enumerate(labels):
+        counts = count_labels(in_image, num_classes, None if ignored is None else ignored[image])
+        total[counts > 0] += counts.sum()
+    return total
+
+
+def add_counts(running: np.ndarray, counts: np.ndarray, decay: float) -> None:
+    """running <- decay * running + counts, in place: how often labels came of late.
+
+    running: float32 (rows, K). Where its first row has all but faded it fades no more.
+    counts: (rows, K), of this batch.
+    """
+    running[:, running[0] > _FADED] *= decay
+    running += counts
+
+
+def read_npy(path: str) -> np.ndarray:
+    """The numbers of a .npy file: float64, of the shape they have. Raises OSError, or ValueError where it has none."""
+    try:
+        # Warnings are about headers that Python 2 wrote, and NaN. Mapped, a damaged size takes no memory.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if isinstance(array, np.ndarray) and array.dtype.kind in "iuf":
+                return array.astype(np.float64)
+    except OSError:
+        raise
+    except Exception as error:  # of many types, as the header is evaluated
+        raise ValueError(f"not a .npy file of numbers, or cut short ({error})") from error
+    raise ValueError("not a .npy file of numbers")
+
+
 def read_counts(path: str, num_classes: int) -> np.ndarray:
     """The counts of a file, one a class: float64 (num_classes,).
 
-    path: a .npy file, or text with numbers between spaces or line ends, class 0 first.
+    path: a .npy file, or text with numbers between spaces or line ends, class 0 first. A second row, which
+    `read_image_counts` reads, may follow.
     Raises DataError where the file is absent, is no list of numbers, or has another number of classes.
     """
-    where = f"counts file {os.path.abspath(path)}"
+    table = _read_table(path, num_classes)
+    return table[0]
+
+
+def read_image_counts(path: str, num_classes: int) -> np.ndarray:
+    """The counts of a file for median_frequency: float64 (2, num_classes).
+
+    path: a file as of `read_counts` with a second row: the labels, of any class, of all images in which the class occurs.
+    Raises DataError as `read_counts` does, and where there is no second row.
+    """
+    where, table = _name(path), _read_table(path, num_classes)
+    if len(table) < 2:
+        raise DataError(
+            f"{where}: has one row, the labels of each class; median_frequency needs a second: the labels of all "
+            f"images that the class occurs in"
+        )
+    few = table[1] < table[0]
+    if few.any():
+        at = int(np.argmax(few))
+        raise DataError(
+            f"{where}: class {at} has {table[0, at]:g} labels, but the images that it occurs in only {table[1, at]:g} "
+            f"(second row)"
+        )
+    return table
+
+
+def _name(path: str) -> str:
+    return f"counts file {os.path.abspath(path)}"
+
+
+def _read_table(path: str, num_classes: int) -> np.ndarray:
+    """float64 (1 or 2, num_classes)."""
+    where = _name(path)
     try:
-        counts = np.load(path) if path.endswith(".npy") else np.loadtxt(path, ndmin=1)
+        with warnings.catch_warnings():  # of an empty text
+            warnings.simplefilter("ignore")
+            table = read_npy(path) if path.endswith(".npy") else np.loadtxt(path, ndmin=2)
     except (OSError, ValueError) as error:
         raise DataError(f"{where}: cannot be read ({error}); expected one count a class") from error
-    if counts.dtype.kind not in "iuf" or counts.size != num_classes:
-        found = f"{counts.size} entries of {counts.dtype}"
-        raise DataError(f"{where}: has {found}; expected {num_classes} counts, as n_classes says")
-    counts = counts.astype(np.float64).reshape(-1)
-    bad = ~((counts >= 0) & np.isfinite(counts))
-    if bad.any():
-        raise DataError(f"{where}: the count {counts[bad][0]:g} of class {np.argmax(bad)} is not 0 or more")
-    if not counts.any():
+    if table.size != num_classes and table.shape != (2, num_classes):
+        raise DataError(
+            f"{where}: has {table.size} numbers, of shape {table.shape}; expected {num_classes} counts, as n_classes "
+            f"says, or two rows of them"
+        )
+    table = table.reshape(-1, num_classes)
+    bad = np.argwhere(~((table >= 0) & np.isfinite(table)))
+    if len(bad):
+        row, at = bad[0]
+        raise DataError(f"{where}: the count {table[row, at]:g} of class {at} is not 0 or more")
+    if not table[0].any():
         raise DataError(f"{where}: all counts are 0")
-    return counts
+    return table
 
 
-def class_weights(counts: np.ndarray, rule: str = "max_count") -> np.ndarray:
+def class_weights(
+    counts: np.ndarray, rule: str = "max_count", beta: float = 0.999, in_images: Optional[np.ndarray] = None
+) -> np.ndarray:
     """A weight for each class, the rarer the larger: float64 (K,), unscaled.
 
-        max_count     w_c = max(n) / n_c
-        balanced      w_c = sum(n) / (number of classes present * n_c)
-        inverse_sqrt  w_c = sqrt(max(n) / n_c)
+        max_count         w_c = max(n) / n_c
+        balanced          w_c = sum(n) / (number of classes present * n_c)
+        inverse_sqrt      w_c = sqrt(max(n) / n_c)
+        effective_number  w_c = (1 - beta) / (1 - beta^n_c), scaled to a sum of the number of classes present
+                          (Cui et al. 2019)
+        median_frequency  w_c = median(f) / f_c, f_c = n_c / m_c, the median that of the classes present
+                          (Eigen and Fergus 2015)
 
     counts: n, (K,), 0 or more. A class that is absent, n_c = 0, gets weight 0 and has no part in the others'.
+    in_images: m, (K,), for median_frequency: the labels of all images in which the class occurs (`count_in_images`).
 
     >>> class_weights(np.array([8, 0, 2]))
     array([1., 0., 4.])
     """
     counts = np.asarray(counts, np.float64)
     present = counts > 0
+    n = counts[present]
     weights = np.zeros(len(counts))
+    if not n.size:
+        return weights
     if rule == "balanced":
-        weights[present] = counts.sum() / (np.count_nonzero(present) * counts[present])
+        weights[present] = n.sum() / (n.size * n)
+    elif rule == "effective_number":
+        # 1 - beta^n, which rounding would leave 0 for beta near 1.
+        effective = -np.expm1(n * np.log(beta))
+        weights[present] = n.size / effective / (1 / effective).sum()
+    elif rule == "median_frequency":
+        frequencies = n / np.asarray(in_images, np.float64)[present]
+        weights[present] = np.median(frequencies) / frequencies
     else:
-        weights[present] = counts.max(initial=0) / counts[present]
+        weights[present] = n.max() / n
         if rule == "inverse_sqrt":
             weights = np.sqrt(weights)
     return weights
@@ -75,11 +174,10 @@ def mean_weight(weights: np.ndarray, counts: np.ndarray) -> float:
     return float(np.dot(weights, counts)) / total if total else 0.0
 
 
-def infogain_matrix(weights: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
-    """H = diag(w) ((1 - e) I + e/K 11'), float64 (K, K).
+def smoothing_matrix(num_classes: int, smoothing: float = 0.0) -> np.ndarray:
+    """(1 - e) I + e/K 11', float64 (K, K).
 
-    With it stock InfogainLoss is the softmax loss with class weights w and label smoothing e (Szegedy et al. 2016).
+    Its rows times class weights make the H with which stock InfogainLoss is the softmax loss with these weights and
+    label smoothing e (Szegedy et al. 2016).
     """
-    num_classes = len(weights)
-    smooth = (1.0 - smoothing) * np.eye(num_classes) + smoothing / num_classes
-    return np.asarray(weights)[:, None] * smooth
+    return (1.0 - smoothing) * np.eye(num_classes) + smoothing / num_classes

@@ -14,12 +14,16 @@ Z is not clamped at 1 as stock Caffe's is: scaling all weights changes nothing (
 means k copies, and a weight of 0 no copy. Without weights all w_e are 1 and the result is stock Caffe's.
 """
 
+import functools
 import importlib
-from typing import Any, Optional, Sequence, Union, cast
+import math
+from typing import Any, Callable, Optional, Sequence, Union, cast
 
 import numpy as np
 
 Array = Any  # of NumPy or CuPy
+
+_BLOCK = 1 << 16
 
 
 def array_module(array: Array) -> Any:
@@ -33,13 +37,16 @@ class Reduction:
     """Weights and normalisation of one batch, which hold before any value is known.
 
     shape: of the terms, the outer index first: (N,), or (N, H, W) for a label a pixel.
-    weights: of that shape, finite and not negative; none means 1 each.
+    weights: of that shape, or (N, 1, ...) for one a sample; finite and not negative; none means 1 each.
     ignored: bool of that shape; True takes a term out of the sum, and out of Z under VALID.
     normalization: FULL, VALID, BATCH_SIZE or NONE.
     normalize_by: "weight", or "count", which puts 1 for each weight into Z.
+    counts: of that shape, for values that are sums already: how many terms are in each. Not with `ignored`.
+    buffer: makes the arrays that are as large as the terms, (name, shape) -> float array; for reuse.
 
-    `factor`, of the terms' shape or one float for all, is dL/dl_e = w_e / Z, and 0 for an ignored term or
-    where Z is 0. It depends on no value, so a loss can write its gradient while it computes the values.
+    `scale`, an array that goes with the weights or one float for all, is w_e / Z, and 0 where Z is 0. `factor` is
+    dL/dl_e: the same, but 0 for an ignored term. Both depend on no value, so a loss can write its gradient while it
+    computes the values.
     """
 
     def __init__(
@@ -49,17 +56,22 @@ class Reduction:
         ignored: Optional[Array] = None,
         normalization: str = "VALID",
         normalize_by: str = "weight",
+        counts: Optional[Array] = None,
+        buffer: Optional[Callable[[str, Sequence[int]], Array]] = None,
     ) -> None:
-        num_terms = 1
-        for size in shape:
-            num_terms *= size
-        by_weight = normalize_by == "weight" and weights is not None
-        whole = weights
-        if normalization == "VALID" and ignored is not None:
-            num_terms -= int(ignored.sum())
-            if by_weight:
-                whole = array_module(ignored).where(ignored, 0, weights)
-        total = float(whole.sum(dtype=np.float64)) if by_weight else float(num_terms)  # type: ignore[union-attr]
+        num_terms = math.prod(shape)
+        self._ignored = ignored
+        self._counts = counts
+        self._buffer = buffer
+        self._ignored_in_normalizer = normalization != "VALID"
+        if weights is not None and normalize_by == "weight":
+            total = self._sum_of_weights(weights, num_terms)
+        elif counts is not None:
+            total = float(counts.sum(dtype=np.float64))
+        elif ignored is not None and not self._ignored_in_normalizer:
+            total = float(num_terms - int(ignored.sum()))
+        else:
+            total = float(num_terms)
         # What one more unit of weight on a counted term adds to the normaliser.
         slope = 1.0
         if normalization == "BATCH_SIZE":
@@ -71,25 +83,71 @@ class Reduction:
         self.normalizer = total
         self._inverse = 1.0 / total if total > 0 else 0.0
         self._slope = slope if normalize_by == "weight" else 0.0
-        self._ignored = ignored
-        self._ignored_in_normalizer = normalization != "VALID"
-        self.factor: Union[float, Array] = self._inverse
-        if weights is not None:
-            self.factor = weights * self._inverse
-        if ignored is not None:
-            self.factor = array_module(ignored).where(ignored, 0, self.factor)
+        self.scale: Union[float, Array] = self._inverse if weights is None else weights * self._inverse
+
+    @functools.cached_property
+    def factor(self) -> Union[float, Array]:
+        """dL/dl_e: `scale`, and 0 for an ignored term."""
+        if self._ignored is None:
+            return self.scale
+        xp = array_module(self._ignored)
+        if self._buffer is None:
+            return xp.where(self._ignored, 0, self.scale)
+        factor = self._buffer("factor", self._ignored.shape)
+        return xp.multiply(~self._ignored, self.scale, out=factor)
 
     def loss(self, values: Array) -> float:
-        """The loss, of `values` (the terms' shape). A term of factor 0 is not there, be its value NaN."""
-        if isinstance(self.factor, float):
-            return self.factor * float(values.sum(dtype=np.float64)) if self.factor else 0.0
-        counted = array_module(values).where(self.factor != 0, values, 0)
-        return float((counted * self.factor).sum(dtype=np.float64))
+        """The loss, of `values` (the terms' shape), in which the ignored are set to 0.
 
-    def weight_gradient(self, values: Array, loss: float) -> Array:
-        """dL/dw_e = (l_e - L dZ/dw_e) / Z, of the shape of `values`; l_e counts as 0 for an ignored term."""
-        if self._ignored is None:
-            return (values - loss * self._slope) * self._inverse
-        where = array_module(values).where
-        of_ignored = -loss * self._slope if self._ignored_in_normalizer else 0.0
-        return cast(Array, where(self._ignored, of_ignored, values - loss * self._slope) * self._inverse)
+        A term of factor 0 is not there, be its value NaN.
+        """
+        self._clear(values)
+        if isinstance(self.scale, float):
+            return self.scale * float(values.sum(dtype=np.float64)) if self.scale else 0.0
+        loss = _dot(values, self.scale)
+        if not math.isfinite(loss):
+            loss = _dot(array_module(values).where(self.scale != 0, values, 0), self.scale)
+        return loss
+
+    def weight_gradient(self, values: Array, loss: float, size: Optional[int] = None) -> Array:
+        """dL/dw_e = (l_e - L dZ/dw_e) / Z, flat; with `size`, added up for that many weights of as many terms each.
+
+        An ignored value is set to 0.
+        """
+        self._clear(values)
+        size = size or values.size
+        gradient = values.reshape(size, -1).sum(axis=1)
+        numbers: Union[int, Array] = values.size // size if size else 0
+        if self._counts is not None:
+            numbers = self._counts.reshape(size, -1).sum(axis=1)
+        elif self._ignored is not None and not self._ignored_in_normalizer:
+            numbers = numbers - self._ignored.reshape(size, -1).sum(axis=1)
+        return cast(Array, (gradient - loss * self._slope * numbers) * self._inverse)
+
+    def _clear(self, values: Array) -> None:
+        if self._ignored is not None:
+            values[self._ignored] = 0
+
+    def _sum_of_weights(self, weights: Array, num_terms: int) -> float:
+        """The weights of all terms that are in the normaliser, added up."""
+        each = num_terms // weights.size if weights.size else 0
+        if self._counts is not None:
+            return float((weights * self._counts).sum(dtype=np.float64))
+        if self._ignored is None or self._ignored_in_normalizer:
+            return float(weights.sum(dtype=np.float64)) * each
+        there = each - self._ignored.reshape(weights.size, -1).sum(axis=1)
+        return float((weights.reshape(-1) * there).sum(dtype=np.float64))
+
+
+def _dot(values: Array, scale: Array) -> float:
+    """The sum of values times scale in float64, where an entry of `scale` may stand for a row of values."""
+    xp = array_module(values)
+    if scale.size < values.size:
+        values, scale = values.reshape(scale.size, -1).sum(axis=1, dtype=np.float64), scale.reshape(-1)
+        return float((values * scale).sum())
+    values, scale = values.reshape(-1), scale.reshape(-1)
+    total = 0.0
+    for start in range(0, values.size, _BLOCK):  # so that the products stay in cache
+        part = slice(start, start + _BLOCK)
+        total += float(xp.multiply(values[part], scale[part]).sum(dtype=np.float64))
+    return total

@@ -1,20 +1,23 @@
 """The triplet loss: an anchor shall be nearer to its positive than to its negative, by a margin."""
 
-from typing import Any, NamedTuple, Optional, Tuple, Union
+from typing import Iterator, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy as np
 
 from caffe_pylayers.losses.reduction import Array, array_module
 
+#: Numbers that are worked on at a time: what a second-level cache holds, and enough to keep a GPU busy.
+_BLOCK = 1 << 14
+_GPU_BLOCK = 1 << 22
+
 
 class Triplets(NamedTuple):
-    """N triplets, measured: all (N,) but the differences, which are (N, D)."""
+    """N triplets, measured: all (N,)."""
 
     values: Array  #: the terms of the loss
     slopes: Array  #: d value / d (d_ap - d_an): 0 or 1 for the hinge, between them for softplus
     d_ap: Array  #: distances from anchor to positive
     d_an: Array  #: and to negative
-    to_positive: Array  #: anchor - positive
-    to_negative: Array  #: anchor - negative
-    distance: str  #: "squared" or "euclidean"
 
 
 def triplet_loss(
@@ -40,53 +43,81 @@ def triplet_loss(
     array([0.5])
     """
     xp = array_module(anchor)
-    to_positive, to_negative = anchor - positive, anchor - negative
-    d_ap = xp.einsum("nd,nd->n", to_positive, to_positive)
-    d_an = xp.einsum("nd,nd->n", to_negative, to_negative)
+    d_ap, d_an = (xp.empty(len(anchor), anchor.dtype) for _ in range(2))
+    for rows in blocks(anchor):
+        for other, lengths in ((positive, d_ap), (negative, d_an)):
+            difference = anchor[rows] - other[rows]
+            lengths[rows] = xp.einsum("nd,nd->n", difference, difference)
     if distance == "euclidean":
         d_ap, d_an = xp.sqrt(d_ap), xp.sqrt(d_an)
-    gap = d_ap - d_an
-    if soft:
-        values = xp.logaddexp(0, gap)
-        slopes = xp.exp(gap - values)  # sigmoid(z) = exp(z - softplus(z)), which never overflows
-    else:
+    values, slopes = triplet_terms(d_ap - d_an, margin, soft)
+    return Triplets(values, slopes, d_ap, d_an)
+
+
+def triplet_terms(gap: Array, margin: Union[float, Array], soft: bool) -> Tuple[Array, Array]:
+    """The losses of triplets with `gap` = d_ap - d_an, and their slopes, d loss / d gap; arrays of any shape."""
+    xp = array_module(gap)
+    if not soft:
         values = xp.maximum(gap + margin, 0)
-        slopes = (values > 0).astype(values.dtype)
-    return Triplets(values, slopes, d_ap, d_an, to_positive, to_negative, distance)
+        return values, (values > 0).astype(values.dtype)
+    # With e = exp(-|z|), which never overflows, softplus(z) = max(z, 0) + log(1 + e).
+    small = xp.abs(gap)
+    xp.negative(small, out=small)
+    xp.exp(small, out=small)
+    values = xp.log1p(small)
+    values += xp.maximum(gap, 0)
+    slopes = xp.where(gap >= 0, 1, small)
+    small += 1
+    slopes /= small
+    return values, slopes
 
 
 def triplet_gradients(
     triplets: Triplets,
+    embeddings: Sequence[Array],
+    gradients: Sequence[Optional[Array]],
     factor: Union[float, Array] = 1.0,
-    anchor: Optional[Array] = None,
-    positive: Optional[Array] = None,
-    negative: Optional[Array] = None,
+    distance: str = "squared",
 ) -> None:
-    """Writes the gradients, each triplet's times its `factor` (one for all, or (N,)), into the (N, D) arrays
-    given.
+    """Writes the gradients by anchor, positive and negative, each triplet's times its `factor`.
 
+    embeddings: the three that `triplet_loss` had, (N, D) each.
+    gradients: for each an array to write into, or None where none is wanted.
+    factor: one for all, or (N,).
     The gradient of the euclidean distance is 0 where the distance is 0. A triplet of factor or slope 0 has
     gradient 0.
     """
-    by_positive = _distance_gradient(triplets.to_positive, triplets.d_ap, triplets, factor)
-    by_negative = _distance_gradient(triplets.to_negative, triplets.d_an, triplets, factor)
-    if anchor is not None:
-        anchor[...] = by_positive - by_negative
-    if positive is not None:
-        positive[...] = -by_positive
-    if negative is not None:
-        negative[...] = by_negative
+    xp = array_module(embeddings[0])
+    anchor, positive, negative = embeddings
+    by_anchor, by_positive, by_negative = gradients
+    slopes = triplets.slopes * factor
+    for rows in blocks(anchor):
+        from_positive = _distance_gradient(anchor[rows], positive[rows], triplets.d_ap[rows], slopes[rows], distance)
+        from_negative = _distance_gradient(anchor[rows], negative[rows], triplets.d_an[rows], slopes[rows], distance)
+        if by_anchor is not None:
+            xp.subtract(from_positive, from_negative, out=by_anchor[rows])
+        if by_positive is not None:
+            xp.negative(from_positive, out=by_positive[rows])
+        if by_negative is not None:
+            by_negative[rows] = from_negative
 
 
-def _distance_gradient(difference: Array, length: Array, triplets: Triplets, factor: Any) -> Array:
-    """slope * factor * d distance / d difference, (N, D)."""
-    xp = array_module(difference)
-    each = triplets.slopes * factor
-    if triplets.distance == "squared":
-        each = 2 * each
-    else:
-        each = each / xp.where(length > 0, length, 1)
-    return xp.where(each[:, None] != 0, difference * each[:, None], 0)
+def _distance_gradient(anchor: Array, other: Array, lengths: Array, slopes: Array, distance: str) -> Array:
+    """slope * d distance / d anchor, (N, D)."""
+    xp = array_module(anchor)
+    each = 2 * slopes if distance == "squared" else slopes / xp.where(lengths > 0, lengths, 1)
+    gradient = anchor - other
+    gradient *= each[:, None]
+    gradient[each == 0] = 0  # 0 times NaN is NaN
+    return gradient
+
+
+def blocks(array: Array, block: int = _BLOCK) -> Iterator[slice]:
+    """Cuts the rows of an array (N, D) into slices to work on one after the other, of about `block` numbers each."""
+    num_rows, size = array.shape
+    step = max(1, (block if array_module(array) is np else _GPU_BLOCK) // max(size, 1))
+    for first in range(0, num_rows, step):
+        yield slice(first, min(first + step, num_rows))
 
 
 def triplet_stats(triplets: Triplets, *embeddings: Array) -> Tuple[float, float, float, float]:
@@ -95,11 +126,15 @@ def triplet_stats(triplets: Triplets, *embeddings: Array) -> Tuple[float, float,
     A triplet is active where its slope is at least a half: where the hinge is above 0, and where softplus has
     d_ap >= d_an.
     """
-    xp = array_module(triplets.values)
-    norms = [float(xp.sqrt(xp.einsum("nd,nd->n", x, x)).mean()) for x in embeddings]
     return (
         float((triplets.slopes >= 0.5).mean()),
         float(triplets.d_ap.mean()),
         float(triplets.d_an.mean()),
-        sum(norms) / len(norms),
+        sum(map(mean_norm, embeddings)) / len(embeddings),
     )
+
+
+def mean_norm(embedding: Array) -> float:
+    """The mean of the norms of embeddings (N, D); 0 if there are none."""
+    xp = array_module(embedding)
+    return float(xp.sqrt(xp.einsum("nd,nd->n", embedding, embedding)).mean()) if len(embedding) else 0.0

@@ -25,7 +25,7 @@ BENCHMARKS = {
     "setup": waiting.setup,
     "planning": planning.planning,
     "scale": scale.scale,
-    "softmax": losses.softmax,
+    "losses": losses.losses,
 }
 
 

@@ -1,54 +1,221 @@
-"""Losses, forward and backward on one thread, each against its stock twin in C++."""
+"""Losses, forward and backward on one thread: each against its stock twin in C++, and torch's loss where torch is.
 
+A loss without a twin is compared with the stock loss nearest to it, or with torch alone.
+"""
+
+import importlib.util
 import tempfile
-from typing import Iterator, Tuple
+from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Tuple
 
 import caffe
 import numpy as np
 
 from tests.bench.rows import Row, in_turns, milliseconds
 
-SHAPES = {(256, 10): 0.8, (256, 1000): 0.10, (128, 21, 64, 64): 0.5, (8, 21, 256, 256): 0.5}
+Shape = Tuple[int, ...]
+Inputs = Dict[str, np.ndarray]
 
-NET = """
-force_backward: true
-layer {{ name: "scores"  type: "Input"  top: "scores"  input_param {{ shape {{ {scores} }} }} }}
-layer {{ name: "label"  type: "Input"  top: "label"  input_param {{ shape {{ {label} }} }} }}
-layer {{ name: "loss"  {loss}  bottom: "scores"  bottom: "label"  top: "loss"  loss_weight: 1
-  propagate_down: true  propagate_down: false }}
-"""
-STOCK = 'type: "SoftmaxWithLoss"'
-OURS = 'type: "Python"  python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss" }'
+SMALL, WIDE, MAPS, IMAGES = (256, 10), (256, 1000), (128, 21, 64, 64), (8, 21, 256, 256)
+SHAPES = (SMALL, WIDE, MAPS, IMAGES)
+EMBEDDINGS = (256, 128)
 
 
-def _net(loss: str, shape: Tuple[int, ...]) -> caffe.Net:
-    def dims(sizes: Tuple[int, ...]) -> str:
-        return " ".join(f"dim: {size}" for size in sizes)
+class Contest(NamedTuple):
+    """One of our layers, and what it is measured against at some shapes."""
 
+    layer: str
+    inputs: Callable[[Any, Shape], Inputs]  #: random generator, shape -> bottoms, those with a gradient first
+    shapes: Mapping[Shape, str]  #: with the ratio to reach
+    twin: str = ""  #: type of a stock layer, and its parameters
+    options: Mapping[str, object] = {}
+    torch: str = ""  #: the same in torch, of the bottoms by name
+    weighted: bool = False  #: with a weight a sample, that only ours takes
+    differentiable: int = 1  #: how many of the bottoms get a gradient
+
+    def name(self, shape: Shape) -> str:
+        options = [f"{name}: {value}" for name, value in self.options.items()]
+        weighted = ["weighted"] if self.weighted else []
+        return " ".join([self.layer, *options, *weighted, "x".join(map(str, shape))])
+
+
+def _labelled(rng: Any, shape: Shape) -> Inputs:
+    labels = rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    return {"scores": rng.normal(size=shape), "label": labels}
+
+
+def _probable(rng: Any, shape: Shape) -> Inputs:
+    prob = rng.uniform(size=shape)
+    return {"prob": prob / prob.sum(axis=1, keepdims=True), "label": rng.integers(0, shape[1], shape[0])}
+
+
+def _with_targets(rng: Any, shape: Shape) -> Inputs:
+    return {"scores": rng.normal(size=shape), "target": rng.integers(0, 2, shape)}
+
+
+def _with_distribution(rng: Any, shape: Shape) -> Inputs:
+    each = rng.uniform(size=shape)
+    return {"scores": rng.normal(size=shape), "distribution": each / each.sum(axis=1, keepdims=True)}
+
+
+def _with_matrix(rng: Any, shape: Shape) -> Inputs:
+    return {**_labelled(rng, shape), "H": rng.uniform(size=(1, 1, shape[1], shape[1]))}
+
+
+def _pairs(rng: Any, shape: Shape) -> Inputs:
+    features = {name: rng.normal(size=shape) / shape[1] ** 0.5 for name in ("feature", "feature_p")}
+    return {**features, "sim": rng.integers(0, 2, shape[0])}
+
+
+def _triplets(rng: Any, shape: Shape) -> Inputs:
+    return {name: _unit(rng.normal(size=shape)) for name in ("anchor", "positive", "negative")}
+
+
+def _classes_of_four(rng: Any, shape: Shape) -> Inputs:
+    return {"embedding": _unit(rng.normal(size=shape)), "label": np.arange(shape[0]) // 4}
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True))
+
+
+def _reach(*bounds: float, shapes: Tuple[Shape, ...] = SHAPES) -> Dict[Shape, str]:
+    return {shape: f"<= {bound}" for shape, bound in zip(shapes, bounds or [1.5] * len(shapes))}
+
+
+VECTORS = _reach(shapes=(SMALL, WIDE))
+ALONE = {EMBEDDINGS: ""}
+SOFTMAX = "SoftmaxWithLoss"
+TORCH_HINGE = "F.relu(1 - scores * (2 * F.one_hot(label.long(), scores.shape[1]) - 1))"
+TORCH_PAIRS = "(feature - feature_p).square().sum(1)"
+TORCH_MINING = (
+    "(lambda d, same, no_self: F.relu({}).mean())(torch.cdist(embedding, embedding).square(),"
+    "label[:, None] == label[None], ~torch.eye(len(label), dtype=torch.bool))"
+)
+#: Every (a, p, n): the N x N x N differences of distances, of which those that are triplets are taken.
+TORCH_ALL = TORCH_MINING.format(
+    "(d[:, :, None] - d[:, None, :] + 0.2)[(same & no_self)[:, :, None] & ~same[:, None, :]]"
+)
+#: Of every (a, p) the nearest n beyond p, and where that is beyond the margin too the farthest.
+TORCH_SEMIHARD = TORCH_MINING.format(
+    "(d + 0.2 - (lambda near: torch.where(near < d + 0.2, near, (d - 1e9 * same).amax(1)[:, None]))"
+    "(torch.where(~same[:, None, :] & (d[:, None, :] > d[:, :, None]), d[:, None, :], 1e9).amin(2)))[same & no_self]"
+)
+#: Of every anchor the farthest p and the nearest n.
+TORCH_HARD = TORCH_MINING.format("(d - 1e9 * ~same).amax(1) - (d + 1e9 * same).amin(1) + 0.2")
+FOCAL = "(lambda l: ((1 - torch.exp(-l)) ** 2 * l).mean())(F.cross_entropy(scores, label.long(), reduction='none'))"
+#: With margins of counts 1, 2, 3, ...
+LDAM = (
+    "F.cross_entropy(scores - torch.zeros_like(scores)"
+    ".scatter(1, label.long()[:, None], 0.5 * (1 + label[:, None]) ** -0.25), label.long())"
+)
+
+CONTESTS = [
+    Contest("WeightedSoftmaxLoss", _labelled, _reach(0.8, 0.10, 0.5, 0.5), SOFTMAX,
+            torch="F.cross_entropy(scores, label.long())"),
+    Contest("WeightedSoftmaxLoss", _labelled, _reach(), SOFTMAX, weighted=True),
+    Contest("WeightedSigmoidCrossEntropyLoss", _with_targets, _reach(), "SigmoidCrossEntropyLoss",
+            torch="F.binary_cross_entropy_with_logits(scores, target, reduction='sum') / len(scores)"),
+    Contest("WeightedSigmoidCrossEntropyLoss", _with_targets, _reach(), "SigmoidCrossEntropyLoss", weighted=True),
+    Contest("WeightedEuclideanLoss", _with_targets, _reach(), "EuclideanLoss",
+            torch="F.mse_loss(scores, target, reduction='sum') / (2 * len(scores))"),
+    Contest("WeightedEuclideanLoss", _with_targets, _reach(), "EuclideanLoss", weighted=True),
+    Contest("WeightedHingeLoss", _labelled, VECTORS, "HingeLoss", torch=f"{TORCH_HINGE}.sum() / len(scores)"),
+    Contest("WeightedHingeLoss", _labelled, VECTORS, "HingeLoss", weighted=True),
+    Contest("WeightedHingeLoss", _labelled, VECTORS, "HingeLoss hinge_loss_param { norm: L2 }", {"norm": "L2"},
+            torch=f"{TORCH_HINGE}.square().sum() / len(scores)"),
+    Contest("WeightedMultinomialLogisticLoss", _probable, VECTORS, "MultinomialLogisticLoss",
+            torch="F.nll_loss(torch.log(prob), label.long())"),
+    Contest("WeightedContrastiveLoss", _pairs, VECTORS, "ContrastiveLoss", differentiable=2,
+            torch=f"(sim * {TORCH_PAIRS} + (1 - sim) * F.relu(1 - {TORCH_PAIRS}.sqrt()).square()).mean() / 2"),
+    Contest("WeightedInfogainLoss", _with_matrix, _reach(), "InfogainLoss",
+            torch="-(H[0, 0][label.long()].movedim(-1, 1) * F.log_softmax(scores, 1)).sum(1).mean()"),
+    Contest("SoftCrossEntropyLoss", _with_distribution, _reach(), SOFTMAX,
+            torch="F.cross_entropy(scores, distribution)"),
+    Contest("FocalLoss", _labelled, _reach(), SOFTMAX, torch=FOCAL),
+    Contest("LDAMLoss", _labelled, _reach(), SOFTMAX, torch=LDAM),
+    Contest("TripletLoss", _triplets, ALONE, differentiable=3,
+            torch="F.relu((anchor - positive).square().sum(1) - (anchor - negative).square().sum(1) + 0.2).mean()"),
+    Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "all"}, torch=TORCH_ALL),
+    Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "semihard"}, torch=TORCH_SEMIHARD),
+    Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "hard"}, torch=TORCH_HARD),
+    Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "distance"}),
+]  # fmt: skip
+
+
+def losses() -> Iterator[Row]:
+    """Every contest at each of its shapes."""
+    for contest in CONTESTS:
+        for shape, reach in contest.shapes.items():
+            yield _row(contest, shape, reach)
+
+
+def _row(contest: Contest, shape: Shape, reach: str) -> Row:
+    inputs = contest.inputs(np.random.default_rng(0), shape)
+    options = dict(contest.options)
+    if contest.layer == "LDAMLoss":
+        options["counts"] = list(range(1, shape[1] + 1))
+    python = f'python_param {{ module: "caffe_pylayers"  layer: "{contest.layer}"  param_str: "{options}" }}'
+    weight = {"sample_weight": np.linspace(0.5, 1.5, shape[0])} if contest.weighted else {}
+    actions = {"ours": _net(f'type: "Python"  {python}', {**inputs, **weight}, contest.differentiable)}
+    if contest.twin:
+        twin, _, params = contest.twin.partition(" ")
+        known = dict(inputs)
+        if "distribution" in known:
+            known["distribution"] = known["distribution"].argmax(axis=1)  # SoftmaxWithLoss takes index labels
+        actions["C++"] = _net(f'type: "{twin}"  {params}', known, contest.differentiable)
+    if contest.torch and importlib.util.find_spec("torch"):
+        actions["torch"] = _in_torch(contest.torch, inputs, contest.differentiable)
+
+    repeats = 100 if inputs[next(iter(inputs))].size < 1e6 else 3
+    turns = {name: lambda action=action: milliseconds(action, repeats) for name, action in actions.items()}
+    figures = in_turns(turns)
+    ours = figures.pop("ours")
+    return Row(
+        contest.name(shape),
+        f"{ours:.3f} ms",
+        "  ".join(f"{name}: {figure:.3f} ms" for name, figure in figures.items()) or "-",
+        ours / next(iter(figures.values()), np.nan),
+        reach,
+    )
+
+
+def _net(layer: str, inputs: Inputs, differentiable: int) -> Callable[[], object]:
+    """One pass through a net of a loss alone, of the bottoms `inputs`."""
+    text = bottoms = ""
+    for number, (name, array) in enumerate(inputs.items()):
+        # As in training, gradients are asked for where something learns, and nowhere else.
+        kind = "parameter" if number < differentiable else "input"
+        shape = f"{kind}_param {{ shape {{ {' '.join(f'dim: {size}' for size in array.shape)} }} }}"
+        text += f'layer {{ name: "{name}"  type: "{kind.title()}"  top: "{name}"  {shape} }}\n'
+        bottoms += f'bottom: "{name}"  '
+    text += f'layer {{ name: "loss"  {layer}  {bottoms} top: "loss"  loss_weight: 1 }}\n'
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:
-        file.write(NET.format(loss=loss, scores=dims(shape), label=dims((shape[0], *shape[2:]))))
+        file.write(text)
         file.flush()
         net = caffe.Net(file.name, caffe.TRAIN)
-    rng = np.random.default_rng(0)
-    net.blobs["scores"].data[...] = rng.normal(size=shape)
-    net.blobs["label"].data[...] = rng.integers(0, shape[1], net.blobs["label"].data.shape)
-    return net
+    for name, array in inputs.items():
+        blob = net.params[name][0] if name in net.params else net.blobs[name]
+        blob.data[...] = array
+
+    def once() -> None:
+        net.forward()
+        net.backward()
+
+    return once
 
 
-def softmax() -> Iterator[Row]:
-    """WeightedSoftmaxLoss without weights against SoftmaxWithLoss."""
-    for shape, reach in SHAPES.items():
+def _in_torch(expression: str, inputs: Inputs, differentiable: int) -> Callable[[], object]:
+    """The loss that `expression` is, and its gradients, by torch on one thread."""
+    import torch
 
-        def both(net: caffe.Net) -> float:
-            def once() -> None:
-                net.forward()
-                net.backward()
+    torch.set_num_threads(1)
+    tensors = {name: torch.from_numpy(np.asarray(array, np.float32)) for name, array in inputs.items()}
+    leaves = [tensor.requires_grad_() for tensor in list(tensors.values())[:differentiable]]
+    loss = eval(f"lambda {', '.join(tensors)}: {expression}", {"torch": torch, "F": torch.nn.functional})
 
-            return milliseconds(once, 200 if net.blobs["scores"].count < 1e6 else 5)
+    def once() -> None:
+        for leaf in leaves:
+            leaf.grad = None
+        loss(**tensors).backward()
 
-        nets = {"ours": _net(OURS, shape), "stock": _net(STOCK, shape)}
-        figures = in_turns({name: lambda net=net: both(net) for name, net in nets.items()})
-        yield Row(
-            f"WeightedSoftmaxLoss {'x'.join(map(str, shape))}", f"{figures['ours']:.3f} ms",
-            f"C++: {figures['stock']:.3f} ms", figures["ours"] / figures["stock"], f"<= {reach}",
-        )  # fmt: skip
+    return once

@@ -4,7 +4,7 @@ import pytest
 
 from caffe_pylayers import ConfigError, DataError
 from caffe_pylayers.layers.adapter import log
-from tests.caffe_nets import build, layer_text, python_layer, run
+from tests.caffe_nets import build, layer_text, python_layer, run, write
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 2])  # four, two, one of three classes
 
@@ -60,6 +60,9 @@ def test_the_published_snippet_trains_with_stock_infogain_loss():
         ({"weights": [0.5, 0, 3]}, [0.5, 0, 3]),
         ({"weights": [1, 1, 2], "scale": "mean_one"}, np.array([1, 1, 2]) * 7 / 8),
         ({"ignore_label": 2, "scale": "none"}, [1, 2, 0]),
+        ({"rule": "effective_number", "beta": 0.5, "scale": "none"}, np.array([8, 10, 15]) * 3 / 33),
+        ({"rule": "effective_number", "beta": 0.5}, np.array([8, 10, 15]) / 33),
+        ({"rule": "effective_number", "beta": 0.5, "scale": "mean_one"}, np.array([8, 10, 15]) * 7 / 67),
     ],
     ids=str,
 )
@@ -155,5 +158,73 @@ def test_one_line_tells_the_weights_and_what_they_do_to_the_loss(caplog):
     assert caplog.messages == ["ComputeH: class weights 0.1429, 0.2857, 0.5714; they multiply the mean loss by 0.2449"]
 
 
-def test_all_labels_ignored_gives_zeros():
-    assert not h_of(LABELS * 0 + 255, {"n_classes": 3, "ignore_label": 255}).any()
+@pytest.mark.parametrize("rule", ["max_count", "median_frequency", "effective_number"])
+def test_all_labels_ignored_gives_zeros(rule, caplog):
+    assert not h_of(LABELS * 0 + 255, {"n_classes": 3, "ignore_label": 255, "rule": rule}).any()
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+@pytest.mark.parametrize("rule", ["max_count", "median_frequency"])
+def test_an_empty_batch(rule):
+    options = {"n_classes": 3, "rule": rule}
+    net = build([python_layer("SampleWeight", ["label"], ["w"], options),
+                 python_layer("ComputeH", ["label"], ["H"], options)], {"label": LABELS})  # fmt: skip
+    net.blobs["label"].reshape(0)
+    net.forward()
+    assert net.blobs["w"].count == 0
+    assert not net.blobs["H"].data.any()
+
+
+SEGMENTATION = np.array([[[0, 0], [0, 1]], [[1, 1], [1, 1]], [[1, 1], [2, 9]]])  # three images of 2 x 2
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 2), (3, 1, 2, 2), (3, 4)])
+def test_median_frequency_has_the_denominator_of_the_paper(shape):
+    """Pixels of the class over pixels, ignored ones aside, of the images that contain it."""
+    options = {"n_classes": 4, "rule": "median_frequency", "scale": "none", "ignore_label": 9}
+    expected = 7 / 11 / np.array([3 / 4, 7 / 11, 1 / 3])
+    h = h_of(SEGMENTATION, options, shape)
+    np.testing.assert_allclose(h[0, 0], np.diag([*expected, 0]), rtol=1e-6)
+
+
+def test_median_frequency_from_a_file(tmp_path, caplog):
+    caplog.set_level("INFO", log.name)
+    path = write("3 7 1\n4 11 3\n", tmp_path, "counts.txt")
+    options = {"n_classes": 3, "rule": "median_frequency", "scale": "none", "counts": path}
+    expected = 7 / 11 / np.array([3 / 4, 7 / 11, 1 / 3])
+    np.testing.assert_allclose(h_of(LABELS, options)[0, 0], np.diag(expected), rtol=1e-6)
+    assert len(caplog.messages) == 1
+    with pytest.raises(DataError, match="median_frequency needs a second: the labels of all images"):
+        h_of(LABELS, {**options, "counts": write("3 7 1", tmp_path, "counts.txt")})
+
+
+def test_median_frequency_of_one_label_an_image_is_a_warning(caplog):
+    net = build([python_layer("ComputeH", ["label"], ["H"], {"n_classes": 3, "rule": "median_frequency"})],
+                {"label": LABELS})  # fmt: skip
+    net.forward()
+    net.forward()
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert "every class the same weight" in warning
+    assert "'balanced'" in warning
+    np.testing.assert_allclose(np.diag(net.blobs["H"].data[0, 0]), 1 / 3, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["matrix.npy", "matrix.binaryproto"])
+@pytest.mark.parametrize("shape", [(1, 1, 3, 3), (3, 3), (9,)])
+def test_a_matrix_from_a_file_is_scaled_by_the_class_weights(tmp_path, name, shape):
+    matrix = np.random.RandomState(0).randn(3, 3).astype(np.float32)
+    path = str(tmp_path / name)
+    if name.endswith(".npy"):
+        np.save(path, matrix.reshape(shape))
+    else:
+        (tmp_path / name).write_bytes(caffe.io.array_to_blobproto(matrix.reshape(shape)).SerializeToString())
+    h = h_of(LABELS, {"n_classes": 3, "scale": "none", "source": path})
+    np.testing.assert_allclose(h[0, 0], np.diag([1, 2, 4]) @ matrix, rtol=1e-6)
+
+
+def test_twenty_weights_are_listed_and_more_are_summed_up(caplog):
+    caplog.set_level("INFO", log.name)
+    h_of(np.arange(20), {"n_classes": 20})
+    assert caplog.messages.pop().count("0.05,") == 19
+    h_of(np.arange(19).repeat(np.arange(1, 20)), {"n_classes": 21, "scale": "none"})
+    assert "class weights from 1 (class 18) to 19 (class 0) of 21, 0 for 2 classes; they" in caplog.messages.pop()

@@ -35,6 +35,38 @@ def test_snapshot_by_interval(tmp_path, options, layer, more, iter_size):
     assert run.record() == unbroken[7 * iter_size :]
 
 
+LABELS = """
+layer { name: "weights"  type: "Python"  bottom: "label"  top: "weights"  param { lr_mult: 0  decay_mult: 0 }
+  python_param { module: "caffe_pylayers"  layer: "SampleWeight"  param_str: "n_classes: 20, counts: running, \
+defer: 5, iter_size: 2, resume: true" } }
+layer { name: "flips"  type: "Python"  bottom: "label"  top: "flips"  param { lr_mult: 0  decay_mult: 0 }
+  python_param { module: "caffe_pylayers"  layer: "LabelNoise"  param_str: "distribution: flip, n_classes: 20, \
+probability: 1, iter_size: 2, resume: true" } }
+layer { name: "recorder"  type: "Python"  bottom: "weights"  bottom: "flips" """
+
+
+def test_class_weights_and_label_noise_go_on(tmp_path, options):
+    """Running counts, deferred weights before and after they begin, and flips; TEST reads the same counts."""
+    options.update(batch_size=4, shuffle=True, iter_size=2)
+    run = Run(tmp_path / "run", "ImageDataLayer", **options).solver(iter_size=2, snapshot=4)
+    net = run.folder / "net.prototxt"
+    text = net.read_text()
+    recorder = 'layer { name: "recorder"  type: "Python"  bottom: "data" bottom: "label"'
+    assert recorder in text
+    net.write_text(text.replace(recorder, LABELS))
+    log = run.train()
+    assert log.count("SampleWeight: iteration 5: from now on class weights") == 1
+    unbroken, tests = run.record(), run.record("test")
+    assert len(unbroken) == len(set(unbroken)) == 28
+    assert len(set(tests)) == len(tests) == 3 * 4
+    for number in (4, 8):
+        run.forget()
+        log = run.train(f"--snapshot=net_iter_{number}.solverstate")
+        assert log.count("SampleWeight: iteration 5: from now on class weights") == (number < 5)
+        assert run.record() == unbroken[2 * number :]
+        assert run.record("test") == tests[3 * (number // 4) :]
+
+
 @pytest.mark.parametrize("layer, more", LAYERS)
 def test_snapshot_by_ctrl_c(tmp_path, options, layer, more):
     reference = Run(tmp_path / "reference", layer, **options, **more).solver(max_iter=60, iter_size=2)

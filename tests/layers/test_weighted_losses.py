@@ -3,6 +3,7 @@ import pytest
 
 from caffe_pylayers import ConfigError
 from tests.caffe_nets import build, layer_text, python_layer, run
+from tests.losses import class_cases, references
 
 RNG = np.random.RandomState(0)
 SCORES, LABEL = RNG.randn(4, 3, 2, 5) * 3, RNG.randint(0, 3, (4, 2, 5))
@@ -130,6 +131,98 @@ def test_wrong_count_of_labels_is_an_error():
 def test_an_axis_that_scores_lack_is_an_error():
     with pytest.raises(ConfigError, match=r"axis 4 is not an axis of scores of shape \(4, 3, 2, 5\)"):
         build([loss("scores", "label", axis=4)], {"scores": SCORES, "label": LABEL}).forward()
+
+
+CLASS_WEIGHTS = [0.5, 3.0, 0.0]
+
+
+def loss_by_plain_loop(scores, label, weights=None, normalize_by="weight", **options):
+    """As torch's CrossEntropyLoss(weight=CLASS_WEIGHTS): sum of w c l / sum of w c, or the number of terms (count)."""
+    values, ignored = class_cases.softmax(scores, label, **options)
+    labels = np.asarray(label).reshape(values.shape)
+    each = np.ones(values.shape) if weights is None else np.reshape(weights, (len(values), -1)) * np.ones(values.shape)
+    for at in np.ndindex(*values.shape):
+        each[at] *= 0 if ignored[at] else CLASS_WEIGHTS[labels[at]]
+    return references.reduce(values, ignored, each, options.get("normalization", "VALID"), normalize_by)
+
+
+@pytest.mark.parametrize("mode", ["FULL", "VALID", "BATCH_SIZE", "NONE"])
+@pytest.mark.parametrize("normalize_by", ["weight", "count"])
+@pytest.mark.parametrize("weight_shape", [None, (4,), (4, 2, 5)])
+def test_class_weights_equal_the_plain_loop(mode, normalize_by, weight_shape):
+    label = LABEL.copy()
+    label[1, 1, 2:] = 255
+    inputs = {"scores": SCORES, "label": label}
+    weights = None
+    if weight_shape is not None:
+        weights = inputs["weight"] = np.random.RandomState(1).uniform(0.5, 2, weight_shape)
+        weights.flat[3] = 0
+    options = {"ignore_label": 255, "normalization": mode}
+    loss_weight = 3
+    by = {} if mode == "NONE" else {"normalize_by": normalize_by}
+    net = build([loss(*inputs, loss_weight=loss_weight, class_weights=CLASS_WEIGHTS, **options, **by)], inputs)
+    (gradient,) = run(net, "scores")
+    expected = loss_by_plain_loop(SCORES, label, weights, normalize_by, **options)
+    assert float(net.blobs["loss"].data) == pytest.approx(expected, rel=1e-5)
+    slopes = references.numeric_gradient(
+        lambda x: loss_by_plain_loop(x, label, weights, normalize_by, **options), SCORES, 1e-5
+    )
+    np.testing.assert_allclose(gradient, loss_weight * slopes, rtol=1e-4, atol=2e-6 * loss_weight)
+    if weights is not None:
+        slopes = references.numeric_gradient(
+            lambda w: loss_by_plain_loop(SCORES, label, w, normalize_by, **options), weights
+        )
+        np.testing.assert_allclose(net.blobs["weight"].diff, loss_weight * slopes, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("mode", ["FULL", "VALID", "BATCH_SIZE", "NONE"])
+def test_class_weights_are_those_of_a_sample_weight_layer(mode):
+    label = LABEL.copy()
+    label[1, 1, 2:] = 255
+    inputs = {"scores": SCORES, "label": label}
+    options = {"ignore_label": 255, "normalization": mode}
+    by_class = {"n_classes": 3, "ignore_label": 255, "weights": CLASS_WEIGHTS, "scale": "none"}
+    net = build([loss("scores", "label", class_weights=CLASS_WEIGHTS, **options)], inputs)
+    layers = [
+        python_layer("SampleWeight", ["label"], ["weight"], by_class),
+        loss("scores", "label", "weight", **options),
+    ]
+    twin = build(layers, inputs)
+    np.testing.assert_allclose(run(net, "scores")[0], run(twin, "scores")[0], rtol=1e-6, atol=1e-9)
+    assert float(net.blobs["loss"].data) == pytest.approx(float(twin.blobs["loss"].data), rel=1e-6)
+
+
+def test_class_weights_of_k_are_k_copies():
+    """Of every sample of that class."""
+    scores, label = RNG.randn(3, 3), np.array([0, 1, 2])
+    net = build([loss("scores", "label", class_weights=[2, 1, 0])], {"scores": scores, "label": label})
+    copied = {"scores": scores[[0, 0, 1]], "label": label[[0, 0, 1]]}
+    copies = build([loss("scores", "label")], copied)
+    (one,), (several,) = run(net, "scores"), run(copies, "scores")
+    assert float(net.blobs["loss"].data) == pytest.approx(float(copies.blobs["loss"].data), rel=1e-6)
+    np.testing.assert_allclose(one, [several[0] + several[1], several[2], [0, 0, 0]], rtol=1e-5, atol=1e-8)
+
+
+def test_a_batch_of_classes_of_weight_zero_gives_zeros():
+    inputs = {"scores": SCORES, "label": np.full(LABEL.shape, 2), "weight": np.ones(4)}
+    net = build([loss(*inputs, class_weights=CLASS_WEIGHTS)], inputs)
+    gradients = run(net, "scores", "weight")
+    assert net.blobs["loss"].data == 0
+    assert not any(gradient.any() for gradient in gradients)
+
+
+def test_a_wrong_number_of_class_weights_names_both():
+    message = "WeightedSoftmaxLoss: option 'class_weights' has 2 numbers, but the scores have 3 classes along axis 1"
+    with pytest.raises(ConfigError, match=message):
+        build([loss("scores", "label", class_weights=[1, 2])], {"scores": SCORES, "label": LABEL})
+
+
+@pytest.mark.parametrize("bad", ["-1", "1e999", "'x'"])
+def test_bad_class_weights(bad):
+    options = f"{{'class_weights': [1, 2, {bad}]}}"
+    layer = python_layer("WeightedSoftmaxLoss", ["scores", "label"], ["loss"], options, 1)
+    with pytest.raises(ConfigError, match="WeightedSoftmaxLoss: option 'class_weights"):
+        build([layer], {"scores": SCORES, "label": LABEL})
 
 
 def test_a_net_learns():

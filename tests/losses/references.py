@@ -1,17 +1,19 @@
-"""The losses as plain loops in float64: slow, and as near to the paper as it gets."""
-
-import math
+"""What the references of all losses share, as plain loops in float64: slow, and as near to the definition as it gets."""
 
 import numpy as np
 
 
-def reduce(values, ignored, weights=None, normalization="VALID", normalize_by="weight"):
-    """The loss of `values`, of shape (outer, ...), by the table in caffe_pylayers.losses.reduction."""
+def reduce(values, ignored, weights=None, normalization="VALID", normalize_by="weight", counts=None):
+    """The loss of `values`, of shape (outer, ...), by the table in caffe_pylayers.losses.reduction.
+
+    counts: of that shape, for values that are sums: of how many terms.
+    """
     shape = np.shape(values)
     total = normalizer = 0.0
     for index in np.ndindex(*shape):
         weight = 1.0 if weights is None else float(weights[index])
         counted = weight if normalize_by == "weight" else 1.0
+        counted *= 1 if counts is None else counts[index]
         if normalization in ("FULL", "BATCH_SIZE") or (normalization == "VALID" and not ignored[index]):
             normalizer += counted
         if not ignored[index] and weight != 0:
@@ -21,51 +23,6 @@ def reduce(values, ignored, weights=None, normalization="VALID", normalize_by="w
     if normalization == "NONE":
         normalizer = 1.0
     return total / normalizer if normalizer > 0 else 0.0
-
-
-def softmax(scores, label, axis=1, ignore_label=None, **_):
-    """Values and ignored of softmax cross-entropy, both of shape (outer, inner)."""
-    scores = np.asarray(scores, np.float64)
-    axis %= scores.ndim
-    outer, inner = scores.shape[:axis], scores.shape[axis + 1 :]
-    planes = scores.reshape(int(np.prod(outer)), scores.shape[axis], int(np.prod(inner)))
-    labels = np.asarray(label).reshape(len(planes), -1)
-    values, ignored = np.zeros(labels.shape), np.zeros(labels.shape, bool)
-    for i, j in np.ndindex(*labels.shape):
-        if labels[i, j] == ignore_label:
-            ignored[i, j] = True
-            continue
-        row = planes[i, :, j]
-        largest = max(row)
-        log_sum = largest + math.log(sum(math.exp(x - largest) for x in row))
-        values[i, j] = log_sum - row[int(labels[i, j])]
-    return values, ignored
-
-
-def triplet(
-    anchor,
-    positive,
-    negative,
-    margin=None,
-    distance="squared",
-    soft=False,
-    average="all",
-    margin_option=0.2,
-    **_,
-):
-    """Values and ignored of the triplet loss, (N,)."""
-    values = np.zeros(len(anchor))
-    for i in range(len(values)):
-        a, p, n = (np.asarray(x[i], np.float64).reshape(-1) for x in (anchor, positive, negative))
-        d_ap, d_an = sum((a - p) ** 2), sum((a - n) ** 2)
-        if distance == "euclidean":
-            d_ap, d_an = math.sqrt(d_ap), math.sqrt(d_an)
-        if soft:
-            values[i] = math.log(1 + math.exp(d_ap - d_an))
-        else:
-            factor = 1.0 if margin is None else float(np.reshape(margin, -1)[i])
-            values[i] = max(0.0, d_ap - d_an + margin_option * factor)
-    return values, (values <= 0) if average == "active" else np.zeros(len(values), bool)
 
 
 def numeric_gradient(function, x, step=1e-6):

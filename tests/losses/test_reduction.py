@@ -60,7 +60,10 @@ def test_gradients_equal_finite_differences(batch):
     away = weights + 0.01
     reduction = Reduction(values.shape, away, ignored, mode, by)
     got = reduction.weight_gradient(values, reduction.loss(values))
-    np.testing.assert_allclose(got, numeric_gradient(lambda w: loss(values, w), away), rtol=1e-4, atol=1e-6)
+    expected = numeric_gradient(lambda w: loss(values, w), away)
+    np.testing.assert_allclose(got, expected.ravel(), rtol=1e-4, atol=1e-6)
+    groups = reduction.weight_gradient(values, reduction.loss(values), len(values))
+    np.testing.assert_allclose(groups, expected.sum(axis=1), rtol=1e-4, atol=1e-6)
 
 
 @given(batches())
@@ -93,13 +96,60 @@ def test_nothing_to_count_gives_zeros(mode, weights):
     assert reduction.loss(values) == 0
     assert not np.any(reduction.factor)
     if mode == "VALID" or weights is not None:
-        assert not np.any(reduction.weight_gradient(values, 0.0)[ignored])
+        assert not np.any(reduction.weight_gradient(values, 0.0)[ignored.ravel()])
 
 
 def test_a_term_of_weight_zero_is_not_there_even_if_it_is_nan():
     values = np.array([1.0, np.nan, np.inf])
     reduction = Reduction((3,), np.array([2.0, 0.0, 1.0]), np.array([False, False, True]))
     assert reduction.loss(values) == 1.0
+
+
+@given(batches())
+def test_one_weight_a_sample_is_that_weight_for_each_of_its_terms(batch):
+    values, weights, ignored, mode, by = batch
+    one = weights[:, :1]
+    short = Reduction(values.shape, one, ignored, mode, by)
+    long = Reduction(values.shape, np.repeat(one, values.shape[1], axis=1), ignored, mode, by)
+    assert short.loss(values) == pytest.approx(long.loss(values))
+    np.testing.assert_allclose(np.broadcast_to(short.factor, values.shape), np.broadcast_to(long.factor, values.shape))
+    gradients = [each.weight_gradient(values, 0.7, len(values)) for each in (short, long)]
+    np.testing.assert_allclose(*gradients, atol=1e-12)
+
+
+@given(st.integers(0, 2**31), st.sampled_from(["weight", "count"]), st.booleans())
+def test_values_that_are_sums_count_as_their_terms(seed, by, weighted):
+    rng = np.random.RandomState(seed)
+    counts = rng.randint(0, 4, 5)
+    terms = [rng.uniform(0.1, 3, count) for count in counts]
+    weights = rng.uniform(0.2, 2, 5) if weighted else None
+    sums = np.array([each.sum() for each in terms])
+    reduction = Reduction((5,), weights, None, "VALID", by, counts=counts)
+    each = None if weights is None else np.repeat(weights, counts)
+    values = np.concatenate(terms)
+    expected = reduce(values, np.zeros(len(values), bool), each, "VALID", by)
+    assert reduction.loss(sums) == pytest.approx(expected)
+    assert reduction.normalizer == pytest.approx(each.sum() if weighted and by == "weight" else counts.sum())
+    if weighted:
+
+        def loss(some):
+            return Reduction((5,), some, None, "VALID", by, counts=counts).loss(sums)
+
+        got = reduction.weight_gradient(sums, reduction.loss(sums))
+        np.testing.assert_allclose(got, numeric_gradient(loss, weights), rtol=1e-4, atol=1e-6)
+
+
+def test_large_arrays_are_made_by_the_buffer_that_is_given():
+    made = {}
+
+    def buffer(name, shape):
+        made[name] = np.empty(shape, np.float32)
+        return made[name]
+
+    ignored = np.array([[True, False], [False, False]])
+    reduction = Reduction((2, 2), np.array([[1.0], [3.0]], np.float32), ignored, buffer=buffer)
+    assert reduction.factor is made["factor"]
+    np.testing.assert_allclose(reduction.factor, np.array([[0, 1], [3, 3]]) / 7)
 
 
 def test_sums_in_float64():

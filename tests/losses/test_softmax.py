@@ -1,11 +1,13 @@
+import doctest
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caffe_pylayers.losses import softmax
+from caffe_pylayers.losses import focal, infogain, ldam, soft, softmax
 from caffe_pylayers.losses.softmax import softmax_cross_entropy, work_size
-from tests.losses import references
+from tests.losses import class_cases, references
 
 
 def random_batch(rng, shape):
@@ -19,7 +21,7 @@ def test_equals_the_plain_loop_in_blocks_of_any_size(outer, num_classes, inner, 
     scores, labels = random_batch(rng, (outer, num_classes) + (() if inner is None else (inner,)))
     factor = rng.uniform(0, 2, labels.shape)
     gradient, prob = np.empty_like(scores), np.empty_like(scores)
-    expected = references.softmax(scores, labels)[0].reshape(labels.shape)
+    expected = class_cases.softmax(scores, labels)[0].reshape(labels.shape)
     whole, softmax.BLOCK = softmax.BLOCK, rng.randint(1, 2 * scores.size + 1)
     try:
         values = softmax_cross_entropy(scores, labels, factor, gradient, prob)
@@ -52,7 +54,7 @@ def test_float32_is_exact_at_any_height(shift, inner):
     scores = (scores + shift).astype(np.float32)
     gradient = np.empty_like(scores)
     values = softmax_cross_entropy(scores, labels, 1.0, gradient)
-    np.testing.assert_allclose(values.reshape(50, -1), references.softmax(scores, labels)[0], rtol=2e-5, atol=5e-7)
+    np.testing.assert_allclose(values.reshape(50, -1), class_cases.softmax(scores, labels)[0], rtol=2e-5, atol=5e-7)
     exact = np.empty(scores.shape)
     softmax_cross_entropy(scores.astype(np.float64), labels, 1.0, exact)
     np.testing.assert_allclose(gradient, exact, atol=1e-6)
@@ -61,7 +63,7 @@ def test_float32_is_exact_at_any_height(shift, inner):
 def test_rows_of_unlike_heights_do_not_share_a_shift():
     scores = np.array([[50, 49, 48], [-70, -71, -72], [0, -200, -1], [-1e4, 1e4, 0]], np.float32)
     values = softmax_cross_entropy(scores, np.array([0, 1, 2, 1]))
-    expected = references.softmax(scores, [0, 1, 2, 1])[0].ravel()
+    expected = class_cases.softmax(scores, [0, 1, 2, 1])[0].ravel()
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -94,3 +96,10 @@ def test_works_in_the_arrays_that_it_is_given_and_leaves_its_input():
     values, work = np.empty(400), np.empty(work_size(scores.shape))
     assert softmax_cross_entropy(scores, labels, values=values, work=work) is values
     assert work.size < scores.size
+
+
+@pytest.mark.parametrize("module", [softmax, soft, focal, ldam, infogain])
+def test_examples_in_docstrings(module):
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0

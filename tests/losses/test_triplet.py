@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers.losses.triplet import triplet_gradients, triplet_loss, triplet_stats
-from tests.losses import references
+from tests.losses import metric_cases, references
 
 OPTIONS = [{"distance": distance, "soft": soft} for distance in ("squared", "euclidean") for soft in (False, True)]
 
@@ -16,7 +16,7 @@ def test_equals_the_plain_loop(options):
     a, p, n = random_triplets()
     margins = np.linspace(0, 1, 6)
     got = triplet_loss(a, p, n, 0.7 * margins, **options)
-    expected, _ = references.triplet(a, p, n, margins, margin_option=0.7, **options)
+    expected, _ = metric_cases.triplet(a, p, n, margins, margin_option=0.7, **options)
     np.testing.assert_allclose(got.values, expected)
 
 
@@ -26,7 +26,8 @@ def test_gradients_equal_finite_differences(options, which):
     embeddings = random_triplets(1)
     factor = np.linspace(0.5, 1.5, 6)
     gradients = [np.empty_like(x) for x in embeddings]
-    triplet_gradients(triplet_loss(*embeddings, 0.3, **options), factor, *gradients)
+    triplets = triplet_loss(*embeddings, 0.3, **options)
+    triplet_gradients(triplets, embeddings, gradients, factor, options["distance"])
 
     def total(x):
         moved = [*embeddings[:which], x, *embeddings[which + 1 :]]
@@ -41,7 +42,7 @@ def test_equal_embeddings_have_gradient_zero(options):
     x = np.ones((4, 3), np.float32)
     gradients = [np.full_like(x, np.nan) for _ in range(3)]
     triplets = triplet_loss(x, x, x, 0.2, **options)
-    triplet_gradients(triplets, 1.0, *gradients)
+    triplet_gradients(triplets, [x] * 3, gradients, distance=options["distance"])
     assert not np.any(gradients)
     np.testing.assert_allclose(triplets.values, np.log(2) if options["soft"] else 0.2, rtol=1e-6)
 
@@ -49,7 +50,7 @@ def test_equal_embeddings_have_gradient_zero(options):
 def test_only_gradients_that_are_asked_for_are_written():
     a, p, n = random_triplets()
     positive = np.empty_like(p)
-    triplet_gradients(triplet_loss(a, p, n, 100.0), 1.0, None, positive, None)
+    triplet_gradients(triplet_loss(a, p, n, 100.0), [a, p, n], [None, positive, None])
     np.testing.assert_allclose(positive, -2 * (a - p))
 
 
@@ -70,7 +71,7 @@ def test_a_triplet_of_factor_zero_is_not_there_even_if_it_is_nan():
     gradients = [np.empty_like(a) for _ in range(3)]
     factor = np.ones(6)
     factor[2] = 0
-    triplet_gradients(triplet_loss(a, p, n, 9.0), factor, *gradients)
+    triplet_gradients(triplet_loss(a, p, n, 9.0), [a, p, n], gradients, factor)
     assert np.isfinite(gradients).all()
 
 

@@ -1,0 +1,153 @@
+"""The options of the layers that work on labels: class weights, noise, smoothing."""
+
+from typing import Any, Dict, Iterator, Literal, Optional, Tuple, Union
+
+from pydantic import Field, model_validator
+from typing_extensions import Annotated
+
+from caffe_pylayers.config import IgnoreLabel, Options, Path, Resume, Seed, Stream
+
+IterSize = Annotated[int, Field(ge=1, description="The solver's iter_size, at least 1: forward passes an iteration.")]
+
+
+class SampleWeightOptions(Options):
+    """A weight for each label, from how often the labels occur."""
+
+    n_classes: int = Field(ge=1, description="Number of classes K, at least 1; labels are 0 to K - 1.")
+    rule: Literal["max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number"] = Field(
+        "max_count",
+        description="Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), "
+        "sqrt(max(n)/n) (inverse_sqrt), median(f)/f with f the part that it has of the images it occurs in "
+        "(median_frequency), or (1-beta)/(1-beta^n) with a sum of K (effective_number); K counts classes with samples.",
+    )
+    beta: float = Field(0.999, gt=0, lt=1, description="beta of effective_number, above 0 and below 1.")
+    weights: Optional[Tuple[Annotated[float, Field(ge=0)], ...]] = Field(
+        None, description="Weights by hand: K numbers of at least 0."
+    )
+    scale: Literal["sum_one", "mean_one", "none"] = Field(
+        "sum_one",
+        description="Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted "
+        "(mean_one), or nothing (none, the default for weights by hand).",
+    )
+    counts: Union[Literal["batch", "running"], Path] = Field(
+        "batch",
+        description="Label counts: those of each batch (batch), of all batches so far (running), or a .npy or text file "
+        "with K of them (for median_frequency, K more: the labels of all images that the class occurs in).",
+    )
+    decay: float = Field(
+        0.99, gt=0, lt=1, description="Factor of the running counts before each batch is added, above 0 and below 1."
+    )
+    defer: int = Field(
+        0, ge=0, description="Iterations, at least 0, in which all classes get the mean weight (deferred re-weighting)."
+    )
+    iter_size: IterSize = 1
+    resume: Resume = False
+    empty: Literal["zero", "error"] = Field(
+        "zero", description="What a class without samples gives: weight 0 (zero) or an error."
+    )
+    ignore_label: IgnoreLabel = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scale_of_weights(cls, values: Dict[str, Any]) -> Dict[str, Any]:
+        return values if values.get("weights") is None else {"scale": "none", **values}
+
+    def conflicts(self) -> Iterator[str]:
+        if self.rule != "effective_number":
+            yield from self.without_effect(self.changed("beta"), f"'rule' is {self.rule!r}")
+        if self.counts != "running":
+            yield from self.without_effect(self.changed("decay"), f"'counts' is {self.counts!r}")
+        if self.counts != "running" and not self.defer:
+            yield from self.without_effect(self.changed("iter_size", "resume"), "nothing depends on the iteration")
+        if self.weights is None:
+            return
+        if len(self.weights) != self.n_classes:
+            yield f"option 'weights' has {len(self.weights)} numbers where 'n_classes' is {self.n_classes}"
+        if self.scale != "none" and not any(self.weights):
+            yield f"option 'weights' has no number above 0, and cannot be scaled: 'scale' is {self.scale!r}"
+        yield from self.without_effect(("rule", "empty"), "'weights' are given")
+        # The counts scale the weights to a mean of one, and say what the mean weight is that 'defer' gives.
+        if self.scale != "mean_one" and not self.defer:
+            yield from self.without_effect(("counts",), "'weights' are given and 'scale' is not 'mean_one'")
+
+
+class ComputeHOptions(SampleWeightOptions):
+    """The matrix H of stock InfogainLoss with class weights on its diagonal."""
+
+    smoothing: float = Field(
+        0.0, ge=0, lt=1, description="Label smoothing e, from 0 to below 1: H = diag(w) ((1-e) I + e/K 11')."
+    )
+    source: Optional[Path] = Field(
+        None, description="File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is smoothing's."
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if self.source is not None:
+            yield from self.without_effect(("smoothing",), "'source' gives the matrix")
+
+
+class LabelNoiseOptions(Options):
+    """Random noise on labels, in TRAIN."""
+
+    distribution: Literal["uniform", "gaussian", "flip"] = Field(
+        description="Noise: uniform from low to high, gaussian around 0, or labels drawn anew (flip)."
+    )
+    low: Optional[float] = Field(None, description="Smallest uniform noise, any number up to high.")
+    high: Optional[float] = Field(None, description="Largest uniform noise, any number from low on.")
+    std: Optional[float] = Field(None, gt=0, description="Standard deviation of the gaussian noise, above 0.")
+    probability: Optional[float] = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Part of the labels, from 0 to 1, that flip draws anew from all n_classes, the true one too.",
+    )
+    n_classes: Optional[int] = Field(
+        None, ge=2, description="Number of classes K, at least 2, of flip and one_hot; labels are 0 to K - 1."
+    )
+    one_hot: bool = Field(
+        False,
+        description="Turn a label into a distribution over n_classes, 1 for its class, add the noise to each entry, clip "
+        "it and divide by the sum.",
+    )
+    clip: Optional[Tuple[float, float]] = Field(
+        None, description="Range [lo, hi] to clip noisy labels to; none: they are not (one_hot: [0, 1])."
+    )
+    ignore_label: IgnoreLabel = None
+    seed: Seed = 0
+    stream: Stream = 0
+    iter_size: IterSize = 1
+    resume: Resume = False
+
+    def conflicts(self) -> Iterator[str]:
+        of = {"low": "uniform", "high": "uniform", "std": "gaussian", "probability": "flip", "n_classes": "flip"}
+        for name, distribution in of.items():
+            where = f"'distribution' is {self.distribution!r}"
+            needed = self.distribution == distribution
+            if name == "n_classes" and not needed:
+                needed, where = self.one_hot, f"'one_hot' is {str(self.one_hot).lower()}"
+            if not needed:
+                yield from self.without_effect((name,), where)
+            elif getattr(self, name) is None:
+                yield f"option {name!r} is required where {where}"
+        if self.distribution == "flip":
+            yield from self.without_effect(("clip", "one_hot"), "'distribution' is 'flip'")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            yield f"option 'low' is {self.low:g}, above 'high', which is {self.high:g}"
+        if self.clip is not None and self.clip[0] > self.clip[1]:
+            yield f"option 'clip' must be [lo, hi] with lo not above hi, not {list(self.clip)}"
+        elif self.one_hot and self.clip is not None and self.clip[0] < 0:
+            yield f"option 'clip' must not go below 0 where 'one_hot' is true, not {list(self.clip)}"
+
+
+class LabelSmoothingOptions(Options):
+    """Labels as smoothed distributions over the classes, for SoftCrossEntropyLoss."""
+
+    n_classes: int = Field(ge=2, description="Number of classes K, at least 2; labels are 0 to K - 1.")
+    epsilon: float = Field(0.1, ge=0, le=1, description="Part e, from 0 to 1, that is taken off the true class.")
+    over: Literal["all", "others"] = Field(
+        "all",
+        description="Classes that e is spread over: all, so that the true one has 1 - e + e/K (Szegedy et al. 2016), or "
+        "the others, so that it has 1 - e and each of them e/(K-1) (Goodfellow et al. 2016).",
+    )
+    ignore_label: IgnoreLabel = None

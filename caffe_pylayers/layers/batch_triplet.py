@@ -1,0 +1,124 @@
+"""The triplet loss on triplets that are mined in the batch."""
+
+import math
+from typing import Any, List, Optional, Sequence, Tuple
+
+import caffe
+import numpy as np
+
+from caffe_pylayers.data import keyed
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.layers.adapter import Blobs, log
+from caffe_pylayers.layers.frozen import counter
+from caffe_pylayers.layers.metric_losses import TripletsLayer
+from caffe_pylayers.losses.batch_triplet import Rule, batch_triplet_gradient, batch_triplet_loss
+from caffe_pylayers.losses.reduction import Array, Reduction
+from caffe_pylayers.losses.triplet import mean_norm
+
+_LABELS = 1 << 24  # float32, which labels come as, holds every whole number up to this
+_UNIT = 0.01  # how far the mean norm of unit vectors may be from 1
+
+
+class BatchTripletLoss(TripletsLayer):
+    """The triplet loss on the triplets that the option `mining` finds in the batch, or on those that a bottom lists.
+
+    bottoms: embedding (N, ...), flattened to (N, D); label, one an embedding, whole numbers from 0 to below 2**24, or
+        with `mining: given` triplets (T, 3), rows of anchor, positive and negative as row numbers of the embedding;
+        sample_weight, one an embedding: a triplet's weight is its anchor's.
+    tops: loss; stats, (4,): fraction of triplets active, mean d_ap, mean d_an, mean norm of the embeddings.
+    Where there is no triplet, as in a batch of one class, loss and gradient are 0. What `mining: distance` draws is a
+    function of (seed, stream, rank, iteration, forward within it): a run repeats, and with `resume` it goes on after a
+    restore. In TEST every batch has the draws of iteration 0.
+    """
+
+    bottoms = ("embedding", "label", "[sample_weight]")
+
+    def bottom_names(self) -> Sequence[str]:
+        return self.bottoms if self.options.mining != "given" else ("embedding", "triplets", "[sample_weight]")
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        options = self.options
+        self._rule = Rule(**{name: getattr(options, name) for name in Rule._fields})
+        self._forwards = counter(self, order="BatchTripletLoss")
+        self._norms_checked = options.mining != "distance"
+        if options.mining == "distance" and self.training and not options.resume:
+            log.warning(
+                f"{self.name}: a run restored from a snapshot will repeat the draws from the first iteration on; with "
+                f"'resume': True it goes on"
+            )
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        super().reshape(bottom, top)
+        num, shape = bottom[0].shape[0], tuple(bottom[1].shape)
+        if self.options.mining == "given":
+            if bottom[1].count != 3 * shape[0]:
+                raise ConfigError(
+                    f"{self.name}: triplets have shape {shape}; expected (T, 3), rows of anchor, positive and negative"
+                )
+        elif bottom[1].count != num:
+            raise ConfigError(f"{self.name}: {bottom[1].count} labels for {num} embeddings; expected one each")
+
+    def compute(self, bottom: Blobs, top: Blobs) -> None:
+        super().compute(bottom, top)
+        if self.training and self.options.mining == "distance":
+            self._forwards.write(self._forwards.read() + 1)
+
+    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
+        embedding = self.embedding(bottom[0])
+        labels = triplets = None
+        if self.options.mining == "given":
+            triplets = self.labels(bottom[1], len(embedding), what="row number")[0].reshape(-1, 3)
+        else:
+            labels = self.labels(bottom[1], _LABELS)[0]
+        if not self._norms_checked:
+            self._check_norms(embedding)
+        self._triplets = batch_triplet_loss(embedding, labels, self._rule, self._draw(), triplets, self.buffer)
+        return (len(embedding),), None
+
+    def reduction(self, shape: Tuple[int, ...], weights: Optional[Array], ignored: Optional[Array]) -> Reduction:
+        triplets = self._triplets
+        counts = triplets.active if self.options.average == "active" else triplets.counts
+        return Reduction(shape, weights, ignored, counts=counts)
+
+    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
+        if gradients[0] is not None:
+            gradient = gradients[0].reshape(self._triplets.points.shape)
+            batch_triplet_gradient(self._triplets, factor, gradient, self.buffer)
+        return self._triplets.values
+
+    def stats(self, bottom: Blobs) -> Tuple[float, float, float, float]:
+        triplets = self._triplets
+        active, d_ap, d_an, number = (
+            float(each.sum()) for each in (triplets.active, triplets.d_ap, triplets.d_an, triplets.counts)
+        )
+        number = max(number, 1)
+        return active / number, d_ap / number, d_an / number, mean_norm(self.embedding(bottom[0]))
+
+    def loss_if_alike(self) -> float:
+        if self._reduction.normalizer <= 0:
+            return 0.0
+        return math.log(2) if self.options.soft else self.options.margin
+
+    def _draw(self) -> Any:
+        """The draws of this forward pass: (anchors, positives) -> uniform in [0, 1)."""
+        options = self.options
+        forwards = self._forwards.read() if self.training else 0
+        key = (options.seed, options.stream, caffe.solver_rank(), *divmod(forwards, options.iter_size))
+
+        def draw(anchors: Array, positives: Array) -> Array:
+            on_host = self.xp is np
+            pairs = (rows if on_host else rows.get() for rows in (anchors, positives))
+            return self.xp.asarray(keyed.uniform(*key, *pairs))
+
+        return draw
+
+    def _check_norms(self, embedding: Array) -> None:
+        """Warns once where the embeddings are no unit vectors, whose distances mining: distance goes by."""
+        norm = mean_norm(embedding)
+        if abs(norm - 1) > _UNIT:
+            self._norms_checked = True
+            log.warning(
+                f"{self.name}: 'mining': 'distance' is made for embeddings of norm 1, and these have a mean norm of "
+                f"{norm:.4g}; put L2Normalize before this layer"
+            )

@@ -1,0 +1,34 @@
+"""Exact label smoothing, for SoftCrossEntropyLoss."""
+
+from caffe_pylayers.layers.adapter import Blobs, Layer
+from caffe_pylayers.losses.distributions import clear_ignored, distribution_shape, spread
+
+
+class LabelSmoothing(Layer):
+    """Labels as distributions over the classes from which a part e is taken off the true one, in TRAIN and TEST.
+
+        over: all      (1 - e) onehot + e/K       (Szegedy et al. 2016)
+        over: others   1 - e for the true class, e/(K-1) for each other   (Goodfellow, Bengio, Courville 2016)
+
+    bottom: label, of any shape, whole numbers in 0 .. K-1.
+    top: distribution, float32, with K in the place of an axis 1 of one element and put in there otherwise: (N,),
+        (N, 1) give (N, K); (N, H, W), (N, 1, H, W) give (N, K, H, W). All zeros where the label is `ignore_label`.
+    """
+
+    bottoms = ("label",)
+    tops = ("distribution",)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        top[0].reshape(*distribution_shape(tuple(bottom[0].shape), self.options.n_classes))
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        options = self.options
+        num_classes, epsilon = options.n_classes, options.epsilon
+        labels, ignored = self.labels(bottom[0], num_classes, options.ignore_label)
+        off = epsilon / (num_classes if options.over == "all" else num_classes - 1)
+        on = 1 - epsilon + (off if options.over == "all" else 0)
+        num_samples = bottom[0].shape[0]
+        distribution = self.data(top[0]).reshape(num_samples, num_classes, labels.size // max(num_samples, 1))
+        by_sample = (num_samples, distribution.shape[2])
+        spread(labels.reshape(by_sample), on, off, distribution)
+        clear_ignored(None if ignored is None else ignored.reshape(by_sample), distribution)

@@ -1,0 +1,98 @@
+"""What the losses on scores share: what goes with the number of classes, the softmax as a second top."""
+
+import math
+from typing import Any, ClassVar, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.layers.adapter import Blobs, LossLayer, place
+from caffe_pylayers.layers.scores import ScoresLayer
+from caffe_pylayers.losses.reduction import Array
+from caffe_pylayers.losses.softmax import work_size
+
+
+class ScoresLoss(ScoresLayer, LossLayer):
+    """A loss on scores, with K classes along the option `axis`, that may give their softmax as a second top."""
+
+    tops: ClassVar[Sequence[str]] = ("loss", "[prob]")
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        self._num_classes = 0
+        self._top: Blobs = None
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        super().reshape(bottom, top)
+        shape = tuple(bottom[0].shape) if len(top) > 1 or not self._num_classes else ()
+        if not self._num_classes:
+            self._set_classes(self.plane_shape(shape)[1])
+        if len(top) > 1:
+            top[1].reshape(*shape)
+
+    def for_classes(self, num_classes: int) -> None:
+        """Checks and prepares what goes with the number of classes, before the first forward."""
+
+    def compute(self, bottom: Blobs, top: Blobs) -> None:
+        self._top = top
+        super().compute(bottom, top)
+        self._top = None
+
+    def scores(self, bottom: Blobs) -> Array:
+        """The scores, as planes."""
+        scores = self.planes(self.data(bottom[0]))
+        if scores.shape[1] != self._num_classes:
+            self._set_classes(scores.shape[1])
+        return scores
+
+    def gradient(self, gradients: List[Optional[Array]]) -> Optional[Array]:
+        """Where the gradient of the scores goes, as planes."""
+        return None if gradients[0] is None else self.planes(gradients[0])
+
+    def prob(self) -> Optional[Array]:
+        """Where the softmax goes, as planes; None in backward, and where the net has no top for it."""
+        return None if self._top is None or len(self._top) < 2 else self.planes(self.data(self._top[1]))
+
+    def work(self, scores: Array, arrays: int = 1) -> Array:
+        """What the functions of the losses work in."""
+        return self.buffer("work", (work_size(scores.shape, arrays),))
+
+    def one_a_class(self, option: str, num_classes: int) -> np.ndarray:
+        """The numbers of an option, of which there must be one a class, float64."""
+        numbers = getattr(self.options, option)
+        if len(numbers) != num_classes:
+            raise ConfigError(
+                f"{self.name}: option '{option}' has {len(numbers)} numbers, but the scores have {num_classes} classes "
+                f"along axis {self.options.axis}; give it {num_classes}"
+            )
+        return np.array(numbers, np.float64)
+
+    def here(self, name: str, numbers: np.ndarray) -> Array:
+        """Numbers that do not change, as a float32 array where this layer computes, made once."""
+        array = self._buffers.get(name)
+        if not isinstance(array, self.xp.ndarray):
+            array = self._buffers[name] = self.xp.asarray(numbers, np.float32)
+        return array
+
+    def check_finite(self, blob: Any, what: str) -> None:
+        """Raises DataError where a number of a blob is not finite."""
+        numbers = self.data(blob).reshape(-1)
+        at = int(self.xp.argmin(self.xp.isfinite(numbers)))
+        if not math.isfinite(float(numbers[at])):
+            raise DataError(f"{self.name}: {what} {float(numbers[at]):g} at {place(blob, at)} is not finite")
+
+    def _set_classes(self, num_classes: int) -> None:
+        self.for_classes(num_classes)
+        self._num_classes = num_classes
+
+
+class ClassLoss(ScoresLoss):
+    """A loss on scores and labels that are class numbers, one a position."""
+
+    bottoms = ("scores", "label", "[sample_weight]")
+
+    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
+        """The labels are kept as self.index, and which are ignored as self.ignored, of the terms' shape."""
+        self.scores(bottom)
+        shape, self.ignored = self.index_labels(bottom)
+        return shape, self.ignored

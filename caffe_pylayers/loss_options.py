@@ -1,0 +1,231 @@
+"""The options of the losses and of WeightedAccuracy."""
+
+from typing import Any, ClassVar, Iterator, Literal, Optional, Tuple, Union
+
+from pydantic import Field, ValidationInfo, field_validator
+from typing_extensions import Annotated
+
+from caffe_pylayers.config import IgnoreLabel, Options, Path, Resume, Seed, Stream
+
+Normalization = Literal["FULL", "VALID", "BATCH_SIZE", "NONE"]
+NormalizeBy = Annotated[
+    Literal["weight", "count"],
+    Field(description="What a term adds to the divisor of the sum: its weight, or 1 (count)."),
+]
+Axis = Annotated[int, Field(description="Axis of the classes in the scores, a whole number; -1 is the last.")]
+_NORMALIZATION = (
+    "Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample "
+    "(BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these."
+)
+
+# ---------------------------------------------------------------------------------------- losses of stock Caffe
+
+
+class _ModeOptions(Options):
+    """A loss with a `normalization`."""
+
+    @field_validator("normalization", mode="before", check_fields=False)
+    @classmethod
+    def _stock_spellings(cls, value: Any, info: ValidationInfo) -> Any:
+        normalize = info.data.get("normalize")
+        if normalize is not None:
+            return "VALID" if normalize else "BATCH_SIZE"
+        # By number, as in LossParameter of caffe.proto; a boolean is no number.
+        return ("FULL", "VALID", "BATCH_SIZE", "NONE")[value] if type(value) is int and 0 <= value < 4 else value
+
+    def conflicts(self) -> Iterator[str]:
+        if self.given("normalize") and self.given("normalization"):
+            yield "options 'normalize' and 'normalization' are both given; leave one out"
+        if self.normalization == "NONE":  # type: ignore[attr-defined]
+            yield from self.without_effect(("normalize_by",), "'normalization' is 'NONE'")
+
+
+class _NormalizedLossOptions(_ModeOptions):
+    """What stock's loss_param says."""
+
+    ignore_label: IgnoreLabel = None
+    normalize: Optional[bool] = Field(None, description="Stock's older normalization: true is VALID, false BATCH_SIZE.")
+    normalization: Normalization = Field("VALID", validate_default=True, description=_NORMALIZATION)
+    normalize_by: NormalizeBy = "weight"
+
+
+class _ClassLossOptions(_NormalizedLossOptions):
+    """A loss on scores and labels that are class numbers."""
+
+    axis: Axis = 1
+
+
+class WeightedSoftmaxLossOptions(_ClassLossOptions):
+    """Stock SoftmaxWithLoss with sample weights."""
+
+    class_weights: Optional[Tuple[Annotated[float, Field(ge=0)], ...]] = Field(
+        None, description="Weight of each class, K numbers of at least 0, which multiplies that of the sample."
+    )
+
+
+class WeightedInfogainLossOptions(_ClassLossOptions):
+    """Stock InfogainLoss with sample weights."""
+
+    source: Optional[Path] = Field(
+        None, description="File of the matrix H, K x K, .binaryproto or .npy; none: H is the third bottom."
+    )
+
+
+class WeightedSigmoidCrossEntropyLossOptions(_NormalizedLossOptions):
+    """Stock SigmoidCrossEntropyLoss with sample weights."""
+
+    normalization: Normalization = Field("BATCH_SIZE", validate_default=True, description=_NORMALIZATION)
+
+
+class _BatchLossOptions(Options):
+    """A loss that stock Caffe divides by the batch size, whatever loss_param says."""
+
+    normalization: ClassVar[str] = "BATCH_SIZE"
+
+    normalize_by: NormalizeBy = "weight"
+
+
+class WeightedEuclideanLossOptions(_BatchLossOptions):
+    """Stock EuclideanLoss with sample weights."""
+
+
+class WeightedMultinomialLogisticLossOptions(_BatchLossOptions):
+    """Stock MultinomialLogisticLoss with sample weights."""
+
+
+class WeightedHingeLossOptions(_BatchLossOptions):
+    """Stock HingeLoss with sample weights."""
+
+    norm: Literal["L1", "L2"] = Field("L1", description="The hinges (L1) or their squares (L2) are added up.")
+
+
+class WeightedContrastiveLossOptions(_BatchLossOptions):
+    """Stock ContrastiveLoss with sample weights."""
+
+    margin: float = Field(1.0, ge=0, description="Distance from which on unlike samples cost nothing, at least 0.")
+    legacy_version: bool = Field(
+        False,
+        description="Use max(0, margin - d^2) for unlike samples in place of max(0, margin - d)^2, as Caffe once did.",
+    )
+
+
+# --------------------------------------------------------------------------------------------------- newer losses
+
+
+class SoftCrossEntropyLossOptions(_ModeOptions):
+    """Softmax loss on soft labels: a distribution over the classes for each position."""
+
+    axis: Axis = 1
+    normalization: Normalization = Field("VALID", description=_NORMALIZATION)
+    normalize_by: NormalizeBy = "weight"
+
+
+class FocalLossOptions(_ClassLossOptions):
+    """Focal loss: softmax loss in which what is already right counts less."""
+
+    gamma: float = Field(2.0, ge=0, description="Exponent of (1 - p), at least 0; 0 is the softmax loss.")
+    alpha: Union[Annotated[float, Field(ge=0)], Tuple[Annotated[float, Field(ge=0)], ...], None] = Field(
+        None, description="Factor of the loss: one number of at least 0, or K of them, one a class; none: 1."
+    )
+
+
+class LDAMLossOptions(_ClassLossOptions):
+    """Softmax loss with a margin for each class, the wider the rarer the class."""
+
+    counts: Union[Tuple[Annotated[float, Field(ge=0)], ...], Path] = Field(
+        description="Labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them."
+    )
+    max_margin: float = Field(0.5, gt=0, description="Margin of the rarest class, above 0.")
+    scale: float = Field(1.0, gt=0, description="Factor of the scores after the margin, above 0; 30 for cosines.")
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if isinstance(self.counts, tuple) and not any(self.counts):
+            yield f"option 'counts' must have a number above 0, not {list(self.counts)}"
+
+
+# --------------------------------------------------------------------------------------------------- metric losses
+
+
+class TripletLossOptions(Options):
+    """Triplet loss: an anchor nearer to its positive than to its negative, by a margin."""
+
+    distance: Literal["squared", "euclidean"] = Field(
+        "squared", description="Distance of embeddings: squared Euclidean (squared) or Euclidean."
+    )
+    margin: float = Field(0.2, ge=0, description="Margin, at least 0; the margin bottom multiplies it.")
+    soft: bool = Field(False, description="Use log(1 + exp(d_ap - d_an)), without a margin, in place of the hinge.")
+    average: Literal["all", "active"] = Field(
+        "all", description="Triplets to average over: all, or those with a loss (active)."
+    )
+    bottoms: Optional[Tuple[Literal["margin", "sample_weight"], ...]] = Field(
+        None, description="List of the bottoms after the negative: margin, sample_weight."
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        bottoms = list(self.bottoms or ())
+        if bottoms != sorted(set(bottoms)):
+            yield f"option 'bottoms' must have each name once, margin before sample_weight, not {bottoms}"
+        yield from _soft_conflicts(self)
+        if self.soft and "margin" in bottoms:
+            yield "option 'bottoms' cannot have a margin where 'soft' is true: there is none to multiply"
+
+
+class BatchTripletLossOptions(Options):
+    """Triplet loss on the triplets that are mined in the batch."""
+
+    mining: Literal["all", "semihard", "hard", "distance", "given"] = Field(
+        "all",
+        description="Triplets of a batch: every one (all), the nearest negative beyond each positive (semihard), the "
+        "farthest positive and nearest negative (hard), a negative drawn by its distance (distance), or those of a "
+        "bottom with rows of (anchor, positive, negative) in place of the label (given).",
+    )
+    distance: Literal["squared", "euclidean"] = Field(
+        "squared", description="Distance of embeddings: squared Euclidean (squared) or Euclidean."
+    )
+    margin: float = Field(0.2, ge=0, description="Margin, at least 0.")
+    soft: bool = Field(False, description="Use log(1 + exp(d_ap - d_an)), without a margin, in place of the hinge.")
+    average: Literal["all", "active"] = Field(
+        "all", description="Triplets to average over: all that are mined, or those with a loss (active)."
+    )
+    cutoff: float = Field(
+        0.5, gt=0, description="Distance mining: Euclidean distance below which all negatives are drawn alike, above 0."
+    )
+    nonzero_loss_cutoff: float = Field(
+        1.4, gt=0, description="Distance mining: Euclidean distance from which on negatives are not drawn, above 0."
+    )
+    seed: Seed = 0
+    stream: Stream = 0
+    iter_size: int = Field(1, ge=1, description="The solver's iter_size, at least 1: forward passes an iteration.")
+    resume: Resume = False
+
+    def conflicts(self) -> Iterator[str]:
+        # Semi-hard negatives are those inside the margin, so there 'soft' still has one.
+        yield from _soft_conflicts(self, margin_is_used=self.mining == "semihard")
+        if self.mining != "distance":
+            names = self.changed("cutoff", "nonzero_loss_cutoff", "seed", "stream", "iter_size", "resume")
+            yield from self.without_effect(names, f"'mining' is {self.mining!r}")
+        elif self.cutoff >= self.nonzero_loss_cutoff:
+            yield f"option 'cutoff' is {self.cutoff:g}, not below 'nonzero_loss_cutoff', which is {self.nonzero_loss_cutoff:g}"
+
+
+def _soft_conflicts(options: Any, margin_is_used: bool = False) -> Iterator[str]:
+    if options.soft:
+        if not margin_is_used:
+            yield from options.without_effect(("margin",), "'soft' is true")
+        if options.average == "active":
+            yield "option 'average' cannot be 'active' where 'soft' is true: every loss is above 0"
+
+
+# -------------------------------------------------------------------------------------------------------- accuracy
+
+
+class WeightedAccuracyOptions(Options):
+    """Stock Accuracy with sample weights, and balanced over the classes if wanted."""
+
+    top_k: int = Field(1, ge=1, description="A label is right if its score is among so many highest, at least 1.")
+    axis: Axis = 1
+    ignore_label: IgnoreLabel = None
+    balanced: bool = Field(
+        False, description="Mean of the classes' recalls in place of the part of all labels that is right."
+    )

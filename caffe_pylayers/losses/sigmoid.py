@@ -1,0 +1,61 @@
+"""Sigmoid cross-entropy of scores and targets, as stock SigmoidCrossEntropyLoss computes it."""
+
+from typing import Optional, Union
+
+from caffe_pylayers.losses.blocks import blocks, clear, factor_of, work_size
+from caffe_pylayers.losses.reduction import Array, array_module
+
+
+def sigmoid_cross_entropy(
+    scores: Array,
+    target: Array,
+    factor: Union[float, Array] = 1.0,
+    gradient: Optional[Array] = None,
+    values: Optional[Array] = None,
+    work: Optional[Array] = None,
+) -> Array:
+    """-t log p - (1 - t) log(1 - p) for each score x and target t, with p = sigmoid(x) = 1 / (1 + exp(-x)).
+
+        l = max(x, 0) - x t + log(1 + exp(-|x|))        dl/dx = p - t
+
+    scores, target: float (N, D); a target is any finite number, a probability as a rule.
+    factor: the gradient is multiplied by it: one for all, one a row (N, 1), or (N, D). Where an array is 0 the
+        gradient is 0, be the score NaN.
+    gradient: array of the scores' shape that receives the gradient; not computed when None.
+    values, work: arrays to reuse from call to call, of the scores' shape and of `work_size(scores.shape)`.
+    Returns the values, of the scores' shape.
+
+    >>> import numpy as np
+    >>> sigmoid_cross_entropy(np.array([[0.0, 100.0, -100.0]]), np.array([[1.0, 1.0, 1.0]])).round(4)
+    array([[  0.6931,   0.    , 100.    ]])
+    """
+    xp = array_module(scores)
+    if values is None:
+        values = xp.empty(scores.shape, scores.dtype)
+    if work is None:
+        work = xp.empty(work_size(scores.shape), scores.dtype)
+
+    for part in blocks(scores.shape):
+        x, t, value = scores[part], target[part], values[part]
+        exps = work[: x.size].reshape(x.shape)
+        xp.abs(x, out=exps)
+        xp.negative(exps, out=exps)
+        xp.exp(exps, out=exps)
+        if gradient is not None:
+            # p is 1 / (1 + exp(-x)) from 0 on and exp(x) / (1 + exp(x)) below: neither overflows or cancels.
+            slope = gradient[part]
+            xp.greater_equal(x, 0, out=slope)
+            xp.maximum(slope, exps, out=slope)
+        exps += 1
+        if gradient is not None:
+            slope /= exps
+            slope -= t
+            each = factor_of(factor, *part)
+            clear(slope, each)
+            slope *= each
+        xp.log(exps, out=exps)
+        xp.multiply(x, t, out=value)
+        exps -= value
+        xp.maximum(x, 0, out=value)
+        value += exps
+    return values

@@ -1,0 +1,268 @@
+"""The losses on device arrays give what they give on NumPy's, on the real Caffe; and the mode of Caffe is found."""
+
+import threading
+
+import caffe
+import numpy as np
+import pytest
+
+from caffe_pylayers import ConfigError, DataError
+from caffe_pylayers.layers import device
+from caffe_pylayers.losses.reduction import array_module
+from tests.caffe_nets import build, python_layer, run
+from tests.losses.cases import CASES
+from tests.losses.device_arrays import Device, library, ndarray
+from tests.losses.test_every_loss import batch, net_of, weights_of
+
+every_loss = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+@pytest.fixture
+def on_device(monkeypatch):
+    """A function that runs another with device arrays in place of NumPy's."""
+
+    def on_device(function, *args):
+        taken = []
+        with monkeypatch.context() as patch:
+            patch.setattr(device, "current", lambda: taken.append(Device) or Device)
+            result = function(*args)
+        assert taken
+        return result
+
+    return on_device
+
+
+def call(function, *args):
+    """Runs a function as it is, with NumPy's arrays."""
+    return function(*args)
+
+
+def iterations(net, inputs, names):
+    """Loss and gradients of three iterations (in the second gradients are prepared, the third has other inputs)."""
+    found = []
+    for i in range(3):
+        if i == 2:
+            first = next(iter(inputs))
+            net.blobs[first].data[...] = np.roll(inputs[first], 1, axis=0)
+        gradients = run(net, *names)
+        found += [net.blobs["loss"].data.copy(), *gradients]
+    net.backward()  # a second time, when nothing is prepared
+    return [*found, *(net.blobs[name].diff.copy() for name in names)]
+
+
+def compare(on_device, case, inputs, weights, rtol=1e-6, **options):
+    """That both give the same, with all gradients that there are."""
+    names = [*case.differentiable, *(["sample_weight"] if weights is not None else [])]
+    found, expected = (
+        run_on(iterations, net_of(case, inputs, weights, 3, **options), inputs, names) for run_on in (on_device, call)
+    )
+    assert len(found) == len(expected) > len(names)
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one, other, rtol=rtol, atol=1e-7)
+
+
+@every_loss
+@pytest.mark.parametrize(
+    ("kind", "phase"),
+    [("none", caffe.TRAIN), ("sample", caffe.TRAIN), ("zero", caffe.TEST), ("each", caffe.TRAIN)],
+)
+def test_device_arrays_give_the_same(case, kind, phase, on_device):
+    compare(on_device, case, batch(case)[0], weights_of(case, kind), phase=phase)
+
+
+@every_loss
+def test_extreme_inputs_give_the_same(case, on_device):
+    inputs, weights = batch(case)
+    for name in case.differentiable:
+        inputs[name].flat[::2], inputs[name].flat[1::2] = 1e4, -1e4
+    compare(on_device, case, inputs, weights)
+
+
+@every_loss
+def test_large_batches_give_the_same(case, on_device):
+    inputs = {name: np.asarray(value, np.float32) for name, value in case.large(np.random.RandomState(0)).items()}
+    a_class = {
+        name: np.resize(each, 100).tolist() for name, each in case.options.items() if isinstance(each, (list, tuple))
+    }
+    compare(on_device, case, inputs, np.random.RandomState(1).uniform(0.3, 2, 1000), rtol=1e-5, **a_class)
+
+
+def message(run_on, net):
+    with pytest.raises((ConfigError, DataError)) as error:
+        run_on(net.forward)
+    return str(error.value)
+
+
+@pytest.fixture
+def seen_by_the_host(monkeypatch):
+    """The shapes of the blobs that are taken in host memory, but for scalars."""
+    shapes = []
+    take = {name: getattr(caffe._caffe.Blob, name).fget for name in ("data", "diff")}
+
+    def watched(name):
+        def watch(blob):
+            if blob.count > 1:
+                shapes.append((name, tuple(blob.shape)))
+            return take[name](blob)
+
+        return property(watch)
+
+    for name, of_device in take.items():
+        monkeypatch.setattr(caffe._caffe.Blob, name, watched(name))
+        monkeypatch.setattr(Device, name, staticmethod(lambda blob, of_device=of_device: ndarray(of_device(blob))))
+    return shapes
+
+
+@every_loss
+def test_no_bottom_is_read_in_host_memory(case, on_device, seen_by_the_host):
+    """In GPU mode that would copy it from the GPU, and back."""
+    inputs, weights = batch(case)
+    net = net_of(case, inputs, weights)
+    for _ in range(2):
+        seen_by_the_host.clear()
+        on_device(net.forward)
+        net._backward(len(net.layers) - 1, 0)  # backward() takes the diffs of all inputs
+        assert seen_by_the_host == []
+    net.blobs["sample_weight"].data.sum()
+    assert seen_by_the_host == [("data", (4,))]
+
+
+@every_loss
+@pytest.mark.parametrize("bad", [np.nan, -1.0])
+def test_bad_weights_have_the_same_message(case, bad, on_device):
+    inputs, weights = batch(case)
+    weights[2] = bad
+    net = net_of(case, inputs, weights)
+    assert message(on_device, net) == message(call, net)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "label" in batch(case)[0]], ids=str)
+@pytest.mark.parametrize("bad", [12, 0.5, np.nan])
+def test_bad_labels_have_the_same_message(case, bad, on_device):
+    inputs, _ = batch(case)
+    inputs["label"].flat[3] = bad
+    net = net_of(case, inputs)
+    try:
+        net.forward()
+    except DataError:
+        assert message(on_device, net) == message(call, net)
+    else:  # targets of this loss may be any number
+        on_device(net.forward)
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 2}, {"balanced": True}, {"ignore_label": 1}], ids=str)
+@pytest.mark.parametrize("shape", [(6, 4), (6, 4, 3)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_accuracy_gives_the_same(shape, weighted, options, on_device):
+    rng = np.random.RandomState(0)
+    inputs = {"scores": rng.randint(0, 3, shape), "label": rng.randint(0, 4, shape[:1] + shape[2:])}
+    if weighted:
+        inputs["sample_weight"] = rng.randint(0, 3, 6)
+    tops = ["accuracy", "per_class"]
+    net = build([python_layer("WeightedAccuracy", list(inputs), tops, options)], inputs, caffe.TEST)
+    net.forward()
+    expected = [net.blobs[top].data.copy() for top in tops]
+    for top in tops:
+        net.blobs[top].data[...] = np.nan
+    on_device(net.forward)
+    for top, values in zip(tops, expected):
+        np.testing.assert_allclose(net.blobs[top].data, values, rtol=1e-6)
+
+
+def test_a_net_may_change_sides(on_device):
+    case = CASES[0]
+    inputs, weights = batch(case)
+    net = net_of(case, inputs, weights)
+    (expected,) = run(net, *case.differentiable)
+    for run_on in (on_device, call, on_device):
+        np.testing.assert_allclose(run_on(run, net, *case.differentiable)[0], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_device_arrays_have_the_rules_of_cupy():
+    """Else the tests above would show nothing."""
+    x, host = library.asarray([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])
+    assert array_module(x) is library
+    for mixed in (
+        lambda: np.exp(x), lambda: np.sum(x), lambda: np.asarray(x), lambda: x + host, lambda: host + x,
+        lambda: np.add(host, x), lambda: library.exp(host), lambda: x.__setitem__(slice(None), host),
+        lambda: host.__setitem__(slice(None), x), lambda: x[np.array([0, 1])], lambda: np.copyto(host, x),
+        lambda: library.where(host > 1, x, 0), lambda: np.float32(2) * x,
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="was given to"):
+            mixed()
+    for lacking in (
+        lambda: library.add(x, 1, where=x > 1), lambda: x.sum(where=x > 1), lambda: library.einsum("i->", x, out=x),
+        lambda: library.exp(x, casting="unsafe"), lambda: library.repeat(x, x > 0), lambda: range(x[0]),
+    ):  # fmt: skip
+        with pytest.raises(TypeError):
+            lacking()
+    for name in ("errstate", "put_along_axis", "vectorize", "add.at", "add.reduce"):
+        first, _, second = name.partition(".")
+        assert not hasattr(getattr(library, first), second) if second else not hasattr(library, first)
+    with pytest.raises(ValueError, match="it is open"):
+        x[library.asarray([0, 0])] = x[:2]
+    total = x.sum()
+    assert isinstance(total, ndarray)
+    assert (total.shape, float(total), int(x.argmax())) == ((), 6.0, 2)
+    single = x.astype(np.float32)
+    assert (single * 2.0).dtype == np.float32
+    assert (single * single.sum(dtype=np.float64)).dtype == np.float64  # NumPy 1 would say float32
+    view = x[1:]
+    view *= 2
+    assert x.tolist() == [1, 4, 6]
+
+
+# ----------------------------------------------------------------------------------------------------- Caffe's mode
+
+
+@pytest.fixture
+def fresh_search():
+    """Forgets the place of the mode, so that it is searched for; afterwards the mode is CPU."""
+
+    def forget():
+        vars(device._found).pop("mode", None)
+
+    forget()
+    yield forget
+    caffe.set_mode_cpu()
+
+
+def test_the_mode_of_caffe_is_found(fresh_search):
+    for set_mode, expected in ((caffe.set_mode_gpu, True), (caffe.set_mode_cpu, False), (caffe.set_mode_gpu, True)):
+        set_mode()
+        assert device.gpu_mode() is expected
+        fresh_search()
+        assert device.gpu_mode() is expected  # as it was before the search
+    caffe.set_mode_cpu()
+    assert not device.gpu_mode()
+
+
+def test_each_thread_has_a_mode_of_its_own(fresh_search):
+    found = []
+
+    def other():
+        found.append(device.gpu_mode())
+        caffe.set_mode_gpu()
+        found.append(device.gpu_mode())
+
+    caffe.set_mode_cpu()
+    assert not device.gpu_mode()
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert found == [False, True]
+    assert not device.gpu_mode()
+
+
+def test_a_search_that_finds_nothing_stays_on_the_host(fresh_search, monkeypatch, caplog):
+    monkeypatch.setattr(device, "_words_of_mode", lambda words: [])
+    assert not device.gpu_mode()
+    assert "does not keep its mode where stock Caffe does" in caplog.text
+    assert not device.gpu_mode()
+    assert len(caplog.messages) == 1
+
+
+def test_the_host_is_current_but_in_gpu_mode_with_cupy(fresh_search):
+    assert device.current() is device.HOST
+    caffe.set_mode_gpu()
+    assert (device.current() is device.HOST) == (device._cuda() is None)
