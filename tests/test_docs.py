@@ -6,8 +6,13 @@ import re
 import caffe
 import numpy as np
 import pytest
+from caffe.proto import caffe_pb2
+from google.protobuf import text_format
 
+from caffe_pylayers import LAYERS
+from caffe_pylayers.options import SCHEMAS
 from docs import drawings
+from tests.caffe_nets import layer_text
 from tests.pages import ROOT, blocks, run, run_all
 
 
@@ -63,6 +68,78 @@ def test_the_page_about_data(tmp_path, monkeypatch):
     shown = set(re.findall(r"\(images/(\S+)\)", (ROOT / "docs/data.md").read_text()))
     assert drawn == shown
     assert all((ROOT / "docs/images" / name).exists() for name in drawn)
+
+
+#: What the layers of docs/losses.md get as bottoms.
+INPUTS = {
+    "scores": (8, 5),
+    "label": (8,),
+    "prob": (8, 5),
+    "target": (8, 5),
+    "prediction": (8, 5),
+    "feature": (8, 5),
+    "feature_p": (8, 5),
+    "sim": (8,),
+    "anchor": (8, 5),
+    "positive": (8, 5),
+    "negative": (8, 5),
+    "margin": (8,),
+    "embedding": (8, 5),
+    "sample_weight": (8,),
+}
+
+
+def test_the_page_about_losses(tmp_path, monkeypatch):
+    """Each of its layers runs forward and backward on bottoms of the names that it gives them."""
+    monkeypatch.chdir(tmp_path)
+    np.savetxt("counts.txt", [50, 20, 10, 5, 2])
+    random = np.random.default_rng(0)
+    names = run_all("docs/losses.md", tmp_path)
+    assert len(names) == len(set(names)) > 15
+    for name in names:
+        net = text_format.Parse((tmp_path / name).read_text(), caffe_pb2.NetParameter())
+        made = {top for layer in net.layer for top in layer.top}
+        needed = {bottom for layer in net.layer for bottom in layer.bottom} - made
+        inputs = [layer_text("Input", [], [blob], shape_of(INPUTS[blob])) for blob in sorted(needed)]
+        (tmp_path / name).write_text("".join(inputs) + (tmp_path / name).read_text())
+        caffe_net = caffe.Net(name, caffe.TRAIN)
+        for blob in needed:
+            values = random.uniform(0.1, 1, INPUTS[blob])
+            caffe_net.blobs[blob].data[...] = (
+                np.arange(8) // 2 if blob == "label" else np.round(values) if blob == "sim" else values
+            )
+        for _ in range(2):
+            caffe_net.forward()
+            caffe_net.backward()
+        top = "accuracy" if "accuracy" in caffe_net.blobs else "loss"
+        assert np.isfinite(caffe_net.blobs[top].data), name
+        assert caffe_net.blobs[top].data > 0, name
+
+
+def shape_of(sizes):
+    return f"input_param {{ shape {{ {' '.join(f'dim: {size}' for size in sizes)} }} }}"
+
+
+def test_the_tables_of_losses_name_every_option_and_its_default():
+    """Under the heading of each layer of docs/losses.md."""
+    parts = re.split(r"^## (\w+)$", (ROOT / "docs/losses.md").read_text(), flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2]))
+    assert set(sections) >= {name for name in LAYERS if not name.endswith("DataLayer")}
+    for layer in set(sections) & set(LAYERS):
+        fields = SCHEMAS[layer].model_fields
+        named = set(re.findall(r"`(\w+)`", sections[layer]))
+        assert set(fields) <= named, layer
+        for option, default in re.findall(r"^\| `(\w+)` \| ([\w.-]+) \|", sections[layer], re.MULTILINE):
+            if option in fields:
+                assert spelled(fields[option]) == default, (layer, option)
+
+
+def spelled(field):
+    if field.is_required():
+        return "required"
+    if isinstance(field.default, str):
+        return field.default
+    return f"{field.default:g}" if isinstance(field.default, float) else str(field.default).lower()
 
 
 def second_batch(name):
