@@ -5,7 +5,7 @@ from caffe_pylayers.layers import device
 from caffe_pylayers.layers.adapter import Blobs
 from caffe_pylayers.layers.scores import ScoresLayer
 from caffe_pylayers.losses.accuracy import accuracy, count_right, recall
-from caffe_pylayers.losses.softmax import work_size
+from caffe_pylayers.losses.blocks import work_size
 
 
 class WeightedAccuracy(ScoresLayer):
@@ -36,7 +36,7 @@ class WeightedAccuracy(ScoresLayer):
             shape, ignored = self.index_labels(bottom)
             weights = self.weights(bottom, shape)
             scores = self.planes(self.data(bottom[0]))
-            work = self.buffer("work", (work_size(scores.shape),), bool)
+            work = self.buffer("work", (work_size(scores),), bool)
             right, total = count_right(scores, self.index, self.options.top_k, weights, ignored, work)
             if len(top) > 1:
                 self.data(top[1])[...] = recall(right, total)

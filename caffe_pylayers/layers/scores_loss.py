@@ -8,8 +8,8 @@ import numpy as np
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers.adapter import Blobs, LossLayer, place
 from caffe_pylayers.layers.scores import ScoresLayer
+from caffe_pylayers.losses.blocks import work_size
 from caffe_pylayers.losses.reduction import Array
-from caffe_pylayers.losses.softmax import work_size
 
 
 class ScoresLoss(ScoresLayer, LossLayer):
@@ -55,7 +55,7 @@ class ScoresLoss(ScoresLayer, LossLayer):
 
     def work(self, scores: Array, arrays: int = 1) -> Array:
         """What the functions of the losses work in."""
-        return self.buffer("work", (work_size(scores.shape, arrays),))
+        return self.buffer("work", (work_size(scores, arrays),))
 
     def one_a_class(self, option: str, num_classes: int) -> np.ndarray:
         """The numbers of an option, of which there must be one a class, float64."""

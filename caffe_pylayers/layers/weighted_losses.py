@@ -69,7 +69,7 @@ class WeightedSigmoidCrossEntropyLoss(TargetLoss):
     def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
         scores, target = self.pair(bottom)
         values = self.buffer("values", scores.shape)
-        work = self.buffer("work", (work_size(scores.shape),))
+        work = self.buffer("work", (work_size(scores),))
         return sigmoid_cross_entropy(scores, target, factor, _rows(gradients[0]), values, work)
 
 
@@ -94,7 +94,7 @@ class WeightedEuclideanLoss(TargetLoss):
     def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
         prediction, target = self.pair(bottom)
         values = self.buffer("values", self._shape)
-        work = self.buffer("work", (work_size(prediction.shape),))
+        work = self.buffer("work", (work_size(prediction),))
         return euclidean(prediction, target, factor, [_rows(g) for g in gradients[:2]], values, work)
 
 
@@ -125,7 +125,7 @@ class WeightedHingeLoss(LabelLoss):
     def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
         scores = _rows(self.data(bottom[0]))
         values = self.buffer("values", self.index.shape)
-        work = self.buffer("work", (2, work_size(scores.shape, whole_rows=True)))
+        work = self.buffer("work", (2, work_size(scores)))
         return hinge(scores, self.index, self.options.norm, factor, _rows(gradients[0]), values, work)
 
 
@@ -170,7 +170,7 @@ class WeightedContrastiveLoss(PairLoss):
         options = self.options
         feature, feature_p = self.pair(bottom)
         values = self.buffer("values", self._similar.shape)
-        work = self.buffer("work", (work_size(feature.shape, whole_rows=True),))
+        work = self.buffer("work", (work_size(feature),))
         both = [_rows(gradient) for gradient in gradients[:2]]
         return contrastive(
             feature, feature_p, self._similar, options.margin, options.legacy_version, factor, both, values, work

@@ -4,8 +4,8 @@ from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
 
+from caffe_pylayers.losses.blocks import score_blocks, work_size
 from caffe_pylayers.losses.reduction import Array, array_module
-from caffe_pylayers.losses.softmax import blocks, work_size
 
 
 def count_right(
@@ -25,7 +25,7 @@ def count_right(
     labels: whole numbers 0 .. K-1, (M,) or (M, P).
     weights: of the labels' shape, finite and not negative; none means 1 each.
     ignored: bool of the labels' shape; True leaves a label out.
-    work: bool, of `work_size(scores.shape)`, to reuse from call to call.
+    work: bool, of `work_size(scores)`, to reuse from call to call.
     Returns two arrays float64 (K,).
 
     >>> scores = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [3.0, 3.0, 0.0]])
@@ -38,10 +38,10 @@ def count_right(
     xp = array_module(scores)
     num_classes = scores.shape[1]
     if work is None:
-        work = xp.empty(work_size(scores.shape), bool)
+        work = xp.empty(work_size(scores), bool)
     counts = np.min_scalar_type(num_classes)  # in the smallest type sums are three times as fast
     right, total = xp.zeros(num_classes), xp.zeros(num_classes)
-    for part, terms in blocks(scores.shape):
+    for part, terms in score_blocks(scores):
         block, at = scores[part], labels[terms]
         own = xp.take(scores, _places(at, terms, scores.shape))
         not_below = xp.greater_equal(block, own[:, None], out=work[: block.size].reshape(block.shape))

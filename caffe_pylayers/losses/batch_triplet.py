@@ -6,9 +6,9 @@ import numpy as np
 
 from caffe_pylayers.losses import mining
 from caffe_pylayers.losses.batch_terms import all_terms_hinge, all_terms_soft, chosen_terms
+from caffe_pylayers.losses.blocks import row_blocks
 from caffe_pylayers.losses.mining import Block
 from caffe_pylayers.losses.reduction import Array, array_module
-from caffe_pylayers.losses.triplet import blocks
 
 Buffer = Callable[[str, Sequence[int], Any], Array]
 Draw = Callable[[Array, Array], Array]
@@ -88,7 +88,7 @@ def batch_triplet_loss(
     if triplets is not None:
         triplets = triplets[triplets[:, 0].argsort()]
     class_sizes = None if labels is None else _class_sizes(labels)
-    parts = list(blocks(matrix, BLOCK))
+    parts = list(row_blocks(matrix, BLOCK))
 
     def space(name: str, part: slice, dtype: Any = np.float64) -> Array:
         """Rows to work in, for a block."""

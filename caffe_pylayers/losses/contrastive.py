@@ -31,7 +31,7 @@ def contrastive(
     factor: the gradients are multiplied by it: one for all, or one a pair (N,). Where an array is 0 the gradients
         are 0, be the features NaN.
     gradients: arrays (N, D) that receive those by feature and feature_p; None: not computed.
-    values, work: arrays to reuse from call to call, (N,) and of `work_size(feature.shape, whole_rows=True)`.
+    values, work: arrays to reuse from call to call, (N,) and of `work_size(feature)`.
     Returns the values, (N,).
 
     >>> import numpy as np
@@ -43,9 +43,9 @@ def contrastive(
     if values is None:
         values = xp.empty(len(feature), feature.dtype)
     if work is None:
-        work = xp.empty(work_size(feature.shape, whole_rows=True), feature.dtype)
+        work = xp.empty(work_size(feature), feature.dtype)
 
-    for rows in row_blocks(feature.shape):
+    for rows in row_blocks(feature):
         a, b, pulled = feature[rows], feature_p[rows], similar[rows]
         difference = xp.subtract(a, b, out=work[: a.size].reshape(a.shape))
         squared = xp.einsum("nd,nd->n", difference, difference)

@@ -23,7 +23,7 @@ def euclidean(
         gradients are 0, be the prediction NaN.
     gradients: arrays (N, D) that receive those by prediction and target; None: not computed.
     values: array for the values: (N,), one a row, as when it is None; or (N, D), one an element.
-    work: array to reuse from call to call, of `work_size(prediction.shape)`.
+    work: array to reuse from call to call, of `work_size(prediction)`.
     Returns the values.
 
     >>> import numpy as np
@@ -34,12 +34,12 @@ def euclidean(
     if values is None:
         values = xp.empty(len(prediction), prediction.dtype)
     if work is None:
-        work = xp.empty(work_size(prediction.shape), prediction.dtype)
+        work = xp.empty(work_size(prediction), prediction.dtype)
     if not isinstance(factor, (int, float)) and factor.ndim == 1:
         factor = factor[:, None]
     values[...] = 0
 
-    for rows, columns in blocks(prediction.shape):
+    for rows, columns in blocks(prediction):
         y, t = prediction[rows, columns], target[rows, columns]
         difference = xp.subtract(y, t, out=work[: y.size].reshape(y.shape))
         if values.ndim == 1:

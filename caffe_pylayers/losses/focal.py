@@ -2,17 +2,9 @@
 
 from typing import Optional, Union
 
+from caffe_pylayers.losses.blocks import score_blocks, work_size
 from caffe_pylayers.losses.reduction import Array, array_module
-from caffe_pylayers.losses.softmax import (
-    TINY,
-    blocks,
-    clear,
-    exponentials,
-    factor_of,
-    places,
-    sum_classes,
-    work_size,
-)
+from caffe_pylayers.losses.softmax import TINY, clear, exponentials, factor_of, places, sum_classes
 
 
 def focal(
@@ -44,10 +36,10 @@ def focal(
     if values is None:
         values = xp.empty(labels.shape, scores.dtype)
     if work is None:
-        work = xp.empty(work_size(scores.shape), scores.dtype)
+        work = xp.empty(work_size(scores), scores.dtype)
     tiny = TINY[scores.dtype]
 
-    for part, terms in blocks(scores.shape):
+    for part, terms in score_blocks(scores):
         block, label, value = scores[part], labels[terms], values[terms]
         flat = work[: block.size]
         exps = flat.reshape(block.shape)

@@ -25,7 +25,7 @@ def hinge(
     factor: the gradient is multiplied by it: one for all, or one a row (N,). Where an array is 0 the gradient is
         0, be the scores NaN.
     gradient: array of the scores' shape that receives the gradient; not computed when None.
-    values, work: arrays to reuse from call to call, (N,) and (2, `work_size(scores.shape, whole_rows=True)`).
+    values, work: arrays to reuse from call to call, (N,) and (2, `work_size(scores)`).
     Returns the values, (N,).
 
     >>> import numpy as np
@@ -36,11 +36,11 @@ def hinge(
     if values is None:
         values = xp.empty(len(scores), scores.dtype)
     if work is None:
-        work = xp.empty((2, work_size(scores.shape, whole_rows=True)), scores.dtype)
+        work = xp.empty((2, work_size(scores)), scores.dtype)
     zeros = work[1]  # numpy takes the maximum with an array in a fifth of the time of that with a number
     zeros[...] = 0
 
-    for rows in row_blocks(scores.shape):
+    for rows in row_blocks(scores):
         block = scores[rows]
         hinges = work[0, : block.size].reshape(block.shape)
         at_label = xp.arange(len(block)), labels[rows]

@@ -5,9 +5,10 @@ from typing import NamedTuple, Optional, Union
 
 import numpy as np
 
+from caffe_pylayers.losses.blocks import GAP, score_blocks, work_size
 from caffe_pylayers.losses.reduction import Array, array_module
 from caffe_pylayers.losses.soft import soft_cross_entropy
-from caffe_pylayers.losses.softmax import GAP, blocks, factor_of, softmax_cross_entropy, sum_classes, work_size
+from caffe_pylayers.losses.softmax import factor_of, softmax_cross_entropy, sum_classes
 
 #: Where stock Caffe cuts a probability before its logarithm (kLOG_THRESHOLD).
 LOWEST_PROBABILITY = 1e-20
@@ -47,7 +48,7 @@ def infogain_loss(
         l = - sum_k H[label, k] log max(p_k, 1e-20)        dl/dscore_k = p_k sum(H[label]) - H[label, k]
 
     scores, labels, factor, gradient, prob, values: as in `softmax_cross_entropy`; the gradient is not cut.
-    work: to reuse from call to call, of at least `work_size(scores.shape, 3)`.
+    work: to reuse from call to call, of at least `work_size(scores, 3)`.
     Returns the values, of the labels' shape. A diagonal H takes the time of `softmax_cross_entropy`.
 
     >>> infogain_loss(np.zeros((1, 2)), np.array([1]), infogain_of(np.array([[1.0, 0.0], [0.0, 3.0]]))).round(4)
@@ -55,7 +56,7 @@ def infogain_loss(
     """
     xp = array_module(scores)
     if work is None:
-        work = xp.empty(work_size(scores.shape, 3), scores.dtype)
+        work = xp.empty(work_size(scores, 3), scores.dtype)
     if values is None:
         values = xp.empty(labels.shape, scores.dtype)
     if infogain.diagonal is not None:
@@ -64,7 +65,7 @@ def infogain_loss(
         values *= each
         return values
     columns = xp.ascontiguousarray(infogain.rows.T) if scores.ndim > 2 else None
-    for part, terms in blocks(scores.shape):
+    for part, terms in score_blocks(scores):
         block, label = scores[part], labels[terms]
         rows, rest = work[: block.size].reshape(block.shape), work[block.size + GAP :]
         if columns is None:

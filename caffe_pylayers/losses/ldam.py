@@ -4,8 +4,9 @@ from typing import Optional, Union
 
 import numpy as np
 
+from caffe_pylayers.losses.blocks import GAP, score_blocks, work_size
 from caffe_pylayers.losses.reduction import Array, array_module
-from caffe_pylayers.losses.softmax import GAP, blocks, factor_of, places, softmax_cross_entropy, work_size
+from caffe_pylayers.losses.softmax import factor_of, places, softmax_cross_entropy
 
 
 def ldam_margins(counts: Array, max_margin: float = 0.5) -> np.ndarray:
@@ -39,7 +40,7 @@ def ldam(
 
     scores, labels, factor, gradient, values: as in `softmax_cross_entropy`, whose limits hold.
     margins: float (K,).
-    work: to reuse from call to call, of at least `work_size(scores.shape, 2)`.
+    work: to reuse from call to call, of at least `work_size(scores, 2)`.
     Returns the values, of the labels' shape.
 
     >>> ldam(np.array([[1.0, 0.5]]), np.array([0]), np.array([0.5, 0.1])).round(4)
@@ -49,8 +50,8 @@ def ldam(
     if values is None:
         values = xp.empty(labels.shape, scores.dtype)
     if work is None:
-        work = xp.empty(work_size(scores.shape, 2), scores.dtype)
-    for part, terms in blocks(scores.shape):
+        work = xp.empty(work_size(scores, 2), scores.dtype)
+    for part, terms in score_blocks(scores):
         block, label = scores[part], labels[terms]
         flat, rest = work[: block.size], work[block.size + GAP :]
         shifted = flat.reshape(block.shape)

@@ -22,7 +22,7 @@ def sigmoid_cross_entropy(
     factor: the gradient is multiplied by it: one for all, one a row (N, 1), or (N, D). Where an array is 0 the
         gradient is 0, be the score NaN.
     gradient: array of the scores' shape that receives the gradient; not computed when None.
-    values, work: arrays to reuse from call to call, of the scores' shape and of `work_size(scores.shape)`.
+    values, work: arrays to reuse from call to call, of the scores' shape and of `work_size(scores)`.
     Returns the values, of the scores' shape.
 
     >>> import numpy as np
@@ -33,9 +33,9 @@ def sigmoid_cross_entropy(
     if values is None:
         values = xp.empty(scores.shape, scores.dtype)
     if work is None:
-        work = xp.empty(work_size(scores.shape), scores.dtype)
+        work = xp.empty(work_size(scores), scores.dtype)
 
-    for part in blocks(scores.shape):
+    for part in blocks(scores):
         x, t, value = scores[part], target[part], values[part]
         exps = work[: x.size].reshape(x.shape)
         xp.abs(x, out=exps)

@@ -3,8 +3,9 @@
 import math
 from typing import Optional, Tuple, Union
 
+from caffe_pylayers.losses.blocks import GAP, score_blocks, work_size
 from caffe_pylayers.losses.reduction import Array, array_module
-from caffe_pylayers.losses.softmax import GAP, blocks, clear, exponentials, factor_of, sum_classes, work_size
+from caffe_pylayers.losses.softmax import clear, exponentials, factor_of, sum_classes
 
 
 def masses(distribution: Array, out: Optional[Array] = None) -> Tuple[Array, Optional[Array]]:
@@ -21,12 +22,12 @@ def masses(distribution: Array, out: Optional[Array] = None) -> Tuple[Array, Opt
     xp = array_module(distribution)
     if out is None:
         out = xp.empty(distribution.shape[:1] + distribution.shape[2:], distribution.dtype)
-    for part, terms in blocks(distribution.shape):
+    for part, terms in score_blocks(distribution):
         out[terms] = sum_classes(distribution[part])
     empty = out == 0
     if not empty.any():
         return out, None
-    for part, terms in blocks(distribution.shape):
+    for part, terms in score_blocks(distribution):
         if empty[terms].any():  # or entries that cancel out
             empty[terms] &= ~distribution[part].any(axis=1)
     return out, empty
@@ -51,7 +52,7 @@ def soft_cross_entropy(
     distribution: q, of the scores' shape: any finite numbers, which need not add up to 1.
     mass: sum(q), (M,) or (M, P), as `masses` gives it.
     factor, gradient, prob, values: as in `softmax_cross_entropy`; the gradient is not cut at `lowest`.
-    work: to reuse from call to call, of at least `work_size(scores.shape, 2)`.
+    work: to reuse from call to call, of at least `work_size(scores, 2)`.
     Returns the values, of mass's shape.
 
     >>> import numpy as np
@@ -63,8 +64,8 @@ def soft_cross_entropy(
     if values is None:
         values = xp.empty(mass.shape, scores.dtype)
     if work is None:
-        work = xp.empty(work_size(scores.shape, 2), scores.dtype)
-    for part, terms in blocks(scores.shape):
+        work = xp.empty(work_size(scores, 2), scores.dtype)
+    for part, terms in score_blocks(scores):
         block, q, value, total = scores[part], distribution[part], values[terms], mass[terms]
         exps = work[: block.size].reshape(block.shape)
         rest = work[block.size + GAP :][: block.size].reshape(block.shape)

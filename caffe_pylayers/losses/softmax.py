@@ -1,19 +1,12 @@
 """Softmax cross-entropy of scores and index labels, as stock SoftmaxWithLoss computes it."""
 
 import math
-from typing import Any, Iterator, Optional, Sequence, Tuple, Union
+from typing import Any, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
+from caffe_pylayers.losses.blocks import score_blocks, work_size
 from caffe_pylayers.losses.reduction import Array, array_module
-
-#: Elements that are worked on at a time, about what a second-level cache holds. Measured at 8 x 21 x 256 x 256:
-#: 19 ms, against 34 ms in blocks of 2**14, where calls cost most, and 21 ms in one (more where memory is busy).
-BLOCK = 1 << 17
-
-#: Elements between two arrays that share a piece of memory: NumPy takes arrays that touch for ones that overlap, and
-#: exp() from one to the other then takes 48 times as long.
-GAP = 16
 
 # With no score above the first and no sum of exponentials below the second, float32 neither overflows nor
 # loses digits, and the usual shift by the largest score, two passes of five, can be left out.
@@ -43,7 +36,7 @@ def softmax_cross_entropy(
     factor: the gradient is multiplied by it: one for all, or of the labels' shape. Where it is 0 the gradient
         is 0, be the scores NaN.
     gradient, prob: arrays of the scores' shape that receive the gradient and p; not computed when None.
-    values, work: arrays to reuse from call to call, of the labels' shape and of at least `work_size(scores.shape)`.
+    values, work: arrays to reuse from call to call, of the labels' shape and of at least `work_size(scores)`.
     lowest: where p is cut in the value, not in the gradient. None: as stock Caffe at the smallest normal float, so
         that a value is at most 87.3 in float32.
     Returns the values, of the labels' shape.
@@ -56,10 +49,10 @@ def softmax_cross_entropy(
     if values is None:
         values = xp.empty(labels.shape, scores.dtype)
     if work is None:
-        work = xp.empty(work_size(scores.shape), scores.dtype)
+        work = xp.empty(work_size(scores), scores.dtype)
     cut = TINY[scores.dtype] if lowest is None else lowest
 
-    for part, terms in blocks(scores.shape):
+    for part, terms in score_blocks(scores):
         block = scores[part]
         flat = work[: block.size]
         exps = flat.reshape(block.shape)
@@ -81,27 +74,6 @@ def softmax_cross_entropy(
             xp.multiply(exps, xp.divide(each, sums, dtype=sums.dtype)[:, None], out=gradient[part])
             clear(gradient[part], each, sums)
     return values
-
-
-def work_size(shape: Sequence[int], arrays: int = 1) -> int:
-    """How many elements to work in, for scores of `shape`: those of so many arrays of a block's size, with gaps."""
-    return arrays * (min(math.prod(shape), max(BLOCK, shape[1])) + GAP)
-
-
-def blocks(shape: Sequence[int]) -> Iterator[Tuple[Any, Any]]:
-    """Cuts scores of `shape` into blocks of at most `BLOCK` elements or one row: the slices of scores, and those of the terms."""
-    num_outer, num_classes = shape[:2]
-    if len(shape) == 2:
-        rows = max(1, BLOCK // num_classes)
-        for top in range(0, num_outer, rows):
-            yield slice(top, top + rows), slice(top, top + rows)
-        return
-    columns = min(shape[2], max(1, BLOCK // num_classes))
-    rows = max(1, BLOCK // (num_classes * columns))
-    for top in range(0, num_outer, rows):
-        for left in range(0, shape[2], columns):
-            down, across = slice(top, top + rows), slice(left, left + columns)
-            yield (down, slice(None), across), (down, across)
 
 
 def exponentials(block: Array, out: Array, shifted: Optional[Array] = None) -> Tuple[Array, Array]:

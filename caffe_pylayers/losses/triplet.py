@@ -1,14 +1,12 @@
 """The triplet loss: an anchor shall be nearer to its positive than to its negative, by a margin."""
 
-from typing import Iterator, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import NamedTuple, Optional, Sequence, Tuple, Union
 
-import numpy as np
-
+from caffe_pylayers.losses.blocks import row_blocks
 from caffe_pylayers.losses.reduction import Array, array_module
 
-#: Numbers that are worked on at a time: what a second-level cache holds, and enough to keep a GPU busy.
+#: Numbers that are worked on at a time, with which all that is made of them stays in the cache.
 _BLOCK = 1 << 14
-_GPU_BLOCK = 1 << 22
 
 
 class Triplets(NamedTuple):
@@ -44,7 +42,7 @@ def triplet_loss(
     """
     xp = array_module(anchor)
     d_ap, d_an = (xp.empty(len(anchor), anchor.dtype) for _ in range(2))
-    for rows in blocks(anchor):
+    for rows in row_blocks(anchor, _BLOCK):
         for other, lengths in ((positive, d_ap), (negative, d_an)):
             difference = anchor[rows] - other[rows]
             lengths[rows] = xp.einsum("nd,nd->n", difference, difference)
@@ -91,7 +89,7 @@ def triplet_gradients(
     anchor, positive, negative = embeddings
     by_anchor, by_positive, by_negative = gradients
     slopes = triplets.slopes * factor
-    for rows in blocks(anchor):
+    for rows in row_blocks(anchor, _BLOCK):
         from_positive = _distance_gradient(anchor[rows], positive[rows], triplets.d_ap[rows], slopes[rows], distance)
         from_negative = _distance_gradient(anchor[rows], negative[rows], triplets.d_an[rows], slopes[rows], distance)
         if by_anchor is not None:
@@ -110,14 +108,6 @@ def _distance_gradient(anchor: Array, other: Array, lengths: Array, slopes: Arra
     gradient *= each[:, None]
     gradient[each == 0] = 0  # 0 times NaN is NaN
     return gradient
-
-
-def blocks(array: Array, block: int = _BLOCK) -> Iterator[slice]:
-    """Cuts the rows of an array (N, D) into slices to work on one after the other, of about `block` numbers each."""
-    num_rows, size = array.shape
-    step = max(1, (block if array_module(array) is np else _GPU_BLOCK) // max(size, 1))
-    for first in range(0, num_rows, step):
-        yield slice(first, min(first + step, num_rows))
 
 
 def triplet_stats(triplets: Triplets, *embeddings: Array) -> Tuple[float, float, float, float]:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe_pylayers.losses.accuracy import accuracy, count_right, recall
-from caffe_pylayers.losses.softmax import BLOCK
+from caffe_pylayers.losses.blocks import BLOCK
 
 
 def plain_counts(scores, labels, top_k=1, weights=None, ignored=None):

@@ -57,6 +57,6 @@ def test_rows_of_factor_zero_may_be_nan():
 def test_works_in_the_arrays_that_it_is_given_and_leaves_its_input():
     both = np.random.RandomState(2).randn(2, 2, 300_000)
     both.flags.writeable = False
-    values, work = np.empty(2), np.empty(blocks.work_size(both.shape[1:]))
+    values, work = np.empty(2), np.empty(blocks.work_size(both[0]))
     assert euclidean(*both, values=values, work=work) is values
     assert work.size < both[0].size

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe_pylayers import ConfigError
-from caffe_pylayers.losses import softmax
+from caffe_pylayers.losses import blocks
 from caffe_pylayers.losses.focal import focal
 from caffe_pylayers.losses.softmax import softmax_cross_entropy
 from tests.caffe_nets import build, python_layer, run
@@ -30,11 +30,11 @@ def test_equals_the_plain_loop_in_blocks_of_any_size(outer, num_classes, inner, 
     labels = rng.randint(0, num_classes, scores.shape[:1] + scores.shape[2:])
     alpha = [None, 0.25, rng.uniform(0, 2, num_classes)][rng.randint(3)]
     factor, gradient = rng.uniform(0, 2, labels.shape), np.empty_like(scores)
-    whole, softmax.BLOCK = softmax.BLOCK, rng.randint(1, 2 * scores.size + 1)
+    whole, blocks.BLOCK = blocks.BLOCK, rng.randint(1, 2 * scores.size + 1)
     try:
         values = focal(scores, labels, gamma, alpha, factor, gradient)
     finally:
-        softmax.BLOCK = whole
+        blocks.BLOCK = whole
     plain = alpha.tolist() if isinstance(alpha, np.ndarray) else alpha or 1.0
     expected = class_cases.focal(scores, labels, gamma, plain)[0].reshape(labels.shape)
     np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-12)

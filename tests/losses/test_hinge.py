@@ -64,6 +64,6 @@ def test_rows_of_factor_zero_may_be_nan(norm):
 def test_works_in_the_arrays_that_it_is_given_and_leaves_its_input():
     scores, labels = random_batch(np.random.RandomState(2), 400, 1000)
     scores.flags.writeable = labels.flags.writeable = False
-    values, work = np.empty(400), np.empty((2, blocks.work_size(scores.shape, whole_rows=True)))
+    values, work = np.empty(400), np.empty((2, blocks.work_size(scores)))
     assert hinge(scores, labels, values=values, work=work) is values
     assert work.size < scores.size

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe_pylayers import ConfigError, DataError
-from caffe_pylayers.losses import softmax
+from caffe_pylayers.losses import blocks
 from caffe_pylayers.losses.infogain import infogain_loss, infogain_of
 from tests.caffe_nets import build, layer_text, python_layer, run
 from tests.losses import class_cases, references
@@ -67,11 +67,11 @@ def test_equals_the_plain_loop_in_blocks_of_any_size(outer, num_classes, inner, 
     matrix = np.diag(rng.randn(num_classes)) if diagonal else rng.randn(num_classes, num_classes)
     infogain = infogain_of(matrix)
     factor, gradient, prob = rng.uniform(0, 2, labels.shape), np.empty_like(scores), np.empty_like(scores)
-    whole, softmax.BLOCK = softmax.BLOCK, rng.randint(1, 2 * scores.size + 1)
+    whole, blocks.BLOCK = blocks.BLOCK, rng.randint(1, 2 * scores.size + 1)
     try:
         values = infogain_loss(scores, labels, infogain, factor, gradient, prob)
     finally:
-        softmax.BLOCK = whole
+        blocks.BLOCK = whole
     expected = class_cases.infogain(scores, labels, matrix)[0].reshape(labels.shape)
     np.testing.assert_allclose(values, expected, rtol=1e-10, atol=1e-11)
     rows = np.moveaxis(matrix[labels], -1, 1)

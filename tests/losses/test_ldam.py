@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe_pylayers import ConfigError, DataError
-from caffe_pylayers.losses import softmax
+from caffe_pylayers.losses import blocks
 from caffe_pylayers.losses.ldam import ldam, ldam_margins
 from tests.caffe_nets import build, layer_text, python_layer, run
 from tests.losses import class_cases, references
@@ -34,11 +34,11 @@ def test_equals_the_plain_loop_in_blocks_of_any_size(outer, num_classes, inner, 
     labels = rng.randint(0, num_classes, scores.shape[:1] + scores.shape[2:])
     counts, scale = rng.randint(1, 100, num_classes), rng.uniform(0.5, 5)
     margins, factor, gradient = ldam_margins(counts), rng.uniform(0, 2, labels.shape), np.empty_like(scores)
-    whole, softmax.BLOCK = softmax.BLOCK, rng.randint(1, 2 * scores.size + 1)
+    whole, blocks.BLOCK = blocks.BLOCK, rng.randint(1, 2 * scores.size + 1)
     try:
         values = ldam(scores, labels, margins, scale, factor, gradient)
     finally:
-        softmax.BLOCK = whole
+        blocks.BLOCK = whole
     expected = class_cases.ldam(scores, labels, counts, scale=scale)[0].reshape(labels.shape)
     np.testing.assert_allclose(values, expected, rtol=1e-10, atol=1e-12)
     slopes = references.numeric_gradient(lambda x: (factor * ldam(x, labels, margins, scale)).sum(), scores)

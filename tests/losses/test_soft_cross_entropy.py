@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe_pylayers import ConfigError, DataError
-from caffe_pylayers.losses import softmax
+from caffe_pylayers.losses import blocks
 from caffe_pylayers.losses.soft import masses, soft_cross_entropy
 from tests.caffe_nets import build, layer_text, python_layer, run
 from tests.losses import class_cases, references
@@ -25,12 +25,12 @@ def test_equals_the_plain_loop_in_blocks_of_any_size(outer, num_classes, inner, 
     distribution = rng.randn(*scores.shape)
     expected = class_cases.soft_cross_entropy(scores, distribution)[0].reshape(scores[:, 0].shape)
     factor, gradient, prob = rng.uniform(0, 2, expected.shape), np.empty_like(scores), np.empty_like(scores)
-    whole, softmax.BLOCK = softmax.BLOCK, rng.randint(1, 2 * scores.size + 1)
+    whole, blocks.BLOCK = blocks.BLOCK, rng.randint(1, 2 * scores.size + 1)
     try:
         mass, empty = masses(distribution)
         values = soft_cross_entropy(scores, distribution, mass, factor, gradient, prob)
     finally:
-        softmax.BLOCK = whole
+        blocks.BLOCK = whole
     assert empty is None
     np.testing.assert_allclose(mass, distribution.sum(axis=1), atol=1e-12)
     np.testing.assert_allclose(values, expected, rtol=1e-10, atol=1e-11)
@@ -72,11 +72,11 @@ def test_empty_are_those_that_are_all_zeros(outer, num_classes, inner, seed):
     """And not those whose entries cancel out."""
     rng = np.random.RandomState(seed)
     distribution = rng.randint(-1, 2, (outer, num_classes, *(() if inner is None else (inner,)))).astype(float)
-    whole, softmax.BLOCK = softmax.BLOCK, rng.randint(1, 2 * distribution.size + 1)
+    whole, blocks.BLOCK = blocks.BLOCK, rng.randint(1, 2 * distribution.size + 1)
     try:
         mass, empty = masses(distribution)
     finally:
-        softmax.BLOCK = whole
+        blocks.BLOCK = whole
     np.testing.assert_array_equal(mass, distribution.sum(axis=1))
     expected = ~distribution.any(axis=1)
     np.testing.assert_array_equal(np.zeros_like(expected) if empty is None else empty, expected)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caffe_pylayers.losses import focal, infogain, ldam, soft, softmax
-from caffe_pylayers.losses.softmax import softmax_cross_entropy, work_size
+from caffe_pylayers.losses import blocks, focal, infogain, ldam, soft, softmax
+from caffe_pylayers.losses.softmax import softmax_cross_entropy
 from tests.losses import class_cases, references
 
 
@@ -22,12 +22,12 @@ def test_equals_the_plain_loop_in_blocks_of_any_size(outer, num_classes, inner, 
     factor = rng.uniform(0, 2, labels.shape)
     gradient, prob = np.empty_like(scores), np.empty_like(scores)
     expected = class_cases.softmax(scores, labels)[0].reshape(labels.shape)
-    whole, softmax.BLOCK = softmax.BLOCK, rng.randint(1, 2 * scores.size + 1)
+    whole, blocks.BLOCK = blocks.BLOCK, rng.randint(1, 2 * scores.size + 1)
     try:
         values = softmax_cross_entropy(scores, labels, factor, gradient, prob)
         alone = softmax_cross_entropy(scores, labels)
     finally:
-        softmax.BLOCK = whole
+        blocks.BLOCK = whole
     np.testing.assert_allclose(values, expected, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(alone, expected, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(prob.sum(axis=1), 1)
@@ -93,7 +93,7 @@ def test_nan_scores_of_factor_zero_give_gradient_zero(inner):
 def test_works_in_the_arrays_that_it_is_given_and_leaves_its_input():
     scores, labels = random_batch(np.random.RandomState(3), (400, 1000))
     scores.flags.writeable = labels.flags.writeable = False
-    values, work = np.empty(400), np.empty(work_size(scores.shape))
+    values, work = np.empty(400), np.empty(blocks.work_size(scores))
     assert softmax_cross_entropy(scores, labels, values=values, work=work) is values
     assert work.size < scores.size
 
