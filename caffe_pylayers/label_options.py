@@ -5,9 +5,7 @@ from typing import Any, Dict, Iterator, Literal, Optional, Tuple, Union
 from pydantic import Field, model_validator
 from typing_extensions import Annotated
 
-from caffe_pylayers.config import IgnoreLabel, Options, Path, Resume, Seed, Stream
-
-IterSize = Annotated[int, Field(ge=1, description="The solver's iter_size, at least 1: forward passes an iteration.")]
+from caffe_pylayers.config import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream
 
 
 class SampleWeightOptions(Options):

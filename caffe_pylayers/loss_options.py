@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Iterator, Literal, Optional, Tuple, Union
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from caffe_pylayers.config import IgnoreLabel, Options, Path, Resume, Seed, Stream
+from caffe_pylayers.config import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream
 
 Normalization = Literal["FULL", "VALID", "BATCH_SIZE", "NONE"]
 NormalizeBy = Annotated[
@@ -147,17 +147,32 @@ class LDAMLossOptions(_ClassLossOptions):
 # --------------------------------------------------------------------------------------------------- metric losses
 
 
-class TripletLossOptions(Options):
-    """Triplet loss: an anchor nearer to its positive than to its negative, by a margin."""
+class _TripletOptions(Options):
+    """What a triplet costs, and which of them are averaged over."""
 
     distance: Literal["squared", "euclidean"] = Field(
         "squared", description="Distance of embeddings: squared Euclidean (squared) or Euclidean."
     )
-    margin: float = Field(0.2, ge=0, description="Margin, at least 0; the margin bottom multiplies it.")
+    margin: float = Field(0.2, ge=0, description="Margin, at least 0; a margin bottom multiplies it.")
     soft: bool = Field(False, description="Use log(1 + exp(d_ap - d_an)), without a margin, in place of the hinge.")
     average: Literal["all", "active"] = Field(
-        "all", description="Triplets to average over: all, or those with a loss (active)."
+        "all", description="Triplets to average over: all there are, or those with a loss (active)."
     )
+
+    def conflicts(self) -> Iterator[str]:
+        if self.soft:
+            yield from self.without_effect(self.idle_if_soft(), "'soft' is true")
+            if self.average == "active":
+                yield "option 'average' cannot be 'active' where 'soft' is true: every loss is above 0"
+
+    def idle_if_soft(self) -> Tuple[str, ...]:
+        """The options that have no effect with softplus, which has no margin."""
+        return ("margin",)
+
+
+class TripletLossOptions(_TripletOptions):
+    """Triplet loss: an anchor nearer to its positive than to its negative, by a margin."""
+
     bottoms: Optional[Tuple[Literal["margin", "sample_weight"], ...]] = Field(
         None, description="List of the bottoms after the negative: margin, sample_weight."
     )
@@ -166,12 +181,12 @@ class TripletLossOptions(Options):
         bottoms = list(self.bottoms or ())
         if bottoms != sorted(set(bottoms)):
             yield f"option 'bottoms' must have each name once, margin before sample_weight, not {bottoms}"
-        yield from _soft_conflicts(self)
+        yield from super().conflicts()
         if self.soft and "margin" in bottoms:
             yield "option 'bottoms' cannot have a margin where 'soft' is true: there is none to multiply"
 
 
-class BatchTripletLossOptions(Options):
+class BatchTripletLossOptions(_TripletOptions):
     """Triplet loss on the triplets that are mined in the batch."""
 
     mining: Literal["all", "semihard", "hard", "distance", "given"] = Field(
@@ -179,14 +194,6 @@ class BatchTripletLossOptions(Options):
         description="Triplets of a batch: every one (all), the nearest negative beyond each positive (semihard), the "
         "farthest positive and nearest negative (hard), a negative drawn by its distance (distance), or those of a "
         "bottom with rows of (anchor, positive, negative) in place of the label (given).",
-    )
-    distance: Literal["squared", "euclidean"] = Field(
-        "squared", description="Distance of embeddings: squared Euclidean (squared) or Euclidean."
-    )
-    margin: float = Field(0.2, ge=0, description="Margin, at least 0.")
-    soft: bool = Field(False, description="Use log(1 + exp(d_ap - d_an)), without a margin, in place of the hinge.")
-    average: Literal["all", "active"] = Field(
-        "all", description="Triplets to average over: all that are mined, or those with a loss (active)."
     )
     cutoff: float = Field(
         0.5, gt=0, description="Distance mining: Euclidean distance below which all negatives are drawn alike, above 0."
@@ -196,25 +203,20 @@ class BatchTripletLossOptions(Options):
     )
     seed: Seed = 0
     stream: Stream = 0
-    iter_size: int = Field(1, ge=1, description="The solver's iter_size, at least 1: forward passes an iteration.")
+    iter_size: IterSize = 1
     resume: Resume = False
 
     def conflicts(self) -> Iterator[str]:
-        # Semi-hard negatives are those inside the margin, so there 'soft' still has one.
-        yield from _soft_conflicts(self, margin_is_used=self.mining == "semihard")
+        yield from super().conflicts()
         if self.mining != "distance":
             names = self.changed("cutoff", "nonzero_loss_cutoff", "seed", "stream", "iter_size", "resume")
             yield from self.without_effect(names, f"'mining' is {self.mining!r}")
         elif self.cutoff >= self.nonzero_loss_cutoff:
             yield f"option 'cutoff' is {self.cutoff:g}, not below 'nonzero_loss_cutoff', which is {self.nonzero_loss_cutoff:g}"
 
-
-def _soft_conflicts(options: Any, margin_is_used: bool = False) -> Iterator[str]:
-    if options.soft:
-        if not margin_is_used:
-            yield from options.without_effect(("margin",), "'soft' is true")
-        if options.average == "active":
-            yield "option 'average' cannot be 'active' where 'soft' is true: every loss is above 0"
+    def idle_if_soft(self) -> Tuple[str, ...]:
+        # Semi-hard negatives are those inside the margin, with softplus too.
+        return () if self.mining == "semihard" else super().idle_if_soft()
 
 
 # -------------------------------------------------------------------------------------------------------- accuracy
