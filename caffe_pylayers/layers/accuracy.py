@@ -1,7 +1,6 @@
 """How many labels a net gets right."""
 
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.layers import device
 from caffe_pylayers.layers.adapter import Blobs
 from caffe_pylayers.layers.scores import ScoresLayer
 from caffe_pylayers.losses.accuracy import accuracy, count_right, recall
@@ -31,11 +30,10 @@ class WeightedAccuracy(ScoresLayer):
             top[1].reshape(num_classes)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.device = device.current()
-        with self.device.of(bottom[0]):
-            shape, ignored = self.index_labels(bottom)
-            weights = self.weights(bottom, shape)
+        with self.on_device(bottom[0]):
             scores = self.planes(self.data(bottom[0]))
+            shape, ignored = self.index_labels(scores, bottom)
+            weights = self.weights(bottom, shape)
             work = self.buffer("work", (work_size(scores),), bool)
             right, total = count_right(scores, self.index, self.options.top_k, weights, ignored, work)
             if len(top) > 1:

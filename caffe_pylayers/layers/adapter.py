@@ -24,7 +24,7 @@ import logging
 import math
 import sys
 import traceback
-from typing import Any, Callable, ClassVar, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, ClassVar, ContextManager, Dict, List, Optional, Sequence, Tuple
 
 import caffe
 import numpy as np
@@ -128,6 +128,13 @@ class Layer(caffe.Layer):
             if propagate_down[i]:
                 bottom[i].diff[...] = 0
 
+    def on_device(self, blob: Any) -> ContextManager[None]:
+        """While it lasts, arrays are taken and computed with where Caffe computes now, which has the blob."""
+        now = device.current()
+        if now is not self.device:
+            self.device, self._buffers = now, {}
+        return now.of(blob)
+
     @property
     def xp(self) -> Any:
         """The library of the arrays that `data` and `diff` give: numpy, or cupy."""
@@ -152,7 +159,7 @@ class Layer(caffe.Layer):
     def buffer(self, name: str, shape: Sequence[int], dtype: Any = np.float32) -> Array:
         """An array that lives from one iteration to the next, new only when the shape changes."""
         array = self._buffers.get(name)
-        if array is None or array.shape != shape or array.dtype != dtype or not isinstance(array, self.xp.ndarray):
+        if array is None or array.shape != shape or array.dtype != dtype:
             array = self._buffers[name] = self.xp.empty(shape, dtype)
         return array
 
@@ -304,8 +311,7 @@ class LossLayer(Layer):
         top[0].reshape()
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        self.device = device.current()
-        with self.device.of(bottom[0]):
+        with self.on_device(bottom[0]):
             self.compute(bottom, top)
 
     def compute(self, bottom: Blobs, top: Blobs) -> None:
@@ -354,19 +360,17 @@ class LossLayer(Layer):
 
     def _is_prepared(self, i: int, diff: Array) -> bool:
         sample = self._prepared.get(i, b"")
-        return sample != b"" and sample == _sample(diff)
+        # One of zeros, of either sign, does not tell.
+        return sample.strip(b"\0\x80") != b"" and sample == _sample(diff)
 
     def _gradients(self, bottom: Blobs, which: Sequence[int]) -> List[Optional[Array]]:
         return [self.diff(bottom[i]) if i in which else None for i in range(len(bottom))]
 
 
 def _sample(diff: Array) -> bytes:
-    """A few numbers of a diff, which tell whether anyone, such as a script that zeroes diffs, wrote there.
-
-    Empty where they are all 0 and would not tell.
-    """
-    some = diff.reshape(-1)[:: diff.size // 64 + 1]
-    return some.tobytes() if some.any() else b""
+    """A few numbers of a diff, which tell whether anyone, such as a script that zeroes diffs, wrote there."""
+    sample: bytes = diff.reshape(-1)[:: diff.size // 64 + 1].tobytes()
+    return sample
 
 
 def place(blob: Any, at: int) -> str:

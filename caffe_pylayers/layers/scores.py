@@ -15,19 +15,18 @@ class ScoresLayer(Layer):
         super().setup(bottom, top)
         self._plane_shapes: Dict[Tuple[int, ...], Tuple[int, ...]] = {}  # of the last shape asked for
 
-    def index_labels(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
-        """The labels, one a position of the scores, are kept as self.index.
+    def index_labels(self, scores: Array, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
+        """The labels, one a position of the scores (planes), are kept as self.index.
 
         Returns their shape, (outer,) or (outer, inner), and which of them are ignored, of that shape, or None.
         """
-        outer, num_classes, *inner = self.plane_shape(tuple(bottom[0].shape))
-        shape = (outer, *inner)
+        shape = scores.shape[:1] + scores.shape[2:]
         if bottom[1].count != math.prod(shape):
             raise ConfigError(
                 f"{self.name}: {bottom[1].count} labels for scores of shape {tuple(bottom[0].shape)}; expected "
                 f"{math.prod(shape)}, one for each position, with the classes along axis {self.options.axis}"
             )
-        labels, ignored = self.labels(bottom[1], num_classes, self.options.ignore_label)
+        labels, ignored = self.labels(bottom[1], scores.shape[1], self.options.ignore_label)
         self.index = labels.reshape(shape)
         return shape, None if ignored is None else ignored.reshape(shape)
 

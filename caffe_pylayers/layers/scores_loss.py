@@ -69,10 +69,9 @@ class ScoresLoss(ScoresLayer, LossLayer):
 
     def here(self, name: str, numbers: np.ndarray) -> Array:
         """Numbers that do not change, as a float32 array where this layer computes, made once."""
-        array = self._buffers.get(name)
-        if not isinstance(array, self.xp.ndarray):
-            array = self._buffers[name] = self.xp.asarray(numbers, np.float32)
-        return array
+        if name not in self._buffers:
+            self._buffers[name] = self.xp.asarray(numbers, np.float32)
+        return self._buffers[name]
 
     def check_finite(self, blob: Any, what: str) -> None:
         """Raises DataError where a number of a blob is not finite."""
@@ -93,6 +92,5 @@ class ClassLoss(ScoresLoss):
 
     def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
         """The labels are kept as self.index, and which are ignored as self.ignored, of the terms' shape."""
-        self.scores(bottom)
-        shape, self.ignored = self.index_labels(bottom)
+        shape, self.ignored = self.index_labels(self.scores(bottom), bottom)
         return shape, self.ignored

@@ -14,7 +14,6 @@ Z is not clamped at 1 as stock Caffe's is: scaling all weights changes nothing (
 means k copies, and a weight of 0 no copy. Without weights all w_e are 1 and the result is stock Caffe's.
 """
 
-import functools
 import importlib
 import math
 from typing import Any, Callable, Optional, Sequence, Union, cast
@@ -62,7 +61,6 @@ class Reduction:
         num_terms = math.prod(shape)
         self._ignored = ignored
         self._counts = counts
-        self._buffer = buffer
         self._ignored_in_normalizer = normalization != "VALID"
         if weights is not None and normalize_by == "weight":
             total = self._sum_of_weights(weights, num_terms)
@@ -84,17 +82,10 @@ class Reduction:
         self._inverse = 1.0 / total if total > 0 else 0.0
         self._slope = slope if normalize_by == "weight" else 0.0
         self.scale: Union[float, Array] = self._inverse if weights is None else weights * self._inverse
-
-    @functools.cached_property
-    def factor(self) -> Union[float, Array]:
-        """dL/dl_e: `scale`, and 0 for an ignored term."""
-        if self._ignored is None:
-            return self.scale
-        xp = array_module(self._ignored)
-        if self._buffer is None:
-            return xp.where(self._ignored, 0, self.scale)
-        factor = self._buffer("factor", self._ignored.shape)
-        return xp.multiply(~self._ignored, self.scale, out=factor)
+        self.factor = self.scale
+        if ignored is not None:
+            out = None if buffer is None else buffer("factor", ignored.shape)
+            self.factor = array_module(ignored).multiply(~ignored, self.scale, out=out)
 
     def loss(self, values: Array) -> float:
         """The loss, of `values` (the terms' shape), in which the ignored are set to 0.
