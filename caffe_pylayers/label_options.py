@@ -142,7 +142,13 @@ class LabelSmoothingOptions(Options):
     """Labels as smoothed distributions over the classes, for SoftCrossEntropyLoss."""
 
     n_classes: int = Field(ge=2, description="Number of classes K, at least 2; labels are 0 to K - 1.")
-    epsilon: float = Field(0.1, ge=0, le=1, description="Part e, from 0 to 1, that is taken off the true class.")
+    epsilon: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Part e, from 0 to 1, that is taken off the true class.",
+        json_schema_extra={"aliases": ["smoothing"]},
+    )
     over: Literal["all", "others"] = Field(
         "all",
         description="Classes that e is spread over: all, so that the true one has 1 - e + e/K (Szegedy et al. 2016), or "

@@ -135,7 +135,9 @@ class LDAMLossOptions(_ClassLossOptions):
     counts: Union[Tuple[Annotated[float, Field(ge=0)], ...], Path] = Field(
         description="Labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them."
     )
-    max_margin: float = Field(0.5, gt=0, description="Margin of the rarest class, above 0.")
+    max_margin: float = Field(
+        0.5, gt=0, description="Margin of the rarest class, above 0.", json_schema_extra={"aliases": ["margin"]}
+    )
     scale: float = Field(1.0, gt=0, description="Factor of the scores after the margin, above 0; 30 for cosines.")
 
     def conflicts(self) -> Iterator[str]:

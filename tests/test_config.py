@@ -319,7 +319,11 @@ def problems(layer, param_str):
         ),
         ("ComputeH", "n_classes: 2, weights: [1, -1]", "a list, each entry a number of at least 0, or none"),
         ("ComputeH", "n_classes: 2, counts: 5", "option 'counts' must be one of 'batch', 'running', or a path, not 5"),
-        ("ComputeH", "n_classes: 2, counts: ''", "option 'counts' must be one of 'batch', 'running', or a path, not ''"),
+        (
+            "ComputeH",
+            "n_classes: 2, counts: ''",
+            "option 'counts' must be one of 'batch', 'running', or a path, not ''",
+        ),
         ("ImageDataLayer", "source: a, mirror: 1", "option 'mirror' must be true or false, not 1"),
         ("ImageDataLayer", "source: 3", "option 'source' must be a path, not 3"),
         ("ImageDataLayer", "source: a, is_color: 3", "option 'is_color' must be true or false, not 3"),

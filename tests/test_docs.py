@@ -85,6 +85,7 @@ INPUTS = {
     "negative": (8, 5),
     "margin": (8,),
     "embedding": (8, 5),
+    "triplets": (4, 3),
     "sample_weight": (8,),
 }
 
@@ -104,16 +105,23 @@ def test_the_page_about_losses(tmp_path, monkeypatch):
         (tmp_path / name).write_text("".join(inputs) + (tmp_path / name).read_text())
         caffe_net = caffe.Net(name, caffe.TRAIN)
         for blob in needed:
-            values = random.uniform(0.1, 1, INPUTS[blob])
-            caffe_net.blobs[blob].data[...] = (
-                np.arange(8) // 2 if blob == "label" else np.round(values) if blob == "sim" else values
-            )
+            caffe_net.blobs[blob].data[...] = bottom_of(blob, random)
         for _ in range(2):
             caffe_net.forward()
             caffe_net.backward()
         top = "accuracy" if "accuracy" in caffe_net.blobs else "loss"
         assert np.isfinite(caffe_net.blobs[top].data), name
         assert caffe_net.blobs[top].data > 0, name
+
+
+def bottom_of(blob, random):
+    if blob == "label":
+        return np.arange(8) // 2
+    if blob == "sim":
+        return np.arange(8) % 2
+    if blob == "triplets":
+        return [[0, 1, 2], [1, 0, 5], [6, 7, 1], [7, 6, 0]]
+    return random.uniform(0.1, 1, INPUTS[blob])
 
 
 def shape_of(sizes):

@@ -112,6 +112,8 @@ DATA = "ImageDataLayer"
         ("SampleWeight", {"counts": "c.txt", "defer": 100, "resume": True}, "resume", True),
         ("ComputeH", {"weights": [1, 2, 3], "defer": 9, "counts": "c.txt"}, "counts", os.path.abspath("c.txt")),
         ("LabelSmoothing", {"over": "OTHERS"}, "over", "others"),
+        ("LabelSmoothing", {"smoothing": 0.2}, "epsilon", 0.2),
+        ("LDAMLoss", {"margin": 1}, "max_margin", 1.0),
         ("LabelNoise", {"one_hot": True, "n_classes": 3}, "clip", None),
         ("LabelNoise", {"clip": [0, "9"]}, "clip", (0.0, 9.0)),
         ("TripletLoss", {"bottoms": ["Margin", "sample_weight"]}, "bottoms", ("margin", "sample_weight")),
