@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo bench soak wheel clean
+.PHONY: help setup test lint demo results bench soak gpu wheel clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
@@ -25,11 +25,17 @@ lint: setup ## ruff (rules and format) and mypy
 demo: setup ## the main job on real data, ending with numbers and pictures
 	$(PY) demo/run.py
 
+results: setup ## the published experiments again: docs/results.md, about 16 minutes
+	$(PY) demo/results.py
+
 bench: setup ## the table of speeds
 	$(PY) -m tests.bench
 
 soak: setup ## the tests that take longer than `make test` allows
 	$(PY) -m pytest -m soak -rP
+
+gpu: setup ## the tests that need a GPU, CuPy and a Caffe built for GPUs
+	$(PY) -m pytest -m gpu
 
 wheel: setup ## the wheel, in dist/
 	$(PY) -m build --wheel

@@ -7,7 +7,7 @@ from typing import Dict, List, Tuple
 
 import numpy as np
 from fashion import DataSet
-from stock_caffe import Training, answers, first_batch, layer_options, read_solver, write_solver
+from stock_caffe import Training, answers, describe_solver, first_batch, layer_options, write_solver
 
 EXAMPLE = "fashion_triplet"
 NUM_NEAREST = 5
@@ -48,13 +48,12 @@ def evaluate(training: Training, folder: str, dataset: DataSet) -> Tuple[Dict[st
         "raw pixels, cosine": retrieve(unit(pixels), dataset.test_labels),
         "raw pixels, Euclidean": retrieve(pixels / 255, dataset.test_labels),
     }
-    solver = read_solver(os.path.join(folder, EXAMPLE, "solver.prototxt"))
     data = layer_options(os.path.join(folder, net), "train_data")
     results: Dict[str, object] = {
         "iterations": training.num_iterations,
         "triplets a batch": data["batch_size"],
         "loss options": layer_options(os.path.join(folder, net), "loss"),
-        "solver": f"{solver.type}, base_lr {solver.base_lr:g}, lr_policy {solver.lr_policy}",
+        "solver": describe_solver(training.solver),
         "dimensions": embedding.shape[1],
         "seconds": round(training.seconds, 1),
         "final loss": training.curve[-1][1],

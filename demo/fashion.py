@@ -83,6 +83,17 @@ def digits() -> DataSet:
     return DataSet("digits", origin, classes, images[~test], labels[~test], images[test], labels[test])
 
 
+def held_out(dataset: DataSet) -> DataSet:
+    """For choosing settings: the first sixth of each class's training images for tests, and the others for training."""
+    test = np.zeros(len(dataset.train_labels), bool)
+    for c in range(len(dataset.classes)):
+        members = np.flatnonzero(dataset.train_labels == c)
+        test[members[: len(members) // 6]] = True
+    images, labels = dataset.train_images, dataset.train_labels
+    name = f"{dataset.name}, held-out training images"
+    return DataSet(name, dataset.origin, dataset.classes, images[~test], labels[~test], images[test], labels[test])
+
+
 def read_idx(path: str, shape: Tuple[int, ...]) -> np.ndarray:
     """The array of a gzipped idx file of uint8. Raises Unavailable unless it holds just that shape, whole."""
     try:

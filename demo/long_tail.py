@@ -2,12 +2,12 @@
 
 import os
 import shutil
-from dataclasses import dataclass
 from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 from fashion import DataSet
-from stock_caffe import Training, answers, layer_options, read_solver, write_net, write_solver
+from runs import Run, prepare_run
+from stock_caffe import answers, describe_solver, layer_options, write_net
 
 EXAMPLE = "fashion_long_tail"
 METHODS = {  # the net's name: what it is
@@ -20,49 +20,23 @@ NUM_RAREST = 3
 MEASURES = ("accuracy", "balanced accuracy", "recall of the rarest", "accuracy at the training frequencies")
 
 
-@dataclass(frozen=True)
-class Run:
-    """One training, by method and seed; `net` is its prototxt, relative to the folder."""
-
-    method: str
-    seed: int
-    net: str
-    training: Training
-
-
 def prepare(examples: str, folder: str, quick: bool) -> List[Run]:
     """Put the example's nets into the folder, with a copy for each seed of solver and data."""
     shutil.copytree(os.path.join(examples, EXAMPLE), os.path.join(folder, EXAMPLE))
     shorter: Dict[str, Any] = {"max_iter": 40, "test_interval": 40} if quick else {}
     batch_size = layer_options(os.path.join(folder, EXAMPLE, "softmax.prototxt"), "train_data")["batch_size"]
-    runs = []
-    for seed in SEEDS:
-        for method in METHODS:
-            name = f"{EXAMPLE}/{method}_seed{seed}"
-            net, solver = f"{name}.prototxt", f"{name}_solver.prototxt"
-            write_net(
-                os.path.join(folder, EXAMPLE, f"{method}.prototxt"),
-                os.path.join(folder, net),
-                "train_data",
-                seed=seed,
-            )
-            write_solver(
-                os.path.join(folder, EXAMPLE, "solver.prototxt"),
-                os.path.join(folder, solver),
-                net=net,
-                random_seed=seed,
-                snapshot_prefix=name,
-                **shorter,
-            )
-            training = Training(f"{METHODS[method]}, seed {seed}", folder, solver, batch_size)
-            runs.append(Run(method, seed, net, training))
-    return runs
+    solver = f"{EXAMPLE}/solver.prototxt"
+    return [
+        prepare_run(folder, method, title, seed, f"{EXAMPLE}/{method}.prototxt", solver, {}, batch_size, **shorter)
+        for seed in SEEDS
+        for method, title in METHODS.items()
+    ]
 
 
 def evaluate(run: Run, folder: str, dataset: DataSet, train_labels: np.ndarray) -> Dict[str, Any]:
     """How one run does on the test images, and on the long-tailed training images, whose labels are given."""
     watched = f"{os.path.splitext(run.net)[0]}_on_train.prototxt"
-    write_net(os.path.join(folder, run.net), os.path.join(folder, watched), "test_data", source="long_tail_lmdb")
+    write_net(os.path.join(folder, run.net), os.path.join(folder, watched), test_data={"source": "long_tail_lmdb"})
     classes = len(dataset.classes)
     weights = run.training.weights
     (scores,) = answers(run.net, weights, folder, ["scores"], len(dataset.test_labels))
@@ -96,10 +70,9 @@ def summarize(results: List[Dict[str, Any]], measure: str) -> Tuple[float, float
 
 def settings(folder: str) -> Dict[str, Any]:
     """How the three were trained, from the files that they were trained by."""
-    solver = read_solver(os.path.join(folder, EXAMPLE, "solver.prototxt"))
     nets = {method: os.path.join(folder, EXAMPLE, f"{method}.prototxt") for method in METHODS}
     return {
-        "solver": f"{solver.type}, base_lr {solver.base_lr:g}, lr_policy {solver.lr_policy}",
+        "solver": describe_solver(os.path.join(folder, EXAMPLE, "solver.prototxt")),
         "batch size": layer_options(nets["softmax"], "train_data")["batch_size"],
         "ComputeH": layer_options(nets["infogain"], "H"),
         "SampleWeight": layer_options(nets["weighted_softmax"], "weight"),
@@ -114,7 +87,7 @@ def remarks(found: Dict[str, Any], classes: Sequence[str]) -> List[str]:
     lines = []
     for method in list(METHODS)[1:]:
         runs = found["runs"][method]
-        gains = [_gain(runs, stock, measure) for measure in MEASURES[1:]]
+        gains = [gain(runs, stock, measure) for measure in MEASURES[1:]]
         after = np.mean([run["recall"] for run in runs], axis=0)
         most = [f"{classes[c]} {before[c]:.3f} -> {after[c]:.3f}" for c in np.argsort(after - before)[[-1, 0]]]
         lines.append(
@@ -134,9 +107,14 @@ def remarks(found: Dict[str, Any], classes: Sequence[str]) -> List[str]:
     return lines
 
 
-def _gain(runs: List[Dict[str, Any]], stock: List[Dict[str, Any]], measure: str) -> str:
-    """The difference of the means, and whether it is beyond twice its standard error."""
+def difference(runs: List[Dict[str, Any]], stock: List[Dict[str, Any]], measure: str) -> Tuple[float, float]:
+    """The difference of the means, and its standard error."""
     (mean, spread), (stock_mean, stock_spread) = summarize(runs, measure), summarize(stock, measure)
-    error = float(np.sqrt((spread**2 + stock_spread**2) / len(SEEDS)))
-    verdict = "clear" if abs(mean - stock_mean) > 2 * error else "within the noise"
-    return f"{measure} {mean - stock_mean:+.3f} ({verdict}; standard error {error:.3f})"
+    return mean - stock_mean, float(np.sqrt(spread**2 / len(runs) + stock_spread**2 / len(stock)))
+
+
+def gain(runs: List[Dict[str, Any]], stock: List[Dict[str, Any]], measure: str) -> str:
+    """The difference in words, and whether it is beyond twice its standard error."""
+    more, error = difference(runs, stock, measure)
+    verdict = "clear" if abs(more) > 2 * error else "within the noise"
+    return f"{measure} {more:+.3f} ({verdict}; standard error {error:.3f})"

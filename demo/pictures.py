@@ -12,7 +12,7 @@ from fashion import DataSet
 
 # Blue and vermilion of Okabe and Ito stay apart for the colour-blind, and every frame has a mark as well.
 RIGHT, WRONG, QUERY = "#009E73", "#D55E00", "#555555"
-METHOD_COLOURS = ("#999999", "#0072B2", "#E69F00")
+METHOD_COLOURS = ("#999999", "#0072B2", "#E69F00", "#CC79A7")
 SMOOTH = 10
 
 plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})

@@ -58,6 +58,12 @@ def show(console: Console, title: str, rows: Rows, how: str) -> None:
     console.print(how, style="dim", highlight=False)
 
 
+def markdown(rows: Rows) -> str:
+    """The rows as a table, the first one its heads."""
+    lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def save(folder: str, results: Dict[str, Any], pictures: Dict[str, str]) -> None:
     """Write results.json and results.md."""
     with open(os.path.join(folder, "results.json"), "w") as file:
@@ -68,8 +74,7 @@ def save(folder: str, results: Dict[str, Any], pictures: Dict[str, str]) -> None
         f"Images: {results['data set']['name']}, {results['data set']['origin']}.",
     ]
     for title, rows, how in (retrieval_table(results), long_tail_table(results)):
-        lines = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
-        parts += [f"## {title}", "\n".join(f"| {' | '.join(line)} |" for line in lines), how]
+        parts += [f"## {title}", markdown(rows), how]
     parts += results["remarks"]
     parts += [f"## {title}\n\n![{title}]({name})" for name, title in pictures.items()]
     parts.append(f"Made in {results['seconds']:.0f} s.")

@@ -23,7 +23,8 @@ from databases import choose_long_tail, provide_lmdb
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
-from stock_caffe import PROGRAM, Training, TrainingFailed, train
+from runs import train_all
+from stock_caffe import PROGRAM, Training, TrainingFailed
 
 import caffe_pylayers
 
@@ -147,28 +148,6 @@ def clear(folder: str) -> None:
     for name in (*PICTURES, "counts.txt", "results.json", "results.md"):
         with contextlib.suppress(FileNotFoundError):
             os.remove(os.path.join(folder, name))
-
-
-def train_all(trainings: List[Training], progress: Progress) -> None:
-    """Run all trainings, two at a time, with a bar that counts images and a line for each that ends."""
-    total = sum(training.num_images for training in trainings)
-    bar = progress.add_task("training", total=total)
-    told = set()
-
-    def report(running: List[Training]) -> None:
-        ended = [training for training in trainings if training.seconds and training.name not in told]
-        for training in ended:
-            told.add(training.name)
-            progress.console.print(
-                f"trained {training.name}: {training.num_iterations} iterations in {training.seconds:.0f} s, "
-                f"loss {training.curve[0][1]:.3f} -> {training.curve[-1][1]:.3f}",
-                soft_wrap=True,
-            )
-        done = sum(training.num_images * training.done for training in trainings)
-        names = ", ".join(training.name for training in running)
-        progress.update(bar, completed=done, description=f"training {names}"[:60])
-
-    train(trainings, at_a_time=2, report=report)
 
 
 def draw(

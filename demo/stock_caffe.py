@@ -35,10 +35,11 @@ class Training:
     def __init__(self, name: str, folder: str, solver: str, batch_size: int) -> None:
         """solver: its path in the folder. batch_size: images that the net sees an iteration."""
         self.name = name
+        self.solver = os.path.join(folder, solver)
         self.curve: List[Tuple[int, float]] = []
         self.outputs: Dict[int, List[float]] = {}
         self.seconds = 0.0
-        settings = read_solver(os.path.join(folder, solver))
+        settings = read_solver(self.solver)
         self.num_iterations = settings.max_iter
         self.num_images = settings.max_iter * batch_size
         self.weights = os.path.join(folder, f"{settings.snapshot_prefix}_iter_{settings.max_iter}.caffemodel")
@@ -145,11 +146,12 @@ def layer_options(path: str, layer: str) -> Dict[str, Any]:
     return dict(ast.literal_eval(_layer(_read(path, caffe_pb2.NetParameter()), layer).python_param.param_str))
 
 
-def write_net(template: str, path: str, layer: str, **options: Any) -> None:
-    """Copy a net with some options of one Python layer changed."""
+def write_net(template: str, path: str, **options: Dict[str, Any]) -> None:
+    """Copy a net with some options of some of its Python layers changed: layer={'option': value}."""
     net = _read(template, caffe_pb2.NetParameter())
-    parameter = _layer(net, layer).python_param
-    parameter.param_str = repr({**ast.literal_eval(parameter.param_str), **options})
+    for layer, changed in options.items():
+        parameter = _layer(net, layer).python_param
+        parameter.param_str = repr({**ast.literal_eval(parameter.param_str or "{}"), **changed})
     _write(path, net)
 
 
@@ -158,11 +160,23 @@ def read_solver(path: str) -> Any:
     return _read(path, caffe_pb2.SolverParameter())
 
 
+def describe_solver(path: str) -> str:
+    """A solver's kind and learning rate in a line."""
+    solver = read_solver(path)
+    line = f"{solver.type}, base_lr {solver.base_lr:g}, lr_policy {solver.lr_policy}"
+    if solver.stepvalue:
+        line += f", times {solver.gamma:g} at {', '.join(map(str, solver.stepvalue))}"
+    return line
+
+
 def write_solver(template: str, path: str, **fields: Any) -> None:
-    """Copy a solver with some fields changed."""
+    """Copy a solver with some fields changed; a list is for a repeated field."""
     solver = read_solver(template)
     for name, value in fields.items():
-        setattr(solver, name, value)
+        if isinstance(value, list):
+            getattr(solver, name)[:] = value
+        else:
+            setattr(solver, name, value)
     _write(path, solver)
 
 

@@ -1,8 +1,9 @@
-"""`make demo`: the whole of it, short and on the bundled digits; and its parts that a failure would hide in."""
+"""`make demo` and `make results`, short and on the bundled digits; and their parts that a failure would hide in."""
 
 import gzip
 import json
 import os
+import re
 import signal
 import stat
 import struct
@@ -24,14 +25,16 @@ sys.path.insert(0, str(DEMO))  # its modules find each other so, as in `python d
 import databases  # noqa: E402
 import embedding  # noqa: E402
 import fashion  # noqa: E402
+import imbalance  # noqa: E402
 import long_tail  # noqa: E402
+import mining  # noqa: E402
 import run  # noqa: E402
 import stock_caffe  # noqa: E402
 
 
-def start_demo(*arguments):
+def start(program, *arguments):
     return subprocess.Popen(
-        [sys.executable, str(DEMO / "run.py"), *arguments],
+        [sys.executable, str(DEMO / program), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -46,7 +49,7 @@ def start_demo(*arguments):
 def short_run(tmp_path_factory):
     """Output and folder of a short run on the digits."""
     folder = tmp_path_factory.mktemp("demo")
-    process = start_demo("--quick", "--digits", "--output", str(folder))
+    process = start("run.py", "--quick", "--digits", "--output", str(folder))
     output, _ = process.communicate(timeout=400)
     assert process.returncode == 0, output
     return output, folder
@@ -101,8 +104,10 @@ def test_the_seeds_reach_solver_and_data(short_run):
         assert stock_caffe.read_solver(str(solver)).random_seed == seed
 
 
-def test_ctrl_c_ends_the_trainings(tmp_path):
-    process = start_demo("--digits", "--output", str(tmp_path))
+@pytest.mark.parametrize("program", ["run.py", "results.py"])
+def test_ctrl_c_ends_the_trainings(program, tmp_path):
+    more = ["--digits"] if program == "run.py" else ["--quick", "--page", str(tmp_path / "results.md")]
+    process = start(program, "--output", str(tmp_path), *more)
     parent = psutil.Process(process.pid)
     deadline = time.monotonic() + 60
     children = []
@@ -117,6 +122,96 @@ def test_ctrl_c_ends_the_trainings(tmp_path):
     assert "interrupted" in output
     _, alive = psutil.wait_procs(everyone, timeout=10)
     assert not alive
+
+
+# --------------------------------------------------------------------------------------- the published results
+
+
+@pytest.fixture(scope="module")
+def short_results(tmp_path_factory):
+    """Output, folder and page of a short run on the digits."""
+    folder = tmp_path_factory.mktemp("results")
+    page = folder / "docs" / "results.md"
+    process = start("results.py", "--quick", "--output", str(folder / "output"), "--page", str(page))
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
+    return output, folder / "output", page
+
+
+def test_the_results_make_sense(short_results):
+    _, folder, _ = short_results
+    results = json.loads((folder / "results.json").read_text())
+    assert list(results["long tail"]["runs"]) == list(imbalance.METHODS)
+    for method, runs in results["long tail"]["runs"].items():
+        assert len({one["final loss"] for one in runs}) == 2, "the seeds make no difference"
+        for one in runs:
+            assert one["balanced accuracy"] > 0.5, method  # chance is 0.1
+            assert one["balanced accuracy"] == pytest.approx(np.mean(one["recall"]))
+    assert len({runs[0]["final loss"] for runs in results["long tail"]["runs"].values()}) == len(imbalance.METHODS)
+    assert list(results["mining"]["runs"]) == list(mining.METHODS)
+    assert len({runs[0]["final loss"] for runs in results["mining"]["runs"].values()}) == len(mining.METHODS)
+    runs = [one for runs in results["mining"]["runs"].values() for one in runs]
+    for found in (*results["mining"]["raw pixels"].values(), *runs):
+        assert 0.9 < found["recall@1"] <= found["recall@5"] <= 1
+
+
+def test_the_page_has_the_figures_of_the_run(short_results):
+    output, folder, page = short_results
+    results, text = json.loads((folder / "results.json").read_text()), page.read_text()
+    for runs in results["long tail"]["runs"].values():
+        values = [one["balanced accuracy"] for one in runs]
+        cell = f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+        assert cell in text
+        assert cell in output
+    for runs in results["mining"]["runs"].values():
+        assert f"{np.mean([one['recall@1'] for one in runs]):.3f} ±" in text
+    for found in results["mining"]["raw pixels"].values():
+        assert f"{found['recall@1']:.3f}" in text
+    (picture,) = re.findall(r"!\[.*\]\((.*)\)", text)
+    assert (page.parent / picture).read_bytes()[:4] == b"\x89PNG"
+    assert str(folder) not in text
+    assert str(Path.home()) not in text
+    assert os.uname().nodename not in text
+
+
+def test_all_methods_are_trained_alike_but_for_what_they_are(short_results):
+    _, folder, _ = short_results
+    solvers = {name: stock_caffe.read_solver(str(name)) for name in folder.glob("*/*_seed*_solver.prototxt")}
+    assert len(solvers) == 2 * (len(imbalance.METHODS) + len(mining.METHODS))
+    for solver in solvers.values():
+        for field in ("net", "random_seed", "snapshot_prefix"):
+            solver.ClearField(field)
+    assert len({str(solver) for solver in solvers.values()}) == 2
+    defers = {}
+    for method in ("class_balanced", "deferred", "ldam_deferred"):
+        net = str(folder / "fashion_long_tail" / f"{method}_seed2.prototxt")
+        weight = stock_caffe.layer_options(net, "weight")
+        defers[method] = weight.pop("defer")
+        assert weight["rule"] == "effective_number"
+        assert stock_caffe.layer_options(net, "train_data")["seed"] == 2
+    (step, *_) = stock_caffe.read_solver(str(folder / "fashion_long_tail" / "deferred_seed1_solver.prototxt")).stepvalue
+    assert defers == {"class_balanced": 0, "deferred": step, "ldam_deferred": step}
+    mined = stock_caffe.layer_options(str(folder / "fashion_mining" / "hard_seed1.prototxt"), "train_data")
+    drawn = stock_caffe.layer_options(str(folder / "fashion_triplet" / "random_seed1.prototxt"), "train_data")
+    assert 3 * drawn["batch_size"] == mined["classes_per_batch"] * mined["samples_per_class"]
+
+
+def test_the_deferred_example_defers_to_where_the_rate_falls():
+    examples = ROOT / "prototxt_examples"
+    solver = stock_caffe.read_solver(str(examples / imbalance.SOLVER))
+    assert stock_caffe.layer_options(str(examples / solver.net), "weight")["defer"] == solver.stepvalue[0]
+
+
+def test_held_out_images_are_training_images_that_are_not_trained_on():
+    whole = fashion.digits()
+    part = fashion.held_out(whole)
+    pool = {image.tobytes() for image in whole.train_images}
+    held = {image.tobytes() for image in part.test_images}
+    assert held <= pool
+    assert not held & {image.tobytes() for image in part.train_images}
+    assert len(part.train_labels) + len(part.test_labels) == len(whole.train_labels)
+    counts = np.bincount(whole.train_labels)
+    assert np.bincount(part.test_labels).tolist() == (counts // 6).tolist()
 
 
 # ---------------------------------------------------------------------------------------------- the images
@@ -268,9 +363,9 @@ def test_a_gain_is_clear_only_beyond_its_error():
         return [{"accuracy": value} for value in values]
 
     stock = runs(0.80, 0.81, 0.82)
-    assert "+0.050 (clear" in long_tail._gain(runs(0.85, 0.86, 0.87), stock, "accuracy")
-    assert "+0.005 (within the noise" in long_tail._gain(runs(0.805, 0.815, 0.825), stock, "accuracy")
-    assert "-0.050 (clear" in long_tail._gain(runs(0.75, 0.76, 0.77), stock, "accuracy")
+    assert "+0.050 (clear" in long_tail.gain(runs(0.85, 0.86, 0.87), stock, "accuracy")
+    assert "+0.005 (within the noise" in long_tail.gain(runs(0.805, 0.815, 0.825), stock, "accuracy")
+    assert "-0.050 (clear" in long_tail.gain(runs(0.75, 0.76, 0.77), stock, "accuracy")
 
 
 def test_a_failed_training_shows_the_end_of_its_log(tmp_path):

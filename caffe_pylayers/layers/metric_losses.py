@@ -11,6 +11,12 @@ from caffe_pylayers.losses.triplet import triplet_gradients, triplet_loss, tripl
 #: So many iterations at the loss of equal embeddings are called a collapse.
 LONG = 200
 
+#: How near to that loss: embeddings that have collapsed still differ a little, and the loss wavers by some parts in a hundred.
+NEAR = 0.05
+
+#: Iterations that the loss is averaged over, about.
+SMOOTHING = 20
+
 
 class TripletsLayer(LossLayer):
     """What the losses on triplets share: their top stats, and a warning of collapse."""
@@ -20,6 +26,7 @@ class TripletsLayer(LossLayer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self._alike = 0
+        self._level: Optional[float] = None  # of the loss, relative to that of embeddings that are alike
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
@@ -44,10 +51,14 @@ class TripletsLayer(LossLayer):
     def _watch(self) -> None:
         """Warns when the loss has long been that of embeddings which are all alike (Hermans et al. 2017)."""
         collapsed = self.loss_if_alike()
-        self._alike = self._alike + 1 if collapsed > 0 and abs(self._loss / collapsed - 1) < 1e-3 else 0
+        if collapsed <= 0:
+            return
+        now = self._loss / collapsed
+        self._level = now if self._level is None else self._level + (now - self._level) / SMOOTHING
+        self._alike = self._alike + 1 if abs(self._level - 1) < NEAR else 0
         if self._alike == LONG:
             log.warning(
-                f"{self.name}: the loss has been {self._loss:.4g} for {LONG} iterations, as when all "
+                f"{self.name}: the loss has been about {self._loss:.4g} for {LONG} iterations, as when all "
                 f"embeddings are alike; try a lower learning rate, or easier triplets first"
             )
 

@@ -88,6 +88,19 @@ def test_unlike_shapes_are_an_error():
         net_of({**TRIPLETS, "margin": np.ones(5)}, bottoms=["margin"])
 
 
+@pytest.mark.parametrize(("level", "warnings"), [(1.0, 1), (0.8, 0), (1.3, 0)])
+def test_a_collapsed_loss_may_waver(level, warnings, monkeypatch, caplog):
+    """It goes up and down by 3 parts in 100, around the margin or far from it."""
+    monkeypatch.setattr(metric_losses, "LONG", 30)
+    net = net_of({name: np.zeros((1, 1)) for name in NAMES})
+    for iteration in range(60):
+        gap = 0.2 * (level - 1 + (0.03 if iteration % 2 else -0.03))
+        net.blobs["positive"].data[...] = max(gap, 0) ** 0.5
+        net.blobs["negative"].data[...] = max(-gap, 0) ** 0.5
+        net.forward()
+    assert len([message for message in caplog.messages if "embeddings are alike" in message]) == warnings
+
+
 @pytest.mark.parametrize("options", [{}, {"soft": True}, {"margin": 3.0, "distance": "euclidean"}])
 def test_collapse_is_warned_of_once(options, monkeypatch, caplog):
     monkeypatch.setattr(metric_losses, "LONG", 5)

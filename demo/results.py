@@ -1,0 +1,155 @@
+"""`make results`: the published experiments again, on Fashion-MNIST with stock Caffe; the page docs/results.md.
+
+(1) a long-tailed set trained plain, class-balanced, deferred, and with LDAM and deferred; (2) embeddings trained on
+random triplets, and on triplets mined in the batch four ways. Every training is a `caffe train` on a core of its own,
+two at a time.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from typing import Any, Callable, Dict, List
+
+import fashion
+import imbalance
+import long_tail
+import mining
+import numpy as np
+import pictures
+import results_page
+from databases import choose_long_tail, provide_lmdb
+from report import show
+from rich.console import Console
+from rich.progress import Progress
+from runs import Run, train_all
+from stock_caffe import PROGRAM, TrainingFailed
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+EXAMPLES = os.path.join(ROOT, "prototxt_examples")
+RATIO = 100  # of the largest class to the rarest
+SEEDS = (1, 2, 3)
+PICTURE = os.path.join("images", "results_long_tail.png")  # beside the page
+
+
+def main() -> int:
+    """Run the experiments; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", default="demo_output/published", help="folder of nets, logs and results.json")
+    parser.add_argument(
+        "--page", help="the page to write (default: docs/results.md; with one of those below, in OUTPUT)"
+    )
+    parser.add_argument("--held-out", action="store_true", help="test on held-out training images: to choose settings")
+    parser.add_argument("--quick", action="store_true", help="40 iterations, two seeds, on digits: whether it runs")
+    arguments = parser.parse_args()
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    if not os.path.exists(PROGRAM):
+        console.print(f"results: {PROGRAM} is missing; run `make setup`, then this with .venv/bin/python", style="red")
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as an exception: children are ended
+    try:
+        dataset = fashion.digits() if arguments.quick else fashion.fashion_mnist()
+        if arguments.held_out:
+            dataset = fashion.held_out(dataset)
+        with Progress(console=console) as progress:
+            results = run(os.path.abspath(arguments.output), dataset, arguments.quick, progress)
+    except (fashion.Unavailable, TrainingFailed) as error:
+        console.print(f"results: {error}", style="red", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("results: interrupted; nothing is left running", style="red")
+        return 128 + signal.SIGINT
+    trial = arguments.quick or arguments.held_out
+    page = os.path.abspath(arguments.page or os.path.join(arguments.output if trial else "docs", "results.md"))
+    picture = os.path.join(os.path.dirname(page), PICTURE)
+    os.makedirs(os.path.dirname(picture), exist_ok=True)
+    draw(picture, results)
+    with open(page, "w") as file:
+        file.write(results_page.page(results, PICTURE))
+    for table in results_page.tables(results):
+        show(console, *table)
+    console.print(f"\n{os.path.relpath(page)} is written ({results['seconds']:.0f} s)")
+    return 0
+
+
+def run(folder: str, dataset: fashion.DataSet, quick: bool, progress: Progress) -> Dict[str, Any]:
+    """All trainings and evaluations in `folder`; returns the results, which are saved there too."""
+    began = time.monotonic()
+    clear(folder)
+    tail, counts = choose_long_tail(dataset.train_labels, len(dataset.classes), RATIO)
+    tail_labels = dataset.train_labels[tail]
+    sets = {
+        "train_lmdb": (dataset.train_images, dataset.train_labels),
+        "test_lmdb": (dataset.test_images, dataset.test_labels),
+        "long_tail_lmdb": (dataset.train_images[tail], tail_labels),
+    }
+    for name, (images, labels) in progress.track(sets.items(), description="writing LMDBs"):
+        provide_lmdb(os.path.join(folder, name), images, labels)
+    np.savetxt(os.path.join(folder, "counts.txt"), counts, fmt="%d")
+
+    seeds = SEEDS[:2] if quick else SEEDS
+    classifiers = imbalance.prepare(EXAMPLES, folder, seeds, quick)
+    embeddings = mining.prepare(EXAMPLES, folder, seeds, quick)
+    train_all([each.training for each in (*embeddings, *classifiers)], progress)
+
+    bar = progress.add_task("evaluating", total=len(classifiers) + len(embeddings))
+
+    def evaluate(runs: List[Run], how: Callable[[Run], Dict[str, Any]]) -> Dict[str, List[Dict[str, Any]]]:
+        found: Dict[str, List[Dict[str, Any]]] = {each.method: [] for each in runs}
+        for each in runs:
+            found[each.method].append(how(each))
+            progress.advance(bar)
+        return found
+
+    results: Dict[str, Any] = {
+        "data set": dataset.name,
+        "classes": dataset.classes,
+        "train images": len(dataset.train_labels),
+        "test images": len(dataset.test_labels),
+        "cores": len(os.sched_getaffinity(0)),
+        "seeds": seeds,
+        "long tail": {
+            "counts": counts,
+            "settings": imbalance.settings(folder, classifiers),
+            "runs": evaluate(classifiers, lambda each: long_tail.evaluate(each, folder, dataset, tail_labels)),
+        },
+        "mining": {
+            "settings": mining.settings(folder, embeddings),
+            "raw pixels": mining.raw_pixels(dataset),
+            "runs": evaluate(embeddings, lambda each: mining.evaluate(each, folder, dataset)),
+        },
+    }
+    results["seconds"] = round(time.monotonic() - began, 1)
+    with open(os.path.join(folder, "results.json"), "w") as file:
+        json.dump(results, file, indent=1)
+        file.write("\n")
+    return results
+
+
+def clear(folder: str) -> None:
+    """Remove what an earlier run left in the folder, but for its LMDBs."""
+    os.makedirs(folder, exist_ok=True)
+    for name in (imbalance.EXAMPLE, mining.EXAMPLE, mining.RANDOM):
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+    for name in ("counts.txt", "results.json"):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(folder, name))
+
+
+def draw(path: str, results: Dict[str, Any]) -> None:
+    """The picture of the page: the recall of each class."""
+    found = results["long tail"]
+    recalls = {
+        title: np.array([run["recall"] for run in found["runs"][method]]) for method, title in imbalance.METHODS.items()
+    }
+    title = f"{results['data set']}, long-tailed: mean, lowest and highest of {len(results['seeds'])} seeds"
+    pictures.class_recalls(path, results["classes"], found["counts"], recalls, title)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
