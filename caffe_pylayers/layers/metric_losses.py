@@ -11,7 +11,8 @@ from caffe_pylayers.losses.triplet import triplet_gradients, triplet_loss, tripl
 #: So many iterations at the loss of equal embeddings are called a collapse.
 LONG = 200
 
-#: How near to that loss: embeddings that have collapsed still differ a little, and the loss wavers by some parts in a hundred.
+#: Embeddings that have collapsed still differ a little: the loss wavers by some parts in a hundred, and squared distances are
+#: a small part of the squared norm.
 NEAR = 0.05
 
 #: Iterations that the loss is averaged over, about.
@@ -36,7 +37,7 @@ class TripletsLayer(LossLayer):
     def compute(self, bottom: Blobs, top: Blobs) -> None:
         super().compute(bottom, top)
         if self.training:
-            self._watch()
+            self._watch(bottom)
         if len(top) > 1:
             top[1].data[...] = self.stats(bottom)
 
@@ -48,19 +49,24 @@ class TripletsLayer(LossLayer):
         """The loss of this batch if all embeddings were alike."""
         raise NotImplementedError(f"{self.name} does not say when it has collapsed")
 
-    def _watch(self) -> None:
+    def _watch(self, bottom: Blobs) -> None:
         """Warns when the loss has long been that of embeddings which are all alike (Hermans et al. 2017)."""
         collapsed = self.loss_if_alike()
         if collapsed <= 0:
             return
         now = self._loss / collapsed
         self._level = now if self._level is None else self._level + (now - self._level) / SMOOTHING
-        self._alike = self._alike + 1 if abs(self._level - 1) < NEAR else 0
+        self._alike = self._alike + 1 if abs(self._level - 1) < NEAR and self._are_alike(bottom) else 0
         if self._alike == LONG:
             log.warning(
                 f"{self.name}: the loss has been about {self._loss:.4g} for {LONG} iterations, as when all "
                 f"embeddings are alike; try a lower learning rate, or easier triplets first"
             )
+
+    def _are_alike(self, bottom: Blobs) -> bool:
+        """Whether anchors and negatives are on one spot: the loss of semi-hard triplets is near the margin anyway."""
+        _, _, d_an, norm = self.stats(bottom)
+        return (d_an if self.options.distance == "squared" else d_an**2) <= NEAR * norm**2
 
     def embedding(self, blob: Any) -> Array:
         """A bottom as (N, D)."""

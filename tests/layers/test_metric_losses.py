@@ -88,15 +88,23 @@ def test_unlike_shapes_are_an_error():
         net_of({**TRIPLETS, "margin": np.ones(5)}, bottoms=["margin"])
 
 
+def test_a_loss_at_the_margin_is_no_collapse_while_embeddings_differ(monkeypatch, caplog):
+    monkeypatch.setattr(metric_losses, "LONG", 5)
+    net = net_of({"anchor": np.array([[1, 0]]), "positive": np.array([[0, 1]]), "negative": np.array([[0, -1]])})
+    for _ in range(10):
+        assert float(net.forward()["loss"]) == pytest.approx(0.2)
+    assert not caplog.messages
+
+
 @pytest.mark.parametrize(("level", "warnings"), [(1.0, 1), (0.8, 0), (1.3, 0)])
 def test_a_collapsed_loss_may_waver(level, warnings, monkeypatch, caplog):
     """It goes up and down by 3 parts in 100, around the margin or far from it."""
     monkeypatch.setattr(metric_losses, "LONG", 30)
-    net = net_of({name: np.zeros((1, 1)) for name in NAMES})
+    net = net_of({name: np.array([[1, 0]]) for name in NAMES})
     for iteration in range(60):
         gap = 0.2 * (level - 1 + (0.03 if iteration % 2 else -0.03))
-        net.blobs["positive"].data[...] = max(gap, 0) ** 0.5
-        net.blobs["negative"].data[...] = max(-gap, 0) ** 0.5
+        net.blobs["positive"].data[0, 1] = max(gap, 0) ** 0.5
+        net.blobs["negative"].data[0, 1] = max(-gap, 0) ** 0.5
         net.forward()
     assert len([message for message in caplog.messages if "embeddings are alike" in message]) == warnings
 
