@@ -143,10 +143,37 @@ CONTESTS = [
 
 
 def losses() -> Iterator[Row]:
-    """Every contest at each of its shapes."""
+    """Every contest at each of its shapes, and what any Python layer takes."""
+    yield _nothing()
     for contest in CONTESTS:
         for shape, reach in contest.shapes.items():
             yield _row(contest, shape, reach)
+
+
+class Nothing(caffe.Layer):
+    """A Python layer that does nothing: no loss of ours can take less."""
+
+    def setup(self, bottom: Any, top: Any) -> None: ...
+
+    def reshape(self, bottom: Any, top: Any) -> None:
+        top[0].reshape()
+
+    def forward(self, bottom: Any, top: Any) -> None: ...
+
+    def backward(self, top: Any, propagate_down: Any, bottom: Any) -> None: ...
+
+
+def _nothing() -> Row:
+    inputs = _with_targets(np.random.default_rng(0), SMALL)
+    python = f'type: "Python"  python_param {{ module: "{__name__}"  layer: "Nothing" }}'
+    nets = {"nothing": _net(python, inputs, 1), "C++": _net('type: "EuclideanLoss"', inputs, 1)}
+    figures = in_turns({name: lambda net=net: milliseconds(net, 100) for name, net in nets.items()})
+    return Row(
+        "a Python layer that does nothing 256x10",
+        f"{figures['nothing']:.3f} ms",
+        f"EuclideanLoss in C++: {figures['C++']:.3f} ms",
+        figures["nothing"] / figures["C++"],
+    )
 
 
 def _row(contest: Contest, shape: Shape, reach: str) -> Row:

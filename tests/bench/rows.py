@@ -11,7 +11,7 @@ import numpy as np
 class Row:
     """One comparison: texts of the two figures, their ratio, and the ratio to reach with its sign ('>=' or '<=').
 
-    Without one it is a part of the row above, which shows what that is made of.
+    Without one it is a part of the row above, which shows what that is made of. NaN is no ratio: there is no other figure.
     """
 
     what: str
@@ -22,7 +22,7 @@ class Row:
 
     def cells(self) -> Tuple[str, ...]:
         if not self.reach:
-            return self.what, self.ours, self.against, f"{self.ratio:.3g}", ""
+            return self.what, self.ours, self.against, "" if np.isnan(self.ratio) else f"{self.ratio:.3g}", ""
         sign, bound = self.reach.split()
         reached = self.ratio >= float(bound) if sign == ">=" else self.ratio <= float(bound)
         color = "green" if reached else "red"
