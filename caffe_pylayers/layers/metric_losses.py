@@ -4,7 +4,8 @@ import math
 from typing import Any, List, Optional, Tuple
 
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.layers.adapter import Blobs, LossLayer, log
+from caffe_pylayers.layers.adapter import Blobs, log
+from caffe_pylayers.layers.loss_layer import LossLayer
 from caffe_pylayers.losses.reduction import Array, Reduction
 from caffe_pylayers.losses.triplet import triplet_gradients, triplet_loss, triplet_stats
 

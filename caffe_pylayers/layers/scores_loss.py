@@ -6,7 +6,8 @@ from typing import Any, ClassVar, List, Optional, Sequence, Tuple
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.layers.adapter import Blobs, LossLayer, place
+from caffe_pylayers.layers.adapter import Blobs, place
+from caffe_pylayers.layers.loss_layer import LossLayer
 from caffe_pylayers.layers.scores import ScoresLayer
 from caffe_pylayers.losses.blocks import work_size
 from caffe_pylayers.losses.reduction import Array

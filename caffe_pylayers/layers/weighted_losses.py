@@ -4,7 +4,8 @@ import math
 from typing import Any, List, Optional, Tuple
 
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.layers.adapter import Blobs, LossLayer, place
+from caffe_pylayers.layers.adapter import Blobs, place
+from caffe_pylayers.layers.loss_layer import LossLayer
 from caffe_pylayers.losses.blocks import work_size
 from caffe_pylayers.losses.contrastive import contrastive
 from caffe_pylayers.losses.euclidean import euclidean
