@@ -66,7 +66,7 @@ class LossLayer(Layer):
         self._values = self.values(bottom, self._reduction.factor, gradients)
         self._loss = self._reduction.loss(self._values)
         top[0].data[...] = self._loss
-        self._prepared = {i: _sample(gradients[i]) for i in prepare}
+        self._prepared = {i: self.sample(gradients[i]) for i in prepare}
         if self.training and not self._loss_weight_seen:
             self._loss_weight_seen = True
             if not top[0].diff.any():
@@ -101,16 +101,15 @@ class LossLayer(Layer):
         """dL/dw, flat, for `size` weights: one a term, or one a sample."""
         return self._reduction.weight_gradient(self._values, self._loss, size)
 
+    def sample(self, diff: Array) -> bytes:
+        """A few numbers of a diff, which tell whether anyone, such as a script that zeroes diffs, wrote there."""
+        sample: bytes = diff.reshape(-1)[:: diff.size // 64 + 1].tobytes()
+        return sample
+
     def _is_prepared(self, i: int, diff: Array) -> bool:
         sample = self._prepared.get(i, b"")
         # One of zeros, of either sign, does not tell.
-        return sample.strip(b"\0\x80") != b"" and sample == _sample(diff)
+        return sample.strip(b"\0\x80") != b"" and sample == self.sample(diff)
 
     def _gradients(self, bottom: Blobs, which: Sequence[int]) -> List[Optional[Array]]:
         return [self.diff(bottom[i]) if i in which else None for i in range(len(bottom))]
-
-
-def _sample(diff: Array) -> bytes:
-    """A few numbers of a diff, which tell whether anyone, such as a script that zeroes diffs, wrote there."""
-    sample: bytes = diff.reshape(-1)[:: diff.size // 64 + 1].tobytes()
-    return sample
