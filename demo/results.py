@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import sys
 import time
 from typing import Any, Callable, Dict, List
@@ -24,10 +23,8 @@ import pictures
 import results_page
 from databases import choose_long_tail, provide_lmdb
 from report import show
-from rich.console import Console
 from rich.progress import Progress
-from runs import Run, train_all
-from stock_caffe import PROGRAM, TrainingFailed
+from runs import Run, supervise, train_all
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXAMPLES = os.path.join(ROOT, "prototxt_examples")
@@ -47,23 +44,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="40 iterations, two seeds, on digits: whether it runs")
     arguments = parser.parse_args()
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    if not os.path.exists(PROGRAM):
-        console.print(f"results: {PROGRAM} is missing; run `make setup`, then this with .venv/bin/python", style="red")
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as an exception: children are ended
-    try:
+    def work(progress: Progress) -> Dict[str, Any]:
         dataset = fashion.digits() if arguments.quick else fashion.fashion_mnist()
         if arguments.held_out:
             dataset = fashion.held_out(dataset)
-        with Progress(console=console) as progress:
-            results = run(os.path.abspath(arguments.output), dataset, arguments.quick, progress)
-    except (fashion.Unavailable, TrainingFailed) as error:
-        console.print(f"results: {error}", style="red", markup=False)
-        return 1
-    except KeyboardInterrupt:
-        console.print("results: interrupted; nothing is left running", style="red")
-        return 128 + signal.SIGINT
+        return run(os.path.abspath(arguments.output), dataset, arguments.quick, progress)
+
+    console, results = supervise("results", work)
     trial = arguments.quick or arguments.held_out
     page = os.path.abspath(arguments.page or os.path.join(arguments.output if trial else "docs", "results.md"))
     picture = os.path.join(os.path.dirname(page), PICTURE)

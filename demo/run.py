@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import os
 import shutil
-import signal
 import sys
 import time
 from typing import Any, Callable, Dict, Iterator, List
@@ -20,11 +19,10 @@ import numpy as np
 import pictures
 import report
 from databases import choose_long_tail, provide_lmdb
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
-from runs import train_all
-from stock_caffe import PROGRAM, Training, TrainingFailed
+from runs import supervise, train_all
+from stock_caffe import Training
 
 import caffe_pylayers
 
@@ -47,20 +45,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="60 iterations a training: whether it runs, not how well")
     arguments = parser.parse_args()
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-    if not os.path.exists(PROGRAM):
-        console.print(f"demo: {PROGRAM} is missing; run `make setup`, then this with .venv/bin/python", style="red")
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as an exception: children are ended
-    try:
-        with Progress(console=console) as progress:
-            results = run(os.path.abspath(arguments.output), arguments.digits, arguments.quick, progress)
-    except TrainingFailed as error:
-        console.print(f"demo: {error}", style="red", markup=False)
-        return 1
-    except KeyboardInterrupt:
-        console.print("demo: interrupted; nothing is left running", style="red")
-        return 128 + signal.SIGINT
+    console, results = supervise(
+        "demo", lambda progress: run(os.path.abspath(arguments.output), arguments.digits, arguments.quick, progress)
+    )
     for table in (report.retrieval_table(results), report.long_tail_table(results)):
         report.show(console, *table)
     for remark in results["remarks"]:

@@ -1,11 +1,15 @@
 """Trainings by method and seed, and how all of them are run with a progress bar."""
 
 import os
+import signal
+import sys
 from dataclasses import dataclass
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
+from fashion import Unavailable
+from rich.console import Console
 from rich.progress import Progress
-from stock_caffe import Training, train, write_net, write_solver
+from stock_caffe import PROGRAM, Training, TrainingFailed, train, write_net, write_solver
 
 
 @dataclass(frozen=True)
@@ -68,3 +72,27 @@ def train_all(trainings: List[Training], progress: Progress) -> None:
         progress.update(bar, completed=done, description=f"training {names}"[:60])
 
     train(trainings, at_a_time=2, report=report)
+
+
+def supervise(name: str, work: Callable[[Progress], Dict[str, Any]]) -> Tuple[Console, Dict[str, Any]]:
+    """Run `work` with a progress bar; the console, and what it returns.
+
+    Exits with a line that begins with `name`: status 2 where Caffe is missing, 1 where a training or the data failed,
+    130 on Ctrl-C.
+    """
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+    def end(status: int, why: str) -> int:
+        console.print(f"{name}: {why}", style="red", markup=False)
+        return status
+
+    if not os.path.exists(PROGRAM):
+        sys.exit(end(2, f"{PROGRAM} is missing; run `make setup`, then this with .venv/bin/python"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as an exception: children are ended
+    try:
+        with Progress(console=console) as progress:
+            return console, work(progress)
+    except (Unavailable, TrainingFailed) as error:
+        sys.exit(end(1, str(error)))
+    except KeyboardInterrupt:
+        sys.exit(end(128 + signal.SIGINT, "interrupted; nothing is left running"))
