@@ -3,13 +3,12 @@
 import math
 from typing import Any, List, Optional, Sequence, Tuple
 
-import caffe
 import numpy as np
 
 from caffe_pylayers.data import keyed
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.layers.adapter import Blobs, log
-from caffe_pylayers.layers.frozen import counter
+from caffe_pylayers.layers.frozen import counter, draw_key, warn_of_repeated
 from caffe_pylayers.layers.metric_losses import TripletsLayer
 from caffe_pylayers.losses.batch_triplet import Rule, batch_triplet_gradient, batch_triplet_loss
 from caffe_pylayers.losses.reduction import Array, Reduction
@@ -42,11 +41,8 @@ class BatchTripletLoss(TripletsLayer):
         self._rule = Rule(**{name: getattr(options, name) for name in Rule._fields})
         self._forwards = counter(self, order="BatchTripletLoss")
         self._norms_checked = options.mining != "distance"
-        if options.mining == "distance" and self.training and not options.resume:
-            log.warning(
-                f"{self.name}: a run restored from a snapshot will repeat the draws from the first iteration on; with "
-                f"'resume': True it goes on"
-            )
+        if options.mining == "distance":
+            warn_of_repeated(self, "draws")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
@@ -102,9 +98,7 @@ class BatchTripletLoss(TripletsLayer):
 
     def _draw(self) -> Any:
         """The draws of this forward pass: (anchors, positives) -> uniform in [0, 1)."""
-        options = self.options
-        forwards = self._forwards.read() if self.training else 0
-        key = (options.seed, options.stream, caffe.solver_rank(), *divmod(forwards, options.iter_size))
+        key = draw_key(self.options, self._forwards.read() if self.training else 0)
 
         def draw(anchors: Array, positives: Array) -> Array:
             on_host = self.xp is np

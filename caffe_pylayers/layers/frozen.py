@@ -7,9 +7,11 @@ and stores them in every snapshot. That is how a layer's position survives ``caf
 import hashlib
 from typing import Any, Tuple, Union
 
+import caffe
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.layers.adapter import log
 
 _BASE = 1 << 24  # float32 holds every whole number up to this
 _HEAD = 4
@@ -74,6 +76,23 @@ class Counter:
 
     def write(self, count: int) -> None:
         self._count = count
+
+
+def draw_key(options: Any, forwards: int) -> Tuple[int, ...]:
+    """The key of what a layer draws after `forwards` forward passes: (seed, stream, rank, iteration, forward within it).
+
+    The forwards of one iteration see different samples, and get different draws.
+    """
+    return (options.seed, options.stream, caffe.solver_rank(), *divmod(forwards, options.iter_size))
+
+
+def warn_of_repeated(layer: Any, what: str) -> None:
+    """Say, in TRAIN without `resume`, that a restored run will draw the same again."""
+    if layer.training and not layer.options.resume:
+        log.warning(
+            f"{layer.name}: a run restored from a snapshot will repeat the {what} from the first iteration on; with "
+            f"'resume': True it goes on"
+        )
 
 
 def counter(layer: Any, order: str, extra: int = 0) -> Union[FrozenCounter, Counter]:

@@ -2,12 +2,11 @@
 
 from typing import Iterator, Tuple
 
-import caffe
 import numpy as np
 
 from caffe_pylayers.data import keyed
-from caffe_pylayers.layers.adapter import Blobs, Layer, log
-from caffe_pylayers.layers.frozen import counter
+from caffe_pylayers.layers.adapter import Blobs, Layer
+from caffe_pylayers.layers.frozen import counter, draw_key, warn_of_repeated
 from caffe_pylayers.losses.distributions import add_one_hot, clear_ignored, distribution_shape, spread
 
 _BLOCK = 1 << 14  # draws made at a time; each takes about 100 bytes while it is made
@@ -41,11 +40,7 @@ class LabelNoise(Layer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self._forwards = counter(self, order="LabelNoise")
-        if self.training and not self.options.resume:
-            log.warning(
-                f"{self.name}: a run restored from a snapshot will repeat the noise from the first iteration "
-                f"on; with 'resume': True it goes on"
-            )
+        warn_of_repeated(self, "noise")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = tuple(bottom[0].shape)
@@ -54,8 +49,7 @@ class LabelNoise(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         options = self.options
         forwards = self._forwards.read()
-        # The forwards of one iteration see different samples, and get different noise.
-        key = (options.seed, options.stream, caffe.solver_rank(), *divmod(forwards, options.iter_size))
+        key = draw_key(options, forwards)
         if options.one_hot:
             self._one_hot(key, bottom, top)
         elif not self.training:

@@ -1,8 +1,10 @@
 """What all losses share: from the terms of a loss to its value and the gradients that Caffe asks for."""
 
+import math
 from typing import Any, ClassVar, Dict, List, Optional, Sequence, Tuple
 
-from caffe_pylayers.layers.adapter import Blobs, Layer, log
+from caffe_pylayers.errors import DataError
+from caffe_pylayers.layers.adapter import Blobs, Layer, log, place
 from caffe_pylayers.losses.reduction import Array, Reduction
 
 
@@ -96,6 +98,13 @@ class LossLayer(Layer):
                 diff[...] = self.weight_gradient(diff.size) * loss_weight if self.given[i] == "sample_weight" else 0
         self._asked = asked
         self._prepared = {}
+
+    def check_finite(self, blob: Any, what: str, remedy: str = "") -> None:
+        """Raises DataError where a number of a blob is not finite; `remedy` ends its message."""
+        numbers = self.data(blob).reshape(-1)
+        at = int(self.xp.argmin(self.xp.isfinite(numbers)))
+        if not math.isfinite(float(numbers[at])):
+            raise DataError(f"{self.name}: {what} {float(numbers[at]):g} at {place(blob, at)} is not finite{remedy}")
 
     def weight_gradient(self, size: int) -> Array:
         """dL/dw, flat, for `size` weights: one a term, or one a sample."""

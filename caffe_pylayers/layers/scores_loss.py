@@ -1,12 +1,11 @@
 """What the losses on scores share: what goes with the number of classes, the softmax as a second top."""
 
-import math
-from typing import Any, ClassVar, List, Optional, Sequence, Tuple
+from typing import ClassVar, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.layers.adapter import Blobs, place
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.layers.adapter import Blobs
 from caffe_pylayers.layers.loss_layer import LossLayer
 from caffe_pylayers.layers.scores import ScoresLayer
 from caffe_pylayers.losses.blocks import work_size
@@ -73,13 +72,6 @@ class ScoresLoss(ScoresLayer, LossLayer):
         if name not in self._buffers:
             self._buffers[name] = self.xp.asarray(numbers, np.float32)
         return self._buffers[name]
-
-    def check_finite(self, blob: Any, what: str) -> None:
-        """Raises DataError where a number of a blob is not finite."""
-        numbers = self.data(blob).reshape(-1)
-        at = int(self.xp.argmin(self.xp.isfinite(numbers)))
-        if not math.isfinite(float(numbers[at])):
-            raise DataError(f"{self.name}: {what} {float(numbers[at]):g} at {place(blob, at)} is not finite")
 
     def _set_classes(self, num_classes: int) -> None:
         self.for_classes(num_classes)

@@ -3,8 +3,8 @@
 import math
 from typing import Any, List, Optional, Tuple
 
-from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.layers.adapter import Blobs, place
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.layers.adapter import Blobs
 from caffe_pylayers.layers.loss_layer import LossLayer
 from caffe_pylayers.losses.blocks import work_size
 from caffe_pylayers.losses.contrastive import contrastive
@@ -38,14 +38,8 @@ class TargetLoss(PairLoss):
         super().compute(bottom, top)
         # Targets that are not finite make a loss that is not, so there is no need to look at them before.
         if not math.isfinite(self._loss):
-            target = self.data(bottom[1]).reshape(-1)
-            finite = self.xp.isfinite(target)
-            at = int(self.xp.argmin(finite))
-            if not finite[at]:
-                raise DataError(
-                    f"{self.name}: {self.given[1]} {float(target[at])} at {place(bottom[1], at)} is not finite; "
-                    f"give it a number and its sample the weight 0 if it shall not count"
-                )
+            remedy = "; give it a number and its sample the weight 0 if it shall not count"
+            self.check_finite(bottom[1], self.given[1], remedy)
 
 
 class WeightedSigmoidCrossEntropyLoss(TargetLoss):

@@ -7,6 +7,7 @@ from typing import Optional
 import numpy as np
 
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.npy import load_npy
 
 _FADED = 1e-20  # running counts fade down to about this, so that a class once seen stays seen
 
@@ -44,17 +45,13 @@ def add_counts(running: np.ndarray, counts: np.ndarray, decay: float) -> None:
 def read_npy(path: str) -> np.ndarray:
     """The numbers of a .npy file: float64, of the shape they have. Raises OSError, or ValueError where it has none."""
     try:
-        # Warnings are about headers that Python 2 wrote, and NaN. Mapped, a damaged size takes no memory.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            if isinstance(array, np.ndarray) and array.dtype.kind in "iuf":
-                return array.astype(np.float64)
-    except OSError:
-        raise
-    except Exception as error:  # of many types, as the header is evaluated
+        array = load_npy(path)
+    except ValueError as error:
         raise ValueError(f"not a .npy file of numbers, or cut short ({error})") from error
-    raise ValueError("not a .npy file of numbers")
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+        raise ValueError("not a .npy file of numbers")
+    with np.errstate(all="ignore"):  # numbers that float64 cannot hold become infinite, which is told later
+        return array.astype(np.float64)
 
 
 def read_counts(path: str, num_classes: int) -> np.ndarray:

@@ -25,6 +25,21 @@ def reduce(values, ignored, weights=None, normalization="VALID", normalize_by="w
     return total / normalizer if normalizer > 0 else 0.0
 
 
+def check_nan_of_factor_zero(write_gradient, inner):
+    """That terms with NaN scores and factor 0 get gradient 0, and others one of their own.
+
+    write_gradient(scores, factor, gradient): the loss on scores (3, 4, *inner).
+    """
+    scores = np.random.RandomState(2).randn(3, 4, *inner)
+    scores[1] = np.nan
+    factor, gradient = np.ones((3, *inner)), np.empty_like(scores)
+    factor[1] = 0
+    write_gradient(scores, factor, gradient)
+    assert np.isfinite(gradient).all()
+    assert not gradient[1].any()
+    assert gradient[0].any()
+
+
 def numeric_gradient(function, x, step=1e-6):
     """Central differences of function(x) -> float, in float64."""
     x = np.array(x, np.float64)

@@ -6,7 +6,6 @@ A file is an LMDB, whose keys are the names of the records, or has a row for eac
 
 import os
 import re
-import warnings
 from array import array
 from typing import Dict, Optional
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from caffe_pylayers.data.sources.base import LARGEST_LABEL, Numbers, Source, padded
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.npy import load_npy
 
 _LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
 _SEPARATORS = re.compile(rb"[:,;\s]+")
@@ -124,13 +124,8 @@ def _read(option: str, file: str, source: Source) -> np.ndarray:
 
 def _from_npy(where: str, file: str) -> np.ndarray:
     try:
-        with warnings.catch_warnings():  # about headers that Python 2 wrote
-            warnings.simplefilter("ignore")
-            # Mapped: a damaged header that promises more than there is takes no memory.
-            values = np.load(file, mmap_mode="r", allow_pickle=False)
-    except OSError:
-        raise
-    except Exception as error:  # of many types, as the header is evaluated
+        values = load_npy(file)
+    except ValueError as error:
         raise DataError(f"{where}: not a .npy file of numbers, or cut short: {error}") from error
     if (
         not isinstance(values, np.ndarray)
