@@ -2,10 +2,12 @@
 
 import os
 import shutil
-from typing import Iterator, List, Tuple
+from typing import Callable, Iterator, List, Tuple
 
 import cv2
 import numpy as np
+from fashion import DataSet
+from rich.progress import Progress
 
 from caffe_pylayers import DataError
 from caffe_pylayers.data.datum import Datum
@@ -13,6 +15,28 @@ from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 
 FEWEST = 5  # images that the rarest class has at least: on a small set the ratio gives way
+
+
+def provide_all(
+    folder: str, dataset: DataSet, ratio: float, progress: Progress, say: Callable[[str], None]
+) -> Tuple[np.ndarray, List[int]]:
+    """Write the LMDBs of the nets into `folder`, and counts.txt with the long tail's label counts.
+
+    ratio: of the long tail's largest class to its rarest. say: is told a line about each LMDB.
+    Returns the labels of the long tail, and how many of each class there are.
+    """
+    tail, counts = choose_long_tail(dataset.train_labels, len(dataset.classes), ratio)
+    tail_labels = dataset.train_labels[tail]
+    sets = {
+        "train_lmdb": (dataset.train_images, dataset.train_labels),
+        "test_lmdb": (dataset.test_images, dataset.test_labels),
+        "long_tail_lmdb": (dataset.train_images[tail], tail_labels),
+    }
+    for name, (images, labels) in progress.track(sets.items(), description="writing LMDBs"):
+        made = provide_lmdb(os.path.join(folder, name), images, labels)
+        say(f"{name}: {len(labels)} PNG images, {'written' if made else 'there already'}")
+    np.savetxt(os.path.join(folder, "counts.txt"), counts, fmt="%d")
+    return tail_labels, counts
 
 
 def provide_lmdb(path: str, images: np.ndarray, labels: np.ndarray) -> bool:

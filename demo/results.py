@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict
 
 import fashion
 import imbalance
@@ -21,10 +21,10 @@ import mining
 import numpy as np
 import pictures
 import results_page
-from databases import choose_long_tail, provide_lmdb
+from databases import provide_all
 from report import show
 from rich.progress import Progress
-from runs import Run, supervise, train_all
+from runs import evaluate_all, supervise, train_all
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXAMPLES = os.path.join(ROOT, "prototxt_examples")
@@ -68,16 +68,7 @@ def run(folder: str, dataset: fashion.DataSet, quick: bool, progress: Progress) 
     """All trainings and evaluations in `folder`; returns the results, which are saved there too."""
     began = time.monotonic()
     clear(folder)
-    tail, counts = choose_long_tail(dataset.train_labels, len(dataset.classes), RATIO)
-    tail_labels = dataset.train_labels[tail]
-    sets = {
-        "train_lmdb": (dataset.train_images, dataset.train_labels),
-        "test_lmdb": (dataset.test_images, dataset.test_labels),
-        "long_tail_lmdb": (dataset.train_images[tail], tail_labels),
-    }
-    for name, (images, labels) in progress.track(sets.items(), description="writing LMDBs"):
-        provide_lmdb(os.path.join(folder, name), images, labels)
-    np.savetxt(os.path.join(folder, "counts.txt"), counts, fmt="%d")
+    tail_labels, counts = provide_all(folder, dataset, RATIO, progress, lambda _: None)
 
     seeds = SEEDS[:2] if quick else SEEDS
     classifiers = imbalance.prepare(EXAMPLES, folder, seeds, quick)
@@ -86,12 +77,8 @@ def run(folder: str, dataset: fashion.DataSet, quick: bool, progress: Progress) 
 
     bar = progress.add_task("evaluating", total=len(classifiers) + len(embeddings))
 
-    def evaluate(runs: List[Run], how: Callable[[Run], Dict[str, Any]]) -> Dict[str, List[Dict[str, Any]]]:
-        found: Dict[str, List[Dict[str, Any]]] = {each.method: [] for each in runs}
-        for each in runs:
-            found[each.method].append(how(each))
-            progress.advance(bar)
-        return found
+    def done() -> None:
+        progress.advance(bar)
 
     results: Dict[str, Any] = {
         "data set": dataset.name,
@@ -103,12 +90,14 @@ def run(folder: str, dataset: fashion.DataSet, quick: bool, progress: Progress) 
         "long tail": {
             "counts": counts,
             "settings": imbalance.settings(folder, classifiers),
-            "runs": evaluate(classifiers, lambda each: long_tail.evaluate(each, folder, dataset, tail_labels)),
+            "runs": evaluate_all(
+                classifiers, lambda each: long_tail.evaluate(each, folder, dataset, tail_labels), done
+            ),
         },
         "mining": {
             "settings": mining.settings(folder, embeddings),
             "raw pixels": mining.raw_pixels(dataset),
-            "runs": evaluate(embeddings, lambda each: mining.evaluate(each, folder, dataset)),
+            "runs": evaluate_all(embeddings, lambda each: mining.evaluate(each, folder, dataset), done),
         },
     }
     results["seconds"] = round(time.monotonic() - began, 1)

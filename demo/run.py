@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import time
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator
 
 import embedding
 import fashion
@@ -18,10 +18,10 @@ import long_tail
 import numpy as np
 import pictures
 import report
-from databases import choose_long_tail, provide_lmdb
+from databases import provide_all
 from rich.markup import escape
 from rich.progress import Progress
-from runs import supervise, train_all
+from runs import evaluate_all, supervise, train_all
 from stock_caffe import Training
 
 import caffe_pylayers
@@ -69,19 +69,7 @@ def run(folder: str, only_digits: bool, quick: bool, progress: Progress) -> Dict
         f"{len(dataset.test_labels)} test images"
     )
     clear(folder)
-
-    tail, counts = choose_long_tail(dataset.train_labels, len(dataset.classes), RATIO)
-    tail_labels = dataset.train_labels[tail]
-    sets = {
-        "train_lmdb": (dataset.train_images, dataset.train_labels),
-        "test_lmdb": (dataset.test_images, dataset.test_labels),
-        "long_tail_lmdb": (dataset.train_images[tail], tail_labels),
-    }
-    for name, (images, labels) in progress.track(sets.items(), description="writing LMDBs"):
-        made = provide_lmdb(os.path.join(folder, name), images, labels)
-        say(f"{name}: {len(labels)} PNG images, {'written' if made else 'there already'}")
-    np.savetxt(os.path.join(folder, "counts.txt"), counts, fmt="%d")
-
+    tail_labels, counts = provide_all(folder, dataset, RATIO, progress, say)
     triplets = embedding.prepare(EXAMPLES, folder, quick)
     runs = long_tail.prepare(EXAMPLES, folder, quick)
     train_all([triplets, *(each.training for each in runs)], progress)
@@ -89,10 +77,11 @@ def run(folder: str, only_digits: bool, quick: bool, progress: Progress) -> Dict
     evaluation = progress.add_task("evaluating", total=1 + len(runs))
     retrievals, retrieval_results = embedding.evaluate(triplets, folder, dataset)
     progress.advance(evaluation)
-    classified: Dict[str, List[Dict[str, Any]]] = {method: [] for method in long_tail.METHODS}
-    for each in runs:
-        classified[each.method].append(long_tail.evaluate(each, folder, dataset, tail_labels))
-        progress.advance(evaluation)
+    classified = evaluate_all(
+        runs,
+        lambda each: long_tail.evaluate(each, folder, dataset, tail_labels),
+        lambda: progress.advance(evaluation),
+    )
 
     results: Dict[str, Any] = {
         "data set": {"name": dataset.name, "origin": dataset.origin},

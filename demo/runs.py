@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 from fashion import Unavailable
 from rich.console import Console
@@ -72,6 +72,17 @@ def train_all(trainings: List[Training], progress: Progress) -> None:
         progress.update(bar, completed=done, description=f"training {names}"[:60])
 
     train(trainings, at_a_time=2, report=report)
+
+
+def evaluate_all(
+    runs: Sequence[Run], how: Callable[[Run], Dict[str, Any]], done: Callable[[], None]
+) -> Dict[str, List[Dict[str, Any]]]:
+    """What `how` finds of each run, by method; `done` is called after each."""
+    found: Dict[str, List[Dict[str, Any]]] = {each.method: [] for each in runs}
+    for each in runs:
+        found[each.method].append(how(each))
+        done()
+    return found
 
 
 def supervise(name: str, work: Callable[[Progress], Dict[str, Any]]) -> Tuple[Console, Dict[str, Any]]:
