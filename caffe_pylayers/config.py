@@ -7,7 +7,7 @@ class of :mod:`caffe_pylayers.options`) and returns an object of that class.
 import difflib
 import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Literal, Optional, Type, Union
+from typing import Any, ClassVar, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Tuple, Type, Union
 
 from pydantic import (
     AfterValidator,
@@ -88,6 +88,26 @@ class Options(BaseModel):
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    #: The bottoms that the layer takes and the tops that it gives, in order; "[x]" for one that may be missing.
+    takes: ClassVar[Tuple[str, ...]] = ()
+    gives: ClassVar[Tuple[str, ...]] = ()
+
+    def bottom_names(self) -> Sequence[str]:
+        """The bottoms, which may depend on the options."""
+        return self.takes
+
+    def top_names(self) -> Sequence[str]:
+        """The tops, which may depend on the options."""
+        return self.gives
+
+    def top_problems(self, found: int) -> Iterator[str]:
+        """Yield what is wrong with so many tops, where a range of numbers does not say it."""
+        yield from ()
+
+    def works_in_place(self) -> bool:
+        """Whether the first top may be the blob of the first bottom."""
+        return False
 
     def conflicts(self) -> Iterator[str]:
         """Yield what is wrong between options that are right one by one.

@@ -1,6 +1,6 @@
 """The options of the data layers; see :mod:`caffe_pylayers.options`."""
 
-from typing import Any, ClassVar, Dict, Iterator, List, Literal, Optional, Tuple, Union
+from typing import Any, ClassVar, Dict, Iterator, List, Literal, Optional, Sequence, Tuple, Union
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 from typing_extensions import Annotated
@@ -183,6 +183,8 @@ class _DataLayerOptions(Options):
 class ImageDataLayerOptions(_DataLayerOptions):
     """Labelled images."""
 
+    gives: ClassVar[Tuple[str, ...]] = ("data", "[label]", "[sample_weight]")
+
     _sampling = ("type", "shuffle")
 
     sample_weights: Optional[str] = Field(
@@ -227,6 +229,8 @@ class ImageDataLayerOptions(_DataLayerOptions):
 
 class MultiLabelDataLayerOptions(ImageDataLayerOptions):
     """Images with one label, or several, each."""
+
+    gives = ("data", "label", "[sample_weight]")
 
     multilabel: bool = Field(
         False, description="Several labels an image, as 0 and 1 for each of them; false: one label."
@@ -299,6 +303,15 @@ class SiameseDataLayerOptions(_ComparisonOptions):
         None, description="Fixed list, a CSV file of two names and, if wanted, 1 (same) or 0 a line; none: drawn."
     )
 
+    def top_names(self) -> Sequence[str]:
+        if self.stacked:
+            return "data", "sim", "[label]"
+        return "data", "data_p", "sim", "[label]", "[label_p]"
+
+    def top_problems(self, found: int) -> Iterator[str]:
+        if found == 4 and not self.stacked:
+            yield "found 4 tops; it has 3, or 5 with the labels of both"
+
 
 class TripletDataLayerOptions(_ComparisonOptions):
     """Triplets of images: anchor, positive of its class, negative of another."""
@@ -313,3 +326,17 @@ class TripletDataLayerOptions(_ComparisonOptions):
     triplets: Optional[Path] = Field(
         None, description="Fixed list, a CSV file of three names a line: anchor, positive, negative; none: drawn."
     )
+
+    def top_names(self) -> Sequence[str]:
+        if not self.stacked:
+            return "anchor", "positive", "negative", "[margin]"
+        return ("data", "[margin]", "[label]") if self._graded else ("data", "[label]")
+
+    def top_problems(self, found: int) -> Iterator[str]:
+        if found == 4 and not self.stacked and not self._graded:
+            yield f"type {self.type} has no margin; it takes three tops: anchor, positive, negative"
+
+    @property
+    def _graded(self) -> bool:
+        """Whether similarities come in degrees, of which the margin is made."""
+        return self.type.endswith("MULTILABEL") and self.triplets is None and self.sampler is None

@@ -1,6 +1,6 @@
 """The options of the layers that work on labels: class weights, noise, smoothing."""
 
-from typing import Any, Dict, Iterator, Literal, Optional, Tuple, Union
+from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple, Union
 
 from pydantic import Field, model_validator
 from typing_extensions import Annotated
@@ -10,6 +10,9 @@ from caffe_pylayers.config import IgnoreLabel, IterSize, Options, Path, Resume, 
 
 class SampleWeightOptions(Options):
     """A weight for each label, from how often the labels occur."""
+
+    takes = ("label",)
+    gives: ClassVar[Tuple[str, ...]] = ("weights",)
 
     n_classes: int = Field(ge=1, description="Number of classes K, at least 1; labels are 0 to K - 1.")
     rule: Literal["max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number"] = Field(
@@ -68,9 +71,14 @@ class SampleWeightOptions(Options):
         if self.scale != "mean_one" and not self.defer:
             yield from self.without_effect(("counts",), "'weights' are given and 'scale' is not 'mean_one'")
 
+    def works_in_place(self) -> bool:
+        return True
+
 
 class ComputeHOptions(SampleWeightOptions):
     """The matrix H of stock InfogainLoss with class weights on its diagonal."""
+
+    gives = ("H",)
 
     smoothing: float = Field(
         0.0, ge=0, lt=1, description="Label smoothing e, from 0 to below 1: H = diag(w) ((1-e) I + e/K 11')."
@@ -84,9 +92,15 @@ class ComputeHOptions(SampleWeightOptions):
         if self.source is not None:
             yield from self.without_effect(("smoothing",), "'source' gives the matrix")
 
+    def works_in_place(self) -> bool:
+        return False
+
 
 class LabelNoiseOptions(Options):
     """Random noise on labels, in TRAIN."""
+
+    takes = ("label",)
+    gives = ("label",)
 
     distribution: Literal["uniform", "gaussian", "flip"] = Field(
         description="Noise: uniform from low to high, gaussian around 0, or labels drawn anew (flip)."
@@ -137,9 +151,15 @@ class LabelNoiseOptions(Options):
         elif self.one_hot and self.clip is not None and self.clip[0] < 0:
             yield f"option 'clip' must not go below 0 where 'one_hot' is true, not {list(self.clip)}"
 
+    def works_in_place(self) -> bool:
+        return not self.one_hot
+
 
 class LabelSmoothingOptions(Options):
     """Labels as smoothed distributions over the classes, for SoftCrossEntropyLoss."""
+
+    takes = ("label",)
+    gives = ("distribution",)
 
     n_classes: int = Field(ge=2, description="Number of classes K, at least 2; labels are 0 to K - 1.")
     epsilon: float = Field(

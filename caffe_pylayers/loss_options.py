@@ -1,6 +1,6 @@
 """The options of the losses and of WeightedAccuracy."""
 
-from typing import Any, ClassVar, Iterator, Literal, Optional, Tuple, Union
+from typing import Any, ClassVar, Iterator, Literal, Optional, Sequence, Tuple, Union
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -52,6 +52,9 @@ class _NormalizedLossOptions(_ModeOptions):
 class _ClassLossOptions(_NormalizedLossOptions):
     """A loss on scores and labels that are class numbers."""
 
+    takes: ClassVar[Tuple[str, ...]] = ("scores", "label", "[sample_weight]")
+    gives: ClassVar[Tuple[str, ...]] = ("loss", "[prob]")
+
     axis: Axis = 1
 
 
@@ -70,15 +73,23 @@ class WeightedInfogainLossOptions(_ClassLossOptions):
         None, description="File of the matrix H, K x K, .binaryproto or .npy; none: H is the third bottom."
     )
 
+    def bottom_names(self) -> Sequence[str]:
+        return self.takes if self.source is not None else ("scores", "label", "H", "[sample_weight]")
+
 
 class WeightedSigmoidCrossEntropyLossOptions(_NormalizedLossOptions):
     """Stock SigmoidCrossEntropyLoss with sample weights."""
+
+    takes = ("scores", "target", "[sample_weight]")
+    gives = ("loss",)
 
     normalization: Normalization = Field("BATCH_SIZE", validate_default=True, description=_NORMALIZATION)
 
 
 class _BatchLossOptions(Options):
     """A loss that stock Caffe divides by the batch size, whatever loss_param says."""
+
+    gives: ClassVar[Tuple[str, ...]] = ("loss",)
 
     normalization: ClassVar[str] = "BATCH_SIZE"
 
@@ -88,19 +99,27 @@ class _BatchLossOptions(Options):
 class WeightedEuclideanLossOptions(_BatchLossOptions):
     """Stock EuclideanLoss with sample weights."""
 
+    takes = ("prediction", "target", "[sample_weight]")
+
 
 class WeightedMultinomialLogisticLossOptions(_BatchLossOptions):
     """Stock MultinomialLogisticLoss with sample weights."""
 
+    takes = ("prob", "label", "[sample_weight]")
+
 
 class WeightedHingeLossOptions(_BatchLossOptions):
     """Stock HingeLoss with sample weights."""
+
+    takes = ("scores", "label", "[sample_weight]")
 
     norm: Literal["L1", "L2"] = Field("L1", description="The hinges (L1) or their squares (L2) are added up.")
 
 
 class WeightedContrastiveLossOptions(_BatchLossOptions):
     """Stock ContrastiveLoss with sample weights."""
+
+    takes = ("feature", "feature_p", "sim", "[sample_weight]")
 
     margin: float = Field(1.0, ge=0, description="Distance from which on unlike samples cost nothing, at least 0.")
     legacy_version: bool = Field(
@@ -115,6 +134,9 @@ class WeightedContrastiveLossOptions(_BatchLossOptions):
 class SoftCrossEntropyLossOptions(_ModeOptions):
     """Softmax loss on soft labels: a distribution over the classes for each position."""
 
+    takes = ("scores", "distribution", "[sample_weight]")
+    gives = ("loss", "[prob]")
+
     axis: Axis = 1
     normalization: Normalization = Field("VALID", description=_NORMALIZATION)
     normalize_by: NormalizeBy = "weight"
@@ -122,6 +144,8 @@ class SoftCrossEntropyLossOptions(_ModeOptions):
 
 class FocalLossOptions(_ClassLossOptions):
     """Focal loss: softmax loss in which what is already right counts less."""
+
+    gives = ("loss",)
 
     gamma: float = Field(2.0, ge=0, description="Exponent of (1 - p), at least 0; 0 is the softmax loss.")
     alpha: Union[Annotated[float, Field(ge=0)], Tuple[Annotated[float, Field(ge=0)], ...], None] = Field(
@@ -131,6 +155,8 @@ class FocalLossOptions(_ClassLossOptions):
 
 class LDAMLossOptions(_ClassLossOptions):
     """Softmax loss with a margin for each class, the wider the rarer the class."""
+
+    gives = ("loss",)
 
     counts: Union[Tuple[Annotated[float, Field(ge=0)], ...], Path] = Field(
         description="Labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them."
@@ -151,6 +177,8 @@ class LDAMLossOptions(_ClassLossOptions):
 
 class _TripletOptions(Options):
     """What a triplet costs, and which of them are averaged over."""
+
+    gives: ClassVar[Tuple[str, ...]] = ("loss", "[stats]")
 
     distance: Literal["squared", "euclidean"] = Field(
         "squared", description="Distance of embeddings: squared Euclidean (squared) or Euclidean."
@@ -175,6 +203,8 @@ class _TripletOptions(Options):
 class TripletLossOptions(_TripletOptions):
     """Triplet loss: an anchor nearer to its positive than to its negative, by a margin."""
 
+    takes = ("anchor", "positive", "negative", "[margin]", "[sample_weight]")
+
     bottoms: Optional[Tuple[Literal["margin", "sample_weight"], ...]] = Field(
         None, description="List of the bottoms after the negative: margin, sample_weight."
     )
@@ -190,6 +220,8 @@ class TripletLossOptions(_TripletOptions):
 
 class BatchTripletLossOptions(_TripletOptions):
     """Triplet loss on the triplets that are mined in the batch."""
+
+    takes = ("embedding", "label", "[sample_weight]")
 
     mining: Literal["all", "semihard", "hard", "distance", "given"] = Field(
         "all",
@@ -216,6 +248,9 @@ class BatchTripletLossOptions(_TripletOptions):
         elif self.cutoff >= self.nonzero_loss_cutoff:
             yield f"option 'cutoff' is {self.cutoff:g}, not below 'nonzero_loss_cutoff', which is {self.nonzero_loss_cutoff:g}"
 
+    def bottom_names(self) -> Sequence[str]:
+        return self.takes if self.mining != "given" else ("embedding", "triplets", "[sample_weight]")
+
     def idle_if_soft(self) -> Tuple[str, ...]:
         # Semi-hard negatives are those inside the margin, with softplus too.
         return () if self.mining == "semihard" else super().idle_if_soft()
@@ -226,6 +261,9 @@ class BatchTripletLossOptions(_TripletOptions):
 
 class WeightedAccuracyOptions(Options):
     """Stock Accuracy with sample weights, and balanced over the classes if wanted."""
+
+    takes = ("scores", "label", "[sample_weight]")
+    gives = ("accuracy", "[per_class]")
 
     top_k: int = Field(1, ge=1, description="A label is right if its score is among so many highest, at least 1.")
     axis: Axis = 1

@@ -18,9 +18,6 @@ class WeightedAccuracy(ScoresLayer):
     below them, as in stock. Labels equal to `ignore_label` are left out. It has no gradient: give it no loss_weight.
     """
 
-    bottoms = ("scores", "label", "[sample_weight]")
-    tops = ("accuracy", "[per_class]")
-
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         num_classes = self.plane_shape(tuple(bottom[0].shape))[1]
         if self.options.top_k > num_classes:

@@ -1,12 +1,13 @@
 """What all layers share: options, bottoms and tops, labels and weights, messages.
 
-A layer says what it takes and gives, and writes the methods that Caffe calls; its options are a class in
+A layer writes the methods that Caffe calls; its options, and what it takes and gives, are a class in
 `caffe_pylayers.options`::
 
-    class Double(Layer):
-        bottoms = ("x",)
-        tops = ("two_x",)
+    class DoubleOptions(Options):
+        takes = ("x",)
+        gives = ("two_x",)
 
+    class Double(Layer):
         def reshape(self, bottom, top):
             top[0].reshape(*bottom[0].shape)
 
@@ -24,7 +25,7 @@ import logging
 import math
 import sys
 import traceback
-from typing import Any, Callable, ClassVar, ContextManager, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, ClassVar, ContextManager, Dict, Optional, Sequence, Tuple
 
 import caffe
 import numpy as np
@@ -34,6 +35,7 @@ from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.interpreter import embedded
 from caffe_pylayers.layers import device
 from caffe_pylayers.losses.reduction import Array
+from caffe_pylayers.signature import bottoms_of, tops_of
 
 Blobs = Any  # Caffe's vector of blobs: indexed, never iterated ("No to_python converter")
 
@@ -75,18 +77,12 @@ def _print_errors(layer: type) -> None:
 class Layer(caffe.Layer):
     """A Python layer with options, named bottoms and tops, and errors that reach the user.
 
-    bottoms, tops: names in order, "[x]" for one that may be missing.
-    in_place: whether a top may be the blob of the bottom at its place.
-
     From `setup` on, `self.options` holds the checked options, `self.given` the names of the bottoms that the
     net gives, and `self.name` the class's name, for messages (Caffe does not tell a layer its own). A
     subclass that extends `setup` calls `super().setup(bottom, top)` first. Where the net is built inside the
     `caffe` program, an error in any of the four methods is printed to stderr, since Caffe would not.
     """
 
-    bottoms: ClassVar[Sequence[str]] = ()
-    tops: ClassVar[Sequence[str]] = ()
-    in_place: ClassVar[bool] = False
     one_factor_a_sample: ClassVar[bool] = False
     device: Any = device.HOST
 
@@ -102,17 +98,9 @@ class Layer(caffe.Layer):
         self.options: Any = config.load(self.name, self.param_str)
         for warning in self.options.warnings():
             log.warning("%s: %s", self.name, warning)
-        self.given = self._names("bottom", self.bottom_names(), len(bottom), getattr(self.options, "bottoms", None))
-        self._names("top", self.top_names(), len(top), None)
+        self.given = bottoms_of(self.name, self.options, len(bottom))
+        tops_of(self.name, self.options, len(top))
         self._check_in_place(bottom, top)
-
-    def bottom_names(self) -> Sequence[str]:
-        """The bottoms, which may depend on the options."""
-        return self.bottoms
-
-    def top_names(self) -> Sequence[str]:
-        """The tops, which may depend on the options."""
-        return self.tops
 
     # Caffe calls all four methods, and one that is missing calls itself without end.
 
@@ -223,36 +211,11 @@ class Layer(caffe.Layer):
         each[...] = weights[:, None]
         return each.reshape(shape)
 
-    def _names(self, kind: str, names: Sequence[str], found: int, chosen: Optional[Sequence[str]]) -> List[str]:
-        """The names of the `found` bottoms or tops; `chosen` says which optional ones they are."""
-        fixed = [name for name in names if not name.startswith("[")]
-        optional = [name.strip("[]") for name in names[len(fixed) :]]
-        if chosen is not None and len(fixed) + len(chosen) != found:
-            raise ConfigError(
-                f"{self.name}: option 'bottoms' names {len(chosen)} after {', '.join(fixed)}, but the layer "
-                f"has {_count(found, kind)}; give it {len(fixed) + len(chosen)} or change the option"
-            )
-        if not len(fixed) <= found <= len(names):
-            few = len(fixed)
-            allowed = str(few) if few == len(names) else f"{few} to {len(names)}"
-            remedy = "add" if found < few else "take away"
-            raise ConfigError(
-                f"{self.name}: found {_count(found, kind)}, but it has {allowed}: "
-                f"{', '.join(names) or 'none'}; {remedy} {kind}s in the prototxt ([x] may be left out)"
-            )
-        if chosen is None and kind == "bottom" and 0 < found - len(fixed) < len(optional):
-            choices = " or ".join(f"'bottoms': ['{name}']" for name in optional)
-            raise ConfigError(
-                f"{self.name}: bottom {found} of {found} may be {' or '.join(optional)}; say which in "
-                f"param_str: {choices}"
-            )
-        return fixed + list(chosen if chosen is not None else optional[: found - len(fixed)])
-
     def _check_in_place(self, bottom: Blobs, top: Blobs) -> None:
         for i in range(min(len(bottom), len(top))):
             # At set-up only a top that is a bottom too has a shape, and without one Caffe aborts on `data`.
             shared = top[i].count > 0 and top[i].data.ctypes.data == bottom[i].data.ctypes.data
-            if shared and not (self.in_place and i == 0):
+            if shared and not (self.options.works_in_place() and i == 0):
                 raise ConfigError(
                     f"{self.name}: top {i + 1} is the same blob as bottom {i + 1}, and this layer does not "
                     f"work in place; give the top a name of its own"
@@ -267,10 +230,6 @@ def place(blob: Any, at: int) -> str:
     """Where the element number `at` of a blob is, in words."""
     index = tuple(int(i) for i in np.unravel_index(at, tuple(blob.shape)))
     return f"sample {at}" if blob.count == blob.shape[0] else f"index {index}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _ensure_handler() -> None:

@@ -1,7 +1,7 @@
 """The triplet loss on triplets that are mined in the batch."""
 
 import math
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 
@@ -29,11 +29,6 @@ class BatchTripletLoss(TripletsLayer):
     function of (seed, stream, rank, iteration, forward within it): a run repeats, and with `resume` it goes on after a
     restore. In TEST every batch has the draws of iteration 0.
     """
-
-    bottoms = ("embedding", "label", "[sample_weight]")
-
-    def bottom_names(self) -> Sequence[str]:
-        return self.bottoms if self.options.mining != "given" else ("embedding", "triplets", "[sample_weight]")
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)

@@ -32,7 +32,6 @@ class _ClassBalance(Layer):
     its own, and snapshots have rank 0's.
     """
 
-    bottoms = ("label",)
     unless = ""  # what the logged line adds
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -154,8 +153,6 @@ class ComputeH(_ClassBalance):
     top: H, (1, 1, K, K). The row of a class without labels is 0, and never read.
     """
 
-    tops = ("H",)
-
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         options = self.options
@@ -179,9 +176,7 @@ class SampleWeight(_ClassBalance):
     top: weights, of the label's shape; an ignored label has weight 0. Works in place.
     """
 
-    tops = ("weights",)
     unless = " where it is not divided by the weights too"
-    in_place = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape(*bottom[0].shape)

@@ -1,7 +1,7 @@
 """Losses on scores and the classes they are for, with a softmax inside."""
 
 import math
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 
@@ -62,9 +62,6 @@ class WeightedInfogainLoss(ClassLoss):
     tops: loss; prob, the softmax of the scores.
     """
 
-    def bottom_names(self) -> Sequence[str]:
-        return self.bottoms if self.options.source is not None else ("scores", "label", "H", "[sample_weight]")
-
     def for_classes(self, num_classes: int) -> None:
         self._infogain: Optional[Infogain] = None
         self._matrix: Optional[np.ndarray] = None
@@ -111,8 +108,6 @@ class SoftCrossEntropyLoss(ScoresLoss):
     distribution gets no gradient. With one-hot distributions this is WeightedSoftmaxLoss.
     """
 
-    bottoms = ("scores", "distribution", "[sample_weight]")
-
     def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
         scores = self.scores(bottom)
         distribution = self._distribution(bottom)
@@ -151,8 +146,6 @@ class FocalLoss(ClassLoss):
     bottoms: as in WeightedSoftmaxLoss. p_e is the softmax at the label. Unlike class weights alpha is no part of Z.
     """
 
-    tops = ("loss",)
-
     def for_classes(self, num_classes: int) -> None:
         self._alphas: Optional[np.ndarray] = None
         if isinstance(self.options.alpha, tuple):
@@ -172,8 +165,6 @@ class LDAMLoss(ClassLoss):
     so has a class with count 0, which the paper does not define.
     bottoms: as in WeightedSoftmaxLoss. The paper's scores are cosines, times a scale of 30.
     """
-
-    tops = ("loss",)
 
     def for_classes(self, num_classes: int) -> None:
         counts = self.options.counts

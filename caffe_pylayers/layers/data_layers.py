@@ -1,7 +1,7 @@
 """Data layers: they carry batches of the data engine to the tops, and keep the place in the stream."""
 
 import os
-from typing import Any, Dict, Iterator, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
 import caffe
 import numpy as np
@@ -13,7 +13,7 @@ from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import Source, open_source
 from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.errors import DataError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import FrozenCounter
 
@@ -32,8 +32,6 @@ class DataLayer(Layer):
     Tops of images are float32 (B, channels, height, width), blue, green, red, (x - mean) * scale.
     `stand_ins` counts the samples so far that stood in for one that cannot be read (`on_error`).
     """
-
-    bottoms = ()
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
@@ -189,8 +187,6 @@ class ImageDataLayer(DataLayer):
     BALANCED: all classes equally often. PK: several samples of each of several classes, for mining in the batch.
     """
 
-    tops = ("data", "[label]", "[sample_weight]")
-
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self._weights: Optional[np.ndarray] = None
@@ -242,8 +238,6 @@ class MultiLabelDataLayer(ImageDataLayer):
 
     multilabel: 0 or 1 for each of the L labels (`label_dim`); otherwise L is 1 and it is the label itself.
     """
-
-    tops = ("data", "label", "[sample_weight]")
 
     def label_shape(self) -> Tuple[int, ...]:
         options = self.options
@@ -307,7 +301,7 @@ class _ComparisonLayer(DataLayer):
     def _others(self, top: Blobs) -> Iterator[Tuple[int, str]]:
         """The tops behind the images: place and name."""
         images = 1 if self.options.stacked else self._sampler.arity
-        for number, name in enumerate(self.top_names()[: len(top)]):
+        for number, name in enumerate(self.options.top_names()[: len(top)]):
             if number >= images:
                 yield number, name.strip("[]")
 
@@ -322,16 +316,6 @@ class SiameseDataLayer(_ComparisonLayer):
     stacked: data (2B, C, H, W), sim [, label (2B,)]. Drawn pairs are of one class and of two in turn.
     """
 
-    def top_names(self) -> Sequence[str]:
-        if self.options.stacked:
-            return "data", "sim", "[label]"
-        return "data", "data_p", "sim", "[label]", "[label_p]"
-
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
-        if len(top) == 4:
-            raise ConfigError(f"{type(self).__name__}: found 4 tops; it has 3, or 5 with the labels of both")
-        super().setup(bottom, top)
-
     def sampler(self, source: Source) -> samplers.Sampler:
         return samplers.pairs(source, self.options, training=self.training, ranks=self._ranks)
 
@@ -342,23 +326,5 @@ class TripletDataLayer(_ComparisonLayer):
     stacked: data (3B, C, H, W) [, margin] [, label (3B,)]. Anchors are permuted each epoch in TRAIN.
     """
 
-    def top_names(self) -> Sequence[str]:
-        if not self.options.stacked:
-            return "anchor", "positive", "negative", "[margin]"
-        return ("data", "[margin]", "[label]") if self._graded else ("data", "[label]")
-
-    def setup(self, bottom: Blobs, top: Blobs) -> None:
-        super().setup(bottom, top)
-        if len(top) > 3 and not self._graded:
-            raise ConfigError(
-                f"{self.name}: type {self.options.type} has no margin; it takes three tops: anchor, positive, negative"
-            )
-
     def sampler(self, source: Source) -> samplers.Sampler:
         return samplers.triplets(source, self.options, training=self.training, ranks=self._ranks)
-
-    @property
-    def _graded(self) -> bool:
-        """Whether similarities come in degrees, of which the margin is made."""
-        options = self.options
-        return options.type.endswith("MULTILABEL") and options.triplets is None and options.sampler is None

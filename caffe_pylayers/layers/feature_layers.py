@@ -16,10 +16,6 @@ class L2Normalize(Layer):
     gradient 0. Works in place.
     """
 
-    bottoms = ("x",)
-    tops = ("y",)
-    in_place = True
-
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         num_axes = len(bottom[0].shape)

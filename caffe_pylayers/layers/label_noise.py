@@ -30,13 +30,6 @@ class LabelNoise(Layer):
     goes on after a restore.
     """
 
-    bottoms = ("label",)
-    tops = ("label",)
-
-    @property
-    def in_place(self) -> bool:  # type: ignore[override]
-        return not self.options.one_hot
-
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self._forwards = counter(self, order="LabelNoise")

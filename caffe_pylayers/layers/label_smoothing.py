@@ -15,9 +15,6 @@ class LabelSmoothing(Layer):
         (N, 1) give (N, K); (N, H, W), (N, 1, H, W) give (N, K, H, W). All zeros where the label is `ignore_label`.
     """
 
-    bottoms = ("label",)
-    tops = ("distribution",)
-
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape(*distribution_shape(tuple(bottom[0].shape), self.options.n_classes))
 

@@ -33,7 +33,6 @@ class LossLayer(Layer):
     weight. In TEST, or a second time, or where a script has written into the diff, it computes the gradient anew.
     """
 
-    tops: ClassVar[Sequence[str]] = ("loss",)
     differentiable: ClassVar[Sequence[int]] = (0,)
 
     def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:

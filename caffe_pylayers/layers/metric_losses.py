@@ -23,8 +23,6 @@ SMOOTHING = 20
 class TripletsLayer(LossLayer):
     """What the losses on triplets share: their top stats, and a warning of collapse."""
 
-    tops = ("loss", "[stats]")
-
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self._alike = 0
@@ -83,7 +81,6 @@ class TripletLoss(TripletsLayer):
     tops: loss; stats, (4,): fraction of triplets active, mean d_ap, mean d_an, mean norm.
     """
 
-    bottoms = ("anchor", "positive", "negative", "[margin]", "[sample_weight]")
     differentiable = (0, 1, 2)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:

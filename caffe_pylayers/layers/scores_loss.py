@@ -1,6 +1,6 @@
 """What the losses on scores share: what goes with the number of classes, the softmax as a second top."""
 
-from typing import ClassVar, List, Optional, Sequence, Tuple
+from typing import List, Optional, Tuple
 
 import numpy as np
 
@@ -14,8 +14,6 @@ from caffe_pylayers.losses.reduction import Array
 
 class ScoresLoss(ScoresLayer, LossLayer):
     """A loss on scores, with K classes along the option `axis`, that may give their softmax as a second top."""
-
-    tops: ClassVar[Sequence[str]] = ("loss", "[prob]")
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
@@ -80,8 +78,6 @@ class ScoresLoss(ScoresLayer, LossLayer):
 
 class ClassLoss(ScoresLoss):
     """A loss on scores and labels that are class numbers, one a position."""
-
-    bottoms = ("scores", "label", "[sample_weight]")
 
     def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
         """The labels are kept as self.index, and which are ignored as self.ignored, of the terms' shape."""

@@ -50,7 +50,6 @@ class WeightedSigmoidCrossEntropyLoss(TargetLoss):
     A target whose whole part is `ignore_label` is ignored, as in stock Caffe: 0 ignores all between -1 and 1.
     """
 
-    bottoms = ("scores", "target", "[sample_weight]")
     one_factor_a_sample = True
 
     def terms(self, bottom: Blobs) -> Terms:
@@ -76,7 +75,6 @@ class WeightedEuclideanLoss(TargetLoss):
     Z is the sum of the weights of all numbers over the numbers a sample: without weights the batch size.
     """
 
-    bottoms = ("prediction", "target", "[sample_weight]")
     differentiable = (0, 1)
 
     def terms(self, bottom: Blobs) -> Terms:
@@ -115,8 +113,6 @@ class WeightedHingeLoss(LabelLoss):
     s_ik is 1 at the label and -1 elsewhere; with `norm: 'L2'` the hinges are squared. Z is the sum of the weights.
     """
 
-    bottoms = ("scores", "label", "[sample_weight]")
-
     def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
         scores = _rows(self.data(bottom[0]))
         values = self.buffer("values", self.index.shape)
@@ -131,8 +127,6 @@ class WeightedMultinomialLogisticLoss(LabelLoss):
         sample.
     Z is the sum of the weights. WeightedSoftmaxLoss takes the scores in place of prob, and is more accurate.
     """
-
-    bottoms = ("prob", "label", "[sample_weight]")
 
     def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
         return multinomial_logistic(_rows(self.data(bottom[0])), self.index, factor, _rows(gradients[0]))
@@ -152,7 +146,6 @@ class WeightedContrastiveLoss(PairLoss):
     d the Euclidean distance; Z is the sum of the weights.
     """
 
-    bottoms = ("feature", "feature_p", "sim", "[sample_weight]")
     differentiable = (0, 1)
 
     def terms(self, bottom: Blobs) -> Terms:

@@ -186,8 +186,6 @@ from caffe_pylayers import options
 from caffe_pylayers.layers.adapter import Layer
 
 class Failing(Layer):
-    bottoms, tops = ("x",), ("y",)
-
     def at(self, place):
         if self.param_str.endswith(place):
             raise {error}("the message of " + place)
@@ -208,6 +206,7 @@ class Failing(Layer):
         self.at("backward")
 
 class Options(options.Options):
+    takes, gives = ("x",), ("y",)
     place: str = ""
 
 options.SCHEMAS["Failing"] = Options
@@ -282,13 +281,14 @@ def test_a_layer_without_forward_says_so(monkeypatch):
     from caffe_pylayers import options
     from caffe_pylayers.layers import adapter
 
-    class Idle(adapter.Layer):
-        bottoms, tops = ("x",), ("y",)
+    class IdleOptions(options.Options):
+        takes, gives = ("x",), ("y",)
 
+    class Idle(adapter.Layer):
         def reshape(self, bottom, top):
             top[0].reshape(1)
 
-    monkeypatch.setitem(options.SCHEMAS, "Idle", options.Options)
+    monkeypatch.setitem(options.SCHEMAS, "Idle", IdleOptions)
     monkeypatch.setattr("caffe_pylayers.Idle", Idle, raising=False)
     net = build([python_layer("Idle", ["x"], ["y"], loss_weight=1)], {"x": np.ones(2)})
     with pytest.raises(NotImplementedError, match=r"Idle has no forward"):

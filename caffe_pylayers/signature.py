@@ -1,0 +1,64 @@
+"""Which bottoms and tops a layer has, from its options and how many the net gives; without Caffe."""
+
+from typing import List, Optional, Sequence
+
+from caffe_pylayers.config import Options
+from caffe_pylayers.errors import ConfigError
+
+
+def bottoms_of(layer: str, options: Options, found: int) -> List[str]:
+    """The names of the `found` bottoms that a net gives a layer, in order.
+
+    Raises ConfigError where the layer has not that many, or an option would have to say which they are.
+
+    >>> from caffe_pylayers.config import load
+    >>> bottoms_of("WeightedSoftmaxLoss", load("WeightedSoftmaxLoss", ""), 3)
+    ['scores', 'label', 'sample_weight']
+    """
+    names = options.bottom_names()
+    chosen: Optional[Sequence[str]] = getattr(options, "bottoms", None)
+    fixed, optional = _parts(names)
+    if chosen is not None and len(fixed) + len(chosen) != found:
+        raise ConfigError(
+            f"{layer}: option 'bottoms' names {len(chosen)} after {', '.join(fixed)}, but the layer "
+            f"has {_count(found, 'bottom')}; give it {len(fixed) + len(chosen)} or change the option"
+        )
+    _check_count(layer, "bottom", names, found)
+    if chosen is None and 0 < found - len(fixed) < len(optional):
+        choices = " or ".join(f"'bottoms': ['{name}']" for name in optional)
+        raise ConfigError(
+            f"{layer}: bottom {found} of {found} may be {' or '.join(optional)}; say which in param_str: {choices}"
+        )
+    return fixed + list(chosen if chosen is not None else optional[: found - len(fixed)])
+
+
+def tops_of(layer: str, options: Options, found: int) -> List[str]:
+    """The names of the `found` tops that a net gives a layer, in order. Raises ConfigError where it has not that many."""
+    names = options.top_names()
+    for problem in options.top_problems(found):
+        raise ConfigError(f"{layer}: {problem}")
+    _check_count(layer, "top", names, found)
+    fixed, optional = _parts(names)
+    return fixed + optional[: found - len(fixed)]
+
+
+def _parts(names: Sequence[str]) -> "tuple[List[str], List[str]]":
+    """The names that must be there, and those in brackets, which may be missing."""
+    fixed = [name for name in names if not name.startswith("[")]
+    return fixed, [name.strip("[]") for name in names[len(fixed) :]]
+
+
+def _check_count(layer: str, kind: str, names: Sequence[str], found: int) -> None:
+    few = len(_parts(names)[0])
+    if few <= found <= len(names):
+        return
+    allowed = str(few) if few == len(names) else f"{few} to {len(names)}"
+    remedy = "add" if found < few else "take away"
+    raise ConfigError(
+        f"{layer}: found {_count(found, kind)}, but it has {allowed}: "
+        f"{', '.join(names) or 'none'}; {remedy} {kind}s in the prototxt ([x] may be left out)"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
