@@ -63,7 +63,7 @@ def read_datum(buffer: Buffer) -> Datum:
     labels: List[int] = []
     data: Buffer = b""
     floats = bytearray()
-    for field, value in _fields(buffer):
+    for field, value in message_fields(buffer):
         if field == 5:
             labels += map(_int32, _varints(value))
         elif isinstance(value, int):
@@ -82,7 +82,7 @@ def read_datum(buffer: Buffer) -> Datum:
 
 def read_labels(buffer: Buffer) -> List[int]:
     """The labels of a Datum alone: its image is stepped over, and what stands behind its labels is not looked at."""
-    return [_int32(label) for field, value in _fields(buffer, last=5) if field == 5 for label in _varints(value)]
+    return [_int32(label) for field, value in message_fields(buffer, last=5) if field == 5 for label in _varints(value)]
 
 
 def write_datum(datum: Datum) -> bytes:
@@ -107,14 +107,14 @@ def read_blob(buffer: Buffer) -> np.ndarray:
     legacy = {1: 1, 2: 1, 3: 1, 4: 1}
     shape: Optional[Tuple[int, ...]] = None
     single, double = bytearray(), bytearray()
-    for field, value in _fields(buffer):
+    for field, value in message_fields(buffer):
         if isinstance(value, int):
             if field in legacy:
                 legacy[field] = _int32(value)
         elif field == 5:
             single += value
         elif field == 7:
-            shape = tuple(dim for number, dims in _fields(value) if number == 1 for dim in _varints(dims))
+            shape = tuple(dim for number, dims in message_fields(value) if number == 1 for dim in _varints(dims))
         elif field == 8:
             double += value
     if shape is None:
@@ -125,7 +125,7 @@ def read_blob(buffer: Buffer) -> np.ndarray:
     return np.frombuffer(values, item).reshape(shape)
 
 
-def _fields(buffer: Buffer, last: int = 0) -> Iterator[Tuple[int, Union[int, Buffer]]]:
+def message_fields(buffer: Buffer, last: int = 0) -> Iterator[Tuple[int, Union[int, Buffer]]]:
     """(field number, value) of every field: a varint is an int, anything else a slice of the buffer.
 
     last: stop behind this field, once it has come; libraries write fields by their numbers.

@@ -1,0 +1,214 @@
+"""Nets and solvers as Caffe reads them: layers by phase and stage, nets of older Caffes upgraded in memory."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from caffe_pylayers import prototxt
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.legacy_nets import upgrade
+from caffe_pylayers.prototxt import Message
+
+TRAIN, TEST = "TRAIN", "TEST"
+
+
+@dataclass(frozen=True)
+class NetState:
+    """What `include` and `exclude` rules ask: phase, stages and level of a net (NetState of caffe.proto)."""
+
+    phase: str = TRAIN
+    stages: Tuple[str, ...] = ()
+    level: int = 0
+
+    def __str__(self) -> str:
+        return " ".join([self.phase, *(f"stage {stage!r}" for stage in self.stages)])
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of a net, and where it stands: `file:line`."""
+
+    message: Message
+    file: str
+
+    @property
+    def name(self) -> str:
+        return str(self.message.get("name", ""))
+
+    @property
+    def type(self) -> str:
+        return str(self.message.get("type", ""))
+
+    @property
+    def bottoms(self) -> List[str]:
+        return [str(name) for name in self.message.all("bottom")]
+
+    @property
+    def tops(self) -> List[str]:
+        return [str(name) for name in self.message.all("top")]
+
+    @property
+    def line(self) -> int:
+        return self.message.line
+
+    @property
+    def python(self) -> Tuple[str, str, str]:
+        """(module, layer, param_str) of a Python layer."""
+        python = self.message.message("python_param")
+        return (str(python.get("module", "")), str(python.get("layer", "")), str(python.get("param_str", "")))
+
+    def in_state(self, state: NetState) -> bool:
+        """Whether a net of that state has this layer."""
+        include, exclude = self.message.all("include"), self.message.all("exclude")
+        if include:
+            return any(_meets(rule, state) for rule in include)
+        return not any(_meets(rule, state) for rule in exclude)
+
+
+@dataclass(frozen=True, eq=False)
+class Net:
+    """A net: all its layers, upgraded where the file is of an older Caffe.
+
+    upgrades: what had to be, in words; empty for a net of today's form.
+    """
+
+    path: str
+    message: Message
+    layers: List[Layer]
+    upgrades: List[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return str(self.message.get("name", ""))
+
+    def in_state(self, state: NetState) -> List[Layer]:
+        """The layers that a net of that state has, in order."""
+        return [layer for layer in self.layers if layer.in_state(state)]
+
+    def layer(self, name: str, phase: str = TRAIN) -> Layer:
+        """The layer of that name in a phase. Raises ConfigError, with the names that there are."""
+        found = [layer for layer in self.layers if layer.name == name]
+        if not found:
+            names = ", ".join(dict.fromkeys(layer.name for layer in self.layers))
+            raise ConfigError(f"{self.path}: no layer {name!r}; its layers: {names}")
+        return next((layer for layer in found if layer.in_state(NetState(phase))), found[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Solver:
+    """A solver, and the nets that it names: (net, state) of training first, then those of its tests.
+
+    Paths in a solver are relative to the working directory, as in Caffe.
+    """
+
+    path: str
+    message: Message
+    train: Tuple[Net, NetState]
+    tests: List[Tuple[Net, NetState]]
+
+    @property
+    def nets(self) -> List[Net]:
+        """Each of its nets once."""
+        return list({net.path: net for net, _ in [self.train, *self.tests]}.values())
+
+
+def read_net(path: str) -> Net:
+    """The net of a file. Raises ConfigError where it cannot be read or is a solver."""
+    message = prototxt.read(path)
+    if is_solver(message):
+        raise ConfigError(f"{path}: this is a solver, where a net is expected; name the net that it names")
+    return net_of(message, path)
+
+
+def net_of(message: Message, path: str) -> Net:
+    """The net that a message is. path: of its file, for messages."""
+    message, upgrades = upgrade(message, path)
+    layers = [Layer(layer, path) for layer in message.all("layer") if isinstance(layer, Message)]
+    return Net(path, message, layers, upgrades)
+
+
+def is_solver(message: Message) -> bool:
+    """Whether a message is a solver's, and not a net's."""
+    return any(
+        name in message for name in (*_NETS, "base_lr", "lr_policy", "max_iter", "solver_mode", "snapshot_prefix")
+    )
+
+
+_NETS = ("net", "net_param", "train_net", "train_net_param", "test_net", "test_net_param")
+
+
+def read_solver(path: str) -> Solver:
+    """The solver of a file, with its nets. Raises ConfigError where one of them cannot be read."""
+    return solver_of(prototxt.read(path), path)
+
+
+def solver_of(message: Message, path: str) -> Solver:
+    """The solver that a message is. path: of its file, for messages."""
+    read: Dict[str, Net] = {}
+
+    def net(name: str) -> List[Net]:
+        nets = []
+        for entry in message.fields:
+            if entry.name == f"{name}_param" and isinstance(entry.value, Message):
+                nets.append(net_of(entry.value, path))
+            elif entry.name == name:
+                place = str(entry.value)
+                if place not in read:
+                    if not os.path.exists(place):
+                        raise ConfigError(
+                            f"{path}:{entry.line}: {name} {place!r}: there is no such file in {os.getcwd()}; paths of a solver are "
+                            f"relative to the working directory"
+                        )
+                    read[place] = read_net(place)
+                nets.append(read[place])
+        return nets
+
+    shared, own = net("net"), net("train_net")
+    if len(shared + own) != 1:
+        raise ConfigError(
+            f'{path}:1: a solver names one net to train, as `net: "train_val.prototxt"` or `train_net`; found {len(shared + own)}'
+        )
+    train = (shared + own)[0], _state(message.get("train_state"), TRAIN)
+    tests = net("test_net")
+    count = len(message.all("test_iter"))
+    tests += shared * max(0, count - len(tests))
+    states = message.all("test_state")
+    return Solver(
+        path,
+        message,
+        train,
+        [(each, _state(states[i] if i < len(states) else None, TEST)) for i, each in enumerate(tests)],
+    )
+
+
+def _state(message: Optional[Message], phase: str) -> NetState:
+    if message is None:
+        return NetState(phase)
+    return NetState(
+        str(message.get("phase", phase)),
+        tuple(str(stage) for stage in message.all("stage")),
+        int(message.get("level", 0)),
+    )
+
+
+def _meets(rule: Message, state: NetState) -> bool:
+    """Whether a state meets a rule, as Net::StateMeetsRule has it."""
+    phase = rule.get("phase")
+    if phase is not None and _phase(phase) != state.phase:
+        return False
+    if not int(rule.get("min_level", state.level)) <= state.level <= int(rule.get("max_level", state.level)):
+        return False
+    stages = set(state.stages)
+    return set(map(str, rule.all("stage"))) <= stages and not set(map(str, rule.all("not_stage"))) & stages
+
+
+def _phase(value: Any) -> str:
+    """A phase by name; protobuf reads numbers too."""
+    return {0: TRAIN, 1: TEST}.get(value, str(value))
+
+
+def states_of(net: Net, stages: Sequence[str] = ()) -> List[NetState]:
+    """The states that a net is for: TRAIN and TEST, or only TEST where it reads no data and learns nothing."""
+    both = [NetState(TRAIN, tuple(stages)), NetState(TEST, tuple(stages))]
+    deploy = any(layer.type == "Input" for layer in net.layers)
+    return both[1:] if deploy else both

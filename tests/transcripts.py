@@ -1,0 +1,87 @@
+"""Transcripts in the docs, run as they stand: `$ ` is a command, what follows is what it prints.
+
+`...` stands for anything, within a line or for whole lines. A command that ends with another status than 0 is followed
+by a line `[exit 1]` in the transcript. Each is run by bash in one folder, one after the other.
+"""
+
+import difflib
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Dict, List
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
+_TRANSCRIPT = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a transcript, and the lines that it should print."""
+
+    command: str
+    expected: str
+
+
+def sections(page: str) -> Dict[str, List[Command]]:
+    """The commands of a page by the heading (##) that they stand under, in order."""
+    parts = _SECTION.split((ROOT / page).read_text())
+    return {
+        heading: [command for text in _TRANSCRIPT.findall(body) for command in commands(text)]
+        for heading, body in zip(parts[1::2], parts[2::2])
+    }
+
+
+def commands(transcript: str) -> List[Command]:
+    """The commands of a transcript; one that ends with a backslash goes on in the next line."""
+    found = []
+    for part in re.split(r"^\$ ", transcript, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines()
+        length = 1 + next(i for i, line in enumerate(lines) if not line.endswith("\\"))
+        found.append(Command("\n".join(lines[:length]), "\n".join(lines[length:]).rstrip()))
+    return found
+
+
+def run(command: Command, folder: Path, timeout: float = 300) -> None:
+    """Run it in a folder and compare what it prints. Raises AssertionError with both."""
+    result = subprocess.run(
+        ["bash", "-c", command.command],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
+    printed = "\n".join(line.rstrip() for line in result.stdout.splitlines()).strip("\n")
+    if result.returncode:
+        printed = f"{printed}\n[exit {result.returncode}]".lstrip("\n")
+    if not matches(command.expected, printed):
+        difference = difflib.unified_diff(
+            command.expected.splitlines(), printed.splitlines(), "in the docs", "printed now", lineterm=""
+        )
+        raise AssertionError(f"$ {command.command}\n" + "\n".join(difference))
+
+
+def matches(expected: str, printed: str) -> bool:
+    """Whether what was printed is what is expected.
+
+    >>> matches("a ... c", "a b c"), matches("a\\n...\\nd", "a\\nb\\nc\\nd"), matches("a", "a b")
+    (True, True, False)
+    """
+    pattern = re.escape(expected).replace(r"\.\.\.", ".*?")
+    return re.fullmatch(pattern, printed, re.DOTALL) is not None
+
+
+def environment() -> Dict[str, str]:
+    """As that of a user who has .venv on PATH; no terminal, so no colours and 120 columns."""
+    path = f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
+    kept = {
+        name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "LANG") if name in os.environ
+    }
+    return {**kept, "PATH": path, "OPENBLAS_NUM_THREADS": "1"}
