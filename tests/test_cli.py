@@ -1,0 +1,119 @@
+"""The frame of the command line: help, exit status, where things are written, what is imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from caffe_pylayers import __version__
+from caffe_pylayers.cli import COMMANDS
+from tests import transcripts
+from tests.test_imports import modules_after
+
+PROGRAM = Path(sys.prefix) / "bin" / "caffe-pylayers"
+
+
+def run(*arguments, cwd=None, **environment):
+    return subprocess.run(
+        [str(PROGRAM), *arguments],
+        cwd=cwd,
+        env={**transcripts.environment(), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_help_lists_the_commands_with_a_line_each():
+    done = run("--help")
+    assert done.returncode == 0
+    listed = [line.split() for line in done.stdout.split("Commands:\n")[1].splitlines()]
+    assert [words[0] for words in listed] == list(COMMANDS)
+    assert all(len(words) > 3 for words in listed)
+    assert run("--version").stdout == f"caffe-pylayers, version {__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert f"caffe-pylayers {command} " in done.stdout.replace(f"Usage: caffe-pylayers {command} ", "")
+    assert "\x1b" not in done.stdout  # no colours but on a terminal
+
+
+def test_help_imports_nothing_heavy():
+    loaded = modules_after(
+        "from caffe_pylayers.cli import commands\ntry: commands(['--help'])\nexcept SystemExit: pass"
+    )
+    heavy = {"caffe", "numpy", "cv2", "h5py", "lmdb", "pydantic", "matplotlib", "rich", "scipy"}
+    assert not loaded & heavy
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["chekc"], "caffe-pylayers: no command 'chekc'; did you mean 'check'? Commands: check, describe, "),
+        (["check", "--frobnicate"], "caffe-pylayers check: No such option: --frobnicate"),
+        (["check"], "caffe-pylayers check: Missing argument"),
+        (["check", "absent.prototxt"], "absent.prototxt"),
+        (["describe", "TripletLayer"], "TripletLayer"),
+        (["convert", "absent.csv", "new_lmdb"], "absent.csv"),
+        (["train", "absent.prototxt"], "absent.prototxt"),
+        (["export", "absent.caffemodel"], "absent.caffemodel"),
+        (["preview", "absent.prototxt"], "absent.prototxt"),
+        (["bench", "absent.prototxt"], "absent.prototxt"),
+        (["balance", "absent.csv"], "absent.csv"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_on_stderr_and_status_2(tmp_path, arguments, message):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_reader_that_stops_reading_is_no_error():
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{PROGRAM} describe --json | head -n 1"],
+        env=transcripts.environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_it_runs_as_a_module_too():
+    done = subprocess.run([sys.executable, "-m", "caffe_pylayers", "--version"], capture_output=True, text=True)
+    assert done.stdout == f"caffe-pylayers, version {__version__}\n"
+
+
+class TestTranscripts:
+    """The means by which docs/commands.md is kept true must be able to fail."""
+
+    def test_commands_and_what_they_print(self):
+        found = transcripts.commands("$ a \\\n  b\none\ntwo\n$ c\n")
+        assert [(each.command, each.expected) for each in found] == [("a \\\n  b", "one\ntwo"), ("c", "")]
+
+    @pytest.mark.parametrize(
+        ("expected", "printed", "same"),
+        [
+            ("a", "a", True),
+            ("a", "ab", False),
+            ("took ... s", "took 1.5 s", True),
+            ("a\n...\nd", "a\nb\nc\nd", True),
+            ("a\n...\nd", "a\nb\nc", False),
+            ("1.5", "1x5", False),
+        ],
+    )
+    def test_dots_stand_for_anything(self, expected, printed, same):
+        assert transcripts.matches(expected, printed) == same
+
+    def test_other_output_or_another_status_is_an_error(self, tmp_path):
+        transcripts.run(transcripts.Command("echo a; exit 3", "a\n[exit 3]"), tmp_path)
+        with pytest.raises(AssertionError, match=r"printed now"):
+            transcripts.run(transcripts.Command("echo a", "b"), tmp_path)
+        with pytest.raises(AssertionError, match=r"exit 3"):
+            transcripts.run(transcripts.Command("echo a; exit 3", "a"), tmp_path)
