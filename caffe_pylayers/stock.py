@@ -2,12 +2,13 @@
 
 import os
 import tempfile
-from typing import Any
+from typing import Any, Optional
 
-from caffe_pylayers import config
+from caffe_pylayers import ALIASES, config
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.nets import TRAIN, Layer
 from caffe_pylayers.prototxt import Field, Message, text_of
+from caffe_pylayers.signature import tops_of
 
 
 def import_caffe() -> Any:
@@ -38,6 +39,34 @@ def net_of_layer(layer: Layer, phase: str = TRAIN, **options: Any) -> Any:
         file.write(text)
         file.flush()
         return caffe.Net(file.name, getattr(caffe, phase))
+
+
+def layer_of(kind: str, param_str: str, tops: Optional[int] = None) -> Layer:
+    """The data layer that options alone describe, as in `layer_of("TripletDataLayer", "{'source': 'train.csv'}")`.
+
+    tops: how many it is to have; by default those that it must have. They are named as in docs/data.md, the layer
+    `train_data`. Raises ConfigError for an unknown layer, one that needs bottoms, and wrong options.
+    """
+    kind = ALIASES.get(kind, kind)
+    options = config.load(kind, param_str)
+    if options.bottom_names():
+        raise ConfigError(
+            f"{kind} is no data layer: it needs bottoms, {', '.join(options.bottom_names())}; give a net with it"
+        )
+    must = [name for name in options.top_names() if not name.startswith("[")]
+    names = tops_of(kind, options, len(must) if tops is None else tops)
+    python = [Field("module", "caffe_pylayers", 1), Field("layer", kind, 1), Field("param_str", param_str, 1)]
+    return Layer(
+        Message(
+            [
+                Field("name", "train_data", 1),
+                Field("type", "Python", 1),
+                *(Field("top", name, 1) for name in names),
+                Field("python_param", Message(python), 1),
+            ]
+        ),
+        "options",
+    )
 
 
 def with_options(layer: Layer, **options: Any) -> Layer:
