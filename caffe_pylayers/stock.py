@@ -1,11 +1,14 @@
 """The Caffe that is there, and nets of one layer in it."""
 
 import os
+import re
+import subprocess
+import sys
 import tempfile
-from typing import Any, Optional
+from typing import Any, List, Optional, Sequence
 
-from caffe_pylayers import ALIASES, config
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers import ALIASES, config, interpreter
+from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.nets import TRAIN, Layer
 from caffe_pylayers.prototxt import Field, Message, text_of
 from caffe_pylayers.signature import tops_of
@@ -31,14 +34,53 @@ def net_of_layer(layer: Layer, phase: str = TRAIN, **options: Any) -> Any:
 
     options: of a layer of this package, set in its param_str. Raises ConfigError or DataError as the layer does.
     """
+    return net_of_layers([with_options(layer, **options) if options else layer], phase)
+
+
+def net_of_layers(layers: Sequence[Layer], phase: str = TRAIN) -> Any:
+    """A `caffe.Net` of just these layers, each taken whatever its rules of phase and stage say.
+
+    Raises ConfigError or DataError as layers of this package do, and DataError where Caffe itself would end the process
+    with an error in its log, at the first forward at the latest.
+    """
     caffe = import_caffe()
-    message = with_options(layer, **options).message if options else layer.message
-    kept = [field for field in message.fields if field.name not in ("include", "exclude")]
-    text = text_of(Message([Field("layer", Message(kept), 1)]))
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
+        for layer in layers:
+            kept = [field for field in layer.message.fields if field.name not in ("include", "exclude")]
+            file.write(text_of(Message([Field("layer", Message(kept), 1)])))
         file.flush()
+        if any(layer.python[0] != "caffe_pylayers" for layer in layers):
+            _refuse_abort(layers, file.name, getattr(caffe, phase))
         return caffe.Net(file.name, getattr(caffe, phase))
+
+
+_TRY = "import sys, caffe\ncaffe.Net(sys.argv[1], int(sys.argv[2])).forward()"
+
+
+def _refuse_abort(layers: Sequence[Layer], path: str, phase: int) -> None:
+    """Raise DataError where Caffe aborts on a net: a process of its own tries it, for an abort would end this one."""
+    environment = {**interpreter.environment(), "GLOG_minloglevel": "2", "GLOG_logtostderr": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(["", *filter(None, sys.path)]).lstrip(os.pathsep)
+    tried = subprocess.run(
+        [interpreter.executable(), "-c", _TRY, path, str(phase)],
+        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    if tried.returncode >= 0:  # an error that Python sees comes again
+        return
+    lines = tried.stderr.decode(errors="replace").splitlines()
+    said = [line.partition("] ")[2] for line in lines if re.match(r"[EF]\d{4} ", line)]
+    names = ", ".join(f"{layer.file}:{layer.line} {layer.type} layer {layer.name!r}" for layer in layers)
+    raise DataError(f"{names}: Caffe gives up: {'; '.join(said) or f'signal {-tried.returncode}'}")
+
+
+def layers_behind(layers: Sequence[Layer], blob: str) -> List[Layer]:
+    """Those of a net's layers that its blob is made by, in order; none where no layer has it as a top."""
+    wanted, found = {blob}, []
+    for layer in reversed(layers):
+        if wanted & set(layer.tops):
+            wanted |= set(layer.bottoms)
+            found.append(layer)
+    return found[::-1]
 
 
 def layer_of(kind: str, param_str: str, tops: Optional[int] = None) -> Layer:

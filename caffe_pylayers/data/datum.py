@@ -125,6 +125,17 @@ def read_blob(buffer: Buffer) -> np.ndarray:
     return np.frombuffer(values, item).reshape(shape)
 
 
+def write_blob(array: np.ndarray) -> bytes:
+    """The bytes of a BlobProto with float32 numbers of the array's shape, as Caffe's own SerializeToString writes them.
+
+    array: numbers of any shape, each size at least 1.
+    """
+    numbers = np.ascontiguousarray(array, "<f4").tobytes()
+    dims = b"".join(_varint(size) for size in array.shape)
+    shape = b"\x0a" + _varint(len(dims)) + dims if dims else b""
+    return b"".join([b"\x2a", _varint(len(numbers)), numbers, b"\x3a", _varint(len(shape)), shape])
+
+
 def message_fields(buffer: Buffer, last: int = 0) -> Iterator[Tuple[int, Union[int, Buffer]]]:
     """(field number, value) of every field: a varint is an int, anything else a slice of the buffer.
 

@@ -10,7 +10,7 @@ from caffe_pylayers.data import samplers
 from caffe_pylayers.data.mean import read_mean
 from caffe_pylayers.data.recipe import Batch, InProcess, Recipe
 from caffe_pylayers.data.ring import Ring
-from caffe_pylayers.data.sources import Source, open_source
+from caffe_pylayers.data.sources import Source, source_of
 from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
@@ -40,17 +40,7 @@ class DataLayer(Layer):
         self._rank: int = caffe.solver_rank() if self.training else 0
         self._ranks: int = caffe.solver_count() if self.training else 1
         self._restart_every = 0 if self.training else options.restart_every
-        source = open_source(
-            options.source_type,
-            options.source,
-            root=options.root,
-            header=options.header,
-            missing=options.missing,
-            labels=options.labels,
-            label_format=options.label_format,
-            sample_weights=getattr(options, "sample_weights", None),
-            bcf_mode=options.bcf_mode,
-        )
+        source = source_of(options)
         self._source = source
         self._sampler: samplers.Sampler = self.sampler(source)
         if self._sampler.left_out:

@@ -7,7 +7,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caffe_pylayers.data.datum import Datum, read_blob, read_datum, read_labels, write_datum
+from caffe_pylayers.data.datum import Datum, read_blob, read_datum, read_labels, write_blob, write_datum
 from caffe_pylayers.errors import DataError
 
 dims = st.integers(0, 300)
@@ -123,6 +123,13 @@ def test_blob_equals_caffes(shape, dtype):
     (blob.data if dtype == "f4" else blob.double_data).extend(values.ravel().tolist())
     np.testing.assert_array_equal(read_blob(blob.SerializeToString()), values)
     assert read_blob(blob.SerializeToString()).dtype == dtype
+
+
+@pytest.mark.parametrize("shape", [(), (6,), (1, 1, 3, 3), (300, 2, 129)])
+def test_a_written_blob_is_what_caffe_writes(shape):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    blob = caffe_pb2.BlobProto(data=values.ravel(), shape=caffe_pb2.BlobShape(dim=values.shape))
+    assert write_blob(values) == blob.SerializeToString()
 
 
 def test_blob_of_before_2014():

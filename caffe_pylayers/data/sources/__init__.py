@@ -1,12 +1,12 @@
 """Where records come from: one file a format, each a `Source`; reader and writer side by side."""
 
-from typing import Optional
+from typing import Any, Optional
 
 from caffe_pylayers.data.sources.annotations import annotate
 from caffe_pylayers.data.sources.base import Names, Source
 from caffe_pylayers.data.sources.records import Record
 
-__all__ = ["Names", "Record", "Source", "open_source"]
+__all__ = ["Names", "Record", "Source", "open_source", "source_of"]
 
 
 def open_source(
@@ -43,3 +43,18 @@ def open_source(
         source = HDF5Source(path, sample_weights)
     annotate(source, labels, label_format, sample_weights)
     return source
+
+
+def source_of(options: Any) -> Source:
+    """The source that the options of a data layer name. Raises DataError as `open_source` does."""
+    return open_source(
+        options.source_type,
+        options.source,
+        root=options.root,
+        header=options.header,
+        missing=options.missing,
+        labels=options.labels,
+        label_format=options.label_format,
+        sample_weights=getattr(options, "sample_weights", None),
+        bcf_mode=options.bcf_mode,
+    )
