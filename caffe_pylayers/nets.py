@@ -94,6 +94,27 @@ class Net:
         return next((layer for layer in found if layer.in_state(NetState(phase))), found[0])
 
 
+#: Layers without bottoms that read no data: a program or a filler fills their tops.
+_NOT_DATA = ("Input", "Parameter", "MemoryData", "DummyData")
+
+
+def data_layers(net: Net, state: NetState, name: Optional[str] = None) -> List[Layer]:
+    """The layers of a net in that state that read data, or the one of that name.
+
+    Raises ConfigError where there is none, with the layers that there are.
+    """
+    layers = net.in_state(state)
+    found = [layer for layer in layers if not layer.bottoms and layer.type not in _NOT_DATA]
+    if name is not None:
+        found = [layer for layer in found if layer.name == name]
+    if not found:
+        names = ", ".join(f"{layer.name} ({layer.type})" for layer in layers)
+        raise ConfigError(
+            f"{net.path}: in {state} it has no data layer{'' if name is None else f' {name!r}'}; its layers: {names or 'none'}"
+        )
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Solver:
     """A solver, and the nets that it names: (net, state) of training first, then those of its tests.

@@ -68,7 +68,7 @@ def _refuse_abort(layers: Sequence[Layer], path: str, phase: int) -> None:
     if tried.returncode >= 0:  # an error that Python sees comes again
         return
     lines = tried.stderr.decode(errors="replace").splitlines()
-    said = [line.partition("] ")[2] for line in lines if re.match(r"[EF]\d{4} ", line)]
+    said = [line.partition("] ")[2] for line in lines if re.match(r"[EF]\d{4,8} ", line)]
     names = ", ".join(f"{layer.file}:{layer.line} {layer.type} layer {layer.name!r}" for layer in layers)
     raise DataError(f"{names}: Caffe gives up: {'; '.join(said) or f'signal {-tried.returncode}'}")
 
