@@ -92,6 +92,8 @@ class Options(BaseModel):
     #: The bottoms that the layer takes and the tops that it gives, in order; "[x]" for one that may be missing.
     takes: ClassVar[Tuple[str, ...]] = ()
     gives: ClassVar[Tuple[str, ...]] = ()
+    #: The options of the layer to copy that `describe` and docs/layers.md show: what is required, what most nets want.
+    example: ClassVar[Dict[str, Any]] = {}
 
     def bottom_names(self) -> Sequence[str]:
         """The bottoms, which may depend on the options."""

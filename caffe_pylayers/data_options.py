@@ -67,6 +67,16 @@ BatchesAhead = Annotated[
 class _DataLayerOptions(Options):
     """What all data layers have."""
 
+    example: ClassVar[Dict[str, Any]] = {
+        "source": "train.txt",
+        "root": "images",
+        "batch_size": 64,
+        "resize": [256, 256],
+        "crop_size": 227,
+        "mirror": True,
+        "prefetch": True,
+    }
+
     source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = Field(
         "CSV", description="What the source is: a CSV file, an LMDB, a BCF file or HDF5."
     )
@@ -185,6 +195,8 @@ class ImageDataLayerOptions(_DataLayerOptions):
 
     gives: ClassVar[Tuple[str, ...]] = ("data", "[label]", "[sample_weight]")
 
+    example: ClassVar[Dict[str, Any]] = {**_DataLayerOptions.example, "shuffle": True}
+
     _sampling = ("type", "shuffle")
 
     sample_weights: Optional[str] = Field(
@@ -231,6 +243,12 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
     """Images with one label, or several, each."""
 
     gives = ("data", "label", "[sample_weight]")
+    example: ClassVar[Dict[str, Any]] = {
+        **_DataLayerOptions.example,
+        "shuffle": True,
+        "multilabel": True,
+        "label_dim": 10,
+    }
 
     multilabel: bool = Field(
         False, description="Several labels an image, as 0 and 1 for each of them; false: one label."

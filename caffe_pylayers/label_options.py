@@ -13,6 +13,12 @@ class SampleWeightOptions(Options):
 
     takes = ("label",)
     gives: ClassVar[Tuple[str, ...]] = ("weights",)
+    example: ClassVar[Dict[str, Any]] = {
+        "n_classes": 10,
+        "rule": "balanced",
+        "scale": "mean_one",
+        "counts": "counts.txt",
+    }
 
     n_classes: int = Field(ge=1, description="Number of classes K, at least 1; labels are 0 to K - 1.")
     rule: Literal["max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number"] = Field(
@@ -101,6 +107,7 @@ class LabelNoiseOptions(Options):
 
     takes = ("label",)
     gives = ("label",)
+    example: ClassVar[Dict[str, Any]] = {"distribution": "flip", "probability": 0.1, "n_classes": 10}
 
     distribution: Literal["uniform", "gaussian", "flip"] = Field(
         description="Noise: uniform from low to high, gaussian around 0, or labels drawn anew (flip)."
@@ -160,6 +167,7 @@ class LabelSmoothingOptions(Options):
 
     takes = ("label",)
     gives = ("distribution",)
+    example: ClassVar[Dict[str, Any]] = {"n_classes": 10, "epsilon": 0.1}
 
     n_classes: int = Field(ge=2, description="Number of classes K, at least 2; labels are 0 to K - 1.")
     epsilon: float = Field(

@@ -1,6 +1,6 @@
 """The options of the losses and of WeightedAccuracy."""
 
-from typing import Any, ClassVar, Iterator, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, Tuple, Union
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -157,6 +157,7 @@ class LDAMLossOptions(_ClassLossOptions):
     """Softmax loss with a margin for each class, the wider the rarer the class."""
 
     gives = ("loss",)
+    example: ClassVar[Dict[str, Any]] = {"counts": "counts.txt"}
 
     counts: Union[Tuple[Annotated[float, Field(ge=0)], ...], Path] = Field(
         description="Labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them."
