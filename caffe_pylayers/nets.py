@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from caffe_pylayers import prototxt
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.legacy_nets import upgrade
-from caffe_pylayers.prototxt import Message
+from caffe_pylayers.prototxt import Message, PrototxtError
 
 TRAIN, TEST = "TRAIN", "TEST"
 
@@ -164,52 +164,68 @@ def read_solver(path: str) -> Solver:
 
 
 def solver_of(message: Message, path: str) -> Solver:
-    """The solver that a message is. path: of its file, for messages."""
+    """The solver that a message is. path: of its file, for messages.
+
+    As in Solver::InitTestNets, tests are of test_net_param, then of test_net, then of the net that is trained.
+    """
     read: Dict[str, Net] = {}
-
-    def net(name: str) -> List[Net]:
-        nets = []
-        for entry in message.fields:
-            if entry.name == f"{name}_param" and isinstance(entry.value, Message):
-                nets.append(net_of(entry.value, path))
-            elif entry.name == name:
-                place = str(entry.value)
-                if place not in read:
-                    if not os.path.exists(place):
-                        raise ConfigError(
-                            f"{path}:{entry.line}: {name} {place!r}: there is no such file in {os.getcwd()}; paths of a solver are "
-                            f"relative to the working directory"
-                        )
-                    read[place] = read_net(place)
-                nets.append(read[place])
-        return nets
-
-    shared, own = net("net"), net("train_net")
+    shared = _nets(message, path, "net_param", read) + _nets(message, path, "net", read)
+    own = _nets(message, path, "train_net_param", read) + _nets(message, path, "train_net", read)
     if len(shared + own) != 1:
-        raise ConfigError(
-            f'{path}:1: a solver names one net to train, as `net: "train_val.prototxt"` or `train_net`; found {len(shared + own)}'
+        raise PrototxtError(
+            path,
+            message.line,
+            f"{len(shared + own)} nets to train, where a solver names one; "
+            f'name one, as `net: "train_val.prototxt"` or `train_net`',
         )
-    train = (shared + own)[0], _state(message.get("train_state"), TRAIN)
-    tests = net("test_net")
-    count = len(message.all("test_iter"))
-    tests += shared * max(0, count - len(tests))
+    train = (shared + own)[0]
+    tests = _nets(message, path, "test_net_param", read) + _nets(message, path, "test_net", read)
+    tests += shared * max(0, len(message.all("test_iter")) - len(tests))
     states = message.all("test_state")
     return Solver(
         path,
         message,
-        train,
-        [(each, _state(states[i] if i < len(states) else None, TEST)) for i, each in enumerate(tests)],
+        (train, _state(TRAIN, train, message.get("train_state"))),
+        [
+            (test, _state(TEST, test, states[number] if number < len(states) else None))
+            for number, test in enumerate(tests)
+        ],
     )
 
 
-def _state(message: Optional[Message], phase: str) -> NetState:
-    if message is None:
-        return NetState(phase)
-    return NetState(
-        str(message.get("phase", phase)),
-        tuple(str(stage) for stage in message.all("stage")),
-        int(message.get("level", 0)),
-    )
+def _nets(message: Message, path: str, name: str, read: Dict[str, Net]) -> List[Net]:
+    """The nets of the fields of one name; a file is read once."""
+    nets = []
+    for entry in message.fields:
+        if entry.name != name:
+            continue
+        if isinstance(entry.value, Message):
+            nets.append(net_of(entry.value, path))
+            continue
+        place = str(entry.value)
+        if not os.path.exists(place):
+            raise PrototxtError(
+                path,
+                entry.line,
+                f"{name} {place!r}: there is no such file; paths in a solver are relative to the working directory, "
+                f"{os.getcwd()}",
+            )
+        if place not in read:
+            read[place] = read_net(place)
+        nets.append(read[place])
+    return nets
+
+
+def _state(phase: str, net: Net, of_solver: Any) -> NetState:
+    """The solver's default, then what the net itself says, then what the solver says; stages add up."""
+    stages: List[str] = []
+    level = 0
+    for message in (net.message.get("state"), of_solver):
+        if isinstance(message, Message):
+            phase = _phase(message.get("phase", phase))
+            stages += [str(stage) for stage in message.all("stage")]
+            level = int(message.get("level", level))
+    return NetState(phase, tuple(stages), level)
 
 
 def _meets(rule: Message, state: NetState) -> bool:

@@ -79,7 +79,7 @@ class PrototxtError(ConfigError):
 
     def __init__(self, where: str, line: int, problem: str) -> None:
         super().__init__(f"{where}:{line}: {problem}")
-        self.line, self.problem = line, problem
+        self.where, self.line, self.problem = where, line, problem
 
 
 def read(path: str) -> Message:
