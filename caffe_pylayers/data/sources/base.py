@@ -1,7 +1,7 @@
 """What every source is: records numbered 0 .. N-1, their labels, and a way to read one."""
 
 from array import array
-from typing import Any, Dict, Iterable, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -116,6 +116,10 @@ class Source:
             )
         self.labels = labels
         self.label_dim = label_dim
+
+    def files(self) -> Iterator[str]:
+        """The files that its records and their images lie in: where none of them has changed, no record has."""
+        yield self.path
 
     def read(self, record: int) -> Image:
         """The image of a record: the bytes of an encoded one, or uint8 or float32 (height, width, channels)."""

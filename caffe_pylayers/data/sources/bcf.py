@@ -8,10 +8,9 @@ import contextlib
 import mmap
 import os
 import shutil
-import tempfile
 import weakref
 from array import array
-from typing import Any, Dict, Iterable, Tuple
+from typing import Any, BinaryIO, Dict, Iterable, Optional, Tuple
 
 import numpy as np
 
@@ -20,6 +19,8 @@ from caffe_pylayers.data.sources.base import Image, Numbers, Source
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
 from caffe_pylayers.data.sources.storage import File, Stretches
 from caffe_pylayers.errors import DataError
+
+_MOVED_AT_ONCE = 1 << 20
 
 
 class BCFSource(Source):
@@ -107,11 +108,12 @@ def _index(path: str) -> Stretches:
     return Stretches(file, header + np.cumsum(sizes) - sizes, sizes)
 
 
-def write_bcf(path: str, records: Iterable[Record]) -> int:
+def write_bcf(path: str, records: Iterable[Record], most: Optional[int] = None) -> int:
     """Write a BCF file; returns how many records. Pixels are written as PNG; names are not kept.
 
     Labels go to `<path>.labels.npy`, weights to `<path>.weights.npy`, for the options `labels` and `sample_weights`.
-    Nothing is left behind if it breaks off. Raises DataError where something of these names is there already.
+    most: where it is known how many records there are at most, images are written once, and not moved at the end unless
+    there are fewer. Nothing is left behind if it breaks off. Raises DataError where something of these names is there already.
     """
     sizes, columns = array("Q"), Columns(path)
     with contextlib.ExitStack() as files:
@@ -119,18 +121,31 @@ def write_bcf(path: str, records: Iterable[Record]) -> int:
         whole, labels, weights = (
             files.enter_context(new_file(path + suffix)) for suffix in ("", ".labels.npy", ".weights.npy")
         )
-        with tempfile.TemporaryFile(dir=os.path.dirname(path) or ".") as images:
+        with open(whole, "w+b") as stream:
+            room = 8 + 8 * (most or 0)
+            stream.seek(room)
             for record in records:
                 data = record.encoded()
-                images.write(data)
+                stream.write(data)
                 sizes.append(len(data))
                 columns.add(record)
-            images.seek(0)
-            with open(whole, "wb") as stream:
-                np.array([len(sizes), *sizes], "<u8").tofile(stream)
-                shutil.copyfileobj(images, stream, 1 << 20)
+            _make_room(stream, room, 8 + 8 * len(sizes))
+            stream.seek(0)
+            np.array([len(sizes), *sizes], "<u8").tofile(stream)
         for name, values in ((labels, columns.labels), (weights, columns.weights)):
             if values is not None:
                 with open(name, "wb") as stream:
                     np.save(stream, values)
     return len(sizes)
+
+
+def _make_room(stream: BinaryIO, start: int, wanted: int) -> None:
+    """Move all that a file has from byte `start` on to byte `wanted`."""
+    end = stream.seek(0, os.SEEK_END)
+    begins = range(start, end, _MOVED_AT_ONCE)
+    for begin in begins if wanted < start else reversed(begins):
+        stream.seek(begin)
+        part = stream.read(min(_MOVED_AT_ONCE, end - begin))
+        stream.seek(begin - start + wanted)
+        stream.write(part)
+    stream.truncate(end - start + wanted)

@@ -77,6 +77,10 @@ class CSVSource(Source):
         self.set_labels(None if self.labels is None else self.labels[there], self.label_dim)
         self.sample_weights = None if self.sample_weights is None else self.sample_weights[there]
 
+    def files(self) -> Iterator[str]:
+        yield self.path
+        yield from (os.fsdecode(self._file(record)) for record in range(len(self)))
+
     def read(self, record: int) -> bytes:
         file = self._file(record)
         try:
@@ -268,29 +272,36 @@ def write_csv(path: str, records: Iterable[Record], folder: str) -> int:
     if os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), "")):
         raise DataError(f"{path} would lie in {folder}, which is for images; write the list elsewhere")
     partial = f"{folder}.partial-{os.getpid()}"
-    columns, names = Columns(path), []
+    columns = Columns(path)
     with new_file(path) as listed:
         try:
             os.mkdir(partial)
             for number, record in enumerate(records):
-                columns.add(record)
-                names.append(_write_image(partial, record, f"{number:08d}"))
-            with open(listed, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                labels, weights = columns.labels, columns.weights
-                writer.writerow(["name", *["label"] * (labels is not None), *["weight"] * (weights is not None)])
-                for number, name in enumerate(names):
-                    row = [name]
-                    if labels is not None:
-                        row.append(":".join(str(label) for label in labels[number].reshape(-1) if label != -1) or "-1")
-                    if weights is not None:
-                        row.append(repr(float(weights[number])))
-                    writer.writerow(row)
+                name = _write_image(partial, record, f"{number:08d}")
+                columns.add(Record(b"", record.labels, record.weight, name))
+            _write_list(listed, path, columns)
             os.rename(partial, folder)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
-    return len(names)
+    return len(columns)
+
+
+def _write_list(file: str, path: str, columns: Columns) -> None:
+    """Write the list into a file, which will be `path`."""
+    names, labels, weights = columns.names or (), columns.labels, columns.weights
+    if weights is not None and weights.ndim == 2:
+        raise DataError(f"{path}: records have several weights each, but a column of a CSV holds one a record")
+    with open(file, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["name", *["label"] * (labels is not None), *["weight"] * (weights is not None)])
+        for number in range(len(names)):
+            row = [names[number].decode("utf-8", "surrogateescape")]
+            if labels is not None:
+                row.append(":".join(str(label) for label in labels[number].reshape(-1) if label != -1) or "-1")
+            if weights is not None:
+                row.append(repr(float(weights[number])))
+            writer.writerow(row)
 
 
 def _write_image(folder: str, record: Record, number: str) -> str:

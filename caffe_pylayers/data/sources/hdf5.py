@@ -10,7 +10,7 @@ name           strings (N,); may be missing
 import contextlib
 import logging
 import os
-from typing import Any, Iterable, List, Optional, Sequence, Union
+from typing import Any, Iterable, Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from caffe_pylayers.errors import DataError
 logger = logging.getLogger("caffe_pylayers")
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_ROWS_AT_ONCE = 64  # of what is written
+_ROWS_AT_ONCE, _NAMES_AT_ONCE = 64, 10_000  # of what is written
 _MANY_TOGETHER = 16  # rows in the same chunks
 
 
@@ -61,6 +61,9 @@ class HDF5Source(Source):
         # Any numbers as yet: `annotate` checks them.
         self.labels = _joined([table.labels for table in tables])
         self.sample_weights = _joined([table.weights for table in tables])
+
+    def files(self) -> Iterator[str]:
+        yield from {self.path: None, **{rows.file.path: None for rows in self._rows}}
 
     def read(self, record: int) -> Image:
         number = int(np.searchsorted(self._ends, record, "right"))
@@ -152,10 +155,22 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
             count += 1
         if data is not None:
             data.resize(count, 0)
-        for name, values in (("label", columns.labels), ("sample_weight", columns.weights), ("name", columns.names)):
+        for name, values in (("label", columns.labels), ("sample_weight", columns.weights)):
             if values is not None:
-                file[name] = values
+                file.create_dataset(name, data=values, track_times=False)
+        if columns.names is not None:
+            _write_names(file, columns.names)
     return count
+
+
+def _write_names(file: Any, names: Names) -> None:
+    """Some at a time: a million strings take more memory than all else."""
+    import h5py
+
+    data = file.create_dataset("name", (len(names),), h5py.string_dtype(), track_times=False)
+    for start in range(0, len(names), _NAMES_AT_ONCE):
+        stop = min(start + _NAMES_AT_ONCE, len(names))
+        data[start:stop] = [names[number] for number in range(start, stop)]
 
 
 def _dataset(file: Any, row: np.ndarray) -> Any:
@@ -164,10 +179,14 @@ def _dataset(file: Any, row: np.ndarray) -> Any:
 
     if row.ndim == 1:
         bytes_of_any_number = h5py.vlen_dtype(np.uint8)
-        return file.create_dataset("data", (0,), bytes_of_any_number, maxshape=(None,), chunks=(1024,))
+        return file.create_dataset(
+            "data", (0,), bytes_of_any_number, maxshape=(None,), chunks=(1024,), track_times=False
+        )
     if row.dtype not in (np.uint8, np.float32):
         raise DataError(f"{file.filename}: {_words(row)}; uint8 or float32 is allowed")
-    return file.create_dataset("data", (0, *row.shape), row.dtype, maxshape=(None, *row.shape), chunks=(1, *row.shape))
+    return file.create_dataset(
+        "data", (0, *row.shape), row.dtype, maxshape=(None, *row.shape), chunks=(1, *row.shape), track_times=False
+    )
 
 
 def _words(image: np.ndarray) -> str:

@@ -5,7 +5,7 @@ import os
 import threading
 from array import array
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, cast
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union, cast
 
 import lmdb
 import numpy as np
@@ -15,7 +15,11 @@ from caffe_pylayers.data.datum import Buffer, Datum, read_datum, read_labels, wr
 from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.data.sources.base import Image, Names, Source, padded
 from caffe_pylayers.data.sources.index import FEWEST_RECORDS, Index, cached
+from caffe_pylayers.data.sources.records import Record
 from caffe_pylayers.errors import DataError
+
+#: Of what is written: bytes that are kept in memory; and a key has 511, of which nine are the number and a _.
+_BYTES_A_TRANSACTION, _LONGEST_NAME = 16 << 20, 502
 
 
 @dataclass
@@ -71,30 +75,71 @@ def read_table(path: str) -> Tuple[Names, np.ndarray]:
     return names, padded(numbers, counts, np.nan).reshape(len(names), -1)
 
 
-def write_lmdb(path: str, data: Iterable[Datum]) -> int:
-    """Write Datums under keys 00000000, 00000001, ... into a new LMDB; returns how many.
+def write_lmdb(path: str, records: Iterable[Union[Datum, Record]]) -> int:
+    """Write Datums, or records as Datums, into a new LMDB; returns how many.
 
-    Nothing is left behind if it breaks off. Raises DataError where something of that name is there already.
+    Keys are 00000000, 00000001, ..., and with the name of a record as convert_imageset has it, 00000000_cat.jpg. Weights
+    are not kept. Nothing is left behind if it breaks off. Raises DataError where something of that name is there already.
     """
     if os.path.exists(path):
         raise DataError(f"{path} is there already; remove it, or write to another name")
     partial = f"{path}.partial-{os.getpid()}"
     environment = lmdb.open(partial, map_size=1 << 40, sync=False, lock=False)
     try:
-        count = 0
-        with environment.begin(write=True) as transaction:
-            for count, datum in enumerate(data, 1):
-                transaction.put(b"%08d" % (count - 1), write_datum(datum), append=True)
+        count = _put_all(environment, path, records)
         environment.sync(True)
         environment.close()
         os.rename(partial, path)
-    except BaseException:
+    except BaseException as error:
         environment.close()
         for name in os.listdir(partial):
             os.remove(os.path.join(partial, name))
         os.rmdir(partial)
+        if isinstance(error, lmdb.Error):
+            raise DataError(f"{path}: cannot write it: {error}") from error
         raise
     return count
+
+
+def _put_all(environment: Any, path: str, records: Iterable[Union[Datum, Record]]) -> int:
+    """Some at a time, for a transaction is kept in memory."""
+    count, pending, left = 0, iter(records), True
+    while left:
+        with environment.begin(write=True) as transaction:
+            size, left = 0, False
+            for record in pending:
+                key = b"%08d" % count
+                if isinstance(record, Record):
+                    key, record = key + _behind_number(path, record, count), datum_of(record)
+                value = write_datum(record)
+                transaction.put(key, value, append=True)
+                count, size = count + 1, size + len(value)
+                left = size >= _BYTES_A_TRANSACTION
+                if left:
+                    break
+    return count
+
+
+def _behind_number(path: str, record: Record, number: int) -> bytes:
+    """What a key has behind the number of a record."""
+    name = record.name.encode("utf-8", "surrogateescape")
+    if len(name) > _LONGEST_NAME:
+        raise DataError(
+            f"{path}: record {number} has a name of {len(name)} bytes, {record.name[:60]!r}...; a key of an LMDB holds "
+            f"{_LONGEST_NAME} of them behind the number"
+        )
+    return b"_" + name if name else b""
+
+
+def datum_of(record: Record) -> Datum:
+    """The Datum of a record, as convert_imageset makes it."""
+    label = record.labels[0] if len(record.labels) == 1 else record.labels or None
+    if not isinstance(record.image, np.ndarray):
+        return Datum(record.image, label, encoded=True)
+    planes = np.ascontiguousarray(record.image.transpose(2, 0, 1))
+    if planes.dtype == np.uint8:
+        return Datum(planes.data.cast("B"), label, *planes.shape)
+    return Datum(b"", label, *planes.shape, float_data=planes.reshape(-1))
 
 
 def _index(path: str, place: str) -> Index:

@@ -4,11 +4,11 @@ import contextlib
 import os
 from array import array
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, Optional, Tuple, Union
 
 import numpy as np
 
-from caffe_pylayers.data.sources.base import Image, padded
+from caffe_pylayers.data.sources.base import Image, Names, padded
 from caffe_pylayers.errors import DataError
 
 
@@ -17,12 +17,13 @@ class Record:
     """One record.
 
     image: the bytes of an encoded one, or uint8 or float32 (height, width, channels). labels: as many as it has.
-    weight: its sample weight, or None where there are none. name: its file name or key, or "" for none.
+    weight: its sample weight, or one for each label, or None where there are none. name: its file name or key, or ""
+    for none.
     """
 
     image: Image
     labels: Tuple[int, ...] = ()
-    weight: Optional[float] = None
+    weight: Union[float, Tuple[float, ...], None] = None
     name: str = ""
 
     def encoded(self) -> bytes:
@@ -45,14 +46,14 @@ class Columns:
     def __init__(self, path: str) -> None:
         self._path = path
         self._labels, self._counts, self._weights = array("q"), array("q"), array("f")
-        self._names: List[str] = []
+        self._names, self._ends = bytearray(), array("q")  # packed: see Names
 
     def add(self, record: Record) -> None:
         """Raises DataError where the record has a weight or a name, and those before have none, or the reverse."""
         number = len(self._counts)
         for what, has, others in (
             ("weight", record.weight is not None, len(self._weights)),
-            ("name", bool(record.name), len(self._names)),
+            ("name", bool(record.name), len(self._ends)),
         ):
             if number and has != bool(others):
                 raise DataError(
@@ -62,9 +63,13 @@ class Columns:
         self._labels.extend(record.labels)
         self._counts.append(len(record.labels))
         if record.weight is not None:
-            self._weights.append(record.weight)
+            self._weights.extend(np.atleast_1d(record.weight).tolist())
         if record.name:
-            self._names.append(record.name)
+            self._names += record.name.encode("utf-8", "surrogateescape")
+            self._ends.append(len(self._names))
+
+    def __len__(self) -> int:
+        return len(self._counts)
 
     @property
     def labels(self) -> Optional[np.ndarray]:
@@ -75,12 +80,15 @@ class Columns:
 
     @property
     def weights(self) -> Optional[np.ndarray]:
-        """float32 (N,), or None."""
-        return np.array(self._weights, np.float32) if self._weights else None
+        """float32 (N,), or (N, L) where each label has one, or None."""
+        if not self._weights:
+            return None
+        rows = np.array(self._weights, np.float32).reshape(len(self._counts), -1)
+        return rows[:, 0] if rows.shape[1] == 1 else rows
 
     @property
-    def names(self) -> Optional[List[str]]:
-        return self._names or None
+    def names(self) -> Optional[Names]:
+        return Names.of(bytes(self._names), np.array(self._ends)) if self._ends else None
 
 
 @contextlib.contextmanager
