@@ -1,0 +1,917 @@
+"""The types of caffe_pylayers.netspec, made of the schemas by `python -m caffe_pylayers.netspec_stub`."""
+
+import os
+from typing import Any, Literal, Sequence
+
+from caffe.net_spec import Top
+
+Path = str | os.PathLike[str]
+
+__all__: list[str]
+
+def ComputeH(
+    *blobs: Top,
+    n_classes: int,
+    rule: Literal["max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number"] = "max_count",
+    beta: float = 0.999,
+    weights: Sequence[float] | None = None,
+    scale: Literal["sum_one", "mean_one", "none"] = "sum_one",
+    counts: Literal["batch", "running"] | Path = "batch",
+    decay: float = 0.99,
+    defer: int = 0,
+    iter_size: int = 1,
+    resume: bool = False,
+    empty: Literal["zero", "error"] = "zero",
+    ignore_label: int | None = None,
+    smoothing: float = 0.0,
+    source: Path | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """The matrix H of stock InfogainLoss with class weights on its diagonal.
+
+    bottoms: label
+    tops: H
+
+    n_classes: Number of classes K, at least 1; labels are 0 to K - 1.
+    rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f with f the part that it has of the images it occurs in (median_frequency), or (1-beta)/(1-beta^n) with a sum of K (effective_number); K counts classes with samples.
+    beta: beta of effective_number, above 0 and below 1.
+    weights: Weights by hand: K numbers of at least 0.
+    scale: Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted (mean_one), or nothing (none, the default for weights by hand).
+    counts: Label counts: those of each batch (batch), of all batches so far (running), or a .npy or text file with K of them (for median_frequency, K more: the labels of all images that the class occurs in).
+    decay: Factor of the running counts before each batch is added, above 0 and below 1.
+    defer: Iterations, at least 0, in which all classes get the mean weight (deferred re-weighting).
+    iter_size: The solver's iter_size, at least 1: forward passes an iteration.
+    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    empty: What a class without samples gives: weight 0 (zero) or an error.
+    ignore_label: Label that is left out, a whole number; none: no label is.
+    smoothing: Label smoothing e, from 0 to below 1: H = diag(w) ((1-e) I + e/K 11').
+    source: File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is smoothing's.
+    """
+
+def SampleWeight(
+    *blobs: Top,
+    n_classes: int,
+    rule: Literal["max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number"] = "max_count",
+    beta: float = 0.999,
+    weights: Sequence[float] | None = None,
+    scale: Literal["sum_one", "mean_one", "none"] = "sum_one",
+    counts: Literal["batch", "running"] | Path = "batch",
+    decay: float = 0.99,
+    defer: int = 0,
+    iter_size: int = 1,
+    resume: bool = False,
+    empty: Literal["zero", "error"] = "zero",
+    ignore_label: int | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """A weight for each label, from how often the labels occur.
+
+    bottoms: label
+    tops: weights
+
+    n_classes: Number of classes K, at least 1; labels are 0 to K - 1.
+    rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f with f the part that it has of the images it occurs in (median_frequency), or (1-beta)/(1-beta^n) with a sum of K (effective_number); K counts classes with samples.
+    beta: beta of effective_number, above 0 and below 1.
+    weights: Weights by hand: K numbers of at least 0.
+    scale: Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted (mean_one), or nothing (none, the default for weights by hand).
+    counts: Label counts: those of each batch (batch), of all batches so far (running), or a .npy or text file with K of them (for median_frequency, K more: the labels of all images that the class occurs in).
+    decay: Factor of the running counts before each batch is added, above 0 and below 1.
+    defer: Iterations, at least 0, in which all classes get the mean weight (deferred re-weighting).
+    iter_size: The solver's iter_size, at least 1: forward passes an iteration.
+    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    empty: What a class without samples gives: weight 0 (zero) or an error.
+    ignore_label: Label that is left out, a whole number; none: no label is.
+    """
+
+def WeightedSoftmaxLoss(
+    *blobs: Top,
+    ignore_label: int | None = None,
+    normalize: bool | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    normalize_by: Literal["weight", "count"] = "weight",
+    axis: int = 1,
+    class_weights: Sequence[float] | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Stock SoftmaxWithLoss with sample weights.
+
+    bottoms: scores, label [, sample_weight]
+    tops: loss [, prob]
+
+    ignore_label: Label that is left out, a whole number; none: no label is.
+    normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    axis: Axis of the classes in the scores, a whole number; -1 is the last.
+    class_weights: Weight of each class, K numbers of at least 0, which multiplies that of the sample.
+    """
+
+def WeightedInfogainLoss(
+    *blobs: Top,
+    ignore_label: int | None = None,
+    normalize: bool | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    normalize_by: Literal["weight", "count"] = "weight",
+    axis: int = 1,
+    source: Path | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Stock InfogainLoss with sample weights.
+
+    bottoms: scores, label, H [, sample_weight]
+    tops: loss [, prob]
+    with 'source': ...: scores, label [, sample_weight] -> loss [, prob]
+
+    ignore_label: Label that is left out, a whole number; none: no label is.
+    normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    axis: Axis of the classes in the scores, a whole number; -1 is the last.
+    source: File of the matrix H, K x K, .binaryproto or .npy; none: H is the third bottom.
+    """
+
+def WeightedSigmoidCrossEntropyLoss(
+    *blobs: Top,
+    ignore_label: int | None = None,
+    normalize: bool | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    normalize_by: Literal["weight", "count"] = "weight",
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Stock SigmoidCrossEntropyLoss with sample weights.
+
+    bottoms: scores, target [, sample_weight]
+    tops: loss
+
+    ignore_label: Label that is left out, a whole number; none: no label is.
+    normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    """
+
+def WeightedEuclideanLoss(
+    *blobs: Top,
+    normalize_by: Literal["weight", "count"] = "weight",
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Stock EuclideanLoss with sample weights.
+
+    bottoms: prediction, target [, sample_weight]
+    tops: loss
+
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    """
+
+def WeightedHingeLoss(
+    *blobs: Top,
+    normalize_by: Literal["weight", "count"] = "weight",
+    norm: Literal["L1", "L2"] = "L1",
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Stock HingeLoss with sample weights.
+
+    bottoms: scores, label [, sample_weight]
+    tops: loss
+
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    norm: The hinges (L1) or their squares (L2) are added up.
+    """
+
+def WeightedContrastiveLoss(
+    *blobs: Top,
+    normalize_by: Literal["weight", "count"] = "weight",
+    margin: float = 1.0,
+    legacy_version: bool = False,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Stock ContrastiveLoss with sample weights.
+
+    bottoms: feature, feature_p, sim [, sample_weight]
+    tops: loss
+
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    margin: Distance from which on unlike samples cost nothing, at least 0.
+    legacy_version: Use max(0, margin - d^2) for unlike samples in place of max(0, margin - d)^2, as Caffe once did.
+    """
+
+def WeightedMultinomialLogisticLoss(
+    *blobs: Top,
+    normalize_by: Literal["weight", "count"] = "weight",
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Stock MultinomialLogisticLoss with sample weights.
+
+    bottoms: prob, label [, sample_weight]
+    tops: loss
+
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    """
+
+def SoftCrossEntropyLoss(
+    *blobs: Top,
+    axis: int = 1,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    normalize_by: Literal["weight", "count"] = "weight",
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Softmax loss on soft labels: a distribution over the classes for each position.
+
+    bottoms: scores, distribution [, sample_weight]
+    tops: loss [, prob]
+
+    axis: Axis of the classes in the scores, a whole number; -1 is the last.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    """
+
+def FocalLoss(
+    *blobs: Top,
+    ignore_label: int | None = None,
+    normalize: bool | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    normalize_by: Literal["weight", "count"] = "weight",
+    axis: int = 1,
+    gamma: float = 2.0,
+    alpha: float | Sequence[float] | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Focal loss: softmax loss in which what is already right counts less.
+
+    bottoms: scores, label [, sample_weight]
+    tops: loss
+
+    ignore_label: Label that is left out, a whole number; none: no label is.
+    normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    axis: Axis of the classes in the scores, a whole number; -1 is the last.
+    gamma: Exponent of (1 - p), at least 0; 0 is the softmax loss.
+    alpha: Factor of the loss: one number of at least 0, or K of them, one a class; none: 1.
+    """
+
+def LDAMLoss(
+    *blobs: Top,
+    counts: Sequence[float] | Path,
+    ignore_label: int | None = None,
+    normalize: bool | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    normalize_by: Literal["weight", "count"] = "weight",
+    axis: int = 1,
+    max_margin: float = 0.5,
+    scale: float = 1.0,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Softmax loss with a margin for each class, the wider the rarer the class.
+
+    bottoms: scores, label [, sample_weight]
+    tops: loss
+
+    ignore_label: Label that is left out, a whole number; none: no label is.
+    normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    axis: Axis of the classes in the scores, a whole number; -1 is the last.
+    counts: Labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them.
+    max_margin: Margin of the rarest class, above 0.
+    scale: Factor of the scores after the margin, above 0; 30 for cosines.
+    """
+
+def TripletLoss(
+    *blobs: Top,
+    distance: Literal["squared", "euclidean"] = "squared",
+    margin: float = 0.2,
+    soft: bool = False,
+    average: Literal["all", "active"] = "all",
+    bottoms: Sequence[Literal["margin", "sample_weight"]] | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Triplet loss: an anchor nearer to its positive than to its negative, by a margin.
+
+    bottoms: anchor, positive, negative [, margin] [, sample_weight]
+    tops: loss [, stats]
+
+    distance: Distance of embeddings: squared Euclidean (squared) or Euclidean.
+    margin: Margin, at least 0; a margin bottom multiplies it.
+    soft: Use log(1 + exp(d_ap - d_an)), without a margin, in place of the hinge.
+    average: Triplets to average over: all there are, or those with a loss (active).
+    bottoms: List of the bottoms after the negative: margin, sample_weight.
+    """
+
+def BatchTripletLoss(
+    *blobs: Top,
+    distance: Literal["squared", "euclidean"] = "squared",
+    margin: float = 0.2,
+    soft: bool = False,
+    average: Literal["all", "active"] = "all",
+    mining: Literal["all", "semihard", "hard", "distance", "given"] = "all",
+    cutoff: float = 0.5,
+    nonzero_loss_cutoff: float = 1.4,
+    seed: int = 0,
+    stream: int = 0,
+    iter_size: int = 1,
+    resume: bool = False,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Triplet loss on the triplets that are mined in the batch.
+
+    bottoms: embedding, label [, sample_weight]
+    tops: loss [, stats]
+    with 'mining': 'given': embedding, triplets [, sample_weight] -> loss [, stats]
+
+    distance: Distance of embeddings: squared Euclidean (squared) or Euclidean.
+    margin: Margin, at least 0; a margin bottom multiplies it.
+    soft: Use log(1 + exp(d_ap - d_an)), without a margin, in place of the hinge.
+    average: Triplets to average over: all there are, or those with a loss (active).
+    mining: Triplets of a batch: every one (all), the nearest negative beyond each positive (semihard), the farthest positive and nearest negative (hard), a negative drawn by its distance (distance), or those of a bottom with rows of (anchor, positive, negative) in place of the label (given).
+    cutoff: Distance mining: Euclidean distance below which all negatives are drawn alike, above 0.
+    nonzero_loss_cutoff: Distance mining: Euclidean distance from which on negatives are not drawn, above 0.
+    seed: Seed of the random draws, at least 0.
+    stream: Random stream, at least 0: two layers want two.
+    iter_size: The solver's iter_size, at least 1: forward passes an iteration.
+    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    """
+
+def WeightedAccuracy(
+    *blobs: Top,
+    top_k: int = 1,
+    axis: int = 1,
+    ignore_label: int | None = None,
+    balanced: bool = False,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Stock Accuracy with sample weights, and balanced over the classes if wanted.
+
+    bottoms: scores, label [, sample_weight]
+    tops: accuracy [, per_class]
+
+    top_k: A label is right if its score is among so many highest, at least 1.
+    axis: Axis of the classes in the scores, a whole number; -1 is the last.
+    ignore_label: Label that is left out, a whole number; none: no label is.
+    balanced: Mean of the classes' recalls in place of the part of all labels that is right.
+    """
+
+def LabelNoise(
+    *blobs: Top,
+    distribution: Literal["uniform", "gaussian", "flip"],
+    low: float | None = None,
+    high: float | None = None,
+    std: float | None = None,
+    probability: float | None = None,
+    n_classes: int | None = None,
+    one_hot: bool = False,
+    clip: Sequence[float] | None = None,
+    ignore_label: int | None = None,
+    seed: int = 0,
+    stream: int = 0,
+    iter_size: int = 1,
+    resume: bool = False,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Random noise on labels, in TRAIN.
+
+    bottoms: label
+    tops: label
+
+    distribution: Noise: uniform from low to high, gaussian around 0, or labels drawn anew (flip).
+    low: Smallest uniform noise, any number up to high.
+    high: Largest uniform noise, any number from low on.
+    std: Standard deviation of the gaussian noise, above 0.
+    probability: Part of the labels, from 0 to 1, that flip draws anew from all n_classes, the true one too.
+    n_classes: Number of classes K, at least 2, of flip and one_hot; labels are 0 to K - 1.
+    one_hot: Turn a label into a distribution over n_classes, 1 for its class, add the noise to each entry, clip it and divide by the sum.
+    clip: Range [lo, hi] to clip noisy labels to; none: they are not (one_hot: [0, 1]).
+    ignore_label: Label that is left out, a whole number; none: no label is.
+    seed: Seed of the random draws, at least 0.
+    stream: Random stream, at least 0: two layers want two.
+    iter_size: The solver's iter_size, at least 1: forward passes an iteration.
+    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    """
+
+def LabelSmoothing(
+    *blobs: Top,
+    n_classes: int,
+    epsilon: float = 0.1,
+    over: Literal["all", "others"] = "all",
+    ignore_label: int | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Labels as smoothed distributions over the classes, for SoftCrossEntropyLoss.
+
+    bottoms: label
+    tops: distribution
+
+    n_classes: Number of classes K, at least 2; labels are 0 to K - 1.
+    epsilon: Part e, from 0 to 1, that is taken off the true class.
+    over: Classes that e is spread over: all, so that the true one has 1 - e + e/K (Szegedy et al. 2016), or the others, so that it has 1 - e and each of them e/(K-1) (Goodfellow et al. 2016).
+    ignore_label: Label that is left out, a whole number; none: no label is.
+    """
+
+def L2Normalize(
+    *blobs: Top,
+    axis: int = 1,
+    across_spatial: bool = False,
+    eps: float = 1e-10,
+    scale: float | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Vectors divided by their Euclidean norm.
+
+    bottoms: x
+    tops: y
+
+    axis: Axis that the vectors lie along, a whole number; -1 is the last.
+    across_spatial: One norm over the axis and all after it; false: one a position.
+    eps: Small number, above 0, added to the sum of squares under the root.
+    scale: Start value of a learned factor a channel; none: no factor.
+    """
+
+def ImageDataLayer(
+    *blobs: Top,
+    source: Path,
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = "CSV",
+    root: Path | None = None,
+    header: bool = False,
+    missing: Literal["error", "skip"] = "error",
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: Path | None = None,
+    label_format: Literal["indices", "indicator"] = "indices",
+    batch_size: int = 256,
+    resize: int | Sequence[int] | None = None,
+    crop_size: int | None = None,
+    mirror: bool = False,
+    mean_file: Path | Sequence[float] | None = None,
+    mean_value: float | Sequence[float] | None = None,
+    scale: float = 1.0,
+    color: bool = True,
+    transform: str | None = None,
+    compressed: bool = True,
+    decode: Literal["exact", "fast"] = "exact",
+    seed: int = 0,
+    stream: int = 0,
+    prefetch: bool | int = 0,
+    workers: int = 1,
+    timeout: float = 60.0,
+    resume: bool = False,
+    iter_size: int = 1,
+    restart_every: int = 0,
+    on_error: Literal["stop", "replace", "skip"] = "stop",
+    sampler: str | None = None,
+    sample_weights: str | None = None,
+    shuffle: bool = False,
+    type: Literal["ALL", "BALANCED", "PK"] = "ALL",
+    classes_per_batch: int | None = None,
+    samples_per_class: int | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Labelled images.
+
+    bottoms: none
+    tops: data [, label] [, sample_weight]
+
+    source_type: What the source is: a CSV file, an LMDB, a BCF file or HDF5.
+    source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
+    root: Folder before the names in a CSV file; none: the working directory.
+    header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
+    missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
+    label_format: A row of labels has numbers of labels (indices), or a 0 or 1 for each label (indicator).
+    batch_size: Samples a batch, at least 1.
+    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
+    crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
+    mirror: Mirror an image left to right with probability 1/2 in TRAIN.
+    mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
+    mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
+    scale: Factor, any number, on the images after the mean is subtracted.
+    color: Three channels: blue, green, red; false: one, grey.
+    transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
+    compressed: Decode images when needed; false: all at the start, kept in memory.
+    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    seed: Seed of the random draws, at least 0.
+    stream: Random stream, at least 0: two layers want two.
+    prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
+    workers: Worker processes of prefetch, at least 1.
+    timeout: Seconds, above 0, of silence after which a worker is replaced.
+    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    iter_size: The solver's iter_size, at least 1: batches an iteration.
+    restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
+    on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
+    sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
+    sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
+    shuffle: A new random order each epoch of TRAIN; false: the source's order.
+    type: Which samples a batch has: each once an epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
+    classes_per_batch: Classes in a batch of type PK, at least 1.
+    samples_per_class: Samples of each class in a batch of type PK.
+    """
+
+def MultiLabelDataLayer(
+    *blobs: Top,
+    source: Path,
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = "CSV",
+    root: Path | None = None,
+    header: bool = False,
+    missing: Literal["error", "skip"] = "error",
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: Path | None = None,
+    label_format: Literal["indices", "indicator"] = "indices",
+    batch_size: int = 256,
+    resize: int | Sequence[int] | None = None,
+    crop_size: int | None = None,
+    mirror: bool = False,
+    mean_file: Path | Sequence[float] | None = None,
+    mean_value: float | Sequence[float] | None = None,
+    scale: float = 1.0,
+    color: bool = True,
+    transform: str | None = None,
+    compressed: bool = True,
+    decode: Literal["exact", "fast"] = "exact",
+    seed: int = 0,
+    stream: int = 0,
+    prefetch: bool | int = 0,
+    workers: int = 1,
+    timeout: float = 60.0,
+    resume: bool = False,
+    iter_size: int = 1,
+    restart_every: int = 0,
+    on_error: Literal["stop", "replace", "skip"] = "stop",
+    sampler: str | None = None,
+    sample_weights: str | None = None,
+    shuffle: bool = False,
+    type: Literal["ALL", "BALANCED", "PK"] = "ALL",
+    classes_per_batch: int | None = None,
+    samples_per_class: int | None = None,
+    multilabel: bool = False,
+    label_dim: int | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Images with one label, or several, each.
+
+    bottoms: none
+    tops: data, label [, sample_weight]
+
+    source_type: What the source is: a CSV file, an LMDB, a BCF file or HDF5.
+    source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
+    root: Folder before the names in a CSV file; none: the working directory.
+    header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
+    missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
+    label_format: A row of labels has numbers of labels (indices), or a 0 or 1 for each label (indicator).
+    batch_size: Samples a batch, at least 1.
+    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
+    crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
+    mirror: Mirror an image left to right with probability 1/2 in TRAIN.
+    mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
+    mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
+    scale: Factor, any number, on the images after the mean is subtracted.
+    color: Three channels: blue, green, red; false: one, grey.
+    transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
+    compressed: Decode images when needed; false: all at the start, kept in memory.
+    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    seed: Seed of the random draws, at least 0.
+    stream: Random stream, at least 0: two layers want two.
+    prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
+    workers: Worker processes of prefetch, at least 1.
+    timeout: Seconds, above 0, of silence after which a worker is replaced.
+    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    iter_size: The solver's iter_size, at least 1: batches an iteration.
+    restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
+    on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
+    sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
+    sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
+    shuffle: A new random order each epoch of TRAIN; false: the source's order.
+    type: Which samples a batch has: each once an epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
+    classes_per_batch: Classes in a batch of type PK, at least 1.
+    samples_per_class: Samples of each class in a batch of type PK.
+    multilabel: Several labels an image, as 0 and 1 for each of them; false: one label.
+    label_dim: Number of labels, at least 1; none: the largest in the source and 1 more.
+    """
+
+def SiameseDataLayer(
+    *blobs: Top,
+    source: Path,
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = "CSV",
+    root: Path | None = None,
+    header: bool = False,
+    missing: Literal["error", "skip"] = "error",
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: Path | None = None,
+    label_format: Literal["indices", "indicator"] = "indices",
+    batch_size: int = 256,
+    resize: int | Sequence[int] | None = None,
+    crop_size: int | None = None,
+    mirror: bool = False,
+    mean_file: Path | Sequence[float] | None = None,
+    mean_value: float | Sequence[float] | None = None,
+    scale: float = 1.0,
+    color: bool = True,
+    transform: str | None = None,
+    compressed: bool = True,
+    decode: Literal["exact", "fast"] = "exact",
+    seed: int = 0,
+    stream: int = 0,
+    prefetch: bool | int = 0,
+    workers: int = 1,
+    timeout: float = 60.0,
+    resume: bool = False,
+    iter_size: int = 1,
+    restart_every: int = 0,
+    on_error: Literal["stop", "replace", "skip"] = "stop",
+    sampler: str | None = None,
+    shuffle: bool = False,
+    k: int = 10,
+    n: int = 0,
+    m: Path | None = None,
+    names: Literal["number", "key"] = "number",
+    stacked: bool = False,
+    type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD"] = "RANDOM",
+    pairs: Path | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Pairs of images, of one class and of two, in turn.
+
+    bottoms: none
+    tops: data, data_p, sim [, label] [, label_p]
+    with 'stacked': True: none -> data, sim [, label]
+
+    source_type: What the source is: a CSV file, an LMDB, a BCF file or HDF5.
+    source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
+    root: Folder before the names in a CSV file; none: the working directory.
+    header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
+    missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
+    label_format: A row of labels has numbers of labels (indices), or a 0 or 1 for each label (indicator).
+    batch_size: Samples a batch, at least 1.
+    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
+    crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
+    mirror: Mirror an image left to right with probability 1/2 in TRAIN.
+    mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
+    mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
+    scale: Factor, any number, on the images after the mean is subtracted.
+    color: Three channels: blue, green, red; false: one, grey.
+    transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
+    compressed: Decode images when needed; false: all at the start, kept in memory.
+    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    seed: Seed of the random draws, at least 0.
+    stream: Random stream, at least 0: two layers want two.
+    prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
+    workers: Worker processes of prefetch, at least 1.
+    timeout: Seconds, above 0, of silence after which a worker is replaced.
+    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    iter_size: The solver's iter_size, at least 1: batches an iteration.
+    restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
+    on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
+    sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
+    shuffle: Taken, and of no effect: TRAIN has a new random order each epoch.
+    k: Negatives that the HARD types choose from, at least 1.
+    n: Iterations, at least 0, before the HARD types choose.
+    m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
+    names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
+    stacked: All images in one top, block after block (anchors first); false: a top for each block.
+    type: How pairs are drawn: of one class or two (RANDOM), with a label in common or none (RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).
+    pairs: Fixed list, a CSV file of two names and, if wanted, 1 (same) or 0 a line; none: drawn.
+    """
+
+def TripletDataLayer(
+    *blobs: Top,
+    source: Path,
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = "CSV",
+    root: Path | None = None,
+    header: bool = False,
+    missing: Literal["error", "skip"] = "error",
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: Path | None = None,
+    label_format: Literal["indices", "indicator"] = "indices",
+    batch_size: int = 256,
+    resize: int | Sequence[int] | None = None,
+    crop_size: int | None = None,
+    mirror: bool = False,
+    mean_file: Path | Sequence[float] | None = None,
+    mean_value: float | Sequence[float] | None = None,
+    scale: float = 1.0,
+    color: bool = True,
+    transform: str | None = None,
+    compressed: bool = True,
+    decode: Literal["exact", "fast"] = "exact",
+    seed: int = 0,
+    stream: int = 0,
+    prefetch: bool | int = 0,
+    workers: int = 1,
+    timeout: float = 60.0,
+    resume: bool = False,
+    iter_size: int = 1,
+    restart_every: int = 0,
+    on_error: Literal["stop", "replace", "skip"] = "stop",
+    sampler: str | None = None,
+    shuffle: bool = False,
+    k: int = 10,
+    n: int = 0,
+    m: Path | None = None,
+    names: Literal["number", "key"] = "number",
+    stacked: bool = False,
+    type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD_MULTILABEL", "HARD"] = "RANDOM",
+    triplets: Path | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Triplets of images: anchor, positive of its class, negative of another.
+
+    bottoms: none
+    tops: anchor, positive, negative [, margin]
+    with 'stacked': True: none -> data [, label]
+    with 'stacked': True, 'type': 'RANDOM_MULTILABEL' or 'HARD_MULTILABEL': none -> data [, margin] [, label]
+
+    source_type: What the source is: a CSV file, an LMDB, a BCF file or HDF5.
+    source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
+    root: Folder before the names in a CSV file; none: the working directory.
+    header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
+    missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
+    label_format: A row of labels has numbers of labels (indices), or a 0 or 1 for each label (indicator).
+    batch_size: Samples a batch, at least 1.
+    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
+    crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
+    mirror: Mirror an image left to right with probability 1/2 in TRAIN.
+    mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
+    mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
+    scale: Factor, any number, on the images after the mean is subtracted.
+    color: Three channels: blue, green, red; false: one, grey.
+    transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
+    compressed: Decode images when needed; false: all at the start, kept in memory.
+    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    seed: Seed of the random draws, at least 0.
+    stream: Random stream, at least 0: two layers want two.
+    prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
+    workers: Worker processes of prefetch, at least 1.
+    timeout: Seconds, above 0, of silence after which a worker is replaced.
+    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    iter_size: The solver's iter_size, at least 1: batches an iteration.
+    restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
+    on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
+    sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
+    shuffle: Taken, and of no effect: TRAIN has a new random order each epoch.
+    k: Negatives that the HARD types choose from, at least 1.
+    n: Iterations, at least 0, before the HARD types choose.
+    m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
+    names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
+    stacked: All images in one top, block after block (anchors first); false: a top for each block.
+    type: How positives and negatives are drawn: by class (RANDOM), by labels in common (RANDOM_MULTILABEL), or the hardest of k such negatives by `m` (HARD) or by labels (HARD_MULTILABEL).
+    triplets: Fixed list, a CSV file of three names a line: anchor, positive, negative; none: drawn.
+    """
+
+MultiLabelLayer = MultiLabelDataLayer
