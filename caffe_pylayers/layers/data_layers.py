@@ -1,6 +1,7 @@
 """Data layers: they carry batches of the data engine to the tops, and keep the place in the stream."""
 
 import os
+import time
 from typing import Any, Dict, Iterator, Optional, Tuple, Union
 
 import caffe
@@ -30,13 +31,14 @@ class DataLayer(Layer):
     """What all data layers share. A layer says how it samples (`sampler`) and what its other tops hold (`annotate`).
 
     Tops of images are float32 (B, channels, height, width), blue, green, red, (x - mean) * scale.
-    `stand_ins` counts the samples so far that stood in for one that cannot be read (`on_error`).
+    `stand_ins` counts the samples so far that stood in for one that cannot be read (`on_error`), `waiting` the seconds
+    so far that the net waited for a batch. `images_a_batch` is how many images the tops hold.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         options = self.options
-        self.stand_ins = 0
+        self.stand_ins, self.waiting = 0, 0.0
         self._rank: int = caffe.solver_rank() if self.training else 0
         self._ranks: int = caffe.solver_count() if self.training else 1
         self._restart_every = 0 if self.training else options.restart_every
@@ -77,8 +79,9 @@ class DataLayer(Layer):
             self.batches = InProcess(recipe, self._plan, reject)
         self._count = 0  # of own batches that were delivered
         self._frozen = FrozenCounter(self, self._order(source)) if options.resume else None
+        self.images_a_batch: int = self._sampler.arity * options.batch_size
         if getattr(options, "stacked", False):
-            top[0].reshape(self._sampler.arity * options.batch_size, *recipe.shape)
+            top[0].reshape(self.images_a_batch, *recipe.shape)
         else:
             for number in range(self._sampler.arity):
                 top[number].reshape(options.batch_size, *recipe.shape)
@@ -88,7 +91,9 @@ class DataLayer(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         count = self._position()
+        asked = time.perf_counter()
         with self.batches.take(count) as (images, batch):
+            self.waiting += time.perf_counter() - asked
             if len(images) > 1 and self.options.stacked:
                 np.copyto(top[0].data, images.reshape(top[0].data.shape))
             else:

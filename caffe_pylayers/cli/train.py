@@ -1,0 +1,222 @@
+"""`caffe-pylayers train`."""
+
+import math
+import os
+import signal
+import sys
+import traceback
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
+
+import click
+
+if TYPE_CHECKING:
+    from caffe_pylayers.training import Row, Training
+    from caffe_pylayers.training_progress import TrainingProgress
+
+_NEWEST = "the newest"
+
+
+@click.command()
+@click.argument("solver", required=False)
+@click.option(
+    "--resume", is_flag=False, flag_value=_NEWEST, metavar="[STATE]",
+    help="Go on from a .solverstate; without a value from the newest whole one of the solver's snapshot_prefix.",
+)  # fmt: skip
+@click.option("--weights", metavar="W[,W2]", help="Begin with the weights of .caffemodel files, found by layer name.")
+@click.option(
+    "--gpu", type=click.IntRange(0), metavar="ID", help="Train on this GPU.  [default: the solver's solver_mode]"
+)
+@click.option("--log", metavar="CSV", help="A row an iteration.  [default: snapshot_prefix + _log.csv]")
+@click.option("--plot", metavar="PNG", help="The loss, drawn as it goes.  [default: snapshot_prefix + _loss.png]")
+@click.option("--no-plot", is_flag=True, help="Draw nothing.")
+@click.option("--no-check", is_flag=True, help="Begin even where `caffe-pylayers check` finds an error.")
+def train(
+    solver: Optional[str],
+    resume: Optional[str],
+    weights: Optional[str],
+    gpu: Optional[int],
+    log: Optional[str],
+    plot: Optional[str],
+    no_plot: bool,
+    no_check: bool,
+) -> int:
+    """Train a net as `caffe train` does, with a progress bar, a log, a plot, and a way to go on.
+
+    \b
+    caffe-pylayers train solver.prototxt
+    caffe-pylayers train solver.prototxt --resume
+
+    The weights are those of `caffe train`, bit for bit, where the solver has a random_seed. Ctrl-C (or SIGTERM) finishes
+    the iteration, takes a snapshot and ends with status 130 (143); a second one ends at once. SIGHUP takes a snapshot.
+    The status is 1 where the loss became infinite or no number. Caffe's own log is shown with GLOG_minloglevel=0.
+    """
+    if solver is None and resume is not None and not resume.endswith((".solverstate", ".h5")):
+        solver, resume = resume, _NEWEST  # `train --resume solver.prototxt`
+    if solver is None:
+        raise click.UsageError("name the solver: caffe-pylayers train SOLVER")
+    if not no_check:
+        _check(solver)
+    from caffe_pylayers.training import Training
+
+    begin_with = [path.strip() for path in weights.split(",")] if weights else []
+    training = Training(solver, begin_with, True if resume == _NEWEST else resume or False, gpu)
+    prefix = training.parameter.snapshot_prefix
+    log, plot = log or f"{prefix}_log.csv", "" if no_plot else plot or f"{prefix}_loss.png"
+    with closing(training):
+        _tell(training, resumed=resume is not None)
+        for path in (log, plot):
+            if not os.path.isdir(os.path.dirname(path) or "."):
+                raise click.ClickException(
+                    f"{path}: there is no folder {os.path.abspath(os.path.dirname(path))}; make it"
+                )
+        if training.iteration >= training.max_iter:
+            click.echo(
+                f"nothing to do: iteration {training.iteration} of max_iter {training.max_iter}; raise max_iter to go on"
+            )
+            return 0
+        return _train(training, solver, log, plot)
+
+
+def _tell(training: "Training", resumed: bool) -> None:
+    """Say how it begins."""
+    for note in training.notes:
+        click.echo(note, err=True)
+    newest = "" if resumed else _newest(training)
+    if newest:
+        click.echo(f"beginning at iteration 0; an earlier run left {newest}, from which --resume goes on", err=True)
+
+
+def _check(solver: str) -> None:
+    """Raises ClickException with what `check` finds wrong, warnings aside."""
+    from caffe_pylayers.checks import check
+
+    errors = [finding for finding in check(solver, build=False) if finding.level == "error"]
+    for finding in errors:
+        click.echo(str(finding), err=True)
+    if errors:
+        raise click.ClickException(
+            f"{solver}: {len(errors)} error{'s' if len(errors) > 1 else ''} (above), so nothing was trained; --no-check begins all the same"
+        )
+
+
+def _train(training: "Training", solver: str, log: str, plot: str) -> int:
+    """Run it. plot: "" for none. Returns the exit status."""
+    from caffe_pylayers.loss_plot import LivePlot
+    from caffe_pylayers.training_log import TrainingLog
+    from caffe_pylayers.training_progress import TrainingProgress
+
+    rows = TrainingLog(log, training.output_names, training.iteration)
+    picture = LivePlot(log, plot, solver, max(20, training.parameter.average_loss)) if plot else None
+    watch = _LossWatch(training)
+    with _Signals(training) as signals, closing(rows), closing(TrainingProgress(training)) as progress:
+        try:
+            for row in training:
+                rows.write(row)
+                progress.show(row)
+                watch.look(row, progress)
+                if picture:
+                    picture.update()
+            if signals.got:
+                training.snapshot()
+        except Exception as error:
+            raise _failed(training, error) from error
+        finally:
+            if picture:
+                picture.draw()
+    _report(training, solver, signals.got, [log, plot] if plot else [log])
+    stopped = signals.got if training.iteration < training.max_iter else 0
+    return 128 + stopped if stopped else int(watch.bad)
+
+
+def _report(training: "Training", solver: str, stopped_by: int, written: List[str]) -> None:
+    """Say what there is now, and how to go on."""
+    from caffe_pylayers.snapshots import state_path
+
+    iteration, state = training.iteration, state_path(training.parameter.snapshot_prefix, training.iteration)
+    if stopped_by and iteration < training.max_iter:
+        click.echo(
+            f"stopped by {signal.Signals(stopped_by).name} after {iteration} of {training.max_iter} iterations: {state}"
+        )
+        click.echo(f"to go on: caffe-pylayers train {solver} --resume")
+    else:
+        click.echo(
+            f"trained {iteration} iterations" + (f": {state}" if os.path.exists(state) else ", without a last snapshot")
+        )
+    click.echo(f"written: {', '.join(written)}")
+
+
+def _failed(training: "Training", error: Exception) -> click.ClickException:
+    """What to tell of an error in a layer. An error that is none of ours is shown whole: a layer's author needs it."""
+    from caffe_pylayers.errors import ConfigError, DataError
+
+    why = str(error)
+    if not isinstance(error, (ConfigError, DataError, OSError)):
+        traceback.print_exception(type(error), error, error.__traceback__)
+        why = f"{type(error).__name__}: {error}"
+    newest = _newest(training)
+    where = f"the newest is {newest}" if newest else "there is none"
+    return click.ClickException(f"iteration {training.iteration}: {why}\nno snapshot was taken; {where}")
+
+
+def _newest(training: "Training") -> str:
+    """The newest whole state of this solver, or nothing."""
+    from caffe_pylayers.errors import ConfigError
+    from caffe_pylayers.snapshots import newest_state
+
+    try:
+        return newest_state(training.parameter.snapshot_prefix)[0].path
+    except ConfigError:
+        return ""
+
+
+class _LossWatch:
+    """Tells at once when the loss is no number any more."""
+
+    def __init__(self, training: "Training") -> None:
+        self._training = training
+        self.bad = False
+
+    def look(self, row: "Row", progress: "TrainingProgress") -> None:
+        if self.bad or row.loss is None or math.isfinite(row.loss):
+            return
+        self.bad = True
+        newest = _newest(self._training)
+        before = f"--resume {newest} goes on from before" if newest else "there is no snapshot from before"
+        progress.say(
+            f"caffe-pylayers: iteration {row.iteration}: the loss is {row.loss}, and the weights are of no use from here on. "
+            f"Stop with Ctrl-C; lower base_lr or set clip_gradients, and look at the data with `caffe-pylayers preview`; {before}"
+        )
+
+
+class _Signals:
+    """While it lasts, SIGINT and SIGTERM stop a training behind its iteration, and SIGHUP takes a snapshot.
+
+    got: the signal that stopped it, or 0.
+    """
+
+    def __init__(self, training: "Training") -> None:
+        self._training = training
+        self._before: Dict[int, Any] = {}
+        self.got = 0
+
+    def __enter__(self) -> "_Signals":
+        for number, handler in (
+            (signal.SIGINT, self._stop),
+            (signal.SIGTERM, self._stop),
+            (signal.SIGHUP, lambda *_: self._training.request_snapshot()),
+        ):
+            self._before[number] = signal.signal(number, handler)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: object) -> None:
+        self.got = number
+        self._training.stop()
+        signal.signal(number, signal.SIG_DFL)  # the second one ends the process, wherever it is
+        # Not print: this may have come in the middle of another.
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), b"\nfinishing the iteration, then a snapshot; once more to end at once\n")

@@ -1,0 +1,107 @@
+"""The log of a training as a picture."""
+
+import math
+import os
+import time
+from typing import Any, Dict, List, Sequence, Tuple
+
+from caffe_pylayers.training_log import COLUMNS, read_log
+
+_POINTS = 4000  # of a line at most: more than the picture has pixels
+
+
+class LivePlot:
+    """A picture of a log that is drawn again now and then, with at most 1% of the time.
+
+    path: of the PNG, which is replaced as a whole. average: iterations that the smoothed loss is the mean of.
+    """
+
+    def __init__(self, log: str, path: str, title: str, average: int) -> None:
+        self._log, self._path, self._title, self._average = log, path, title, average
+        self._next = time.perf_counter() + 15
+
+    def update(self) -> None:
+        """Draw it if it is time to."""
+        if time.perf_counter() >= self._next:
+            self.draw()
+
+    def draw(self) -> None:
+        began = time.perf_counter()
+        plot_log(self._log, self._path, self._title, self._average)
+        took = time.perf_counter() - began
+        self._next = began + max(15.0, 100 * took)
+
+
+def plot_log(log: str, path: str, title: str, average: int) -> None:
+    """Draw a log as a PNG: the loss, raw and as the mean of `average` iterations, the other outputs, the rate."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: whoever calls this may have a figure open
+    from matplotlib.figure import Figure
+
+    columns = read_log(log)
+    iterations = columns["iteration"]
+    losses, others = _split([name for name in columns if name not in COLUMNS])
+    heights = [3.0, 2.0, 1.0] if others else [3.0, 1.0]
+    figure = Figure(figsize=(9, 1.6 * sum(heights)))
+    panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+
+    _line(panels[0], iterations, columns["loss"], color="0.8", linewidth=0.8, label="loss")
+    smoothed = smooth(columns["loss"], average)
+    _line(panels[0], iterations, smoothed, color="C0", label=f"mean of {average}")
+    for number, name in enumerate(losses):
+        _line(panels[0], iterations, columns[name], color=f"C{number + 1}", label=name)
+    panels[0].set(title=title, ylabel="loss")
+    panels[0].set_ylim(*_limits(smoothed, *(columns[name] for name in losses)))
+    for number, name in enumerate(others):
+        _line(panels[1], iterations, columns[name], color=f"C{len(losses) + number + 1}", label=name)
+    _line(panels[-1], iterations, columns["lr"], color="0.4", label="lr")
+    panels[-1].set(xlabel="iteration", ylabel="lr")
+    for panel in panels:
+        panel.grid(alpha=0.3)
+        for side in ("top", "right"):
+            panel.spines[side].set_visible(False)
+    for panel in panels[:-1]:
+        panel.legend(loc="best", frameon=False, fontsize="small")
+
+    figure.tight_layout()
+    part = f"{path}.part"
+    try:
+        FigureCanvasAgg(figure).print_figure(part, format="png", dpi=100)
+        os.replace(part, path)
+    finally:
+        if os.path.exists(part):
+            os.remove(part)
+
+
+def smooth(losses: Sequence[float], average: int) -> List[float]:
+    """The mean of each loss and those before it, `average` in all; NaN where there is no number."""
+    means, window, total = [], [0.0] * average, 0.0
+    for count, loss in enumerate(losses):
+        at = count % average
+        if math.isfinite(loss):
+            total += loss - window[at]
+            window[at] = loss
+        means.append(total / min(count + 1, average) if math.isfinite(loss) else math.nan)
+    return means
+
+
+def _split(names: Sequence[str]) -> Tuple[List[str], List[str]]:
+    """The outputs that are losses, and the others; no vectors, of which there may be too many to tell apart."""
+    single = [name for name in names if not name.endswith("]")]
+    losses = [name for name in single if "loss" in name.lower()]
+    return losses, [name for name in single if name not in losses]
+
+
+def _line(panel: Any, x: Sequence[float], y: Sequence[float], **style: Any) -> None:
+    """The points that there are; with marks where they are few."""
+    points = [(one, other) for one, other in zip(x, y) if math.isfinite(other)]
+    points = points[:: max(1, math.ceil(len(points) / _POINTS))]
+    marks: Dict[str, Any] = {"marker": "o", "markersize": 3} if len(points) < 60 else {}
+    panel.plot(*zip(*points) if points else ([], []), **marks, **style)
+
+
+def _limits(*lines: Sequence[float]) -> Tuple[float, float]:
+    """What shows the smoothed losses, so that the peaks of single batches do not flatten them."""
+    finite = [number for line in lines for number in line if math.isfinite(number)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    margin = 0.15 * (high - low) or 0.5
+    return low - margin, high + margin

@@ -1,0 +1,297 @@
+"""A solver's training in Python, an iteration at a time, with the same weights as `caffe train` to the last bit."""
+
+import math
+import os
+import shutil
+import tempfile
+import time
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
+
+from caffe_pylayers import nets
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.learning_rate import learning_rate
+from caffe_pylayers.snapshots import Shape, State, misfits, newest_state, read_state, state_path
+from caffe_pylayers.solver_passes import StoppedInTest, TestPasses, TrainPasses, data_layers, images_an_iteration
+from caffe_pylayers.stock import import_caffe
+from caffe_pylayers.weights import by_name, read_weights
+
+
+class Row(NamedTuple):
+    """One iteration. loss and the rest are None in a row behind the last one, which has only the outputs of a test.
+
+    iteration: from 0, as Caffe counts. loss: before its update. waiting: the share of its time, 0 to 1, in which the
+    net waited for our data layers. outputs: of the train net, where there are other ones than the loss, and of the
+    tests before it.
+    """
+
+    iteration: int
+    loss: Optional[float]
+    lr: Optional[float]
+    images_per_s: Optional[float]
+    waiting: Optional[float]
+    outputs: Dict[str, float]
+
+
+class Training:
+    """The training that a solver file describes.
+
+    weights: .caffemodel files to begin with, one after the other. resume: a .solverstate to go on from, or True for
+    the newest of the solver's snapshot_prefix. gpu: the device; None leaves it to the solver's solver_mode.
+    Raises ConfigError or DataError, before anything is trained, for what would make Caffe abort or go wrong silently.
+    """
+
+    def __init__(
+        self, solver: str, weights: Sequence[str] = (), resume: Union[bool, str] = False, gpu: Optional[int] = None
+    ) -> None:
+        self.parameter = read_parameter(solver)
+        self.notes: List[str] = []
+        state = self._state(resume)
+        if state is not None and weights:
+            raise ConfigError("a run is resumed or begins with weights of another, not both: the state brings its own")
+        if state is not None or weights:
+            del self.parameter.weights[:]
+        _choose_device(self.parameter, gpu)
+        self.solver = _make(self.parameter)
+        self.shapes: Dict[str, List[Shape]] = {
+            name: [tuple(blob.shape) for blob in blobs] for name, blobs in self.solver.net.params.items()
+        }
+        for path in weights:
+            self._load(path)
+        if state is not None:
+            self._restore(state)
+        _check_room(self.parameter, self.shapes)
+        self._train = TrainPasses(self.solver, self.parameter.iter_size)
+        several = len(self.solver.test_nets) > 1
+        self._tests = [
+            TestPasses(net, f"test{i}" if several else "test", self.parameter.test_iter[i])
+            for i, net in enumerate(self.solver.test_nets)
+        ]
+        self.images_an_iteration = images_an_iteration(self.solver.net, self.parameter.iter_size)
+        self._stop = self._snapshot = False
+        self._snapshot_at = self.solver.iter if state is not None else -1
+
+    @property
+    def iteration(self) -> int:
+        """Iterations done, those before a resume too."""
+        return int(self.solver.iter)
+
+    @property
+    def max_iter(self) -> int:
+        return int(self.parameter.max_iter)
+
+    @property
+    def output_names(self) -> List[str]:
+        """The names of all that may be in the outputs of a row."""
+        return self._train.names + [name for test in self._tests for name in test.names]
+
+    def __iter__(self) -> Iterator[Row]:
+        """Train up to max_iter, a row an iteration; with Caffe's tests and snapshots, the last ones too."""
+        if self.iteration >= self.max_iter:
+            return
+        try:
+            while self.iteration < self.max_iter and not self._stop:
+                yield self._step()
+            if not self._stop:
+                yield from self._finish()
+        except StoppedInTest:
+            return
+
+    def stop(self) -> None:
+        """End after this iteration, or in the test that is going on. May be called in a signal's handler."""
+        self._stop = True
+        for test in self._tests:
+            test.stop = True
+
+    def request_snapshot(self) -> None:
+        """Take a snapshot after this iteration. May be called in a signal's handler."""
+        self._snapshot = True
+
+    def snapshot(self) -> str:
+        """Take a snapshot now, unless this iteration has one. Returns the path of its .solverstate."""
+        if self._snapshot_at != self.iteration:
+            self.solver.snapshot()
+            self._snapshot_at = self.iteration
+        return state_path(self.parameter.snapshot_prefix, self.iteration)
+
+    def close(self) -> None:
+        """End the workers of all data layers."""
+        for net in (self.solver.net, *self.solver.test_nets):
+            for layer in data_layers(net):
+                layer.close()
+
+    def _step(self) -> Row:
+        iteration = self.iteration
+        self.solver.step(1)
+        seconds = time.perf_counter() - self._train.began
+        waiting = min(1.0, self._train.waited() / seconds)
+        row = Row(
+            iteration,
+            self._train.loss,
+            learning_rate(self.parameter, iteration),
+            self.images_an_iteration / seconds,
+            waiting,
+            {**self._train.outputs(), **self._tested()},
+        )
+        every = self.parameter.snapshot
+        if every and self.iteration % every == 0:
+            self._snapshot_at = self.iteration
+        if self._snapshot:
+            self._snapshot = False
+            self.snapshot()
+        return row
+
+    def _finish(self) -> Iterator[Row]:
+        """The last snapshot and the last test, which Solver::Solve takes where no iterations are left."""
+        self.solver.solve()
+        if self.parameter.snapshot_after_train:
+            self._snapshot_at = self.iteration
+        outputs = self._tested()
+        if outputs:
+            yield Row(self.iteration, None, None, None, None, outputs)
+
+    def _tested(self) -> Dict[str, float]:
+        return {name: mean for test in self._tests for name, mean in test.take().items()}
+
+    def _state(self, resume: Union[bool, str]) -> Optional[State]:
+        if resume is True:
+            state, complaints = newest_state(self.parameter.snapshot_prefix)
+            self.notes += [f"passed over: {complaint}" for complaint in complaints]
+            return state
+        return read_state(resume) if resume else None
+
+    def _load(self, path: str) -> None:
+        """Begin with these weights, in the test nets too, as `caffe train --weights` does."""
+        found = by_name(read_weights(path))
+        taken = [name for name in self.shapes if name in found]
+        if not taken:
+            raise DataError(
+                f"{path}: none of its layers is one of the net's; it has {', '.join(list(found)[:8])}, the net "
+                f"{', '.join(list(self.shapes)[:8])}: layers are found by name"
+            )
+        problems = misfits(path, self.shapes)
+        if problems:
+            raise DataError(
+                "\n".join(f"{path}: {problem}" for problem in problems)
+                + "\nA layer that is to be learned anew takes another name in the net: then it begins with its filler."
+            )
+        for net in (self.solver.net, *self.solver.test_nets):
+            net.copy_from(path)
+        fresh = [name for name in self.shapes if name not in found]
+        note = f"; from their fillers: {', '.join(fresh)}" if fresh else ""
+        self.notes.append(f"{path}: weights of {len(taken)} layers{note}")
+
+    def _restore(self, state: State) -> None:
+        problems = misfits(state.weights, self.shapes)
+        found = by_name(read_weights(state.weights))
+        problems += [f"layer {name!r} is not in it" for name in self.shapes if name not in found]
+        if problems:
+            raise DataError(
+                f"{state.path} is of another net; its weights {state.weights}:\n" + "\n".join(problems) + "\n"
+                "To begin a new run with the weights that fit, give them with --weights."
+            )
+        learned = {
+            blob.data.ctypes.data: tuple(blob.shape) for blobs in self.solver.net.params.values() for blob in blobs
+        }
+        each = 2 if type(self.solver).__name__ in ("AdamSolver", "AdaDeltaSolver") else 1
+        if state.history != list(learned.values()) * each:
+            raise DataError(
+                f"{state.path} is of another solver: {len(state.history)} blobs of history, where "
+                f"type {self.parameter.type!r} keeps {each} for each of {len(learned)} parameter blobs; set `type` as it was, "
+                f"or begin a new run with --weights {state.weights}"
+            )
+        self.solver.restore(state.path)
+        self.notes.append(f"going on from {state.path}, iteration {self.iteration}")
+        self.notes += _not_resumed(self.solver.net)
+
+
+def read_parameter(path: str) -> Any:
+    """The SolverParameter of a file, with its snapshot_prefix as Caffe completes it.
+
+    Raises ConfigError where Caffe would abort on it, or could not go on from its snapshots.
+    """
+    nets.read_solver(path)
+    import_caffe()
+    from caffe.proto import caffe_pb2
+    from google.protobuf import text_format
+
+    parameter = caffe_pb2.SolverParameter()
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        try:
+            text_format.Parse(file.read(), parameter)
+        except text_format.ParseError as error:
+            raise ConfigError(f"{path}:{error}") from error
+    if not parameter.snapshot_prefix:
+        parameter.snapshot_prefix = os.path.splitext(path)[0]
+    elif os.path.isdir(parameter.snapshot_prefix):
+        stem = os.path.splitext(os.path.basename(path))[0]
+        parameter.snapshot_prefix = os.path.join(parameter.snapshot_prefix, stem)
+    _check_snapshots(path, parameter)
+    if parameter.max_iter < 1:
+        raise ConfigError(f"{path}: max_iter is {parameter.max_iter}; give the number of iterations to train")
+    learning_rate(parameter, 0)
+    return parameter
+
+
+def _check_snapshots(path: str, parameter: Any) -> None:
+    folder = os.path.dirname(parameter.snapshot_prefix) or "."
+    if not os.path.isdir(folder):
+        raise ConfigError(
+            f"{path}: snapshot_prefix {parameter.snapshot_prefix!r}: there is no folder {os.path.abspath(folder)}; make it"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{path}: snapshot_prefix {parameter.snapshot_prefix!r}: cannot write to {os.path.abspath(folder)}"
+        )
+    if parameter.snapshot_format == parameter.HDF5:
+        raise ConfigError(
+            f"{path}: snapshot_format HDF5: from such a state many builds of Caffe restore the iteration but not the "
+            f"weights, and say nothing; use BINARYPROTO, the default"
+        )
+
+
+def _check_room(parameter: Any, shapes: Dict[str, List[Shape]]) -> None:
+    """Whether the disk has room for a snapshot: weights, and as much or twice as much of history."""
+    needed = 3 * 4 * sum(math.prod(shape) for blobs in shapes.values() for shape in blobs)
+    folder = os.path.dirname(parameter.snapshot_prefix) or "."
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ConfigError(
+            f"{os.path.abspath(folder)}: {free / 1e6:.0f} MB are free, and a snapshot takes up to {needed / 1e6:.0f} MB; make room"
+        )
+
+
+def _choose_device(parameter: Any, gpu: Optional[int]) -> None:
+    """CPU or GPU as the `caffe` program chooses: by what was asked for, else by a solver_mode that is written down."""
+    caffe = import_caffe()
+    if gpu is None and parameter.HasField("solver_mode") and parameter.solver_mode == parameter.GPU:
+        gpu = parameter.device_id
+    if gpu is None:
+        caffe.set_mode_cpu()
+        return
+    if not hasattr(caffe._caffe.Blob, "_gpu_data_ptr"):
+        raise ConfigError(f"GPU {gpu} is asked for, but this Caffe is built for CPUs alone; set solver_mode: CPU")
+    caffe.set_device(gpu)
+    caffe.set_mode_gpu()
+
+
+def _make(parameter: Any) -> Any:
+    """The solver. Paths in it are relative to the working directory, wherever its file lies."""
+    from google.protobuf import text_format
+
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text_format.MessageToString(parameter))
+        file.flush()
+        return import_caffe().get_solver(file.name)
+
+
+def _not_resumed(net: Any) -> Iterator[str]:
+    """What a state does not hold, a sentence a layer."""
+    ours = data_layers(net)
+    for number, layer in enumerate(net.layers):
+        name = net._layer_names[number]
+        if layer in ours and not layer.options.resume:
+            yield f"layer {name!r}: its data begins at the first batch again; with 'resume': True it goes on (docs/data.md)"
+        elif layer.type in ("Data", "ImageData", "HDF5Data", "WindowData"):
+            yield f"layer {name!r} ({layer.type}): its data begins at the first batch again, as Caffe keeps no place in it"
+        elif layer.type == "Dropout":
+            yield f"layer {name!r} (Dropout): its masks begin again from random_seed, as Caffe keeps no state of its random numbers"

@@ -1,0 +1,71 @@
+"""What is shown while a solver trains: a bar on a terminal, elsewhere a line every `display` iterations."""
+
+import sys
+import time
+from collections import deque
+from typing import Any, Deque, Dict
+
+from caffe_pylayers.training import Row, Training
+
+
+class TrainingProgress:
+    """Progress on stderr. A terminal that is closed does not end the training."""
+
+    def __init__(self, training: Training) -> None:
+        from tqdm import tqdm
+
+        self._display = int(training.parameter.display)
+        self._max_iter, self._begin = training.max_iter, training.iteration
+        self._losses: Deque[float] = deque(maxlen=max(1, training.parameter.average_loss))
+        self._rates: Deque[Row] = deque(maxlen=50)
+        self._began = time.perf_counter()
+        self._bar: Any = tqdm(
+            total=self._max_iter, initial=self._begin, unit="it", disable=None, dynamic_ncols=True, leave=True
+        )
+
+    def show(self, row: Row) -> None:
+        """An iteration is done."""
+        tests = {name: number for name, number in row.outputs.items() if name.startswith("test")}
+        if tests:
+            self.say(f"Iteration {row.iteration}, {_listed(tests)}")
+        if row.loss is None:
+            return
+        self._losses.append(row.loss)
+        self._rates.append(row)
+        if not self._bar.disable:
+            self._bar.set_postfix_str(self._figures(row), refresh=False)
+            self._quietly(self._bar.update)
+        elif self._display and row.iteration % self._display == 0:
+            self.say(f"Iteration {row.iteration}, {self._figures(row)}, {self._left(row)} left")
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        self._quietly(lambda: self._bar.write(line, file=sys.stderr))
+
+    def close(self) -> None:
+        self._quietly(self._bar.close)
+
+    def _figures(self, row: Row) -> str:
+        loss = sum(self._losses) / len(self._losses)
+        seconds = sum(1 / each.images_per_s for each in self._rates if each.images_per_s)
+        waiting = sum((each.waiting or 0) / each.images_per_s for each in self._rates if each.images_per_s) / seconds
+        speed = len(self._rates) / seconds
+        return f"loss = {loss:.5g}, lr = {row.lr:.5g}, {speed:.0f} images/s, {waiting:.0%} waiting"
+
+    def _left(self, row: Row) -> str:
+        done = row.iteration + 1 - self._begin
+        seconds = (time.perf_counter() - self._began) / done * (self._max_iter - row.iteration - 1)
+        minutes, seconds = divmod(round(seconds), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+    def _quietly(self, show: Any) -> None:
+        try:
+            show()
+        except OSError:
+            self._bar.disable, self._display = True, 0
+            self._quietly = lambda show: None  # type: ignore[method-assign]
+
+
+def _listed(numbers: Dict[str, float]) -> str:
+    return ", ".join(f"{name} = {number:.6g}" for name, number in numbers.items())
