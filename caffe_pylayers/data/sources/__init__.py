@@ -10,13 +10,14 @@ __all__ = ["Names", "Record", "Source", "open_source", "source_of"]
 
 
 def open_source(
-    source_type: str, path: str, *, root: Optional[str] = None, header: bool = False, missing: str = "error",
+    source_type: str, path: str, *, root: Optional[str] = None, header: bool = False, missing: Optional[str] = "error",
     labels: Optional[str] = None, label_format: str = "indices", sample_weights: Optional[str] = None,
     bcf_mode: str = "FILE",
 ) -> Source:  # fmt: skip
     """The source of that type ('CSV', 'LMDB', 'BCF', 'HDF5') at an absolute path, with its labels and weights.
 
-    The options are those of the data layers; one that is not for the type has no effect. Raises DataError where the
+    The options are those of the data layers; one that is not for the type has no effect. missing: None does not look
+    which files of a CSV are there, for who wants nothing but the labels. Raises DataError where the
     source, its labels or its weights cannot be read.
     """
     # Each is imported when asked for, so that a CSV user needs no lmdb.
@@ -26,7 +27,8 @@ def open_source(
         listed = CSVSource(path, root, header, sample_weights)
         # Files of labels have a row for each line of the list, whether its image is there or not.
         annotate(listed, labels, label_format, sample_weights)
-        listed.find_files(missing)
+        if missing is not None:
+            listed.find_files(missing)
         return listed
     source: Source
     if source_type == "LMDB":
@@ -45,14 +47,17 @@ def open_source(
     return source
 
 
-def source_of(options: Any) -> Source:
-    """The source that the options of a data layer name. Raises DataError as `open_source` does."""
+def source_of(options: Any, images: bool = True) -> Source:
+    """The source that the options of a data layer name. Raises DataError as `open_source` does.
+
+    images: false where they will not be read, so that those of a CSV need not be there.
+    """
     return open_source(
         options.source_type,
         options.source,
         root=options.root,
         header=options.header,
-        missing=options.missing,
+        missing=options.missing if images or options.missing == "skip" else None,
         labels=options.labels,
         label_format=options.label_format,
         sample_weights=getattr(options, "sample_weights", None),

@@ -1,0 +1,275 @@
+"""`caffe-pylayers balance`: how often each class occurs, and the class weights that follow."""
+
+import os
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+
+import click
+
+if TYPE_CHECKING:
+    from caffe_pylayers.label_counts import LabelCounts
+
+_TYPES = ("CSV", "LMDB", "BCF", "HDF5", "NET")
+_RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number")
+_FOR_NETS = ("layer", "phase", "stage", "top", "batches")
+_FOR_SOURCES = ("root", "header", "labels", "label_format", "missing")
+
+_ENDINGS = {
+    "NET": (".prototxt", ".pbtxt", ".pt"),
+    "CSV": (".csv", ".tsv", ".txt", ".lst", ".list"),
+    "BCF": (".bcf",),
+    "HDF5": (".h5", ".hdf5"),
+}
+
+_MOST_ROWS = 40  # classes in the table
+_MOST_LENGTHS = 12  # of rows of labels, in the summary
+
+_choice = click.Choice
+
+
+@click.command()
+@click.argument("target")
+@click.option(
+    "--type", "kind", type=_choice(_TYPES, case_sensitive=False), help="What TARGET is, where its name does not tell."
+)
+@click.option("--root", help="CSV: folder before the names.")
+@click.option("--header", is_flag=True, default=None, help="CSV: the first line names the columns.")
+@click.option("--missing", type=_choice(["skip"]), help="CSV: leave out lines whose file is not there.")
+@click.option("--labels", help="Labels from elsewhere, as the option of the data layers.")
+@click.option("--label-format", type=_choice(["indices", "indicator"]), help="Rows of label numbers, or of 0 and 1.")
+@click.option("--layer", help="Net: the data layer, where it has several.")
+@click.option("--phase", type=_choice(["TRAIN", "TEST"]), help="Net: its phase; TRAIN by default.")
+@click.option("--stage", multiple=True, help="Net: a stage; may be given again.")
+@click.option("--top", help="Net: run it, and count this blob (label maps too).")
+@click.option("--batches", type=click.IntRange(1), help="How many batches --top counts; 100 by default.")
+@click.option("--n-classes", type=click.IntRange(1), help="K; by default the largest label and 1 more.")
+@click.option("--ignore-label", type=int, help="A label that is not counted.")
+@click.option("--rule", "rules", multiple=True, type=_choice(_RULES), help="Rule of the weights; all by default.")
+@click.option(
+    "--beta", type=click.FloatRange(0, 1, True, True), default=0.999, show_default=True, help="Of effective_number."
+)
+@click.option(
+    "--scale",
+    type=_choice(["mean_one", "sum_one", "none"]),
+    default="mean_one",
+    show_default=True,
+    help="Scale of the weights.",
+)
+@click.option("--smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Label smoothing e in H.")
+@click.option("--classes", help="Text file with a name a class.")
+@click.option(
+    "--write-h", metavar="FILE", help="Write H, .binaryproto for stock InfogainLoss or .npy; with one --rule."
+)
+@click.option("--write-weights", metavar="FILE", help="Write the weights, .npy or text; with one --rule.")
+@click.option("--write-counts", metavar="FILE", help="Write the counts, .npy or text, for the option `counts`.")
+@click.option("--plot", metavar="FILE", help="Draw the counts into a PNG.")
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
+def balance(
+    target: str, kind: Optional[str], n_classes: Optional[int], ignore_label: Optional[int], rules: Tuple[str, ...],
+    beta: float, scale: str, smoothing: float, classes: Optional[str], write_h: Optional[str],
+    write_weights: Optional[str], write_counts: Optional[str], plot: Optional[str], force: bool, as_json: bool,
+    **where: Any,
+) -> None:  # fmt: skip
+    """Count the labels of each class, and show the class weights by each rule.
+
+    TARGET is a source of images (CSV, LMDB, BCF, HDF5; nothing but its labels is read), or a net, whose data layer's
+    source is counted. H = diag(w) ((1-e) I + e/K 11') makes stock InfogainLoss the softmax loss with weights w.
+
+    \b
+    caffe-pylayers balance train_lmdb
+    caffe-pylayers balance train_lmdb --rule balanced --write-h H.binaryproto
+    caffe-pylayers balance segmentation.prototxt --top label --batches 50 --ignore-label 255
+    """
+    from caffe_pylayers import weight_files
+    from caffe_pylayers.class_names import read_class_names
+    from caffe_pylayers.cli.console import print_json
+    from caffe_pylayers.label_chart import draw_counts
+    from caffe_pylayers.output_file import output_file, refuse_existing
+
+    of_one_rule = [path for path in (write_h, write_weights) if path]
+    if of_one_rule and len(rules) != 1:
+        raise click.UsageError(
+            f"{of_one_rule[0]} takes the weights of one rule; say which with --rule: {', '.join(_RULES)}"
+        )
+    refuse_existing([path for path in (*of_one_rule, write_counts, plot) if path], force)
+    if write_h:
+        weight_files.check_matrix(write_h, n_classes or 1)
+    counts = _counted(target, kind or _kind_of(target), n_classes, ignore_label, where)
+    names = read_class_names(classes, len(counts.counts))
+    weights = {rule: counts.weights(rule, beta, scale) for rule in rules or _fitting_rules(counts)}
+    told: List[str] = []
+    if write_h:
+        weight_files.write_matrix(write_h, weights[rules[0]], smoothing)
+        told.append(_INFOGAIN.format(path=write_h, size=len(counts.counts)))
+    if write_weights:
+        weight_files.write_weights(write_weights, weights[rules[0]])
+        told.append(f"wrote {write_weights}, a weight a class")
+    if write_counts:
+        weight_files.write_counts(write_counts, counts)
+        told.append(_COUNTS.format(path=write_counts, size=len(counts.counts), scale=scale))
+    if plot:
+        with output_file(plot) as partial:
+            draw_counts(partial, counts, names, counts.of)
+        told.append(f"wrote {plot}")
+    if as_json:
+        print_json(_as_json(counts, weights))
+    else:
+        _print_table(counts, names, weights, scale)
+    for line in told:
+        click.echo(line, err=as_json)
+
+
+_INFOGAIN = """\
+wrote {path}, H of {size} x {size} for stock InfogainLoss:
+  layer {{
+    name: "loss"  type: "InfogainLoss"  bottom: "scores"  bottom: "label"  top: "loss"
+    infogain_loss_param {{ source: "{path}" }}
+  }}"""
+
+_COUNTS = (
+    "wrote {path}, for the option `counts` of ComputeH, SampleWeight and LDAMLoss; of ComputeH, say:\n"
+    "  param_str: \"{{'n_classes': {size}, 'counts': '{path}', 'scale': '{scale}'}}\""
+)
+
+
+def _kind_of(target: str) -> str:
+    """What a path is, by its name."""
+    if not os.path.exists(target):
+        raise click.ClickException(f"there is no {target} in {os.getcwd()}; give a source of images, or a net")
+    name = target.rstrip("/").lower()
+    if os.path.isdir(target) or name.endswith(".mdb"):
+        return "LMDB"
+    for kind, endings in _ENDINGS.items():
+        if name.endswith(endings):
+            return kind
+    raise click.UsageError(f"what {target} is does not follow from its name; say it with --type: {', '.join(_TYPES)}")
+
+
+def _counted(
+    target: str, kind: str, num_classes: Optional[int], ignore_label: Optional[int], where: Dict[str, Any]
+) -> "LabelCounts":
+    """Count the labels of a net or a source. Raises click.UsageError for an option of the other."""
+    given = {name: value for name, value in where.items() if value not in (None, ())}
+    idle = [name for name in given if name in (_FOR_SOURCES if kind == "NET" else _FOR_NETS)]
+    if idle:
+        of = "a net, whose layer says it" if kind == "NET" else f"a source ({kind}), but for nets"
+        raise click.UsageError(f"--{idle[0].replace('_', '-')} is not for {of}; leave it out")
+    if kind != "NET":
+        from caffe_pylayers import config
+        from caffe_pylayers.data.sources import source_of
+        from caffe_pylayers.label_counts import of_source
+
+        try:
+            options = config.validate("ImageDataLayer", {"source_type": kind, "source": target, **given})
+        except config.ConfigError as error:
+            raise click.UsageError(str(error).replace("ImageDataLayer: ", "")) from None
+        return of_source(source_of(options, images=False), num_classes, ignore_label)
+    from tqdm import tqdm
+
+    from caffe_pylayers import net_labels, nets
+
+    net = nets.read_net(target)
+    state = nets.NetState(given.get("phase", nets.TRAIN), given.get("stage", ()))
+    if "top" not in given:
+        if "batches" in given:
+            raise click.UsageError("--batches is for --top; without it every record of the source is counted once")
+        return net_labels.of_net(net, state, given.get("layer"), num_classes, ignore_label)
+    if "layer" in given:
+        raise click.UsageError("--layer and --top are both given; --top counts a blob, whichever layers make it")
+    batches = tqdm(range(given.get("batches", 100)), desc="counting", unit="batch", disable=None)
+    return net_labels.of_blob(net, state, given["top"], batches, num_classes, ignore_label)
+
+
+def _fitting_rules(counts: "LabelCounts") -> Sequence[str]:
+    """All rules but the one that is 1 for all classes where records have one label each."""
+    return [rule for rule in _RULES if rule != "median_frequency" or counts.several]
+
+
+def _print_table(counts: "LabelCounts", names: Sequence[str], weights: Dict[str, Any], scale: str) -> None:
+    from rich.table import Table
+
+    from caffe_pylayers.class_names import named
+    from caffe_pylayers.cli.console import console
+
+    total, most = int(counts.counts.sum()), int(counts.counts.max())
+    table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
+    table.add_column("class", no_wrap=True, footer="\n".join(["largest / smallest", *_factors(scale)]))
+    table.add_column("labels", justify="right", footer=f"{counts.ratio:.4g}")
+    table.add_column("share", justify="right")
+    table.add_column("", no_wrap=True)
+    for rule, values in weights.items():
+        ratio = values.max() / values[values > 0].min()
+        factors = [counts.mean_weight(values), counts.mean_weight(values / values.sum())][: len(_factors(scale))]
+        table.add_column(
+            rule.replace("_", "_\n"), justify="right", footer="\n".join(f"{value:.4g}" for value in (ratio, *factors))
+        )
+    shown = _shown_classes(counts)
+    for number in shown:
+        count = int(counts.counts[number])
+        table.add_row(
+            named(number, names), f"{count}", f"{count / total:.2%}", _bar(count / most),
+            *(f"{values[number]:.4g}" for values in weights.values()), style=None if count else "red",
+        )  # fmt: skip
+        if len(shown) < len(names) and number == shown[_MOST_ROWS // 2 - 1]:
+            table.add_row("...")
+    out = console()
+    out.print(_summary(counts), soft_wrap=True)
+    out.print()
+    out.print(table)
+    out.print(f"\nweights: scale {scale}; a class without labels has weight 0", soft_wrap=True)
+
+
+def _factors(scale: str) -> List[str]:
+    """What the weights do to the mean loss: the rows below the table."""
+    if scale == "sum_one":
+        return ["factor on the mean loss"]
+    return ["factor on the mean loss", "  with scale sum_one"]
+
+
+def _shown_classes(counts: "LabelCounts") -> List[int]:
+    """The classes that get a row: all, or where they are many the largest and the smallest."""
+    if len(counts.counts) <= _MOST_ROWS:
+        return list(range(len(counts.counts)))
+    order = [int(number) for number in (-counts.counts).argsort(kind="stable")]
+    return order[: _MOST_ROWS // 2] + order[-(_MOST_ROWS // 2) :]
+
+
+def _summary(counts: "LabelCounts") -> str:
+    """What was counted, in lines."""
+    total = int(counts.counts.sum())
+    lines = [
+        f"{counts.of}: {total} labels of {counts.num_records} records in {len(counts.counts) - len(counts.absent)} classes"
+    ]
+    lengths = [(n, int(records)) for n, records in enumerate(counts.a_record) if records]
+    if counts.several and len(lengths) <= _MOST_LENGTHS:
+        lines.append("labels a record: " + ", ".join(f"{n} in {records}" for n, records in lengths))
+    if counts.num_ignored:
+        lines.append(f"ignored: {counts.num_ignored} labels")
+    absent = counts.absent
+    if absent:
+        shown = ", ".join(map(str, absent[:20]))
+        lines.append(
+            f"no label of {len(absent)} of {len(counts.counts)} classes: {shown}{', ...' * (len(absent) > 20)}"
+        )
+    return "\n".join(lines)
+
+
+def _bar(part: float) -> str:
+    """A bar of up to 12 characters, in eighths; the smallest has one eighth."""
+    eighths = max(1, round(12 * 8 * part)) if part else 0
+    return "\u2588" * (eighths // 8) + ("" if eighths % 8 == 0 else chr(0x2590 - eighths % 8))
+
+
+def _as_json(counts: "LabelCounts", weights: Dict[str, Any]) -> Dict[str, Any]:
+    return {
+        "of": counts.of,
+        "records": counts.num_records,
+        "labels": int(counts.counts.sum()),
+        "ignored": counts.num_ignored,
+        "counts": counts.counts.tolist(),
+        "in_images": counts.in_images.tolist(),
+        "absent": counts.absent,
+        "labels_a_record": {str(n): int(records) for n, records in enumerate(counts.a_record) if records},
+        "weights": {rule: values.tolist() for rule, values in weights.items()},
+        "factor_on_mean_loss": {rule: counts.mean_weight(values) for rule, values in weights.items()},
+    }

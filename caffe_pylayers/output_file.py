@@ -1,0 +1,32 @@
+"""Files that a command writes: whole or not at all, and over another one only where that was asked for."""
+
+import contextlib
+import os
+from typing import Iterable, Iterator
+
+from caffe_pylayers.errors import ConfigError
+
+
+def refuse_existing(paths: Iterable[str], force: bool) -> None:
+    """Raise ConfigError where a file is there already and may not be overwritten, or its folder is not there."""
+    for path in paths:
+        if os.path.isdir(path):
+            raise ConfigError(f"{path} is a folder; name a file to write")
+        if os.path.exists(path) and not force:
+            raise ConfigError(f"{path} is there already; --force overwrites it")
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise ConfigError(f"{path}: there is no folder {folder}; make it first")
+
+
+@contextlib.contextmanager
+def output_file(path: str) -> Iterator[str]:
+    """A name beside `path` to write to; what is written there becomes `path` when all went well, else nothing is left."""
+    partial = f"{path}.partial-{os.getpid()}"
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(partial)
+        raise

@@ -1,0 +1,190 @@
+"""`caffe-pylayers balance`: what it prints, and that Caffe reads what it writes."""
+
+import json
+
+import caffe
+import cv2
+import numpy as np
+import pytest
+
+from caffe_pylayers.label_counts import count
+from caffe_pylayers.weight_files import write_counts, write_matrix, write_weights
+from tests import caffe_nets
+from tests.test_cli import run
+
+COUNTS = count("labels", [np.repeat([0, 1, 3], [60, 30, 10])], num_classes=4)
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A list whose images are not there: only labels are read."""
+    lines = [f"{number}.jpg {label}\n" for number, label in enumerate(np.repeat([0, 1, 3], [60, 30, 10]))]
+    (tmp_path / "train.txt").write_text("".join(lines))
+    return tmp_path / "train.txt"
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_stock_infogain_loss_with_h_is_the_weighted_and_smoothed_softmax_loss(smoothing, tmp_path):
+    weights = COUNTS.weights("balanced")
+    write_matrix(str(tmp_path / "H.binaryproto"), weights, smoothing)
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(8, 4, 1, 1)).astype(np.float32)
+    label = rng.choice([0, 1, 3], (8, 1, 1, 1)).astype(np.float32)
+    net = caffe_nets.build(
+        [
+            caffe_nets.layer_text(
+                "InfogainLoss",
+                ["scores", "label"],
+                ["loss"],
+                f'infogain_loss_param {{ source: "{tmp_path}/H.binaryproto" }}',
+            )
+        ],
+        {"scores": scores, "label": label},
+        force_backward=False,
+    )
+    net.forward()
+    log_prob = scores[:, :, 0, 0] - np.log(np.exp(scores[:, :, 0, 0]).sum(1, keepdims=True))
+    own = label.reshape(-1).astype(int)
+    target = (1 - smoothing) * np.eye(4)[own] + smoothing / 4
+    expected = -(weights[own, None] * target * log_prob).sum(1).mean()
+    assert net.blobs["loss"].data == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["counts.txt", "counts.npy"])
+def test_layers_read_the_counts(name, tmp_path):
+    path = str(tmp_path / name)
+    write_counts(path, COUNTS)
+    label = np.array([0, 1, 3, 0], np.float32)
+    net = caffe_nets.build(
+        [
+            caffe_nets.python_layer(
+                "SampleWeight", ["label"], ["w"], {"n_classes": 4, "counts": path, "scale": "mean_one"}
+            ),
+            caffe_nets.python_layer("LDAMLoss", ["scores", "label"], ["loss"], {"counts": path}, loss_weight=1),
+        ],
+        {"label": label, "scores": np.zeros((4, 4), np.float32)},
+    )
+    net.forward()
+    np.testing.assert_allclose(net.blobs["w"].data, COUNTS.weights("max_count")[label.astype(int)], rtol=1e-6)
+    assert net.blobs["loss"].data > np.log(4)  # margins, which an even score would not show without
+
+
+def test_counts_of_several_labels_a_record_are_what_median_frequency_asks_for(tmp_path):
+    counts = count("maps", [np.array([[0, 0, 0, 1], [2, 2, 0, 0], [1, 1, 1, 1]])])
+    write_counts(str(tmp_path / "c.txt"), counts)
+    options = {"n_classes": 3, "rule": "median_frequency", "counts": str(tmp_path / "c.txt"), "scale": "none"}
+    net = caffe_nets.build(
+        [caffe_nets.python_layer("SampleWeight", ["label"], ["w"], options)], {"label": np.arange(3, dtype=np.float32)}
+    )
+    net.forward()
+    np.testing.assert_allclose(net.blobs["w"].data, counts.weights("median_frequency", scale="none"), rtol=1e-6)
+
+
+def test_weights_as_text_and_npy(tmp_path):
+    weights = COUNTS.weights("effective_number", beta=0.99)
+    for name, read in (("w.txt", np.loadtxt), ("w.npy", np.load)):
+        write_weights(str(tmp_path / name), weights)
+        np.testing.assert_allclose(read(tmp_path / name), weights, rtol=1e-8)
+
+
+def test_the_table_and_the_files(source, tmp_path):
+    (tmp_path / "names.txt").write_text("cat\ndog\nhorse\nemu\n")
+    done = run("balance", "train.txt", "--classes", "names.txt", "--plot", "counts.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith("train.txt: 100 labels of 100 records in 3 classes")
+    assert lines[1] == "no label of 1 of 4 classes: 2"
+    row = next(line.split() for line in lines if line.startswith("3 emu"))
+    assert row[2:4] == ["10", "10.00%"]
+    assert "median" not in done.stdout  # which is the same for all where an image has one label
+    picture = cv2.imread(str(tmp_path / "counts.png"))
+    assert picture.shape[1] == 960
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["counts.png", "names.txt", "train.txt"]
+
+
+def test_json_and_h_in_one_go(source, tmp_path):
+    arguments = ["--rule", "inverse_sqrt", "--scale", "none", "--write-h", "H.binaryproto"]
+    done = run("balance", "train.txt", *arguments, "--n-classes", "5", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["counts"] == [60, 30, 0, 10, 0]
+    assert found["absent"] == [2, 4]
+    expected = [1, 2**0.5, 0, 6**0.5, 0]
+    assert found["weights"]["inverse_sqrt"] == pytest.approx(expected)
+    assert found["factor_on_mean_loss"]["inverse_sqrt"] == pytest.approx(0.6 + 0.3 * 2**0.5 + 0.1 * 6**0.5)
+    assert 'infogain_loss_param { source: "H.binaryproto" }' in done.stderr
+    blob = caffe.proto.caffe_pb2.BlobProto.FromString((tmp_path / "H.binaryproto").read_bytes())
+    matrix = caffe.io.blobproto_to_array(blob)
+    np.testing.assert_allclose(matrix, np.diag(expected)[None, None], rtol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"layer": "in"}, {"phase": "TEST"}, {"top": "label", "batches": "25"}])
+def test_a_net(options, source, tmp_path):
+    cv2.imwrite(str(tmp_path / "image.png"), np.zeros((4, 4), np.uint8))
+    (tmp_path / "train.txt").write_text((source.read_text()).replace(".jpg", ".png"))
+    for number in range(100):
+        (tmp_path / f"{number}.png").symlink_to(tmp_path / "image.png")
+    layer = caffe_nets.python_layer(
+        "ImageDataLayer", [], ["data", "label"], {"source": "train.txt", "batch_size": 4, "shuffle": True}
+    )
+    caffe_nets.write(layer.replace("label_layer", "in").replace("data_layer", "in"), tmp_path)
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    done = run("balance", "net.prototxt", *arguments, "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["counts"] == [60, 30, 0, 10], done.stderr
+
+
+def test_a_thousand_classes_are_shown_by_the_ends(tmp_path):
+    labels = np.repeat(np.arange(1000), np.arange(1000) + 1)
+    np.savetxt(tmp_path / "labels.txt", labels, fmt="x.jpg %d")
+    done = run("balance", "labels.txt", "--rule", "balanced", "--plot", "many.png", cwd=tmp_path)
+    shown = [line.split()[0] for line in done.stdout.splitlines() if "%" in line]
+    assert shown == [str(number) for number in (*range(999, 979, -1), *range(19, -1, -1))]
+    assert (tmp_path / "many.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing.csv"], "there is no nothing.csv in "),
+        (["data.bin"], "what data.bin is does not follow from its name; say it with --type: CSV, LMDB, BCF, HDF5, NET"),
+        (["train.txt", "--n-classes", "3"], "record 90 ('90.jpg'): label 3; with 3 classes labels are 0 to 2"),
+        (["train.txt", "--type", "LMDB", "--header"], "option 'header' has no effect where 'source_type' is 'LMDB'"),
+        (["train.txt", "--top", "label"], "--top is not for a source (CSV), but for nets; leave it out"),
+        (["net.prototxt", "--root", "x"], "--root is not for a net, whose layer says it; leave it out"),
+        (["net.prototxt", "--batches", "3"], "--batches is for --top; without it every record"),
+        (
+            ["train.txt", "--write-h", "H.binaryproto"],
+            "H.binaryproto takes the weights of one rule; say which with --rule: max",
+        ),
+        (
+            ["train.txt", "--rule", "balanced", "--write-h", "H.txt"],
+            "H.txt: H is a .binaryproto, as stock InfogainLoss",
+        ),
+        (["train.txt", "--plot", "data.bin"], "data.bin is there already; --force overwrites it"),
+        (["train.txt", "--plot", "no/such.png"], "no/such.png: there is no folder "),
+        (
+            ["train.txt", "--classes", "train2.txt"],
+            "train2.txt: it names 1 classes, a line each, but there is a label 3",
+        ),
+        (["train.txt", "--rule", "modern"], "'modern' is not one of 'max_count', 'balanced'"),
+    ],
+)
+def test_what_it_cannot_do_is_said_in_a_line(arguments, message, source, tmp_path):
+    (tmp_path / "data.bin").write_text("x")
+    (tmp_path / "train2.txt").write_text("cat\n")
+    (tmp_path / "net.prototxt").write_text('layer { name: "in" type: "Input" top: "data" }')
+    before = sorted(path.name for path in tmp_path.iterdir())
+    done = run("balance", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert (tmp_path / "data.bin").read_text() == "x"
+
+
+def test_force_overwrites(source, tmp_path):
+    (tmp_path / "w.txt").write_text("old")
+    done = run("balance", "train.txt", "--rule", "balanced", "--write-weights", "w.txt", "--force", cwd=tmp_path)
+    assert done.returncode == 0
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "w.txt"), COUNTS.weights("balanced"), rtol=1e-8)
