@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from caffe_pylayers.training import Row, Training
-    from caffe_pylayers.training_progress import TrainingProgress
+    from caffe_pylayers.training.progress import TrainingProgress
 
 _NEWEST = "the newest"
 
@@ -102,9 +102,9 @@ def _check(solver: str) -> None:
 
 def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     """Run it. plot: "" for none. Returns the exit status."""
-    from caffe_pylayers.loss_plot import LivePlot
-    from caffe_pylayers.training_log import TrainingLog
-    from caffe_pylayers.training_progress import TrainingProgress
+    from caffe_pylayers.training.log import TrainingLog
+    from caffe_pylayers.training.plot import LivePlot
+    from caffe_pylayers.training.progress import TrainingProgress
 
     rows = TrainingLog(log, training.output_names, training.iteration)
     picture = LivePlot(log, plot, solver, max(20, training.parameter.average_loss)) if plot else None
@@ -131,7 +131,7 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
 
 def _report(training: "Training", solver: str, stopped_by: int, written: List[str]) -> None:
     """Say what there is now, and how to go on."""
-    from caffe_pylayers.snapshots import state_path
+    from caffe_pylayers.training.snapshots import state_path
 
     iteration, state = training.iteration, state_path(training.parameter.snapshot_prefix, training.iteration)
     if stopped_by and iteration < training.max_iter:
@@ -162,7 +162,7 @@ def _failed(training: "Training", error: Exception) -> click.ClickException:
 def _newest(training: "Training") -> str:
     """The newest whole state of this solver, or nothing."""
     from caffe_pylayers.errors import ConfigError
-    from caffe_pylayers.snapshots import newest_state
+    from caffe_pylayers.training.snapshots import newest_state
 
     try:
         return newest_state(training.parameter.snapshot_prefix)[0].path

@@ -5,7 +5,7 @@ import os
 import time
 from typing import Any, Dict, List, Sequence, Tuple
 
-from caffe_pylayers.training_log import COLUMNS, read_log
+from caffe_pylayers.training.log import COLUMNS, read_log
 
 _POINTS = 4000  # of a line at most: more than the picture has pixels
 

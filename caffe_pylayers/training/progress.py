@@ -5,7 +5,7 @@ import time
 from collections import deque
 from typing import Any, Deque, Dict
 
-from caffe_pylayers.training import Row, Training
+from caffe_pylayers.training.loop import Row, Training
 
 
 class TrainingProgress:

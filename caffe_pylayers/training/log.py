@@ -6,7 +6,7 @@ from array import array
 from typing import Dict, List, Optional, Sequence
 
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.training import Row
+from caffe_pylayers.training.loop import Row
 
 COLUMNS = ("iteration", "loss", "lr", "images_per_s", "waiting")
 

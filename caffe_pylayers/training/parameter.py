@@ -1,0 +1,93 @@
+"""A solver file, checked for what Caffe would abort on, and made into a solver as the `caffe` program does."""
+
+import math
+import os
+import shutil
+import tempfile
+from typing import Any, Dict, List, Optional
+
+from caffe_pylayers import nets
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.stock import import_caffe
+from caffe_pylayers.training.learning_rate import learning_rate
+from caffe_pylayers.training.snapshots import Shape
+
+
+def read_parameter(path: str) -> Any:
+    """The SolverParameter of a file, with its snapshot_prefix as Caffe completes it.
+
+    Raises ConfigError where Caffe would abort on it, or could not go on from its snapshots.
+    """
+    nets.read_solver(path)
+    import_caffe()
+    from caffe.proto import caffe_pb2
+    from google.protobuf import text_format
+
+    parameter = caffe_pb2.SolverParameter()
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        try:
+            text_format.Parse(file.read(), parameter)
+        except text_format.ParseError as error:
+            raise ConfigError(f"{path}:{error}") from error
+    if not parameter.snapshot_prefix:
+        parameter.snapshot_prefix = os.path.splitext(path)[0]
+    elif os.path.isdir(parameter.snapshot_prefix):
+        stem = os.path.splitext(os.path.basename(path))[0]
+        parameter.snapshot_prefix = os.path.join(parameter.snapshot_prefix, stem)
+    _check_snapshots(path, parameter)
+    if parameter.max_iter < 1:
+        raise ConfigError(f"{path}: max_iter is {parameter.max_iter}; give the number of iterations to train")
+    learning_rate(parameter, 0)
+    return parameter
+
+
+def _check_snapshots(path: str, parameter: Any) -> None:
+    folder = os.path.dirname(parameter.snapshot_prefix) or "."
+    if not os.path.isdir(folder):
+        raise ConfigError(
+            f"{path}: snapshot_prefix {parameter.snapshot_prefix!r}: there is no folder {os.path.abspath(folder)}; make it"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{path}: snapshot_prefix {parameter.snapshot_prefix!r}: cannot write to {os.path.abspath(folder)}"
+        )
+    if parameter.snapshot_format == parameter.HDF5:
+        raise ConfigError(
+            f"{path}: snapshot_format HDF5: from such a state many builds of Caffe restore the iteration but not the "
+            f"weights, and say nothing; use BINARYPROTO, the default"
+        )
+
+
+def check_room(parameter: Any, shapes: Dict[str, List[Shape]]) -> None:
+    """Whether the disk has room for a snapshot: weights, and as much or twice as much of history."""
+    needed = 3 * 4 * sum(math.prod(shape) for blobs in shapes.values() for shape in blobs)
+    folder = os.path.dirname(parameter.snapshot_prefix) or "."
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ConfigError(
+            f"{os.path.abspath(folder)}: {free / 1e6:.0f} MB are free, and a snapshot takes up to {needed / 1e6:.0f} MB; make room"
+        )
+
+
+def choose_device(parameter: Any, gpu: Optional[int]) -> None:
+    """CPU or GPU as the `caffe` program chooses: by what was asked for, else by a solver_mode that is written down."""
+    caffe = import_caffe()
+    if gpu is None and parameter.HasField("solver_mode") and parameter.solver_mode == parameter.GPU:
+        gpu = parameter.device_id
+    if gpu is None:
+        caffe.set_mode_cpu()
+        return
+    if not hasattr(caffe._caffe.Blob, "_gpu_data_ptr"):
+        raise ConfigError(f"GPU {gpu} is asked for, but this Caffe is built for CPUs alone; set solver_mode: CPU")
+    caffe.set_device(gpu)
+    caffe.set_mode_gpu()
+
+
+def make_solver(parameter: Any) -> Any:
+    """The solver. Paths in it are relative to the working directory, wherever its file lies."""
+    from google.protobuf import text_format
+
+    with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text_format.MessageToString(parameter))
+        file.flush()
+        return import_caffe().get_solver(file.name)
