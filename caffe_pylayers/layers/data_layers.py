@@ -32,7 +32,7 @@ class DataLayer(Layer):
 
     Tops of images are float32 (B, channels, height, width), blue, green, red, (x - mean) * scale.
     `stand_ins` counts the samples so far that stood in for one that cannot be read (`on_error`), `waiting` the seconds
-    so far that the net waited for a batch. `images_a_batch` is how many images the tops hold.
+    so far that the net waited for a batch. `images_a_batch` is how many images the tops hold, `recipe` how they are made.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -66,17 +66,10 @@ class DataLayer(Layer):
             transform=options.transform,
         )
         tolerant = options.on_error != "stop"
-        recipe = Recipe.of(
+        self.recipe = recipe = Recipe.of(
             source if options.compressed else DecodedSource(source, transforms, tolerant), transforms, tolerant
         )
-        reject = self._reject if tolerant else None
-        if options.prefetch:
-            slots = max(options.prefetch, options.workers)
-            self.batches: Union[Ring, InProcess] = Ring(
-                recipe, self._plan, slots, options.workers, options.timeout, reject
-            )
-        else:
-            self.batches = InProcess(recipe, self._plan, reject)
+        self.feed(options.prefetch, options.workers)
         self._count = 0  # of own batches that were delivered
         self._frozen = FrozenCounter(self, self._order(source)) if options.resume else None
         self.images_a_batch: int = self._sampler.arity * options.batch_size
@@ -85,6 +78,15 @@ class DataLayer(Layer):
         else:
             for number in range(self._sampler.arity):
                 top[number].reshape(options.batch_size, *recipe.shape)
+
+    def feed(self, ahead: int, workers: int) -> None:
+        """Have batches made so many ahead by worker processes, or inside forward where `ahead` is 0; `close` comes first."""
+        reject = self._reject if self.options.on_error != "stop" else None
+        self.batches: Union[Ring, InProcess] = (
+            Ring(self.recipe, self._plan, max(ahead, workers), workers, self.options.timeout, reject)
+            if ahead
+            else InProcess(self.recipe, self._plan, reject)
+        )
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """Nothing: shapes are set once. Caffe calls this before every forward."""
