@@ -14,16 +14,23 @@ from caffe_pylayers.legacy_nets import V1_NUMBERS
 _LAYER, _V1_LAYER = 100, 2
 _TODAY, _V1 = {1: "name", 2: "type", 7: "blob"}, {4: "name", 5: "type", 6: "blob"}
 
+#: Of a BlobProto: num, channels, height, width.
+_LEGACY = (1, 2, 3, 4)
+
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass
 class LayerWeights:
-    """The parameter blobs of one layer, float32 or float64, in Caffe's order. type: "" where the file does not say."""
+    """The parameter blobs of one layer, float32 or float64, in Caffe's order. type: "" where the file does not say.
+
+    legacy: their shapes are num, channels, height, width, as Caffes before 2015 wrote them: (1, 1, 1, 10) for 10 biases.
+    """
 
     name: str
     type: str = ""
     blobs: List[np.ndarray] = field(default_factory=list)
+    legacy: bool = False
 
 
 def read_weights(path: str) -> List[LayerWeights]:
@@ -75,6 +82,7 @@ def _layer(content: Any, names: Dict[int, str]) -> LayerWeights:
             )
         elif kind == "blob":
             layer.blobs.append(read_blob(value))  # type: ignore[arg-type]
+            layer.legacy |= any(number in _LEGACY for number, _ in message_fields(value))  # type: ignore[arg-type]
     return layer
 
 

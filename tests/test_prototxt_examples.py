@@ -3,24 +3,18 @@
 import ast
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import caffe
-import cv2
-import h5py
 import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format
 
-from caffe_pylayers.data.datum import Datum
-from caffe_pylayers.data.samplers.graph import neighbours, write_graph
-from caffe_pylayers.data.sources.lmdb import write_lmdb
+from tests.example_data import EXAMPLES, copy_examples
 
-EXAMPLES = Path(__file__).parent.parent / "prototxt_examples"
 DEPLOYS = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/deploy.prototxt"))
 NETS = sorted(
     name
@@ -37,26 +31,7 @@ def read_net(name, folder=EXAMPLES):
 def data(tmp_path_factory):
     """A folder with the examples and a few records of every source that they name."""
     folder = tmp_path_factory.mktemp("examples")
-    random = np.random.default_rng(0)
-    for example in {os.path.dirname(name) for name in NETS}:
-        shutil.copytree(EXAMPLES / example, folder / example)
-    lines = []
-    for number in range(40):
-        cv2.imwrite(str(folder / f"{number}.png"), random.integers(0, 256, (80, 90, 3), np.uint8))
-        lines.append(f"{number}.png,{number % 5}\n")
-    (folder / "train.csv").write_text("".join(lines))
-    (folder / "multilabel.csv").write_text("".join(f"{number}.png,{number % 4}:4\n" for number in range(40)))
-    write_graph(str(folder / "graph.npz"), neighbours(random.normal(size=(40, 8)), top=5))
-    with h5py.File(folder / "train.h5", "w") as file:
-        file["data"] = random.normal(size=(40, 3, 64, 64)).astype(np.float32)
-        file["label"] = np.arange(40, dtype=np.float32) % 5
-        file["sample_weight"] = random.uniform(0, 2, 40).astype(np.float32)
-    (folder / "train_h5.txt").write_text("train.h5\n")
-    for name in ("train_lmdb", "test_lmdb", "long_tail_lmdb"):
-        images = random.integers(0, 256, (40, 28, 28), np.uint8)
-        pngs = (cv2.imencode(".png", image)[1].tobytes() for image in images)
-        write_lmdb(str(folder / name), (Datum(png, n % 10, 1, 28, 28, True) for n, png in enumerate(pngs)))
-    (folder / "counts.txt").write_text("4\n" * 10)
+    copy_examples(folder)
     return folder
 
 

@@ -1,15 +1,31 @@
 """All checks of some nets and solvers, in order: what is written, then how it hangs together, data, Caffe, weights."""
 
 from dataclasses import dataclass, field
-from typing import Any, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from caffe_pylayers import nets, prototxt, stock
-from caffe_pylayers.checks import fields, layout, python_layers, solvers
+from caffe_pylayers.checks import (
+    building,
+    fields,
+    foreign_layers,
+    layout,
+    losses,
+    python_layers,
+    resume,
+    solvers,
+    sources,
+    stock_data,
+)
+from caffe_pylayers.checks.building import Built
 from caffe_pylayers.checks.findings import ERROR, WARNING, Finding, of_error
+from caffe_pylayers.checks.labels import check_labels
+from caffe_pylayers.checks.sources import Labels
 from caffe_pylayers.checks.views import View, in_each
+from caffe_pylayers.checks.weight_shapes import check_sharing, check_weights
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.nets import Layer, Net, Solver
 from caffe_pylayers.prototxt import Message, PrototxtError
+from caffe_pylayers.weights import read_weights
 
 
 @dataclass
@@ -59,27 +75,113 @@ def check_files(
     build: bool = True,
     stages: Sequence[str] = (),
 ) -> Report:
-    """Check nets and solvers that belong together: train, test and deploy nets load the same weights."""
+    """Check nets and solvers that belong together: train, test and deploy nets load the same weights.
+
+    Raises ConfigError or DataError where a file cannot be read at all; a mistake in one is a finding.
+    """
     report = Report()
     caffe = _caffe(report)
+    trained = read_weights(weights) if weights is not None else []
     for path in paths:
         try:
             _read(prototxt.read(path), path, stages, caffe, report)
         except PrototxtError as problem:
             report.findings.append(of_error(problem))
+    _check_nets(report, list(caffe.layer_type_list()) if caffe else [])
+    labels = _check_data(report) if data else {}
+    if not data:
+        report.skipped.append("data (--no-data)")
+    built = _build(report, bool(caffe), build, data)
+    for view in report.views:
+        shapes = built[view].blobs if view in built else {}
+        report.findings += check_labels(view, labels, shapes)
+        if view in built and weights is not None:
+            report.findings += check_weights(view, built[view], trained, weights)
+    if weights is not None and len(built) < len(report.views):
+        report.skipped.append("weights, for nets that are not set up")
+    report.findings = _in_order(report.findings)
+    return report
+
+
+def _check_nets(report: Report, types: Sequence[str]) -> None:
+    """What the files alone say. types: of layers that this Caffe has; none where it is not here."""
     for net in report.nets:
         report.findings += layout.check_net(net)
         of_net = [view for view in report.views if view.net is net]
-        for rule in (layout.check_blobs, layout.check_names, python_layers.check_loss, python_layers.check_draws):
+        for rule in _RULES:
             report.findings += in_each(of_net, rule)
-    types = list(caffe.layer_type_list()) if caffe else []
     for layer in report.layers:
         report.findings += layout.check_layer(layer, types)
         report.findings += python_layers.check_layer(layer)
-        if data:
-            report.findings += python_layers.check_files(layer)
-    report.findings = _in_order(report.findings)
-    return report
+        report.findings += resume.check_param(layer)
+    report.findings += foreign_layers.check_layers(report.layers)
+    report.findings += resume.check_names(report.views)
+    for solver in report.solvers:
+        report.findings += resume.check_solver(solver)
+
+
+_RULES = (
+    layout.check_blobs,
+    layout.check_names,
+    losses.check_loss_weight,
+    losses.check_inputs,
+    losses.check_force_backward,
+    losses.check_noise,
+)
+
+
+def _check_data(report: Report) -> Dict[Layer, Labels]:
+    """What the data say; returns the labels that data layers have."""
+    found: Dict[Layer, Labels] = {}
+    training = {layer for view in report.views if view.training for layer in view.layers}
+    for layer in report.layers:
+        absent = list(python_layers.check_files(layer))
+        report.findings += absent + list(stock_data.check_file(layer, "infogain_loss_param.source"))
+        labels: Optional[Labels] = None
+        if stock_data.is_data_layer(layer):
+            findings, labels = stock_data.check_source(layer)
+        elif sources.is_data_layer(layer) and not absent:
+            findings, labels = sources.check_source(layer, layer in training)
+        else:
+            continue
+        report.sources += 1
+        report.findings += findings
+        if labels is not None:
+            found[layer] = labels
+    return found
+
+
+def _build(report: Report, caffe: bool, wanted: bool, data: bool) -> Dict[View, Built]:
+    """The nets as Caffe sets them up: those in which no error was found, and none of whose data was left alone."""
+    if not (caffe and wanted and report.views):
+        if caffe and not wanted:
+            report.skipped.append("shapes (--no-build)")
+        return {}
+    wrong = {finding.file for finding in report.findings if finding.level == ERROR}
+    right = [view for view in report.views if view.net.path not in wrong]
+    if not data:
+        right = [view for view in right if not any(is_data(layer) for layer in view.layers)]
+    if len(right) < len(report.views):
+        report.skipped.append("shapes of nets with errors" if data else "shapes of nets with data layers")
+    built, findings = building.build(right)
+    report.findings += [finding for _, finding in findings]
+    for solver in report.solvers:
+        train, *tests = (
+            [view for view in report.views if (view.net, view.state) == each] for each in (solver.train, *solver.tests)
+        )
+        for view in (view for test in tests for view in test):
+            if view in built and train[0] in built:
+                report.findings += check_sharing(built[train[0]], view, built[view])
+    return built
+
+
+def is_data(layer: Layer) -> bool:
+    """Whether setting up the layer reads data."""
+    return (
+        sources.is_data_layer(layer)
+        or stock_data.is_data_layer(layer)
+        or (layer.type == "Python" and not layer.bottoms)
+    )
 
 
 def _caffe(report: Report) -> Any:

@@ -6,7 +6,6 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from caffe_pylayers import ALIASES, LAYERS, config
 from caffe_pylayers.checks.findings import Finding, error, listed, nearest, warning
-from caffe_pylayers.checks.views import View
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.nets import Layer
 from caffe_pylayers.signature import bottoms_of, tops_of
@@ -150,41 +149,3 @@ def paths(options: config.Options) -> Dict[str, str]:
 def _is_path(schema: Dict[str, object]) -> bool:
     choices = schema.get("anyOf", [schema])
     return any(choice.get("format") == "path" for choice in choices)  # type: ignore[attr-defined]
-
-
-def check_loss(view: View) -> Iterator[Finding]:
-    """A loss of this package that is trained has a loss_weight: Caffe gives one by itself to its own losses only."""
-    if not view.training:
-        return
-    for layer in view.layers:
-        kind = ours(layer)
-        if layer.type != "Python" or layer.message.all("loss_weight") or not layer.tops:
-            continue
-        options = options_of(layer)
-        loss = options is not None and options.top_names()[:1] == ("loss",)
-        foreign = not kind and (layer.python[1].lower().endswith("loss") or layer.name.lower().endswith("loss"))
-        if not (loss or foreign) or any(view.consumers(layer, top) for top in layer.tops):
-            continue
-        weights = "loss_weight: 1" + "  loss_weight: 0" * (len(layer.tops) - 1)
-        what = "a Python loss without loss_weight, from which the net learns nothing: Caffe calls no backward"
-        yield (
-            error(layer, what, f"add `{weights}`") if loss else warning(layer, what, f"add `{weights}` if it is a loss")
-        )
-
-
-def check_draws(view: View) -> Iterator[Finding]:
-    """Two layers that draw at random do not draw the same."""
-    seen: Dict[Tuple[str, int, int], Layer] = {}
-    for layer in view.layers:
-        options = options_of(layer)
-        if options is None or ours(layer) != "LabelNoise" or not view.training:
-            continue
-        key = (ours(layer), options.seed, options.stream)  # type: ignore[attr-defined]
-        if key in seen:
-            yield warning(
-                layer,
-                f"draws the same noise as layer {seen[key].name!r} in line {seen[key].line}: seed and stream are equal",
-                f"give it a stream of its own, as 'stream': {options.stream + 1}",  # type: ignore[attr-defined]
-                "python_param.param_str",
-            )
-        seen.setdefault(key, layer)

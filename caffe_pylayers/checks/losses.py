@@ -1,0 +1,151 @@
+"""What the losses of a net are given: a loss_weight, scores that are no probabilities, labels that are whole numbers."""
+
+from typing import Dict, Iterator, Optional, Tuple
+
+from caffe_pylayers.checks.findings import Finding, error, warning
+from caffe_pylayers.checks.python_layers import options_of, ours
+from caffe_pylayers.checks.views import View
+from caffe_pylayers.nets import Layer
+
+#: Losses that have a softmax inside, ours and stock's.
+_SOFTMAX_INSIDE = (
+    "SoftmaxWithLoss", "InfogainLoss", "WeightedSoftmaxLoss", "WeightedInfogainLoss", "SoftCrossEntropyLoss", "FocalLoss",
+    "LDAMLoss",
+)  # fmt: skip
+_SIGMOID_INSIDE = ("SigmoidCrossEntropyLoss", "WeightedSigmoidCrossEntropyLoss")
+_OF_PROBABILITIES = ("MultinomialLogisticLoss", "WeightedMultinomialLogisticLoss")
+#: What takes a label as the number of a class, as its second bottom.
+OF_CLASSES = (
+    *_SOFTMAX_INSIDE, *_OF_PROBABILITIES, "HingeLoss", "WeightedHingeLoss", "Accuracy", "WeightedAccuracy",
+    "BatchTripletLoss",
+)  # fmt: skip
+
+
+def kind_of(layer: Layer) -> str:
+    """The class of a layer of this package, or else the type."""
+    return ours(layer) or layer.type
+
+
+def check_loss_weight(view: View) -> Iterator[Finding]:
+    """A Python loss that is trained has a loss_weight: Caffe gives one by itself to its own losses only."""
+    for layer in view.layers if view.training else ():
+        if layer.type != "Python" or layer.message.all("loss_weight") or not layer.tops:
+            continue
+        options = options_of(layer)
+        loss = options is not None and tuple(options.top_names()[:1]) == ("loss",)
+        foreign = not ours(layer) and any(name.lower().endswith("loss") for name in (layer.python[1], layer.name))
+        if not (loss or foreign) or any(view.consumers(layer, top) for top in layer.tops):
+            continue
+        weights = "loss_weight: 1" + "  loss_weight: 0" * (len(layer.tops) - 1)
+        problem = (
+            "a Python loss without loss_weight: Caffe never calls its backward, and the net learns nothing from it"
+        )
+        if loss:
+            yield error(layer, problem, f"add `{weights}`")
+        else:
+            yield warning(layer, problem, f"add `{weights}` if it is a loss")
+
+
+def check_inputs(view: View) -> Iterator[Finding]:
+    """What is done twice, or not at all, before a loss."""
+    for layer in view.layers:
+        kind = kind_of(layer)
+        before = _maker(view, layer, 0)
+        if before is None:
+            continue
+        if kind in _SOFTMAX_INSIDE and before.type == "Softmax":
+            since = (
+                " since April 2017 (`caffe-pylayers doctor` says which this Caffe has)"
+                if kind == "InfogainLoss"
+                else ""
+            )
+            yield _twice(layer, kind, before, since)
+        if kind in _SIGMOID_INSIDE and before.type == "Sigmoid":
+            yield _twice(layer, kind, before, "")
+        if kind in _OF_PROBABILITIES and before.type in ("InnerProduct", "Convolution"):
+            yield warning(
+                layer,
+                f"{kind} takes probabilities, but its bottom {layer.bottoms[0]!r} comes from {before.type} {before.name!r}",
+                "put a Softmax layer between them, or use the loss that has one inside",
+                "bottom",
+                0,
+            )
+
+
+def _twice(layer: Layer, kind: str, before: Layer, since: str) -> Finding:
+    scores = before.bottoms[0] if before.bottoms else ""
+    return warning(
+        layer,
+        f"layer {before.name!r} is a {before.type}, and {kind} has one inside{since}",
+        f'give it the scores: `bottom: "{scores}"`',
+        "bottom",
+        0,
+    )
+
+
+def _maker(view: View, layer: Layer, number: int) -> Optional[Layer]:
+    """The layer that makes a bottom."""
+    return view.producer(layer, layer.bottoms[number]) if len(layer.bottoms) > number else None
+
+
+def check_force_backward(view: View) -> Iterator[Finding]:
+    """`force_backward: true` asks stock InfogainLoss for the gradient of H, at which it aborts."""
+    if not view.net.message.flag("force_backward"):
+        return
+    for layer in view.layers:
+        if layer.type == "InfogainLoss" and len(layer.bottoms) > 2:
+            yield error(
+                layer,
+                "`force_backward: true` asks for the gradient of H, at which Caffe aborts in the first backward",
+                "leave force_backward out, or use WeightedInfogainLoss of caffe_pylayers",
+                "bottom",
+                2,
+            )
+
+
+def check_noise(view: View) -> Iterator[Finding]:
+    """Noisy labels go where they may, and two layers do not draw the same noise."""
+    if not view.training:
+        return
+    seen: Dict[Tuple[int, int], Layer] = {}
+    for layer in view.layers:
+        options = options_of(layer)
+        if options is None or ours(layer) != "LabelNoise":
+            continue
+        draws: Tuple[int, int] = (options.seed, options.stream)  # type: ignore[attr-defined]
+        if draws in seen:
+            yield warning(
+                layer,
+                f"draws the same noise as layer {seen[draws].name!r} in line {seen[draws].line}: seed and stream are equal",
+                f"give it a stream of its own, as 'stream': {draws[1] + 1}",
+                "python_param.param_str",
+            )
+        seen.setdefault(draws, layer)
+        whole = options.distribution == "flip" or options.one_hot  # type: ignore[attr-defined]
+        for user in (user for top in layer.tops for user in view.consumers(layer, top)):
+            kind = kind_of(user)
+            if kind not in OF_CLASSES or layer.tops[0] not in user.bottoms[1:2]:
+                continue
+            number = user.bottoms.index(layer.tops[0])
+            if not whole:
+                yield _broken_labels(user, kind, layer, number)
+            elif kind in ("Accuracy", "WeightedAccuracy"):
+                yield warning(
+                    user,
+                    f"in TRAIN its labels are those with the noise of layer {layer.name!r}",
+                    f"give it the labels before the noise{', which works in place here' if layer.tops == layer.bottoms else ''}",
+                    "bottom",
+                    number,
+                )
+
+
+def _broken_labels(user: Layer, kind: str, noise: Layer, number: int) -> Finding:
+    make = error if ours(user) else warning
+    return make(
+        user,
+        f"{kind} takes whole numbers, and layer {noise.name!r} makes others of its labels"
+        + ("" if ours(user) else ", which it truncates"),
+        "use 'distribution': 'flip' there, which draws classes, or 'one_hot': True with SoftCrossEntropyLoss",
+        "bottom",
+        number,
+    )

@@ -1,0 +1,39 @@
+"""The nets of prototxt_examples, with a few records of every source that they name."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+
+from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.data.samplers.graph import neighbours, write_graph
+from caffe_pylayers.data.sources.lmdb import write_lmdb
+
+EXAMPLES = Path(__file__).parent.parent / "prototxt_examples"
+
+
+def copy_examples(folder: Path) -> None:
+    """Copy the examples into a folder, and write their sources there."""
+    random = np.random.default_rng(0)
+    for example in EXAMPLES.iterdir():
+        if example.is_dir():
+            shutil.copytree(example, folder / example.name)
+    lines = []
+    for number in range(40):
+        cv2.imwrite(str(folder / f"{number}.png"), random.integers(0, 256, (80, 90, 3), np.uint8))
+        lines.append(f"{number}.png,{number % 5}\n")
+    (folder / "train.csv").write_text("".join(lines))
+    (folder / "multilabel.csv").write_text("".join(f"{number}.png,{number % 4}:4\n" for number in range(40)))
+    write_graph(str(folder / "graph.npz"), neighbours(random.normal(size=(40, 8)), top=5))
+    with h5py.File(folder / "train.h5", "w") as file:
+        file["data"] = random.normal(size=(40, 3, 64, 64)).astype(np.float32)
+        file["label"] = np.arange(40, dtype=np.float32) % 5
+        file["sample_weight"] = random.uniform(0, 2, 40).astype(np.float32)
+    (folder / "train_h5.txt").write_text("train.h5\n")
+    for name in ("train_lmdb", "test_lmdb", "long_tail_lmdb"):
+        images = random.integers(0, 256, (40, 28, 28), np.uint8)
+        pngs = (cv2.imencode(".png", image)[1].tobytes() for image in images)
+        write_lmdb(str(folder / name), (Datum(png, n % 10, 1, 28, 28, True) for n, png in enumerate(pngs)))
+    (folder / "counts.txt").write_text("4\n" * 10)
