@@ -50,7 +50,7 @@ class TrainingProgress:
         seconds = sum(1 / each.images_per_s for each in self._rates if each.images_per_s)
         waiting = sum((each.waiting or 0) / each.images_per_s for each in self._rates if each.images_per_s) / seconds
         speed = len(self._rates) / seconds
-        return f"loss = {loss:.5g}, lr = {row.lr:.5g}, {speed:.0f} images/s, {waiting:.0%} waiting"
+        return f"loss = {loss:.6g}, lr = {row.lr:.6g}, {speed:.0f} images/s, {waiting:.0%} waiting"
 
     def _left(self, row: Row) -> str:
         done = row.iteration + 1 - self._begin

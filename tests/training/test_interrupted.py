@@ -1,0 +1,118 @@
+"""A training that is interrupted and resumed ends as one that is not: snapshots and log, bit for bit."""
+
+import random
+import signal
+
+import psutil
+import pytest
+
+from tests.layers.runs import assert_gone, workers_of
+from tests.training.runs import COMMAND, ended, group
+
+TRAIN = (COMMAND, "train", "solver.prototxt", "--no-plot", "--no-check")
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, photos):
+    from tests.training.runs import Folder
+
+    folder = Folder(tmp_path_factory.mktemp("unbroken") / "run", photos.lmdb, max_iter=40, snapshot=10)
+    folder.train("--no-plot")
+    return folder
+
+
+@pytest.fixture
+def broken(folder):
+    return folder(max_iter=40, snapshot=10)
+
+
+def test_ctrl_c_twice_in_a_run(unbroken, broken):
+    """Wherever it comes, in the test passes too."""
+    at = 0
+    for _ in range(2):
+        process = broken.start(*TRAIN, *(["--resume"] if at else []))
+        broken.wait_for_rows(process, at + random.randint(1, 12))
+        workers = workers_of(process)
+        group(process, signal.SIGINT)
+        printed = ended(process, 130)
+        assert_gone(workers)
+        rows = broken.rows()
+        at = len(rows) - 1
+        state = f"snap/net_iter_{at}.solverstate"
+        assert f"stopped by SIGINT after {at} of 40 iterations: {state}\n" in printed
+        assert "to go on: caffe-pylayers train solver.prototxt --resume\n" in printed
+        assert (broken.path / state).exists()
+        assert rows == unbroken.rows()[: at + 1]
+    printed = broken.train("--resume", "--no-plot")
+    assert f"going on from {state}, iteration {at}\n" in printed
+    assert broken.rows() == unbroken.rows()
+    assert unbroken.snapshots().items() <= broken.snapshots().items()
+
+
+def test_killed(unbroken, broken):
+    """The log has more rows than the snapshot has iterations; they come again, and once only."""
+    process = broken.start(*TRAIN)
+    broken.wait_for_rows(process, 10 + random.randint(4, 9))
+    workers = workers_of(process)
+    process.kill()
+    process.communicate()
+    assert_gone(workers)
+    (broken.snap / "net_iter_20.solverstate").write_bytes(b"")  # as a kill in the middle of a snapshot leaves it
+    (broken.snap / "net_iter_30.solverstate").write_bytes((broken.snap / "net_iter_10.solverstate").read_bytes()[:-10])
+    printed = broken.train("--resume", "--no-plot")
+    for state in ("snap/net_iter_20.solverstate", "snap/net_iter_30.solverstate"):
+        assert f"passed over: {state}: not a .solverstate, or cut short" in printed
+    assert "going on from snap/net_iter_10.solverstate, iteration 10\n" in printed
+    assert broken.rows() == unbroken.rows()
+    assert unbroken.snapshots().items() <= broken.snapshots().items()
+
+
+def test_sigterm_and_sighup(broken):
+    process = broken.start(*TRAIN)
+    broken.wait_for_rows(process, 2)
+    process.send_signal(signal.SIGHUP)
+    broken.wait_for_rows(process, 6)
+    process.terminate()
+    assert "stopped by SIGTERM after " in ended(process, 143)
+    at = {int(path.stem[9:]) for path in broken.snap.glob("*.solverstate")} - {10, 20, 30}
+    assert len(at) == 2
+    assert max(at) == len(broken.rows()) - 1
+
+
+def test_a_second_ctrl_c_ends_it_at_once(folder):
+    """In the middle of a forward pass that would take for ever."""
+    broken = folder(more=STUCK_LAYER, test_initialization="false")
+    (broken.path / "stuck.py").write_text(STUCK)
+    process = broken.start(*TRAIN)
+    assert process.stdout.readline() == "stuck\n"
+    below = psutil.Process(process.pid).children(recursive=True)
+    assert below
+    group(process)
+    assert process.stdout.readline() == "\n"
+    assert "once more to end at once" in process.stdout.readline()
+    group(process)
+    process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT
+    assert_gone(below)
+    assert not broken.snapshots()
+
+
+STUCK_LAYER = """layer { name: "stuck"  type: "Python"  bottom: "conv"  top: "stuck"  include { phase: TRAIN }
+  python_param { module: "stuck"  layer: "Stuck" } }"""
+
+STUCK = """
+import time
+import caffe
+
+class Stuck(caffe.Layer):
+    def setup(self, bottom, top):
+        top[0].reshape(1)
+    def reshape(self, bottom, top):
+        pass
+    def forward(self, bottom, top):
+        print("stuck", flush=True)
+        while True:
+            time.sleep(0.01)
+    def backward(self, top, propagate_down, bottom):
+        pass
+"""
