@@ -5,7 +5,16 @@ import os
 os.environ.setdefault("GLOG_minloglevel", "2")  # before the first import of caffe, which reads it once
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """File names of any bytes stand in the log of some tests; what one process of pytest tells another must be text."""
+    report = yield
+    report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    return report
