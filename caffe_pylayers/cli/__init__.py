@@ -64,7 +64,7 @@ def _status(arguments: Optional[Sequence[str]]) -> int:
     except (click.Abort, KeyboardInterrupt):
         print("caffe-pylayers: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read our output has seen enough, as in `| head`
+    except (BrokenPipeError, SystemExit):  # whoever read our output has seen enough, as in `| head`; click exits on it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ConfigError, DataError) as error:
