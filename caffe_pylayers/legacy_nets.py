@@ -1,9 +1,8 @@
 """Nets of older Caffes, upgraded in memory as `upgrade_net_proto_text` would upgrade the file."""
 
-from typing import List, Tuple
+from typing import Dict, List, Tuple
 
-from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.prototxt import Field, Message
+from caffe_pylayers.prototxt import Field, Message, PrototxtError
 
 #: V1LayerParameter.LayerType -> the type of today's layers.
 V1_TYPES = {
@@ -36,49 +35,90 @@ _DATA_PARAMS = {"Data": "data_param", "ImageData": "image_data_param", "WindowDa
 def upgrade(message: Message, path: str) -> Tuple[Message, List[str]]:
     """The net as today's Caffe would write it, and what had to be changed, in words.
 
-    Raises ConfigError for a net of 2013 (layers inside layers), of which nothing can be told.
+    Raises PrototxtError for a net of 2013 (layers inside layers), of which nothing can be told, and for one with layers
+    of both kinds, of which Caffe drops those of today's.
     """
     upgrades: List[str] = []
     fields: List[Field] = []
+    old = [field for field in message.fields if field.name == "layers" and isinstance(field.value, Message)]
+    _refuse(message, old, path)
     for field in message.fields:
         value = field.value
-        if field.name == "layers" and isinstance(value, Message):
-            if "layer" in value:
-                raise ConfigError(
-                    f"{path}:{field.line}: a net of 2013, with a `layer` inside `layers`; upgrade the file with `upgrade_net_proto_text`"
-                )
+        if field in old and isinstance(value, Message):
             upgrades.append("layers { type: NAME }")
-            field = Field("layer", _today(value), field.line)
+            field = Field("layer", _today(value, upgrades), field.line)
         elif field.name == "layer" and isinstance(value, Message):
-            field = Field("layer", _transformed(value, upgrades), field.line)
+            field = Field("layer", _with_frozen_norm(value, upgrades), field.line)
         fields.append(field)
     inputs = [field for field in fields if field.name == "input"]
     if inputs:
         upgrades.append("input, input_dim or input_shape")
-        fields = [Field("layer", _input_layer(message, inputs), inputs[0].line)] + [
-            field for field in fields if field.name not in ("input", "input_dim", "input_shape")
-        ]
+        fields = [field for field in fields if field.name not in ("input", "input_dim", "input_shape")]
+        if "input_dim" in message or "input_shape" in message:  # without a shape Caffe leaves it out
+            fields.insert(0, Field("layer", _input_layer(message, inputs), inputs[0].line))
     return Message(fields, message.line), list(dict.fromkeys(upgrades))
 
 
-def _today(layer: Message) -> Message:
+def _refuse(message: Message, old: List[Field], path: str) -> None:
+    """Raise PrototxtError for what Caffe upgrades otherwise than it was meant. old: the fields `layers`."""
+    for field in old:
+        if isinstance(field.value, Message) and "layer" in field.value:
+            raise PrototxtError(
+                path,
+                field.line,
+                "a net of 2013, with a `layer` inside `layers`; `upgrade_net_proto_text OLD NEW` writes it in today's form",
+            )
+    if old and "layer" in message:
+        raise PrototxtError(
+            path,
+            next(field.line for field in message.fields if field.name == "layer"),
+            f"a `layer` in a net that has `layers` too, in line {old[0].line}, of which Caffe drops the former; write all as "
+            f'`layer {{ type: "Name" }}`',
+        )
+
+
+def _today(layer: Message, upgrades: List[str]) -> Message:
     """A V1 layer as one of today."""
-    fields: List[Field] = []
-    names, rates, decays = layer.all("param"), layer.all("blobs_lr"), layer.all("weight_decay")
-    lines = [field.line for field in layer.fields if field.name in ("blobs_lr", "weight_decay", "param")]
+    kept: List[Field] = []
+    specs: Dict[str, List[Field]] = {name: [] for name in _SPECS}
     for field in layer.fields:
-        if field.name in ("param", "blobs_lr", "weight_decay", "blob_share_mode"):
-            continue
-        if field.name == "type":
-            field = Field("type", V1_TYPES.get(str(field.value), str(field.value)), field.line)
+        if field.name in specs:
+            specs[field.name].append(field)
+        elif field.name == "type":
+            kept.append(Field("type", V1_TYPES.get(str(field.value), str(field.value)), field.line))
+        else:
+            kept.append(field)
+    for number in range(max(map(len, specs.values()))):
+        found = [(_SPECS[name], given[number]) for name, given in specs.items() if number < len(given)]
+        line = found[0][1].line
+        param = Message([Field(name, field.value, field.line) for name, field in found], line)
+        kept.append(Field("param", param, line))
+    return _transformed(Message(kept, layer.line), upgrades)
+
+
+#: What the params of a V1 layer say, each in a list of its own, and its name within today's `param`.
+_SPECS = {"param": "name", "blobs_lr": "lr_mult", "weight_decay": "decay_mult", "blob_share_mode": "share_mode"}
+
+
+def _with_frozen_norm(layer: Message, upgrades: List[str]) -> Message:
+    """A BatchNorm layer with its three params, the solver leaving them alone: the layer itself keeps the statistics."""
+    params = [param for param in layer.all("param") if isinstance(param, Message)]
+    if layer.get("type") != "BatchNorm" or len(params) != 3:
+        return layer
+    if any(param.get(name, 1) != 0 for param in params for name in _FROZEN):
+        upgrades.append("lr_mult and decay_mult of BatchNorm")
+    fields = []
+    for field in layer.fields:
+        if field.name == "param" and isinstance(field.value, Message):
+            rest = [each for each in field.value.fields if each.name not in _FROZEN]
+            field = Field(
+                "param", Message([*rest, *(Field(name, 0, field.line) for name in _FROZEN)], field.line), field.line
+            )
         fields.append(field)
-    for i in range(max(len(names), len(rates), len(decays))):
-        line = lines[0]
-        param = [Field("name", names[i], line)] if i < len(names) else []
-        param += [Field("lr_mult", rates[i], line)] if i < len(rates) else []
-        param += [Field("decay_mult", decays[i], line)] if i < len(decays) else []
-        fields.append(Field("param", Message(param, line), line))
-    return _transformed(Message(fields, layer.line), [])
+    return Message(fields, layer.line)
+
+
+_FROZEN = ("lr_mult", "decay_mult")
 
 
 def _transformed(layer: Message, upgrades: List[str]) -> Message:

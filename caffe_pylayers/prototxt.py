@@ -149,22 +149,23 @@ class _Reader:
 
     def _split(self, text: str) -> Iterator[Tuple[str, str, int]]:
         """(kind, token, line) of each, and at the end an empty one."""
-        at, line = 0, 1
+        at, line, last = 0, 1, 1
         if text.startswith("\ufeff"):
             at = 1
         while at < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
                 found = text[at : at + 30].splitlines()[0]
-                raise PrototxtError(
-                    self._where, line,
-                    f"a text without its closing quote: {found!r}" if found[0] in "\"'" else f"cannot read {found!r}",
-                )  # fmt: skip
+                problem = f"cannot read {found!r}; a comment begins with #, a text stands in quotes"
+                if found[0] in "\"'":
+                    problem = f"a text without its closing quote: {found!r}; close it in its line"
+                raise PrototxtError(self._where, line, problem)
             if match.lastgroup != "space":
                 yield str(match.lastgroup), match[0], line
+                last = line
             line += match[0].count("\n")
             at = match.end()
-        yield "end", "", line
+        yield "end", "", last
 
     def whole(self) -> Message:
         fields = self._fields(closing="")
@@ -175,17 +176,20 @@ class _Reader:
         self._kind, self._token, self._line = next(self._tokens, ("end", "", self._line))
         return token
 
-    def _fail(self, expected: str) -> NoReturn:
+    def _fail(self, expected: str, remedy: str = "") -> NoReturn:
         found = repr(self._token) if self._token else "the end of the file"
-        raise PrototxtError(self._where, self._line, f"expected {expected}, found {found}")
+        raise PrototxtError(self._where, self._line, f"expected {expected}, found {found}{remedy}")
 
     def _fields(self, closing: str, opened: int = 0) -> List[Field]:
         fields: List[Field] = []
         while self._token != closing or self._kind == "text":
             if self._kind == "end":
                 raise PrototxtError(
-                    self._where, self._line, f"the file ends where a '{closing}' is missing, for the brace opened in line {opened}"
-                )  # fmt: skip
+                    self._where,
+                    self._line,
+                    f"the file ends where a '{closing}' is missing, for the brace opened in line {opened}; add it where "
+                    f"that block ends",
+                )
             if self._kind == "mark" and self._token in "}>":
                 self._fail("a field, as there is no open brace here" if not closing else f"a field or {closing!r}")
             fields += self._field()
@@ -201,7 +205,8 @@ class _Reader:
         if colon:
             self._take()
         elif self._token not in ("{", "<"):
-            self._fail(f"':' or '{{' behind {name!r}")
+            quotes = "; a text ends at the next such quote: is one missing, or should those inside it be single quotes?"
+            self._fail(f"':' or '{{' behind {name!r}", quotes if self._kind == "text" else "")
         if self._token == "[" and self._kind == "mark":
             values = self._list()
         else:

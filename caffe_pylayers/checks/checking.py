@@ -49,12 +49,13 @@ class Report:
         states = dict.fromkeys(str(view.state) for view in self.views)
         looked_at = [
             _counted(len(self.solvers), "solver"),
-            f"{_counted(len(self.nets), 'net')} ({', '.join(states) or 'in no state'})",
+            f"{_counted(len(self.nets), 'net')} ({', '.join(states)})",
             _counted(len(self.layers), "layer"),
             _counted(self.sources, "source"),
         ]
+        where = ", ".join(each for each in looked_at if each[0] != "0")
         skipped = f"; not checked: {'; '.join(self.skipped)}" if self.skipped else ""
-        return f"{' and '.join(wrong) or 'nothing wrong'} in {', '.join(each for each in looked_at if each[0] != '0')}{skipped}"
+        return f"{' and '.join(wrong) or 'nothing wrong'}{' in ' if where else ''}{where}{skipped}"
 
     @property
     def nets(self) -> List[Net]:
@@ -110,10 +111,10 @@ def _check_nets(report: Report, types: Sequence[str]) -> None:
         of_net = [view for view in report.views if view.net is net]
         for rule in _RULES:
             report.findings += in_each(of_net, rule)
-    for layer in report.layers:
-        report.findings += layout.check_layer(layer, types)
-        report.findings += python_layers.check_layer(layer)
-        report.findings += resume.check_param(layer)
+        for layer in net.layers:
+            report.findings += layout.check_layer(layer, types)
+            report.findings += python_layers.check_layer(layer)
+            report.findings += resume.check_param(layer)
     report.findings += foreign_layers.check_layers(report.layers)
     report.findings += resume.check_names(report.views)
     for solver in report.solvers:

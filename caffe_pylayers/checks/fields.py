@@ -36,7 +36,7 @@ def check_fields(message: Message, descriptor: Any, file: str, layer: str = "", 
         def found(problem: str, remedy: str, at: Field = field, name: str = name) -> Finding:
             return Finding(file, at.line, name, ERROR, problem, remedy)
 
-        where = f" in {inside}" if inside else ""
+        where = f" in {inside}" if inside not in ("", "layer", "layers") else ""
         if kind is None:
             guess = nearest(field.name, known)
             yield found(f"unknown field {field.name!r}{where}", guess or f"it has: {listed(known, 99)}")

@@ -55,7 +55,9 @@ def warning(layer: Layer, message: str, remedy: str = "", at: str = "", number: 
 def of_error(error: PrototxtError) -> Finding:
     """The finding that a file that cannot be read as prototxt is."""
     message, _, remedy = error.problem.partition("; ")
-    return Finding(error.where, error.line, "", ERROR, message, remedy)
+    return Finding(
+        error.where, error.line, "", ERROR, message, remedy or "see this line, and the end of the one before it"
+    )
 
 
 def line_of(message: Message, path: str, number: int = -1) -> int:

@@ -35,9 +35,8 @@ def _where(view: View, blob: str, made: Dict[str, Layer]) -> str:
             return f"{_named(layer)} makes it, further down; put that layer first"
     for layer in view.net.layers:
         if blob in layer.tops:
-            return f"{_named(layer)} makes it, but is not in a {view.state} net; see its include and exclude rules"
-    guess = nearest(blob, made)
-    return f"{guess} Blobs so far: {listed(made)}".lstrip()
+            return f"{_named(layer)} makes it, but its include and exclude rules keep it out of this net"
+    return nearest(blob, made) or f"blobs so far: {listed(made)}"
 
 
 def _named(layer: Layer) -> str:

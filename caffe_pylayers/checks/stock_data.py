@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Iterator, List, Optional, Tuple
 
-from caffe_pylayers.checks.findings import Finding, error
+from caffe_pylayers.checks.findings import Finding, error, warning
 from caffe_pylayers.checks.sources import Labels
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.nets import Layer
@@ -47,11 +47,25 @@ def check_source(layer: Layer) -> Tuple[List[Finding], Optional[Labels]]:
     if not source:
         return [error(layer, f"{name} has no source", f'add `source: "..."` to {name}', name)], None
     readers = {"Data": _read_database, "ImageData": _read_list, "HDF5Data": _read_hdf5, "WindowData": _read_windows}
+    findings = list(_check_transform_fields(layer, name))
     try:
         pictures, labels = readers[layer.type](layer, source)
     except _Wrong as problem:
-        return [error(layer, problem.message, problem.remedy, at)], None
-    return list(_check_transform(layer, pictures)), labels
+        findings.append(error(layer, problem.message, problem.remedy, at))
+        pictures, labels = [], None
+    return findings + list(_check_transform(layer, pictures)), labels
+
+
+def _check_transform_fields(layer: Layer, param: str) -> Iterator[Finding]:
+    """In nets of today Caffe reads these in transform_param alone."""
+    for field in layer.message.message(param).fields:
+        if field.name in ("scale", "mean_file", "crop_size", "mirror"):
+            yield warning(
+                layer,
+                f"{field.name} in {param} has no effect",
+                f"move it: `transform_param {{ {field.name}: ... }}`",
+                f"{param}.{field.name}",
+            )
 
 
 def check_file(layer: Layer, path: str) -> Iterator[Finding]:

@@ -1,0 +1,42 @@
+"""Nets with a mistake each: what the command prints names file, line, layer and remedy."""
+
+import shutil
+
+import pytest
+
+from caffe_pylayers import cli
+from tests.checks import broken_layouts
+from tests.checks.good_nets import write_good
+
+BROKEN = [*broken_layouts.BROKEN]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("good")
+    write_good(folder)
+    return folder
+
+
+def check(capsys, *arguments):
+    """What `caffe-pylayers check` prints, and its exit status."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check", *arguments])
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return printed.out, ended.value.code
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
+def test_a_mistake_is_found(broken, good, tmp_path, monkeypatch, capsys):
+    shutil.copytree(good, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    broken.write(tmp_path)
+    out, status = check(capsys, *(broken.checks or [broken.file]), *broken.options)
+    lines = out.splitlines()
+    layer = f"layer {broken.layer!r}: " if broken.layer else ""
+    first = f"{broken.place}: {broken.level}: {layer}"
+    found = [number for number, line in enumerate(lines) if line.startswith(first) and broken.says in line]
+    assert found, out
+    assert broken.remedy in lines[found[0] + 1], out
+    assert status == int(broken.level == "error")
