@@ -1,5 +1,6 @@
 """`caffe-pylayers train`."""
 
+import logging
 import math
 import os
 import signal
@@ -24,9 +25,7 @@ _NEWEST = "the newest"
     help="Go on from a .solverstate; without a value from the newest whole one of the solver's snapshot_prefix.",
 )  # fmt: skip
 @click.option("--weights", metavar="W[,W2]", help="Begin with the weights of .caffemodel files, found by layer name.")
-@click.option(
-    "--gpu", type=click.IntRange(0), metavar="ID", help="Train on this GPU.  [default: the solver's solver_mode]"
-)
+@click.option("--gpu", type=int, metavar="ID", help="Train on this GPU.  [default: the solver's solver_mode]")
 @click.option("--log", metavar="CSV", help="A row an iteration.  [default: snapshot_prefix + _log.csv]")
 @click.option("--plot", metavar="PNG", help="The loss, drawn as it goes.  [default: snapshot_prefix + _loss.png]")
 @click.option("--no-plot", is_flag=True, help="Draw nothing.")
@@ -102,6 +101,8 @@ def _check(solver: str) -> None:
 
 def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     """Run it. plot: "" for none. Returns the exit status."""
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
     from caffe_pylayers.training.log import TrainingLog
     from caffe_pylayers.training.plot import LivePlot
     from caffe_pylayers.training.progress import TrainingProgress
@@ -109,7 +110,8 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     rows = TrainingLog(log, training.output_names, training.iteration)
     picture = LivePlot(log, plot, solver, max(20, training.parameter.average_loss)) if plot else None
     watch = _LossWatch(training)
-    with _Signals(training) as signals, closing(rows), closing(TrainingProgress(training)) as progress:
+    above_the_bar = logging_redirect_tqdm([logging.getLogger("caffe_pylayers")])  # what layers have to say
+    with _Signals(training) as signals, closing(rows), closing(TrainingProgress(training)) as progress, above_the_bar:
         try:
             for row in training:
                 rows.write(row)
@@ -134,16 +136,17 @@ def _report(training: "Training", solver: str, stopped_by: int, written: List[st
     from caffe_pylayers.training.snapshots import state_path
 
     iteration, state = training.iteration, state_path(training.parameter.snapshot_prefix, training.iteration)
+    snapshot = f": {state}" if os.path.exists(state) else ", without a last snapshot"
+    lines = [f"trained {iteration} iterations{snapshot}"]
     if stopped_by and iteration < training.max_iter:
-        click.echo(
-            f"stopped by {signal.Signals(stopped_by).name} after {iteration} of {training.max_iter} iterations: {state}"
-        )
-        click.echo(f"to go on: caffe-pylayers train {solver} --resume")
-    else:
-        click.echo(
-            f"trained {iteration} iterations" + (f": {state}" if os.path.exists(state) else ", without a last snapshot")
-        )
-    click.echo(f"written: {', '.join(written)}")
+        name = signal.Signals(stopped_by).name
+        lines = [f"stopped by {name} after {iteration} of {training.max_iter} iterations{snapshot}"]
+        lines += [f"to go on: caffe-pylayers train {solver} --resume"]
+    try:
+        click.echo("\n".join([*lines, f"written: {', '.join(written)}"]))
+    except OSError:  # the terminal is gone, which is no reason to fail
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _failed(training: "Training", error: Exception) -> click.ClickException:
@@ -155,8 +158,8 @@ def _failed(training: "Training", error: Exception) -> click.ClickException:
         traceback.print_exception(type(error), error, error.__traceback__)
         why = f"{type(error).__name__}: {error}"
     newest = _newest(training)
-    where = f"the newest is {newest}" if newest else "there is none"
-    return click.ClickException(f"iteration {training.iteration}: {why}\nno snapshot was taken; {where}")
+    where = f"the newest snapshot is {newest}" if newest else "there is no snapshot"
+    return click.ClickException(f"iteration {training.iteration}: {why}\n{where}")
 
 
 def _newest(training: "Training") -> str:

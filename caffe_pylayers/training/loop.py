@@ -38,11 +38,11 @@ class Training:
     def __init__(
         self, solver: str, weights: Sequence[str] = (), resume: Union[bool, str] = False, gpu: Optional[int] = None
     ) -> None:
+        if resume and weights:
+            raise ConfigError("a run is resumed or begins with weights of another, not both: the state brings its own")
         self.parameter = read_parameter(solver)
         self.notes: List[str] = []
         state = self._state(resume)
-        if state is not None and weights:
-            raise ConfigError("a run is resumed or begins with weights of another, not both: the state brings its own")
         if state is not None or weights:
             del self.parameter.weights[:]
         choose_device(self.parameter, gpu)

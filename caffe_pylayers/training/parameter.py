@@ -77,6 +77,8 @@ def choose_device(parameter: Any, gpu: Optional[int]) -> None:
     if gpu is None:
         caffe.set_mode_cpu()
         return
+    if gpu < 0:
+        raise ConfigError(f"GPU {gpu}: devices are numbered from 0")
     if not hasattr(caffe._caffe.Blob, "_gpu_data_ptr"):
         raise ConfigError(f"GPU {gpu} is asked for, but this Caffe is built for CPUs alone; set solver_mode: CPU")
     caffe.set_device(gpu)

@@ -3,7 +3,8 @@
 import math
 import os
 import time
-from typing import Any, Dict, List, Sequence, Tuple
+from collections import deque
+from typing import Any, Deque, Dict, List, Sequence, Tuple
 
 from caffe_pylayers.training.log import COLUMNS, read_log
 
@@ -73,14 +74,19 @@ def plot_log(log: str, path: str, title: str, average: int) -> None:
 
 
 def smooth(losses: Sequence[float], average: int) -> List[float]:
-    """The mean of each loss and those before it, `average` in all; NaN where there is no number."""
-    means, window, total = [], [0.0] * average, 0.0
-    for count, loss in enumerate(losses):
-        at = count % average
-        if math.isfinite(loss):
-            total += loss - window[at]
-            window[at] = loss
-        means.append(total / min(count + 1, average) if math.isfinite(loss) else math.nan)
+    """The mean of each loss and those before it, `average` in all; what is no number is left out, and NaN itself."""
+    means: List[float] = []
+    window: Deque[float] = deque()
+    total = 0.0
+    for loss in losses:
+        if not math.isfinite(loss):
+            means.append(math.nan)
+            continue
+        if len(window) == average:
+            total -= window.popleft()
+        window.append(loss)
+        total += loss
+        means.append(total / len(window))
     return means
 
 

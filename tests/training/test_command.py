@@ -1,0 +1,147 @@
+"""`caffe-pylayers train` as its user meets it: on a terminal, with bad numbers, with a layer that fails."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+
+import psutil
+
+from tests.layers.runs import assert_gone
+from tests.training.runs import COMMAND, ended
+
+FAILING = """
+import caffe
+
+class Failing(caffe.Layer):
+    def setup(self, bottom, top):
+        top[0].reshape(1)
+        self.count = 0
+    def reshape(self, bottom, top):
+        pass
+    def forward(self, bottom, top):
+        self.count += 1
+        if self.count == 4:
+            raise KeyError("a mistake of its author")
+        top[0].data[...] = float("inf") if self.param_str == "inf" and self.count == 3 else 0
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 0
+"""
+
+
+def failing(param_str="") -> str:
+    return (
+        'layer { name: "failing"  type: "Python"  bottom: "conv"  top: "failing"  loss_weight: 1  include { phase: TRAIN }'
+        f'  python_param {{ module: "failing"  layer: "Failing"  param_str: "{param_str}" }} }}'
+    )
+
+
+def test_on_a_terminal(folder):
+    run = folder()
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 150, 0, 0))
+    process = subprocess.Popen(
+        [COMMAND, "train", "solver.prototxt"], cwd=run.path, stdin=child, stdout=child, stderr=child
+    )
+    os.close(child)
+    printed = b""
+    try:
+        while True:
+            printed += os.read(parent, 1 << 16)
+    except OSError:  # the terminal is gone with its last program
+        os.close(parent)
+    assert process.wait() == 0
+    text = printed.decode()
+    assert re.search(r"100%\|█+\| 12/12 \[.*, loss = [\d.]+, lr = 0.0025, \d+ images/s, \d+% waiting\]", text)
+    assert re.search(r"^Iteration 4, test loss = [\d.]+, test accuracy = [\d.]+\r$", text, re.MULTILINE) or re.search(
+        r"Iteration 4, test accuracy = [\d.]+, test loss = [\d.]+", text
+    )
+    assert "Iteration 5, loss" not in text
+    assert (run.snap / "net_loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_lines_where_there_is_no_terminal(folder):
+    run = folder(display=5)
+    printed = run.train("--plot", "curve.png", "--log", "rows.csv")
+    shown = re.findall(
+        r"^Iteration (\d+), loss = [\d.]+, lr = [\d.]+, \d+ images/s, \d+% waiting, 0:\d\d left$", printed, re.MULTILINE
+    )
+    assert shown == ["0", "5", "10"]
+    assert printed.endswith("trained 12 iterations: snap/net_iter_12.solverstate\nwritten: rows.csv, curve.png\n")
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        "curve.png",
+        "net.prototxt",
+        "rows.csv",
+        "snap",
+        "solver.prototxt",
+    ]
+    assert {path.name for path in run.snap.iterdir()} == set(run.snapshots())
+
+
+def test_a_layer_that_fails(folder):
+    """What its author wrote is shown whole; no snapshot, no worker that runs on."""
+    run = folder(more=failing(), snapshot=2)
+    (run.path / "failing.py").write_text(FAILING)
+    before = set(psutil.pids())
+    printed = ended(run.start(COMMAND, "train", "solver.prototxt", "--no-plot"), 2)
+    assert_gone([psutil.Process(pid) for pid in set(psutil.pids()) - before if _is_worker(pid)])
+    assert 'raise KeyError("a mistake of its author")' in printed
+    assert (
+        "caffe-pylayers: iteration 3: KeyError: 'a mistake of its author'\n"
+        "the newest snapshot is snap/net_iter_2.solverstate\n"
+    ) in printed
+    assert len(run.rows()) == 1 + 3
+    assert set(run.snapshots()) == {"net_iter_2.caffemodel", "net_iter_2.solverstate"}
+
+
+def _is_worker(pid) -> bool:
+    try:
+        return "caffe_pylayers worker" in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+
+
+def test_a_loss_that_is_no_number(folder):
+    """It is told at once, goes on as Caffe does, and ends with status 1."""
+    run = folder(more=failing("inf"), snapshot=2, max_iter=3, display=2)
+    (run.path / "failing.py").write_text(FAILING)
+    printed = ended(run.start(COMMAND, "train", "solver.prototxt", "--no-plot"), 1)
+    assert printed.count("the loss is inf, and the weights are of no use from here on") == 1
+    assert "lower base_lr or set clip_gradients" in printed
+    assert "--resume snap/net_iter_2.solverstate goes on from before" in printed
+    assert run.rows()[3][1] == "inf"
+
+
+def test_a_terminal_that_is_closed_does_not_end_it(folder):
+    run = folder()
+    process = run.start(COMMAND, "train", "solver.prototxt", "--no-plot", "--no-check")
+    process.stdout.close()
+    assert process.wait(60) == 0
+    assert len(run.rows()) == 1 + 12 + 1
+    assert (run.snap / "net_iter_12.solverstate").exists()
+
+
+def test_an_earlier_run_is_told_of_and_its_log_is_kept(folder):
+    run = folder(max_iter=2, snapshot=0)
+    run.train("--no-plot", "--no-check")
+    first = (run.snap / "net_log.csv").read_bytes()
+    printed = run.train("--no-plot", "--no-check")
+    assert "an earlier run left snap/net_iter_2.solverstate, from which --resume goes on" in printed
+    assert (run.snap / "net_log.csv.old").read_bytes() == first
+    assert "nothing to do: iteration 2 of max_iter 2; raise max_iter to go on" in run.train("--resume", "--no-check")
+    run.write_solver(max_iter=4, snapshot=0)
+    run.train("--resume", "--no-plot", "--no-check")
+    assert [row[0] for row in run.rows()] == ["iteration", "0", "1", "2", "3", "4"]
+
+
+def test_what_check_finds_is_told_before_anything_begins(folder):
+    run = folder()
+    net = run.path / "net.prototxt"
+    net.write_text(net.read_text().replace("'shuffle'", "'shufle'"))
+    printed = ended(run.start(COMMAND, "train", "solver.prototxt"), 2)
+    assert "net.prototxt:5: error: layer 'train_data': unknown option 'shufle'; did you mean 'shuffle'?" in printed
+    assert "caffe-pylayers: solver.prototxt: 1 error (above), so nothing was trained" in printed
+    assert not list(run.snap.iterdir())

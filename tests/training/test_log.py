@@ -1,0 +1,81 @@
+"""The log of a training, over runs that were broken off."""
+
+import math
+
+import pytest
+
+from caffe_pylayers.errors import DataError
+from caffe_pylayers.training import Row, TrainingLog, plot_log, read_log
+from caffe_pylayers.training.plot import smooth
+
+HEADER = "iteration,loss,lr,images_per_s,waiting,test accuracy"
+
+
+def write(path, iterations, begin=0, names=("test accuracy",), **outputs):
+    log = TrainingLog(str(path), names, begin)
+    for iteration in iterations:
+        log.write(Row(iteration, 1 / 3, 1e-5, 1234.56, 0.1234, dict.fromkeys(names, 0.5) if iteration % 2 else {}))
+    log.close()
+
+
+def test_rows(tmp_path):
+    path = tmp_path / "log.csv"
+    log = TrainingLog(str(path), ["test accuracy"])
+    log.write(Row(0, 1 / 3, 1e-5, 1234.56, 0.1234, {"test accuracy": 0.875}))
+    assert path.read_text() == f"{HEADER}\n0,0.333333333,1e-05,1234.6,0.123,0.875\n"  # before it is closed
+    log.write(Row(1, None, None, None, None, {}))
+    log.close()
+    columns = read_log(str(path))
+    assert columns["test accuracy"][0] == 0.875
+    assert math.isnan(columns["loss"][1])
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log.csv"]
+
+
+def test_rows_that_come_again_are_dropped(tmp_path):
+    path = tmp_path / "log.csv"
+    write(path, range(8))
+    whole = path.read_text()
+    with open(path, "a") as file:
+        file.write("8,0.3")  # cut short
+    write(path, range(5, 8), begin=5)
+    assert path.read_text() == whole
+    write(path, range(2), begin=0)
+    assert path.read_text() == "".join(whole.splitlines(keepends=True)[:3])
+    assert (tmp_path / "log.csv.old").read_text() == whole
+
+
+def test_a_net_with_other_outputs_goes_on_in_the_same_log(tmp_path):
+    path = tmp_path / "log.csv"
+    write(path, range(2))
+    write(path, range(2, 4), begin=2, names=["test loss"])
+    lines = path.read_text().splitlines()
+    assert lines[0] == f"{HEADER},test loss"
+    assert [line.split(",")[5:] for line in lines[1:]] == [["", ""], ["0.5", ""], ["", ""], ["", "0.5"]]
+
+
+def test_a_file_that_is_no_log_is_left_alone(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("name,label\n")
+    with pytest.raises(DataError, match="table.csv: not the log of a training, whose first column is 'iteration'"):
+        TrainingLog(str(path), [], begin=3)
+    assert path.read_text() == "name,label\n"
+
+
+def test_a_plot_of_any_log(tmp_path):
+    """Of a header alone, of one row, of losses that are no numbers; the picture is replaced as a whole."""
+    path, png = tmp_path / "log.csv", tmp_path / "loss.png"
+    for rows in (0, 1, 5000):
+        log = TrainingLog(str(path), ["train size", "test loss", "test accuracy", "test each[0]", "test each[1]"])
+        for i in range(rows):
+            loss = [math.inf, math.nan, 1.0][i % 3]
+            log.write(Row(i, loss, 0.1, 10.0, 0.5, {"test loss": 2.0, "test accuracy": 0.5} if i % 10 == 0 else {}))
+        log.close()
+        plot_log(str(path), str(png), "solver.prototxt", 20)
+        assert png.read_bytes().startswith(b"\x89PNG")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log.csv", "log.csv.old", "loss.png"]
+
+
+def test_smoothed():
+    assert smooth([4.0, 2.0, 0.0, 6.0], 2) == [4.0, 3.0, 1.0, 3.0]
+    assert smooth([1.0, 2.0], 1) == [1.0, 2.0]
+    assert smooth([2.0, math.nan, 4.0], 2)[::2] == [2.0, 3.0]

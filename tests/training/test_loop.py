@@ -1,0 +1,220 @@
+"""The loop as a notebook has it, and what it refuses before Caffe would abort or go wrong."""
+
+import os
+import shutil
+
+import caffe
+import numpy as np
+import pytest
+
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.training import Training
+from caffe_pylayers.training.passes import Outputs
+from tests.caffe_nets import build, layer_text
+from tests.training.runs import DROPOUT
+
+
+@pytest.fixture
+def run(folder, monkeypatch):
+    """A folder that is the working directory."""
+
+    def make(*args, **special):
+        made = folder(*args, **special)
+        monkeypatch.chdir(made.path)
+        return made
+
+    return make
+
+
+def test_rows_in_a_notebook(run):
+    run(max_iter=5, snapshot=0)
+    training = Training("solver.prototxt")
+    train, test = ["train accuracy", "train loss"], ["test accuracy", "test loss"]
+    assert training.output_names == train + test
+    assert training.images_an_iteration == 5
+    rows = list(training)
+    training.close()
+    assert [row.iteration for row in rows] == [0, 1, 2, 3, 4]
+    assert [sorted(row.outputs) for row in rows] == [test + train, train, train, train, test + train]
+    assert all(np.isfinite(row.loss) and row.images_per_s > 0 and 0 <= row.waiting <= 1 for row in rows)
+    assert [row.lr for row in rows] == pytest.approx([0.01, 0.01, 0.01, 0.005, 0.005])
+    assert training.iteration == 5
+    assert list(training) == []
+
+
+def test_the_loss_is_that_of_all_losses_and_passes(run):
+    """loss_weight of several losses, iter_size; the outputs of the train net are those of the last pass."""
+    more = 'layer { name: "size"  type: "Reduction"  bottom: "conv"  top: "size"  loss_weight: 0.5  reduction_param { operation: SUMSQ } }'
+    run(more=more, iter_size=2, max_iter=1)
+    training = Training("solver.prototxt")
+    seen = []
+    blobs, last = training.solver.net.blobs, len(training.solver.net.layers) - 1
+    training.solver.net.after_forward(
+        lambda layer: seen.append((float(blobs["size"].data), float(blobs["loss"].data))) if layer == last else None
+    )
+    row = next(iter(training))
+    training.close()
+    assert len(seen) == 2
+    assert row.loss == pytest.approx(np.mean([0.5 * size + loss for size, loss in seen]))
+    assert row.outputs["train size"] == seen[-1][0]
+    assert row.outputs["train loss"] == seen[-1][1]
+    assert training.images_an_iteration == 10
+
+
+def test_stop_and_snapshot_from_elsewhere(run):
+    made = run()
+    training = Training("solver.prototxt")
+    for row in training:
+        if row.iteration == 1:
+            training.request_snapshot()
+        if row.iteration == 3:
+            training.stop()  # iteration 4 would begin with a test
+    training.close()
+    assert training.iteration == 4
+    assert training.snapshot() == "snap/net_iter_4.solverstate"
+    assert {name for name in made.snapshots() if name.endswith("state")} == {
+        "net_iter_3.solverstate",
+        "net_iter_4.solverstate",
+    }
+
+
+def test_a_test_pass_is_left_at_once(run):
+    """Its iteration does not begin, so a resumed run begins with the whole test."""
+    run(test_interval=2, test_iter=1000)
+    training = Training("solver.prototxt")
+    done = []
+
+    def after(layer):
+        done.append(layer)
+        if len(done) == 20:
+            training.stop()
+
+    training.solver.test_nets[0].after_forward(after)
+    assert list(training) == []
+    training.close()
+    assert training.iteration == 0
+    assert len(done) < 40
+
+
+def test_outputs_of_a_net():
+    """Vectors have a name a number; what is as long as a batch is left out."""
+    layers = [
+        layer_text("Split", ["three"], ["copy"]),
+        layer_text("Split", ["batch"], ["many"]),
+        layer_text("Reduction", ["three"], ["sum"]),
+    ]
+    net = build(layers, {"three": np.arange(3.0), "batch": np.zeros(33)}, force_backward=False)
+    net.forward()
+    outputs = Outputs(net, "test")
+    assert dict(zip(outputs.names, outputs.read().tolist())) == {
+        "test copy[0]": 0, "test copy[1]": 1, "test copy[2]": 2, "test sum": 3
+    }  # fmt: skip
+
+
+def test_what_a_state_does_not_hold_is_said(run):
+    made = run(more=DROPOUT, max_iter=1)
+    for _ in Training("solver.prototxt"):
+        pass
+    net = made.path / "net.prototxt"
+    net.write_text(
+        net.read_text().replace(", 'resume': True", "").replace("param { lr_mult: 0  decay_mult: 0 }", "", 1)
+    )
+    weights = caffe.Net("net.prototxt", caffe.TRAIN)
+    weights.save("snap/net_iter_1.caffemodel")
+    made.write_solver(max_iter=2)
+    with pytest.raises(
+        DataError, match="is of another solver: 5 blobs of history, where type 'SGD' keeps 1 for each of 4"
+    ):
+        Training("solver.prototxt", resume=True)
+    training = Training("solver.prototxt")
+    next(iter(training))
+    training.snapshot()
+    notes = Training("solver.prototxt", resume=True).notes
+    assert notes[0] == "going on from snap/net_iter_1.solverstate, iteration 1"
+    assert notes[1].startswith("layer 'train_data': its data begins at the first batch again; with 'resume': True")
+    assert notes[2].startswith("layer 'drop' (Dropout): its masks begin again from random_seed")
+
+
+def _hdf5(made):
+    made.write_solver(snapshot_format="HDF5")
+
+
+def _no_folder(made):
+    shutil.rmtree(made.snap)
+
+
+def _unknown_field(made):
+    made.write_solver(wieght_decay=1)
+
+
+def _zero(made):
+    made.write_solver(max_iter=0)
+
+
+def _policy(made):
+    made.write_solver(lr_policy='"stpe"')
+
+
+def _gpu(made):
+    made.write_solver(solver_mode="GPU")
+
+
+REFUSED = {
+    _hdf5: r"solver.prototxt: snapshot_format HDF5: .* not the weights, and say nothing; use BINARYPROTO",
+    _no_folder: r"solver.prototxt: snapshot_prefix 'snap/net': there is no folder /.*/snap; make it",
+    _unknown_field: r'solver.prototxt:\d+:\d+ : .* no field named "wieght_decay"',
+    _zero: r"solver.prototxt: max_iter is 0; give the number of iterations",
+    _policy: r"lr_policy 'stpe': Caffe has fixed, step, exp, inv, multistep, poly, sigmoid",
+    _gpu: r"GPU 0 is asked for, but this Caffe is built for CPUs alone; set solver_mode: CPU",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("break_it", REFUSED, ids=lambda break_it: break_it.__name__)
+def test_solvers_that_are_refused(run, break_it):
+    break_it(run())
+    with pytest.raises(ConfigError, match=REFUSED[break_it]):
+        Training("solver.prototxt")
+
+
+def test_prefixes_as_caffe_completes_them(run):
+    made = run(snapshot_prefix=None)
+    assert Training("solver.prototxt").parameter.snapshot_prefix == "solver"
+    made.write_solver(snapshot_prefix='"snap"')
+    assert Training("solver.prototxt").parameter.snapshot_prefix == "snap/solver"
+
+
+def test_weights_and_states_that_do_not_fit(run):
+    made = run("small", max_iter=1, snapshot=0)
+    for _ in Training("solver.prototxt"):
+        pass
+    state, weights = (str(made.snap / f"net_iter_1.{kind}") for kind in ("solverstate", "caffemodel"))
+
+    run("other solver", type='"Adam"')
+    with pytest.raises(
+        DataError, match=r"of another solver: 5 blobs of history, where type 'Adam' keeps 2 for each of 5"
+    ):
+        Training("solver.prototxt", resume=os.path.relpath(_with_weights(state)))
+    other = run("other net")
+    net = other.path / "net.prototxt"
+    net.write_text(net.read_text().replace("num_output: 5", "num_output: 6"))
+    with pytest.raises(
+        DataError,
+        match=r"layer 'scores' has shape 5 x 100 and 5 in it, in the net 6 x 100 and 6\nA layer .* another name",
+    ):
+        Training("solver.prototxt", weights=[weights])
+    with pytest.raises(DataError, match=r"is of another net; .*\nlayer 'scores' has shape 5 x 100 and 5 in it"):
+        Training("solver.prototxt", resume=_with_weights(state))
+    net.write_text(net.read_text().replace('name: "', 'name: "new_'))
+    with pytest.raises(
+        DataError,
+        match="none of its layers is one of the net's; it has train_data, conv, scores, the net new_train_data",
+    ):
+        Training("solver.prototxt", weights=[weights])
+    with pytest.raises(ConfigError, match="a run is resumed or begins with weights of another, not both"):
+        Training("solver.prototxt", weights=[weights], resume=True)
+
+
+def _with_weights(state):
+    """The state, whose weights are looked for from the working directory."""
+    shutil.copytree(os.path.dirname(state), "snap", dirs_exist_ok=True)
+    return state
