@@ -50,7 +50,7 @@ def test_every_layer_passes_check_and_works_in_caffe(folder, layer):  # noqa: F8
     for name, top in zip(tops, made if len(tops) > 1 else [made]):
         n[f"{name}_out" if name in bottoms else name] = top
     (folder / "net.prototxt").write_text(str(n.to_proto()))
-    assert [finding for finding in check("net.prototxt", build=False) if finding.level == "error"] == []
+    assert check("net.prototxt", build=False) == []
     net = caffe.Net("net.prototxt", caffe.TRAIN)
     if bottoms:  # data layers would start workers
         net.forward()
@@ -67,6 +67,7 @@ def test_a_net_that_trains(folder):  # noqa: F811
     n.scores = L.InnerProduct(n.data, num_output=4, weight_filler={"type": "msra"})
     n.loss, n.prob = P.WeightedSoftmaxLoss(n.scores, n.label, n.weights, ntop=2)
     (folder / "net.prototxt").write_text(str(n.to_proto()))
+    assert check("net.prototxt") == []
     net = caffe.Net("net.prototxt", caffe.TRAIN)
     net.forward()
     net.backward()
