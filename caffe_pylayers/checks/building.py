@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from caffe_pylayers.checks.findings import ERROR, WARNING, Finding, of_layer
+from caffe_pylayers.checks.findings import ERROR, WARNING, Finding, of_layer, parted
 from caffe_pylayers.checks.python_layers import ours
 from caffe_pylayers.checks.views import View
 from caffe_pylayers.interpreter import environment
@@ -174,8 +174,7 @@ def _reason(log: str, answer: Answer, layer: Optional[Layer]) -> Tuple[str, str]
     own = ours(layer) if layer else ""
     if own and kind in ("ConfigError", "DataError"):
         text = text[len(own) + 2 :] if text.startswith(f"{own}: ") else text
-        message, _, remedy = text.partition("; ")
-        return message, remedy
+        return parted(text, "")
     places = re.findall(r'File "([^"]+)", line (\d+)', "\n".join(lines))
     place = f" ({places[-1][0]}:{places[-1][1]})" if places else ""
     return f"its Python code fails: {kind}: {text}{place}", "mend it there"

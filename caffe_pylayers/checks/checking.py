@@ -111,6 +111,8 @@ def _check_nets(report: Report, types: Sequence[str]) -> None:
         of_net = [view for view in report.views if view.net is net]
         for rule in _RULES:
             report.findings += in_each(of_net, rule)
+        for rule in _RULES_OF_TRAINING:
+            report.findings += in_each([view for view in of_net if view.training], rule)
         for layer in net.layers:
             report.findings += layout.check_layer(layer, types)
             report.findings += python_layers.check_layer(layer)
@@ -121,14 +123,8 @@ def _check_nets(report: Report, types: Sequence[str]) -> None:
         report.findings += resume.check_solver(solver)
 
 
-_RULES = (
-    layout.check_blobs,
-    layout.check_names,
-    losses.check_loss_weight,
-    losses.check_inputs,
-    losses.check_force_backward,
-    losses.check_noise,
-)
+_RULES = (layout.check_blobs, layout.check_names, losses.check_inputs, losses.check_force_backward)
+_RULES_OF_TRAINING = (losses.check_loss_weight, losses.check_noise)
 
 
 def _check_data(report: Report) -> Dict[Layer, Labels]:

@@ -2,7 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
-from typing import Iterable, List
+from typing import Iterable, List, Tuple
 
 from caffe_pylayers.nets import Layer
 from caffe_pylayers.prototxt import Message, PrototxtError
@@ -54,10 +54,14 @@ def warning(layer: Layer, message: str, remedy: str = "", at: str = "", number: 
 
 def of_error(error: PrototxtError) -> Finding:
     """The finding that a file that cannot be read as prototxt is."""
-    message, _, remedy = error.problem.partition("; ")
-    return Finding(
-        error.where, error.line, "", ERROR, message, remedy or "see this line, and the end of the one before it"
-    )
+    message, remedy = parted(error.problem, "see this line, and the end of the one before it")
+    return Finding(error.where, error.line, "", ERROR, message, remedy)
+
+
+def parted(problem: str, otherwise: str) -> Tuple[str, str]:
+    """The message of an error of this package, and the remedy that stands behind its last semicolon, or `otherwise`."""
+    message, _, remedy = problem.rpartition("; ")
+    return (message, remedy) if message else (problem, otherwise)
 
 
 def line_of(message: Message, path: str, number: int = -1) -> int:

@@ -27,8 +27,8 @@ def kind_of(layer: Layer) -> str:
 
 
 def check_loss_weight(view: View) -> Iterator[Finding]:
-    """A Python loss that is trained has a loss_weight: Caffe gives one by itself to its own losses only."""
-    for layer in view.layers if view.training else ():
+    """In TRAIN a Python loss has a loss_weight: Caffe gives one by itself to its own losses only."""
+    for layer in view.layers:
         if layer.type != "Python" or layer.message.all("loss_weight") or not layer.tops:
             continue
         options = options_of(layer)
@@ -104,9 +104,7 @@ def check_force_backward(view: View) -> Iterator[Finding]:
 
 
 def check_noise(view: View) -> Iterator[Finding]:
-    """Noisy labels go where they may, and two layers do not draw the same noise."""
-    if not view.training:
-        return
+    """In TRAIN noisy labels go where they may, and two layers do not draw the same noise."""
     seen: Dict[Tuple[int, int], Layer] = {}
     for layer in view.layers:
         options = options_of(layer)

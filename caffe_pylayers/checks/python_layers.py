@@ -5,7 +5,7 @@ import os
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from caffe_pylayers import ALIASES, LAYERS, config
-from caffe_pylayers.checks.findings import Finding, error, listed, nearest, warning
+from caffe_pylayers.checks.findings import Finding, error, listed, nearest, parted, warning
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.nets import Layer
 from caffe_pylayers.signature import bottoms_of, tops_of
@@ -25,12 +25,12 @@ def ours(layer: Layer) -> str:
 def options_of(layer: Layer) -> Optional[config.Options]:
     """The checked options of a layer of this package; None where it is none, or they are wrong."""
     kind = ours(layer)
-    return _load(kind, layer.python[2])[0] if kind else None
+    return _load(kind, layer.python[2], os.getcwd())[0] if kind else None
 
 
 @functools.lru_cache(maxsize=1000)
-def _load(kind: str, param_str: str) -> Tuple[Optional[config.Options], List[str]]:
-    """The options, or what is wrong with them, a problem each."""
+def _load(kind: str, param_str: str, folder: str) -> Tuple[Optional[config.Options], List[str]]:
+    """The options, or what is wrong with them, a problem each. folder: the working directory, where paths start."""
     try:
         return config.load(kind, param_str), []
     except ConfigError as problems:
@@ -61,10 +61,10 @@ def check_layer(layer: Layer) -> Iterator[Finding]:
             "python_param.layer",
         )
         return
-    options, problems = _load(name, param_str)
+    options, problems = _load(name, param_str, os.getcwd())
     for problem in problems:
-        message, _, remedy = problem.partition("; ")
-        remedy = remedy or f"`caffe-pylayers describe {name}` lists the options"
+        described = f"`caffe-pylayers describe {name}` lists the options"
+        message, remedy = (problem, described) if "is required" in problem else parted(problem, described)
         yield error(layer, message, remedy, "python_param.param_str")
     if options is None:
         return
@@ -108,7 +108,7 @@ def _check_counts(layer: Layer, kind: str, options: config.Options) -> Iterator[
         try:
             names_of(kind, options, len(given))
         except ConfigError as problem:
-            message, _, remedy = str(problem)[len(kind) + 2 :].partition("; ")
+            message, remedy = parted(str(problem)[len(kind) + 2 :], "see `caffe-pylayers describe`")
             yield error(layer, message, remedy, at)
 
 

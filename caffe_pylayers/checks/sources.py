@@ -5,7 +5,7 @@ from typing import Any, Iterator, List, Optional, Tuple
 
 import numpy as np
 
-from caffe_pylayers.checks.findings import Finding, error, warning
+from caffe_pylayers.checks.findings import Finding, error, parted, warning
 from caffe_pylayers.checks.python_layers import options_of, ours
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.nets import Layer
@@ -33,6 +33,10 @@ def check_source(layer: Layer, training: bool) -> Tuple[List[Finding], Optional[
     """
     options = options_of(layer)
     if options is None or not is_data_layer(layer):
+        return [], None
+    try:
+        tops_of(ours(layer), options, len(layer.tops))
+    except ConfigError:  # python_layers has found it
         return [], None
     try:
         return _read(layer, options, training)
@@ -117,16 +121,15 @@ def _check_images(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
     out = np.empty((1, *recipe.shape), recipe.dtype)
     complaints = recipe.fill(np.array([len(source) - 1]), np.zeros(1, np.uint64), out, tolerant=tolerant)
     for complaint in complaints.values():
-        yield warning(layer, *_split(complaint), at="python_param.param_str")
+        message, remedy = parted(complaint, _MEND)
+        yield warning(layer, message, remedy, "python_param.param_str")
 
 
 def _found(layer: Layer, problem: str) -> Finding:
     kind = ours(layer)
-    message, remedy = _split(problem[len(kind) + 2 :] if problem.startswith(f"{kind}: ") else problem)
+    text = problem[len(kind) + 2 :] if problem.startswith(f"{kind}: ") else problem
+    message, remedy = parted(text, _MEND)
     return error(layer, message, remedy, "python_param.param_str")
 
 
-def _split(problem: str) -> Tuple[str, str]:
-    """Message and remedy of an error's text."""
-    message, _, remedy = problem.partition("; ")
-    return message, remedy or "mend the source, or the options that name it"
+_MEND = "mend the source, or the options that name it"

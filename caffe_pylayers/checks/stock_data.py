@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Iterator, List, Optional, Tuple
 
-from caffe_pylayers.checks.findings import Finding, error, warning
+from caffe_pylayers.checks.findings import Finding, error, parted, warning
 from caffe_pylayers.checks.sources import Labels
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.nets import Layer
@@ -109,8 +109,7 @@ def _read_database(layer: Layer, source: str) -> Tuple[List[Picture], Optional[L
         ends = read_ends(source)
         pictures = [_decoded(bytes(datum.data), name) if datum.encoded else _raw(datum, name) for name, datum in ends]
     except DataError as problem:
-        message, _, remedy = str(problem).partition("; ")
-        raise _Wrong(message, remedy or "write the LMDB again, as by convert_imageset") from problem
+        raise _Wrong(*parted(str(problem), "write the LMDB again, as by convert_imageset")) from problem
     numbers = [(label, name) for name, datum in ends for label in datum.labels]
     return pictures, Labels(min(numbers)[0], *max(numbers)) if numbers else None
 
@@ -251,8 +250,8 @@ def _check_transform(layer: Layer, pictures: List[Picture]) -> Iterator[Finding]
     try:
         mean = read_mean(os.path.abspath(str(path)), None)
     except DataError as problem:
-        message, _, remedy = str(problem).partition("; ")
-        yield error(layer, message, remedy or "compute_image_mean writes one", "transform_param.mean_file")
+        message, remedy = parted(str(problem), "compute_image_mean writes one")
+        yield error(layer, message, remedy, "transform_param.mean_file")
         return
     assert mean is not None
     if pictures and mean.shape != (pictures[0].channels, pictures[0].height, pictures[0].width):

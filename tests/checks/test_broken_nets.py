@@ -5,10 +5,10 @@ import shutil
 import pytest
 
 from caffe_pylayers import cli
-from tests.checks import broken_layouts
+from tests.checks import broken_data, broken_layers, broken_layouts, broken_solvers
 from tests.checks.good_nets import write_good
 
-BROKEN = [*broken_layouts.BROKEN]
+BROKEN = [*broken_layouts.BROKEN, *broken_layers.BROKEN, *broken_solvers.BROKEN, *broken_data.BROKEN]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,70 @@
+"""Mistakes in data."""
+
+from tests.checks.broken import NET, STOCK, Broken
+
+_TRAIN = "'source': 'train.csv', 'batch_size': 4, 'shuffle'"
+_CSV = "".join(f"{number}.png,{number % 5}\n" for number in range(10))
+
+
+def _csv(old: str, new: str) -> "dict[str, bytes]":
+    assert old in _CSV
+    return {"train.csv": _CSV.replace(old, new).encode()}
+
+
+# fmt: off
+BROKEN = [
+    # -------------------------------------------------------------------------------------- of this package's layers
+    Broken("a source that is not there", NET, _TRAIN, _TRAIN.replace("train.csv", "trian.csv"), "train_data", "option 'source': no file or folder",
+           "relative paths start at the working directory"),
+    Broken("an image that is not there", NET, "'restart_every': 3", "'restart_every': 3", "test_data", "99.png", at="'restart_every'",
+           disk=_csv("9.png,4", "99.png,4")),
+    Broken("an image that is none", NET, "'restart_every': 3", "'restart_every': 3", "test_data", "record 9 ('9.png'): not an image that OpenCV can decode",
+           "mend or remove the record", at="'restart_every'", disk={"9.png": b"no picture"}),
+    Broken("an empty list", NET, "'restart_every': 3", "'restart_every': 3", "test_data", "no records", at="'restart_every'", disk={"train.csv": b""}),
+    Broken("no labels for the top", NET, "'restart_every': 3", "'restart_every': 3", "test_data", "has no labels, but the layer has a top for them",
+           "name labels with option 'labels'", at='  top: "data"  top: "label"', last=True,
+           disk={"train.csv": b"".join(b"%d.png\n" % number for number in range(10))}),
+    Broken("no sample weights for the top", NET, 'top: "label"\n  include { phase: TEST }', 'top: "label"  top: "sample_weight"\n  include { phase: TEST }',
+           "test_data", "has no sample weights", "option 'sample_weights'"),
+    Broken("a crop that is too large", NET, _TRAIN, "'crop_size': 20, " + _TRAIN, "train_data", "is too small for crop_size 20", "set `resize`"),
+    Broken("a mean of another size", NET, _TRAIN, "'mean_file': 'small_mean.binaryproto', " + _TRAIN, "train_data", "the image of mean_file is 10 x 10",
+           "set `resize`"),
+    Broken("a CSV as LMDB", NET, _TRAIN, "'source_type': 'LMDB', " + _TRAIN, "train_data", "LMDB source"),
+    Broken("labels beyond the classes", NET, "'restart_every': 3", "'restart_every': 3", "loss", "the data have label 7",
+           "number the classes from 0", at='bottom: "scores"  bottom: "label"', disk=_csv("7.png,2", "7.png,7")),
+    Broken("labels from 1", NET, "num_output: 5", "num_output: 4", "accuracy", "layer 'scores' has num_output 4: labels are 0 to 3", "make room for 5",
+           at='layer {\n  name: "accuracy"', shift=1),
+    Broken("n_classes too few", NET, "'n_classes': 5", "'n_classes': 3", "weights", "the data have label 4", "make room for 5",
+           at='layer {\n  name: "weights"', shift=1),
+    Broken("more classes a batch than there are", NET, _TRAIN, "'source': 'train.csv', 'type': 'PK', 'classes_per_batch': 9, 'samples_per_class': 2, 'mirror'",
+           "train_data", "classes"),
+    # -------------------------------------------------------------------------------------------- of Caffe's own layers
+    Broken("an LMDB that is not there", STOCK, '"train_lmdb"', '"trainlmdb"', "data", "source 'trainlmdb': there is no such file or folder",
+           "relative paths start at the working directory"),
+    Broken("an LMDB without backend", STOCK, "  backend: LMDB", "", "data", "source 'train_lmdb' is an LMDB, but backend is LEVELDB", "add `backend: LMDB`"),
+    Broken("no source", STOCK, 'source: "train_lmdb"  ', "", "data", "data_param has no source", 'add `source: "..."`'),
+    Broken("a mean that is not there", STOCK, '"mean.binaryproto"', '"means.binaryproto"', "data", "mean_file 'means.binaryproto': there is no such file",
+           "relative paths"),
+    Broken("a mean of another size, in stock", STOCK, '"mean.binaryproto"', '"small_mean.binaryproto"', "data",
+           "is 3 x 10 x 10, but images are 3 x 12 x 12", "compute_image_mean"),
+    Broken("a crop that is too large, in stock", STOCK, "crop_size: 10", "crop_size: 20", "data", "12 x 12 (height x width) is too small for crop_size 20",
+           "smaller crop_size"),
+    Broken("mean_file and mean_value", STOCK, "crop_size: 10", "crop_size: 10  mean_value: 3", "data", "mean_file and mean_value are both given",
+           "leave one out"),
+    Broken("a transform in data_param", STOCK, "batch_size: 4  backend", "batch_size: 4  mirror: true  backend", "data",
+           "mirror in data_param has no effect", "transform_param { mirror: ... }", level="warning"),
+    Broken("a list without labels", STOCK, '"images.txt"', '"images.txt"', "image", "images.txt:1: '0.png' does not end with a label",
+           "`path label`", disk={"images.txt": b"0.png\n1.png\n"}),
+    Broken("a list of files that are not there", STOCK, '"images.txt"', '"images.txt"', "image", "images.txt:2: there is no file 'b.png'",
+           "set root_folder", disk={"images.txt": b"0.png 1\nb.png 1\n"}),
+    Broken("an HDF5 file for its list", STOCK, '"h5.txt"', '"rows.h5"', "h5", "is an HDF5 file, where HDF5Data takes a list", "into a text file"),
+    Broken("an HDF5 file that is not there", STOCK, '"h5.txt"', '"h5.txt"', "h5", "h5.txt: there is no file 'row.h5'", "relative paths",
+           disk={"h5.txt": b"rows.h5\nrow.h5\n"}),
+    Broken("a data set that the file has not", STOCK, 'top: "feature"  top: "target"', 'top: "features"  top: "target"', "h5",
+           "rows.h5: no data set 'features'", "data sets: feature, target", at="hdf5_data_param",
+           also=(STOCK, 'bottom: "feature"', 'bottom: "features"')),
+    Broken("a transform of HDF5", STOCK, "hdf5_data_param {", "transform_param { scale: 2 }\n  hdf5_data_param {", "h5",
+           "HDF5Data does not transform data", "leave transform_param out", at="hdf5_data_param"),
+    Broken("labels beyond the classes, in stock", STOCK, "num_output: 5", "num_output: 4", "loss", "the data have label 4", "make room for 5",
+           at='layer { name: "loss"'),
+]

@@ -1,0 +1,118 @@
+"""Mistakes in Python layers, this package's and others', in losses, and in what resume asks for."""
+
+from tests.checks.broken import DEPLOY, NET, SOLVER, Broken
+
+_LOSS = 'python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss" }'
+_FIRST_LOSS = 'layer {\n  name: "loss"'
+_RELU = 'layer { name: "relu"'
+_MINE = 'layer { name: "mine"  type: "Python"  bottom: "pool"  top: "mine"\n  python_param { %s } }\n' + _RELU
+_NOISE = (
+    'layer { name: "noise"  type: "Python"  bottom: "label"  top: "noisy"  python_param { module: "caffe_pylayers"\n'
+    '  layer: "LabelNoise"  param_str: "%s" } }\n'
+)
+_FLIP = "{'distribution': 'flip', 'probability': 0.1, 'n_classes': 5}"
+_UNIFORM = "{'distribution': 'uniform', 'low': 0, 'high': 0.5}"
+_SCORES_AND_LABEL = 'bottom: "scores"  bottom: "label"  bottom: "weights"'
+
+# fmt: off
+BROKEN = [
+    # ----------------------------------------------------------------------------------------- class and options
+    Broken("unknown class", NET, '"SampleWeight"', '"SampleWeights"', "weights", "caffe_pylayers has no layer 'SampleWeights'",
+           "did you mean 'SampleWeight'?"),
+    Broken("a class of nothing known", NET, '"SampleWeight"', '"Qqq"', "weights", "caffe_pylayers has no layer 'Qqq'", "its layers: 'ComputeH'"),
+    Broken("unknown option", NET, "'batch_size': 4, 'shuffle'", "'batchsize': 4, 'shuffle'", "train_data", "unknown option 'batchsize'",
+           "did you mean 'batch_size'?"),
+    Broken("an option of a wrong type", NET, "'n_classes': 5", "'n_classes': 'five'", "weights",
+           "option 'n_classes' must be a whole number of at least 1, not 'five'", "describe SampleWeight"),
+    Broken("an option out of range", NET, "'batch_size': 4, 'shuffle'", "'batch_size': 0, 'shuffle'", "train_data",
+           "option 'batch_size' must be a whole number of at least 1, not 0", "describe ImageDataLayer"),
+    Broken("an option of none of its choices", NET, "'scale': 'mean_one'", "'scale': 'mean'", "weights",
+           "option 'scale' must be one of 'sum_one', 'mean_one', 'none', not 'mean'", "describe SampleWeight"),
+    Broken("a required option is missing", NET, "'n_classes': 5, ", "", "weights", "option 'n_classes' is required: Number of classes K", "describe SampleWeight"),
+    Broken("options that contradict", NET, "'shuffle': True", "'crop_size': 8, 'resize': 6", "train_data",
+           "option 'crop_size' is 8, more than 'resize'", "describe ImageDataLayer"),
+    Broken("an option given twice", NET, "'shuffle': True", "'shuffle': True, 'shuffle': False", "train_data", "given twice"),
+    Broken("options that cannot be read", NET, "'shuffle': True", "'shuffle': True]", "train_data", "param_str"),
+    Broken("an option without effect", NET, "'restart_every': 3", "'workers': 2", "test_data", "option 'workers' has no effect", "leave it out"),
+    Broken("a file that an option names", NET, "'n_classes': 5", "'n_classes': 5, 'counts': 'count.txt'", "weights",
+           "option 'counts': no file or folder", "relative paths start at the working directory"),
+    # ----------------------------------------------------------------------------------------- bottoms and tops
+    Broken("too few bottoms", NET, _SCORES_AND_LABEL, 'bottom: "scores"', "loss", "found 1 bottom, but it has 2 to 3", "add bottoms"),
+    Broken("too many tops", NET, 'top: "loss"  loss_weight: 1', 'top: "loss"  top: "b"  top: "c"  loss_weight: 1  loss_weight: 0  loss_weight: 0',
+           "loss", "found 3 tops, but it has 1 to 2", "take away tops"),
+    Broken("no top for data", NET, 'top: "data"  top: "label"\n  include { phase: TRAIN }', "include { phase: TRAIN }", "train_data",
+           "found 0 tops, but it has 1 to 3", "add tops", at="layer {"),
+    Broken("in place where it cannot be", NET, 'top: "loss"  loss_weight: 1', 'top: "scores"  loss_weight: 1', "loss",
+           "WeightedSoftmaxLoss does not work in place", "a name of its own"),
+    # --------------------------------------------------------------------------------------------- python_param
+    Broken("no python_param", NET, _LOSS, "", "loss", "a Python layer without python_param", "add `python_param", at=_FIRST_LOSS),
+    Broken("a field of python_param misspelled", NET, _LOSS, _LOSS.replace(" }", '  param_str_: "{}" }'), "loss",
+           "unknown field 'param_str_' in python_param", "did you mean 'param_str'?"),
+    Broken("no module", NET, _LOSS, 'python_param { layer: "WeightedSoftmaxLoss" }', "loss", "python_param has no module",
+           'module: "caffe_pylayers"'),
+    Broken("no layer", NET, _LOSS, 'python_param { module: "caffe_pylayers" }', "loss", "python_param has no layer", 'add `layer: "..."`'),
+    Broken("python_param in another type", NET, 'type: "Python"\n  bottom: "scores"', 'type: "SoftmaxWithLoss"\n  bottom: "scores"', "loss",
+           "a python_param in a layer of type 'SoftmaxWithLoss'", 'set `type: "Python"`', level="warning", at="python_param { module: \"caffe_pylayers\"  layer: \"WeightedS"),
+    # --------------------------------------------------------------------------------------------------- losses
+    Broken("no loss_weight", NET, "  loss_weight: 1", "", "loss", "a Python loss without loss_weight: Caffe never calls its backward",
+           "add `loss_weight: 1`", at=_FIRST_LOSS),
+    Broken("loss_weights of another count", NET, "loss_weight: 1", "loss_weight: 1  loss_weight: 0", "loss",
+           "loss_weight is given 2 times, for 1 top", "once for each top"),
+    Broken("softmax before a softmax loss", NET, _FIRST_LOSS + '  type: "Python"\n  bottom: "scores"',
+           'layer { name: "prob"  type: "Softmax"  bottom: "scores"  top: "prob" }\n' + _FIRST_LOSS + '  type: "Python"\n  bottom: "prob"', "loss",
+           "layer 'prob' is a Softmax, and WeightedSoftmaxLoss has one inside", 'give it the scores: `bottom: "scores"`', level="warning",
+           at='bottom: "prob"'),
+    Broken("softmax before stock InfogainLoss", NET, _RELU,
+           'layer { name: "prob"  type: "Softmax"  bottom: "pool"  top: "prob" }\n'
+           'layer { name: "info"  type: "InfogainLoss"  bottom: "prob"  bottom: "label"  bottom: "conv"  top: "info" }\n' + _RELU, "info",
+           "InfogainLoss has one inside since April 2017", 'give it the scores: `bottom: "pool"`', level="warning", at='layer { name: "info"'),
+    Broken("scores for MultinomialLogisticLoss", NET, _FIRST_LOSS,
+           'layer { name: "log"  type: "MultinomialLogisticLoss"  bottom: "scores"  bottom: "label"  top: "log" }\n' + _FIRST_LOSS, "log",
+           "takes probabilities, but its bottom 'scores' comes from InnerProduct", "put a Softmax layer between", level="warning"),
+    Broken("force_backward with H", NET, 'name: "net"\n', 'name: "net"  force_backward: true\n'
+           'layer { name: "H"  type: "DummyData"  top: "h"  top: "s"  top: "l" dummy_data_param { shape { dim: 1 } } }\n'
+           'layer { name: "info"  type: "InfogainLoss"  bottom: "s"  bottom: "l"  bottom: "h"  top: "info" }\n', "info",
+           "asks for the gradient of H, at which Caffe aborts", "leave force_backward out", at='layer { name: "info"'),
+    Broken("noise that a loss of classes cannot take", NET, _FIRST_LOSS + '  type: "Python"\n  ' + _SCORES_AND_LABEL,
+           _NOISE % _UNIFORM + _FIRST_LOSS + '  type: "Python"\n  ' + _SCORES_AND_LABEL.replace("label", "noisy"), "loss",
+           "WeightedSoftmaxLoss takes whole numbers, and layer 'noise' makes others", "'distribution': 'flip'", at='bottom: "scores"  bottom: "noisy"'),
+    Broken("the same noise twice", NET, _FIRST_LOSS, _NOISE % _FLIP + (_NOISE % _FLIP).replace("noise", "again").replace("noisy", "other") + _FIRST_LOSS,
+           "again", "draws the same noise as layer 'noise'", "'stream': 1", level="warning", at='  layer: "LabelNoise"', last=True),
+    # --------------------------------------------------------------------------------------------------- resume
+    Broken("resume without a param block", NET, "  param { lr_mult: 0  decay_mult: 0 }\n", "", "train_data",
+           "'resume': True without a frozen param", "add `param { lr_mult: 0  decay_mult: 0 }`", at='layer {\n  name: "train_data"'),
+    Broken("a position that the solver changes", NET, "lr_mult: 0  decay_mult", "lr_mult: 1  decay_mult", "train_data",
+           "'resume': True with lr_mult 1", "write `param { lr_mult: 0"),
+    Broken("a param block without resume", NET, ", 'resume': True", "", "train_data", "1 param block, but the layer keeps no blob",
+           "set 'resume': True", at="param {"),
+    Broken("resume in TRAIN alone", NET, 'name: "test_data"', 'name: "train_data"', "train_data",
+           "'resume': True, but the layer of this name at net.prototxt:12 has not", "give both 'resume': True", at="'resume': True}"),
+    Broken("the name of a deploy net's input", NET, 'name: "train_data"', 'name: "data"', "data",
+           "'resume': True gives it a blob, which the Input of this name at deploy.prototxt:1 lacks", "rename one, as to train_data", checks=(NET, DEPLOY)),
+    Broken("the name data", NET, 'name: "train_data"', 'name: "data"', "data", "where a deploy net has an Input of that name, Caffe aborts",
+           "call it train_data", level="warning"),
+    Broken("snapshots that lose the position", SOLVER, "snapshot: 100\n", "snapshot: 100\nsnapshot_format: HDF5\n", "", "snapshot_format HDF5",
+           "use `snapshot_format: BINARYPROTO`", at="snapshot_format"),
+    Broken("iter_size of the solver alone", SOLVER, "max_iter: 300\n", "max_iter: 300\niter_size: 2\n", "noise",
+           "option 'iter_size' is 1, but the solver's is 2", "set 'iter_size': 2", level="warning", where=NET, at='  layer: "LabelNoise"',
+           also=(NET, _FIRST_LOSS, _NOISE % _FLIP + _FIRST_LOSS)),
+    Broken("a test that begins anywhere", SOLVER, "test_iter: 3", "test_iter: 4", "test_data", "'restart_every' is 3, but test_iter is 4",
+           "set 'restart_every': 4", level="warning", where=NET, at="'restart_every'"),
+    # ------------------------------------------------------------------------------------------- other modules
+    Broken("a module that is not there", NET, _RELU, _MINE % 'module: "layers_of_min"  layer: "Double"', "mine",
+           "cannot import module 'layers_of_min': ModuleNotFoundError", "put its folder on PYTHONPATH", at='  python_param { module: "layers_of'),
+    Broken("a module with an error", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "Double"', "mine",
+           "cannot import module 'layers_of_mine': ZeroDivisionError: division by zero", "mend it", at='  python_param { module: "layers_of',
+           disk={"layers_of_mine.py": b"1 / 0\n"}),
+    Broken("a class that the module has not", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "Duble"', "mine", "has no 'Duble'",
+           "did you mean 'Double'?", at='  python_param { module: "layers_of'),
+    Broken("a class that is no layer", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "NoLayer"', "mine",
+           "layers_of_mine.NoLayer is no caffe.Layer", "class NoLayer(caffe.Layer)", at='  python_param { module: "layers_of'),
+    Broken("a class without a method", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "NoBackward"', "mine",
+           "layers_of_mine.NoBackward has no backward", "define setup, reshape, forward and backward", at='  python_param { module: "layers_of'),
+    Broken("a module of the working directory", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "Double"', "mine",
+           "is found in the working directory, which is on Python's path in a notebook, not in `caffe train`", "PYTHONPATH=. caffe train",
+           level="warning", at='  python_param { module: "layers_of'),
+    Broken("a foreign loss without loss_weight", NET, _RELU, _MINE.replace('"mine"', '"my_loss"') % 'module: "layers_of_mine"  layer: "Double"',
+           "my_loss", "a Python loss without loss_weight", "if it is a loss", level="warning"),
+]
