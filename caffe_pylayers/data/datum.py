@@ -88,9 +88,9 @@ def read_labels(buffer: Buffer) -> List[int]:
 def write_datum(datum: Datum) -> bytes:
     """The bytes of a Datum, as Caffe's own SerializeToString writes them."""
     sizes = ((1, datum.channels), (2, datum.height), (3, datum.width))
-    parts = [_varint_field(number, value) for number, value in sizes if value]
+    parts: List[Buffer] = [_varint_field(number, value) for number, value in sizes if value]
     if len(datum.data):
-        parts += [b"\x22", _varint(len(datum.data)), bytes(datum.data)]
+        parts += [b"\x22", _varint(len(datum.data)), datum.data]
     parts += [_varint_field(5, label) for label in datum.labels]
     if datum.float_data is not None:
         numbers = np.empty(np.size(datum.float_data), [("tag", "u1"), ("number", "<f4")])

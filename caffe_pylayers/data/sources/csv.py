@@ -298,10 +298,17 @@ def _write_list(file: str, path: str, columns: Columns) -> None:
         for number in range(len(names)):
             row = [names[number].decode("utf-8", "surrogateescape")]
             if labels is not None:
-                row.append(":".join(str(label) for label in labels[number].reshape(-1) if label != -1) or "-1")
+                row.append(_joined(np.atleast_1d(labels[number]).tolist()))
             if weights is not None:
                 row.append(repr(float(weights[number])))
             writer.writerow(row)
+
+
+def _joined(labels: List[int]) -> str:
+    """Labels as a list has them, without the -1 that fill up a row; -1 where there is none."""
+    while len(labels) > 1 and labels[-1] == -1:
+        labels.pop()
+    return ":".join(map(str, labels))
 
 
 def _write_image(folder: str, record: Record, number: str) -> str:

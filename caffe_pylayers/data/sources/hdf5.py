@@ -14,7 +14,7 @@ from typing import Any, Iterable, Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 
-from caffe_pylayers.data.sources.base import Image, Names, Numbers, Source
+from caffe_pylayers.data.sources.base import Image, Names, Numbers, Source, interleaved
 from caffe_pylayers.data.sources.hdf5_index import Table, read_tables
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
 from caffe_pylayers.data.sources.storage import Chunks
@@ -74,10 +74,10 @@ class HDF5Source(Source):
             raise DataError(f"{self.describe(record)}: {error}") from error
         if not self._shape:
             return data
-        image = np.frombuffer(data, self._dtypes[number]).reshape(self._shape).transpose(1, 2, 0)
+        planes = np.frombuffer(data, self._dtypes[number]).reshape(self._shape)
         # Numbers beyond float32 become infinite.
         with np.errstate(all="ignore"):
-            return np.ascontiguousarray(image, np.uint8 if image.dtype == np.uint8 else np.float32)
+            return interleaved(planes if planes.dtype == np.uint8 else planes.astype(np.float32))
 
 
 def _tables(path: str, weights: str) -> List[Table]:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from caffe_pylayers.data.datum import Buffer, Datum, read_datum, read_labels, write_datum
 from caffe_pylayers.data.memory import available_bytes
-from caffe_pylayers.data.sources.base import Image, Names, Source, padded
+from caffe_pylayers.data.sources.base import Image, Names, Source, interleaved, padded
 from caffe_pylayers.data.sources.index import FEWEST_RECORDS, Index, cached
 from caffe_pylayers.data.sources.records import Record
 from caffe_pylayers.errors import DataError
@@ -57,7 +57,7 @@ class LMDBSource(Source):
             try:
                 datum = read_datum(value)
                 # The buffers of LMDB end with the transaction.
-                return bytes(datum.data) if datum.encoded else datum.raw().transpose(1, 2, 0).copy()
+                return bytes(datum.data) if datum.encoded else interleaved(datum.raw())
             except DataError as error:
                 raise DataError(f"{self.describe(record)}: {error}") from error
 
@@ -73,6 +73,22 @@ def read_table(path: str) -> Tuple[Names, np.ndarray]:
     if not len(names):
         raise DataError(f"LMDB source {path}: it has no records")
     return names, padded(numbers, counts, np.nan).reshape(len(names), -1)
+
+
+def read_ends(path: str) -> List[Tuple[str, Datum]]:
+    """The first and the last record of an LMDB, as messages name them. Raises DataError where one is no Datum."""
+    found = []
+    with _reading(path, os.path.realpath(path), once=True) as transaction:
+        cursor, entries = transaction.cursor(), transaction.stat()["entries"]
+        for number, there in ((0, cursor.first), (entries - 1, cursor.last)):
+            if not there():
+                raise DataError(f"LMDB source {path}: it has no records")
+            name = f"LMDB source {path}: record {number} ({_text(bytes(cursor.key()))})"
+            try:
+                found.append((name, read_datum(bytes(cursor.value()))))
+            except DataError as error:
+                raise DataError(f"{name}: {error}") from error
+    return found
 
 
 def write_lmdb(path: str, records: Iterable[Union[Datum, Record]]) -> int:
@@ -137,9 +153,10 @@ def datum_of(record: Record) -> Datum:
     if not isinstance(record.image, np.ndarray):
         return Datum(record.image, label, encoded=True)
     planes = np.ascontiguousarray(record.image.transpose(2, 0, 1))
+    channels, height, width = planes.shape
     if planes.dtype == np.uint8:
-        return Datum(planes.data.cast("B"), label, *planes.shape)
-    return Datum(b"", label, *planes.shape, float_data=planes.reshape(-1))
+        return Datum(planes.reshape(-1).data, label, channels, height, width)
+    return Datum(b"", label, channels, height, width, float_data=planes.reshape(-1))
 
 
 def _index(path: str, place: str) -> Index:

@@ -1,0 +1,83 @@
+"""What happens to each image of a conversion: nothing, or decoded, resized, made grey, encoded."""
+
+import re
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+import cv2
+import numpy as np
+
+from caffe_pylayers.data.sources import Source
+from caffe_pylayers.data.sources.base import Image
+from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.errors import ConfigError, DataError
+
+#: Formats whose images are the bytes of an image file, and nothing else.
+_FILES_ONLY = ("CSV", "BCF")
+
+
+@dataclass(frozen=True)
+class Images:
+    """What happens to images on their way to a target of a format.
+
+    resize: (height, width) in pixels, bilinear, as the data layers do. gray: one channel.
+    encode: 'jpg:QUALITY', 'png', 'raw' (pixels), or None: as they are where nothing changes them, else pixels in LMDB and
+    HDF5 and PNG in CSV and BCF. Raises ConfigError for an encoding that is none of these, or that the format cannot hold.
+    """
+
+    target_type: str
+    resize: Optional[Tuple[int, int]] = None
+    gray: bool = False
+    encode: Optional[str] = None
+
+    def __post_init__(self) -> None:
+        if self.encode not in (None, "png", "raw") and not _jpg_quality(self.encode):
+            raise ConfigError(
+                f"--encode {self.encode}: jpg:QUALITY with a quality from 1 to 100, as in jpg:90, png, or raw is allowed"
+            )
+        if self.encode == "raw" and self.target_type in _FILES_ONLY:
+            raise ConfigError(
+                f"--encode raw: {self.target_type} holds encoded images only; png loses nothing, LMDB and HDF5 hold pixels"
+            )
+
+    @property
+    def encoding(self) -> str:
+        """How images are written, in the words of `encode`; 'kept' where their bytes stay as they are."""
+        if self.encode:
+            return self.encode
+        if not (self.resize or self.gray):
+            return "kept"
+        return "png" if self.target_type in _FILES_ONLY else "raw"
+
+    def make(self, source: Source, record: int) -> Image:
+        """The image of a record, as it is to be written. DataError names the record that cannot be read or written."""
+        if self.encoding == "kept":
+            image = source.read(record)
+            if not isinstance(image, np.ndarray):
+                _GLANCE.load(source, record)  # raises where it cannot be decoded
+                return image
+            return self._encoded(image, "png", source, record) if self.target_type in _FILES_ONLY else image
+        image = Transforms(resize=self.resize, color=not self.gray).load(source, record)
+        return image if self.encoding == "raw" else self._encoded(image, self.encoding, source, record)
+
+    def _encoded(self, image: np.ndarray, encoding: str, source: Source, record: int) -> bytes:
+        if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
+            raise DataError(
+                f"{source.describe(record)}: an image of type {image.dtype} with {image.shape[2]} channels does not fit into "
+                f"an image file, which holds 8-bit pixels of 1 or 3 channels; convert it to LMDB or HDF5, without --encode"
+            )
+        quality = _jpg_quality(encoding)
+        if quality:
+            return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        return cv2.imencode(".png", image)[1].tobytes()
+
+
+#: The quickest look at an image that finds what cannot be decoded: a JPEG is not even made full size.
+_GLANCE = Transforms(resize=(1, 1), color=False, fast=True)
+
+
+def _jpg_quality(encoding: Optional[str]) -> int:
+    """The quality of 'jpg:90', or 0 if it is something else."""
+    match = re.fullmatch(r"jpe?g:(\d{1,3})", encoding or "")
+    quality = int(match[1]) if match else 0
+    return quality if quality <= 100 else 0
