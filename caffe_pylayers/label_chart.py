@@ -21,15 +21,14 @@ def draw_counts(path: str, counts: LabelCounts, names: Sequence[str], title: str
 
     names: of the classes, (K,).
     """
-    import matplotlib
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure  # without pyplot, which would choose how a notebook shows pictures
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    with plt.rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
+    with rc_context({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}):
         few = len(counts.counts) <= _MOST_NAMED
         height = 1.3 + 0.27 * len(counts.counts) if few else 4.5
-        figure, axes = plt.subplots(figsize=(8, height), constrained_layout=True)
+        figure = Figure(figsize=(8, height), constrained_layout=True)
+        axes = figure.subplots()
         draw = _named_bars if few else _long_tail
         draw(axes, counts, names)
         (axes.xaxis if few else axes.yaxis).set_major_formatter(lambda value, _: _number(value))
@@ -37,7 +36,6 @@ def draw_counts(path: str, counts: LabelCounts, names: Sequence[str], title: str
         labels = f"{counts.counts.sum():,} labels in {np.count_nonzero(counts.counts):,} classes{ratio}"
         figure.suptitle(f"{title}\n{labels}", fontsize=11)
         figure.savefig(path, dpi=120, format="png")
-        plt.close(figure)
 
 
 def _named_bars(axes: Any, counts: LabelCounts, names: Sequence[str]) -> None:

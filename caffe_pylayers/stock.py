@@ -54,21 +54,26 @@ def net_of_layers(layers: Sequence[Layer], phase: str = TRAIN) -> Any:
         return caffe.Net(file.name, getattr(caffe, phase))
 
 
-_TRY = "import sys, caffe\ncaffe.Net(sys.argv[1], int(sys.argv[2])).forward()"
+_TRY = "import sys\nsys.path = [folder for folder in sys.path if folder]\nimport caffe\ncaffe.Net(sys.argv[1], int(sys.argv[2])).forward()"
 
 
 def _refuse_abort(layers: Sequence[Layer], path: str, phase: int) -> None:
     """Raise DataError where Caffe aborts on a net: a process of its own tries it, for an abort would end this one."""
     environment = {**interpreter.environment(), "GLOG_minloglevel": "2", "GLOG_logtostderr": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(["", *filter(None, sys.path)]).lstrip(os.pathsep)
+    environment["PYTHONPATH"] = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     tried = subprocess.run(
         [interpreter.executable(), "-c", _TRY, path, str(phase)],
         env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    if tried.returncode >= 0:  # an error that Python sees comes again
-        return
+    others = any(layer.type == "Python" and layer.python[0] != "caffe_pylayers" for layer in layers)
+    if tried.returncode == 0 or (tried.returncode > 0 and not others):
+        return  # an error that a layer of ours raises comes again, whole
     lines = tried.stderr.decode(errors="replace").splitlines()
     said = [line.partition("] ")[2] for line in lines if re.match(r"[EF]\d{4,8} ", line)]
+    if tried.returncode > 0:  # SystemError is what Boost.Python makes of an error in an import, which it prints itself
+        said = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line) and line[:11] != "SystemError"][
+            -1:
+        ]
     names = ", ".join(f"{layer.file}:{layer.line} {layer.type} layer {layer.name!r}" for layer in layers)
     raise DataError(f"{names}: Caffe gives up: {'; '.join(said) or f'signal {-tried.returncode}'}")
 

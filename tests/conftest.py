@@ -18,3 +18,18 @@ def pytest_runtest_makereport(item, call):
     report = yield
     report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
     return report
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Run a command of `caffe-pylayers` in this process, in tmp_path; returns its status, stdout and stderr."""
+    from caffe_pylayers.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run_here(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        return (ended.value.code, *capsys.readouterr())
+
+    return run_here

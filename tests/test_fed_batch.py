@@ -1,0 +1,259 @@
+"""What data layers feed, undone to pictures and looked at for mistakes, on the real Caffe."""
+
+import dataclasses
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+import caffe_pylayers
+from caffe_pylayers import contact_sheet, nets, stock
+from caffe_pylayers.data.datum import Datum, write_blob
+from caffe_pylayers.data.sources.lmdb import write_lmdb
+from caffe_pylayers.fed_batch import fed_by
+from caffe_pylayers.fed_values import channels, findings
+from caffe_pylayers.pictures import pictures, undone
+from caffe_pylayers.preview import is_preview, preview_of
+from tests import caffe_nets
+from tests.data.conftest import photos  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    caffe_pylayers.close()
+
+
+def fed(kind, tops=None, batches=(0,), phase="TRAIN", **options):
+    return fed_by(stock.layer_of(kind, repr(options), tops), phase, batches)
+
+
+def fed_from_text(text, folder, phase="TRAIN"):
+    return fed_by(nets.read_net(caffe_nets.write(text, folder)).layers[0], phase, [0])
+
+
+def of_photos(photos, **more):  # noqa: F811
+    return {"source": photos.csv, "root": str(photos.folder), "batch_size": 12, "resize": [40, 48], **more}
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_mean_image_and_scale_are_undone_where_each_image_was_cropped_and_mirrored(phase, photos, tmp_path):  # noqa: F811
+    mean = np.random.default_rng(0).uniform(0, 200, (3, 40, 48)).astype(np.float32)
+    np.save(tmp_path / "mean.npy", mean)
+    options = of_photos(photos, crop_size=32, mirror=True, shuffle=True)
+    plain = fed("ImageDataLayer", phase=phase, batches=[1, 3], **options)
+    prepared = fed(
+        "ImageDataLayer", phase=phase, batches=[1, 3], mean_file=str(tmp_path / "mean.npy"), scale=0.02, **options
+    )
+    assert len(prepared) == 24
+    assert not np.allclose(prepared.images["data"], plain.images["data"], atol=10)
+    for number in range(24):
+        values = undone(prepared.images["data"][number], number, prepared.prepared["data"])
+        np.testing.assert_allclose(values, plain.images["data"][number], atol=1e-3)
+    drawn = pictures(prepared.images["data"], prepared.prepared["data"], [5])
+    np.testing.assert_array_equal(drawn.pictures[0], plain.images["data"][5, ::-1].transpose(1, 2, 0))  # red first
+    assert drawn.note == ""
+    assert prepared.prepared["data"].words == "(x - mean.npy) * 0.02"
+
+
+def test_labels_and_names_of_triplets_come_from_the_plan_of_the_batch(photos):  # noqa: F811
+    """TripletDataLayer has no top for labels unless it is stacked."""
+    options = of_photos(photos, mean_value=[1, 2, 3])
+    apart = fed("TripletDataLayer", batches=[0, 2], **options)
+    together = fed("TripletDataLayer", 2, batches=[0, 2], stacked=True, **options)
+    assert list(apart.images) == list(together.images) == ["anchor", "positive", "negative"]
+    for role in apart.images:
+        np.testing.assert_array_equal(apart.images[role], together.images[role])
+        np.testing.assert_array_equal(apart.labels[role], together.labels[role])
+        own = [photos.labels[photos.names.index(name)] for name in apart.names[role]]
+        np.testing.assert_array_equal(apart.labels[role], own)
+    first = cv2.resize(photos.decoded(photos.names.index(apart.names["negative"][0])), (48, 40))
+    np.testing.assert_allclose(
+        undone(apart.images["negative"][0], 0, apart.prepared["negative"]), first.transpose(2, 0, 1), atol=1e-3
+    )
+
+
+def test_pairs_have_a_colour_and_words_for_sim(photos):  # noqa: F811
+    pairs = fed("SiameseDataLayer", 5, **of_photos(photos))
+    for label, label_p, sim in zip(pairs.labels["data"], pairs.labels["data_p"], pairs.values["sim"]):
+        assert (label == label_p) == sim
+    groups = preview_of(pairs).sheet.groups
+    assert [group.heading for group in groups[:2]] == ["sim 1: same", "sim 0: different"]
+    assert {cell.frame for cell in groups[0].cells} == {contact_sheet.GREEN}
+    assert {cell.frame for cell in groups[1].cells} == {contact_sheet.RED}
+
+
+def test_margins_and_several_labels_by_name(photos, tmp_path):  # noqa: F811
+    lines = [f"{name},{number % 3}:{3 + number % 2}" for number, name in enumerate(photos.names)]
+    (tmp_path / "sets.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "names.txt").write_text("cat\ndog\nhorse\nday\nnight\n")
+    options = {**of_photos(photos), "source": str(tmp_path / "sets.csv")}
+    triplets = fed("TripletDataLayer", 4, type="RANDOM_MULTILABEL", **options)
+    group = preview_of(triplets, classes=str(tmp_path / "names.txt")).sheet.groups[3]
+    assert group.heading == f"margin {triplets.values['margin'][3]:.3g}"
+    first, second = triplets.labels["anchor"][3]
+    names = ["cat", "dog", "horse", "day", "night"]
+    assert group.cells[0].caption[0].replace("\u00a0", " ") == f"{first} {names[first]}, {second} {names[second]}"
+    several = fed("MultiLabelDataLayer", multilabel=True, **options)
+    assert several.tops["label"] == (12, 5, 1, 1)
+    np.testing.assert_array_equal(several.labels["data"][:3], [[0, 3], [1, 4], [2, 3]])
+    assert preview_of(several).sheet.groups[1].cells[0].caption[0].replace("\u00a0", " ") == "labels 1, 4"
+
+
+def test_sample_weights_stand_under_their_images(photos, tmp_path):  # noqa: F811
+    lines = [f"{name},{label},{label / 4}" for name, label in zip(photos.names, photos.labels)]
+    (tmp_path / "weights.csv").write_text("\n".join(["name,label,weight", *lines]) + "\n")
+    options = {**of_photos(photos, header=True), "source": str(tmp_path / "weights.csv")}
+    weighted = preview_of(fed("ImageDataLayer", 3, **options))
+    assert list(weighted.sheet.groups[3].cells[0].caption) == ["label 3", "weight 0.75", "photo 3.jpg"]
+
+
+def test_a_pk_batch_is_grouped_by_class(photos):  # noqa: F811
+    options = {**of_photos(photos), "type": "PK", "classes_per_batch": 4, "samples_per_class": 3}
+    batch = fed("ImageDataLayer", **options)
+    groups = preview_of(batch).sheet.groups
+    assert [len(group.cells) for group in groups] == [3] * 4
+    assert [group.heading for group in groups] == [f"label {label}" for label in batch.labels["data"][::3]]
+    assert len({group.heading for group in groups}) == 4
+
+
+DATA = (
+    'layer {{ name: "in" type: "Data" top: "data" top: "label" data_param {{ source: "{folder}/lmdb" backend: LMDB '
+    "batch_size: 10 }} transform_param {{ {transform} }} }}"
+)
+
+
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory):
+    """Ten random images (10, 3, 12, 12) and an LMDB of them, sorted by class."""
+    folder = tmp_path_factory.mktemp("pixels")
+    images = np.random.default_rng(1).integers(0, 256, (10, 3, 12, 12), np.uint8)
+    write_lmdb(str(folder / "lmdb"), (Datum(image.tobytes(), 7, 3, 12, 12) for image in images))
+    return folder, images
+
+
+@pytest.mark.parametrize(
+    ("transform", "words"),
+    [
+        ("", ""),
+        ("scale: 0.00390625", "x * 0.00390625"),
+        ("mean_value: 100 mean_value: 110 mean_value: 120 scale: 0.5", "(x - [100, 110, 120]) * 0.5"),
+        ("mean_value: 99.5", "x - 99.5"),
+    ],
+)
+def test_what_stock_data_does_is_undone(transform, words, pixels, tmp_path):
+    folder, images = pixels
+    batch = fed_from_text(DATA.format(folder=folder, transform=transform), tmp_path)
+    drawn = pictures(batch.images["data"], batch.prepared["data"], range(10))
+    np.testing.assert_array_equal(drawn.pictures, images[:, ::-1].transpose(0, 2, 3, 1))
+    assert batch.prepared["data"].words == words
+    np.testing.assert_array_equal(batch.labels["data"], np.full(10, 7))
+
+
+def test_the_mean_image_of_a_random_stock_crop_is_said_to_be_about(pixels, tmp_path):
+    folder, _ = pixels
+    (tmp_path / "mean.binaryproto").write_bytes(
+        write_blob(np.full((1, 3, 12, 12), 100)),
+    )
+    transform = f'crop_size: 8 mean_file: "{tmp_path}/mean.binaryproto"'
+    batch = fed_from_text(DATA.format(folder=folder, transform=transform), tmp_path)
+    made = preview_of(batch)
+    assert any("the mean image is added at the centre" in note for note in made.notes)
+    assert all(group.cells[0].picture.shape == (8, 8, 3) for group in made.sheet.groups)
+
+
+HDF5 = (
+    'layer {{ name: "in" type: "HDF5Data" top: "data" top: "label" hdf5_data_param {{ source: "{folder}/list.txt" '
+    "batch_size: 6 }} }}"
+)
+
+
+@pytest.mark.parametrize(
+    ("shape", "picture", "note"),
+    [
+        ((3, 8, 8), (8, 8, 3), "values go from -1 to 1, not 0 to 255 as pixels do"),
+        ((64, 7, 9), (7, 9, 3), "64 channels, of which the first three are drawn as blue, green, red"),
+        ((2, 7, 9), (7, 9), "2 channels, of which the first is drawn"),
+        ((50,), (7, 8), "vectors of 50, drawn row by row"),
+        ((50, 1, 1), (7, 8), "vectors of 50, drawn row by row"),
+        ((2, 3, 8, 8), (8, 8), "of the 3 planes of a channel only the first is drawn"),
+    ],
+)
+def test_features_are_drawn_somehow_and_it_is_said_how(shape, picture, note, tmp_path):
+    values = np.linspace(-1, 1, 6 * int(np.prod(shape)), dtype=np.float32).reshape(6, *shape)
+    with h5py.File(tmp_path / "1.h5", "w") as file:
+        file["data"], file["label"] = values, np.arange(6, dtype=np.float32)
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/1.h5\n")
+    made = preview_of(fed_from_text(HDF5.format(folder=tmp_path), tmp_path))
+    cells = [group.cells[0] for group in made.sheet.groups]
+    assert [cell.picture.shape for cell in cells] == [picture] * 6
+    assert [cell.caption[0] for cell in cells] == [f"label {number}" for number in range(6)]
+    assert note in "\n".join(made.notes)
+    assert cells[0].picture.min() == 0
+    assert cells[0].picture.max() < cells[-1].picture.max()
+    path = str(tmp_path / "sheet.png")
+    made.write(path)
+    assert is_preview(path)
+
+
+def changed(batch, **changes):
+    """A batch with other images, labels or values."""
+    return dataclasses.replace(batch, **changes)
+
+
+def found_in(batch, others=()):
+    return "\n".join(findings(batch, channels(list(batch.images.values())), others))
+
+
+def test_usual_mistakes_are_found(photos):  # noqa: F811
+    options = of_photos(photos, batch_size=10, shuffle=True)
+    fine = fed("ImageDataLayer", 2, mean_value=110, scale=0.01, **options)
+    assert found_in(fine) == ""
+    raw = fed("ImageDataLayer", 2, **options)
+    assert "as pixels do: the layer has neither mean nor scale" in found_in(raw)
+    assert "give it in units of 0 to 255" in found_in(fed("ImageDataLayer", 2, mean_value=[0.4, 0.4, 0.5], **options))
+    assert "hardly differ" in found_in(fed("ImageDataLayer", 2, mean_value=110, scale=1e-5, **options))
+    assert "is it the mean of these images?" in found_in(fed("ImageDataLayer", 2, mean_value=1100, **options))
+    images = fine.images["data"].copy()
+    images[2, 0, 3, 3] = np.nan
+    assert found_in(changed(fine, images={"data": images})).startswith("1 values are NaN or infinite")
+    images[:] = images[:1]
+    assert "all 10 images (data) are equal" in found_in(changed(fine, images={"data": images}))
+    images = fine.images["data"].copy()
+    images[4:7] = 3
+    assert "3 of 10 images (data) have one value all over" in found_in(changed(fine, images={"data": images}))
+    same = {"data": np.full(10, 4)}
+    assert "all 10 labels are 4: a source sorted by class wants shuffling" in found_in(changed(fine, labels=same))
+    assert found_in(changed(fine, labels=same, phase="TEST")) == ""
+
+
+def test_equal_anchors_and_positives_and_one_sided_pairs_are_found(photos):  # noqa: F811
+    triplets = fed("TripletDataLayer", mean_value=110, **of_photos(photos))
+    assert found_in(triplets) == ""
+    triplets.images["positive"][:2] = triplets.images["anchor"][:2]
+    assert "2 of 12 triplets have an anchor that equals its positive" in found_in(triplets)
+    pairs = fed("SiameseDataLayer", mean_value=110, **of_photos(photos))
+    assert found_in(pairs) == ""
+    pairs.values["sim"][:] = 0
+    assert "all 12 pairs have sim 0" in found_in(pairs)
+
+
+@pytest.mark.parametrize(
+    ("behind", "expected"),
+    [
+        ("", True),
+        ('layer { name: "c" type: "Convolution" bottom: "data" top: "c" }', True),
+        ('layer { name: "n" type: "BatchNorm" bottom: "data" top: "n" }', False),
+        (
+            'layer { name: "c" type: "Concat" bottom: "data" top: "all" } '
+            'layer { name: "s" type: "Power" bottom: "all" top: "s" power_param { scale: 0.01 } }',
+            False,
+        ),
+    ],
+)
+def test_raw_pixels_are_no_mistake_where_the_net_normalises_them(behind, expected, pixels, tmp_path):
+    folder, _ = pixels
+    net = nets.read_net(caffe_nets.write(DATA.format(folder=folder, transform="") + behind, tmp_path))
+    batch = fed_by(net.layers[0], "TRAIN", [0])
+    assert ("neither mean nor scale" in found_in(batch, net.layers)) == expected

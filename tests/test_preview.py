@@ -1,0 +1,165 @@
+"""`caffe-pylayers preview`, and the sheet that it draws."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+from caffe_pylayers import contact_sheet
+from caffe_pylayers.fed_values import channels
+from tests import transcripts
+from tests.data.conftest import photos  # noqa: F401
+from tests.layers.runs import assert_gone, heed_ctrl_c
+from tests.test_cli import PROGRAM, run
+from tests.test_fed_batch import DATA, of_photos
+
+
+def test_a_picture_is_on_the_sheet_in_its_colours(tmp_path):
+    picture = np.full((60, 30, 3), (10, 200, 30), np.uint8)
+    groups = [contact_sheet.Group([contact_sheet.Cell(picture, ["$5 & \\ caf\u00e9 \u732b"])], "heading")] * 3
+    stats = channels([np.random.default_rng(0).normal(size=(4, 3, 5, 5))])
+    sheet = contact_sheet.Sheet("title", ["note"], [], groups, stats, ["a finding"])
+    contact_sheet.draw(str(tmp_path / "sheet.png"), sheet)
+    drawn = cv2.imread(str(tmp_path / "sheet.png"))[:, :, ::-1]
+    colour = (drawn == (10, 200, 30)).all(2)
+    assert colour.sum() == pytest.approx(3 * 120 * 60, rel=0.02)  # frames cover the edge
+    assert drawn.shape[1] == 1228
+
+
+NET = """
+layer {{ name: "train_data" type: "Python" top: "a" top: "p" top: "n" include {{ phase: TRAIN }}
+  python_param {{ module: "caffe_pylayers" layer: "TripletDataLayer" param_str: "{train}" }} }}
+layer {{ name: "more data/2" type: "Python" top: "data" include {{ phase: TRAIN stage: "two" }}
+  python_param {{ module: "caffe_pylayers" layer: "ImageDataLayer" param_str: "{train}" }} }}
+layer {{ name: "test_data" type: "Python" top: "data" top: "label" include {{ phase: TEST }}
+  python_param {{ module: "caffe_pylayers" layer: "ImageDataLayer" param_str: "{train}" }} }}
+"""
+
+
+@pytest.fixture
+def net(photos, tmp_path):  # noqa: F811
+    options = of_photos(photos, mean_value=110, scale=0.01, prefetch=True)
+    (tmp_path / "net.prototxt").write_text(NET.format(train=options))
+    return tmp_path
+
+
+def test_the_command_draws_each_data_layer_of_the_phase(net):
+    done = run("preview", "net.prototxt", cwd=net)
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = (
+        "train_data: TripletDataLayer, TRAIN, batch 0: 12 of 12 triplets\na 12 x 3 x 40 x 48, p 12 x 3 x 40 x 48, n "
+    )
+    assert done.stdout.startswith(expected)
+    assert "as fed: (x - 110) * 0.01, undone in the pictures" in done.stdout
+    assert done.stdout.endswith("wrote preview.png\n")
+
+
+def test_batches_of_test_as_json_over_an_older_preview(net, command):
+    command("preview", "net.prototxt")
+    status, out, err = command("preview", "net.prototxt", "--phase", "TEST", "--batch", "1", "--batches", "2", "--json")
+    assert (status, err) == (0, "")
+    (found,) = json.loads(out)
+    assert (found["output"], found["samples"]) == ("preview.png", 24)
+    assert found["title"] == "test_data: ImageDataLayer, TEST, batch 1: 24 of 24 samples"
+    assert [channel["name"] for channel in found["channels"]] == ["blue", "green", "red"]
+    assert found["channels"][0]["min"] == pytest.approx(-1.1, abs=0.1)
+
+
+def test_several_data_layers_have_a_picture_each(net, command):
+    status, out, _ = command("preview", "net.prototxt", "--stage", "two", "--rows", "1")
+    assert status == 0
+    assert "train_data: TripletDataLayer, TRAIN, batch 0: 3 of 12 triplets" in out
+    assert "more data/2: ImageDataLayer, TRAIN, batch 0: 11 of 12 samples" in out
+    made = {path.name for path in net.iterdir()}
+    assert made == {"net.prototxt", "preview_train_data.png", "preview_more_data_2.png"}
+
+
+def test_a_layer_of_options_alone_with_a_finding(photos, tmp_path, command):  # noqa: F811
+    arguments = ["--layer-type", "ImageDataLayer", "--options", repr(of_photos(photos)), "--tops", "2"]
+    status, out, _ = command("preview", *arguments, "--output", "raw.png")
+    assert status == 1
+    assert "warning: values go from 0 to 2" in out
+    assert (tmp_path / "raw.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.prototxt"], "none.prototxt: cannot read it: No such file"),
+        (
+            ["deploy.prototxt"],
+            "deploy.prototxt: in TRAIN it has no data layer; its layers: in (Input), ip (InnerProduct)",
+        ),
+        (["net.prototxt", "--layer", "nix"], "it has no data layer 'nix'; its layers: train_data (Python)"),
+        (["net.prototxt", "--stage", "two", "--output", "x.png"], "--output is one file, but there are 2 data layers"),
+        (["net.prototxt", "--output", "deploy.prototxt"], "deploy.prototxt is there already; --force overwrites it"),
+        (
+            ["net.prototxt", "--classes", "names.txt"],
+            "names.txt: it names 1 classes, a line each, but there is a label 4",
+        ),
+        (["net.prototxt", "--tops", "2"], "--tops is for --layer-type; a net says it itself"),
+        (["--options", "{}"], "give a net, or --layer-type and --options"),
+        (["--layer-type", "TripletLoss"], "TripletLoss is no data layer: it needs bottoms"),
+        (
+            ["--layer-type", "ImageDataLayer", "--options", "{'source': 'x', 'sauce': 1}"],
+            "unknown option 'sauce'; did you mean 'source'?",
+        ),
+        (["missing.prototxt"], "missing.prototxt:1 Data layer 'in': Caffe gives up: Check failed: "),
+        (
+            ["theirs.prototxt"],
+            "theirs.prototxt:1 Python layer 'in': Caffe gives up: ModuleNotFoundError: No module named 'nix'",
+        ),
+        (["wrong.prototxt"], "wrong.prototxt:2: layer 'in': CSV source "),
+    ],
+)
+def test_what_it_cannot_do_is_said_in_a_line(arguments, message, net, command):
+    (net / "deploy.prototxt").write_text(
+        'layer { name: "in" type: "Input" top: "data" } layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" }'
+    )
+    (net / "names.txt").write_text("cat\n")
+    (net / "missing.prototxt").write_text(DATA.format(folder="nowhere", transform=""))
+    python = (
+        'layer {{ name: "in" type: "Python" top: "data" python_param {{ module: "{}" layer: "{}" param_str: "{}" }} }}'
+    )
+    (net / "theirs.prototxt").write_text(python.format("nix", "Nix", ""))
+    (net / "wrong.prototxt").write_text("\n" + python.format("caffe_pylayers", "ImageDataLayer", "'source': 'nix.csv'"))
+    before = sorted(path.name for path in net.iterdir())
+    status, out, err = command("preview", *arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert sorted(path.name for path in net.iterdir()) == before
+
+
+def test_ctrl_c_leaves_no_worker_and_no_file(net):
+    process = subprocess.Popen(
+        [str(PROGRAM), "preview", "net.prototxt", "--batch", "1000000"],
+        cwd=net,
+        env=transcripts.environment(),
+        start_new_session=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=heed_ctrl_c,
+    )
+    try:
+        workers = []
+        while not workers:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.05)
+            workers = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        printed, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert printed.splitlines()[-1] == "caffe-pylayers: interrupted"
+    assert_gone(workers)
+    assert [path.name for path in net.iterdir()] == ["net.prototxt"]
