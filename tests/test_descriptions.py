@@ -87,14 +87,14 @@ def test_a_layer_in_a_terminal():
     assert layer_to_copy("MultiLabelDataLayer") in done.stdout
     assert "\x1b" not in done.stdout
     for name in json_schema("MultiLabelDataLayer")["properties"]:
-        assert f"\n {name} " in done.stdout
+        assert f"\n{name} " in done.stdout
     assert "'label dim'" in done.stdout
 
 
 def test_the_list_of_layers_in_a_terminal():
     done = run("describe")
     assert done.returncode == 0, done.stderr
-    listed = [line.split()[0] for line in done.stdout.splitlines() if line[1:2].isupper()]
+    listed = [line.split()[0] for line in done.stdout.splitlines() if line[:1].isupper()]
     assert listed == list(LAYERS)
     assert max(map(len, done.stdout.splitlines())) <= 120
 

@@ -335,7 +335,7 @@ def test_the_command(folder, tmp_path):
     arguments = ["export", str(folder / "net.caffemodel"), "--output", "out.npz", "--layout", "TensorFlow"]
     done = run(*arguments, "--net", "more.prototxt", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert " conv1/weights " in done.stdout
+    assert "\nconv1/weights " in done.stdout
     assert "3 x 3 x 3 x 8" in done.stdout
     assert "out.npz: 27 arrays of 15 layers, in TensorFlow's layout" in done.stdout
     errors = " ".join(done.stderr.split())

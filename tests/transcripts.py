@@ -37,12 +37,14 @@ def sections(page: str) -> Dict[str, List[Command]]:
 
 
 def commands(transcript: str) -> List[Command]:
-    """The commands of a transcript; one that ends with a backslash goes on in the next line."""
+    """The commands of a transcript; one goes on behind a backslash, and in lines that begin with `> ` as a shell shows them."""
     found = []
     for part in re.split(r"^\$ ", transcript, flags=re.MULTILINE)[1:]:
-        lines = part.splitlines()
-        length = 1 + next(i for i, line in enumerate(lines) if not line.endswith("\\"))
-        found.append(Command("\n".join(lines[:length]), "\n".join(lines[length:]).rstrip()))
+        first, *rest = part.splitlines()
+        command = [first]
+        while rest and (command[-1].endswith("\\") or re.match(">( |$)", rest[0])):
+            command.append(re.sub("^>( |$)", "", rest.pop(0)))
+        found.append(Command("\n".join(command), "\n".join(rest).rstrip()))
     return found
 
 

@@ -66,24 +66,22 @@ def _schemas(layer: Optional[str]) -> Any:
 
 
 def _show_all(console: "Console") -> None:
-    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from caffe_pylayers import LAYERS
     from caffe_pylayers.descriptions import describe, names_in_words
 
-    table = Table("layer", "bottoms -> tops", "what it does", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("layer", "bottoms -> tops", "what it does", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for layer in map(describe, LAYERS):
         bottoms = f"{names_in_words(layer.bottoms)} " if layer.bottoms else ""
         signature = f"{bottoms}-> {names_in_words(layer.tops)}"
         table.add_row(Text(layer.layer, "bold"), Text(signature), Text(layer.summary.rstrip(".")))
     console.print(table)
-    console.print("`caffe-pylayers describe LAYER` shows a layer's options. \\[, x]: may be left out.")
+    console.print("\n`caffe-pylayers describe LAYER` shows a layer's options. \\[, x]: may be left out.")
 
 
 def _show(console: "Console", layer: "Description") -> None:
-    from rich import box
     from rich.table import Table
     from rich.text import Text
 
@@ -101,7 +99,7 @@ def _show(console: "Console", layer: "Description") -> None:
     for given, bottoms, tops in layer.variants:
         say(f"with {given}: {names_in_words(bottoms)} -> {names_in_words(tops)}".replace("none ->", "->"))
     console.print(f"\n{layer_to_copy(layer.layer)}", markup=False, soft_wrap=True)
-    table = Table("option", "default", "allowed", "meaning", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("option", "default", "allowed", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for option in layer.options:
         aliases = f" Also written {', '.join(map(repr, option.aliases))}." if option.aliases else ""
         table.add_row(

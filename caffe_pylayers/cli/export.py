@@ -64,20 +64,19 @@ def _shape(text: str) -> Tuple[str, Tuple[int, ...]]:
 
 
 def _show(result: "Export", path: str) -> None:
-    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from caffe_pylayers.cli.console import console
     from caffe_pylayers.layouts import dims
 
-    table = Table("array", "shape", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("array", "shape", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name, array in result.arrays.items():
         table.add_row(Text(name), Text(dims(array.shape)))
     console().print(table)
     layers = sum(1 for layer in result.layers if layer["arrays"])
     where = {"caffe": "Caffe's", "tensorflow": "TensorFlow's"}[result.layout]
-    console().print(Text(f"{path}: {len(result.arrays)} arrays of {layers} layers, in {where} layout"))
+    console().print(Text(f"\n{path}: {len(result.arrays)} arrays of {layers} layers, in {where} layout"))
 
 
 def _remark(result: "Export", net: Optional[str]) -> None:
@@ -98,9 +97,9 @@ def _remark(result: "Export", net: Optional[str]) -> None:
     }
     if result.layout == "tensorflow" and padded:
         remarks.append(
-            "padding: TensorFlow's SAME is another one where the stride is above 1 (it pads behind first, Caffe both sides alike), "
-            "and its pooling rounds down: pad by hand, with -inf before max pooling, and use VALID; `padding` in __meta__ says "
-            f"(before, after) for each axis. Padded layers: {', '.join(padded)}"
+            "padding: TensorFlow's SAME depends on the size, and pads more behind than before where it cannot pad both sides alike as "
+            "Caffe does, and its pooling rounds down. Pad by what `padding` in __meta__ says, (before, after) for each axis, with -inf "
+            f"before max pooling, and use VALID. Padded layers: {', '.join(padded)}"
         )
     for remark in remarks:
         console(stderr=True).print(Text(remark))
