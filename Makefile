@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint demo results bench soak gpu wheel clean
+.PHONY: help setup test lint demo results bench soak gpu docs wheel clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
@@ -36,6 +36,10 @@ soak: setup ## the tests that take longer than `make test` allows
 
 gpu: setup ## the tests that need a GPU, CuPy and a Caffe built for GPUs
 	$(PY) -m pytest -m gpu
+
+docs: setup ## what is made of the schemas: docs/layers.md and the types of netspec
+	$(PY) -m caffe_pylayers describe --markdown --output docs/layers.md
+	$(PY) -m caffe_pylayers.netspec_stub
 
 wheel: setup ## the wheel, in dist/
 	$(PY) -m build --wheel

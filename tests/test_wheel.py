@@ -23,6 +23,11 @@ THEIRS = [
     "six",
 ]
 
+NET = """
+layer { name: "input" type: "Input" top: "data" input_param { shape { dim: 1 dim: 4 } } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 3 } }
+"""
+
 PROGRAM = """
 import os
 os.environ["GLOG_minloglevel"] = "2"
@@ -81,11 +86,15 @@ def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
     run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
     after = versions(python, tmp_path)
     assert {name: after[name] for name in before} == before
-    assert set(after) - set(before) >= {"caffe-pylayers", "opencv-python", "pydantic", "tqdm"}
+    assert set(after) - set(before) >= {"caffe-pylayers", "opencv-python", "pydantic", "tqdm", "click", "rich", "matplotlib"}
     run(python, "-m", "pip", "check", cwd=tmp_path)
+    (tmp_path / "ip.prototxt").write_text(NET)
+    program = str(tmp_path / "env" / "bin" / "caffe-pylayers")
+    assert "Caffe is not here" in run(program, "check", "ip.prototxt", cwd=tmp_path)
     site = run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=tmp_path).strip()
     Path(site, "caffe.pth").write_text(str(Path(caffe.__file__).parents[1]))
     assert "it works" in run(python, "-c", PROGRAM, cwd=tmp_path)
+    assert "Caffe is not here" not in run(program, "check", "ip.prototxt", cwd=tmp_path)
 
 
 def test_it_has_only_the_package(wheel):
@@ -93,3 +102,4 @@ def test_it_has_only_the_package(wheel):
     tops = {line.split("/")[0] for line in names.splitlines()[1:]}
     assert tops == {"caffe_pylayers", next(name for name in tops if name.endswith(".dist-info"))}
     assert "caffe_pylayers/py.typed" in names
+    assert "caffe_pylayers/netspec.pyi" in names
