@@ -73,8 +73,8 @@ def _of_values(fed: Fed, stats: Sequence[Channel], others: Sequence[Layer]) -> I
     whole = all((channel.values[:4096] == np.floor(channel.values[:4096])).all() for channel in finite)
     if not prepared.words and whole and low >= 0 and 100 < high <= 255 and not _normalised(fed, others):
         yield (
-            f"values go from {low:g} to {high:g}, as pixels do: the layer has neither mean nor scale, and no layer behind it "
-            f"normalises; take off a mean, or set a scale such as 0.00390625 (1/256)"
+            f"values go from {low:g} to {high:g} as pixels do, and neither this layer nor one behind it normalises them: take "
+            f"off a mean, or set a scale such as 0.00390625 (1/256)"
         )
     yield from _of_the_mean(prepared, stats)
     if 0 < spread < 1e-3:

@@ -211,7 +211,7 @@ def test_usual_mistakes_are_found(photos):  # noqa: F811
     fine = fed("ImageDataLayer", 2, mean_value=110, scale=0.01, **options)
     assert found_in(fine) == ""
     raw = fed("ImageDataLayer", 2, **options)
-    assert "as pixels do: the layer has neither mean nor scale" in found_in(raw)
+    assert "as pixels do, and neither this layer nor one behind it normalises" in found_in(raw)
     assert "give it in units of 0 to 255" in found_in(fed("ImageDataLayer", 2, mean_value=[0.4, 0.4, 0.5], **options))
     assert "hardly differ" in found_in(fed("ImageDataLayer", 2, mean_value=110, scale=1e-5, **options))
     assert "is it the mean of these images?" in found_in(fed("ImageDataLayer", 2, mean_value=1100, **options))
@@ -256,4 +256,4 @@ def test_raw_pixels_are_no_mistake_where_the_net_normalises_them(behind, expecte
     folder, _ = pixels
     net = nets.read_net(caffe_nets.write(DATA.format(folder=folder, transform="") + behind, tmp_path))
     batch = fed_by(net.layers[0], "TRAIN", [0])
-    assert ("neither mean nor scale" in found_in(batch, net.layers)) == expected
+    assert ("normalises them" in found_in(batch, net.layers)) == expected

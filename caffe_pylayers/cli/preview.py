@@ -127,7 +127,7 @@ def _print(made: "Preview", path: str) -> None:
         out.print(line, soft_wrap=True, markup=False)
     out.print(table)
     for finding in made.findings:
-        out.print(f"warning: {finding}", soft_wrap=True, markup=False, style="yellow")
+        out.print(f"warning: {finding}", markup=False, style="yellow")
     out.print(f"wrote {path}", soft_wrap=True, markup=False)
 
 
