@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 import numpy as np
 
 from caffe_pylayers.blob_shapes import Blob, Known
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.nets import Layer
 from caffe_pylayers.windows import Size, whole_number
 
@@ -125,7 +125,10 @@ def _reordered(layer: Layer, rows: np.ndarray, bottom: Known, axis: int = 1) -> 
     if axis not in (1, -rank):
         if rank == 2:  # a sequence of vectors, which have no positions
             return rows
-        raise UnknownOrder(f"it has axis {axis} on a bottom of {rank + 1} axes")
+        raise ConfigError(
+            f"{layer.file}:{layer.line}: layer {layer.name!r} has axis {axis} and a bottom of {rank + 1} axes: it works along rows of "
+            f"images, which with channels last is no fully connected layer; export in Caffe's layout, and compute it in Caffe's order"
+        )
     parts = bottom.flattened
     order = channels_last(parts)
     if order is None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import ALIASES, LAYERS, ConfigError
+from caffe_pylayers.checks import check
 from caffe_pylayers.config import json_schema, load
 from caffe_pylayers.descriptions import describe, is_loss, layer_called, layer_to_copy
 from caffe_pylayers.layers_page import layers_page
@@ -44,6 +45,8 @@ def test_a_layer_to_copy_works_in_caffe(folder, layer):
     text = layer_to_copy(layer)
     message = parse(text).message("layer")
     inputs = {name: SHAPES.get(name, (8, 10)) for name in message.all("bottom")}
+    path = write(net_text([text], inputs, force_backward=False), folder)
+    assert check(path, build=False) == []
     net = caffe.Net(write(net_text([text], inputs), folder), caffe.TRAIN)
     if inputs:  # data layers start workers
         net.forward()

@@ -297,6 +297,10 @@ REFUSED = {
         INPUT + CONV + 'layer { name: "own" type: "Python" bottom: "conv" top: "own" }' + FC.replace('"conv"', '"own"'),
         r"layer 'own' \(type Python\) gives it; give it: --shape own=CHANNELS,HEIGHT,WIDTH",
     ),
+    "rows of images": (
+        INPUT + CONV + FC.replace("num_output: 2", "num_output: 2 axis: 2"),
+        "net.prototxt:3: layer 'fc' has axis 2 and a bottom of 4 axes: .* export in Caffe's layout",
+    ),
     "no number": (INPUT + CONV.replace("num_output: 4", "num_output: x") + FC, "net.prototxt:2: layer 'conv': num_output must be"),
     "no kernel": (INPUT + CONV.replace("kernel_size: 3", "") + FC, "net.prototxt:2: layer 'conv': kernel_size is missing"),
 }  # fmt: skip
@@ -349,6 +353,23 @@ def test_the_command(folder, tmp_path):
     told = json.loads(run(*arguments, "--net", "more.prototxt", "--json", "--force", cwd=tmp_path).stdout)
     assert told["arrays"]["conv1/weights"] == {"shape": [3, 3, 3, 8], "dtype": "float32"}
     assert told["output"] == "out.npz"
+
+
+def test_layers_of_which_there_is_no_layout(small):
+    """A recurrent net: what has no layout of its own comes as Caffe has it, and is named."""
+    text = """
+    layer { name: "in" type: "Input" top: "x" top: "cont"
+      input_param { shape { dim: 4 dim: 2 dim: 5 } shape { dim: 4 dim: 2 } } }
+    layer { name: "lstm" type: "LSTM" bottom: "x" bottom: "cont" top: "h" recurrent_param {
+      num_output: 3 weight_filler { type: "uniform" } } }
+    layer { name: "scores" type: "InnerProduct" bottom: "h" top: "scores" inner_product_param { num_output: 7 axis: 2 } }"""
+    small(text, trained=text)
+    done = run("export", "net.caffemodel", "--net", "net.prototxt", "--layout", "tensorflow", "--shape", "h=2,3")
+    assert done.returncode == 0, done.stderr
+    with np.load("net.npz") as file:
+        assert {"lstm/0", "lstm/1", "lstm/2"} <= set(file.files)
+        assert file["scores/weights"].shape == (3, 7)
+    assert done.stderr == "as Caffe has them, for their types have no layout here: lstm\n"
 
 
 @pytest.mark.parametrize("shape", ["3,4,5", "data=", "data=3,0,5", "data=3,x", "=3"])

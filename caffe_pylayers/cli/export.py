@@ -90,6 +90,9 @@ def _remark(result: "Export", net: Optional[str]) -> None:
         remarks.append(f"not in {net}, and left out: {', '.join(result.left_out)}")
     if result.missing:
         remarks.append(f"no weights in {result.weights}: {', '.join(result.missing)}")
+    unnamed = [layer["name"] for layer in result.layers if any(name[-1].isdigit() for name in layer["arrays"])]
+    if result.layout == "tensorflow" and unnamed:
+        remarks.append(f"as Caffe has them, for their types have no layout here: {', '.join(unnamed)}")
     padded: Dict[str, object] = {
         layer["name"]: layer["padding"] or layer["pad"]
         for layer in result.layers
