@@ -1,5 +1,6 @@
 """The limit: what processes do that make images and nothing else, without a ring, a net, or anybody to wait for."""
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -15,59 +16,62 @@ from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.worker import keep_freed_memory
 from caffe_pylayers.errors import DataError
 
-_BOOT = "import sys; sys.path = {path!r}; from caffe_pylayers.throughput.bare import main; main({order}, {seconds})"
+_BOOT = "import sys; sys.path = {path!r}; from caffe_pylayers.throughput.bare import main; main({order})"
 
 _CHUNK = 16  # images between two looks at the clock
 
 
-def limit(recipe: Recipe, processes: int, seconds: float) -> float:
-    """Images a second of so many processes together, that read, decode, resize and write images drawn from all of the source.
+class Bare:
+    """So many processes, that read, decode, resize and write images drawn from all of the source when they are told to."""
 
-    Raises DataError where one of them fails.
-    """
-    order = os.memfd_create("caffe_pylayers bench")
-    started: List[subprocess.Popen] = []
-    try:
-        with open(order, "wb", closefd=False) as file:
+    def __init__(self, recipe: Recipe, processes: int) -> None:
+        self._processes: List[subprocess.Popen] = []
+        self._order = os.memfd_create("caffe_pylayers bench")
+        with open(self._order, "wb", closefd=False) as file:
             pickle.dump(recipe, file)
-        code = _BOOT.format(path=sys.path, order=order, seconds=seconds)
         for _ in range(processes):
-            started.append(
+            self._processes.append(
                 subprocess.Popen(
-                    [interpreter.executable(), "-c", code],
+                    [interpreter.executable(), "-c", _BOOT.format(path=sys.path, order=self._order)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
-                    pass_fds=(order, *recipe.source.fds),
+                    pass_fds=(self._order, *recipe.source.fds),
                     env=interpreter.environment(),
                 )
             )
-        for process in started:
-            _line(process)  # ready
-        for process in started:
-            assert process.stdin is not None
-            process.stdin.write(b"\n")
-            process.stdin.flush()
-        return sum(float(_line(process)) for process in started)
-    finally:
-        os.close(order)
-        for process in started:
+
+    def rate(self, seconds: float) -> float:
+        """Images a second of all together, over so many seconds. Raises DataError where one of them fails."""
+        for line in (b"0\n", b"%f\n" % seconds):  # first until all are there
+            for process in self._processes:
+                assert process.stdin is not None
+                with contextlib.suppress(BrokenPipeError):  # why it is gone is told below
+                    process.stdin.write(line)
+                    process.stdin.flush()
+            rates = [self._answer(process) for process in self._processes]
+        return sum(rates)
+
+    def _answer(self, process: subprocess.Popen) -> float:
+        assert process.stdout is not None and process.stderr is not None
+        line = process.stdout.readline()
+        if not line:
+            said = process.stderr.read().decode(errors="replace").strip().splitlines()
+            raise DataError(f"a process that makes images ended: {said[-1] if said else 'without a word'}")
+        return float(line)
+
+    def __enter__(self) -> "Bare":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._order)
+        for process in self._processes:
             process.kill()
             process.communicate()
 
 
-def _line(process: subprocess.Popen) -> bytes:
-    """The next line that it prints."""
-    assert process.stdout is not None and process.stderr is not None
-    line: bytes = process.stdout.readline()
-    if not line:
-        said = process.stderr.read().decode(errors="replace").strip().splitlines()
-        raise DataError(f"a process that makes images ended: {said[-1] if said else 'without a word'}")
-    return line
-
-
-def main(order: int, seconds: float) -> None:
-    """The process: says that it is ready, waits for a line, and prints how many images a second it made."""
+def main(order: int) -> None:
+    """The process: for every line, which says for how many seconds, it prints how many images a second it made."""
     with open(f"/proc/self/fd/{order}", "rb") as file:
         recipe: Recipe = pickle.load(file)
     keep_freed_memory()
@@ -80,11 +84,10 @@ def main(order: int, seconds: float) -> None:
         keys = rng.integers(2**63, size=_CHUNK).astype(np.uint64)
         return _CHUNK - len(recipe.fill(records, keys, out, tolerant=True))
 
-    make()
-    print("ready", flush=True)
-    if not sys.stdin.readline():  # whoever started it is gone
-        return
-    made, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < seconds:
-        made += make()
-    print(made / (time.perf_counter() - begun), flush=True)
+    for line in sys.stdin:
+        make()  # whatever is slow the first time
+        begun = time.perf_counter()
+        made = make()
+        while time.perf_counter() - begun < float(line):
+            made += make()
+        print(made / (time.perf_counter() - begun), flush=True)

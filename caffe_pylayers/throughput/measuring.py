@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 import numpy as np
 
 from caffe_pylayers.data.memory import available_bytes
-from caffe_pylayers.throughput import bare
+from caffe_pylayers.throughput.bare import Bare
 from caffe_pylayers.throughput.figures import Feeding, Figures
 from caffe_pylayers.throughput.run import Run
 from caffe_pylayers.throughput.stages import stages
@@ -101,20 +101,16 @@ class _Measurement:
         feedings: Dict[int, List[Feeding]] = {count: [] for count in workers}
         net: List[float] = []
         limits: List[float] = []
-        begun = time.perf_counter()
-        for number in range(_ROUNDS):
-            if number and (time.perf_counter() - begun) * (number + 1) / number > 2 * self._seconds * (
-                len(workers) + 1
-            ):
-                break  # a batch takes longer than a turn should
-            for count in workers:
-                self._progress(f"{count} worker{'' if count == 1 else 's'}")
-                feeding = self._fed_by(count)
-                self._in_net(feeding, net)
-                feedings[count].append(feeding)
-                layer.close()
-            self._progress("the limit")
-            limits.append(bare.limit(layer.recipe, figures.limit_processes, self._turn))
+        with Bare(layer.recipe, figures.limit_processes) as bare:
+            end = time.perf_counter() + self._seconds * (len(workers) + 1)
+            while len(limits) < _ROUNDS and (not limits or time.perf_counter() < end):
+                for count in workers:
+                    self._progress(f"{count} worker{'' if count == 1 else 's'}")
+                    feedings[count].append(self._fed_by(count))
+                    self._in_net(feedings[count][-1], net)
+                    layer.close()
+                self._progress("the limit")
+                limits.append(bare.rate(self._turn))
         figures.feeding = [_median(rounds) for rounds in feedings.values()]
         figures.net = float(np.median(net)) if net else None
         figures.limit = float(np.median(limits)) * figures.batch_size / figures.images
