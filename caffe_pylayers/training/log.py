@@ -5,6 +5,8 @@ import os
 from array import array
 from typing import Dict, List, Optional, Sequence
 
+import numpy as np
+
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.training.loop import Row
 
@@ -43,12 +45,12 @@ class TrainingLog:
     def write(self, row: Row) -> None:
         numbers = {
             "iteration": row.iteration,
-            "loss": _shown(row.loss, ".9g"),
+            "loss": "" if row.loss is None else _float32(row.loss),
             "lr": _shown(row.lr, ".6g"),
             "images_per_s": _shown(row.images_per_s, ".1f"),
             "waiting": _shown(row.waiting, ".3f"),
         }
-        self._writer.writerow({**numbers, **{name: f"{number:.9g}" for name, number in row.outputs.items()}})
+        self._writer.writerow({**numbers, **{name: _float32(number) for name, number in row.outputs.items()}})
         self._file.flush()
 
     def close(self) -> None:
@@ -80,6 +82,11 @@ def _header(path: str, reader: "csv.DictReader[str]") -> List[str]:
     if columns[:1] != ["iteration"]:
         raise DataError(f"{path}: not the log of a training, whose first column is 'iteration'; give another --log")
     return columns
+
+
+def _float32(number: float) -> str:
+    """As few digits as tell it from every other float32."""
+    return str(np.float32(number))
 
 
 def _shown(number: Optional[float], form: str) -> str:

@@ -22,7 +22,7 @@ def test_rows(tmp_path):
     path = tmp_path / "log.csv"
     log = TrainingLog(str(path), ["test accuracy"])
     log.write(Row(0, 1 / 3, 1e-5, 1234.56, 0.1234, {"test accuracy": 0.875}))
-    assert path.read_text() == f"{HEADER}\n0,0.333333333,1e-05,1234.6,0.123,0.875\n"  # before it is closed
+    assert path.read_text() == f"{HEADER}\n0,0.33333334,1e-05,1234.6,0.123,0.875\n"  # before it is closed
     log.write(Row(1, None, None, None, None, {}))
     log.close()
     columns = read_log(str(path))
