@@ -120,10 +120,8 @@ def _made(layer: str, blobs: Sequence[Any], given: Dict[str, Any], fields: Dict[
         fields["loss_weight"] = _loss_weights(layer, fields.get("loss_weight", 1), ntop)
     if getattr(options, "resume", False):
         fields.setdefault("param", dict(_FROZEN))
-        if not blobs:
-            fields.setdefault(
-                "name", "train_data"
-            )  # Caffe aborts where another net's layer has the name and no such blob
+        if not blobs:  # Caffe aborts where another net's layer has the same name and no such blob: no net calls one so
+            fields.setdefault("name", "train_data")
     if values:
         fields["param_str"] = param_str
     return caffe.layers.Python(*blobs, module="caffe_pylayers", layer=layer, ntop=ntop, **fields)

@@ -176,7 +176,10 @@ def test_caffes_layout_needs_no_net(folder, tmp_path):
 def test_weights_of_a_net_that_has_seen_nothing(folder, tmp_path):
     """BatchNorm's factor is 0 then, and Caffe takes mean and variance for 0."""
     folder, _ = folder
-    caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST).save(str(tmp_path / "new.caffemodel"))
+    net = caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST)
+    net.params["bn1"][0].data[...] = 5
+    assert not net.params["bn1"][2].data.any()
+    net.save(str(tmp_path / "new.caffemodel"))
     arrays = export(str(tmp_path / "new.caffemodel")).arrays
     assert not arrays["bn1/mean"].any()
     assert not arrays["bn1/variance"].any()
