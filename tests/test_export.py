@@ -276,6 +276,9 @@ def test_what_need_not_be_known_is_not_asked_for(small):
     """One position a channel: there is no order of positions."""
     small(DATA + CONV + AVERAGED, trained=INPUT + CONV + AVERAGED)
     assert export("net.caffemodel", "net.prototxt", "tensorflow").arrays["fc/weights"].shape == (4, 2)
+    tiny = INPUT.replace("dim: 6 dim: 5", "dim: 3 dim: 3")  # a number a channel is left of it
+    small(DATA + CONV + FC, trained=tiny + CONV + FC)
+    assert export("net.caffemodel", "net.prototxt", "tensorflow").arrays["fc/weights"].shape == (4, 2)
 
 
 REFUSED = {
