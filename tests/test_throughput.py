@@ -302,6 +302,9 @@ def in_net(*steps, net=20.0, workers=0):
         (in_net((0, 20.1, 0.2), (1, 20.0, 0.1), workers=1),
          ["leave 'prefetch' and 'workers' out would do as well as 1 worker: a step takes 20.1 ms in place of 20.0",
           "nothing more to gain from the data: the net is the limit, 20.0 of 20.1 ms a step"]),
+        (in_net((0, 30.0, 9), (1, 30.2, 0.1), workers=1),
+         ["the net hardly waits for data, 0.1 of 30.2 ms a step, but by itself it takes 20.0: it shares its cores with the "
+          "workers; more cores, or images that cost less, would help"]),
         (in_net((0, 90, 70), (4, 40, 19), workers=4),
          ["the data are the limit: a step waits 19.0 of its 40.0 ms for them, even with 4 workers; more cores would help"]),
     ],

@@ -1,6 +1,7 @@
 """`caffe-pylayers bench`: the table of figures, and what to change."""
 
 import contextlib
+import textwrap
 from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple
 
 import click
@@ -129,7 +130,8 @@ def _show(figures: "Figures", advice: List[str]) -> None:
         out.print(line)
     out.print("advice:", style="bold")
     for sentence in advice:
-        out.print(f"- {sentence}", markup=False)
+        for line in textwrap.wrap(f"- {sentence}", out.width, subsequent_indent="  ", break_on_hyphens=False):
+            out.print(line, markup=False)
 
 
 def _below(figures: "Figures") -> Iterator[str]:
@@ -141,7 +143,8 @@ def _below(figures: "Figures") -> Iterator[str]:
         rate = 1000 * figures.batch_size / figures.net
         yield f"the net on a constant batch: {figures.net:.1f} ms a step, so it takes {rate:.0f} samples/s"
     if figures.limit is not None:
-        yield f"the limit, {figures.limit_processes} processes that only make images: {figures.limit:.0f} samples/s"
+        processes = f"{figures.limit_processes} process{'' if figures.limit_processes == 1 else 'es'}"
+        yield f"the limit, {processes} making images and nothing else: {figures.limit:.0f} samples/s"
     if figures.delivery is not None and figures.memcpy is not None:
         yield f"a batch that is ready: {figures.delivery:.2f} ms in forward(); a plain copy of it: {figures.memcpy:.2f} ms"
     stages = figures.stages

@@ -22,11 +22,8 @@ def advice(figures: Figures) -> List[str]:
             *found,
             _net_is_the_limit("nothing more to gain from the data" if found else "nothing to change", figures, best),
         ]
-    if best.step is not None and best.waiting is not None:
-        found.append(
-            f"the data are the limit: a step waits {best.waiting:.1f} of its {best.step:.1f} ms for them, even with "
-            f"{_count(best.workers)}" + ("; more cores would help" if best.workers >= figures.cores else "")
-        )
+    if best.step is not None and best.waiting is not None and figures.net is not None:
+        found.append(_data_are_the_limit(figures, best, best.step, best.waiting, figures.net))
     if figures.stages is not None:
         found += _cheaper(figures, figures.stages)
     return found or [_as_it_is(figures)]
@@ -34,11 +31,14 @@ def advice(figures: Figures) -> List[str]:
 
 def _best(feedings: List[Feeding]) -> Feeding:
     """The fewest workers that are as good as any: by the step of the whole net, or else by the rate of the data."""
-    if feedings[0].step is not None:
-        shortest = min(feeding.step for feeding in feedings if feeding.step is not None)
-        return next(each for each in feedings if each.step is not None and each.step <= _SAME * shortest)
-    highest = max(feeding.rate for feeding in feedings)
-    return next(feeding for feeding in feedings if feeding.rate * _SAME >= highest)
+    steps = [feeding.step for feeding in feedings if feeding.step is not None]
+    if not steps:
+        highest = max(feeding.rate for feeding in feedings)
+        return next(feeding for feeding in feedings if feeding.rate * _SAME >= highest)
+    good = [feeding for feeding in feedings if feeding.step is not None and feeding.step <= _SAME * min(steps)]
+    # On a machine that has no core to spare, waiting for data may cost no more than making them beside the net.
+    idle = [(feeding.waiting or 0.0) / (feeding.step or 1.0) for feeding in good]
+    return next(feeding for feeding, share in zip(good, idle) if share <= max(_NET_BOUND - 1, min(idle)))
 
 
 def _workers(figures: Figures, best: Feeding) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _cheaper(figures: Figures, stages: Stages) -> Iterator[str]:
             f"the {stages.images} images that were looked at are all gray: 'color': False feeds one channel in place of "
             f"three, to a net that is made for it"
         )
-    if stages.first_read > max(2 * stages.read, 0.5 * stages.total):
+    if stages.first_read > max(5 * stages.read, stages.total):
         yield (
             f"the first reading of an image took {stages.first_read:.0f} us, the next {stages.read:.0f}: the first epoch "
             f"waits for the disk; more workers than cores help there"
@@ -106,6 +106,19 @@ def _for_others(figures: Figures) -> Iterator[str]:
     elif only.step is not None and only.waiting is not None:
         yield f"the data are the limit: a step waits {only.waiting:.1f} of its {only.step:.1f} ms for them"
     yield f"{figures.type} is not a layer of this package: of its workers and stages nothing can be said"
+
+
+def _data_are_the_limit(figures: Figures, best: Feeding, step: float, waiting: float, net: float) -> str:
+    if waiting > (_NET_BOUND - 1) * step:
+        cores = "; more cores would help" if best.workers >= figures.cores else ""
+        return (
+            f"the data are the limit: a step waits {waiting:.1f} of its {step:.1f} ms for them, even with "
+            f"{_count(best.workers)}{cores}"
+        )
+    return (
+        f"the net hardly waits for data, {waiting:.1f} of {step:.1f} ms a step, but by itself it takes {net:.1f}: it shares "
+        f"its cores with the workers; more cores, or images that cost less, would help"
+    )
 
 
 def _net_is_the_limit(what: str, figures: Figures, best: Feeding) -> str:
