@@ -245,7 +245,11 @@ def _phase(value: Any) -> str:
 
 
 def states_of(net: Net, stages: Sequence[str] = ()) -> List[NetState]:
-    """The states that a net is for: TRAIN and TEST, or only TEST where it reads no data and learns nothing."""
-    both = [NetState(TRAIN, tuple(stages)), NetState(TEST, tuple(stages))]
-    deploy = any(layer.type == "Input" for layer in net.layers)
+    """The states that a net is for: TRAIN and TEST, or only TEST where it has an Input, as deploy nets have.
+
+    stages: beside those that the net itself is in.
+    """
+    own = [str(stage) for stage in net.message.message("state").all("stage")]
+    both = [NetState(phase, (*own, *stages)) for phase in (TRAIN, TEST)]
+    deploy = any(layer.type == "Input" for layer in net.in_state(both[1]))
     return both[1:] if deploy else both

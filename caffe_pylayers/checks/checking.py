@@ -1,7 +1,7 @@
 """All checks of some nets and solvers, in order: what is written, then how it hangs together, data, Caffe, weights."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from caffe_pylayers import nets, prototxt, stock
 from caffe_pylayers.checks import (
@@ -17,8 +17,9 @@ from caffe_pylayers.checks import (
     stock_data,
 )
 from caffe_pylayers.checks.building import Built
-from caffe_pylayers.checks.findings import ERROR, WARNING, Finding, of_error
+from caffe_pylayers.checks.findings import ERROR, WARNING, Finding, listed, of_error
 from caffe_pylayers.checks.labels import check_labels
+from caffe_pylayers.checks.shapes import check_shapes
 from caffe_pylayers.checks.sources import Labels
 from caffe_pylayers.checks.views import View, in_each
 from caffe_pylayers.checks.weight_shapes import check_sharing, check_weights
@@ -32,12 +33,14 @@ from caffe_pylayers.weights import read_weights
 class Report:
     """What was found, and what was looked at.
 
-    findings: by file, as given, and line. skipped: what was not checked, and why, in words.
+    findings: by file, as given, and line. views: the nets, in each of their states. others: nets that are no solver's.
+    sources: how many data layers were read. skipped: what was not checked, and why, in words.
     """
 
     findings: List[Finding] = field(default_factory=list)
     views: List[View] = field(default_factory=list)
     solvers: List[Solver] = field(default_factory=list)
+    others: List[Net] = field(default_factory=list)
     sources: int = 0
     skipped: List[str] = field(default_factory=list)
 
@@ -49,7 +52,7 @@ class Report:
         states = dict.fromkeys(str(view.state) for view in self.views)
         looked_at = [
             _counted(len(self.solvers), "solver"),
-            f"{_counted(len(self.nets), 'net')} ({', '.join(states)})",
+            _counted(len(self.nets), "net") + (f" ({', '.join(states)})" if states else ""),
             _counted(len(self.layers), "layer"),
             _counted(self.sources, "source"),
         ]
@@ -60,7 +63,7 @@ class Report:
     @property
     def nets(self) -> List[Net]:
         """Each net once."""
-        return list(dict.fromkeys(view.net for view in self.views))
+        return list(dict.fromkeys([*(view.net for view in self.views), *self.others]))
 
     @property
     def layers(self) -> List[Layer]:
@@ -96,6 +99,7 @@ def check_files(
     for view in report.views:
         shapes = built[view].blobs if view in built else {}
         report.findings += check_labels(view, labels, shapes)
+        report.findings += check_shapes(view, shapes)
         if view in built and weights is not None:
             report.findings += check_weights(view, built[view], trained, weights)
     if weights is not None and len(built) < len(report.views):
@@ -160,16 +164,24 @@ def _build(report: Report, caffe: bool, wanted: bool, data: bool) -> Dict[View, 
         right = [view for view in right if not any(is_data(layer) for layer in view.layers)]
     if len(right) < len(report.views):
         report.skipped.append("shapes of nets with errors" if data else "shapes of nets with data layers")
-    built, findings = building.build(right)
-    report.findings += [finding for _, finding in findings]
-    for solver in report.solvers:
-        train, *tests = (
-            [view for view in report.views if (view.net, view.state) == each] for each in (solver.train, *solver.tests)
-        )
-        for view in (view for test in tests for view in test):
-            if view in built and train[0] in built:
-                report.findings += check_sharing(built[train[0]], view, built[view])
+    built, failed = building.build(right)
+    for net in report.nets:
+        views = [view for view in failed if view.net is net]
+        report.findings += in_each(views, lambda view: iter([failed[view]]))
+    for train, test in _pairs(report):
+        if train in built and test in built:
+            report.findings += check_sharing(built[train], test, built[test])
     return built
+
+
+def _pairs(report: Report) -> Iterator[Tuple[View, View]]:
+    """The TRAIN and TEST nets of which one solver has both: a solver's, or those of a file."""
+    of = {(view.net, view.state): view for view in report.views}
+    together = [(of[solver.train], [of[test] for test in solver.tests]) for solver in report.solvers]
+    for net in report.nets:
+        views = [view for view in report.views if view.net is net]
+        together += [(view, [test for test in views if not test.training]) for view in views if view.training]
+    yield from dict.fromkeys((train, test) for train, tests in together for test in tests)
 
 
 def is_data(layer: Layer) -> bool:
@@ -199,7 +211,12 @@ def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report
         report.findings += fields.check_fields(message, kind.DESCRIPTOR, path)
     if not solver:
         net = nets.net_of(message, path)
-        report.views += _views(net, stages)
+        report.others.append(net)
+        report.views += [
+            view for view in (View.of(net, state) for state in nets.states_of(net, stages)) if _feeds(view)
+        ]
+        if net.layers and not any(view.net is net for view in report.views):
+            report.findings.append(_in_no_state(net))
         return
     found = list(solvers.check_solver(message, path))
     report.findings += found
@@ -210,10 +227,22 @@ def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report
     report.views += [View.of(net, state) for net, state in dict.fromkeys([whole.train, *whole.tests])]
 
 
-def _views(net: Net, stages: Sequence[str]) -> Iterator[View]:
-    """A net in the states that it is for: those in which some layer needs no bottom."""
-    views = [View.of(net, state) for state in nets.states_of(net, stages)]
-    yield from (view for view in views if any(not layer.bottoms for layer in view.layers))
+def _feeds(view: View) -> bool:
+    """Whether the state is one that the net is for: some layer needs no bottom."""
+    return any(not layer.bottoms for layer in view.layers)
+
+
+def _in_no_state(net: Net) -> Finding:
+    rules = [rule for layer in net.layers for name in ("include", "exclude") for rule in layer.message.all(name)]
+    stages = dict.fromkeys(str(stage) for rule in rules for name in ("stage", "not_stage") for stage in rule.all(name))
+    remedy = (
+        f"name one of its stages with --stage: {listed(stages)}"
+        if stages
+        else "a net begins with a data layer or an Input"
+    )
+    return Finding(
+        net.path, net.message.line, "", WARNING, "no layer without bottoms is in its TRAIN or TEST net", remedy
+    )
 
 
 def _in_order(findings: Sequence[Finding]) -> List[Finding]:

@@ -57,6 +57,17 @@ def check_names(view: View) -> Iterator[Finding]:
         seen.setdefault(layer.name, layer)
 
 
+#: Types that do nothing without a number of outputs, and whose parameters say it.
+_WITH_OUTPUTS = {
+    "Convolution": "convolution_param",
+    "Deconvolution": "convolution_param",
+    "InnerProduct": "inner_product_param",
+    "Embed": "embed_param",
+    "LSTM": "recurrent_param",
+    "RNN": "recurrent_param",
+}
+
+
 def check_layer(layer: Layer, known_types: Sequence[str]) -> Iterator[Finding]:
     """What one layer says of itself. known_types: those of the Caffe that is there; empty where none is."""
     if not layer.name:
@@ -68,6 +79,9 @@ def check_layer(layer: Layer, known_types: Sequence[str]) -> Iterator[Finding]:
         yield error(
             layer, f"unknown layer type {layer.type!r}", guess or f"this Caffe has: {listed(known_types, 99)}", "type"
         )
+    param = _WITH_OUTPUTS.get(layer.type)
+    if param is not None and not layer.message.message(param).get("num_output"):
+        yield error(layer, f"{param} has no num_output", f"add `num_output: N` to {param}", param)
     down, bottoms = len(layer.message.all("propagate_down")), len(layer.bottoms)
     if down not in (0, bottoms):
         yield error(

@@ -48,6 +48,10 @@ def check_source(layer: Layer) -> Tuple[List[Finding], Optional[Labels]]:
         return [error(layer, f"{name} has no source", f'add `source: "..."` to {name}', name)], None
     readers = {"Data": _read_database, "ImageData": _read_list, "HDF5Data": _read_hdf5, "WindowData": _read_windows}
     findings = list(_check_transform_fields(layer, name))
+    if not layer.message.message(name).get("batch_size", layer.type == "ImageData"):  # whose default is 1
+        findings.append(
+            error(layer, "batch_size is 0 or not given", f"add `batch_size: 64`, say, to {name}", f"{name}.batch_size")
+        )
     try:
         pictures, labels = readers[layer.type](layer, source)
     except _Wrong as problem:

@@ -1,16 +1,15 @@
 """Weights against the nets that are to load them: Caffe finds them by a layer's name, and stops where shapes differ."""
 
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence
 
 from caffe_pylayers.checks.building import Built
 from caffe_pylayers.checks.findings import NOTE, Finding, error, listed, of_layer
 from caffe_pylayers.checks.python_layers import ours
 from caffe_pylayers.checks.resume import resumes
+from caffe_pylayers.checks.shapes import Shape, size
 from caffe_pylayers.checks.views import View
 from caffe_pylayers.nets import Layer
 from caffe_pylayers.weights import LayerWeights
-
-Shape = Tuple[int, ...]
 
 
 def check_weights(view: View, built: Built, weights: Sequence[LayerWeights], path: str) -> Iterator[Finding]:
@@ -68,7 +67,7 @@ def _check_layer(layer: Layer, expected: List[Shape], source: LayerWeights, path
             what = {0: "weights", 1: "bias"}.get(number, f"blob {number}")
             yield error(
                 layer,
-                f"its {what} in {path} are {_size(theirs)}, but the net's are {_size(ours_)}: Caffe stops",
+                f"its {what} in {path} are {size(theirs)}, but the net's are {size(ours_)}: Caffe stops",
                 f"{rename}, or give it the size that it has there",
                 "name",
             )
@@ -105,14 +104,10 @@ def check_sharing(train: Built, view: View, test: Built) -> Iterator[Finding]:
 
 
 def _shapes(shapes: List[Shape]) -> str:
-    return " and ".join(map(_size, shapes)) if shapes else "no blobs"
+    return " and ".join(map(size, shapes)) if shapes else "no blobs"
 
 
 def _blobs(shapes: List[Shape]) -> str:
     if not shapes:
         return "no blobs"
-    return f"{len(shapes)} blob{'s' if len(shapes) > 1 else ''} ({' and '.join(map(_size, shapes))})"
-
-
-def _size(shape: Shape) -> str:
-    return " x ".join(map(str, shape)) or "a number"
+    return f"{len(shapes)} blob{'s' if len(shapes) > 1 else ''} ({' and '.join(map(size, shapes))})"

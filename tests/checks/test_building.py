@@ -1,0 +1,155 @@
+"""What only Caffe itself finds, when it sets a net up: said of the layer at which it stops, in words."""
+
+import sys
+
+import pytest
+
+from caffe_pylayers.checks import check, check_files
+from tests.checks.good_nets import NET, SOLVER, write_good
+
+_DATA = """layer {
+  name: "data"  type: "DummyData"  top: "data"  top: "label"  include { phase: TRAIN }
+  dummy_data_param { shape { dim: 4  dim: 3  dim: 6  dim: 6 }  shape { dim: 4 } }
+}
+layer { name: "conv"  type: "Convolution"  bottom: "data"  top: "conv"  convolution_param { num_output: 8  kernel_size: 3 } }
+"""
+
+_PYTHON = 'layer { name: "mine"  type: "Python"  bottom: "data"  top: "mine"  python_param { module: "layers_of_mine"  layer: "%s" } }'
+
+# fmt: off
+#: What is added to the net, the layer, the line behind the net's five where it stands, words of message and remedy.
+BROKEN = {
+    "a kernel larger than its image": ('layer { name: "big"  type: "Convolution"  bottom: "conv"  top: "big"  convolution_param { num_output: 8  kernel_size: 9 } }',
+        "big", 1, "it must be that shape[i] >= 0 (-4 vs. 0)", "its bottoms: 'conv' 4 x 8 x 4 x 4"),
+    "shapes that cannot be added": ('layer { name: "sum"  type: "Eltwise"  bottom: "data"  bottom: "conv"  top: "sum" }',
+        "sum", 1, "bottom[0]->shape() == bottom[i]->shape()", "'data' 4 x 3 x 6 x 6, 'conv' 4 x 8 x 4 x 4"),
+    "too few bottoms for a stock layer": ('layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "conv"  top: "loss" }',
+        "loss", 1, "SoftmaxWithLoss Layer takes 2 bottom blob(s)", "its bottoms: 'conv'"),
+    "labels of another count": ('layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "conv"  bottom: "label"  top: "loss" }',
+        "loss", 1, "Number of labels must match number of predictions", "'label' 4"),
+    "params that the layer has not": ('layer { name: "relu"  type: "ReLU"  bottom: "conv"  top: "conv"  param { lr_mult: 2 } }',
+        "relu", 1, "Too many params specified for layer relu", "its bottoms"),
+    "unknown filler": ('\nlayer { name: "ip"  type: "InnerProduct"  bottom: "conv"  top: "ip"  inner_product_param { num_output: 2  weight_filler { type: "xaver" } } }',
+        "ip", 2, "Unknown filler name: xaver", "its bottoms"),
+    "weights that cannot be shared": ('layer { name: "ip"  type: "InnerProduct"  bottom: "conv"  top: "ip"  param { name: "w" }  inner_product_param { num_output: 2 } }\n'
+        'layer { name: "ip2"  type: "InnerProduct"  bottom: "ip"  top: "ip2"  param { name: "w" }  inner_product_param { num_output: 2 } }',
+        "ip2", 2, "Cannot share param 'w' owned by layer 'ip'", "its bottoms: 'ip' 4 x 2"),
+    "a Python layer that fails": (_PYTHON % "Failing", "mine", 1, "its Python code fails: ValueError: could not convert string to float: ''", "mend it there"),
+    "a Python layer that ends Caffe": (_PYTHON % "Aborting", "mine", 1, "it ends Caffe by SIGABRT", "see its code"),
+    "an option that does not fit the shapes": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "label"  top: "loss"  loss_weight: 1\n'
+        '  python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss"  param_str: "{\'axis\': 4}" } }',
+        "loss", 1, "axis 4 is not an axis of scores of shape (4, 8, 4, 4)", "'label' 4"),
+    "labels of another count, in a loss of this package": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "label"  top: "loss"  loss_weight: 1\n'
+        '  python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss" } }',
+        "loss", 1, "bottom 'label' (label) is 4, 4 numbers, where scores is 4 x 8 x 4 x 4", "give it 64 numbers"),
+    "a number of targets that differs": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "data"  top: "loss"  loss_weight: 1\n'
+        '  python_param { module: "caffe_pylayers"  layer: "WeightedEuclideanLoss" } }',
+        "loss", 1, "bottom 'data' (target) is 4 x 3 x 6 x 6, 432 numbers", "give it 512 numbers"),
+}
+# fmt: on
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What is found in all of these nets, given together, by their file."""
+    folder = tmp_path_factory.mktemp("nets")
+    write_good(folder)
+    with open(folder / "layers_of_mine.py", "a") as module:
+        module.write("\nclass Aborting(Double):\n    def setup(self, bottom, top):\n        import os; os.abort()\n")
+    patch = pytest.MonkeyPatch()
+    patch.chdir(folder)
+    patch.setenv("PYTHONPATH", str(folder))
+    files = [f"{number}.prototxt" for number in range(len(BROKEN))]
+    for file, (layer, *_) in zip(files, BROKEN.values()):
+        (folder / file).write_text(f"{_DATA}{layer}\n")
+    try:
+        return check_files(files).findings
+    finally:
+        patch.undo()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_where_caffe_stops_is_found(name, found):
+    file = f"{list(BROKEN).index(name)}.prototxt"
+    _, layer, line, says, remedy = BROKEN[name]
+    (finding,) = (finding for finding in found if finding.file == file)
+    assert (finding.layer, finding.line, finding.level) == (layer, line + 5, "error")
+    assert says in finding.message
+    assert remedy in finding.remedy
+
+
+@pytest.fixture
+def good(tmp_path, monkeypatch):
+    write_good(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_nothing_is_wrong_with_good_nets(good):
+    report = check_files(["solver.prototxt", "deploy.prototxt", "stock.prototxt"])
+    assert report.findings == []
+    assert report.summary == "nothing wrong in 1 solver, 3 nets (TRAIN, TEST), 17 layers, 5 sources"
+
+
+def test_a_test_net_whose_layers_have_other_sizes(good):
+    (good / "net.prototxt").write_text(NET.replace("'restart_every'", "'crop_size': 8, 'restart_every'"))
+    for file in ("net.prototxt", "solver.prototxt"):
+        (finding,) = check(file)
+        assert (finding.layer, finding.level) == ("scores", "error")
+        assert finding.message.startswith(
+            "in TEST it has 5 x 72 and 5, in TRAIN the layer of its name has 5 x 200 and 5"
+        )
+        assert "unlike names" in finding.remedy
+
+
+def test_each_test_net_of_a_solver_has_its_stages(good):
+    (good / "net.prototxt").write_text(
+        NET
+        + 'layer { name: "extra"  type: "Convolution"  bottom: "data"  top: "extra"  include { phase: TEST  stage: "big" }\n'
+        "  convolution_param { num_output: 1  kernel_size: 99 } }\n"
+    )
+    assert check("net.prototxt") == []
+    (good / "solver.prototxt").write_text(SOLVER + 'test_iter: 3\ntest_state { }\ntest_state { stage: "big" }\n')
+    (finding,) = check("solver.prototxt")
+    assert finding.layer == "extra"
+    (finding,) = check("net.prototxt", stages=["big"])
+    assert finding.layer == "extra"
+
+
+_WITHOUT_CAFFE = """
+import sys
+class NoCaffe:
+    def find_spec(self, name, path=None, target=None):
+        if name == "caffe":
+            raise ModuleNotFoundError("No module named 'caffe'", name="caffe")
+sys.meta_path.insert(0, NoCaffe())
+from caffe_pylayers import cli
+cli.main(["check", "net.prototxt"])
+"""
+
+
+def test_without_caffe_options_and_layout_are_checked(good):
+    from caffe_pylayers.probe import ask_python
+
+    answer = ask_python(_WITHOUT_CAFFE, cwd=str(good))
+    assert answer.ok, answer
+    assert (
+        "not checked: Caffe is not here (this needs Caffe, and `import caffe` fails: ModuleNotFoundError" in answer.out
+    )
+    broken = NET.replace('bottom: "pool"  top: "scores"', 'bottom: "pol"  top: "scores"').replace(
+        "'n_classes'", "'classes'"
+    )
+    (good / "net.prototxt").write_text(broken)
+    answer = ask_python(_WITHOUT_CAFFE, cwd=str(good))
+    assert answer.status == 1
+    assert "layer 'scores': unknown bottom blob 'pol'" in answer.out
+    assert "layer 'weights': unknown option 'classes'" in answer.out
+    assert answer.err == ""
+
+
+def test_nothing_is_left_behind(good):
+    before = sorted(path.name for path in good.iterdir())
+    modules = set(sys.modules)
+    assert check("net.prototxt") == []
+    assert sorted(path.name for path in good.iterdir()) == before
+    assert "layers_of_mine" not in set(sys.modules) - modules
