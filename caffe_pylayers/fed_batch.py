@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
+from tqdm import tqdm
 
 from caffe_pylayers import ALIASES, config, stock
 from caffe_pylayers.data import samplers
@@ -79,7 +80,7 @@ def fed_by(layer: Layer, phase: str, batches: Iterable[int]) -> Fed:
             raise
         raise type(error)(f"{layer.file}:{layer.line}: layer {layer.name!r}: {error}") from None
     taken: List[Dict[str, np.ndarray]] = []
-    for number in range(wanted[-1] + 1):
+    for number in tqdm(range(wanted[-1] + 1), desc="feeding", unit="batch", disable=None, delay=2):
         net.forward()
         if number in wanted:
             taken.append({top: np.array(net.blobs[top].data) for top in layer.tops})

@@ -76,7 +76,7 @@ def _image_data(layer: Layer) -> _Read:
     labels = []
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         for number, line in enumerate(file, 1):
-            name, _, label = line.rstrip("\n").rpartition(" ")
+            name, _, label = line.rstrip("\r\n").rpartition(" ")
             if not (name and label.lstrip("+-").isdigit()):
                 raise DataError(
                     f"{path}:{number}: ImageData reads lines of a name, a space and a whole number, but this is {line.strip()[:80]!r}"

@@ -57,11 +57,12 @@ def test_mean_image_and_scale_are_undone_where_each_image_was_cropped_and_mirror
     assert prepared.prepared["data"].words == "(x - mean.npy) * 0.02"
 
 
-def test_labels_and_names_of_triplets_come_from_the_plan_of_the_batch(photos):  # noqa: F811
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_labels_and_names_of_triplets_come_from_the_plan_of_the_batch(phase, photos):  # noqa: F811
     """TripletDataLayer has no top for labels unless it is stacked."""
-    options = of_photos(photos, mean_value=[1, 2, 3])
-    apart = fed("TripletDataLayer", batches=[0, 2], **options)
-    together = fed("TripletDataLayer", 2, batches=[0, 2], stacked=True, **options)
+    options = {**of_photos(photos), "mean_value": [1, 2, 3], "phase": phase, "batches": [0, 2, 4], "restart_every": 3}
+    apart = fed("TripletDataLayer", **options)
+    together = fed("TripletDataLayer", 2, stacked=True, **options)
     assert list(apart.images) == list(together.images) == ["anchor", "positive", "negative"]
     for role in apart.images:
         np.testing.assert_array_equal(apart.images[role], together.images[role])
@@ -116,6 +117,7 @@ def test_a_pk_batch_is_grouped_by_class(photos):  # noqa: F811
     assert [len(group.cells) for group in groups] == [3] * 4
     assert [group.heading for group in groups] == [f"label {label}" for label in batch.labels["data"][::3]]
     assert len({group.heading for group in groups}) == 4
+    assert [list(cell.caption) for group in groups for cell in group.cells] == [[name] for name in batch.names["data"]]
 
 
 DATA = (

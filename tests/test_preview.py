@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from caffe_pylayers import contact_sheet
 from caffe_pylayers.fed_values import channels
+from caffe_pylayers.output_file import output_file
 from tests import transcripts
 from tests.data.conftest import photos  # noqa: F401
 from tests.layers.runs import assert_gone, heed_ctrl_c
@@ -20,16 +22,31 @@ from tests.test_cli import PROGRAM, run
 from tests.test_fed_batch import DATA, of_photos
 
 
-def test_a_picture_is_on_the_sheet_in_its_colours(tmp_path):
-    picture = np.full((60, 30, 3), (10, 200, 30), np.uint8)
-    groups = [contact_sheet.Group([contact_sheet.Cell(picture, ["$5 & \\ caf\u00e9 \u732b"])], "heading")] * 3
+def test_pictures_are_on_the_sheet_side_by_side_in_their_colours(tmp_path):
+    first, second = (np.full((60, 30, 3), colour, np.uint8) for colour in ((10, 200, 30), (70, 10, 250)))
+    cells = [contact_sheet.Cell(first, ["$5 & \\ caf\u00e9 \u732b"]), contact_sheet.Cell(second)]
     stats = channels([np.random.default_rng(0).normal(size=(4, 3, 5, 5))])
-    sheet = contact_sheet.Sheet("title", ["note"], [], groups, stats, ["a finding"])
+    sheet = contact_sheet.Sheet(
+        "title", ["note"], ["a", "b"], [contact_sheet.Group(cells, "heading")], stats, ["found"]
+    )
     contact_sheet.draw(str(tmp_path / "sheet.png"), sheet)
     drawn = cv2.imread(str(tmp_path / "sheet.png"))[:, :, ::-1]
-    colour = (drawn == (10, 200, 30)).all(2)
-    assert colour.sum() == pytest.approx(3 * 120 * 60, rel=0.02)  # frames cover the edge
     assert drawn.shape[1] == 1228
+    places = [np.argwhere((drawn == colour).all(2)) for colour in (first[0, 0], second[0, 0])]
+    for place in places:
+        assert len(place) == pytest.approx(120 * 60, rel=0.03)  # frames cover the edge
+    assert places[1][:, 1].min() - places[0][:, 1].max() == pytest.approx(6, abs=2)
+    assert places[0][:, 0].min() == places[1][:, 0].min()
+
+
+def test_a_sheet_that_cannot_be_drawn_leaves_the_older_one(tmp_path):
+    path = tmp_path / "preview.png"
+    path.write_bytes(b"older")
+    with pytest.raises(ZeroDivisionError), output_file(str(path)) as partial:
+        Path(partial).write_bytes(b"half")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"older"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 NET = """
