@@ -39,7 +39,8 @@ def check_weights(view: View, built: Built, weights: Sequence[LayerWeights], pat
             "that is right for a new layer; else give it the name that it has there",
             "name",
         )
-    ignored = [source.name for source in weights if source.blobs and source.name not in by_name]
+    anywhere = {layer.name for layer in view.net.layers}
+    ignored = [source.name for source in weights if source.blobs and source.name not in anywhere]
     if ignored:
         yield Finding(
             view.net.path,
