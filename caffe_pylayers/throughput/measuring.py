@@ -14,7 +14,7 @@ from caffe_pylayers.throughput.stages import stages
 
 _ROUNDS = 3
 _AHEAD = 3  # batches, as `prefetch: True`
-_DELIVERIES = 9
+_DELIVERIES = 5
 
 #: Told what is measured next.
 Progress = Callable[[str], None]
@@ -168,13 +168,14 @@ class _Measurement:
         target = [np.empty_like(array) for array in source]
         feeding = self._figures.fed_by(workers)
         assert feeding is not None
-        slots = max(self._figures.ahead or _AHEAD, workers)
-        busy = min(0.5, 1.5 * (slots + 1) * self._figures.batch_size / feeding.rate)
+        batch = self._figures.batch_size / feeding.rate
+        _be_busy(min(1.0, 1.5 * batch * max(self._figures.ahead or _AHEAD, workers)))
+        refill = min(0.3, 1.5 * batch * workers)  # the slot that was taken last, by one of the workers
         deliveries, copies = [], []
         for _ in range(_DELIVERIES):
-            _be_busy(busy)
+            _be_busy(refill)
             deliveries.append(self._run.data())
-            _be_busy(busy / 4)
+            _be_busy(refill)
             begun = time.perf_counter()
             for origin, place in zip(source, target):
                 np.copyto(place, origin)
