@@ -157,6 +157,20 @@ def test_the_source_of_a_net_has_what_the_net_feeds_in_an_epoch(layer, data, tmp
     assert fed.num_records == len(LABELS)
 
 
+def test_labels_of_hdf5_data_are_found_by_their_name(tmp_path):
+    with h5py.File(tmp_path / "1.h5", "w") as file:
+        file["data"], file["sample_weight"], file["label"] = (
+            np.zeros((3, 1)),
+            np.array([0.5, 1, 2]),
+            np.array([1, 0, 1]),
+        )
+    (tmp_path / "h5.txt").write_text(f"{tmp_path}/1.h5\n")
+    tops = 'top: "data" top: "sample_weight" top: "label"'
+    text = f'layer {{ name: "in" {tops} {LAYERS["HDF5Data"].format(folder=tmp_path)} }}'
+    net = nets.read_net(caffe_nets.write(text, tmp_path))
+    assert net_labels.of_net(net, TRAIN).counts.tolist() == [1, 2]
+
+
 def test_label_maps_are_counted_a_pixel_each(data):
     """The label map of a segmentation net is the data of a Data layer: here pixels 0 to 24, of which 24 is ignored."""
     more = 'layer { name: "map" type: "Slice" bottom: "data" top: "map" top: "rest" slice_param { axis: 2 slice_point: 3 } }'

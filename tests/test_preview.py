@@ -89,6 +89,7 @@ def test_batches_of_test_as_json_over_an_older_preview(net, command):
 
 
 def test_several_data_layers_have_a_picture_each(net, command):
+    command("preview", "net.prototxt", "--output", "preview_train_data.png")
     status, out, _ = command("preview", "net.prototxt", "--stage", "two", "--rows", "1")
     assert status == 0
     assert "train_data: TripletDataLayer, TRAIN, batch 0: 3 of 12 triplets" in out
