@@ -218,7 +218,8 @@ def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report
         if net.layers and not any(view.net is net for view in report.views):
             report.findings.append(_in_no_state(net))
         return
-    found = list(solvers.check_solver(message, path))
+    gpu = not caffe or hasattr(caffe._caffe.Blob, "_gpu_data_ptr")
+    found = list(solvers.check_solver(message, path, gpu))
     report.findings += found
     if any("net" in each.message and each.level == ERROR for each in found):
         return

@@ -1,7 +1,7 @@
 """A solver's own fields: its nets, its tests, its learning rate, its snapshots."""
 
 import os
-from typing import Iterator, Sequence
+from typing import Iterator
 
 from caffe_pylayers.checks.findings import ERROR, NOTE, WARNING, Finding, line_of, listed, nearest
 from caffe_pylayers.prototxt import Message
@@ -31,17 +31,20 @@ class _Solver:
         return value if isinstance(value, (int, float)) else default
 
 
-def check_solver(message: Message, file: str, types: Sequence[str] = TYPES) -> Iterator[Finding]:
-    """What is wrong with the fields of a solver. types: of the Caffe that is there."""
+def check_solver(message: Message, file: str, gpu: bool = True) -> Iterator[Finding]:
+    """What is wrong with the fields of a solver. gpu: whether the Caffe that is there is built for GPUs."""
     solver = _Solver(message, file)
     for rule in (_check_nets, _check_tests, _check_learning_rate, _check_snapshots):
         yield from rule(solver)
     kind = message.get("type")
-    if kind is not None and kind not in types:
-        remedy = f"{nearest(str(kind), types)} Types: {listed(types)}".lstrip()
+    if kind is not None and kind not in TYPES:
+        remedy = f"{nearest(str(kind), TYPES)} Types: {listed(TYPES)}".lstrip()
         yield solver.error("type", f"unknown solver type {str(kind)!r}", remedy)
     if "type" in message and "solver_type" in message:
         yield solver.error("solver_type", "type and solver_type are both given", "leave out solver_type, the older one")
+    if str(message.get("solver_mode")) in ("GPU", "1") and not gpu:
+        remedy = "set `solver_mode: CPU` here, or train where Caffe is built for GPUs"
+        yield solver.error("solver_mode", "this Caffe is built without GPUs: `caffe train` stops", remedy, level=NOTE)
     if not solver.number("max_iter"):
         yield solver.error("max_iter", "max_iter is 0 or not given: nothing is trained", "add `max_iter: N`")
     if solver.number("iter_size", 1) < 1:
