@@ -59,7 +59,10 @@ def train(
     from caffe_pylayers.training import Training
 
     begin_with = [path.strip() for path in weights.split(",")] if weights else []
-    training = Training(solver, begin_with, True if resume == _NEWEST else resume or False, gpu)
+    try:
+        training = Training(solver, begin_with, True if resume == _NEWEST else resume or False, gpu)
+    except Exception as error:
+        raise click.ClickException(_told(error)) from error
     prefix = training.parameter.snapshot_prefix
     log, plot = log or f"{prefix}_log.csv", "" if no_plot else plot or f"{prefix}_loss.png"
     with closing(training):
@@ -150,16 +153,20 @@ def _report(training: "Training", solver: str, stopped_by: int, written: List[st
 
 
 def _failed(training: "Training", error: Exception) -> click.ClickException:
-    """What to tell of an error in a layer. An error that is none of ours is shown whole: a layer's author needs it."""
-    from caffe_pylayers.errors import ConfigError, DataError
-
-    why = str(error)
-    if not isinstance(error, (ConfigError, DataError, OSError)):
-        traceback.print_exception(type(error), error, error.__traceback__)
-        why = f"{type(error).__name__}: {error}"
+    """What to tell of an error in the middle."""
     newest = _newest(training)
     where = f"the newest snapshot is {newest}" if newest else "there is no snapshot"
-    return click.ClickException(f"iteration {training.iteration}: {why}\n{where}")
+    return click.ClickException(f"iteration {training.iteration}: {_told(error)}\n{where}")
+
+
+def _told(error: Exception) -> str:
+    """An error in a line; one that is none of ours is shown whole before, for the author of the layer needs that."""
+    from caffe_pylayers.errors import ConfigError, DataError
+
+    if isinstance(error, (ConfigError, DataError, OSError)):
+        return str(error)
+    traceback.print_exception(type(error), error, error.__traceback__)
+    return f"{type(error).__name__}: {error}"
 
 
 def _newest(training: "Training") -> str:

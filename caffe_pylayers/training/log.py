@@ -24,11 +24,12 @@ class TrainingLog:
     def __init__(self, path: str, names: Sequence[str], begin: int = 0) -> None:
         kept: List[Dict[str, str]] = []
         columns = [*COLUMNS, *names]
-        if os.path.exists(path) and begin == 0:
-            os.replace(path, f"{path}.old")
-        elif os.path.exists(path):
+        if os.path.exists(path):
             before, kept = _rows_before(path, begin)
-            columns = [*before, *(name for name in columns if name not in before)]
+            if begin == 0:
+                os.replace(path, f"{path}.old")
+            else:
+                columns = [*before, *(name for name in columns if name not in before)]
         part = f"{path}.part"
         try:
             self._file = open(part, "w", newline="", encoding="utf-8")  # noqa: SIM115 - open as long as the run

@@ -1,11 +1,12 @@
 """A solver's training in Python, an iteration at a time, with the same weights as `caffe train` to the last bit."""
 
+import os
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
 
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.training.learning_rate import learning_rate
-from caffe_pylayers.training.parameter import check_room, choose_device, make_solver, read_parameter
+from caffe_pylayers.training.parameter import check_room, choose_device, clear_weights, make_solver, read_parameter
 from caffe_pylayers.training.passes import StoppedInTest, TestPasses, TrainPasses, data_layers, images_an_iteration
 from caffe_pylayers.training.snapshots import Shape, State, misfits, newest_state, read_state, state_path
 from caffe_pylayers.weights import by_name, read_weights
@@ -44,7 +45,7 @@ class Training:
         self.notes: List[str] = []
         state = self._state(resume)
         if state is not None or weights:
-            del self.parameter.weights[:]
+            clear_weights(self.parameter)
         choose_device(self.parameter, gpu)
         self.solver = make_solver(self.parameter)
         self.shapes: Dict[str, List[Shape]] = {
@@ -63,7 +64,8 @@ class Training:
         ]
         self.images_an_iteration = images_an_iteration(self.solver.net, self.parameter.iter_size)
         self._stop = self._snapshot = False
-        self._snapshot_at = self.solver.iter if state is not None else -1
+        own_state = state_path(self.parameter.snapshot_prefix, self.iteration)
+        self._snapshot_at = self.iteration if state is not None and os.path.exists(own_state) else -1
 
     @property
     def iteration(self) -> int:

@@ -58,6 +58,12 @@ def _check_snapshots(path: str, parameter: Any) -> None:
         )
 
 
+def clear_weights(parameter: Any) -> None:
+    """Take away the `weights` of a solver, which a state or others take the place of. Caffes of 2017 have no such field."""
+    if "weights" in parameter.DESCRIPTOR.fields_by_name:
+        parameter.ClearField("weights")
+
+
 def check_room(parameter: Any, shapes: Dict[str, List[Shape]]) -> None:
     """Whether the disk has room for a snapshot: weights, and as much or twice as much of history."""
     needed = 3 * 4 * sum(math.prod(shape) for blobs in shapes.values() for shape in blobs)

@@ -1,5 +1,6 @@
 """The log of a training as a picture."""
 
+import logging
 import math
 import os
 import time
@@ -7,6 +8,8 @@ from collections import deque
 from typing import Any, Deque, Dict, List, Sequence, Tuple
 
 from caffe_pylayers.training.log import COLUMNS, read_log
+
+logger = logging.getLogger("caffe_pylayers")
 
 _POINTS = 4000  # of a line at most: more than the picture has pixels
 
@@ -27,8 +30,14 @@ class LivePlot:
             self.draw()
 
     def draw(self) -> None:
+        """Draw it now. What goes wrong with it is told, and ends the drawing and not the training."""
         began = time.perf_counter()
-        plot_log(self._log, self._path, self._title, self._average)
+        try:
+            plot_log(self._log, self._path, self._title, self._average)
+        except Exception as error:  # of matplotlib, of a disk: whatever it is
+            logger.warning("%s is not drawn: %s: %s", self._path, type(error).__name__, error)
+            self._next = math.inf
+            return
         took = time.perf_counter() - began
         self._next = began + max(15.0, 100 * took)
 

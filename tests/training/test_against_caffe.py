@@ -79,7 +79,7 @@ def _tests_of_caffe(log):
 def test_begin_with_weights(folder):
     """Of a net whose last layer had another name: that one begins with its filler."""
     first = folder("first", max_iter=2, snapshot=0)
-    first.train("--no-plot", "--no-check")
+    first.train_here()
     weights = first.snap / "net_iter_2.caffemodel"
     ours, theirs = folder("ours"), folder("theirs")
     for each in (ours, theirs):

@@ -9,34 +9,11 @@ import subprocess
 import termios
 
 import psutil
+import pytest
 
 from tests.layers.runs import assert_gone
+from tests.training import failing
 from tests.training.runs import COMMAND, ended
-
-FAILING = """
-import caffe
-
-class Failing(caffe.Layer):
-    def setup(self, bottom, top):
-        top[0].reshape(1)
-        self.count = 0
-    def reshape(self, bottom, top):
-        pass
-    def forward(self, bottom, top):
-        self.count += 1
-        if self.count == 4:
-            raise KeyError("a mistake of its author")
-        top[0].data[...] = float("inf") if self.param_str == "inf" and self.count == 3 else 0
-    def backward(self, top, propagate_down, bottom):
-        bottom[0].diff[...] = 0
-"""
-
-
-def failing(param_str="") -> str:
-    return (
-        'layer { name: "failing"  type: "Python"  bottom: "conv"  top: "failing"  loss_weight: 1  include { phase: TRAIN }'
-        f'  python_param {{ module: "failing"  layer: "Failing"  param_str: "{param_str}" }} }}'
-    )
 
 
 def test_on_a_terminal(folder):
@@ -83,8 +60,7 @@ def test_lines_where_there_is_no_terminal(folder):
 
 def test_a_layer_that_fails(folder):
     """What its author wrote is shown whole; no snapshot, no worker that runs on."""
-    run = folder(more=failing(), snapshot=2)
-    (run.path / "failing.py").write_text(FAILING)
+    run = folder(more=failing.layer("later"), snapshot=2)
     before = set(psutil.pids())
     printed = ended(run.start(COMMAND, "train", "solver.prototxt", "--no-plot"), 2)
     assert_gone([psutil.Process(pid) for pid in set(psutil.pids()) - before if _is_worker(pid)])
@@ -106,10 +82,9 @@ def _is_worker(pid) -> bool:
 
 def test_a_loss_that_is_no_number(folder):
     """It is told at once, goes on as Caffe does, and ends with status 1."""
-    run = folder(more=failing("inf"), snapshot=2, max_iter=3, display=2)
-    (run.path / "failing.py").write_text(FAILING)
-    printed = ended(run.start(COMMAND, "train", "solver.prototxt", "--no-plot"), 1)
-    assert printed.count("the loss is inf, and the weights are of no use from here on") == 1
+    run = folder(more=failing.layer("infinite"), snapshot=2, max_iter=3, display=2)
+    printed = run.train_here(status=1)
+    assert printed.count("iteration 2: the loss is inf, and the weights are of no use from here on") == 1
     assert "lower base_lr or set clip_gradients" in printed
     assert "--resume snap/net_iter_2.solverstate goes on from before" in printed
     assert run.rows()[3][1] == "inf"
@@ -126,14 +101,13 @@ def test_a_terminal_that_is_closed_does_not_end_it(folder):
 
 def test_an_earlier_run_is_told_of_and_its_log_is_kept(folder):
     run = folder(max_iter=2, snapshot=0)
-    run.train("--no-plot", "--no-check")
+    assert "an earlier run" not in run.train_here()
     first = (run.snap / "net_log.csv").read_bytes()
-    printed = run.train("--no-plot", "--no-check")
-    assert "an earlier run left snap/net_iter_2.solverstate, from which --resume goes on" in printed
+    assert "an earlier run left snap/net_iter_2.solverstate, from which --resume goes on" in run.train_here()
     assert (run.snap / "net_log.csv.old").read_bytes() == first
-    assert "nothing to do: iteration 2 of max_iter 2; raise max_iter to go on" in run.train("--resume", "--no-check")
+    assert "nothing to do: iteration 2 of max_iter 2; raise max_iter to go on" in run.train_here("--resume")
     run.write_solver(max_iter=4, snapshot=0)
-    run.train("--resume", "--no-plot", "--no-check")
+    run.train_here("--resume")
     assert [row[0] for row in run.rows()] == ["iteration", "0", "1", "2", "3", "4"]
 
 
@@ -141,7 +115,32 @@ def test_what_check_finds_is_told_before_anything_begins(folder):
     run = folder()
     net = run.path / "net.prototxt"
     net.write_text(net.read_text().replace("'shuffle'", "'shufle'"))
-    printed = ended(run.start(COMMAND, "train", "solver.prototxt"), 2)
+    printed = run.train_here(check=True, status=2)
     assert "net.prototxt:5: error: layer 'train_data': unknown option 'shufle'; did you mean 'shuffle'?" in printed
     assert "caffe-pylayers: solver.prototxt: 1 error (above), so nothing was trained" in printed
+    assert not list(run.snap.iterdir())
+
+
+def test_a_layer_that_fails_at_set_up(folder):
+    run = folder(more=failing.layer("set-up"))
+    printed = run.train_here(status=2)
+    assert "in setup\n    raise KeyError" in printed
+    assert printed.endswith("caffe-pylayers: KeyError: 'a mistake at set-up'\n")
+    assert not list(run.snap.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "caffe-pylayers train: name the solver: caffe-pylayers train SOLVER\n"),
+        (["solver.prototxt", "--log", "no/log.csv"], "caffe-pylayers: no/log.csv: there is no folder /"),
+        (["solver.prototxt", "--plot", "no/loss.png"], "caffe-pylayers: no/loss.png: there is no folder /"),
+        (["--resume", "solver.prototxt"], "caffe-pylayers: nothing to resume: no whole snap/net_iter_N.solverstate; snap has no .solv"),
+        (["solver.prototxt", "--gpu", "-1"], "caffe-pylayers: GPU -1: devices are numbered from 0\n"),
+        (["net.prototxt"], "caffe-pylayers: net.prototxt:1: "),
+    ],
+)  # fmt: skip
+def test_what_it_cannot_do(folder, arguments, message):
+    run = folder()
+    assert run.here("train", "--no-check", *arguments, status=2).startswith(message)
     assert not list(run.snap.iterdir())

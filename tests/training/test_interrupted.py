@@ -7,15 +7,14 @@ import psutil
 import pytest
 
 from tests.layers.runs import assert_gone, workers_of
-from tests.training.runs import COMMAND, ended, group
+from tests.training import failing
+from tests.training.runs import COMMAND, Folder, ended, group
 
 TRAIN = (COMMAND, "train", "solver.prototxt", "--no-plot", "--no-check")
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory, photos):
-    from tests.training.runs import Folder
-
     folder = Folder(tmp_path_factory.mktemp("unbroken") / "run", photos.lmdb, max_iter=40, snapshot=10)
     folder.train("--no-plot")
     return folder
@@ -81,10 +80,9 @@ def test_sigterm_and_sighup(broken):
 
 def test_a_second_ctrl_c_ends_it_at_once(folder):
     """In the middle of a forward pass that would take for ever."""
-    broken = folder(more=STUCK_LAYER, test_initialization="false")
-    (broken.path / "stuck.py").write_text(STUCK)
+    broken = folder(more=failing.layer("hangs"), test_initialization="false")
     process = broken.start(*TRAIN)
-    assert process.stdout.readline() == "stuck\n"
+    assert process.stdout.readline() == "it hangs\n"
     below = psutil.Process(process.pid).children(recursive=True)
     assert below
     group(process)
@@ -95,24 +93,3 @@ def test_a_second_ctrl_c_ends_it_at_once(folder):
     assert process.returncode == -signal.SIGINT
     assert_gone(below)
     assert not broken.snapshots()
-
-
-STUCK_LAYER = """layer { name: "stuck"  type: "Python"  bottom: "conv"  top: "stuck"  include { phase: TRAIN }
-  python_param { module: "stuck"  layer: "Stuck" } }"""
-
-STUCK = """
-import time
-import caffe
-
-class Stuck(caffe.Layer):
-    def setup(self, bottom, top):
-        top[0].reshape(1)
-    def reshape(self, bottom, top):
-        pass
-    def forward(self, bottom, top):
-        print("stuck", flush=True)
-        while True:
-            time.sleep(0.01)
-    def backward(self, top, propagate_down, bottom):
-        pass
-"""

@@ -56,8 +56,9 @@ def test_a_net_with_other_outputs_goes_on_in_the_same_log(tmp_path):
 def test_a_file_that_is_no_log_is_left_alone(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("name,label\n")
-    with pytest.raises(DataError, match="table.csv: not the log of a training, whose first column is 'iteration'"):
-        TrainingLog(str(path), [], begin=3)
+    for begin in (0, 3):
+        with pytest.raises(DataError, match="table.csv: not the log of a training, whose first column is 'iteration'"):
+            TrainingLog(str(path), [], begin)
     assert path.read_text() == "name,label\n"
 
 

@@ -1,5 +1,6 @@
 """The loop as a notebook has it, and what it refuses before Caffe would abort or go wrong."""
 
+import itertools
 import os
 import shutil
 
@@ -11,6 +12,7 @@ from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.training import Training
 from caffe_pylayers.training.passes import Outputs
 from tests.caffe_nets import build, layer_text
+from tests.training import failing
 from tests.training.runs import DROPOUT
 
 
@@ -59,6 +61,25 @@ def test_the_loss_is_that_of_all_losses_and_passes(run):
     assert row.outputs["train size"] == seen[-1][0]
     assert row.outputs["train loss"] == seen[-1][1]
     assert training.images_an_iteration == 10
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_the_share_of_waiting(run, prefetch):
+    """Where images are slow to make it is nearly all, where the net is slow next to nothing; test passes do not count."""
+    images = run("slow images", test_iter=1, test_interval=1)
+    net = images.path / "net.prototxt"
+    slow = f"'mirror': True, 'transform': 'failing:slow_image', 'prefetch': {prefetch}"
+    net.write_text(net.read_text().replace("'mirror': True", slow).replace(", 'prefetch': 2, 'resume'", ", 'resume'"))
+    training = Training("solver.prototxt")
+    shares = [row.waiting for row in itertools.islice(training, 6)]
+    training.close()
+    assert min(shares) > 0.7
+
+    run("slow net", more=failing.layer("slow"), test_iter=1, test_interval=1)
+    training = Training("solver.prototxt")
+    shares = [row.waiting for row in itertools.islice(training, 6)]
+    training.close()
+    assert max(shares[1:]) < 0.3
 
 
 def test_stop_and_snapshot_from_elsewhere(run):

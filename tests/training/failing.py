@@ -1,0 +1,44 @@
+"""A layer with faults, by its param_str: one that fails at set-up or later, one whose loss is infinite, one that is slow or hangs."""
+
+import time
+
+import caffe
+
+
+class Failing(caffe.Layer):
+    def setup(self, bottom, top):
+        top[0].reshape(1)
+        self.count = 0
+        if self.param_str == "set-up":
+            raise KeyError("a mistake at set-up")
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        self.count += 1
+        if self.param_str == "later" and self.count == 4:
+            raise KeyError("a mistake of its author")
+        while self.param_str == "hangs":
+            print("it hangs", flush=True)
+            time.sleep(1000)
+        if self.param_str == "slow":
+            time.sleep(0.1)
+        top[0].data[...] = float("inf") if self.param_str == "infinite" and self.count == 3 else 0
+
+    def backward(self, top, propagate_down, bottom):
+        bottom[0].diff[...] = 0
+
+
+def slow_image(image, rng):
+    """A transform that keeps the net waiting."""
+    time.sleep(0.02)
+    return image
+
+
+def layer(fault: str) -> str:
+    """Its prototxt."""
+    return (
+        'layer { name: "failing"  type: "Python"  bottom: "conv"  top: "failing"  loss_weight: 1  include { phase: TRAIN }'
+        f'  python_param {{ module: "failing"  layer: "Failing"  param_str: "{fault}" }} }}'
+    )
