@@ -105,7 +105,8 @@ class Run:
             if any(unfinished.finished()):
                 self._say(f"what is finished stays in {unfinished.path}: the same command goes on there; or remove it")
             if isinstance(error, OSError):
-                raise DataError(f"{self._target.path}: cannot write it: {error.strerror or error}") from error
+                why = os.strerror(error.errno) if error.errno else str(error)  # h5py's own words are long
+                raise DataError(f"{self._target.path}: cannot write it: {why}") from error
             if isinstance(error, DataError):
                 place = os.path.join(os.path.dirname(self._target.path), "")
                 raise DataError(str(error).replace(os.path.join(unfinished.made, ""), place)) from error
@@ -158,9 +159,9 @@ class Run:
                 complaint = complaint or f"the image of its record {place} is another one"
         if complaint:
             raise DataError(f"{made.path}: read back it is not what was written: {complaint}; is the disk damaged?")
-        return self._entry(made, written.read(0), files)
+        return self._entry(made, files)
 
-    def _entry(self, made: Target, example: Image, files: Dict[str, Any]) -> Dict[str, Any]:
+    def _entry(self, made: Target, files: Dict[str, Any]) -> Dict[str, Any]:
         """The provenance, but for when."""
         conversion = self._conversion
         here, there = os.path.join(os.path.dirname(made.path), ""), os.path.dirname(conversion.target)
@@ -168,6 +169,7 @@ class Run:
             name: os.path.join(there, value[len(here) :]) if str(value).startswith(here) else value
             for name, value in made.options().items()
         }
+        example = next(image for part in self._written for image in Segment.read(part.path).images())
         if conversion.images.gray:
             options["color"] = False
         return {

@@ -141,7 +141,7 @@ def write_bcf(path: str, records: Iterable[Record], most: Optional[int] = None) 
 
 def _make_room(stream: BinaryIO, start: int, wanted: int) -> None:
     """Move all that a file has from byte `start` on to byte `wanted`."""
-    end = stream.seek(0, os.SEEK_END)
+    end = max(start, stream.seek(0, os.SEEK_END))
     begins = range(start, end, _MOVED_AT_ONCE)
     for begin in begins if wanted < start else reversed(begins):
         stream.seek(begin)

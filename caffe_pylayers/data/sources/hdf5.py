@@ -8,6 +8,7 @@ name           strings (N,); may be missing
 """
 
 import contextlib
+import io
 import logging
 import os
 from typing import Any, Iterable, Iterator, List, Optional, Sequence, Union
@@ -135,8 +136,9 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
     import h5py
 
     columns, data, count = Columns(path), None, 0
-    with new_file(path) as partial, h5py.File(partial, "w") as file:
+    with new_file(path) as partial, _Disk(partial) as disk, h5py.File(disk, "w") as file:
         for record in records:
+            disk.check()
             image = record.image if isinstance(record.image, np.ndarray) else np.frombuffer(record.image, np.uint8)
             row = image.transpose(2, 0, 1) if image.ndim == 3 else image
             if data is None:
@@ -160,7 +162,41 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
                 file.create_dataset(name, data=values, track_times=False)
         if columns.names is not None:
             _write_names(file, columns.names)
+        file.close()
+        disk.check()
     return count
+
+
+class _Disk(io.FileIO):
+    """The file that h5py writes to, which takes whatever is written, and afterwards says what went wrong.
+
+    libhdf5, once told that the disk is full, cannot close its file, and crashes when the program ends.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, "w+")
+        self._error: Optional[OSError] = None
+
+    def check(self) -> None:
+        """Raise the OSError that there was."""
+        if self._error is not None:
+            raise self._error
+
+    def write(self, data: Any) -> int:
+        size, written = len(data), 0
+        try:
+            while self._error is None and written < size:
+                written += super().write(data[written:])
+        except OSError as error:
+            self._error = error
+        return size
+
+    def truncate(self, size: Optional[int] = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._error = error
+            return self.tell()
 
 
 def _write_names(file: Any, names: Names) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import threading
 from array import array
 from dataclasses import dataclass
@@ -100,19 +101,15 @@ def write_lmdb(path: str, records: Iterable[Union[Datum, Record]]) -> int:
     if os.path.exists(path):
         raise DataError(f"{path} is there already; remove it, or write to another name")
     partial = f"{path}.partial-{os.getpid()}"
-    environment = lmdb.open(partial, map_size=1 << 40, sync=False, lock=False)
     try:
-        count = _put_all(environment, path, records)
-        environment.sync(True)
-        environment.close()
+        with lmdb.open(partial, map_size=1 << 40, sync=False, lock=False) as environment:
+            count = _put_all(environment, path, records)
+            environment.sync(True)
         os.rename(partial, path)
     except BaseException as error:
-        environment.close()
-        for name in os.listdir(partial):
-            os.remove(os.path.join(partial, name))
-        os.rmdir(partial)
+        shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, lmdb.Error):
-            raise DataError(f"{path}: cannot write it: {error}") from error
+            raise DataError(f"{path}: cannot write it: {error}; is the disk full?") from error
         raise
     return count
 

@@ -1,0 +1,355 @@
+"""convert: what comes out, what is refused, and what happens when it is interrupted."""
+
+import hashlib
+import itertools
+import os
+import re
+import subprocess
+
+import caffe
+import cv2
+import h5py
+import lmdb
+import numpy as np
+import pytest
+from caffe.proto import caffe_pb2
+
+from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
+from caffe_pylayers.data.sources import Record, open_source
+from caffe_pylayers.data.sources.csv import write_csv
+from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.errors import DataError
+from tests.transcripts import environment
+
+SUFFIXES = {"CSV": ".csv", "LMDB": "_lmdb", "BCF": ".bcf", "HDF5": ".h5"}
+FORMATS = list(SUFFIXES)
+
+
+def converted(origin, target, format, images=None, force=False, workers=1, **options):
+    """Convert, and open what came of it by the options that a layer is told."""
+    images = Images(format, **(images or {}))
+    entry = convert(Conversion(origin, str(target), images, **options), workers, force)
+    assert os.path.exists(target) and not os.path.exists(f"{target}.partial")
+    return opened(entry), entry
+
+
+def opened(entry):
+    options = dict(entry["layer_options"])
+    options.pop("color", None)
+    return open_source(path=options.pop("source"), **options)
+
+
+def origin_of(entry):
+    options = dict(entry["layer_options"])
+    options.pop("color", None)
+    return Origin(**options)
+
+
+@pytest.fixture(scope="module")
+def several(photos, tmp_path_factory):
+    """Encoded images with names, weights, and one to three labels each."""
+    folder = tmp_path_factory.mktemp("several")
+    labels = [tuple(range(number % 3, 2 * (number % 3) + 1)) for number in range(37)]
+    records = [
+        Record(photos.bytes_of(number), labels[number], number / 4, f"class {number % 5}/{name}")
+        for number, name in enumerate(photos.names)
+    ]
+    write_csv(f"{folder}/list.csv", records, f"{folder}/images")
+    return Origin("CSV", f"{folder}/list.csv", root=f"{folder}/images", header=True)
+
+
+@pytest.fixture(scope="module")
+def in_each_format(several, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("each")
+    entries = {format: converted(several, folder / f"a{SUFFIXES[format]}", format)[1] for format in FORMATS}
+    return {format: origin_of(entry) for format, entry in entries.items()}
+
+
+@pytest.mark.parametrize("first", FORMATS)
+@pytest.mark.parametrize("second", FORMATS)
+def test_every_pair_of_formats(first, second, in_each_format, several, photos, tmp_path):
+    """Bytes, ragged labels, weights, and names where both formats have them."""
+    source, entry = converted(in_each_format[first], tmp_path / f"b{SUFFIXES[second]}", second)
+    original = several.open()
+    assert entry["records"] == len(source) == 37
+    np.testing.assert_array_equal(source.labels, original.labels)
+    np.testing.assert_array_equal(source.sample_weights, original.sample_weights)
+    assert all(bytes(source.read(number)) == photos.bytes_of(number) for number in range(37))
+    names = [name.decode() for name in source.names]
+    if second == "BCF" or (first == "BCF" and second == "HDF5"):
+        assert names == [str(number) for number in range(37)]
+    elif first == "BCF":
+        assert names[7] == {"CSV": "00000007.jpg", "LMDB": "00000007"}[second]
+    else:
+        assert names[7] == {"LMDB": "00000007_"}.get(second, "") + "class 2/photo 7.jpg"
+    assert ("BCF has no names: records are known by their numbers alone" in entry["notes"]) == (
+        second == "BCF" and first != "BCF"
+    )
+
+
+def test_rows_of_labels_and_weights_stay_rows(photos, tmp_path):
+    """0 and 1 for each of four labels, with a weight each; a record may have none of them."""
+    labels = np.random.default_rng(0).integers(0, 2, (37, 4))
+    labels[5] = 0
+    weights = np.random.default_rng(1).random((37, 4), np.float32)
+    np.save(tmp_path / "labels.npy", labels)
+    np.save(tmp_path / "weights.npy", weights)
+    origin = Origin(
+        "CSV", photos.csv, root=str(photos.folder), labels=f"{tmp_path}/labels.npy", label_format="indicator",
+        sample_weights=f"{tmp_path}/weights.npy",
+    )  # fmt: skip
+    for format in FORMATS:
+        source, entry = converted(origin, tmp_path / f"out{SUFFIXES[format]}", format)
+        assert entry["layer_options"]["label_format"] == "indicator" and source.label_dim == 4
+        np.testing.assert_array_equal(source.labels, origin.open().labels)
+        np.testing.assert_array_equal(source.sample_weights, weights)
+
+
+HOW = {
+    "raw": ({"encode": "raw"}, np.uint8),
+    "raw for want of another": ({}, np.uint8),
+    "grey": ({"gray": True, "encode": "raw"}, np.uint8),
+    "png": ({"encode": "png"}, b"\x89PNG"),
+    "jpg": ({"encode": "jpg:80"}, b"\xff\xd8\xff"),
+}
+
+
+@pytest.mark.parametrize("options, kind", HOW.values(), ids=HOW)
+def test_images_are_resized_and_encoded_as_the_layers_resize(options, kind, photos):
+    source = open_source("CSV", photos.csv, root=str(photos.folder))
+    image = Images("LMDB", resize=(30, 40), **options).make(source, 7)
+    expected = Transforms(resize=(30, 40), color=not options.get("gray")).load(source, 7)
+    assert expected.shape == (30, 40, 1 if options.get("gray") else 3)
+    if options.get("encode") == "jpg:80":
+        assert image == cv2.imencode(".jpg", expected, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
+    elif isinstance(kind, bytes):
+        assert image.startswith(kind)
+        np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_UNCHANGED), expected)
+    else:
+        np.testing.assert_array_equal(image, expected)
+        assert image.dtype == kind
+
+
+def test_grey_targets_are_read_as_grey(photos, tmp_path):
+    """Else a layer makes three channels of a grey JPEG."""
+    origin = Origin("CSV", photos.csv, root=str(photos.folder))
+    for format, images in (("BCF", {"gray": True}), ("HDF5", {"gray": True, "resize": (9, 8)})):
+        source, entry = converted(origin, tmp_path / f"out{SUFFIXES[format]}", format, images)
+        assert entry["layer_options"]["color"] is False
+        assert Transforms(color=False).load(source, 0).shape[2] == 1
+
+
+def test_pixels_become_png_where_only_files_are_held_and_come_back(photos, tmp_path):
+    origin = Origin("CSV", photos.csv, root=str(photos.folder))
+    pixels, entry = converted(origin, tmp_path / "pixels_lmdb", "LMDB", {"resize": (20, 20)})
+    assert pixels.read(0).shape == (20, 20, 3)
+    for format in ("CSV", "BCF"):
+        files, there = converted(origin_of(entry), tmp_path / f"x{SUFFIXES[format]}", format)
+        assert bytes(files.read(3)).startswith(b"\x89PNG")
+        again, _ = converted(origin_of(there), tmp_path / f"{format}.h5", "HDF5", {"encode": "raw"})
+        np.testing.assert_array_equal(again.read(3), pixels.read(3))
+
+
+def test_features_stay_float(tmp_path):
+    values = np.random.default_rng(0).normal(size=(20, 600)).astype(np.float32)
+    with h5py.File(tmp_path / "features.h5", "w") as file:
+        file["data"], file["label"] = values, np.arange(20)
+    origin = Origin("HDF5", str(tmp_path / "features.h5"))
+    source, entry = converted(origin, tmp_path / "features_lmdb", "LMDB")
+    again, _ = converted(origin_of(entry), tmp_path / "again.h5", "HDF5")
+    for number in range(20):
+        for found in (source, again):
+            np.testing.assert_array_equal(found.read(number).reshape(-1), values[number])
+    with pytest.raises(DataError, match=r"record 0 \('0'\): an image of type float32 with 600 channels does not fit"):
+        converted(origin, tmp_path / "features.bcf", "BCF")
+    assert not os.path.exists(tmp_path / "features.bcf") and not os.path.exists(tmp_path / "features.bcf.partial")
+
+
+def test_stock_caffe_reads_what_it_can(photos, tmp_path):
+    """Keys and Datums as convert_imageset writes them; HDF5Data takes pixels."""
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"{name} {label}\n" for name, label in zip(photos.names, photos.labels)))
+    stock = ["convert_imageset", "-resize_height=24", "-resize_width=20", f"{photos.folder}/", listed, "stock_lmdb"]
+    subprocess.run(stock, cwd=tmp_path, env=environment(), check=True, stderr=subprocess.DEVNULL)
+    origin = Origin("CSV", str(listed), root=str(photos.folder))
+    converted(origin, tmp_path / "ours_lmdb", "LMDB", {"resize": (24, 20)})
+    with lmdb.open(str(tmp_path / "stock_lmdb"), lock=False).begin() as theirs, lmdb.open(
+        str(tmp_path / "ours_lmdb"), readonly=True, lock=False
+    ).begin() as ours:
+        for (key, value), (our_key, our_value) in itertools.zip_longest(theirs.cursor(), ours.cursor()):
+            assert our_key == key
+            datum, our_datum = caffe_pb2.Datum.FromString(value), caffe_pb2.Datum.FromString(our_value)
+            difference = np.frombuffer(datum.data, np.uint8).astype(int) - np.frombuffer(our_datum.data, np.uint8)
+            assert np.abs(difference).max() <= 2  # another OpenCV
+            for field in ("channels", "height", "width", "label", "encoded"):
+                assert getattr(our_datum, field) == getattr(datum, field)
+    converted(origin, tmp_path / "ours.h5", "HDF5", {"resize": (24, 20)})
+    (tmp_path / "ours_h5.txt").write_text(f"{tmp_path}/ours.h5\n")
+    (tmp_path / "net.prototxt").write_text(f"""
+        layer {{ name: "a"  type: "Data"  top: "data"  top: "label"
+                data_param {{ source: "{tmp_path}/ours_lmdb"  backend: LMDB  batch_size: 37 }} }}
+        layer {{ name: "b"  type: "HDF5Data"  top: "numbers"  top: "classes"
+                hdf5_data_param {{ source: "{tmp_path}/ours_h5.txt"  batch_size: 37 }} }}""")
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
+    net.forward()
+    np.testing.assert_array_equal(net.blobs["label"].data.ravel(), photos.labels)
+    np.testing.assert_array_equal(net.blobs["classes"].data.ravel(), photos.labels)
+    np.testing.assert_array_equal(net.blobs["data"].data, net.blobs["numbers"].data)
+
+
+def test_the_order_depends_on_the_seed_and_not_on_the_workers(several, tmp_path):
+    def labels(name, **options):
+        target = tmp_path / name
+        source, _ = converted(several, target, "BCF", {"resize": (10, 10)}, **options)
+        return source.labels.tolist(), target.read_bytes()
+
+    shuffled = labels("a.bcf", shuffle=True, seed=1)
+    assert shuffled == labels("b.bcf", shuffle=True, seed=1, workers=3)
+    original = several.open().labels.tolist()
+    assert shuffled[0] != original and sorted(shuffled[0]) == sorted(original)
+    assert labels("c.bcf", shuffle=True, seed=2)[0] != shuffled[0]
+
+
+def damaged(photos, tmp_path, numbers):
+    """A list in which some files are no images."""
+    for number in numbers:
+        (tmp_path / f"bad {number}.jpg").write_bytes(b"<html>not found</html>")
+    lines = [
+        f"{tmp_path}/bad {number}.jpg,{label}"
+        if number in numbers
+        else f"{photos.folder}/{photos.names[number]},{label}"
+        for number, label in enumerate(photos.labels)
+    ]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    return Origin("CSV", str(tmp_path / "list.csv"))
+
+
+@pytest.mark.parametrize("images", [{}, {"resize": (20, 20)}], ids=["kept", "resized"])
+def test_records_that_cannot_be_read(images, photos, tmp_path):
+    origin = damaged(photos, tmp_path, (3, 4, 30))
+    with pytest.raises(DataError, match=r"record 3 \('.*bad 3.jpg'\): not an image that OpenCV can decode"):
+        converted(origin, tmp_path / "out.bcf", "BCF", images)
+    assert not os.path.exists(tmp_path / "out.bcf")
+    for format in FORMATS if images else ["LMDB"]:
+        source, entry = converted(origin, tmp_path / f"out{SUFFIXES[format]}", format, images, skip=True)
+        assert (entry["records"], entry["skipped"]) == (len(source), 3) == (34, 3)
+        assert [f"bad {number}.jpg" in text for number, text in zip((3, 4, 30), entry["complaints"])] == [True] * 3
+        np.testing.assert_array_equal(source.labels, np.delete(photos.labels, [3, 4, 30]))
+    (tmp_path / "list.csv").write_text(f"{tmp_path}/bad 3.jpg,1\n" * 37)
+    with pytest.raises(DataError, match=f"no record of {tmp_path}/list.csv can be read: .*record 0"):
+        converted(origin, tmp_path / "none.bcf", "BCF", skip=True)
+
+
+def test_a_file_listed_twice(photos, tmp_path):
+    """As people do who want a sample more often."""
+    (tmp_path / "list.csv").write_text(f"{photos.folder}/{photos.names[0]},1\n{photos.folder}/{photos.names[0]},2\n")
+    source, entry = converted(Origin("CSV", str(tmp_path / "list.csv")), tmp_path / "out.csv", "CSV")
+    assert source.labels.tolist() == [1, 2]
+    assert [os.path.basename(name.decode()) for name in source.names] == [
+        "00000000_photo 0.jpg",
+        "00000001_photo 0.jpg",
+    ]
+    assert entry["notes"] == ["two records have one name: all files have the number of their record in front"]
+
+
+@pytest.fixture
+def small(photos, tmp_path):
+    """Ten photos in a list without labels."""
+    (tmp_path / "ten.txt").write_text(
+        "\n".join(f"{photos.folder}/photo%20{n}.jpg" for n in range(10)).replace("%20", " ")
+    )
+    return Origin("CSV", str(tmp_path / "ten.txt"))
+
+
+def test_what_is_there_is_replaced_only_by_force_and_only_what_a_conversion_wrote(several, small, tmp_path):
+    target = tmp_path / "it.bcf"
+    converted(several, target, "BCF")
+    before = target.read_bytes()
+    with pytest.raises(DataError, match=f"{target} is there already; --force replaces it, or write to another name"):
+        converted(small, target, "BCF")
+    assert target.read_bytes() == before
+    source, _ = converted(small, target, "BCF", force=True)
+    assert len(source) == 10 and source.labels is None and source.sample_weights is None
+    listed = sorted(os.listdir(tmp_path))
+    assert listed == ["it.bcf", "it.bcf.provenance.json", "ten.txt"]  # not the old one's labels
+    (tmp_path / "photos_images").mkdir()
+    (tmp_path / "photos_images" / "mine.jpg").write_bytes(b"mine")
+    for name, format in (("photos.csv", "CSV"), ("photos_images", "LMDB")):
+        with pytest.raises(DataError, match=r"photos_images is there.*was not written by a conversion.*move it away"):
+            converted(small, tmp_path / name, format, force=True)
+    assert os.listdir(tmp_path / "photos_images") == ["mine.jpg"]
+    assert sorted(os.listdir(tmp_path)) == [*listed[:2], "photos_images", "ten.txt"]
+    with pytest.raises(ConfigError, match="it is the source; write to another name"):
+        converted(small, tmp_path / "ten.txt", "CSV", force=True)
+    converted(small, tmp_path / "a_lmdb", "LMDB")
+    converted(small, tmp_path / "a_lmdb", "BCF", force=True)  # a file in the place of a folder
+    with pytest.raises(DataError, match=f"the folder {tmp_path}/none is not there; make it first"):
+        converted(small, tmp_path / "none" / "it.bcf", "BCF")
+
+
+def test_provenance(several, tmp_path):
+    _, entry = converted(several, tmp_path / "it.bcf", "BCF", {"resize": (9, 8)}, shuffle=True, seed=4)
+    assert json.loads((tmp_path / "it.bcf.provenance.json").read_text()) == entry
+    for name, file in entry["files"].items():
+        data = (tmp_path / name).read_bytes()
+        assert file == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    assert sorted(entry["files"]) == ["it.bcf", "it.bcf.labels.npy", "it.bcf.weights.npy"]
+    assert entry["source"]["source"] == several.source and entry["source"]["root"] == several.root
+    assert entry["images"] == {"target_type": "BCF", "resize": [9, 8], "gray": False, "encode": "png"}
+    assert entry["shuffled"] == 4 and entry["versions"]["opencv"] == cv2.__version__
+    assert entry["when"].endswith("+00:00")
+
+
+def test_what_cannot_be_written_is_refused_by_name(photos, several, tmp_path):
+    origin = Origin("CSV", photos.csv, root=str(photos.folder))
+    with pytest.raises(
+        DataError, match=rf"{tmp_path}/it.h5: record 1 is an image of type uint8 .*unlike those before it"
+    ):
+        converted(origin, tmp_path / "it.h5", "HDF5", {"encode": "raw"})
+    with pytest.raises(ConfigError, match="--encode raw: BCF holds encoded images only; png loses nothing"):
+        Images("BCF", encode="raw")
+    for wrong in ("jpg:101", "jpg:0", "jpg", "gif"):
+        with pytest.raises(ConfigError, match=f"--encode {wrong}: jpg:QUALITY with a quality from 1 to 100"):
+            Images("LMDB", encode=wrong)
+    assert os.listdir(tmp_path) == []
+
+
+def convert_command(*arguments, folder):
+    command = [sys.executable, "-m", "caffe_pylayers", "convert", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
+
+
+def test_the_command(photos, tmp_path):
+    """What it guesses, what it prints, and that its line for a prototxt is one that a layer takes."""
+    run = convert_command(photos.csv, "it_lmdb", "--root", photos.folder, "--resize", "24x20", folder=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    lines = run.stdout.splitlines()
+    assert lines[0].startswith("it_lmdb: LMDB, 37 records, ") and lines[0].endswith(" MB, pixels of 24 x 20")
+    assert lines[1:3] == [f"from {photos.csv} (CSV); read back, and all of it is equal", "a layer reads it with"]
+    (tmp_path / "net.prototxt").write_text(f"""layer {{ name: "it"  type: "Python"  top: "data"  top: "label"
+        python_param {{ module: "caffe_pylayers"  layer: "ImageDataLayer"  {lines[3]} }} }}""")
+    code = "import caffe; net = caffe.Net('net.prototxt', caffe.TEST); print(net.forward()['data'].shape)"
+    layer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert layer.stdout == "(256, 3, 24, 20)\n"
+    run = convert_command("it_lmdb", "it.h5", "--gray", "--json", folder=tmp_path)
+    assert json.loads(run.stdout)["layer_options"] == {"source_type": "HDF5", "source": "it.h5", "color": False}
+
+
+WRONG = {
+    "no such source": (["none.txt", "it.bcf"], "CSV source .*none.txt: cannot read it: No such file"),
+    "a target that says nothing": (["list.txt", "it"], "it: neither its name nor what is there tells.*give --to CSV, LMDB"),
+    "a source that says nothing": (["images", "it.bcf"], "images: neither its name.*give --from CSV, LMDB, BCF or HDF5"),
+    "a size": (["list.txt", "it.bcf", "--resize", "big"], "--resize big: pixels are given as N, or as HEIGHTxWIDTH"),
+    "options of CSV": (["a.bcf", "it.h5", "--root", "x", "--missing", "skip"], "--root, --missing: of no effect.*BCF"),
+    "a seed alone": (["list.txt", "it.bcf", "--seed", "3"], "--seed has no effect without --shuffle"),
+    "no workers": (["list.txt", "it.bcf", "--workers", "0"], "0 is not in the range"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments, message", WRONG.values(), ids=WRONG)
+def test_what_the_command_refuses(arguments, message, tmp_path):
+    (tmp_path / "list.txt").write_text("a.jpg 1\n")
+    run = convert_command(*arguments, folder=tmp_path)
+    assert run.returncode == 2 and run.stdout == ""
+    assert re.search(message, run.stderr) and len(run.stderr.splitlines()) == 1, run.stderr
+    assert os.listdir(tmp_path) == ["list.txt"]
