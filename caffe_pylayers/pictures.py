@@ -55,6 +55,9 @@ def pictures(images: np.ndarray, prepared: Preparation, shown: Iterable[int]) ->
         and prepared.crop_y is None
     ):
         notes.append("the mean image is added at the centre, for it is not known where each was cropped")
+    if not prepared.pixels and planes.shape[1] == 1 and _are_classes(planes):
+        notes.append("whole numbers, a colour each: 0 black, 255 white")
+        return Pictures([_PALETTE[planes[number, 0].astype(np.uint8)] for number in shown], "; ".join(notes))
     low, high, outside = _range(planes, prepared)
     stretch = not prepared.pixels or outside > _FEW or high < _DARK
     if not low <= high:
@@ -75,6 +78,23 @@ def pictures(images: np.ndarray, prepared: Preparation, shown: Iterable[int]) ->
         pixels = np.nan_to_num(np.clip(np.rint(values), 0, 255)).astype(np.uint8)
         drawn.append(cv2.merge(list(pixels[2::-1])) if len(pixels) > 2 else pixels[0])
     return Pictures(drawn, "; ".join(notes))
+
+
+def _are_classes(maps: np.ndarray) -> bool:
+    """Whether they are maps of labels: whole numbers of 0 to 255."""
+    return bool(((maps >= 0) & (maps <= 255) & (maps == np.floor(maps))).all())
+
+
+def _palette() -> np.ndarray:
+    """A colour for each of 256 labels, uint8 (256, 3): hues a golden angle apart, so that neighbours are unlike."""
+    labels = np.arange(256)
+    hsv = np.stack([labels * 0.618 % 1 * 180, np.full(256, 200), 255 - labels // 8 % 4 * 45], 1).astype(np.uint8)
+    colours = cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0]
+    colours[0], colours[255] = 0, 255
+    return colours
+
+
+_PALETTE = _palette()
 
 
 def planes_of(images: np.ndarray) -> np.ndarray:

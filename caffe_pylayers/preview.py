@@ -63,7 +63,11 @@ def preview_of(
     notes = [", ".join(f"{top} {' x '.join(map(str, shape)) or 'scalar'}" for top, shape in fed.tops.items())]
     words = next(iter(fed.prepared.values())).words
     notes.append(f"as fed: {words}, undone in the pictures" if words else "as fed: neither mean nor scale")
-    notes += dict.fromkeys(each.note for each in drawn.values() if each.note)
+    said = {each.note for each in drawn.values()}
+    if len(said) == 1:
+        notes += filter(None, said)
+    else:
+        notes += [f"{role}: {each.note}" for role, each in drawn.items() if each.note]
     made = [
         _sample(fed, number, {role: each.pictures[number] for role, each in drawn.items()}, names)
         for number in range(shown)

@@ -133,6 +133,16 @@ def test_a_net(options, source, tmp_path, command):
     assert json.loads(out)["counts"] == [60, 30, 0, 10], err
 
 
+def test_label_maps_whose_255_is_no_class(tmp_path, command):
+    (tmp_path / "list.txt").write_text("a 0\nb 255\nc 2\n")
+    _, out, _ = command("balance", "list.txt", "--rule", "balanced")
+    assert "is 255 no class, as in many label maps? --ignore-label 255 leaves it out" in out
+    assert [line.split()[0] for line in out.splitlines() if "%" in line] == ["0", "2", "255"]
+    _, out, _ = command("balance", "list.txt", "--rule", "balanced", "--ignore-label", "255")
+    assert "ignored: 1 labels" in out
+    assert [line.split()[0] for line in out.splitlines() if "%" in line] == ["0", "1", "2"]
+
+
 def test_many_classes_are_shown_by_the_ends(tmp_path, command):
     labels = np.repeat(np.arange(200), np.arange(200) + 1)
     np.savetxt(tmp_path / "labels.txt", labels, fmt="x.jpg %d")

@@ -199,6 +199,22 @@ def test_features_are_drawn_somehow_and_it_is_said_how(shape, picture, note, tmp
     assert is_preview(path)
 
 
+def test_label_maps_are_drawn_in_colours_beside_their_images(tmp_path):
+    maps = np.zeros((4, 1, 6, 6), np.float32)
+    maps[:, 0, 2], maps[:, 0, 3], maps[:, 0, 5] = 1, 20, 255
+    with h5py.File(tmp_path / "1.h5", "w") as file:
+        file["data"], file["label"] = np.random.default_rng(0).uniform(0, 255, (4, 3, 6, 6)), maps
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/1.h5\n")
+    made = preview_of(fed_from_text(HDF5.format(folder=tmp_path), tmp_path))
+    assert list(made.sheet.columns) == ["data", "label"]
+    assert made.notes[-1] == "label: whole numbers, a colour each: 0 black, 255 white"
+    rows = made.sheet.groups[0].cells[1].picture[:, 0].tolist()
+    assert rows[0] == rows[1] == rows[4] == [0, 0, 0]
+    assert rows[5] == [255, 255, 255]
+    assert len({tuple(row) for row in rows}) == 4
+    assert made.findings == []
+
+
 def changed(batch, **changes):
     """A batch with other images, labels or values."""
     return dataclasses.replace(batch, **changes)

@@ -20,9 +20,6 @@ _ENDINGS = {
     "HDF5": (".h5", ".hdf5"),
 }
 
-_MOST_ROWS = 40  # classes in the table
-_MOST_LENGTHS = 12  # of rows of labels, in the summary
-
 _choice = click.Choice
 
 
@@ -82,8 +79,9 @@ def balance(
     """
     from caffe_pylayers import weight_files
     from caffe_pylayers.class_names import read_class_names
-    from caffe_pylayers.cli.console import print_json
+    from caffe_pylayers.cli.console import console, print_json
     from caffe_pylayers.label_chart import draw_counts
+    from caffe_pylayers.label_table import print_table
     from caffe_pylayers.output_file import output_file, refuse_existing
 
     of_one_rule = [path for path in (write_h, write_weights) if path]
@@ -114,7 +112,7 @@ def balance(
     if as_json:
         print_json(_as_json(counts, weights))
     else:
-        _print_table(counts, names, weights, scale)
+        print_table(console(), counts, names, weights, scale)
     for line in told:
         click.echo(line, err=as_json)
 
@@ -183,81 +181,6 @@ def _counted(
 def _fitting_rules(counts: "LabelCounts") -> Sequence[str]:
     """All rules but the one that is 1 for all classes where records have one label each."""
     return [rule for rule in _RULES if rule != "median_frequency" or counts.several]
-
-
-def _print_table(counts: "LabelCounts", names: Sequence[str], weights: Dict[str, Any], scale: str) -> None:
-    from rich.table import Table
-
-    from caffe_pylayers.class_names import named
-    from caffe_pylayers.cli.console import console
-
-    total, most = int(counts.counts.sum()), int(counts.counts.max())
-    table = Table(box=None, pad_edge=False, header_style="bold", show_footer=True)
-    table.add_column("class", no_wrap=True, footer="\n".join(["largest / smallest", *_factors(scale)]))
-    table.add_column("labels", justify="right", footer=f"{counts.ratio:.4g}")
-    table.add_column("share", justify="right")
-    table.add_column("", no_wrap=True)
-    for rule, values in weights.items():
-        ratio = values.max() / values[values > 0].min()
-        factors = [counts.mean_weight(values), counts.mean_weight(values / values.sum())][: len(_factors(scale))]
-        table.add_column(
-            rule.replace("_", "_\n"), justify="right", footer="\n".join(f"{value:.4g}" for value in (ratio, *factors))
-        )
-    shown = _shown_classes(counts)
-    for number in shown:
-        count = int(counts.counts[number])
-        table.add_row(
-            named(number, names), f"{count}", f"{count / total:.2%}", _bar(count / most),
-            *(f"{values[number]:.4g}" for values in weights.values()), style=None if count else "red",
-        )  # fmt: skip
-        if len(shown) < len(names) and number == shown[_MOST_ROWS // 2 - 1]:
-            table.add_row("...")
-    out = console()
-    out.print(_summary(counts), soft_wrap=True)
-    out.print()
-    out.print(table)
-    out.print(f"\nweights: scale {scale}; a class without labels has weight 0", soft_wrap=True)
-
-
-def _factors(scale: str) -> List[str]:
-    """What the weights do to the mean loss: the rows below the table."""
-    if scale == "sum_one":
-        return ["factor on the mean loss"]
-    return ["factor on the mean loss", "  with scale sum_one"]
-
-
-def _shown_classes(counts: "LabelCounts") -> List[int]:
-    """The classes that get a row: all, or where they are many the largest and the smallest."""
-    if len(counts.counts) <= _MOST_ROWS:
-        return list(range(len(counts.counts)))
-    order = [int(number) for number in (-counts.counts).argsort(kind="stable")]
-    return order[: _MOST_ROWS // 2] + order[-(_MOST_ROWS // 2) :]
-
-
-def _summary(counts: "LabelCounts") -> str:
-    """What was counted, in lines."""
-    total = int(counts.counts.sum())
-    lines = [
-        f"{counts.of}: {total} labels of {counts.num_records} records in {len(counts.counts) - len(counts.absent)} classes"
-    ]
-    lengths = [(n, int(records)) for n, records in enumerate(counts.a_record) if records]
-    if counts.several and len(lengths) <= _MOST_LENGTHS:
-        lines.append("labels a record: " + ", ".join(f"{n} in {records}" for n, records in lengths))
-    if counts.num_ignored:
-        lines.append(f"ignored: {counts.num_ignored} labels")
-    absent = counts.absent
-    if absent:
-        shown = ", ".join(map(str, absent[:20]))
-        lines.append(
-            f"no label of {len(absent)} of {len(counts.counts)} classes: {shown}{', ...' * (len(absent) > 20)}"
-        )
-    return "\n".join(lines)
-
-
-def _bar(part: float) -> str:
-    """A bar of up to 12 characters, in eighths; the smallest has one eighth."""
-    eighths = max(1, round(12 * 8 * part)) if part else 0
-    return "\u2588" * (eighths // 8) + ("" if eighths % 8 == 0 else chr(0x2590 - eighths % 8))
 
 
 def _as_json(counts: "LabelCounts", weights: Dict[str, Any]) -> Dict[str, Any]:
