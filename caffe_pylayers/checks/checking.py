@@ -138,14 +138,15 @@ def _check_data(report: Report) -> Dict[Layer, Labels]:
     for layer in report.layers:
         absent = list(python_layers.check_files(layer))
         report.findings += absent + list(stock_data.check_file(layer, "infogain_loss_param.source"))
-        labels: Optional[Labels] = None
+        if not (stock_data.is_data_layer(layer) or sources.is_data_layer(layer)):
+            continue
+        report.sources += 1
         if stock_data.is_data_layer(layer):
             findings, labels = stock_data.check_source(layer)
-        elif sources.is_data_layer(layer) and not absent:
+        elif not absent:
             findings, labels = sources.check_source(layer, layer in training)
         else:
             continue
-        report.sources += 1
         report.findings += findings
         if labels is not None:
             found[layer] = labels

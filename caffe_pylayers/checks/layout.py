@@ -79,9 +79,12 @@ def check_layer(layer: Layer, known_types: Sequence[str]) -> Iterator[Finding]:
         yield error(
             layer, f"unknown layer type {layer.type!r}", guess or f"this Caffe has: {listed(known_types, 99)}", "type"
         )
-    param = _WITH_OUTPUTS.get(layer.type)
-    if param is not None and not layer.message.message(param).get("num_output"):
-        yield error(layer, f"{param} has no num_output", f"add `num_output: N` to {param}", param)
+    name = _WITH_OUTPUTS.get(layer.type)
+    param = layer.message.message(name) if name else None
+    if name and param is not None and not param.get("num_output"):
+        misspelled = any(field.name.startswith("num_") for field in param.fields if field.name != "num_output")
+        if not misspelled:  # which is an unknown field already
+            yield error(layer, f"{name} has no num_output", f"add `num_output: N` to {name}", name)
     down, bottoms = len(layer.message.all("propagate_down")), len(layer.bottoms)
     if down not in (0, bottoms):
         yield error(
