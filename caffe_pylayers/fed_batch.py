@@ -80,7 +80,7 @@ def fed_by(layer: Layer, phase: str, batches: Iterable[int]) -> Fed:
             raise
         raise type(error)(f"{layer.file}:{layer.line}: layer {layer.name!r}: {error}") from None
     taken: List[Dict[str, np.ndarray]] = []
-    for number in tqdm(range(wanted[-1] + 1), desc="feeding", unit="batch", disable=None, delay=2):
+    for number in tqdm(range(wanted[-1] + 1), desc="feeding", unit="batch", disable=None if wanted[-1] > 9 else True):
         net.forward()
         if number in wanted:
             taken.append({top: np.array(net.blobs[top].data) for top in layer.tops})

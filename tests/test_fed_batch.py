@@ -11,7 +11,7 @@ import caffe_pylayers
 from caffe_pylayers import contact_sheet, nets, stock
 from caffe_pylayers.data.datum import Datum, write_blob
 from caffe_pylayers.data.sources.lmdb import write_lmdb
-from caffe_pylayers.fed_batch import fed_by
+from caffe_pylayers.fed_batch import Preparation, fed_by
 from caffe_pylayers.fed_values import channels, findings
 from caffe_pylayers.pictures import pictures, undone
 from caffe_pylayers.preview import is_preview, preview_of
@@ -174,29 +174,35 @@ HDF5 = (
 @pytest.mark.parametrize(
     ("shape", "picture", "note"),
     [
-        ((3, 8, 8), (8, 8, 3), "values go from -1 to 1, not 0 to 255 as pixels do"),
         ((64, 7, 9), (7, 9, 3), "64 channels, of which the first three are drawn as blue, green, red"),
         ((2, 7, 9), (7, 9), "2 channels, of which the first is drawn"),
+        ((7, 9), (7, 9), ""),
         ((50,), (7, 8), "vectors of 50, drawn row by row"),
         ((50, 1, 1), (7, 8), "vectors of 50, drawn row by row"),
         ((2, 3, 8, 8), (8, 8), "of the 3 planes of a channel only the first is drawn"),
     ],
 )
-def test_features_are_drawn_somehow_and_it_is_said_how(shape, picture, note, tmp_path):
+def test_blobs_of_any_shape_are_drawn_and_it_is_said_how(shape, picture, note):
     values = np.linspace(-1, 1, 6 * int(np.prod(shape)), dtype=np.float32).reshape(6, *shape)
+    drawn = pictures(values, Preparation(), range(6))
+    assert [each.shape for each in drawn.pictures] == [picture] * 6
+    assert note in drawn.note
+    assert "values go from -1 to " in drawn.note
+    assert drawn.pictures[0].min() == 0
+    assert drawn.pictures[0].max() < drawn.pictures[-1].max()
+
+
+def test_features_of_hdf5_data(tmp_path):
     with h5py.File(tmp_path / "1.h5", "w") as file:
-        file["data"], file["label"] = values, np.arange(6, dtype=np.float32)
+        file["data"] = np.linspace(-1, 1, 6 * 192, dtype=np.float32).reshape(6, 3, 8, 8)
+        file["label"] = np.arange(6, dtype=np.float32)
     (tmp_path / "list.txt").write_text(f"{tmp_path}/1.h5\n")
     made = preview_of(fed_from_text(HDF5.format(folder=tmp_path), tmp_path))
+    assert "values go from -1 to 1, not 0 to 255 as pixels do: drawn from black to white" in made.notes
     cells = [group.cells[0] for group in made.sheet.groups]
-    assert [cell.picture.shape for cell in cells] == [picture] * 6
-    assert [cell.caption[0] for cell in cells] == [f"label {number}" for number in range(6)]
-    assert note in "\n".join(made.notes)
-    assert cells[0].picture.min() == 0
-    assert cells[0].picture.max() < cells[-1].picture.max()
-    path = str(tmp_path / "sheet.png")
-    made.write(path)
-    assert is_preview(path)
+    assert [list(cell.caption) for cell in cells] == [[f"label {number}"] for number in range(6)]
+    made.write(str(tmp_path / "sheet.png"))
+    assert is_preview(str(tmp_path / "sheet.png"))
 
 
 def test_label_maps_are_drawn_in_colours_beside_their_images(tmp_path):
@@ -270,8 +276,11 @@ def test_equal_anchors_and_positives_and_one_sided_pairs_are_found(photos):  # n
         ),
     ],
 )
-def test_raw_pixels_are_no_mistake_where_the_net_normalises_them(behind, expected, pixels, tmp_path):
-    folder, _ = pixels
-    net = nets.read_net(caffe_nets.write(DATA.format(folder=folder, transform="") + behind, tmp_path))
-    batch = fed_by(net.layers[0], "TRAIN", [0])
-    assert ("normalises them" in found_in(batch, net.layers)) == expected
+def test_raw_pixels_are_no_mistake_where_the_net_normalises_them(behind, expected, raw, tmp_path):
+    net = nets.read_net(caffe_nets.write(behind, tmp_path))
+    assert ("normalises them" in found_in(raw, net.layers)) == expected
+
+
+@pytest.fixture(scope="module")
+def raw(pixels, tmp_path_factory):
+    return fed_from_text(DATA.format(folder=pixels[0], transform=""), tmp_path_factory.mktemp("raw"))
