@@ -78,6 +78,8 @@ def test_names():
     assert [layer_called(alias) for alias in ALIASES] == list(ALIASES.values())
     with pytest.raises(ConfigError, match="no layer 'tripletloss'; did you mean 'TripletLoss'[?] Layers: ComputeH, "):
         layer_called("tripletloss")
+    with pytest.raises(ConfigError, match="no layer 'ImageData'; did you mean 'ImageDataLayer'[?]"):
+        layer_called("ImageData")
     with pytest.raises(ConfigError, match="no layer 'Convolution'. Layers: "):
         layer_called("Convolution")
 
