@@ -6,7 +6,7 @@ import pytest
 
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.training import Row, TrainingLog, plot_log, read_log
-from caffe_pylayers.training.plot import smooth
+from caffe_pylayers.training.plot import LivePlot, smooth
 
 HEADER = "iteration,loss,lr,images_per_s,waiting,test accuracy"
 
@@ -36,7 +36,7 @@ def test_rows_that_come_again_are_dropped(tmp_path):
     write(path, range(8))
     whole = path.read_text()
     with open(path, "a") as file:
-        file.write("8,0.3")  # cut short
+        file.write("1")  # of a row 12, cut short
     write(path, range(5, 8), begin=5)
     assert path.read_text() == whole
     write(path, range(2), begin=0)
@@ -80,3 +80,12 @@ def test_smoothed():
     assert smooth([4.0, 2.0, 0.0, 6.0], 2) == [4.0, 3.0, 1.0, 3.0]
     assert smooth([1.0, 2.0], 1) == [1.0, 2.0]
     assert smooth([2.0, math.nan, 4.0], 2)[::2] == [2.0, 3.0]
+
+
+def test_a_plot_that_cannot_be_drawn_ends_nothing(tmp_path, caplog):
+    write(tmp_path / "log.csv", range(3))
+    plot = LivePlot(str(tmp_path / "log.csv"), str(tmp_path / "gone" / "loss.png"), "solver.prototxt", 20)
+    plot.draw()
+    assert [record.message for record in caplog.records][0].startswith(
+        f"{tmp_path}/gone/loss.png is not drawn: FileNotFoundError"
+    )
