@@ -271,6 +271,12 @@ def test_an_import_that_crashes_is_a_finding_and_not_the_end(tmp_path, monkeypat
     assert "No module named 'absent'" in found["absent"][1]
 
 
+def test_a_python_that_does_not_start(monkeypatch):
+    monkeypatch.setenv("PYTHONHOME", "/no/such/folder")
+    found = python_side.import_each(["json", "csv"])
+    assert "encodings" in found["json"][1] and "encodings" in found["csv"][1]
+
+
 def test_two_opencvs(tmp_path):
     for name in ("opencv_python", "opencv_python_headless"):
         folder = tmp_path / f"{name}-4.10.0.dist-info"
@@ -313,6 +319,8 @@ def test_packages_of_another_python_on_the_path(tmp_path):
     folder = tmp_path / "python2.7" / "dist-packages"
     folder.mkdir(parents=True)
     told = findings("python_side.variables", PYTHONPATH=str(folder))["PYTHONPATH"]
+    (tmp_path / f"python{VERSION}" / "site-packages").mkdir(parents=True)
+    assert findings("python_side.variables", PYTHONPATH=f"{tmp_path}/python{VERSION}/site-packages") == {}
     assert told["level"] == "warning" and f"packages of another Python than this {VERSION}: {folder}" in told["found"]
 
 

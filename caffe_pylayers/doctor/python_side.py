@@ -177,7 +177,7 @@ def _answers(names: List[str], answer: Answer) -> Dict[str, Tuple[str, str]]:
             results[name] = ", ".join(part for part in (_version(name, version), os.path.dirname(file)) if part), ""
         else:
             results[name] = "", why if len(lines) > 1 else f"{why}\n{answer.failure}"
-    return results or {names[0]: ("", answer.failure)}
+    return results or {names[0]: ("", f"{answer.err}\n{answer.failure}")}
 
 
 def _version(module: str, own: str) -> str:
