@@ -86,6 +86,4 @@ def test_a_plot_that_cannot_be_drawn_ends_nothing(tmp_path, caplog):
     write(tmp_path / "log.csv", range(3))
     plot = LivePlot(str(tmp_path / "log.csv"), str(tmp_path / "gone" / "loss.png"), "solver.prototxt", 20)
     plot.draw()
-    assert [record.message for record in caplog.records][0].startswith(
-        f"{tmp_path}/gone/loss.png is not drawn: FileNotFoundError"
-    )
+    assert caplog.messages[0].startswith(f"{tmp_path}/gone/loss.png is not drawn: FileNotFoundError")
