@@ -277,6 +277,15 @@ def test_a_python_that_does_not_start(monkeypatch):
     assert "encodings" in found["json"][1] and "encodings" in found["csv"][1]
 
 
+def test_a_cupy_that_finds_no_gpu(tmp_path):
+    (tmp_path / "cupy.py").write_text(
+        "def arange(count): raise RuntimeError('cudaErrorNoDevice: no CUDA-capable device')\n"
+    )
+    assert findings("python_side.optional")["optional"]["level"] == "note"
+    found = findings("python_side.optional", PYTHONPATH=str(tmp_path))["CuPy"]
+    assert found["level"] == "warning" and "it does not run: RuntimeError: cudaErrorNoDevice" in found["found"]
+
+
 def test_two_opencvs(tmp_path):
     for name in ("opencv_python", "opencv_python_headless"):
         folder = tmp_path / f"{name}-4.10.0.dist-info"

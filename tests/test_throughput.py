@@ -240,6 +240,8 @@ def test_a_net_that_cannot_be_run(photos, tmp_path, capsys, change, message):
         (["net.prototxt", "--options", "{}"], "--options are those of a --layer-type"),
         (["net.prototxt", "--workers", "two"], "'two' is no list of whole numbers"),
         (["net.prototxt", "--workers", "-1"], "'-1' is no list of whole numbers"),
+        (["--layer-type", "ImageDataLayer", "--gpu", "0"], "--gpu are for a net"),
+        (["solver.prototxt", "--stage", "deep"], "--stage is for a net"),
         (["none.prototxt"], "none.prototxt: cannot read it"),
         (["--layer-type", "TripletLoss"], "TripletLoss is no data layer: it needs bottoms"),
         (["net.prototxt", "--layer", "ip"], "has no data layer 'ip'"),
@@ -248,6 +250,7 @@ def test_a_net_that_cannot_be_run(photos, tmp_path, capsys, change, message):
 )
 def test_arguments_that_make_no_sense(photos, tmp_path, capsys, arguments, message):
     (tmp_path / "net.prototxt").write_text(NET.format(options=photos))
+    (tmp_path / "solver.prototxt").write_text('net: "net.prototxt"  base_lr: 0.1')
     refused(arguments, message, capsys)
 
 

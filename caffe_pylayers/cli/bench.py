@@ -57,6 +57,8 @@ def bench(
         raise click.UsageError("give a net or solver, or --layer-type with --options, and not both")
     if layer_type is None and options is not None:
         raise click.UsageError("--options are those of a --layer-type; a net has its own")
+    if layer_type is not None and (layer is not None or stage or gpu is not None):
+        raise click.UsageError("--layer, --stage and --gpu are for a net, not for a --layer-type")
 
     from caffe_pylayers import throughput
     from caffe_pylayers.cli.console import print_json
@@ -83,6 +85,10 @@ def _read(path: str, phase: str, stages: Tuple[str, ...]) -> Tuple[Any, Any]:
     message = prototxt.read(path)
     if not nets.is_solver(message):
         return nets.net_of(message, path), nets.NetState(phase, stages)
+    if stages:
+        raise click.UsageError(
+            f"--stage is for a net; the solver {path} has the stages of its nets in train_state and test_state"
+        )
     solver = nets.solver_of(message, path)
     if phase == nets.TRAIN:
         return solver.train

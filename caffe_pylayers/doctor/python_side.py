@@ -24,6 +24,7 @@ NEEDED = {
     "matplotlib": ("matplotlib", "pictures of the commands"),
     "google.protobuf": ("protobuf", "`import caffe`"),
 }
+_TRY_OPTIONAL = {"cupy": "import cupy; float(cupy.arange(3).sum())", "mpi4py": "from mpi4py import MPI"}
 #: What it can do without, and what for.
 OPTIONAL = {"cupy": ("CuPy", "losses on a GPU"), "mpi4py": ("mpi4py", "training under `mpirun`")}
 
@@ -145,7 +146,9 @@ def optional() -> Iterator[Finding]:
     for name, (found, why) in import_each(list(OPTIONAL)).items():
         package, purpose = OPTIONAL[name]
         if not why:
-            yield Finding(package, OK, found)
+            answer = ask_python(_TRY_OPTIONAL[name])
+            works = Finding(package, OK, found)
+            yield works if answer.ok else Finding(package, WARNING, f"{found}; but it does not run: {answer.failure}")
         elif f"No module named '{name}'" in why:
             missing.append(f"{package} ({purpose})")
         else:
