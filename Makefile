@@ -39,7 +39,7 @@ gpu: setup ## the tests that need a GPU, CuPy and a Caffe built for GPUs
 
 docs: setup ## what is made of the schemas: docs/layers.md and the types of netspec
 	$(PY) -m caffe_pylayers describe --markdown --output docs/layers.md
-	$(PY) -m caffe_pylayers.netspec_stub
+	$(PY) -m caffe_pylayers.descriptions.stub
 
 wheel: setup ## the wheel, in dist/
 	$(PY) -m build --wheel

@@ -12,7 +12,7 @@ Bottoms are given in order, options by name; `help(P.TripletDataLayer)` lists th
 `param { lr_mult: 0 decay_mult: 0 }`, and a data layer the name train_data, unless others are given.
 
 Caffe is imported when the first layer is made. netspec.pyi says the same to editors and type checkers; a test keeps it
-true, and `python -m caffe_pylayers.netspec_stub` writes it anew.
+true, and `python -m caffe_pylayers.descriptions.stub` writes it anew.
 """
 
 import difflib
@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(
             f"module 'caffe_pylayers.netspec' has no layer {name!r}{hint} Its layers: {', '.join(LAYERS)}"
         )
-    from caffe_pylayers.layer_functions import function_of  # here, for it imports the schemas of all layers
+    from caffe_pylayers.descriptions.functions import function_of  # here, for it imports the schemas of all layers
 
     function = getattr(sys.modules[__name__], ALIASES[name]) if name in ALIASES else function_of(name)
     return globals().setdefault(name, function)

@@ -1,4 +1,4 @@
-"""The types of caffe_pylayers.netspec, made of the schemas by `python -m caffe_pylayers.netspec_stub`."""
+"""The types of caffe_pylayers.netspec, made of the schemas by `python -m caffe_pylayers.descriptions.stub`."""
 
 import os
 from typing import Any, Literal, Sequence

@@ -56,7 +56,7 @@ def test_help_imports_nothing_heavy():
     ("arguments", "message"),
     [
         (["chekc"], "caffe-pylayers: no command 'chekc'; did you mean 'check'? Commands: check, describe, "),
-        (["check", "--frobnicate"], "caffe-pylayers check: No such option: --frobnicate"),
+        (["check", "--frobnicate"], "caffe-pylayers check: No such option"),
         (["check"], "caffe-pylayers check: Missing argument"),
         (["check", "absent.prototxt"], "absent.prototxt"),
         (["describe", "TripletLayer"], "TripletLayer"),

@@ -42,7 +42,7 @@ def describe(layer: Optional[str], markdown: bool, output: Optional[str], as_jso
 
 
 def _page(output: Optional[str]) -> None:
-    from caffe_pylayers.layers_page import layers_page
+    from caffe_pylayers.descriptions.page import layers_page
     from caffe_pylayers.output_file import output_file, refuse_existing
 
     if output is None:

@@ -68,7 +68,7 @@ def _show(result: "Export", path: str) -> None:
     from rich.text import Text
 
     from caffe_pylayers.cli.console import console
-    from caffe_pylayers.layouts import dims
+    from caffe_pylayers.export.layouts import dims
 
     table = Table("array", "shape", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name, array in result.arrays.items():

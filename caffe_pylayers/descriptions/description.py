@@ -1,0 +1,170 @@
+"""What each layer takes, gives and has for options, in words and as a layer to copy: made of the schemas, without Caffe."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Type
+
+from caffe_pylayers import ALIASES, LAYERS
+from caffe_pylayers.config import Options, allowed, json_schema
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.options import SCHEMAS
+
+_TWIN = re.compile(r"Stock (\w+) ")
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option in words. default: "required" where there is none; aliases: its other names."""
+
+    name: str
+    allowed: str
+    default: str
+    help: str
+    aliases: Tuple[str, ...] = ()
+
+
+class Variant(NamedTuple):
+    """Other bottoms and tops than a layer's usual ones, and the options that make them so."""
+
+    given: str
+    bottoms: Tuple[str, ...]
+    tops: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """One layer in words.
+
+    twin: the layer of stock Caffe that it equals without weights, or "".
+    bottoms, tops: their names in order; "[x]" may be left out.
+    """
+
+    layer: str
+    summary: str
+    twin: str
+    bottoms: Tuple[str, ...]
+    tops: Tuple[str, ...]
+    variants: Tuple[Variant, ...]
+    options: Tuple[Option, ...]
+
+    @property
+    def aliases(self) -> List[str]:
+        """Other names of the layer."""
+        return [alias for alias, layer in ALIASES.items() if layer == self.layer]
+
+
+def describe(layer: str) -> Description:
+    """The description of a layer. Raises ConfigError for a name that is none, with the nearest.
+
+    >>> describe("FocalLoss").bottoms
+    ('scores', 'label', '[sample_weight]')
+    """
+    layer = layer_called(layer)
+    schema = SCHEMAS[layer]
+    bottoms, tops = _signature(schema, {})
+    summary = " ".join(str(schema.__doc__).split())
+    twin = _TWIN.match(summary)
+    return Description(
+        layer=layer,
+        summary=summary,
+        twin=twin[1] if twin else "",
+        bottoms=bottoms,
+        tops=tops,
+        variants=tuple(_variants(schema, {}, [(bottoms, tops)])),
+        options=tuple(_options(layer)),
+    )
+
+
+def layer_called(name: str) -> str:
+    """The layer of that name, or whose other name it is. Raises ConfigError with the nearest name."""
+    name = ALIASES.get(name, name)
+    if name in LAYERS:
+        return name
+    spelled = {known.lower(): known for known in [*ALIASES, *LAYERS]}
+    nearest = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=0.5)
+    hint = f"; did you mean {spelled[nearest[0]]!r}?" if nearest else "."
+    raise ConfigError(f"no layer {name!r}{hint} Layers: {', '.join(LAYERS)}")
+
+
+def names_in_words(names: Sequence[str]) -> str:
+    """Bottoms or tops as the docs write them.
+
+    >>> names_in_words(["scores", "label", "[sample_weight]"]), names_in_words([])
+    ('scores, label [, sample_weight]', 'none')
+    """
+    fixed = ", ".join(name for name in names if not name.startswith("["))
+    return fixed + "".join(f" [, {name[1:-1]}]" for name in names if name.startswith("[")) or "none"
+
+
+def is_loss(layer: str) -> bool:
+    """Whether a layer's first top is a loss, which wants a `loss_weight`."""
+    return SCHEMAS[layer].gives[:1] == ("loss",)
+
+
+def layer_to_copy(layer: str) -> str:
+    """A layer as prototxt, with what it needs, and with the options that most nets give it."""
+    schema = SCHEMAS[layer]
+    bottoms, tops = _signature(schema, schema.example)
+    if not bottoms and tops[1:2] == ("[label]",):  # nobody trains on images without labels
+        tops = (tops[0], "label", *tops[2:])
+    name = "train_data" if not bottoms else _WORDS.sub("_", layer).lower()
+    parts = [f'name: "{name}"', 'type: "Python"']
+    parts += [f'bottom: "{bottom}"' for bottom in bottoms if not bottom.startswith("[")]
+    parts += [f'top: "{top}"' for top in tops if not top.startswith("[")]
+    lines = [f"  {'  '.join(parts)}"] + (["  loss_weight: 1"] if is_loss(layer) else [])
+    lines.append(f'  python_param {{\n    module: "caffe_pylayers"  layer: "{layer}"')
+    if schema.example:
+        lines.append(f'    param_str: "{schema.example!r}"')
+    return "\n".join(["layer {", *lines, "  }", "}"]) + "\n"
+
+
+def _options(layer: str) -> Iterator[Option]:
+    for name, option in json_schema(layer)["properties"].items():
+        default = _default(option["default"]) if "default" in option else "required"
+        yield Option(name, allowed(option), default, option["description"], tuple(option.get("aliases", ())))
+
+
+def _default(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_Signature = Tuple[Tuple[str, ...], Tuple[str, ...]]
+
+
+def _signature(schema: Type[Options], values: Dict[str, Any]) -> _Signature:
+    """Bottoms and tops under some options, which need not be complete."""
+    options = schema.model_construct(None, **values)
+    return tuple(options.bottom_names()), tuple(options.top_names())
+
+
+def _variants(schema: Type[Options], given: Dict[str, Any], known: List[_Signature]) -> Iterator[Variant]:
+    """Other bottoms and tops than those `known`: options are tried one by one, and beside each that changes them all others."""
+    for name, values in _tried(schema):
+        found: Dict[_Signature, List[Any]] = {}
+        for value in values:
+            found.setdefault(_signature(schema, {**given, name: value}), []).append(value)
+        for signature, same in found.items():
+            if name not in given and signature not in known:
+                known.append(signature)
+                words = [_given(option, [value]) for option, value in given.items()]
+                yield Variant(", ".join([*words, _given(name, same)]), *signature)
+                yield from _variants(schema, {**given, name: same[0]}, known)
+
+
+def _tried(schema: Type[Options]) -> Iterator[Tuple[str, List[Any]]]:
+    """Options that take few values, and values for them; for a path, any path."""
+    for name, option in schema.model_json_schema()["properties"].items():
+        choices = option.get("anyOf", [option])
+        values = [value for choice in choices for value in choice.get("enum", ())]
+        values += [True, False] if any(choice.get("type") == "boolean" for choice in choices) else []
+        values += ["..."] if any(choice.get("format") == "path" for choice in choices) else []
+        if values:
+            yield name, values
+
+
+def _given(name: str, values: Sequence[Any]) -> str:
+    return f"'{name}': {' or '.join('...' if value == '...' else repr(value) for value in values)}"
