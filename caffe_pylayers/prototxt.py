@@ -6,7 +6,7 @@ A :class:`Message` is what stands between braces. It knows no schema: what is wr
 
 import re
 from dataclasses import dataclass
-from typing import Any, Iterator, List, NoReturn, Optional, Tuple, Union
+from typing import Any, Iterator, List, NoReturn, Tuple, Union
 
 from caffe_pylayers.errors import ConfigError
 
@@ -22,11 +22,12 @@ Value = Union["Message", Word, str, int, float]
 
 @dataclass(frozen=True)
 class Field:
-    """`name: value` in the line `line` of its file, from 1; an entry of `name: [a, b]` is a field of its own."""
+    """`name: value` in the line `line` of its file, from 1; an entry of `name: [a, b]` is a field of its own (`listed`)."""
 
     name: str
     value: Value
     line: int
+    listed: bool = False
 
 
 class Message:
@@ -121,7 +122,10 @@ def _written(value: Union[str, int, float]) -> str:
 
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_UNESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+_UNESCAPES = {
+    b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"\\": b"\\", b"'": b"'",
+    b'"': b'"', b"?": b"?",
+}  # fmt: skip
 
 _TOKEN = re.compile(
     r"""(?P<space>[\s]+|\#[^\n]*)
@@ -131,7 +135,7 @@ _TOKEN = re.compile(
     |(?P<mark>[][{}<>:;,])""",
     re.VERBOSE,
 )
-_ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
+_ESCAPE = re.compile(rb"\\([xX][0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|.)", re.DOTALL)
 
 _NOT_FINITE = ("inf", "-inf", "infinity", "-infinity", "nan")
 
@@ -204,16 +208,16 @@ class _Reader:
         colon = self._token == ":" and self._kind == "mark"
         if colon:
             self._take()
-        elif self._token not in ("{", "<"):
+        elif self._token not in ("{", "<", "["):
             quotes = "; a text ends at the next such quote: is one missing, or should those inside it be single quotes?"
             self._fail(f"':' or '{{' behind {name!r}", quotes if self._kind == "text" else "")
-        if self._token == "[" and self._kind == "mark":
-            values = self._list()
-        else:
-            values = [(self._value(), line)]
+        listed = self._token == "[" and self._kind == "mark"
+        values = self._list() if listed else [(self._value(), line)]
+        if not colon and not all(isinstance(value, Message) for value, _ in values):
+            raise PrototxtError(self._where, line, f"expected ':' behind {name!r}, found '['")
         if self._token in (";", ",") and self._kind == "mark":
             self._take()
-        return [Field(name, value, at) for value, at in values]
+        return [Field(name, value, at, listed) for value, at in values]
 
     def _list(self) -> List[Tuple[Value, int]]:
         self._take()
@@ -241,38 +245,44 @@ class _Reader:
         if self._kind == "text":
             parts = []
             while self._kind == "text":  # neighbours are one text
-                parts.append(_ESCAPE.sub(_unescaped, self._take()[1:-1].encode("utf-8", "surrogateescape")))
+                parts.append(self._unescaped())
             return b"".join(parts).decode("utf-8", "surrogateescape")
         if self._kind == "number":
-            return _number(re.sub(r"\s", "", self._take()))
+            return self._number()
         if self._kind != "word":
             self._fail("a value")
         word = self._take()
         return float(word) if word.lower() in _NOT_FINITE else Word(word)
 
+    def _unescaped(self) -> bytes:
+        """What a text stands for; several escapes may make one letter beyond ASCII."""
+        line = self._line
 
-def _unescaped(match: "re.Match[bytes]") -> bytes:
-    """What an escape stands for: a byte, of which several make a letter beyond ASCII."""
-    escape = match[1]
-    if escape[:1] == b"x" and len(escape) > 1:
-        return bytes([int(escape[1:], 16)])
-    if escape[:1] in b"01234567":
-        return bytes([int(escape, 8) & 0xFF])
-    return _UNESCAPES.get(escape, escape)
+        def meant(match: "re.Match[bytes]") -> bytes:
+            escape = match[1]
+            if escape in _UNESCAPES:
+                return _UNESCAPES[escape]
+            if escape[:1] in b"01234567":
+                return bytes([int(escape, 8) & 0xFF])
+            if len(escape) > 1:
+                number = int(escape[1:], 16)
+                return bytes([number]) if escape[:1] in b"xX" else chr(number).encode("utf-8", "surrogatepass")
+            raise PrototxtError(
+                self._where, line, f"unknown escape '{match[0].decode(errors='replace')}' in a text; write \\\\ for a backslash"
+            )  # fmt: skip
 
+        return _ESCAPE.sub(meant, self._take()[1:-1].encode("utf-8", "surrogateescape"))
 
-def _number(token: str) -> Union[int, float]:
-    sign, digits = (-1, token[1:]) if token[0] == "-" else (1, token.lstrip("+"))
-    if digits[:2].lower() == "0x":
-        return sign * int(digits, 16)
-    if digits.isdigit():
-        octal = digits[0] == "0" and not set(digits) & set("89")
-        return sign * int(digits, 8 if octal else 10)
-    return sign * float(digits.rstrip("fF"))
-
-
-def value_at(message: Message, *names: str) -> Optional[Any]:
-    """The value at the end of a chain of names, as in ("python_param", "module"); None where there is none."""
-    for name in names[:-1]:
-        message = message.message(name)
-    return message.get(names[-1])
+    def _number(self) -> Union[int, float]:
+        line, token = self._line, re.sub(r"\s", "", self._take())
+        sign, digits = (-1, token[1:]) if token[0] == "-" else (1, token.lstrip("+"))
+        try:
+            if digits[:2].lower() == "0x":
+                return sign * int(digits, 16)
+            if digits.isdigit():
+                return sign * int(digits, 8 if digits[0] == "0" else 10)
+            return sign * float(digits.rstrip("fF"))
+        except ValueError:
+            raise PrototxtError(
+                self._where, line, f"{token!r} is no number: with a 0 in front it is octal; leave the 0 out"
+            ) from None

@@ -48,6 +48,9 @@ def check_fields(message: Message, descriptor: Any, file: str, layer: str = "", 
             )
             continue
         lines[field.name] = field.line
+        if field.listed and not _repeated(kind):
+            yield found(f"field {field.name!r}{where} is a list", "it takes one value: leave the brackets out")
+            continue
         wrong = _wrong(field, kind)
         if wrong:
             yield found(f"field {field.name!r}{where} is {_shown(field.value)}", wrong)
