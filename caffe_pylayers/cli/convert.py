@@ -69,7 +69,7 @@ def convert(
 
         print_json(entry)
     else:
-        _print(entry)
+        _print(entry, source)
 
 
 def _say(line: str) -> None:
@@ -98,17 +98,16 @@ def _size(text: Optional[str]) -> Optional[Tuple[int, int]]:
     return int(match[1]), int(match[2] or match[1])
 
 
-def _print(entry: Dict[str, Any]) -> None:
+def _print(entry: Dict[str, Any], source: str) -> None:
     """What was made, what to know of it, and how a layer reads it."""
     options, images = entry["layer_options"], entry["images"]
     size = "" if images["resize"] is None else " of {} x {}".format(*images["resize"])
     how = {"kept": "images as they were", "raw": f"pixels{size}"}.get(images["encode"], f"{images['encode']}{size}")
     million = sum(file["bytes"] for file in entry["files"].values()) / 1e6
-    source = entry["source"]
     click.echo(f"{entry['target']}: {options['source_type']}, {entry['records']} records, {million:.1f} MB, {how}")
-    click.echo(f"from {source['source']} ({source['source_type']}); read back, and all of it is equal")
+    click.echo(f"from {source} ({entry['source']['source_type']}); read back, and all of it is equal")
     if entry["skipped"]:
-        click.echo(f"{entry['skipped']} records were left out:")
+        click.echo(f"left out, as they cannot be read: {entry['skipped']}")
         for complaint in entry["complaints"][:10]:
             click.echo(f"  {complaint}")
     for note in entry["notes"]:

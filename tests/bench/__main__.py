@@ -12,7 +12,7 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", GLOG_minlogleve
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import feeding, losses, planning, scale, waiting
+from tests.bench import conversion, feeding, losses, planning, scale, waiting
 
 BENCHMARKS = {
     "feeding": feeding.feeding,
@@ -25,6 +25,7 @@ BENCHMARKS = {
     "setup": waiting.setup,
     "planning": planning.planning,
     "scale": scale.scale,
+    "convert": conversion.conversion,
     "losses": losses.losses,
 }
 

@@ -24,7 +24,7 @@ from caffe_pylayers.errors import DataError
 logger = logging.getLogger("caffe_pylayers")
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_ROWS_AT_ONCE, _NAMES_AT_ONCE = 64, 10_000  # of what is written
+_ROWS_AT_ONCE, _BYTES_AT_ONCE, _NAMES_AT_ONCE = 256, 8 << 20, 10_000  # of what is written
 _MANY_TOGETHER = 16  # rows in the same chunks
 
 
@@ -135,28 +135,28 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
     """
     import h5py
 
-    columns, data, count = Columns(path), None, 0
+    columns = Columns(path)
     with new_file(path) as partial, _Disk(partial) as disk, h5py.File(disk, "w") as file:
-        for record in records:
+        data, pending = None, []  # the last are rows that are not written yet
+        first: np.ndarray = np.empty(0)
+        for count, record in enumerate(records):
             disk.check()
             image = record.image if isinstance(record.image, np.ndarray) else np.frombuffer(record.image, np.uint8)
             row = image.transpose(2, 0, 1) if image.ndim == 3 else image
             if data is None:
-                data = _dataset(file, row)
-            if row.ndim != max(1, data.ndim - 1) or (
-                row.ndim == 3 and (row.shape, row.dtype) != (data.shape[1:], data.dtype)
-            ):
+                data, first = _dataset(file, row), row
+            if row.ndim != first.ndim or (row.ndim == 3 and (row.shape, row.dtype) != (first.shape, first.dtype)):
                 raise DataError(
                     f"{path}: record {count} is {_words(image)}, unlike those before it: either all images are encoded, or "
                     f"all are pixels of one type and shape"
                 )
-            if count == len(data):
-                data.resize(count + _ROWS_AT_ONCE, 0)
-            data[count] = row
+            pending.append(row)
+            if len(pending) * row.nbytes > _BYTES_AT_ONCE or len(pending) == _ROWS_AT_ONCE:
+                _append(data, pending)
+                pending = []
             columns.add(record)
-            count += 1
-        if data is not None:
-            data.resize(count, 0)
+        if pending:
+            _append(data, pending)
         for name, values in (("label", columns.labels), ("sample_weight", columns.weights)):
             if values is not None:
                 file.create_dataset(name, data=values, track_times=False)
@@ -164,7 +164,25 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
             _write_names(file, columns.names)
         file.close()
         disk.check()
-    return count
+    return len(columns)
+
+
+def _append(data: Any, rows: List[np.ndarray]) -> None:
+    """Write rows behind those that a data set has."""
+    import h5py
+
+    start = len(data)
+    data.resize(start + len(rows), 0)
+    if rows[0].ndim == 3:
+        data[start:] = np.stack(rows)
+        return
+    # As h5py does it for one row; of several of one length it would make a table.
+    objects = np.empty(len(rows), data.dtype)
+    for number, row in enumerate(rows):
+        objects[number] = row
+    place = data.id.get_space()
+    place.select_hyperslab((start,), (len(rows),))
+    data.id.write(h5py.h5s.create_simple((len(rows),)), place, objects, h5py.h5t.py_create(data.dtype))
 
 
 class _Disk(io.FileIO):
