@@ -1,0 +1,127 @@
+"""`import caffe` fails, for every reason that can be made here; what is said of the others."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from caffe_pylayers.doctor import import_errors
+from caffe_pylayers.doctor.import_errors import VERSION, explain
+from tests.doctor.examined import HEADINGS, PYCAFFE, ROOT, broken_pycaffe, findings, import_caffe
+
+
+def test_no_caffe(bare_python, tmp_path):
+    found = import_caffe(python=bare_python, cwd=tmp_path, PYTHONPATH=str(ROOT), HOME=str(tmp_path))
+    assert found["level"] == "error"
+    assert "not on Python's path" in found["found"]
+
+
+def test_no_caffe_but_one_that_can_be_found(bare_python, tmp_path):
+    where = {"python": bare_python, "cwd": tmp_path, "PYTHONPATH": str(ROOT)}
+    found = import_caffe(CAFFE_ROOT=str(PYCAFFE.parents[1]), **where)
+    assert found["remedy"] == f"export PYTHONPATH={PYCAFFE.parent}:$PYTHONPATH"
+
+
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_a_shared_library_that_was_cut_short(tmp_path, size):
+    """Of 100 KB the import does not fail, it is killed by SIGBUS."""
+    os.truncate(broken_pycaffe(tmp_path), size)
+    found = import_caffe(PYTHONPATH=str(tmp_path))
+    assert "is damaged" in found["found"] and str(tmp_path) in found["found"]
+    assert found["remedy"] == "copy or compile it again"
+
+
+def test_pycaffe_that_was_never_compiled(tmp_path):
+    broken_pycaffe(tmp_path).unlink()
+    found = import_caffe(PYTHONPATH=str(tmp_path))
+    assert f"no _caffe.so for Python {VERSION}" in found["found"]
+    assert "make pycaffe" in found["remedy"]
+
+
+def test_libraries_that_are_missing_are_all_named(tmp_path):
+    broken_pycaffe(tmp_path, (b"libglog.so", b"libglox.so"), (b"libprotobuf.so", b"libprotobux.so"))
+    found = import_caffe(PYTHONPATH=str(tmp_path))
+    assert re.search(r"libglox\.so\.\d is not found; .*libglox\.so\.\d, libprotobux\.so", found["found"])
+    assert "LD_LIBRARY_PATH" in found["remedy"]
+
+
+def test_pycaffe_of_another_python(tmp_path):
+    broken_pycaffe(tmp_path, (f"libpython{VERSION}.so".encode(), b"libpython3.99.so"[: len(f"libpython{VERSION}.so")]))
+    found = import_caffe(PYTHONPATH=str(tmp_path))
+    assert re.search(rf"compiled for Python 3\.9\d? .*; this is Python {VERSION}", found["found"])
+
+
+def test_generated_code_of_an_old_protobuf(tmp_path):
+    """Such code makes descriptors itself, which the package of today refuses."""
+    broken_pycaffe(tmp_path)
+    (tmp_path / "caffe/proto/caffe_pb2.py").write_text(
+        "from google.protobuf import descriptor\n"
+        "descriptor.FieldDescriptor(name='x', full_name='x', index=0, number=1, type=1, cpp_type=1, label=1,\n"
+        "    has_default_value=False, default_value=0, message_type=None, enum_type=None, containing_type=None,\n"
+        "    is_extension=False, extension_scope=None)\n"
+    )
+    found = import_caffe(PYTHONPATH=str(tmp_path))
+    assert "caffe_pb2.py" in found["found"]
+    assert "install 'protobuf<3.21'" in found["remedy"]
+
+
+def test_numpy_2(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(tmp_path), "numpy==2.0.2"],
+        check=True,
+    )
+    found = import_caffe(PYTHONPATH=str(tmp_path))
+    assert "compiled for NumPy 1" in found["found"]
+    assert "install 'numpy<2' 'opencv-python<4.12'" in found["remedy"]
+    program = findings("program.caffe_program", PYTHONPATH=str(tmp_path))["caffe program"]
+    assert "compiled for NumPy 1" in program["found"]
+
+
+def test_a_folder_of_that_name_in_the_working_directory(tmp_path):
+    (tmp_path / "caffe").mkdir()
+    (tmp_path / "caffe" / "__init__.py").touch()
+    found = import_caffe(cwd=tmp_path)
+    assert f"{tmp_path}/caffe is not pycaffe" in found["found"]
+    assert "rename that folder" in found["remedy"]
+
+
+def test_the_source_tree_in_place_of_its_python_folder(bare_python, tmp_path):
+    """A folder without __init__.py is a package too, for Python: an empty one."""
+    shutil.copytree(PYCAFFE, tmp_path / "caffe/python/caffe", ignore=shutil.ignore_patterns("__pycache__", "test"))
+    found = import_caffe(python=bare_python, cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert "source folder" in found["found"]
+    assert found["remedy"] == f"export PYTHONPATH={tmp_path}/caffe/python:$PYTHONPATH"
+
+
+@pytest.mark.parametrize(
+    "said, found, remedy",
+    [
+        ("ImportError: libGL.so.1: cannot open shared object file: No such file", "libGL.so.1", "libgl1"),
+        ("ImportError: libcudart.so.8.0: cannot open shared object file: No", "a library of CUDA", "LD_LIBRARY_PATH"),
+        ("ImportError: libboost_python36.so.1.65: cannot open shared object file", "Boost was replaced", "compile Caffe"),
+        ("ImportError: /x.so: undefined symbol: _Py_ZeroStruct", "_Py_ZeroStruct", "compile Caffe again"),
+        ("ImportError: libstdc++.so.6: version `GLIBCXX_3.4.30' not found (required by", "GLIBCXX_3.4.30", "conda"),
+        ("ModuleNotFoundError: No module named 'skimage'", "the module skimage", "pip install scikit-image"),
+        ("ModuleNotFoundError: No module named 'google'", "protobuf package is missing", "pip install protobuf"),
+        ("ImportError: dynamic module does not define module export function (PyInit__caffe)", "Python 2", VERSION),
+        ("SyntaxError: Missing parentheses in call to 'print'. Did you mean", "Python 2", "Caffe 1.0"),
+        ("F0101 x.cpp:1] Check failed: Unknown layer type: Python (known", "without Python layers", "WITH_PYTHON_LAYER"),
+        ("Fatal Python error\nModuleNotFoundError: No module named 'encodings'", "another Python", "PYTHONHOME"),
+        ("cannot import name 'builder' from 'google.protobuf.internal'", "newer protobuf", "'protobuf>=3.20'"),
+    ],
+)  # fmt: skip
+def test_errors_that_cannot_be_made_here(said, found, remedy):
+    text, what, see = explain(said, "the last line")
+    assert found in text and remedy in what
+    assert see in HEADINGS | {""}
+
+
+def test_an_unknown_error_is_shown_as_it_is():
+    assert explain("Traceback\nKeyError: 'x'", "KeyError: 'x'") == ("KeyError: 'x'", "", "")
+
+
+def test_every_reference_is_a_heading_of_the_page():
+    assert {cause.see for cause in import_errors.CAUSES} - {""} <= HEADINGS
