@@ -6,14 +6,15 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
 
 import click
 
 if TYPE_CHECKING:
     from caffe_pylayers.training import Row, Training
     from caffe_pylayers.training.progress import TrainingProgress
+    from caffe_pylayers.training.ranks import Ranks
 
 _NEWEST = "the newest"
 
@@ -45,6 +46,7 @@ def train(
     \b
     caffe-pylayers train solver.prototxt
     caffe-pylayers train solver.prototxt --resume
+    mpirun -n 2 caffe-pylayers train solver.prototxt
 
     The weights are those of `caffe train`, bit for bit, where the solver has a random_seed. Ctrl-C (or SIGTERM) finishes
     the iteration, takes a snapshot and ends with status 130 (143); a second one ends at once. SIGHUP takes a snapshot.
@@ -54,30 +56,46 @@ def train(
         solver, resume = resume, _NEWEST  # `train --resume solver.prototxt`
     if solver is None:
         raise click.UsageError("name the solver: caffe-pylayers train SOLVER")
-    if not no_check:
-        _check(solver)
     from caffe_pylayers.training import Training
+    from caffe_pylayers.training.ranks import ranks_of_mpirun
 
-    begin_with = [path.strip() for path in weights.split(",")] if weights else []
+    ranks = ranks_of_mpirun()
+    root = ranks is None or ranks.rank == 0
+    with _aborting(ranks):
+        if root and not no_check:
+            _check(solver)
+        begin_with = [path.strip() for path in weights.split(",")] if weights else []
+        try:
+            training = Training(solver, begin_with, True if resume == _NEWEST else resume or False, gpu, ranks)
+        except Exception as error:
+            raise click.ClickException(_told(error)) from error
+        prefix = training.parameter.snapshot_prefix
+        log, plot = log or f"{prefix}_log.csv", "" if no_plot else plot or f"{prefix}_loss.png"
+        with closing(training):
+            if root:
+                _tell(training, resumed=resume is not None)
+            return _train(training, solver, log, plot) if root else _follow(training)
+
+
+@contextmanager
+def _aborting(ranks: Optional["Ranks"]) -> Iterator[None]:
+    """An error in one rank ends all; else the others would wait for its gradients for ever."""
     try:
-        training = Training(solver, begin_with, True if resume == _NEWEST else resume or False, gpu)
-    except Exception as error:
-        raise click.ClickException(_told(error)) from error
-    prefix = training.parameter.snapshot_prefix
-    log, plot = log or f"{prefix}_log.csv", "" if no_plot else plot or f"{prefix}_loss.png"
-    with closing(training):
-        _tell(training, resumed=resume is not None)
-        for path in (log, plot):
-            if not os.path.isdir(os.path.dirname(path) or "."):
-                raise click.ClickException(
-                    f"{path}: there is no folder {os.path.abspath(os.path.dirname(path))}; make it"
-                )
-        if training.iteration >= training.max_iter:
-            click.echo(
-                f"nothing to do: iteration {training.iteration} of max_iter {training.max_iter}; raise max_iter to go on"
-            )
-            return 0
-        return _train(training, solver, log, plot)
+        yield
+    except BaseException as error:
+        if ranks is None:
+            raise
+        why = error.format_message() if isinstance(error, click.ClickException) else _told(error)
+        click.echo(f"caffe-pylayers: rank {ranks.rank}: {why}", err=True)
+        ranks.abort(2)
+
+
+def _follow(training: "Training") -> int:
+    """Train as a rank that tells nothing."""
+    with _Signals(training):
+        for _ in training:
+            pass
+    return 0
 
 
 def _tell(training: "Training", resumed: bool) -> None:
@@ -110,6 +128,14 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     from caffe_pylayers.training.plot import LivePlot
     from caffe_pylayers.training.progress import TrainingProgress
 
+    for path in (log, plot):
+        if not os.path.isdir(os.path.dirname(path) or "."):
+            raise click.ClickException(f"{path}: there is no folder {os.path.abspath(os.path.dirname(path))}; make it")
+    if training.iteration >= training.max_iter:
+        click.echo(
+            f"nothing to do: iteration {training.iteration} of max_iter {training.max_iter}; raise max_iter to go on"
+        )
+        return 0
     rows = TrainingLog(log, training.output_names, training.iteration)
     picture = LivePlot(log, plot, solver, max(20, training.parameter.average_loss)) if plot else None
     watch = _LossWatch(training)
@@ -122,16 +148,17 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
                 watch.look(row, progress)
                 if picture:
                     picture.update()
-            if signals.got:
+            if training.iteration < training.max_iter:
                 training.snapshot()
         except Exception as error:
             raise _failed(training, error) from error
         finally:
             if picture:
                 picture.draw()
-    _report(training, solver, signals.got, [log, plot] if plot else [log])
-    stopped = signals.got if training.iteration < training.max_iter else 0
-    return 128 + stopped if stopped else int(watch.bad)
+    # Another rank may have been told to stop.
+    stopped_by = (signals.got or signal.SIGTERM) if training.iteration < training.max_iter else 0
+    _report(training, solver, stopped_by, [log, plot] if plot else [log])
+    return 128 + stopped_by if stopped_by else int(watch.bad)
 
 
 def _report(training: "Training", solver: str, stopped_by: int, written: List[str]) -> None:
@@ -141,7 +168,7 @@ def _report(training: "Training", solver: str, stopped_by: int, written: List[st
     iteration, state = training.iteration, state_path(training.parameter.snapshot_prefix, training.iteration)
     snapshot = f": {state}" if os.path.exists(state) else ", without a last snapshot"
     lines = [f"trained {iteration} iterations{snapshot}"]
-    if stopped_by and iteration < training.max_iter:
+    if stopped_by:
         name = signal.Signals(stopped_by).name
         lines = [f"stopped by {name} after {iteration} of {training.max_iter} iterations{snapshot}"]
         lines += [f"to go on: caffe-pylayers train {solver} --resume"]
@@ -159,7 +186,7 @@ def _failed(training: "Training", error: Exception) -> click.ClickException:
     return click.ClickException(f"iteration {training.iteration}: {_told(error)}\n{where}")
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     """An error in a line; one that is none of ours is shown whole before, for the author of the layer needs that."""
     from caffe_pylayers.errors import ConfigError, DataError
 

@@ -8,6 +8,7 @@ from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.training.learning_rate import learning_rate
 from caffe_pylayers.training.parameter import check_room, choose_device, clear_weights, make_solver, read_parameter
 from caffe_pylayers.training.passes import StoppedInTest, TestPasses, TrainPasses, data_layers, images_an_iteration
+from caffe_pylayers.training.ranks import Ranks
 from caffe_pylayers.training.snapshots import Shape, State, misfits, newest_state, read_state, state_path
 from caffe_pylayers.weights import by_name, read_weights
 
@@ -32,12 +33,18 @@ class Training:
     """The training that a solver file describes.
 
     weights: .caffemodel files to begin with, one after the other. resume: a .solverstate to go on from, or True for
-    the newest of the solver's snapshot_prefix. gpu: the device; None leaves it to the solver's solver_mode.
+    the newest of the solver's snapshot_prefix. gpu: the device; None leaves it to the solver's solver_mode. ranks: the
+    processes that train together, each with such an object.
     Raises ConfigError or DataError, before anything is trained, for what would make Caffe abort or go wrong silently.
     """
 
     def __init__(
-        self, solver: str, weights: Sequence[str] = (), resume: Union[bool, str] = False, gpu: Optional[int] = None
+        self,
+        solver: str,
+        weights: Sequence[str] = (),
+        resume: Union[bool, str] = False,
+        gpu: Optional[int] = None,
+        ranks: Optional[Ranks] = None,
     ) -> None:
         if resume and weights:
             raise ConfigError("a run is resumed or begins with weights of another, not both: the state brings its own")
@@ -46,7 +53,7 @@ class Training:
         state = self._state(resume)
         if state is not None or weights:
             clear_weights(self.parameter)
-        choose_device(self.parameter, gpu)
+        choose_device(self.parameter, gpu, ranks.device if ranks else None)
         self.solver = make_solver(self.parameter)
         self.shapes: Dict[str, List[Shape]] = {
             name: [tuple(blob.shape) for blob in blobs] for name, blobs in self.solver.net.params.items()
@@ -63,7 +70,12 @@ class Training:
             for i, net in enumerate(self.solver.test_nets)
         ]
         self.images_an_iteration = images_an_iteration(self.solver.net, self.parameter.iter_size)
-        self._stop = self._snapshot = False
+        self._asked_to_stop = self._stop = self._snapshot = False
+        self._ranks = ranks
+        if ranks is not None:
+            self.images_an_iteration *= ranks.size
+            ranks.share(self.solver)
+            self.solver.add_callback(lambda: None, self._average)
         own_state = state_path(self.parameter.snapshot_prefix, self.iteration)
         self._snapshot_at = self.iteration if state is not None and os.path.exists(own_state) else -1
 
@@ -71,6 +83,11 @@ class Training:
     def iteration(self) -> int:
         """Iterations done, those before a resume too."""
         return int(self.solver.iter)
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this process tests, takes snapshots and tells: rank 0, where there are several."""
+        return self._ranks is None or self._ranks.rank == 0
 
     @property
     def max_iter(self) -> int:
@@ -95,9 +112,11 @@ class Training:
 
     def stop(self) -> None:
         """End after this iteration, or in the test that is going on. May be called in a signal's handler."""
-        self._stop = True
-        for test in self._tests:
-            test.stop = True
+        self._asked_to_stop = True
+        if self._ranks is None:  # ranks stop together, behind an iteration that they agree on
+            self._stop = True
+            for test in self._tests:
+                test.stop = True
 
     def request_snapshot(self) -> None:
         """Take a snapshot after this iteration. May be called in a signal's handler."""
@@ -106,7 +125,8 @@ class Training:
     def snapshot(self) -> str:
         """Take a snapshot now, unless this iteration has one. Returns the path of its .solverstate."""
         if self._snapshot_at != self.iteration:
-            self.solver.snapshot()
+            if self.is_root:
+                self.solver.snapshot()
             self._snapshot_at = self.iteration
         return state_path(self.parameter.snapshot_prefix, self.iteration)
 
@@ -123,7 +143,7 @@ class Training:
         waiting = min(1.0, self._train.waited() / seconds)
         row = Row(
             iteration,
-            self._train.loss,
+            self._loss if self._ranks else self._train.loss,
             learning_rate(self.parameter, iteration),
             self.images_an_iteration / seconds,
             waiting,
@@ -139,12 +159,18 @@ class Training:
 
     def _finish(self) -> Iterator[Row]:
         """The last snapshot and the last test, which Solver::Solve takes where no iterations are left."""
+        if not self.is_root:
+            return
         self.solver.solve()
         if self.parameter.snapshot_after_train:
             self._snapshot_at = self.iteration
         outputs = self._tested()
         if outputs:
             yield Row(self.iteration, None, None, None, None, outputs)
+
+    def _average(self) -> None:
+        assert self._ranks is not None
+        self._loss, self._stop = self._ranks.average(self.solver, self._train.loss, self._asked_to_stop)
 
     def _tested(self) -> Dict[str, float]:
         return {name: mean for test in self._tests for name, mean in test.take().items()}

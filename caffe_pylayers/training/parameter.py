@@ -75,11 +75,14 @@ def check_room(parameter: Any, shapes: Dict[str, List[Shape]]) -> None:
         )
 
 
-def choose_device(parameter: Any, gpu: Optional[int]) -> None:
-    """CPU or GPU as the `caffe` program chooses: by what was asked for, else by a solver_mode that is written down."""
+def choose_device(parameter: Any, gpu: Optional[int], own: Optional[int] = None) -> None:
+    """CPU or GPU as the `caffe` program chooses: by what was asked for, else by a solver_mode that is written down.
+
+    own: the GPU of this process, where several train together; in place of the solver's device_id.
+    """
     caffe = import_caffe()
     if gpu is None and parameter.HasField("solver_mode") and parameter.solver_mode == parameter.GPU:
-        gpu = parameter.device_id
+        gpu = parameter.device_id if own is None else own
     if gpu is None:
         caffe.set_mode_cpu()
         return

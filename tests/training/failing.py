@@ -17,7 +17,8 @@ class Failing(caffe.Layer):
 
     def forward(self, bottom, top):
         self.count += 1
-        if self.param_str == "later" and self.count == 4:
+        fails = self.param_str == "later" or self.param_str == f"later on rank {caffe.solver_rank()}"
+        if fails and self.count == 4:
             raise KeyError("a mistake of its author")
         while self.param_str == "hangs":
             print("it hangs", flush=True)

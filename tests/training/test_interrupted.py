@@ -8,16 +8,16 @@ import pytest
 
 from tests.layers.runs import assert_gone, workers_of
 from tests.training import failing
-from tests.training.runs import COMMAND, Folder, ended, group
+from tests.training.runs import COMMAND, ended, group
 
 TRAIN = (COMMAND, "train", "solver.prototxt", "--no-plot", "--no-check")
 
 
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory, photos):
-    folder = Folder(tmp_path_factory.mktemp("unbroken") / "run", photos.lmdb, max_iter=40, snapshot=10)
-    folder.train("--no-plot")
-    return folder
+def unbroken(module_folder):
+    run = module_folder(max_iter=40, snapshot=10)
+    run.train_here()
+    return run
 
 
 @pytest.fixture

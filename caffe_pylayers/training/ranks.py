@@ -1,0 +1,78 @@
+"""Several processes that train one net, as `mpirun` starts them, with mpi4py.
+
+Each reads its share of the data and computes its own gradients; their mean updates the weights of all alike. Rank 0
+tests, takes snapshots and tells.
+"""
+
+import os
+from typing import Any, Optional, Tuple
+
+import numpy as np
+
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.stock import import_caffe
+
+#: Where Open MPI, and MPICH, Intel MPI or Slurm, say how many processes there are, and which on its machine each is.
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+_LOCAL = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID")
+
+
+class Ranks:
+    """The processes of this training: `rank` of `size`."""
+
+    def __init__(self) -> None:
+        try:
+            from mpi4py import MPI
+        except Exception as error:  # it is not there, or finds no MPI
+            raise ConfigError(
+                f"mpirun started this, and `from mpi4py import MPI` fails: {error}; pip install 'caffe-pylayers[mpi]'"
+            ) from error
+        self._mpi = MPI
+        self._world = MPI.COMM_WORLD
+        self.rank, self.size = int(self._world.rank), int(self._world.size)
+        started = next(int(os.environ[name]) for name in _SIZES if name in os.environ)
+        if self.size != started:
+            raise ConfigError(
+                f"mpirun started {started} processes, but mpi4py sees {self.size}: it is built for another MPI than that of this mpirun"
+            )
+        caffe = import_caffe()
+        caffe.set_solver_count(self.size)
+        caffe.set_solver_rank(self.rank)
+        caffe.set_multiprocess(True)
+
+    @property
+    def device(self) -> int:
+        """The GPU of this rank: its number on its machine."""
+        return next((int(os.environ[name]) for name in _LOCAL if name in os.environ), self.rank)
+
+    def share(self, solver: Any) -> None:
+        """Give all ranks the weights of rank 0, with which they begin."""
+        for blob in _parameters(solver):
+            self._world.Bcast(blob.data)
+
+    def average(self, solver: Any, loss: float, stop: bool) -> Tuple[float, bool]:
+        """Give all ranks the mean gradients; returns the mean loss, and whether any rank wants to stop."""
+        blobs = _parameters(solver)
+        # One message: many small ones cost more than the copies.
+        numbers = np.concatenate([*(blob.diff.ravel() for blob in blobs), np.array([loss, stop], np.float32)])
+        self._world.Allreduce(self._mpi.IN_PLACE, numbers)
+        numbers[:-1] /= self.size
+        at = 0
+        for blob in blobs:
+            blob.diff.ravel()[...] = numbers[at : at + blob.count]
+            at += blob.count
+        return float(numbers[-2]), bool(numbers[-1])
+
+    def abort(self, status: int) -> None:
+        """End all ranks at once: the others wait for this one's gradients."""
+        self._world.Abort(status)
+
+
+def ranks_of_mpirun() -> Optional[Ranks]:
+    """The ranks, where `mpirun` started this process as one of several."""
+    sizes = [os.environ[name] for name in _SIZES if name in os.environ]
+    return Ranks() if sizes and int(sizes[0]) > 1 else None
+
+
+def _parameters(solver: Any) -> Any:
+    return [blob for blobs in solver.net.params.values() for blob in blobs]

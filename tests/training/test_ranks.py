@@ -1,0 +1,93 @@
+"""Several ranks under `mpirun`: each has its share of the data, and all end with the same weights."""
+
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from caffe_pylayers.weights import read_weights
+from tests.layers.runs import assert_gone
+from tests.training import failing
+from tests.training.runs import COMMAND, ended, group
+
+MPIEXEC = Path(sys.prefix) / "bin" / "mpiexec"
+TRAIN = (MPIEXEC, "-n", 2, COMMAND, "train", "solver.prototxt", "--no-plot")
+
+#: Trains a few iterations and tells a rank's weights and the batches that it has read.
+SCRIPT = """
+import hashlib
+from caffe_pylayers.training import Training
+from caffe_pylayers.training.ranks import ranks_of_mpirun
+ranks = ranks_of_mpirun()
+training = Training("solver.prototxt", ranks=ranks)
+data = training.solver.net.blobs["data"].data
+seen = [hashlib.sha1(data.tobytes()).hexdigest()[:8] for row in training]
+weights = hashlib.sha1()
+for blobs in training.solver.net.params.values():
+    for blob in blobs:
+        weights.update(blob.data.tobytes())
+training.close()
+print(ranks.rank, weights.hexdigest(), *seen, flush=True)
+"""
+
+
+def weights_of(folder, iteration):
+    """The weights that are learned, of all layers."""
+    layers = read_weights(str(folder.snap / f"net_iter_{iteration}.caffemodel"))
+    return np.concatenate([blob.ravel() for layer in layers for blob in layer.blobs if layer.name != "train_data"])
+
+
+def losses_of(folder):
+    return [float(row[1]) for row in folder.rows()[1:] if row[1]]
+
+
+@pytest.fixture(scope="module")
+def unbroken(module_folder):
+    """Two ranks, 30 iterations."""
+    run = module_folder(max_iter=30, snapshot=10)
+    ended(run.start(*TRAIN))
+    return run
+
+
+def test_two_ranks_are_one_of_twice_the_batch(unbroken, folder):
+    one = folder(max_iter=30, snapshot=10, iter_size=2)
+    one.train_here()
+    assert weights_of(unbroken, 30) == pytest.approx(weights_of(one, 30), abs=1e-6)
+    assert losses_of(unbroken) == pytest.approx(losses_of(one), rel=1e-5)
+    assert [row[0] for row in unbroken.rows()] == [row[0] for row in one.rows()]
+
+
+def test_every_rank_ends_with_the_same_weights(folder):
+    run = folder(max_iter=5, display=0)  # else rank 0 reads one more batch at the end, to show its loss
+    told = ended(run.start(MPIEXEC, "-n", 2, sys.executable, "-c", SCRIPT)).splitlines()
+    (first, *seen_by_first), (second, *seen_by_second) = (line.split()[1:] for line in told)
+    assert first == second
+    assert len({*seen_by_first, *seen_by_second}) == 10  # nothing is read twice
+
+
+def test_interrupted_and_resumed(unbroken, folder):
+    broken = folder(max_iter=30, snapshot=10)
+    process = broken.start(*TRAIN)
+    broken.wait_for_rows(process, 4)
+    group(process, signal.SIGINT)
+    process.communicate(timeout=60)
+    done = len(broken.rows()) - 1
+    assert (broken.snap / f"net_iter_{done}.solverstate").exists()
+    printed = ended(broken.start(*TRAIN, "--resume"))
+    assert printed.count(f"going on from snap/net_iter_{done}.solverstate") == 1  # by rank 0 alone
+    assert broken.rows() == unbroken.rows()
+    assert unbroken.snapshots().items() <= broken.snapshots().items()
+
+
+def test_an_error_in_one_rank_ends_all(folder):
+    run = folder(more=failing.layer("later on rank 1"))
+    process = run.start(*TRAIN)
+    run.wait_for_rows(process, 1)
+    below = psutil.Process(process.pid).children(recursive=True)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "caffe-pylayers: rank 1: KeyError: 'a mistake of its author'" in output
+    assert_gone(below)
