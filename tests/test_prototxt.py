@@ -159,8 +159,8 @@ def _damaged(seed):
     return text
 
 
-#: What C++ protobuf, which Caffe reads with, takes otherwise than Python's: unknown escapes, a sign apart; or what is not seen.
-_OTHERWISE = re.compile(r"- \d|\[\]")
+#: What C++ protobuf, which Caffe reads with, takes otherwise than Python's: unknown escapes, a sign apart, floats with a 0 in front; and an empty list leaves nothing to see.
+_OTHERWISE = re.compile(r"-\s+[\d.]|\[\s*\]|\b0\d")
 
 
 @settings(max_examples=400)
