@@ -137,7 +137,7 @@ def read_net(path: str) -> Net:
     """The net of a file. Raises ConfigError where it cannot be read or is a solver."""
     message = prototxt.read(path)
     if is_solver(message):
-        raise ConfigError(f"{path}: this is a solver, where a net is expected; name the net that it names")
+        raise PrototxtError(path, 1, "this is a solver, where a net is expected; name the net that it names")
     return net_of(message, path)
 
 

@@ -2,8 +2,9 @@
 
 from typing import List, Optional, Sequence
 
-from caffe_pylayers.checks.checking import Report, check_files
+from caffe_pylayers.checks.checking import check_files
 from caffe_pylayers.checks.findings import Finding
+from caffe_pylayers.checks.report import Report
 
 __all__ = ["Finding", "Report", "check", "check_files"]
 

@@ -1,6 +1,5 @@
 """All checks of some nets and solvers, in order: what is written, then how it hangs together, data, Caffe, weights."""
 
-from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from caffe_pylayers import nets, prototxt, stock
@@ -19,6 +18,7 @@ from caffe_pylayers.checks import (
 from caffe_pylayers.checks.building import Built
 from caffe_pylayers.checks.findings import ERROR, WARNING, Finding, listed, of_error
 from caffe_pylayers.checks.labels import check_labels
+from caffe_pylayers.checks.report import Report
 from caffe_pylayers.checks.shapes import check_shapes
 from caffe_pylayers.checks.sources import Labels
 from caffe_pylayers.checks.views import View, in_each
@@ -27,48 +27,6 @@ from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.nets import Layer, Net, Solver
 from caffe_pylayers.prototxt import Message, PrototxtError
 from caffe_pylayers.weights import read_weights
-
-
-@dataclass
-class Report:
-    """What was found, and what was looked at.
-
-    findings: by file, as given, and line. views: the nets, in each of their states. others: nets that are no solver's.
-    sources: how many data layers were read. skipped: what was not checked, and why, in words.
-    """
-
-    findings: List[Finding] = field(default_factory=list)
-    views: List[View] = field(default_factory=list)
-    solvers: List[Solver] = field(default_factory=list)
-    others: List[Net] = field(default_factory=list)
-    sources: int = 0
-    skipped: List[str] = field(default_factory=list)
-
-    @property
-    def summary(self) -> str:
-        """One line: what was found, in what, and what was not checked."""
-        levels = [finding.level for finding in self.findings]
-        wrong = [_counted(levels.count(level), level) for level in (ERROR, WARNING) if level in levels]
-        states = dict.fromkeys(str(view.state) for view in self.views)
-        looked_at = [
-            _counted(len(self.solvers), "solver"),
-            _counted(len(self.nets), "net") + (f" ({', '.join(states)})" if states else ""),
-            _counted(len(self.layers), "layer"),
-            _counted(self.sources, "source"),
-        ]
-        where = ", ".join(each for each in looked_at if each[0] != "0")
-        skipped = f"; not checked: {'; '.join(self.skipped)}" if self.skipped else ""
-        return f"{' and '.join(wrong) or 'nothing wrong'}{' in ' if where else ''}{where}{skipped}"
-
-    @property
-    def nets(self) -> List[Net]:
-        """Each net once."""
-        return list(dict.fromkeys([*(view.net for view in self.views), *self.others]))
-
-    @property
-    def layers(self) -> List[Layer]:
-        """Each layer that is in one of the states once."""
-        return list(dict.fromkeys(layer for view in self.views for layer in view.layers))
 
 
 def check_files(
@@ -204,34 +162,48 @@ def _caffe(report: Report) -> Any:
 
 def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report: Report) -> None:
     """Take the nets of a file into the report."""
-    solver = nets.is_solver(message)
+    is_solver = nets.is_solver(message)
     if caffe:
         from caffe.proto import caffe_pb2
 
-        kind = caffe_pb2.SolverParameter if solver else caffe_pb2.NetParameter
+        kind = caffe_pb2.SolverParameter if is_solver else caffe_pb2.NetParameter
         report.findings += fields.check_fields(message, kind.DESCRIPTOR, path)
-    if not solver:
-        net = nets.net_of(message, path)
+    if not is_solver:
+        net = _known(report, nets.net_of(message, path))
         report.others.append(net)
-        report.views += [
-            view for view in (View.of(net, state) for state in nets.states_of(net, stages)) if _feeds(view)
-        ]
+        _add_views(report, [View.of(net, state) for state in nets.states_of(net, stages)], needed=False)
         if net.layers and not any(view.net is net for view in report.views):
             report.findings.append(_in_no_state(net))
         return
     gpu = not caffe or hasattr(caffe._caffe.Blob, "_gpu_data_ptr")
-    found = list(solvers.check_solver(message, path, gpu))
-    report.findings += found
-    if any("net" in each.message and each.level == ERROR for each in found):
+    report.findings += solvers.check_solver(message, path, gpu)
+    try:
+        solver = nets.solver_of(message, path)
+    except PrototxtError as problem:
+        found = {(finding.file, finding.line) for finding in report.findings if finding.level == ERROR}
+        if (problem.where, problem.line) not in found:  # check_solver says some of it too, and more
+            report.findings.append(of_error(problem))
         return
-    whole = nets.solver_of(message, path)
-    report.solvers.append(whole)
-    report.views += [View.of(net, state) for net, state in dict.fromkeys([whole.train, *whole.tests])]
+    for net in solver.nets if caffe else ():
+        if net.path != path:
+            report.findings += fields.check_fields(prototxt.read(net.path), caffe_pb2.NetParameter.DESCRIPTOR, net.path)
+    (train, state), *tests = [(_known(report, net), state) for net, state in (solver.train, *solver.tests)]
+    report.solvers.append(Solver(path, message, (train, state), tests))
+    _add_views(report, [View.of(net, state) for net, state in [(train, state), *tests]], needed=True)
 
 
-def _feeds(view: View) -> bool:
-    """Whether the state is one that the net is for: some layer needs no bottom."""
-    return any(not layer.bottoms for layer in view.layers)
+def _known(report: Report, net: Net) -> Net:
+    """The net of that file that the report has already, or this one."""
+    return next((known for known in report.nets if known.path == net.path and known.message == net.message), net)
+
+
+def _add_views(report: Report, views: Sequence[View], needed: bool) -> None:
+    """Take new views into the report; unless `needed`, only those that the net is for: some layer needs no bottom."""
+    there = {(view.net, view.state) for view in report.views}
+    for view in views:
+        if (view.net, view.state) not in there and (needed or any(not layer.bottoms for layer in view.layers)):
+            there.add((view.net, view.state))
+            report.views.append(view)
 
 
 def _in_no_state(net: Net) -> Finding:
@@ -251,7 +223,3 @@ def _in_order(findings: Sequence[Finding]) -> List[Finding]:
     """Each once, by file in the order of the first, and line."""
     files = {file: number for number, file in enumerate(dict.fromkeys(finding.file for finding in findings))}
     return sorted(dict.fromkeys(findings), key=lambda finding: (files[finding.file], finding.line))
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,6 +3,7 @@
 from typing import Any, Dict, Iterator, List, Optional
 
 from caffe_pylayers.checks.findings import ERROR, Finding, listed, nearest
+from caffe_pylayers.legacy_nets import V1_TYPES
 from caffe_pylayers.prototxt import Field, Message, Word
 
 _INTEGERS = {
@@ -38,7 +39,7 @@ def check_fields(message: Message, descriptor: Any, file: str, layer: str = "", 
 
         where = f" in {inside}" if inside not in ("", "layer", "layers") else ""
         if kind is None:
-            guess = nearest(field.name, known)
+            guess = _today(field, inside) or nearest(field.name, known)
             yield found(f"unknown field {field.name!r}{where}", guess or f"it has: {listed(known, 99)}")
             continue
         if not _repeated(kind) and field.name in lines:
@@ -51,11 +52,23 @@ def check_fields(message: Message, descriptor: Any, file: str, layer: str = "", 
         if field.listed and not _repeated(kind):
             yield found(f"field {field.name!r}{where} is a list", "it takes one value: leave the brackets out")
             continue
-        wrong = _wrong(field, kind)
+        wrong = _wrong(field, kind) and (_today(field, inside) or _wrong(field, kind))
         if wrong:
             yield found(f"field {field.name!r}{where} is {_shown(field.value)}", wrong)
         elif isinstance(field.value, Message):
             yield from check_fields(field.value, kind.message_type, file, name, field.name)
+
+
+def _today(field: Field, inside: str) -> str:
+    """What to write in place of a field that today's `layer` no longer has, or `layers` not yet; "" for any other."""
+    if inside == "layer" and field.name in ("blobs_lr", "weight_decay"):
+        new = "lr_mult" if field.name == "blobs_lr" else "decay_mult"
+        return f"today it is `param {{ {new}: {_shown(field.value)} }}`, one for each blob"
+    if inside == "layer" and field.name == "type" and isinstance(field.value, Word):
+        return f'today it is `type: "{V1_TYPES.get(field.value, field.value)}"`, in quotes'
+    if inside == "layers" and field.name == "type" and _is_text(field.value):
+        return "in `layers` it is a word in capitals, without quotes; with quotes write `layer`, the form of today"
+    return ""
 
 
 def _repeated(kind: Any) -> bool:

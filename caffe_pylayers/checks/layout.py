@@ -5,6 +5,7 @@ from typing import Dict, Iterator, List, Sequence
 
 from caffe_pylayers.checks.findings import Finding, error, listed, nearest, warning
 from caffe_pylayers.checks.views import View
+from caffe_pylayers.legacy_nets import V1_TYPES
 from caffe_pylayers.nets import TEST, TRAIN, Layer, Net, NetState
 
 
@@ -75,7 +76,8 @@ def check_layer(layer: Layer, known_types: Sequence[str]) -> Iterator[Finding]:
     if not layer.type:
         yield error(layer, "it has no type", 'add `type: "..."`, as in `type: "Convolution"`')
     elif known_types and layer.type not in known_types:
-        guess = nearest(layer.type, known_types)
+        today = V1_TYPES.get(layer.type)
+        guess = f"did you mean {today!r}?" if today else nearest(layer.type, known_types)
         yield error(
             layer, f"unknown layer type {layer.type!r}", guess or f"this Caffe has: {listed(known_types, 99)}", "type"
         )

@@ -34,7 +34,7 @@ class _Solver:
 def check_solver(message: Message, file: str, gpu: bool = True) -> Iterator[Finding]:
     """What is wrong with the fields of a solver. gpu: whether the Caffe that is there is built for GPUs."""
     solver = _Solver(message, file)
-    for rule in (_check_nets, _check_tests, _check_learning_rate, _check_snapshots):
+    for rule in (_check_nets, _check_weights, _check_tests, _check_learning_rate, _check_snapshots):
         yield from rule(solver)
     kind = message.get("type")
     if kind is not None and kind not in TYPES:
@@ -63,6 +63,14 @@ def _check_nets(solver: _Solver) -> Iterator[Finding]:
             if not os.path.isfile(str(path)):
                 remedy = _where(str(path), solver.file)
                 yield solver.error(name, f"{name} {str(path)!r}: there is no such file", remedy, number)
+
+
+def _check_weights(solver: _Solver) -> Iterator[Finding]:
+    for number, names in enumerate(solver.message.all("weights")):
+        for path in (name.strip() for name in str(names).split(",")):
+            if not os.path.isfile(path):
+                remedy = f"relative paths start at the working directory, {os.getcwd()}"
+                yield solver.error("weights", f"weights {path!r}: there is no such file", remedy, number)
 
 
 def _where(path: str, solver: str) -> str:

@@ -35,7 +35,8 @@ def check(
 
     report = check_files(files, weights=weights, data=not no_data, build=not no_build, stages=stages)
     if as_json:
-        console.print_json({"findings": [asdict(finding) for finding in report.findings], "skipped": report.skipped})
+        findings = [asdict(finding) for finding in report.findings]
+        console.print_json({"findings": findings, "summary": report.summary, "skipped": report.skipped})
     else:
         terminal = console.console()
         colours = {"error": "bold red", "warning": "yellow", "note": "cyan"}

@@ -1,6 +1,7 @@
 """Mistakes in what is written and in how layers hang together."""
 
 from tests.checks.broken import NET, SOLVER, Broken
+from tests.checks.good_nets import NET as NET_TEXT
 
 # fmt: off
 BROKEN = [
@@ -15,6 +16,10 @@ BROKEN = [
     # ---------------------------------------------------------------------------------------------------- fields
     Broken("unknown field", NET, "kernel_size: 3", "kernal_size: 3", "conv", "unknown field 'kernal_size' in convolution_param",
            "did you mean 'kernel_size'?"),
+    Broken("unknown field in the net of a solver", NET, "kernel_size: 3", "kernal_size: 3", "conv", "unknown field 'kernal_size'",
+           "did you mean 'kernel_size'?", checks=(SOLVER,)),
+    Broken("a mistake of syntax in the net of a solver", NET, 'top: "scores"', 'top: "scores', "", "a text without its closing quote",
+           checks=(SOLVER,)),
     Broken("unknown enum", NET, "pool: MAX", "pool: MAXIMUM", "pool", "field 'pool' in pooling_param is MAXIMUM", "MAX, AVE, STOCHASTIC"),
     Broken("an enum in quotes", NET, "pool: MAX", 'pool: "MAX"', "pool", "field 'pool' in pooling_param is 'MAX'", "without quotes: MAX"),
     Broken("a number in quotes", NET, "num_output: 5", 'num_output: "5"', "scores", "'num_output' in inner_product_param is '5'",
@@ -43,6 +48,12 @@ BROKEN = [
     Broken("no type", NET, 'name: "relu"  type: "ReLU"', 'name: "relu"', "relu", "it has no type", "add `type:"),
     Broken("no name", NET, 'name: "relu"  type: "ReLU"', 'type: "ReLU"', "", "it has no name", "add `name:"),
     Broken("unknown type", NET, '"InnerProduct"', '"InerProduct"', "scores", "unknown layer type 'InerProduct'", "did you mean 'InnerProduct'?"),
+    Broken("a type of old nets", NET, 'type: "ReLU"', 'type: "RELU"', "relu", "unknown layer type 'RELU'", "did you mean 'ReLU'?"),
+    Broken("a type of old nets, without quotes", NET, 'type: "ReLU"', "type: RELU", "relu", "field 'type' is RELU", "today it is `type: \"ReLU\"`"),
+    Broken("a field of old nets", NET, 'top: "scores"', 'top: "scores"  blobs_lr: 2', "scores", "unknown field 'blobs_lr'",
+           "today it is `param { lr_mult: 2 }`"),
+    Broken("a type of today in an old net", NET, NET_TEXT, 'layers {\n  name: "ip"\n  type: "InnerProduct"\n}\n', "ip", "field 'type' is 'InnerProduct'",
+           "in capitals, without quotes; with quotes write `layer`", at="  type:"),
     Broken("propagate_down of another count", NET, 'top: "scores"', 'propagate_down: true  propagate_down: false  top: "scores"',
            "scores", "propagate_down is given 2 times, for 1 bottom", "once for each bottom"),
     Broken("include and exclude", NET, '"accuracy"\n  include { phase: TEST }', '"accuracy"\n  include { phase: TEST }\n  exclude { phase: TRAIN }',

@@ -1,0 +1,144 @@
+"""`caffe-pylayers check` as it is typed: what it prints, and its exit status."""
+
+import json
+import re
+
+import pytest
+
+from caffe_pylayers import cli
+from tests.checks.good_nets import NET, SOLVER, write_good
+
+
+@pytest.fixture(autouse=True)
+def good(tmp_path, monkeypatch):
+    write_good(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def check(capsys):
+    """Run the command; returns status, and what it prints on stdout and stderr."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["check", *arguments])
+        return (ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+def test_nothing_wrong(check):
+    assert check("net.prototxt", "--no-build", "--no-data") == (
+        0,
+        "nothing wrong in 1 net (TRAIN, TEST), 9 layers; not checked: data (--no-data); shapes (--no-build)\n",
+        "",
+    )
+
+
+def test_findings_stand_in_the_order_of_files_and_lines_each_once(good, check):
+    (good / "net.prototxt").write_text(
+        NET.replace('"pool"  top: "scores"', '"pol"  top: "scores"').replace("kernel_size: 3", "kernl: 3")
+    )
+    (good / "solver.prototxt").write_text(SOLVER.replace('"step"', '"stp"'))
+    status, out, err = check("solver.prototxt", "net.prototxt")
+    places = re.findall(r"^\S+:\d+", out, re.MULTILINE)
+    assert places == ["solver.prototxt:5", "net.prototxt:23", "net.prototxt:29"]
+    assert out.splitlines()[-1].startswith(
+        "3 errors in 1 solver, 1 net (TRAIN, TEST), 9 layers, 2 sources; not checked: shapes"
+    )
+    assert (status, err) == (1, "")
+
+
+def test_a_warning_counts_where_it_is_asked_to(good, check):
+    (good / "net.prototxt").write_text(NET.replace('name: "relu"', 'name: "pool"'))
+    assert check("net.prototxt", "--no-build")[0] == 0
+    status, out, _ = check("net.prototxt", "--no-build", "--strict")
+    assert status == 1
+    assert "net.prototxt:27: warning: layer 'pool': layer 'pool' in line 25 has this name too\n    give each" in out
+
+
+def test_json(good, check):
+    (good / "net.prototxt").write_text(NET.replace("pool: MAX", "pool: MOST"))
+    status, out, _ = check("net.prototxt", "--json")
+    printed = json.loads(out)
+    assert status == 1
+    assert printed["findings"] == [
+        {
+            "file": "net.prototxt",
+            "line": 26,
+            "layer": "pool",
+            "level": "error",
+            "message": "field 'pool' in pooling_param is MOST",
+            "remedy": "It is one of: MAX, AVE, STOCHASTIC",
+        }
+    ]
+    assert printed["summary"].startswith("1 error in 1 net")
+    assert printed["skipped"] == ["shapes of nets with errors"]
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["nowhere.prototxt"], "nowhere.prototxt: cannot read it: No such file or directory"),
+        (["."], ".: cannot read it: Is a directory"),
+        (
+            ["net.prototxt", "--weights", "none.caffemodel"],
+            "none.caffemodel: cannot read it: No such file or directory",
+        ),
+        (["net.prototxt", "--weights", "0.png"], "0.png: it has no layers; is it a .caffemodel?"),
+        ([], "Missing argument 'NET_OR_SOLVER...'"),
+        (["net.prototxt", "--nodata"], "No such option"),
+    ],
+)
+def test_what_cannot_be_checked_is_status_2_and_one_line(arguments, says, check):
+    status, out, err = check(*arguments)
+    assert (status, out) == (2, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_an_old_net_is_upgraded_in_memory(good, check):
+    (good / "old.prototxt").write_text("""
+layers { name: "data"  type: DUMMY_DATA  top: "data"  top: "label"
+  dummy_data_param { shape { dim: 4  dim: 3 }  shape { dim: 4 } } }
+layers { name: "ip"  type: INNER_PRODUCT  bottom: "data"  top: "ip"  blobs_lr: 1  blobs_lr: 2
+  inner_product_param { num_output: 2 } }
+layers { name: "loss"  type: SOFTMAX_LOSS  bottom: "ip"  bottom: "label" }
+""")
+    status, out, _ = check("old.prototxt")
+    assert status == 0
+    assert out.splitlines() == [
+        "old.prototxt:2: note: a net of an older Caffe (layers { type: NAME }), checked as Caffe upgrades it",
+        "    `upgrade_net_proto_text old.prototxt NEW.prototxt` writes it in today's form",
+        "nothing wrong in 1 net (TRAIN, TEST), 3 layers",
+    ]
+    (good / "old.prototxt").write_text((good / "old.prototxt").read_text().replace('bottom: "ip"', 'bottom: "ipp"'))
+    status, out, _ = check("old.prototxt")
+    assert status == 1
+    assert "old.prototxt:6: error: layer 'loss': unknown bottom blob 'ipp'\n    did you mean 'ip'?" in out
+
+
+def test_a_net_of_stages_asks_for_one(good, check):
+    (good / "net.prototxt").write_text(
+        'layer { name: "d"  type: "DummyData"  top: "d"  include { stage: "big" }  dummy_data_param { shape { dim: 1 } } }\n'
+    )
+    status, out, _ = check("net.prototxt")
+    assert status == 0
+    assert (
+        "net.prototxt:1: warning: no layer without bottoms is in its TRAIN or TEST net\n    name one of its stages with --stage: 'big'"
+        in out
+    )
+    assert (
+        check("net.prototxt", "--stage", "big")[1]
+        == "nothing wrong in 1 net (TRAIN stage 'big', TEST stage 'big'), 1 layer\n"
+    )
+
+
+def test_letters_of_another_encoding_are_printed(good, check):
+    (good / "net.prototxt").write_bytes(
+        b'layer { name: "caf\xe9"  type: "ReLU"  bottom: "x"  top: "x" }\nlayer { name: "d"  type: "DummyData" }'
+    )
+    status, out, err = check("net.prototxt", "--no-build")
+    assert (status, err) == (1, "")
+    assert "unknown bottom blob 'x'" in out
