@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import traceback
-from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Iterator, List, Optional
 
 import click
 
@@ -92,7 +92,9 @@ def _aborting(ranks: Optional["Ranks"]) -> Iterator[None]:
 
 def _follow(training: "Training") -> int:
     """Train as a rank that tells nothing."""
-    with _Signals(training):
+    from caffe_pylayers.training.signals import StopSignals
+
+    with StopSignals(training):
         for _ in training:
             pass
     return 0
@@ -127,6 +129,7 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     from caffe_pylayers.training.log import TrainingLog
     from caffe_pylayers.training.plot import LivePlot
     from caffe_pylayers.training.progress import TrainingProgress
+    from caffe_pylayers.training.signals import StopSignals
 
     for path in (log, plot):
         if not os.path.isdir(os.path.dirname(path) or "."):
@@ -140,7 +143,9 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     picture = LivePlot(log, plot, solver, max(20, training.parameter.average_loss)) if plot else None
     watch = _LossWatch(training)
     above_the_bar = logging_redirect_tqdm([logging.getLogger("caffe_pylayers")])  # what layers have to say
-    with _Signals(training) as signals, closing(rows), closing(TrainingProgress(training)) as progress, above_the_bar:
+    with StopSignals(training) as signals, closing(rows), closing(
+        TrainingProgress(training)
+    ) as progress, above_the_bar:
         try:
             for row in training:
                 rows.write(row)
@@ -224,36 +229,3 @@ class _LossWatch:
             f"caffe-pylayers: iteration {row.iteration}: the loss is {row.loss}, and the weights are of no use from here on. "
             f"Stop with Ctrl-C; lower base_lr or set clip_gradients, and look at the data with `caffe-pylayers preview`; {before}"
         )
-
-
-class _Signals:
-    """While it lasts, SIGINT and SIGTERM stop a training behind its iteration, and SIGHUP takes a snapshot.
-
-    got: the signal that stopped it, or 0.
-    """
-
-    def __init__(self, training: "Training") -> None:
-        self._training = training
-        self._before: Dict[int, Any] = {}
-        self.got = 0
-
-    def __enter__(self) -> "_Signals":
-        for number, handler in (
-            (signal.SIGINT, self._stop),
-            (signal.SIGTERM, self._stop),
-            (signal.SIGHUP, lambda *_: self._training.request_snapshot()),
-        ):
-            self._before[number] = signal.signal(number, handler)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _stop(self, number: int, frame: object) -> None:
-        self.got = number
-        self._training.stop()
-        signal.signal(number, signal.SIG_DFL)  # the second one ends the process, wherever it is
-        # Not print: this may have come in the middle of another.
-        with suppress(OSError):
-            os.write(sys.stderr.fileno(), b"\nfinishing the iteration, then a snapshot; once more to end at once\n")
