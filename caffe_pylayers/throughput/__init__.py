@@ -11,7 +11,7 @@ from typing import Optional, Sequence
 from caffe_pylayers.nets import TRAIN, Layer, Net, NetState
 from caffe_pylayers.throughput.advice import advice
 from caffe_pylayers.throughput.figures import Feeding, Figures, Stages, as_json
-from caffe_pylayers.throughput.measuring import Progress, cores, default_workers, measure
+from caffe_pylayers.throughput.measuring import Progress, measure
 from caffe_pylayers.throughput.run import closing, run_layer, run_net
 
 __all__ = ["Feeding", "Figures", "Stages", "advice", "as_json", "bench_layer", "bench_net"]
@@ -28,13 +28,13 @@ def bench_net(
 ) -> Figures:
     """Measure a data layer of a net (by default its first of this package), and the net behind it.
 
-    workers: counts of worker processes, 0 for none; by default up to the number of cores. seconds: about so long for
+    workers: counts of worker processes, 0 for none; by default up to the number of cores, as far as memory allows. seconds: about so long for
     each. gpu: the number of the GPU that the net runs on; none: the CPU. Raises ConfigError or DataError where the net
     or its data cannot be used.
     """
     run, layer = run_net(net, state, name, gpu)
     with closing(run):
-        return measure(run, layer.name, kind(layer), workers or default_workers(cores()), seconds, progress)
+        return measure(run, layer.name, kind(layer), workers, seconds, progress)
 
 
 def bench_layer(
@@ -47,7 +47,7 @@ def bench_layer(
     """Measure a data layer by itself. Arguments and errors as those of `bench_net`."""
     run = run_layer(layer, phase)
     with closing(run):
-        return measure(run, layer.name, kind(layer), workers or default_workers(cores()), seconds, progress)
+        return measure(run, layer.name, kind(layer), workers, seconds, progress)
 
 
 def kind(layer: Layer) -> str:

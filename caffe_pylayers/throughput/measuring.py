@@ -2,7 +2,7 @@
 
 import os
 import time
-from typing import Any, Callable, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,27 +20,25 @@ _DELIVERIES = 5
 Progress = Callable[[str], None]
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+def default_workers(cores: int, most: int) -> List[int]:
+    """The worker counts that are worth a look on so many cores, and not above `most`.
 
-
-def default_workers(count: int) -> List[int]:
-    """The worker counts that are worth a look on so many cores.
-
-    >>> default_workers(6)
-    [0, 1, 2, 4, 6]
+    >>> default_workers(6, 100), default_workers(16, 5)
+    ([0, 1, 2, 4, 6], [0, 1, 2, 4])
     """
     counts = [0, 1]
-    while counts[-1] * 2 <= count:
+    while counts[-1] * 2 <= cores:
         counts.append(counts[-1] * 2)
-    return sorted({*counts, count})
+    return [count for count in sorted({*counts, cores}) if count <= max(1, most)]
 
 
-def measure(run: Run, name: str, type_: str, workers: Sequence[int], seconds: float, progress: Progress) -> Figures:
+def measure(
+    run: Run, name: str, type_: str, workers: Optional[Sequence[int]], seconds: float, progress: Progress
+) -> Figures:
     """The figures of a data layer, and of the net behind it. seconds: about so long for each count of workers.
 
-    workers: the counts to try, 0 for inside forward; the one that the options have is added. Of a layer that is not of this package its forward alone
+    workers: the counts to try, 0 for inside forward; the one that the options have is added. None: up to the number of
+    cores, while a batch for each fits into half of the free memory. Of a layer of others its forward alone
     is measured. Raises DataError for a record that cannot be read.
     """
     started = time.perf_counter()
@@ -53,7 +51,7 @@ def measure(run: Run, name: str, type_: str, workers: Sequence[int], seconds: fl
         batch_size=len(run.tops[0].data),
         images=len(run.tops[0].data),
         megabytes=sum(sizes) / 1e6,
-        cores=cores(),
+        cores=len(os.sched_getaffinity(0)),
         setup=run.setup,
         load=os.getloadavg()[0],
         free_bytes=available_bytes(),
@@ -62,7 +60,9 @@ def measure(run: Run, name: str, type_: str, workers: Sequence[int], seconds: fl
     if run.layer is None:
         measured.forward_only(time.perf_counter() - started)
     else:
-        measured.by_workers(sorted({*workers, figures.workers}))
+        most = int(figures.free_bytes / 2 / sum(sizes))
+        counts = default_workers(figures.cores, most) if workers is None else workers
+        measured.by_workers(sorted({*counts, figures.workers}))
     return figures
 
 
