@@ -16,7 +16,11 @@ import pytest
 from caffe.proto import caffe_pb2
 
 from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
+from caffe_pylayers.data.conversion.records import Naming, difference
+from caffe_pylayers.data.conversion.segments import write_segment
+from caffe_pylayers.data.conversion.tasks import Compare, Written
 from caffe_pylayers.data.sources import Record, open_source
+from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.sources.csv import write_csv
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError, DataError
@@ -201,7 +205,8 @@ def test_stock_caffe_reads_what_it_can(photos, tmp_path):
 
 STOCK_READS = """
 import caffe, json
-found = [caffe.Net(f"{name}.prototxt", caffe.TEST).forward() for name in ("Data", "HDF5Data")]
+nets = [caffe.Net(f"{name}.prototxt", caffe.TEST) for name in ("Data", "HDF5Data")]
+found = [net.forward() for net in nets]
 equal = bool((found[0]["data"] == found[1]["data"]).all())
 print(json.dumps([*(blobs["label"].ravel().tolist() for blobs in found), equal]))
 """
@@ -308,6 +313,48 @@ def test_provenance(several, tmp_path):
     assert entry["images"] == {"target_type": "BCF", "resize": [9, 8], "gray": False, "encode": "png"}
     assert entry["shuffled"] == 4 and entry["versions"]["opencv"] == cv2.__version__
     assert entry["when"].endswith("+00:00")
+
+
+def test_what_was_written_is_compared(several, tmp_path):
+    """Images by their checksums, labels, weights and names by themselves: each difference is found."""
+    source = several.open()
+    other = replace_image(source, 5)
+    write_segment(f"{tmp_path}/segment", range(37), source.read, skip=False)
+    for records, place in ((range(37), None), (other, 5)):
+        path = f"{tmp_path}/{place}.bcf"
+        write_bcf(
+            path, [Record(source.read(number) if records is not other else other[number]) for number in range(37)]
+        )
+        assert Compare(open_source("BCF", path)).do(Written(f"{tmp_path}/segment", 0)) == place
+    naming, records = Naming.of(source, "HDF5"), np.arange(37)
+    assert difference(source, records, naming, several.open()) is None
+    assert difference(source, records[:-1], naming, several.open()) == "it has 37 records instead of 36"
+    assert difference(source, records[::-1], naming, several.open()) == "its labels are others"
+    changed = several.open()
+    changed.sample_weights[3] += 1
+    assert difference(source, records, naming, changed) == "its sample weights are others"
+    changed.sample_weights = None
+    assert difference(source, records, naming, changed) == "it has no sample weights"
+    renamed, _ = converted(
+        Origin("CSV", photos_list(several, tmp_path), root=several.root), tmp_path / "renamed.h5", "HDF5"
+    )
+    renamed.set_labels(source.labels)
+    renamed.sample_weights = source.sample_weights
+    assert difference(source, records, naming, renamed) == "its record 0 is called 'class 1/photo 1.jpg'"
+
+
+def replace_image(source, number):
+    """The images, one of them changed in its last byte."""
+    images = [source.read(record) for record in range(len(source))]
+    images[number] = images[number][:-1] + bytes([images[number][-1] ^ 1])
+    return images
+
+
+def photos_list(origin, folder):
+    """A list of the files of another, in an order that begins with the second."""
+    names = [name.decode() for name in origin.open().names]
+    (folder / "other.csv").write_text("\n".join([*names[1:], names[0]]))
+    return str(folder / "other.csv")
 
 
 def test_what_cannot_be_written_is_refused_by_name(photos, several, tmp_path):

@@ -83,7 +83,7 @@ class Run:
         if changed:
             self._say(f"{unfinished.path} was of another conversion ({', '.join(changed)}): starting anew")
         kept = 0
-        for path in unfinished.finished():
+        for path in tqdm([*unfinished.finished()], desc="looking at what is finished", unit="parts", disable=None):
             try:
                 segment = Segment.read(path)
                 sound = segment.is_sound()
