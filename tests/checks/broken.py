@@ -41,8 +41,9 @@ class Broken:
         for name, text in self.texts.items():
             (folder / name).write_text(text)
         for name, content in self.disk.items():
-            (folder / name).unlink()
+            (folder / name).unlink(missing_ok=True)
             if content is not None:
+                (folder / name).parent.mkdir(exist_ok=True)
                 (folder / name).write_bytes(content)
 
     @property

@@ -1,5 +1,8 @@
 """Mistakes in data."""
 
+import cv2
+import numpy as np
+
 from tests.checks.broken import NET, STOCK, Broken
 
 _TRAIN = "'source': 'train.csv', 'batch_size': 4, 'shuffle'"
@@ -10,6 +13,8 @@ def _csv(old: str, new: str) -> "dict[str, bytes]":
     assert old in _CSV
     return {"train.csv": _CSV.replace(old, new).encode()}
 
+
+_SMALL = cv2.imencode(".png", np.zeros((6, 6, 3), np.uint8))[1].tobytes()
 
 # fmt: off
 BROKEN = [
@@ -38,6 +43,12 @@ BROKEN = [
            at='layer {\n  name: "weights"', shift=1),
     Broken("more classes a batch than there are", NET, _TRAIN, "'source': 'train.csv', 'type': 'PK', 'classes_per_batch': 9, 'samples_per_class': 2, 'mirror'",
            "train_data", "classes"),
+    Broken("a label beyond label_dim", NET, 'layer: "ImageDataLayer"\n    param_str: "{\'source\': \'train.csv\', \'batch_size\': 4, \'restart_every\'',
+           'layer: "MultiLabelDataLayer"\n    param_str: "{\'source\': \'train.csv\', \'multilabel\': True, \'label_dim\': 3, \'restart_every\'', "test_data",
+           "has label 4, but 'label_dim' is 3: labels are 0 to 2", "set 'label_dim': 5", at="'label_dim'"),
+    Broken("sample weights without a top", NET, "'restart_every': 3", "'restart_every': 3, 'sample_weights': 'w.txt'", "test_data",
+           "'sample_weights' has no effect: the layer has no third top", 'add `top: "sample_weight"`', level="warning",
+           disk={"w.txt": b"1\n" * 10}),
     # -------------------------------------------------------------------------------------------- of Caffe's own layers
     Broken("an LMDB that is not there", STOCK, '"train_lmdb"', '"trainlmdb"', "data", "source 'trainlmdb': there is no such file or folder",
            "relative paths start at the working directory"),
@@ -57,6 +68,21 @@ BROKEN = [
            "`path label`", disk={"images.txt": b"0.png\n1.png\n"}),
     Broken("a list of files that are not there", STOCK, '"images.txt"', '"images.txt"', "image", "images.txt:2: there is no file 'b.png'",
            "set root_folder", disk={"images.txt": b"0.png 1\nb.png 1\n"}),
+    Broken("images of unlike sizes", STOCK, '"images.txt"', '"images.txt"', "image", "images of unlike sizes", "set new_height and new_width",
+           disk={"9.png": _SMALL}),
+    Broken("a mean value too many", STOCK, 'mean_file: "mean.binaryproto"', "mean_value: 1  mean_value: 2", "data",
+           "2 mean_values, but images have 3 channels", "give one, or one a channel"),
+    Broken("no batch_size", STOCK, 'source: "train_lmdb"  batch_size: 4', 'source: "train_lmdb"', "data", "batch_size is 0 or not given",
+           "add `batch_size: 64`"),
+    Broken("no num_output", STOCK, "num_output: 5  ", "", "scores", "inner_product_param has no num_output", "add `num_output: N`"),
+    Broken("a folder that is no LevelDB", STOCK, '"train_lmdb"  batch_size: 4  backend: LMDB', '"snapshots"  batch_size: 4', "data",
+           "source 'snapshots' is no LevelDB", "was the copy cut short?"),
+    Broken("a list for a window file", STOCK, 'type: "ImageData"  top: "image"  top: "image_label"\n  image_data_param',
+           'type: "WindowData"  top: "image"  top: "image_label"\n  window_data_param', "image", "source 'images.txt' is no window file",
+           "see WindowDataLayer", at="  window_data_param"),
+    Broken("a matrix that is not there", STOCK, '"SoftmaxWithLoss"', '"InfogainLoss"  infogain_loss_param { source: "H.binaryproto" }', "loss",
+           "source 'H.binaryproto': there is no such file", "relative paths"),
+    Broken("an LMDB that is damaged", STOCK, '"train_lmdb"', '"bad_lmdb"', "data", "LMDB", disk={"bad_lmdb/data.mdb": b"no database" * 1000}),
     Broken("an HDF5 file for its list", STOCK, '"h5.txt"', '"rows.h5"', "h5", "is an HDF5 file, where HDF5Data takes a list", "into a text file"),
     Broken("an HDF5 file that is not there", STOCK, '"h5.txt"', '"h5.txt"', "h5", "h5.txt: there is no file 'row.h5'", "relative paths",
            disk={"h5.txt": b"rows.h5\nrow.h5\n"}),
