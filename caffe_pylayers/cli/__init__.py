@@ -8,7 +8,7 @@ import difflib
 import importlib
 import os
 import sys
-from typing import List, NoReturn, Optional, Sequence
+from typing import Any, List, NoReturn, Optional, Sequence
 
 import click
 
@@ -49,12 +49,16 @@ def main(arguments: Optional[Sequence[str]] = None) -> NoReturn:
     sys.exit(_status(arguments))
 
 
+#: What click raises where help stands for the arguments that are missing; up to 8.1 it raises nothing.
+_NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
+
 def _status(arguments: Optional[Sequence[str]]) -> int:
     try:
         status = commands.main(arguments, prog_name="caffe-pylayers", standalone_mode=False)
         sys.stdout.flush()
         return int(status or 0)
-    except click.exceptions.NoArgsIsHelpError as error:
+    except _NO_ARGUMENTS as error:
         error.show()
         return 2
     except click.ClickException as error:
@@ -69,6 +73,8 @@ def _status(arguments: Optional[Sequence[str]]) -> int:
         return 0
     except (ConfigError, DataError) as error:
         return _failed(str(error))
+    except ImportError as error:  # a package that is missing, or does not fit this Python
+        return _failed(f"{type(error).__name__}: {error}; `caffe-pylayers doctor` says what to do")
     except OSError as error:
         return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
