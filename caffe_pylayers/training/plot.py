@@ -62,7 +62,8 @@ def plot_log(log: str, path: str, title: str, average: int) -> None:
     panels[0].set(title=title, ylabel="loss")
     panels[0].set_ylim(*_limits(smoothed, *(columns[name] for name in losses)))
     for number, name in enumerate(others):
-        _line(panels[1], iterations, columns[name], color=f"C{len(losses) + number + 1}", label=name)
+        faint = {} if name.startswith("test") else {"alpha": 0.4, "linewidth": 0.8}
+        _line(panels[1], iterations, columns[name], color=f"C{len(losses) + number + 1}", label=name, **faint)
     _line(panels[-1], iterations, columns["lr"], color="0.4", label="lr")
     panels[-1].set(xlabel="iteration", ylabel="lr")
     for panel in panels:
@@ -100,10 +101,10 @@ def smooth(losses: Sequence[float], average: int) -> List[float]:
 
 
 def _split(names: Sequence[str]) -> Tuple[List[str], List[str]]:
-    """The outputs that are losses, and the others; no vectors, of which there may be too many to tell apart."""
+    """The losses of tests, and what is no loss; vectors are neither, as there may be too many to tell apart."""
     single = [name for name in names if not name.endswith("]")]
     losses = [name for name in single if "loss" in name.lower()]
-    return losses, [name for name in single if name not in losses]
+    return [name for name in losses if name.startswith("test")], [name for name in single if name not in losses]
 
 
 def _line(panel: Any, x: Sequence[float], y: Sequence[float], **style: Any) -> None:
