@@ -107,6 +107,12 @@ CAUSES = (
         "copy or compile it again",
     ),
     Cause(
+        r"site-packages/(?!caffe/)(\w+)/\S+: undefined symbol: (\w+)",
+        f"symbol {{2}} is missing: this release of {{1}} does not run in Python {VERSION}",
+        pip("install --force-reinstall --no-deps {1}") + f"; if that brings the same, an older release: the newest may be "
+        f"for newer Pythons than {VERSION}",
+    ),
+    Cause(
         r"undefined symbol: (\w+)",
         "symbol {1} is missing: it was compiled against other versions of its libraries, or another Python",
         f"compile Caffe again with what is here now (Python {VERSION})",

@@ -103,6 +103,8 @@ def test_the_source_tree_in_place_of_its_python_folder(bare_python, tmp_path):
         ("ImportError: libcudart.so.8.0: cannot open shared object file: No", "a library of CUDA", "LD_LIBRARY_PATH"),
         ("ImportError: libboost_python36.so.1.65: cannot open shared object file", "Boost was replaced", "compile Caffe"),
         ("ImportError: /x.so: undefined symbol: _Py_ZeroStruct", "_Py_ZeroStruct", "compile Caffe again"),
+        ("/lib/python3.8/site-packages/lmdb/c.so: undefined symbol: Py_SET_REFCNT", "release of lmdb", "an older release"),
+        ("/lib/site-packages/caffe/_caffe.so: undefined symbol: _Py_ZeroStruct", "_Py_ZeroStruct", "compile Caffe again"),
         ("ImportError: libstdc++.so.6: version `GLIBCXX_3.4.30' not found (required by", "GLIBCXX_3.4.30", "conda"),
         ("ModuleNotFoundError: No module named 'skimage'", "the module skimage", "pip install scikit-image"),
         ("ModuleNotFoundError: No module named 'google'", "protobuf package is missing", "pip install protobuf"),
