@@ -103,8 +103,9 @@ def _print(entry: Dict[str, Any], source: str) -> None:
     options, images = entry["layer_options"], entry["images"]
     size = "" if images["resize"] is None else " of {} x {}".format(*images["resize"])
     how = {"kept": "images as they were", "raw": f"pixels{size}"}.get(images["encode"], f"{images['encode']}{size}")
-    million = sum(file["bytes"] for file in entry["files"].values()) / 1e6
-    click.echo(f"{entry['target']}: {options['source_type']}, {entry['records']} records, {million:.1f} MB, {how}")
+    size_of_files = sum(file["bytes"] for file in entry["files"].values())
+    room = f"{size_of_files / 1e6:.1f} MB" if size_of_files >= 1e6 else f"{size_of_files / 1e3:.1f} kB"
+    click.echo(f"{entry['target']}: {options['source_type']}, {entry['records']} records, {room}, {how}")
     click.echo(f"from {source} ({entry['source']['source_type']}); read back, and all of it is equal")
     if entry["skipped"]:
         click.echo(f"left out, as they cannot be read: {entry['skipped']}")

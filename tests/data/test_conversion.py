@@ -1,10 +1,8 @@
-"""convert: what comes out, what is refused, and what happens when it is interrupted."""
+"""convert: what comes out. Refusals and interruptions have files of their own."""
 
-import hashlib
 import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 
@@ -15,52 +13,16 @@ import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
 
-from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
+from caffe_pylayers.data.conversion import Images, Origin
 from caffe_pylayers.data.conversion.records import Naming, difference
 from caffe_pylayers.data.conversion.segments import write_segment
 from caffe_pylayers.data.conversion.tasks import Compare, Written
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.bcf import write_bcf
-from caffe_pylayers.data.sources.csv import write_csv
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.errors import DataError
+from tests.data.conversions import FORMATS, SUFFIXES, converted, origin_of
 from tests.transcripts import environment
-
-SUFFIXES = {"CSV": ".csv", "LMDB": "_lmdb", "BCF": ".bcf", "HDF5": ".h5"}
-FORMATS = list(SUFFIXES)
-
-
-def converted(origin, target, format, images=None, force=False, workers=1, **options):
-    """Convert, and open what came of it by the options that a layer is told."""
-    images = Images(format, **(images or {}))
-    entry = convert(Conversion(origin, str(target), images, **options), workers, force)
-    assert os.path.exists(target) and not os.path.exists(f"{target}.partial")
-    return opened(entry), entry
-
-
-def opened(entry):
-    options = dict(entry["layer_options"])
-    options.pop("color", None)
-    return open_source(path=options.pop("source"), **options)
-
-
-def origin_of(entry):
-    options = dict(entry["layer_options"])
-    options.pop("color", None)
-    return Origin(**options)
-
-
-@pytest.fixture(scope="module")
-def several(photos, tmp_path_factory):
-    """Encoded images with names, weights, and one to three labels each."""
-    folder = tmp_path_factory.mktemp("several")
-    labels = [tuple(range(number % 3, 2 * (number % 3) + 1)) for number in range(37)]
-    records = [
-        Record(photos.bytes_of(number), labels[number], number / 4, f"class {number % 5}/{name}")
-        for number, name in enumerate(photos.names)
-    ]
-    write_csv(f"{folder}/list.csv", records, f"{folder}/images")
-    return Origin("CSV", f"{folder}/list.csv", root=f"{folder}/images", header=True)
 
 
 @pytest.fixture(scope="module")
@@ -267,54 +229,6 @@ def test_a_file_listed_twice(photos, tmp_path):
     assert entry["notes"] == ["two records have one name: all files have the number of their record in front"]
 
 
-@pytest.fixture
-def small(photos, tmp_path):
-    """Ten photos in a list without labels."""
-    (tmp_path / "ten.txt").write_text(
-        "\n".join(f"{photos.folder}/photo%20{n}.jpg" for n in range(10)).replace("%20", " ")
-    )
-    return Origin("CSV", str(tmp_path / "ten.txt"))
-
-
-def test_what_is_there_is_replaced_only_by_force_and_only_what_a_conversion_wrote(several, small, tmp_path):
-    target = tmp_path / "it.bcf"
-    converted(several, target, "BCF")
-    before = target.read_bytes()
-    with pytest.raises(DataError, match=f"{target} is there already; --force replaces it, or write to another name"):
-        converted(small, target, "BCF")
-    assert target.read_bytes() == before
-    source, _ = converted(small, target, "BCF", force=True)
-    assert len(source) == 10 and source.labels is None and source.sample_weights is None
-    listed = sorted(os.listdir(tmp_path))
-    assert listed == ["it.bcf", "it.bcf.provenance.json", "ten.txt"]  # not the old one's labels
-    (tmp_path / "photos_images").mkdir()
-    (tmp_path / "photos_images" / "mine.jpg").write_bytes(b"mine")
-    for name, format in (("photos.csv", "CSV"), ("photos_images", "LMDB")):
-        with pytest.raises(DataError, match=r"photos_images is there.*was not written by a conversion.*move it away"):
-            converted(small, tmp_path / name, format, force=True)
-    assert os.listdir(tmp_path / "photos_images") == ["mine.jpg"]
-    assert sorted(os.listdir(tmp_path)) == [*listed[:2], "photos_images", "ten.txt"]
-    with pytest.raises(ConfigError, match="it is the source; write to another name"):
-        converted(small, tmp_path / "ten.txt", "CSV", force=True)
-    converted(small, tmp_path / "a_lmdb", "LMDB")
-    converted(small, tmp_path / "a_lmdb", "BCF", force=True)  # a file in the place of a folder
-    with pytest.raises(DataError, match=f"the folder {tmp_path}/none is not there; make it first"):
-        converted(small, tmp_path / "none" / "it.bcf", "BCF")
-
-
-def test_provenance(several, tmp_path):
-    _, entry = converted(several, tmp_path / "it.bcf", "BCF", {"resize": (9, 8)}, shuffle=True, seed=4)
-    assert json.loads((tmp_path / "it.bcf.provenance.json").read_text()) == entry
-    for name, file in entry["files"].items():
-        data = (tmp_path / name).read_bytes()
-        assert file == {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    assert sorted(entry["files"]) == ["it.bcf", "it.bcf.labels.npy", "it.bcf.weights.npy"]
-    assert entry["source"]["source"] == several.source and entry["source"]["root"] == several.root
-    assert entry["images"] == {"target_type": "BCF", "resize": [9, 8], "gray": False, "encode": "png"}
-    assert entry["shuffled"] == 4 and entry["versions"]["opencv"] == cv2.__version__
-    assert entry["when"].endswith("+00:00")
-
-
 def test_what_was_written_is_compared(several, tmp_path):
     """Images by their checksums, labels, weights and names by themselves: each difference is found."""
     source = several.open()
@@ -355,58 +269,3 @@ def photos_list(origin, folder):
     names = [name.decode() for name in origin.open().names]
     (folder / "other.csv").write_text("\n".join([*names[1:], names[0]]))
     return str(folder / "other.csv")
-
-
-def test_what_cannot_be_written_is_refused_by_name(photos, several, tmp_path):
-    origin = Origin("CSV", photos.csv, root=str(photos.folder))
-    with pytest.raises(
-        DataError, match=rf"{tmp_path}/it.h5: record 1 is an image of type uint8 .*unlike those before it"
-    ):
-        converted(origin, tmp_path / "it.h5", "HDF5", {"encode": "raw"})
-    with pytest.raises(ConfigError, match="--encode raw: BCF holds encoded images only; png loses nothing"):
-        Images("BCF", encode="raw")
-    for wrong in ("jpg:101", "jpg:0", "jpg", "gif"):
-        with pytest.raises(ConfigError, match=f"--encode {wrong}: jpg:QUALITY with a quality from 1 to 100"):
-            Images("LMDB", encode=wrong)
-    assert os.listdir(tmp_path) == ["it.h5.partial"]
-
-
-def convert_command(*arguments, folder):
-    command = [sys.executable, "-m", "caffe_pylayers", "convert", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True)
-
-
-def test_the_command(photos, tmp_path):
-    """What it guesses, what it prints, and that its line for a prototxt is one that a layer takes."""
-    run = convert_command(photos.csv, "it_lmdb", "--root", photos.folder, "--resize", "24x20", folder=tmp_path)
-    assert (run.returncode, run.stderr) == (0, "")
-    lines = run.stdout.splitlines()
-    assert lines[0].startswith("it_lmdb: LMDB, 37 records, ") and lines[0].endswith(" MB, pixels of 24 x 20")
-    assert lines[1:3] == [f"from {photos.csv} (CSV); read back, and all of it is equal", "a layer reads it with"]
-    (tmp_path / "net.prototxt").write_text(f"""layer {{ name: "it"  type: "Python"  top: "data"  top: "label"
-        python_param {{ module: "caffe_pylayers"  layer: "ImageDataLayer"  {lines[3]} }} }}""")
-    code = "import caffe; net = caffe.Net('net.prototxt', caffe.TEST); print(net.forward()['data'].shape)"
-    layer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert layer.stdout == "(256, 3, 24, 20)\n"
-    run = convert_command("it_lmdb", "it.h5", "--gray", "--json", folder=tmp_path)
-    assert json.loads(run.stdout)["layer_options"] == {"source_type": "HDF5", "source": "it.h5", "color": False}
-
-
-WRONG = {
-    "no such source": (["none.txt", "it.bcf"], "CSV source .*none.txt: cannot read it: No such file"),
-    "a target that says nothing": (["list.txt", "it"], "it: neither its name nor what is there tells.*give --to CSV, LMDB"),
-    "a source that says nothing": (["images", "it.bcf"], "images: neither its name.*give --from CSV, LMDB, BCF or HDF5"),
-    "a size": (["list.txt", "it.bcf", "--resize", "big"], "--resize big: pixels are given as N, or as HEIGHTxWIDTH"),
-    "options of CSV": (["a.bcf", "it.h5", "--root", "x", "--missing", "skip"], "--root, --missing: of no effect.*BCF"),
-    "a seed alone": (["list.txt", "it.bcf", "--seed", "3"], "--seed has no effect without --shuffle"),
-    "no workers": (["list.txt", "it.bcf", "--workers", "0"], "0 is not in the range"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("arguments, message", WRONG.values(), ids=WRONG)
-def test_what_the_command_refuses(arguments, message, tmp_path):
-    (tmp_path / "list.txt").write_text("a.jpg 1\n")
-    run = convert_command(*arguments, folder=tmp_path)
-    assert run.returncode == 2 and run.stdout == ""
-    assert re.search(message, run.stderr) and len(run.stderr.splitlines()) == 1, run.stderr
-    assert os.listdir(tmp_path) == ["list.txt"]

@@ -15,9 +15,8 @@ import pytest
 from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
 from caffe_pylayers.data.conversion.unfinished import Unfinished
 from caffe_pylayers.errors import DataError
+from tests.data.conversions import SUFFIXES
 from tests.transcripts import environment
-
-SUFFIXES = {"CSV": ".csv", "LMDB": "_lmdb", "BCF": ".bcf", "HDF5": ".h5"}
 
 #: Runs a conversion in processes of its own, kills them at random moments until it has killed ten, and then lets it end.
 #: Prints a checksum of all files of the target for each time that it was finished, the first one undisturbed.
