@@ -74,21 +74,27 @@ def fed_by(layer: Layer, phase: str, batches: Iterable[int]) -> Fed:
     """
     wanted = sorted(batches)
     try:
-        net = stock.net_of_layers([layer], phase)
+        taken = _taken(layer, phase, wanted)
     except (ConfigError, DataError) as error:
         if str(error).startswith(layer.file):
             raise
         raise type(error)(f"{layer.file}:{layer.line}: layer {layer.name!r}: {error}") from None
-    taken: List[Dict[str, np.ndarray]] = []
-    for number in tqdm(range(wanted[-1] + 1), desc="feeding", unit="batch", disable=None if wanted[-1] > 9 else True):
-        net.forward()
-        if number in wanted:
-            taken.append({top: np.array(net.blobs[top].data) for top in layer.tops})
     tops = {top: taken[0][top].shape for top in layer.tops}
     if layer.type == "Python" and layer.python[0] == "caffe_pylayers":
         kind = ALIASES.get(layer.python[1], layer.python[1])
         return _own(Fed(layer, kind, phase, tops), taken, wanted)
     return _other(Fed(layer, layer.python[1] if layer.type == "Python" else layer.type, phase, tops), taken)
+
+
+def _taken(layer: Layer, phase: str, batches: List[int]) -> List[Dict[str, np.ndarray]]:
+    """The tops of these batches, which are in order."""
+    net = stock.net_of_layers([layer], phase)
+    taken = []
+    for number in tqdm(range(batches[-1] + 1), desc="feeding", unit="batch", disable=None if batches[-1] > 9 else True):
+        net.forward()
+        if number in batches:
+            taken.append({top: np.array(net.blobs[top].data) for top in layer.tops})
+    return taken
 
 
 def _own(fed: Fed, taken: List[Dict[str, np.ndarray]], batches: List[int]) -> Fed:
