@@ -13,13 +13,6 @@ _RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effectiv
 _FOR_NETS = ("layer", "phase", "stage", "top", "batches")
 _FOR_SOURCES = ("root", "header", "labels", "label_format", "missing")
 
-_ENDINGS = {
-    "NET": (".prototxt", ".pbtxt", ".pt"),
-    "CSV": (".csv", ".tsv", ".txt", ".lst", ".list"),
-    "BCF": (".bcf",),
-    "HDF5": (".h5", ".hdf5"),
-}
-
 _choice = click.Choice
 
 
@@ -131,16 +124,12 @@ _COUNTS = (
 
 
 def _kind_of(target: str) -> str:
-    """What a path is, by its name."""
+    """What a path is: a net by its name, a source by what is there."""
+    from caffe_pylayers.data.conversion.formats import guessed_format
+
     if not os.path.exists(target):
         raise click.ClickException(f"there is no {target} in {os.getcwd()}; give a source of images, or a net")
-    name = target.rstrip("/").lower()
-    if os.path.isdir(target) or name.endswith(".mdb"):
-        return "LMDB"
-    for kind, endings in _ENDINGS.items():
-        if name.endswith(endings):
-            return kind
-    raise click.UsageError(f"what {target} is does not follow from its name; say it with --type: {', '.join(_TYPES)}")
+    return "NET" if target.lower().endswith((".prototxt", ".pbtxt", ".pt")) else guessed_format(target, "--type")
 
 
 def _counted(
