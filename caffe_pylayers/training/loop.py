@@ -17,7 +17,7 @@ class Row(NamedTuple):
     """One iteration. loss and the rest are None in a row behind the last one, which has only the outputs of a test.
 
     iteration: from 0, as Caffe counts. loss: before its update. waiting: the share of its time, 0 to 1, in which the
-    net waited for our data layers. outputs: of the train net, where there are other ones than the loss, and of the
+    net waited for our data layers, None where it has none. outputs: of the train net, where there are other ones than the loss, and of the
     tests before it.
     """
 
@@ -140,13 +140,13 @@ class Training:
         iteration = self.iteration
         self.solver.step(1)
         seconds = time.perf_counter() - self._train.began
-        waiting = min(1.0, self._train.waited() / seconds)
+        waited = self._train.waited()
         row = Row(
             iteration,
             self._loss if self._ranks else self._train.loss,
             learning_rate(self.parameter, iteration),
             self.images_an_iteration / seconds,
-            waiting,
+            None if waited is None else min(1.0, waited / seconds),
             {**self._train.outputs(), **self._tested()},
         )
         every = self.parameter.snapshot

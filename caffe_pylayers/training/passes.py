@@ -68,9 +68,9 @@ class TrainPasses:
         """Those of the last pass, as Caffe shows them."""
         return dict(zip(self.names, self._outputs.read().tolist())) if self._outputs else {}
 
-    def waited(self) -> float:
-        """Seconds since `began` that the net waited for its data."""
-        return sum(layer.waiting for layer in self._waits) - self._waited
+    def waited(self) -> Optional[float]:
+        """Seconds since `began` that the net waited for its data; None where no data layer of ours says it."""
+        return sum(layer.waiting for layer in self._waits) - self._waited if self._waits else None
 
     def _start(self) -> None:
         self._sum = np.float32(0)

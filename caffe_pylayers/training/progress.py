@@ -47,10 +47,12 @@ class TrainingProgress:
 
     def _figures(self, row: Row) -> str:
         loss = sum(self._losses) / len(self._losses)
-        seconds = sum(1 / each.images_per_s for each in self._rates if each.images_per_s)
-        waiting = sum((each.waiting or 0) / each.images_per_s for each in self._rates if each.images_per_s) / seconds
-        speed = len(self._rates) / seconds
-        return f"loss = {loss:.6g}, lr = {row.lr:.6g}, {speed:.0f} images/s, {waiting:.0%} waiting"
+        seconds = [1 / each.images_per_s for each in self._rates if each.images_per_s]
+        figures = f"loss = {loss:.6g}, lr = {row.lr:.6g}, {len(seconds) / sum(seconds):.0f} images/s"
+        if row.waiting is None:
+            return figures
+        waiting = sum((each.waiting or 0) * share for each, share in zip(self._rates, seconds)) / sum(seconds)
+        return f"{figures}, {waiting:.0%} waiting"
 
     def _left(self, row: Row) -> str:
         done = row.iteration + 1 - self._begin

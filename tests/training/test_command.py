@@ -1,6 +1,7 @@
 """`caffe-pylayers train` as its user meets it: on a terminal, with bad numbers, with a layer that fails."""
 
 import fcntl
+import math
 import os
 import pty
 import re
@@ -11,6 +12,7 @@ import termios
 import psutil
 import pytest
 
+from caffe_pylayers.training import read_log
 from tests.layers.runs import assert_gone
 from tests.training import failing
 from tests.training.runs import COMMAND, ended
@@ -127,6 +129,29 @@ def test_a_layer_that_fails_at_set_up(folder):
     assert "in setup\n    raise KeyError" in printed
     assert printed.endswith("caffe-pylayers: KeyError: 'a mistake at set-up'\n")
     assert not list(run.snap.iterdir())
+
+
+def test_a_net_of_old_without_a_layer_of_ours(folder, photos):
+    """What nobody measures is not shown as 0."""
+    run = folder(max_iter=2, type=None, test_iter=None, test_interval=None, test_initialization=None)
+    solver = run.path / "solver.prototxt"
+    solver.write_text(solver.read_text() + "solver_type: ADAM\n")
+    (run.path / "net.prototxt").write_text(OLD_NET.format(photos.lmdb))
+    printed = run.train_here()
+    assert re.search(r"^Iteration 1, loss = [\d.]+, lr = 0.01, \d+ images/s, 0:00 left$", printed, re.MULTILINE)
+    ours = run.snapshots()
+    run.caffe()
+    assert run.snapshots() == ours
+    assert all(map(math.isnan, read_log(str(run.snap / "net_log.csv"))["waiting"]))
+
+
+OLD_NET = """
+layers {{ name: "photos"  type: DATA  top: "data"  top: "label"  transform_param {{ crop_size: 30 }}
+  data_param {{ source: "{}"  backend: LMDB  batch_size: 3 }} }}
+layers {{ name: "ip"  type: INNER_PRODUCT  bottom: "data"  top: "ip"  blobs_lr: 1  blobs_lr: 2
+  inner_product_param {{ num_output: 5  weight_filler {{ type: "xavier"  }} }} }}
+layers {{ name: "loss"  type: SOFTMAX_LOSS  bottom: "ip"  bottom: "label"  top: "loss" }}
+"""
 
 
 @pytest.mark.parametrize(
