@@ -102,7 +102,7 @@ _SPECS = {"param": "name", "blobs_lr": "lr_mult", "weight_decay": "decay_mult", 
 
 def _with_frozen_norm(layer: Message, upgrades: List[str]) -> Message:
     """A BatchNorm layer with its three params, the solver leaving them alone: the layer itself keeps the statistics."""
-    params = [param for param in layer.all("param") if isinstance(param, Message)]
+    params = layer.messages("param")
     if layer.get("type") != "BatchNorm" or len(params) != 3:
         return layer
     if any(param.get(name, 1) != 0 for param in params for name in _FROZEN):

@@ -59,7 +59,7 @@ class Layer:
 
     def in_state(self, state: NetState) -> bool:
         """Whether a net of that state has this layer."""
-        include, exclude = self.message.all("include"), self.message.all("exclude")
+        include, exclude = self.message.messages("include"), self.message.messages("exclude")
         if include:
             return any(_meets(rule, state) for rule in include)
         return not any(_meets(rule, state) for rule in exclude)
@@ -144,7 +144,7 @@ def read_net(path: str) -> Net:
 def net_of(message: Message, path: str) -> Net:
     """The net that a message is. path: of its file, for messages."""
     message, upgrades = upgrade(message, path)
-    layers = [Layer(layer, path) for layer in message.all("layer") if isinstance(layer, Message)]
+    layers = [Layer(layer, path) for layer in message.messages("layer")]
     return Net(path, message, layers, upgrades)
 
 
@@ -224,7 +224,7 @@ def _state(phase: str, net: Net, of_solver: Any) -> NetState:
         if isinstance(message, Message):
             phase = _phase(message.get("phase", phase))
             stages += [str(stage) for stage in message.all("stage")]
-            level = int(message.get("level", level))
+            level = message.whole("level", level)
     return NetState(phase, tuple(stages), level)
 
 
@@ -233,7 +233,7 @@ def _meets(rule: Message, state: NetState) -> bool:
     phase = rule.get("phase")
     if phase is not None and _phase(phase) != state.phase:
         return False
-    if not int(rule.get("min_level", state.level)) <= state.level <= int(rule.get("max_level", state.level)):
+    if not rule.whole("min_level", state.level) <= state.level <= rule.whole("max_level", state.level):
         return False
     stages = set(state.stages)
     return set(map(str, rule.all("stage"))) <= stages and not set(map(str, rule.all("not_stage"))) & stages

@@ -58,6 +58,15 @@ class Message:
         value = self.get(name, default)
         return str(value).lower() in ("true", "t", "1")
 
+    def whole(self, name: str, default: int = 0) -> int:
+        """The value of a field of whole numbers; the default where it is something else too."""
+        value = self.get(name, default)
+        return value if isinstance(value, int) else default
+
+    def messages(self, name: str) -> "List[Message]":
+        """The values of every field of that name that are messages."""
+        return [value for value in self.all(name) if isinstance(value, Message)]
+
     def line_of(self, name: str) -> int:
         """The line of the last field of that name, or of this message where there is none."""
         return next((field.line for field in reversed(self.fields) if field.name == name), self.line)

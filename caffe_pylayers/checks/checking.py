@@ -1,5 +1,6 @@
 """All checks of some nets and solvers, in order: what is written, then how it hangs together, data, Caffe, weights."""
 
+from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from caffe_pylayers import nets, prototxt, stock
@@ -60,6 +61,12 @@ def check_files(
         report.findings += check_shapes(view, shapes)
         if view in built and weights is not None:
             report.findings += check_weights(view, built[view], trained, weights)
+    if weights is not None and weights.endswith(".h5"):
+        trouble = (
+            "weights in HDF5, which Caffe loads only where it was built so: elsewhere it stops, or keeps its fillers"
+        )
+        remedy = "save them as .caffemodel: `net.load_hdf5(...)`, `net.save(...)` in pycaffe"
+        report.findings.append(Finding(weights, 1, "", WARNING, trouble, remedy))
     if weights is not None and len(built) < len(report.views):
         report.skipped.append("weights, for nets that are not set up")
     report.findings = _in_order(report.findings)
@@ -153,11 +160,16 @@ def is_data(layer: Layer) -> bool:
 
 
 def _caffe(report: Report) -> Any:
+    """The module, or None where it is not here."""
     try:
-        return stock.import_caffe()
+        caffe = stock.import_caffe()
+        why = "" if hasattr(caffe, "layer_type_list") else f"`import caffe` gives another module, {caffe}"
     except ConfigError as problem:
-        report.skipped.append(f"Caffe is not here ({str(problem).partition('; ')[0]}): fields, types and shapes")
-        return None
+        why = str(problem)[str(problem).find("`import caffe`") :].partition("; ")[0]
+    if not why:
+        return caffe
+    report.skipped.append(f"fields, layer types and shapes, as {why} (see `caffe-pylayers doctor`)")
+    return None
 
 
 def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report: Report) -> None:
@@ -188,6 +200,7 @@ def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report
         if net.path != path:
             report.findings += fields.check_fields(prototxt.read(net.path), caffe_pb2.NetParameter.DESCRIPTOR, net.path)
     (train, state), *tests = [(_known(report, net), state) for net, state in (solver.train, *solver.tests)]
+    state = replace(state, stages=(*state.stages, *stages))  # as `caffe train --stage` has it
     report.solvers.append(Solver(path, message, (train, state), tests))
     _add_views(report, [View.of(net, state) for net, state in [(train, state), *tests]], needed=True)
 
@@ -207,7 +220,7 @@ def _add_views(report: Report, views: Sequence[View], needed: bool) -> None:
 
 
 def _in_no_state(net: Net) -> Finding:
-    rules = [rule for layer in net.layers for name in ("include", "exclude") for rule in layer.message.all(name)]
+    rules = [rule for layer in net.layers for name in ("include", "exclude") for rule in layer.message.messages(name)]
     stages = dict.fromkeys(str(stage) for rule in rules for name in ("stage", "not_stage") for stage in rule.all(name))
     remedy = (
         f"name one of its stages with --stage: {listed(stages)}"

@@ -115,9 +115,9 @@ def check_layer(layer: Layer, known_types: Sequence[str]) -> Iterator[Finding]:
 
 def _can_be_in(layer: Layer) -> bool:
     """Whether any state has the layer, among all that its own rules can tell apart."""
-    rules = [*layer.message.all("include"), *layer.message.all("exclude")]
+    rules = [*layer.message.messages("include"), *layer.message.messages("exclude")]
     stages = sorted({str(name) for rule in rules for field in ("stage", "not_stage") for name in rule.all(field)})
-    levels = {0, *(int(level) for rule in rules for name in ("min_level", "max_level") for level in rule.all(name))}
+    levels = {0, *(rule.whole(name) for rule in rules for name in ("min_level", "max_level"))}
     subsets: List[Sequence[str]] = [(), stages]
     if len(stages) <= 6:
         subsets = [each for size in range(len(stages) + 1) for each in itertools.combinations(stages, size)]

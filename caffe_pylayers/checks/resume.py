@@ -27,7 +27,7 @@ def num_blobs(layer: Layer) -> Optional[int]:
 
 def check_param(layer: Layer) -> Iterator[Finding]:
     """As many param blocks as there are blobs, and a frozen one for a position."""
-    found = [param for param in layer.message.all("param") if isinstance(param, Message)]
+    found = layer.message.messages("param")
     blobs = num_blobs(layer)
     if blobs is None:
         return

@@ -46,7 +46,8 @@ def check_solver(message: Message, file: str, gpu: bool = True) -> Iterator[Find
         remedy = "set `solver_mode: CPU` here, or train where Caffe is built for GPUs"
         yield solver.error("solver_mode", "this Caffe is built without GPUs: `caffe train` stops", remedy, level=NOTE)
     if not solver.number("max_iter"):
-        yield solver.error("max_iter", "max_iter is 0 or not given: nothing is trained", "add `max_iter: N`")
+        problem = "max_iter is 0 or not given: nothing is trained, but by `solver.step(n)` in pycaffe"
+        yield solver.error("max_iter", problem, "add `max_iter: N`", level=WARNING)
     if solver.number("iter_size", 1) < 1:
         yield solver.error("iter_size", f"iter_size is {message.get('iter_size')}", "it must be at least 1")
 

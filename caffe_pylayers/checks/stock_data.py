@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator, List, Optional, Tuple
 
 from caffe_pylayers.checks.findings import Finding, error, parted, warning
+from caffe_pylayers.checks.shapes import size
 from caffe_pylayers.checks.sources import Labels
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.nets import Layer
@@ -161,8 +162,8 @@ def _read_list(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Label
             )
         with open(path, "rb") as image:
             picture = _decoded(image.read(), path, param.flag("is_color", True))
-        if param.get("new_height", 0) and param.get("new_width", 0):
-            picture = Picture(picture.channels, int(param.get("new_height")), int(param.get("new_width")), path)
+        if param.whole("new_height") and param.whole("new_width"):
+            picture = Picture(picture.channels, param.whole("new_height"), param.whole("new_width"), path)
         pictures.append(picture)
     if param.get("batch_size", 1) != 1 and not layer.message.message("transform_param").get("crop_size", 0):
         first, last = pictures
@@ -196,15 +197,17 @@ def _read_hdf5(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Label
             raise _Wrong(f"{source}: there is no file {name!r}", _relative())
         try:
             with h5py.File(name, "r") as file:
-                absent = [top for top in layer.tops if not isinstance(file.get(top), h5py.Dataset)]
-                sizes = {top: len(file[top]) for top in layer.tops if top not in absent}
+                rows = {top: file.get(top) for top in layer.tops if top in list(file)}
+                absent = [top for top in layer.tops if not isinstance(rows.get(top), h5py.Dataset)]
+                sizes = {top: data.shape[:1] for top, data in rows.items() if top not in absent}
                 found = ", ".join(file)
         except OSError as problem:
             raise _Wrong(f"{name}: not an HDF5 file, or damaged: {problem}", "write it again") from problem
         if absent:
             raise _Wrong(f"{name}: no data set {absent[0]!r}, of which a top has the name", f"data sets: {found}")
         if len(set(sizes.values())) > 1:
-            raise _Wrong(f"{name}: data sets of unlike lengths, {sizes}", "write as many rows of each")
+            lengths = ", ".join(f"{top!r} {size(shape)}" for top, shape in sizes.items())
+            raise _Wrong(f"{name}: data sets of unlike lengths: {lengths}", "write as many rows of each")
     return [], None
 
 
@@ -262,12 +265,8 @@ def _check_transform(layer: Layer, pictures: List[Picture]) -> Iterator[Finding]
         picture = pictures[0]
         yield error(
             layer,
-            f"mean_file {str(path)!r} is {_size(mean.shape)}, but images are "
-            f"{_size((picture.channels, picture.height, picture.width))} (channels x height x width)",
+            f"mean_file {str(path)!r} is {size(mean.shape)}, but images are "
+            f"{size((picture.channels, picture.height, picture.width))} (channels x height x width)",
             "compute the mean of these images, with compute_image_mean, or use mean_value",
             "transform_param.mean_file",
         )
-
-
-def _size(shape: Tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

@@ -31,7 +31,7 @@ BROKEN = [
     Broken("steps out of order", SOLVER, '"step"\nstepsize: 100', '"multistep"\nstepvalue: 200\nstepvalue: 100', "",
            "stepvalues [200, 100] do not rise", "put them in order", at="stepvalue: 100"),
     Broken("no base_lr", SOLVER, "base_lr: 0.01\n", "", "", "base_lr is 0 or not given", "add `base_lr: 0.01`", at="net:"),
-    Broken("no max_iter", SOLVER, "max_iter: 300\n", "", "", "max_iter is 0 or not given", "add `max_iter: N`", at="net:"),
+    Broken("no max_iter", SOLVER, "max_iter: 300\n", "", "", "max_iter is 0 or not given", "add `max_iter: N`", level="warning", at="net:"),
     Broken("a folder for snapshots", SOLVER, '"snapshots/net"', '"snapshot/net"', "", "there is no folder 'snapshot'", "mkdir -p snapshot"),
     Broken("no prefix for snapshots", SOLVER, 'snapshot_prefix: "snapshots/net"\n', "", "", "no snapshot_prefix: snapshots are named solver_iter_N",
            "for another place", level="note", at="snapshot: 100"),

@@ -42,6 +42,12 @@ BROKEN = {
     "labels of another count, in a loss of this package": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "label"  top: "loss"  loss_weight: 1\n'
         '  python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss" } }',
         "loss", 1, "bottom 'label' (label) is 4, 4 numbers, where scores is 4 x 8 x 4 x 4", "give it 64 numbers"),
+    "a distribution of another size": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "data"  top: "loss"  loss_weight: 1\n'
+        '  python_param { module: "caffe_pylayers"  layer: "SoftCrossEntropyLoss" } }',
+        "loss", 1, "bottom 'data' (distribution) is 4 x 3 x 6 x 6, 432 numbers", "give it 512 numbers"),
+    "more labels than samples": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "data"  top: "loss"  loss_weight: 1\n'
+        '  python_param { module: "caffe_pylayers"  layer: "WeightedHingeLoss" } }',
+        "loss", 1, "bottom 'data' (label) is 4 x 3 x 6 x 6, 432 numbers", "give it 4 numbers"),
     "a number of targets that differs": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "data"  top: "loss"  loss_weight: 1\n'
         '  python_param { module: "caffe_pylayers"  layer: "WeightedEuclideanLoss" } }',
         "loss", 1, "bottom 'data' (target) is 4 x 3 x 6 x 6, 432 numbers", "give it 512 numbers"),
@@ -134,7 +140,8 @@ def test_without_caffe_options_and_layout_are_checked(good):
     answer = ask_python(_WITHOUT_CAFFE, cwd=str(good))
     assert answer.ok, answer
     assert (
-        "not checked: Caffe is not here (this needs Caffe, and `import caffe` fails: ModuleNotFoundError" in answer.out
+        "not checked: fields, layer types and shapes, as `import caffe` fails: ModuleNotFoundError: No module named"
+        in answer.out
     )
     broken = NET.replace('bottom: "pool"  top: "scores"', 'bottom: "pol"  top: "scores"').replace(
         "'n_classes'", "'classes'"
