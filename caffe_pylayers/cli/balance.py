@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 import click
 
 if TYPE_CHECKING:
-    from caffe_pylayers.label_counts import LabelCounts
+    from caffe_pylayers.balance.label_counts import LabelCounts
 
 _TYPES = ("CSV", "LMDB", "BCF", "HDF5", "NET")
 _RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number")
@@ -70,11 +70,11 @@ def balance(
     caffe-pylayers balance train_lmdb --rule balanced --write-h H.binaryproto
     caffe-pylayers balance segmentation.prototxt --top label --batches 50 --ignore-label 255
     """
-    from caffe_pylayers import weight_files
+    from caffe_pylayers.balance import weight_files
+    from caffe_pylayers.balance.chart import draw_counts
+    from caffe_pylayers.balance.table import print_table
     from caffe_pylayers.class_names import read_class_names
     from caffe_pylayers.cli.console import console, print_json
-    from caffe_pylayers.label_chart import draw_counts
-    from caffe_pylayers.label_table import print_table
     from caffe_pylayers.output_file import output_file, refuse_existing
 
     of_one_rule = [path for path in (write_h, write_weights) if path]
@@ -143,8 +143,8 @@ def _counted(
         raise click.UsageError(f"--{idle[0].replace('_', '-')} is not for {of}; leave it out")
     if kind != "NET":
         from caffe_pylayers import config
+        from caffe_pylayers.balance.label_counts import of_source
         from caffe_pylayers.data.sources import source_of
-        from caffe_pylayers.label_counts import of_source
 
         try:
             options = config.validate("ImageDataLayer", {"source_type": kind, "source": target, **given})
@@ -153,7 +153,8 @@ def _counted(
         return of_source(source_of(options, images=False), num_classes, ignore_label)
     from tqdm import tqdm
 
-    from caffe_pylayers import net_labels, nets
+    from caffe_pylayers import nets
+    from caffe_pylayers.balance import net_labels
 
     net = nets.read_net(target)
     state = nets.NetState(given.get("phase", nets.TRAIN), given.get("stage", ()))

@@ -7,7 +7,7 @@ import click
 
 if TYPE_CHECKING:
     from caffe_pylayers.nets import Layer
-    from caffe_pylayers.preview import Preview
+    from caffe_pylayers.preview.preview import Preview
 
 
 @click.command()
@@ -49,9 +49,9 @@ def preview(
     """
     import caffe_pylayers
     from caffe_pylayers.cli.console import print_json
-    from caffe_pylayers.fed_batch import fed_by
     from caffe_pylayers.output_file import refuse_existing
-    from caffe_pylayers.preview import is_preview, preview_of
+    from caffe_pylayers.preview.fed_batch import fed_by
+    from caffe_pylayers.preview.preview import is_preview, preview_of
 
     layers, others = _layers(net, layer_name, phase, stage, layer_type, param_str, tops)
     paths = _paths(layers, output)

@@ -4,8 +4,8 @@ from typing import Any, Sequence
 
 import numpy as np
 
+from caffe_pylayers.balance.label_counts import LabelCounts
 from caffe_pylayers.class_names import named
-from caffe_pylayers.label_counts import LabelCounts
 
 #: Classes that get a bar with their name each; more are drawn by size.
 _MOST_NAMED = 40

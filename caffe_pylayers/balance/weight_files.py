@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from caffe_pylayers.balance.label_counts import LabelCounts
 from caffe_pylayers.data.datum import write_blob
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.label_counts import LabelCounts
 from caffe_pylayers.losses.class_weights import smoothing_matrix
 from caffe_pylayers.output_file import output_file
 

@@ -12,14 +12,14 @@ import numpy as np
 import psutil
 import pytest
 
-from caffe_pylayers import contact_sheet
-from caffe_pylayers.fed_values import channels
 from caffe_pylayers.output_file import output_file
+from caffe_pylayers.preview import contact_sheet
+from caffe_pylayers.preview.fed_values import channels
 from tests import transcripts
 from tests.data.conftest import photos  # noqa: F401
 from tests.layers.runs import assert_gone, heed_ctrl_c
+from tests.preview.test_fed_batch import DATA, of_photos
 from tests.test_cli import PROGRAM, run
-from tests.test_fed_batch import DATA, of_photos
 
 
 def test_pictures_are_on_the_sheet_side_by_side_in_their_colours(tmp_path):

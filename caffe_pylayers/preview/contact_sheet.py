@@ -10,7 +10,7 @@ from typing import Any, List, Sequence, Tuple
 import cv2
 import numpy as np
 
-from caffe_pylayers.fed_values import Channel
+from caffe_pylayers.preview.fed_values import Channel
 
 #: What a PNG of ours says of its origin.
 MADE_BY = "caffe-pylayers preview"

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 import caffe_pylayers
-from caffe_pylayers import contact_sheet, nets, stock
+from caffe_pylayers import nets, stock
 from caffe_pylayers.data.datum import Datum, write_blob
 from caffe_pylayers.data.sources.lmdb import write_lmdb
-from caffe_pylayers.fed_batch import Preparation, fed_by
-from caffe_pylayers.fed_values import channels, findings
-from caffe_pylayers.pictures import pictures, undone
-from caffe_pylayers.preview import is_preview, preview_of
+from caffe_pylayers.preview import contact_sheet
+from caffe_pylayers.preview.fed_batch import Preparation, fed_by
+from caffe_pylayers.preview.fed_values import channels, findings
+from caffe_pylayers.preview.pictures import pictures, undone
+from caffe_pylayers.preview.preview import is_preview, preview_of
 from tests import caffe_nets
 from tests.data.conftest import photos  # noqa: F401
 

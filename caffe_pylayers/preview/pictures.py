@@ -6,7 +6,7 @@ from typing import Iterable, List
 import cv2
 import numpy as np
 
-from caffe_pylayers.fed_batch import Preparation
+from caffe_pylayers.preview.fed_batch import Preparation
 
 #: What values may lie outside 0 to 255 by rounding, and what part may for other reasons, and still be cut off.
 _SLACK, _FEW = 0.5, 0.001

@@ -5,8 +5,8 @@ from typing import Iterator, List, Sequence
 
 import numpy as np
 
-from caffe_pylayers.fed_batch import Fed, Preparation
 from caffe_pylayers.nets import TRAIN, Layer
+from caffe_pylayers.preview.fed_batch import Fed, Preparation
 
 #: Channels that are told one by one; of more, all together.
 _MOST_CHANNELS = 4

@@ -8,12 +8,12 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from caffe_pylayers.class_names import named, read_class_names
-from caffe_pylayers.contact_sheet import GREEN, GREY, MADE_BY, RED, Cell, Group, Sheet, draw, groups_a_row
-from caffe_pylayers.fed_batch import Fed
-from caffe_pylayers.fed_values import Channel, channels, findings
 from caffe_pylayers.nets import Layer
 from caffe_pylayers.output_file import output_file
-from caffe_pylayers.pictures import pictures
+from caffe_pylayers.preview.contact_sheet import GREEN, GREY, MADE_BY, RED, Cell, Group, Sheet, draw, groups_a_row
+from caffe_pylayers.preview.fed_batch import Fed
+from caffe_pylayers.preview.fed_values import Channel, channels, findings
+from caffe_pylayers.preview.pictures import pictures
 
 _LINE_LETTERS, _LABEL_LINES = 20, 3  # of a caption
 
@@ -90,7 +90,7 @@ def is_preview(path: str) -> bool:
 
 def _size(images: np.ndarray) -> Tuple[int, int]:
     """(height, width) of the pictures of a blob."""
-    from caffe_pylayers.pictures import planes_of
+    from caffe_pylayers.preview.pictures import planes_of
 
     height, width = planes_of(images[:1]).shape[2:]
     return height, width

@@ -6,9 +6,9 @@ from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers import nets
+from caffe_pylayers.balance.label_counts import LabelCounts, Labels, count, of_source
 from caffe_pylayers.data.sources import Source, open_source, source_of
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.label_counts import LabelCounts, Labels, count, of_source
 from caffe_pylayers.nets import Layer, Net, NetState
 
 _ROWS_AT_ONCE = 4096  # of a data set

@@ -6,8 +6,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from caffe_pylayers.balance.label_counts import LabelCounts
 from caffe_pylayers.class_names import named
-from caffe_pylayers.label_counts import LabelCounts
 
 _MOST_ROWS = 40
 _MOST_LENGTHS = 12  # of rows of labels, in the summary

@@ -1,0 +1,1 @@
+"""Labels counted by class, in any source or net, and the class weights that they make."""

@@ -1,0 +1,1 @@
+"""What data layers feed, undone to pictures on a contact sheet."""
