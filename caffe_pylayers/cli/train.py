@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -26,7 +27,10 @@ _NEWEST = "the newest"
     help="Go on from a .solverstate; without a value from the newest whole one of the solver's snapshot_prefix.",
 )  # fmt: skip
 @click.option("--weights", metavar="W[,W2]", help="Begin with the weights of .caffemodel files, found by layer name.")
-@click.option("--gpu", type=int, metavar="ID", help="Train on this GPU.  [default: the solver's solver_mode]")
+@click.option(
+    "--gpu", "--gpus", metavar="ID[,ID]",
+    help="Train on this GPU, or under mpirun on several, a process each.  [default: the solver's solver_mode]",
+)  # fmt: skip
 @click.option("--log", metavar="CSV", help="A row an iteration.  [default: snapshot_prefix + _log.csv]")
 @click.option("--plot", metavar="PNG", help="The loss, drawn as it goes.  [default: snapshot_prefix + _loss.png]")
 @click.option("--no-plot", is_flag=True, help="Draw nothing.")
@@ -35,7 +39,7 @@ def train(
     solver: Optional[str],
     resume: Optional[str],
     weights: Optional[str],
-    gpu: Optional[int],
+    gpu: Optional[str],
     log: Optional[str],
     plot: Optional[str],
     no_plot: bool,
@@ -59,14 +63,18 @@ def train(
     from caffe_pylayers.training import Training
     from caffe_pylayers.training.ranks import ranks_of_mpirun
 
+    gpus = _numbers(gpu)
     ranks = ranks_of_mpirun()
+    if len(gpus) > 1 and ranks is None:
+        _start_again_under_mpirun(len(gpus))
+    device = gpus[ranks.device % len(gpus) if ranks else 0] if gpus else None
     root = ranks is None or ranks.rank == 0
     with _aborting(ranks):
         if root and not no_check:
             _check(solver)
         begin_with = [path.strip() for path in weights.split(",")] if weights else []
         try:
-            training = Training(solver, begin_with, True if resume == _NEWEST else resume or False, gpu, ranks)
+            training = Training(solver, begin_with, True if resume == _NEWEST else resume or False, device, ranks)
         except Exception as error:
             raise click.ClickException(_told(error)) from error
         prefix = training.parameter.snapshot_prefix
@@ -75,6 +83,25 @@ def train(
             if root:
                 _tell(training, resumed=resume is not None)
             return _train(training, solver, log, plot) if root else _follow(training)
+
+
+def _numbers(gpu: Optional[str]) -> List[int]:
+    """The GPUs of `--gpu`, as in '0' or '0,1'."""
+    words = gpu.split(",") if gpu else []
+    if not all(word.strip().isdigit() for word in words) or len(set(words)) < len(words):
+        raise click.UsageError(f"--gpu takes numbers of GPUs, each once, as in 0 or 0,1; not {gpu!r}")
+    return [int(word) for word in words]
+
+
+def _start_again_under_mpirun(count: int) -> None:
+    """Become mpirun, which starts this command so many times, once a GPU."""
+    mpirun = shutil.which("mpirun") or shutil.which("mpiexec")
+    if mpirun is None:
+        raise click.ClickException(
+            f"{count} GPUs take {count} processes, which mpirun starts, and there is none on PATH: install Open MPI or MPICH, "
+            f"and pip install 'caffe-pylayers[mpi]'"
+        )
+    os.execv(mpirun, [mpirun, "-n", str(count), sys.executable, "-m", "caffe_pylayers", *sys.argv[1:]])
 
 
 @contextmanager

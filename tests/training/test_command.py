@@ -161,7 +161,9 @@ layers {{ name: "loss"  type: SOFTMAX_LOSS  bottom: "ip"  bottom: "label"  top: 
         (["solver.prototxt", "--log", "no/log.csv"], "caffe-pylayers: no/log.csv: there is no folder /"),
         (["solver.prototxt", "--plot", "no/loss.png"], "caffe-pylayers: no/loss.png: there is no folder /"),
         (["--resume", "solver.prototxt"], "caffe-pylayers: nothing to resume: no whole snap/net_iter_N.solverstate; snap has no .solv"),
-        (["solver.prototxt", "--gpu", "-1"], "caffe-pylayers: GPU -1: devices are numbered from 0\n"),
+        (["solver.prototxt", "--gpu", "-1"], "caffe-pylayers train: --gpu takes numbers of GPUs, each once, as in 0 or 0,1; not '-1'\n"),
+        (["solver.prototxt", "--gpus", "1,1"], "caffe-pylayers train: --gpu takes numbers of GPUs, each once, as in 0 or 0,1; not '1,1'\n"),
+        (["solver.prototxt", "--gpus", "1"], "caffe-pylayers: GPU 1 is asked for, but this Caffe is built for CPUs alone; set solver_mode"),
         (["net.prototxt"], "caffe-pylayers: net.prototxt:1: "),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Several ranks under `mpirun`: each has its share of the data, and all end with the same weights."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -91,3 +92,20 @@ def test_an_error_in_one_rank_ends_all(folder):
     assert process.returncode != 0
     assert "caffe-pylayers: rank 1: KeyError: 'a mistake of its author'" in output
     assert_gone(below)
+
+
+def test_several_gpus_are_a_process_each(folder):
+    """Each process says that this Caffe knows no GPU, or is ended by another that did."""
+    run = folder()
+    path = f"{MPIEXEC.parent}:{os.environ['PATH']}"
+    process = run.start(COMMAND, "train", "solver.prototxt", "--no-check", "--gpus", "3,5", PATH=path)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert any(f"rank {rank}: GPU {device} is asked for, but" in told for rank, device in enumerate((3, 5)))
+    assert "rank 2" not in told
+
+
+def test_several_gpus_without_mpirun(folder):
+    run = folder()
+    process = run.start(COMMAND, "train", "solver.prototxt", "--no-check", "--gpus", "3,5", PATH="/no/such/folder")
+    assert "2 GPUs take 2 processes, which mpirun starts, and there is none on PATH" in ended(process, 2)
