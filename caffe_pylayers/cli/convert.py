@@ -58,7 +58,9 @@ def convert(
 
     from caffe_pylayers.data.conversion import Conversion, Images, Origin
     from caffe_pylayers.data.conversion import convert as convert_source
+    from caffe_pylayers.data.worker import keep_freed_memory
 
+    keep_freed_memory()
     conversion = Conversion(
         Origin(source_type, source, **origin), target.rstrip("/"), Images(target_type, size, gray, encode), shuffle,
         seed or 0, on_error == "skip",
