@@ -3,6 +3,7 @@
 Run as a program it sets up the nets that a folder holds, and writes beside each what it is like, and Caffe's log.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -75,6 +76,7 @@ def main() -> None:
     """Set up the nets of the folder that is the first argument, in the states that the second lists."""
     from caffe_pylayers.stock import import_caffe
 
+    _die_with_parent()
     folder, wanted = sys.argv[1], json.loads(sys.argv[2])
     caffe = import_caffe()
     for number, state in enumerate(wanted):
@@ -86,8 +88,14 @@ def main() -> None:
             stream.write(str(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)))
 
 
+def _die_with_parent() -> None:
+    """Nothing goes on behind a `check` that was killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def _set_up(caffe: Any, place: str, phase: str, level: int, stages: List[str]) -> NoReturn:
     """Set up the net of `place`.prototxt, write what it is like, and end this process."""
+    _die_with_parent()
     signal.alarm(_TIMEOUT)
     log = os.open(f"{place}.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 1)

@@ -1,11 +1,16 @@
 """What only Caffe itself finds, when it sets a net up: said of the layer at which it stops, in words."""
 
+import signal
+import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from caffe_pylayers.checks import check, check_files
 from tests.checks.good_nets import NET, SOLVER, write_good
+from tests.layers.runs import assert_gone, heed_ctrl_c
 
 _DATA = """layer {
   name: "data"  type: "DummyData"  top: "data"  top: "label"  include { phase: TRAIN }
@@ -160,3 +165,32 @@ def test_nothing_is_left_behind(good):
     assert check("net.prototxt") == []
     assert sorted(path.name for path in good.iterdir()) == before
     assert "layers_of_mine" not in set(sys.modules) - modules
+
+
+_SLOW = """
+import caffe, pathlib, time
+class Slow(caffe.Layer):
+    def setup(self, bottom, top):
+        pathlib.Path("began").touch()
+        time.sleep(100)
+    reshape = forward = backward = None
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_goes_on_where_it_is_ended(good, how):
+    (good / "slowly.py").write_text(_SLOW)
+    layer = _PYTHON.replace("layers_of_mine", "slowly") % "Slow"
+    (good / "slow.prototxt").write_text(f"{_DATA}{layer}\n")
+    program = "from caffe_pylayers import cli; cli.main(['check', 'slow.prototxt'])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=good, stdout=subprocess.DEVNULL, preexec_fn=heed_ctrl_c
+    )
+    while not (good / "began").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    below = psutil.Process(process.pid).children(recursive=True)
+    assert len(below) == 2
+    process.send_signal(how)
+    assert process.wait(10) == (130 if how == signal.SIGINT else -how)
+    assert_gone(below)
