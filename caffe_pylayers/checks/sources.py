@@ -102,20 +102,10 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
 
 def _check_images(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
     """The first and the last record, made into images as the layer makes them."""
-    from caffe_pylayers.data.mean import read_mean
     from caffe_pylayers.data.recipe import Recipe
     from caffe_pylayers.data.transforms import Transforms
 
-    transforms = Transforms(
-        resize=options.resize,
-        crop_size=options.crop_size,
-        mirror=options.mirror,
-        color=options.color,
-        mean=read_mean(options.mean_file, options.mean_value),
-        scale=options.scale,
-        fast=options.decode == "fast",
-        transform=options.transform,
-    )
+    transforms = Transforms.of(options)
     tolerant = options.on_error != "stop"
     recipe = Recipe.of(source, transforms, tolerant)
     out = np.empty((1, *recipe.shape), recipe.dtype)

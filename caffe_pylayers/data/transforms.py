@@ -6,12 +6,13 @@ copies a slot into Caffe's blob.
 """
 
 from dataclasses import dataclass
-from typing import Optional, Tuple, Union
+from typing import Any, Optional, Tuple, Union
 
 import cv2
 import numpy as np
 
 from caffe_pylayers.data import keyed
+from caffe_pylayers.data.mean import read_mean
 from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.base import Image
@@ -55,6 +56,21 @@ class Transforms:
     scale: float = 1.0
     fast: bool = False
     transform: Optional[str] = None
+
+    @classmethod
+    def of(cls, options: Any, random: bool = False) -> "Transforms":
+        """Those that the options of a data layer name. Raises DataError where the mean's file cannot be read."""
+        return cls(
+            resize=options.resize,
+            crop_size=options.crop_size,
+            mirror=options.mirror,
+            color=options.color,
+            random=random,
+            mean=read_mean(options.mean_file, options.mean_value),
+            scale=options.scale,
+            fast=options.decode == "fast",
+            transform=options.transform,
+        )
 
     def dtype(self, image: np.ndarray) -> np.dtype:
         """Of the slots: that of the images, or float32 where there is a mean or a scale."""

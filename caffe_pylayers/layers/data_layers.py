@@ -8,7 +8,6 @@ import caffe
 import numpy as np
 
 from caffe_pylayers.data import samplers
-from caffe_pylayers.data.mean import read_mean
 from caffe_pylayers.data.recipe import Batch, InProcess, Recipe
 from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import Source, source_of
@@ -54,17 +53,7 @@ class DataLayer(Layer):
                 options.source,
                 self._sampler.left_out_because,
             )
-        transforms = Transforms(
-            resize=options.resize,
-            crop_size=options.crop_size,
-            mirror=options.mirror,
-            color=options.color,
-            random=self.training,
-            mean=read_mean(options.mean_file, options.mean_value),
-            scale=options.scale,
-            fast=options.decode == "fast",
-            transform=options.transform,
-        )
+        transforms = Transforms.of(options, random=self.training)
         tolerant = options.on_error != "stop"
         self.recipe = recipe = Recipe.of(
             source if options.compressed else DecodedSource(source, transforms, tolerant), transforms, tolerant
