@@ -86,7 +86,15 @@ def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
     run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp_path)
     after = versions(python, tmp_path)
     assert {name: after[name] for name in before} == before
-    assert set(after) - set(before) >= {"caffe-pylayers", "opencv-python", "pydantic", "tqdm", "click", "rich", "matplotlib"}
+    assert set(after) - set(before) >= {
+        "caffe-pylayers",
+        "opencv-python",
+        "pydantic",
+        "tqdm",
+        "click",
+        "rich",
+        "matplotlib",
+    }
     run(python, "-m", "pip", "check", cwd=tmp_path)
     (tmp_path / "ip.prototxt").write_text(NET)
     program = str(tmp_path / "env" / "bin" / "caffe-pylayers")
