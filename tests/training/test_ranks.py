@@ -45,6 +45,14 @@ def losses_of(folder):
     return [float(row[1]) for row in folder.rows()[1:] if row[1]]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left_by_mpich():
+    """It leaves its shared memory behind where a rank is killed."""
+    yield
+    for path in Path("/dev/shm").glob("mpich_shm_*"):
+        path.unlink()
+
+
 @pytest.fixture(scope="module")
 def unbroken(module_folder):
     """Two ranks, 30 iterations."""
