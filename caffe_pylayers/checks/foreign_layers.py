@@ -10,6 +10,7 @@ import sys
 import traceback
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
+from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.checks.findings import Finding, error, listed, nearest, warning
 from caffe_pylayers.nets import Layer
 from caffe_pylayers.probe import ask_python
@@ -48,7 +49,9 @@ def _judged(layer: Layer, about: Dict[str, Any]) -> Iterator[Finding]:
     at = "python_param.module"
     if "error" in about:
         remedy = (
-            f"put its folder on PYTHONPATH; Python's path now: {', '.join(map(repr, about.get('path', []))) or 'empty'}"
+            f'{kind} is in `module: "caffe_pylayers"`'
+            if kind in {*LAYERS, *ALIASES}
+            else f"put its folder on PYTHONPATH; Python's path now: {', '.join(map(repr, about.get('path', []))) or 'empty'}"
         )
         yield error(
             layer,

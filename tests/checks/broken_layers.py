@@ -119,6 +119,8 @@ BROKEN = [
     # ------------------------------------------------------------------------------------------- other modules
     Broken("a module that is not there", NET, _RELU, _MINE % 'module: "layers_of_min"  layer: "Double"', "mine",
            "cannot import module 'layers_of_min': ModuleNotFoundError", "put its folder on PYTHONPATH", at='  python_param { module: "layers_of'),
+    Broken("our module by another name", NET, _LOSS, 'python_param { module: "caffe_pylayer"  layer: "WeightedSoftmaxLoss" }', "loss",
+           "cannot import module 'caffe_pylayer'", 'WeightedSoftmaxLoss is in `module: "caffe_pylayers"`'),
     Broken("a module with an error", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "Double"', "mine",
            "cannot import module 'layers_of_mine': ZeroDivisionError: division by zero", "mend it", at='  python_param { module: "layers_of',
            disk={"layers_of_mine.py": b"1 / 0\n"}),
