@@ -22,6 +22,7 @@ from caffe_pylayers.throughput.bare import Bare
 from caffe_pylayers.throughput.run import run_net
 from caffe_pylayers.throughput.stages import stages
 from tests import transcripts
+from tests.layers.runs import heed_ctrl_c
 from tests.test_cli import PROGRAM, run
 
 NET = """
@@ -263,6 +264,7 @@ def test_nothing_runs_on_when_it_is_ended(photos, tmp_path, kill, whom):
     process = subprocess.Popen(
         [str(PROGRAM), "bench", "--layer-type", "ImageDataLayer", "--options", options, "--workers", "2", "--seconds", "60"],
         cwd=tmp_path, env=transcripts.environment(), start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,
     )  # fmt: skip
     parent, workers = psutil.Process(process.pid), []
     deadline = time.monotonic() + 60

@@ -98,11 +98,11 @@ def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
     run(python, "-m", "pip", "check", cwd=tmp_path)
     (tmp_path / "ip.prototxt").write_text(NET)
     program = str(tmp_path / "env" / "bin" / "caffe-pylayers")
-    assert "Caffe is not here" in run(program, "check", "ip.prototxt", cwd=tmp_path)
+    assert "`import caffe` fails" in run(program, "check", "ip.prototxt", cwd=tmp_path)
     site = run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=tmp_path).strip()
     Path(site, "caffe.pth").write_text(str(Path(caffe.__file__).parents[1]))
     assert "it works" in run(python, "-c", PROGRAM, cwd=tmp_path)
-    assert "Caffe is not here" not in run(program, "check", "ip.prototxt", cwd=tmp_path)
+    assert "`import caffe` fails" not in run(program, "check", "ip.prototxt", cwd=tmp_path)
 
 
 def test_it_has_only_the_package(wheel):

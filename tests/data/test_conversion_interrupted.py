@@ -16,6 +16,7 @@ from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
 from caffe_pylayers.data.conversion.unfinished import Unfinished
 from caffe_pylayers.errors import DataError
 from tests.data.conversions import SUFFIXES
+from tests.layers.runs import heed_ctrl_c
 from tests.transcripts import environment
 
 #: Runs a conversion in processes of its own, kills them at random moments until it has killed ten, and then lets it end.
@@ -100,8 +101,9 @@ def test_killed_at_ten_random_moments(format, origin, tmp_path):
 def run_command(arguments, folder, **options):
     command = [sys.executable, "-m", "caffe_pylayers", "convert", *map(str, arguments)]
     return subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )
+        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_ctrl_c, **options,
+    )  # fmt: skip
 
 
 def wait_for(condition, seconds=30):
