@@ -63,9 +63,8 @@ def test_lines_where_there_is_no_terminal(folder):
 def test_a_layer_that_fails(folder):
     """What its author wrote is shown whole; no snapshot, no worker that runs on."""
     run = folder(more=failing.layer("later"), snapshot=2)
-    before = set(psutil.pids())
     printed = ended(run.start(COMMAND, "train", "solver.prototxt", "--no-plot"), 2)
-    assert_gone([psutil.Process(pid) for pid in set(psutil.pids()) - before if _is_worker(pid)])
+    assert_gone([psutil.Process(pid) for pid in psutil.pids() if _is_worker_in(pid, run.path)])
     assert 'raise KeyError("a mistake of its author")' in printed
     assert (
         "caffe-pylayers: iteration 3: KeyError: 'a mistake of its author'\n"
@@ -75,9 +74,11 @@ def test_a_layer_that_fails(folder):
     assert set(run.snapshots()) == {"net_iter_2.caffemodel", "net_iter_2.solverstate"}
 
 
-def _is_worker(pid) -> bool:
+def _is_worker_in(pid, folder) -> bool:
+    """Whether it is a worker of a run in this folder; other tests may run beside this one."""
     try:
-        return "caffe_pylayers worker" in psutil.Process(pid).cmdline()
+        process = psutil.Process(pid)
+        return "caffe_pylayers worker" in process.cmdline() and process.cwd() == str(folder)
     except psutil.Error:
         return False
 
