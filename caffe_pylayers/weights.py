@@ -2,7 +2,7 @@
 
 import mmap
 from dataclasses import dataclass, field
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
@@ -56,6 +56,13 @@ def read_weights(path: str) -> List[LayerWeights]:
 def by_name(layers: List[LayerWeights]) -> Dict[str, LayerWeights]:
     """The layers that have weights, by name."""
     return {layer.name: layer for layer in layers if layer.blobs}
+
+
+def fits(theirs: Tuple[int, ...], net: Tuple[int, ...], legacy: bool) -> bool:
+    """Whether Caffe copies a blob of weights (Blob::ShapeEquals). legacy: its shape is num, channels, height, width."""
+    if legacy:
+        return len(net) <= 4 and (1,) * (4 - len(net)) + net == theirs
+    return theirs == net
 
 
 def _layers(path: str, content: memoryview) -> List[LayerWeights]:

@@ -9,7 +9,7 @@ from caffe_pylayers.checks.resume import resumes
 from caffe_pylayers.checks.shapes import Shape, size
 from caffe_pylayers.checks.views import View
 from caffe_pylayers.nets import Layer
-from caffe_pylayers.weights import LayerWeights
+from caffe_pylayers.weights import LayerWeights, fits
 
 
 def check_weights(view: View, built: Built, weights: Sequence[LayerWeights], path: str) -> Iterator[Finding]:
@@ -82,13 +82,6 @@ def _why_not(layer: Layer, source: LayerWeights, expected: int) -> str:
     if source.type == "Python" and not ours(layer):
         return f"they are the position of a data layer of that name: rename this {layer.type}, as to train_data in the other net"
     return ""
-
-
-def fits(theirs: Shape, net: Shape, legacy: bool) -> bool:
-    """Whether Caffe copies a blob of weights (Blob::ShapeEquals). legacy: its shape is num, channels, height, width."""
-    if legacy:
-        return len(net) <= 4 and (1,) * (4 - len(net)) + net == theirs
-    return theirs == net
 
 
 def check_sharing(train: Built, view: View, test: Built) -> Iterator[Finding]:

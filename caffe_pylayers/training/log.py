@@ -8,6 +8,7 @@ from typing import Dict, List, Optional, Sequence
 import numpy as np
 
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.output_file import output_file
 from caffe_pylayers.training.loop import Row
 
 COLUMNS = ("iteration", "loss", "lr", "images_per_s", "waiting")
@@ -30,18 +31,12 @@ class TrainingLog:
                 os.replace(path, f"{path}.old")
             else:
                 columns = [*before, *(name for name in columns if name not in before)]
-        part = f"{path}.part"
-        try:
+        with output_file(path) as part:
             self._file = open(part, "w", newline="", encoding="utf-8")  # noqa: SIM115 - open as long as the run
             self._writer = csv.DictWriter(self._file, columns, restval="", lineterminator="\n")
             self._writer.writeheader()
             self._writer.writerows(kept)
             self._file.flush()
-            os.replace(part, path)
-        except BaseException:
-            if os.path.exists(part):
-                os.remove(part)
-            raise
 
     def write(self, row: Row) -> None:
         numbers = {

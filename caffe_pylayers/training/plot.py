@@ -2,11 +2,11 @@
 
 import logging
 import math
-import os
 import time
 from collections import deque
 from typing import Any, Deque, Dict, List, Sequence, Tuple
 
+from caffe_pylayers.output_file import output_file
 from caffe_pylayers.training.log import COLUMNS, read_log
 
 logger = logging.getLogger("caffe_pylayers")
@@ -74,13 +74,8 @@ def plot_log(log: str, path: str, title: str, average: int) -> None:
         panel.legend(loc="best", frameon=False, fontsize="small")
 
     figure.tight_layout()
-    part = f"{path}.part"
-    try:
+    with output_file(path) as part:
         FigureCanvasAgg(figure).print_figure(part, format="png", dpi=100)
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.remove(part)
 
 
 def smooth(losses: Sequence[float], average: int) -> List[float]:

@@ -9,7 +9,7 @@ from typing import Dict, List, Tuple
 
 from caffe_pylayers.data.datum import message_fields, read_blob
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.weights import by_name, read_weights
+from caffe_pylayers.weights import by_name, fits, read_weights
 
 Shape = Tuple[int, ...]
 
@@ -104,14 +104,9 @@ def misfits(path: str, shapes: Dict[str, List[Shape]]) -> List[str]:
         wanted = shapes.get(name, found)
         if len(found) != len(wanted):
             problems.append(f"layer {name!r} has {len(found)} blobs in it, in the net {len(wanted)}")
-        elif not all(_fits(one, other) for one, other in zip(found, wanted)):
+        elif not all(fits(one, other, layer.legacy) for one, other in zip(found, wanted)):
             problems.append(f"layer {name!r} has shape {_shown(found)} in it, in the net {_shown(wanted)}")
     return problems
-
-
-def _fits(found: Shape, wanted: Shape) -> bool:
-    """As Blob::ShapeEquals: weights of old Caffes have four axes, the first of them 1."""
-    return found == wanted or (len(found) == 4 and len(wanted) < 4 and found == (1,) * (4 - len(wanted)) + wanted)
 
 
 def _shown(shapes: List[Shape]) -> str:
