@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 from typing import Iterable, Iterator
 
 from caffe_pylayers.errors import ConfigError
@@ -19,10 +20,15 @@ def refuse_existing(paths: Iterable[str], force: bool) -> None:
             raise ConfigError(f"{path}: there is no folder {folder}; make it first")
 
 
+def private_name(path: str) -> str:
+    """A name beside `path` for what shall become it: one that nobody can have made a link of, to have its target written."""
+    return f"{path}.partial-{secrets.token_hex(8)}"
+
+
 @contextlib.contextmanager
 def output_file(path: str) -> Iterator[str]:
     """A name beside `path` to write to; what is written there becomes `path` when all went well, else nothing is left."""
-    partial = f"{path}.partial-{os.getpid()}"
+    partial = private_name(path)
     try:
         yield partial
         os.replace(partial, path)

@@ -85,6 +85,26 @@ def read_labels(buffer: Buffer) -> List[int]:
     return [_int32(label) for field, value in message_fields(buffer, last=5) if field == 5 for label in _varints(value)]
 
 
+def span_of_data(start: bytes) -> Tuple[int, int]:
+    """From where to where in a Datum its data lie with their tag, told by its first bytes; (0, 0) where those do not tell.
+
+    What is left without them is a Datum with the same labels.
+    """
+    at = 0
+    try:
+        while at < len(start):
+            tag, behind_tag = _read_varint(start, at)
+            number, behind = _read_varint(start, behind_tag)
+            if tag == 4 << 3 | _BYTES:
+                return at, behind + number
+            if tag & 7 != _VARINT:
+                break
+            at = behind
+    except DataError:  # the first bytes end inside a field
+        pass
+    return 0, 0
+
+
 def write_datum(datum: Datum) -> bytes:
     """The bytes of a Datum, as Caffe's own SerializeToString writes them."""
     sizes = ((1, datum.channels), (2, datum.height), (3, datum.width))

@@ -17,6 +17,7 @@ from caffe_pylayers.data.conversion import Images, Origin
 from caffe_pylayers.data.conversion.records import Naming, difference
 from caffe_pylayers.data.conversion.segments import write_segment
 from caffe_pylayers.data.conversion.tasks import Compare, Written
+from caffe_pylayers.data.datum import Datum, write_datum
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.transforms import Transforms
@@ -269,3 +270,18 @@ def photos_list(origin, folder):
     names = [name.decode() for name in origin.open().names]
     (folder / "other.csv").write_text("\n".join([*names[1:], names[0]]))
     return str(folder / "other.csv")
+
+
+def test_datums_that_are_cut_or_empty_are_left_out(photos, tmp_path):
+    values = [write_datum(Datum(photos.bytes_of(record), record, encoded=True)) for record in range(12)]
+    values[2], values[5] = values[2][:700], b""
+    with lmdb.open(str(tmp_path / "db"), map_size=1 << 30) as environment, environment.begin(write=True) as transaction:
+        for record, value in enumerate(values):
+            transaction.put(b"%08d" % record, value)
+    origin = Origin("LMDB", str(tmp_path / "db"))
+    with pytest.raises(DataError, match=r"record 2 \('00000002'\): a protobuf message cut short"):
+        converted(origin, tmp_path / "all.bcf", "BCF")
+    source, entry = converted(origin, tmp_path / "good.bcf", "BCF", skip=True)
+    assert (entry["records"], entry["skipped"]) == (10, 2)
+    assert source.labels.tolist() == [record for record in range(12) if record not in (2, 5)]
+    assert "record 2 " in entry["complaints"][0] and "record 5 " in entry["complaints"][1]

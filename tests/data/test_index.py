@@ -228,14 +228,44 @@ def test_what_cannot_be_written_in_full_is_not_there(database, tmp_path):
     assert list((tmp_path / "cache").rglob("*.*")) == []
 
 
-def test_one_writer_at_a_time(database, tmp_path):
-    with open(cache_of(database) + ".partial", "wb") as other:
+def test_what_another_process_writes_just_now_is_left_to_it(database, tmp_path):
+    partial = cache_of(database) + ".partial-0"
+    with open(partial, "wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         assert is_right(database)
-        assert not os.path.exists(cache_of(database))
-        assert not (tmp_path / "cache").exists()
+        assert os.path.exists(partial)
+    os.remove(cache_of(database))
     assert is_right(database)
     assert sorted(os.listdir(tmp_path / "data")) == ["db", "db.caffe_pylayers.npz"]
+
+
+def test_an_index_is_not_written_through_a_link(database, tmp_path):
+    """Not at any name that can be known before: neither where it lies, nor where it is written first."""
+    thesis = tmp_path / "thesis"
+    thesis.write_text("years of work")
+    for name in (cache_of(database), cache_of(database) + ".partial", cache_of(database) + ".partial-0"):
+        os.symlink(thesis, name)
+    assert is_right(database)
+    assert thesis.read_text() == "years of work"
+    assert not os.path.islink(cache_of(database))
+    forge(cache_of(database))
+    assert is_used(database)
+
+
+def test_an_index_that_is_no_file_or_unpacks_to_more_than_it_is(database):
+    """Nothing of it is waited for or unpacked, its stamp fitting or not."""
+    assert is_right(database)
+    with np.load(cache_of(database)) as file:
+        stamp = file["stamp"]
+    os.remove(cache_of(database))
+    os.mkfifo(cache_of(database))
+    assert is_right(database)
+    for fitting in (stamp, stamp + 1):
+        zeros = np.zeros(1 << 26, np.uint8)
+        np.savez_compressed(cache_of(database), stamp=fitting, names=zeros, ends=zeros, offsets=zeros, sizes=zeros)
+        assert os.path.getsize(cache_of(database)) < 1 << 20
+        assert run(GROWTH, database) < 20
+        assert is_right(database)
 
 
 def test_processes_that_index_at_once(database):
@@ -256,9 +286,9 @@ import sys, itertools
 import numpy as np
 from caffe_pylayers.data.sources.base import Names
 from caffe_pylayers.data.sources.index import Index, cached
-names = Names(b"%08d" % number for number in range(500_000))
+names, places = Names(b"%08d" % number for number in range(500_000)), np.arange(500_000)
 for stamp in itertools.count(1):
-    cached(sys.argv[1], (stamp,), lambda: Index(names, np.full(500_000, stamp, np.int32)))
+    cached(sys.argv[1], (stamp,), lambda: Index(names, np.full(500_000, stamp, np.int32), places, places))
 """
 
 
@@ -266,23 +296,26 @@ def test_a_killed_writer_leaves_a_whole_file_and_nothing_that_is_read(tmp_path, 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = str(tmp_path / "db")
     place = Path(cache_of(path))
-    partial = Path(f"{place}.partial")
+
+    def partial():
+        return {*tmp_path.glob(f"{place.name}.partial-*")}
+
     unfinished = 0
     rng = np.random.default_rng(0)
     for _ in range(8):
         process = subprocess.Popen([sys.executable, "-c", WRITE, path])
-        while process.poll() is None and not (place.exists() and partial.exists()):
+        while process.poll() is None and not (place.exists() and partial()):
             pass
         time.sleep(rng.uniform(0, 0.01))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-        assert {file.name for file in tmp_path.iterdir()} <= {place.name, partial.name}
+        assert {*tmp_path.iterdir()} == {place, *partial()}
         with np.load(place) as file:
             _, stamp = file["stamp"]
             assert file["labels"].shape == (500_000,)
             assert (file["labels"] == stamp).all()
-        unfinished += partial.exists()
-        index = Index(Names([b"a", b"bc"]), np.int32([1, 2]))
+        unfinished += bool(partial())
+        index = Index(Names([b"a", b"bc"]), np.int32([1, 2]), np.int64([0, 9]), np.uint32([9, 9]))
         assert cached(path, (-1,), lambda index=index: index) is index
         assert [file.name for file in tmp_path.iterdir()] == [place.name]
         assert list(cached(path, (-1,), lambda: None).names) == [b"a", b"bc"]
@@ -326,12 +359,12 @@ print(megabytes() - before)
 """
 
 
-def test_an_index_takes_little_more_than_keys_and_labels(tmp_path):
+def test_an_index_takes_little_more_than_keys_labels_and_places(tmp_path):
     path = str(tmp_path / "db")
     write_lmdb(path, (Datum(b"abc", number, 3, 1, 1) for number in range(200_000)))
     for cached_already in (False, True):
         assert os.path.exists(cache_of(path)) == cached_already
-        assert run(GROWTH, path) < 200_000 * (8 + 4) / 1e6 + 8
+        assert run(GROWTH, path) < 200_000 * (8 + 4 + 8 + 4) / 1e6 + 8
 
 
 @pytest.mark.parametrize("names", [[], [b""], [b"", b""], [b"ab"], [b"a", b"bc", b""], [b"abc", b"xyz"], [b"", b"a"]])

@@ -7,12 +7,14 @@ import signal
 import time
 
 import caffe
+import lmdb
 import numpy as np
 import psutil
 import pytest
 
 import caffe_pylayers
 from caffe_pylayers import DataError
+from caffe_pylayers.data.datum import Datum, write_datum
 from tests.layers.every_source_and_layer import (
     BAD,
     CASES,
@@ -234,6 +236,41 @@ def test_others_stand_in_for_bad_records(folder, bad_folder, source, on_error, c
     assert net.layers[0].stand_ins == 4
     for record in BAD:
         assert caplog.text.count(f"on_error {on_error}: ") == 2
+        assert f"record {record} " in caplog.text
+
+
+def damaged_datums(path, photos):
+    """An LMDB with a Datum that was cut short, one that is empty, and one that lacks the label that others have."""
+    values = [
+        write_datum(Datum(photos.bytes_of(record), label, 3, encoded=True))
+        for record, label in enumerate(photos.labels.tolist())
+    ]
+    values[3], values[17] = values[3][:1000], b""
+    values[20] = write_datum(Datum(photos.bytes_of(20), None, 3, encoded=True))
+    with lmdb.open(path, map_size=1 << 30, sync=False) as environment, environment.begin(write=True) as transaction:
+        for record, value in enumerate(values):
+            transaction.put(b"%08d" % record, value)
+
+
+@pytest.mark.parametrize("prefetch", [False, 2])
+@pytest.mark.parametrize("on_error", ["skip", "replace"])
+def test_others_stand_in_for_damaged_datums(photos, folder, tmp_path, on_error, prefetch, caplog):
+    """They are found at set-up, with the labels; their class is not known, so that replace takes the next record too."""
+    damaged_datums(str(tmp_path / "lmdb"), photos)
+    with pytest.raises(DataError, match=r"record 3 \('00000003'\): a protobuf message cut short"):
+        net_of(tmp_path, "LMDB", "images in order")
+    good = stream_of(net_of(folder, "LMDB", "images in order"), 8)
+    bad = net_of(tmp_path, "LMDB", "images in order", on_error=on_error, prefetch=prefetch)
+    good, bad = (
+        [np.concatenate([np.frombuffer(batch[top], np.float32).reshape(5, -1) for batch in stream]) for top in (0, 1)]
+        for stream in (good, stream_of(bad, 8))
+    )
+    for ours, theirs in zip(bad, good):
+        expected = theirs.copy()
+        for record in (3, 17, 20):
+            expected[[record, *range(record + 37, 40, 37)]] = theirs[record + 1]
+        np.testing.assert_array_equal(ours, expected)
+    for record in (3, 17, 20):
         assert f"record {record} " in caplog.text
 
 

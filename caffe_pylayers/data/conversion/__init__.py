@@ -28,10 +28,11 @@ class Origin:
     label_format: str = "indices"
     sample_weights: Optional[str] = None
 
-    def open(self) -> Source:
-        """Raises DataError where it cannot be read."""
+    def open(self, tolerant: bool = False) -> Source:
+        """Raises DataError where it cannot be read. tolerant: its damaged records are left for who reads them."""
         options = asdict(self)
-        return open_source(options.pop("source_type"), os.path.abspath(options.pop("source")), **options)
+        source_type, source = options.pop("source_type"), os.path.abspath(options.pop("source"))
+        return open_source(source_type, source, tolerant=tolerant, **options)
 
 
 @dataclass(frozen=True)

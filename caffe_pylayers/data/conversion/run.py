@@ -33,7 +33,7 @@ class Run:
         refuse_source(conversion.origin.source, conversion.target)
         self._conversion = conversion
         self._say = say
-        self._source = conversion.origin.open()
+        self._source = conversion.origin.open(tolerant=conversion.skip)
         self._order = order_of(self._source, conversion.shuffle, conversion.seed)
         self._naming = Naming.of(self._source, conversion.images.target_type)
         self._target = target_of(conversion.images.target_type, os.path.abspath(conversion.target), self._source)

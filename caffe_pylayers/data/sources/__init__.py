@@ -12,13 +12,13 @@ __all__ = ["Names", "Record", "Source", "open_source", "source_of"]
 def open_source(
     source_type: str, path: str, *, root: Optional[str] = None, header: bool = False, missing: Optional[str] = "error",
     labels: Optional[str] = None, label_format: str = "indices", sample_weights: Optional[str] = None,
-    bcf_mode: str = "FILE",
+    bcf_mode: str = "FILE", tolerant: bool = False,
 ) -> Source:  # fmt: skip
     """The source of that type ('CSV', 'LMDB', 'BCF', 'HDF5') at an absolute path, with its labels and weights.
 
     The options are those of the data layers; one that is not for the type has no effect. missing: None does not look
-    which files of a CSV are there, for who wants nothing but the labels. Raises DataError where the
-    source, its labels or its weights cannot be read.
+    which files of a CSV are there, for who wants nothing but the labels. tolerant: records that are damaged are left for
+    who reads them. Raises DataError where the source, its labels or its weights cannot be read.
     """
     # Each is imported when asked for, so that a CSV user needs no lmdb.
     if source_type == "CSV":
@@ -34,7 +34,7 @@ def open_source(
     if source_type == "LMDB":
         from caffe_pylayers.data.sources.lmdb import LMDBSource
 
-        source = LMDBSource(path)
+        source = LMDBSource(path, tolerant)
     elif source_type == "BCF":
         from caffe_pylayers.data.sources.bcf import BCFSource
 
@@ -62,4 +62,5 @@ def source_of(options: Any, images: bool = True) -> Source:
         label_format=options.label_format,
         sample_weights=getattr(options, "sample_weights", None),
         bcf_mode=options.bcf_mode,
+        tolerant=options.on_error != "stop",
     )

@@ -19,9 +19,11 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tup
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import LARGEST_LABEL, Names, Source, padded
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.output_file import private_name
 
 logger = logging.getLogger("caffe_pylayers")
 
@@ -84,8 +86,7 @@ class CSVSource(Source):
     def read(self, record: int) -> bytes:
         file = self._file(record)
         try:
-            with open(file, "rb") as stream:
-                return stream.read()
+            return regular_file.read_bytes(file)
         except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
             reason = getattr(error, "strerror", error)
             raise DataError(f"{self.describe(record)}: cannot read {os.fsdecode(file)}: {reason}") from error
@@ -114,7 +115,7 @@ def _lines(path: str) -> Iterator[Tuple[int, str]]:
     """Number and text of every line that is not empty."""
     try:
         # utf-8-sig: spreadsheets put a byte order mark in front. surrogateescape: file names may be any bytes.
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as stream:
+        with regular_file.open_text(path, encoding="utf-8-sig", errors="surrogateescape") as stream:
             for number, line in enumerate(stream, 1):
                 if line.strip():
                     yield number, line.rstrip("\n")
@@ -271,7 +272,7 @@ def write_csv(path: str, records: Iterable[Record], folder: str) -> int:
         raise DataError(f"{folder} is there already; remove it, or write to another name")
     if os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), "")):
         raise DataError(f"{path} would lie in {folder}, which is for images; write the list elsewhere")
-    partial = f"{folder}.partial-{os.getpid()}"
+    partial = private_name(folder)
     columns = Columns(path)
     with new_file(path) as listed:
         try:

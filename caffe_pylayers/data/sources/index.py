@@ -6,6 +6,7 @@ The file lies beside the source, `train_lmdb.caffe_pylayers.npz`, or, where that
 
 import contextlib
 import fcntl
+import glob
 import hashlib
 import os
 from dataclasses import dataclass
@@ -13,26 +14,35 @@ from typing import Callable, List, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Names
+from caffe_pylayers.output_file import private_name
 
 #: Smaller sources are read faster than they are worth a file.
 FEWEST_RECORDS = 10_000
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Index:
-    """Names of the records; labels int32 (N,), or (N, L) padded with -1, or None where they have none."""
+    """Of all records: names; labels int32 (N,), or (N, L) padded with -1, or None where they have none; and where
+    in the file each lies, offsets int64 (N,) and sizes uint32 (N,).
+    """
 
     names: Names
     labels: Optional[np.ndarray]
+    offsets: np.ndarray
+    sizes: np.ndarray
 
 
-def cached(path: str, stamp: Tuple[int, ...], build: Callable[[], Index]) -> Index:
+def cached(
+    path: str, stamp: Tuple[int, ...], build: Callable[[], Index], worth_it: Callable[[], bool] = lambda: True
+) -> Index:
     """The index of the source at `path` (a real one, without links) from its file, or else built, and written there.
 
-    stamp: whatever changes when the source does; a file that was written under another one is not read.
+    stamp: whatever changes when the source does; a file that was written under another one is not read. worth_it: asked
+    once it is built whether it may be written.
     """
     places = _places(path)
     for place in places:
@@ -40,7 +50,7 @@ def cached(path: str, stamp: Tuple[int, ...], build: Callable[[], Index]) -> Ind
         if index is not None:
             return index
     index = build()
-    for place in places:
+    for place in places if worth_it() else []:
         with contextlib.suppress(OSError):  # read-only, or full
             os.makedirs(os.path.dirname(place), exist_ok=True)
             _write(place, stamp, index)
@@ -61,38 +71,45 @@ def _stamp(stamp: Tuple[int, ...]) -> np.ndarray:
 
 def _read(place: str, stamp: Tuple[int, ...]) -> Optional[Index]:
     try:
-        with open(place, "rb") as stream, np.load(stream, allow_pickle=False) as file:
+        with regular_file.open_bytes(place) as stream, np.load(stream, allow_pickle=False) as file:
+            # Ours are never compressed: a small file that unpacks to a large one is somebody else's.
+            size = os.fstat(stream.fileno()).st_size
+            if sum(member.file_size for member in file.zip.infolist()) > size:
+                return None
             if not np.array_equal(file["stamp"], _stamp(stamp)):
                 return None
             names = Names.of(file["names"].tobytes(), file["ends"])
-            return Index(names, file.get("labels"))
+            return Index(names, file.get("labels"), file["offsets"], file["sizes"])
     except Exception:  # it is not there, or damaged: zipfile and NumPy raise a dozen kinds then; its checksums tell
         return None
 
 
 def _write(place: str, stamp: Tuple[int, ...], index: Index) -> None:
-    """Write all of it or nothing. OSError where it cannot be written.
-
-    One name for the unfinished file, locked by its writer: what a killed one left is written over by the next.
-    """
+    """Write all of it or nothing. OSError where it cannot be written."""
     packed, ends = index.names.arrays()
-    arrays = {"stamp": _stamp(stamp), "names": np.frombuffer(packed, np.uint8), "ends": ends}
+    arrays = {
+        "stamp": _stamp(stamp), "names": np.frombuffer(packed, np.uint8), "ends": ends, "offsets": index.offsets,
+        "sizes": index.sizes,
+    }  # fmt: skip
     if index.labels is not None:
         arrays["labels"] = index.labels
-    partial = f"{place}.partial"
-    with open(os.open(partial, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+    _remove_unfinished(place)
+    partial = private_name(place)
+    with open(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ours = os.path.samestat(os.fstat(file.fileno()), os.stat(partial))
-        except (BlockingIOError, FileNotFoundError):
-            ours = False
-        if not ours:  # another process writes the same, or has just done it
-            return
-        try:
-            file.truncate()
+            fcntl.flock(file, fcntl.LOCK_EX)  # by which it is told from what a killed process left
             np.savez(file, **arrays)
             file.flush()
             os.replace(partial, place)
         except BaseException:
-            os.remove(partial)
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(partial)
             raise
+
+
+def _remove_unfinished(place: str) -> None:
+    """Remove what processes left that were killed while they wrote."""
+    for name in glob.glob(f"{glob.escape(place)}.partial-*"):
+        with contextlib.suppress(OSError), regular_file.open_bytes(name) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.remove(name)

@@ -3,64 +3,55 @@
 import contextlib
 import os
 import shutil
-import threading
 from array import array
-from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union, cast
 
-import lmdb
 import numpy as np
 from tqdm import tqdm
 
-from caffe_pylayers.data.datum import Buffer, Datum, read_datum, read_labels, write_datum
+from caffe_pylayers.data.datum import Buffer, Datum, read_datum, read_labels, span_of_data, write_datum
 from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.data.sources.base import Image, Names, Source, interleaved, padded
 from caffe_pylayers.data.sources.index import FEWEST_RECORDS, Index, cached
+from caffe_pylayers.data.sources.lmdb_pages import Root, read_end_records, read_leaves, read_root, require_transaction
 from caffe_pylayers.data.sources.records import Record
+from caffe_pylayers.data.sources.storage import File, Stretches
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.output_file import private_name
 
 #: Of what is written: bytes that are kept in memory; and a key has 511, of which nine are the number and a _.
 _BYTES_A_TRANSACTION, _LONGEST_NAME = 16 << 20, 502
 
 
-@dataclass
-class _Database:
-    """An open LMDB. version: its inode and size; readers: transactions that are under way in it."""
-
-    environment: Any
-    version: Tuple[int, int]
-    readers: int = 0
-
-
-#: By process, since an environment must not be used across a fork, and by place: py-lmdb refuses to open one database
-#: twice in a process, and TRAIN and TEST nets may share one.
-_open_databases: Dict[Tuple[int, str], _Database] = {}
-_locks: Dict[int, threading.Lock] = {}
-
-
 class LMDBSource(Source):
     """A database of Datums; records in the order of its keys, labels from the Datums.
 
-    Nothing is written to it, not even to its lock file; the index of a large one is kept beside it (see `index`).
+    Nothing is written to it, not even to its lock file; the index of a large one is kept beside it (see `index`). Of a
+    database that another process changes meanwhile no record is read any more: the pages may be written over.
+    tolerant: records that are no Datums, or lack the label that others have, are for `read` to complain about; their
+    label is -1.
     Raises DataError where it is none, is empty, or a record is no Datum (with its key).
     """
 
-    def __init__(self, path: str) -> None:
-        self._place = os.path.realpath(path)
-        index = _index(path, self._place)
+    def __init__(self, path: str, tolerant: bool = False) -> None:
+        with _errors_of(path):
+            self._file = _file(path)
+            self._root = read_root(self._file)
+            if not self._root.entries:
+                raise DataError("it has no records")
+            index, self._damaged = _index(path, self._file, self._root, tolerant)
+        self._rows = Stretches(self._file, index.offsets, index.sizes)
         super().__init__(path, index.names, index.labels)
 
     def read(self, record: int) -> Image:
-        with _reading(self.path, self._place) as transaction:
-            value = transaction.get(self.names[record])
-            if value is None:
-                raise DataError(f"{self.describe(record)}: it is gone; was the database changed while in use?")
-            try:
-                datum = read_datum(value)
-                # The buffers of LMDB end with the transaction.
-                return bytes(datum.data) if datum.encoded else interleaved(datum.raw())
-            except DataError as error:
-                raise DataError(f"{self.describe(record)}: {error}") from error
+        try:
+            if record in self._damaged:
+                raise DataError(self._damaged[record])
+            datum = read_datum(self._rows.row(record))
+            require_transaction(self._file, self._root)
+            return datum.data if datum.encoded else interleaved(datum.raw())
+        except DataError as error:
+            raise DataError(f"{self.describe(record)}: {error}") from error
 
 
 def read_table(path: str) -> Tuple[Names, np.ndarray]:
@@ -69,27 +60,30 @@ def read_table(path: str) -> Tuple[Names, np.ndarray]:
     The numbers are the float_data of a Datum if there are any, else its raw data, else its label or labels. Rows are
     padded with NaN where Datums have unlike many. Raises DataError where it is no such LMDB (with the key).
     """
-    with _reading(path, os.path.realpath(path), once=True) as transaction:
-        names, counts, numbers = _walk(path, transaction, _numbers, array("d"))
-    if not len(names):
-        raise DataError(f"LMDB source {path}: it has no records")
-    return names, padded(numbers, counts, np.nan).reshape(len(names), -1)
+    with _errors_of(path):
+        file = _file(path)
+        root = read_root(file)
+        if not root.entries:
+            raise DataError("it has no records")
+        walk = _Walk(path, file, root, _numbers, lambda start: (0, 0), array("d"))
+        return walk.names, padded(walk.numbers, walk.counts, np.nan).reshape(len(walk.names), -1)
 
 
 def read_ends(path: str) -> List[Tuple[str, Datum]]:
     """The first and the last record of an LMDB, as messages name them. Raises DataError where one is no Datum."""
-    found = []
-    with _reading(path, os.path.realpath(path), once=True) as transaction:
-        cursor, entries = transaction.cursor(), transaction.stat()["entries"]
-        for number, there in ((0, cursor.first), (entries - 1, cursor.last)):
-            if not there():
-                raise DataError(f"LMDB source {path}: it has no records")
-            name = f"LMDB source {path}: record {number} ({_text(bytes(cursor.key()))})"
+    with _errors_of(path):
+        file = _file(path)
+        root = read_root(file)
+        found = []
+        for number, (key, offset, size) in zip((0, root.entries - 1), read_end_records(file, root)):
+            name = f"record {number} ({_text(key)})"
             try:
-                found.append((name, read_datum(bytes(cursor.value()))))
+                found.append((f"LMDB source {path}: {name}", read_datum(file.read(offset, size))))
             except DataError as error:
                 raise DataError(f"{name}: {error}") from error
-    return found
+        if not found:
+            raise DataError("it has no records")
+        return found
 
 
 def write_lmdb(path: str, records: Iterable[Union[Datum, Record]]) -> int:
@@ -98,10 +92,13 @@ def write_lmdb(path: str, records: Iterable[Union[Datum, Record]]) -> int:
     Keys are 00000000, 00000001, ..., and with the name of a record as convert_imageset has it, 00000000_cat.jpg. Weights
     are not kept. Nothing is left behind if it breaks off. Raises DataError where something of that name is there already.
     """
-    if os.path.exists(path):
+    import lmdb  # here, since reading does without
+
+    if os.path.lexists(path):
         raise DataError(f"{path} is there already; remove it, or write to another name")
-    partial = f"{path}.partial-{os.getpid()}"
+    partial = private_name(path)
     try:
+        os.mkdir(partial)
         with lmdb.open(partial, map_size=1 << 40, sync=False, lock=False) as environment:
             count = _put_all(environment, path, records)
             environment.sync(True)
@@ -156,55 +153,75 @@ def datum_of(record: Record) -> Datum:
     return Datum(b"", label, channels, height, width, float_data=planes.reshape(-1))
 
 
-def _index(path: str, place: str) -> Index:
-    file = _stat(path)  # before its records are read: what is written meanwhile makes another stamp
-    with _reading(path, place, once=True) as transaction:
-        entries = transaction.stat()["entries"]
-        stamp = (file.st_size, file.st_mtime_ns, file.st_ino, entries, transaction.id())
-        if entries < FEWEST_RECORDS:
-            return _labels(path, transaction)
-        return cached(place, stamp, lambda: _labels(path, transaction))
+def _index(path: str, file: File, root: Root, tolerant: bool) -> Tuple[Index, Dict[int, str]]:
+    """The index, and what is wrong with records (number -> complaint), where that is tolerated."""
+    damaged: Dict[int, str] = {}
+
+    def build() -> Index:
+        walk = _Walk(path, file, root, read_labels, span_of_data, array("i"), damaged if tolerant else None)
+        return Index(walk.names, _labels(walk, damaged if tolerant else None), walk.offsets, walk.sizes)
+
+    if root.entries < FEWEST_RECORDS:
+        return build(), damaged
+    # The transaction too: where pages are written through a map, the file keeps its time.
+    stamp = (file.size, file.mtime_ns, file.inode, root.entries, root.transaction)
+    place = os.path.dirname(file.path) if os.path.isdir(path) else file.path
+    return cached(place, stamp, build, lambda: not damaged), damaged
 
 
-def _labels(path: str, transaction: Any) -> Index:
-    names, counts, labels = _walk(path, transaction, read_labels, array("i"))
-    if not counts.any():
-        return Index(names, None)
-    if not counts.all():
-        number = int(np.argmin(counts))
-        raise DataError(
-            f"LMDB source {path}: record {number} ({_text(names[number])}) has no label, others have; "
-            f"write it again with one"
-        )
-    return Index(names, padded(labels, counts, -1))
+def _labels(walk: "_Walk", damaged: Optional[Dict[int, str]]) -> Optional[np.ndarray]:
+    """int32 (N,), or (N, L) padded with -1, or None where there are none. damaged: takes the records that have none."""
+    if not walk.counts.any():
+        return None
+    for number in np.flatnonzero(walk.counts == 0).tolist():
+        complaint = "has no label, others have; write it again with one"
+        if damaged is None:
+            raise DataError(f"record {number} ({_text(walk.names[number])}) {complaint}")
+        damaged.setdefault(number, f"it {complaint}")
+    return padded(walk.numbers, walk.counts, -1)
 
 
-def _walk(
-    path: str, transaction: Any, numbers_of: Callable[[Buffer], Sequence[float]], numbers: "array[Any]"
-) -> Tuple[Names, np.ndarray, np.ndarray]:
-    """Keys of all records, how many numbers each has (N,), and the numbers one after the other.
+class _Walk:
+    """What a walk through all records finds.
 
-    Values are views of the file, never copied. (py-lmdb touches every page of a value that it hands out, so that a
-    large database comes from the disk once, as fast as that reads.)
+    names: their keys. offsets int64 (N,), sizes uint32 (N,): where their values lie. counts: how many numbers each has (N,), and
+    numbers, those of all, one after the other. damaged: takes complaints about records; None: the first is an error.
     """
-    packed, ends, counts = bytearray(), array("q"), array("i")
-    entries, longest = transaction.stat()["entries"], 1
-    records = transaction.cursor()
-    if entries >= FEWEST_RECORDS:
-        records = tqdm(records, desc=f"indexing {path}", total=entries, unit="records", disable=None)
-    for key, value in records:
-        try:
-            found = numbers_of(value)
-            if len(found) > longest:
-                longest = len(found)
-                _fit(longest, entries, numbers.itemsize)
-        except DataError as error:
-            raise DataError(f"LMDB source {path}: record {len(counts)} ({_text(bytes(key))}): {error}") from error
-        packed += key
-        ends.append(len(packed))
-        counts.append(len(found))
-        numbers.extend(found)
-    return Names.of(bytes(packed), np.array(ends, np.int64)), np.array(counts), np.array(numbers)
+
+    def __init__(
+        self, path: str, file: File, root: Root, numbers_of: Callable[[Buffer], Sequence[float]],
+        passed_over: Callable[[bytes], Tuple[int, int]], numbers: "array[Any]",
+        damaged: Optional[Dict[int, str]] = None,
+    ) -> None:  # fmt: skip
+        packed, ends, counts = bytearray(), array("q"), array("i")
+        offsets, sizes = array("q"), array("I")
+        longest = 1
+        with tqdm(
+            desc=f"indexing {path}", total=root.entries, unit="records",
+            disable=None if root.entries >= FEWEST_RECORDS else True,
+        ) as progress:  # fmt: skip
+            for leaf in read_leaves(file, root):
+                for (key, offset, size), value in zip(leaf.records, leaf.values(file, passed_over)):
+                    try:
+                        found = numbers_of(value)
+                        if len(found) > longest:
+                            longest = len(found)
+                            _fit(longest, root.entries, numbers.itemsize)
+                    except DataError as error:
+                        if damaged is None:
+                            raise DataError(f"record {len(counts)} ({_text(key)}): {error}") from error
+                        damaged[len(counts)], found = str(error), ()
+                    offsets.append(offset)
+                    sizes.append(size)
+                    packed += key
+                    ends.append(len(packed))
+                    counts.append(len(found))
+                    numbers.extend(found)
+                progress.update(len(leaf.records))
+        require_transaction(file, root)
+        self.names = Names.of(bytes(packed), np.array(ends, np.int64))
+        self.offsets, self.sizes = np.array(offsets), np.array(sizes)
+        self.counts, self.numbers = np.array(counts), np.array(numbers)
 
 
 def _fit(longest: int, entries: int, itemsize: int) -> None:
@@ -231,59 +248,17 @@ def _text(key: bytes) -> str:
     return f"'{key.decode(errors='backslashreplace')}'"
 
 
-def _stat(path: str) -> os.stat_result:
+def _file(path: str) -> File:
     try:
-        return os.stat(os.path.join(path, "data.mdb") if os.path.isdir(path) else path)
+        return File.of(os.path.join(path, "data.mdb") if os.path.isdir(path) else path)
     except OSError as error:
-        raise DataError(
-            f"LMDB source {path}: cannot read it: {error.strerror}; `source` is relative to the working directory"
-        ) from error
+        raise DataError(f"cannot read it: {error.strerror}; `source` is relative to the working directory") from error
 
 
 @contextlib.contextmanager
-def _reading(path: str, place: str, once: bool = False) -> Iterator[Any]:
-    """A transaction that reads, whose buffers are views of the file and end with it.
-
-    place: the real path, without links. once: close the database afterwards; until then all that was looked at of it
-    counts as memory of this process.
-    """
-    key = os.getpid(), place
-    lock = _locks.setdefault(os.getpid(), threading.Lock())
+def _errors_of(path: str) -> Iterator[None]:
+    """Put the name of the source in front of errors."""
     try:
-        with lock:
-            file = _stat(path)
-            version = file.st_ino, file.st_size
-            database = _open_databases.get(key)
-            if database is None or database.version != version:  # not open, or written anew
-                _close(_open_databases.pop(key, None))
-                database = _open_databases[key] = _Database(_open(path, file.st_size), version)
-            database.readers += 1
-        try:
-            with database.environment.begin(buffers=True) as transaction:
-                yield transaction
-        finally:
-            with lock:
-                database.readers -= 1
-                if once and database.readers == 0 and _open_databases.get(key) is database:
-                    del _open_databases[key]
-                if _open_databases.get(key) is not database:
-                    _close(database)
-    except lmdb.Error as error:
-        raise DataError(f"LMDB source {path}: it is not an LMDB, or damaged: {error}") from error
-
-
-def _close(database: Optional[_Database]) -> None:
-    """Close what nobody reads any more: another thread's buffers are views of it."""
-    if database is not None and database.readers == 0:
-        database.environment.close()
-
-
-def _open(path: str, size: int) -> Any:
-    environment = lmdb.open(path, subdir=os.path.isdir(path), readonly=True, lock=False, max_spare_txns=4)
-    promised = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    if size < promised:  # to touch what is not there would kill the process (SIGBUS)
-        environment.close()
-        raise DataError(
-            f"LMDB source {path}: its header promises {promised} bytes but the file has {size}; was the copy cut short?"
-        )
-    return environment
+        yield
+    except DataError as error:
+        raise DataError(f"LMDB source {path}: {error}") from error

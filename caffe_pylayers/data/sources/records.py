@@ -10,6 +10,7 @@ import numpy as np
 
 from caffe_pylayers.data.sources.base import Image, Names, padded
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.output_file import private_name
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,9 @@ def new_file(path: str) -> Iterator[str]:
 
     Raises DataError if `path` is there already.
     """
-    if os.path.exists(path):
+    if os.path.lexists(path):
         raise DataError(f"{path} is there already; remove it, or write to another name")
-    partial = f"{path}.partial-{os.getpid()}"
+    partial = private_name(path)
     try:
         yield partial
         if os.path.exists(partial):

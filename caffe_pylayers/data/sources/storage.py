@@ -1,8 +1,6 @@
 """Rows that lie in a file, read with `pread` from there: what BCF and HDF5 sources keep in memory of their records."""
 
-import errno
 import os
-import stat
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
 
 # Descriptors by process and file, the last used at the end. By process, for a fork shares them with its parent.
@@ -20,42 +19,56 @@ _MOST_KEPT = 32 << 20  # bytes of decompressed rows that are kept for the next r
 
 @dataclass(frozen=True)
 class File:
-    """A file as it was at set-up. Each process opens it when it first reads; few are open at a time."""
+    """A file as it was at set-up. Each process opens it when it first reads; few are open at a time.
+
+    path: without links, so that one that is switched to another file changes nothing. One that is replaced by another
+    of its name goes on where it is open, and is an error where it is opened again.
+    """
 
     path: str
     size: int
     mtime_ns: int
+    inode: int
 
     @classmethod
     def of(cls, path: str) -> "File":
         """Raises OSError where it cannot be read or is not a file."""
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-            raise OSError(errno.EINVAL, "it is not a file")
-        with open(path, "rb"):
-            pass
-        return cls(path, status.st_size, status.st_mtime_ns)
+        path = os.path.realpath(path)
+        opened = regular_file.descriptor(path)
+        status = os.fstat(opened)
+        os.close(opened)
+        return cls(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+    def __hash__(self) -> int:
+        return hash(self.path)  # at each read; that of all fields takes as long as the reading
 
     def read(self, offset: int, size: int) -> bytes:
         """That many bytes. DataError (without the name of the record) where the file is gone or has changed."""
         try:
             descriptor = self._descriptor()
-            status = os.fstat(descriptor)
             data = os.pread(descriptor, size, offset)
+            status = os.fstat(descriptor)  # behind the reading, so that no change is missed
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {error.strerror}") from error
-        if (status.st_size, status.st_mtime_ns) != (self.size, self.mtime_ns) or len(data) != size:
-            raise DataError(
-                f"{self.path} has changed while in use (it has {status.st_size} bytes, at set-up {self.size}); start again"
-            )
+        if (status.st_size, status.st_mtime_ns, status.st_ino) != (self.size, self.mtime_ns, self.inode):
+            raise self.changed(status.st_size)
+        if len(data) != size:
+            raise DataError(f"{self.path} has {self.size} bytes, and {size} from byte {offset} on are looked for")
         return data
+
+    def changed(self, size: Optional[int] = None) -> DataError:
+        """The error of a file that is not what it was. size: what it has now."""
+        now = "" if size is None or size == self.size else f" (it has {size} bytes, at set-up {self.size})"
+        return DataError(
+            f"{self.path} has changed while in use{now}; start again, and write the next version under another name"
+        )
 
     def _descriptor(self) -> int:
         place = (os.getpid(), self)
         if place not in _descriptors:
             if len(_descriptors) >= _MOST_OPEN:
                 os.close(_descriptors.popitem(last=False)[1])
-            _descriptors[place] = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            _descriptors[place] = regular_file.descriptor(self.path)
         _descriptors.move_to_end(place)
         return _descriptors[place]
 

@@ -1,6 +1,5 @@
 """Making a graph: the nearest neighbours of each record, by features or by label sets."""
 
-import os
 from typing import Any, Iterator, Optional, Tuple
 
 import numpy as np
@@ -8,6 +7,7 @@ from tqdm import tqdm
 
 from caffe_pylayers.data.samplers.classes import Classes
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.output_file import output_file
 
 #: Similarities in memory at a time.
 _AT_ONCE = 1 << 23
@@ -61,14 +61,8 @@ def write_graph(path: str, graph: Any) -> None:
     """Write a sparse matrix as .npz, whole or not at all."""
     import scipy.sparse
 
-    partial = f"{path}.partial-{os.getpid()}.npz"
-    try:
-        scipy.sparse.save_npz(partial, graph)
-        os.replace(partial, path)
-    except BaseException:
-        if os.path.exists(partial):
-            os.remove(partial)
-        raise
+    with output_file(path) as partial, open(partial, "wb") as file:
+        scipy.sparse.save_npz(file, graph)
 
 
 def _blocks(size: int) -> Iterator[slice]:

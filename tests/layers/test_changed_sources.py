@@ -1,0 +1,248 @@
+"""Sources that change while a net is fed from them: never labels of one version and images of the other."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import caffe
+import numpy as np
+import psutil
+import pytest
+
+import caffe_pylayers
+from caffe_pylayers import DataError
+from caffe_pylayers.data.datum import Datum, write_datum
+from caffe_pylayers.data.sources import Record
+from caffe_pylayers.data.sources.bcf import write_bcf
+from caffe_pylayers.data.sources.hdf5 import write_hdf5
+from caffe_pylayers.data.sources.lmdb import write_lmdb
+from tests import caffe_nets
+
+NUM_RECORDS, NUM_BATCHES = 40, 20  # of 5: two epochs and a half
+
+
+def write(kind, path, version):
+    """A source in which each pixel of an image is its label; the labels of two versions differ everywhere."""
+    labels = [(record + 100 * version) % 256 for record in range(NUM_RECORDS)]
+    if kind == "LMDB of labels":
+        write_lmdb(path, (Datum(label=label) for label in labels))
+        return
+    if kind == "LMDB":
+        write_lmdb(path, (Datum(bytes([label]) * 64, label, 1, 8, 8) for label in labels))
+        return
+    records = [Record(np.full((8, 8, 1), label, np.uint8), (label,)) for label in labels]
+    if kind == "BCF":
+        write_bcf(path, records)
+    else:
+        write_hdf5(path, records)
+
+
+def remove(path):
+    shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+
+
+def in_place(path, other):
+    """By another process, as a tool of the user's does: the records of an LMDB put one by one, other files written over."""
+    if not os.path.isdir(path):
+        shutil.copyfile(other, path)
+        return
+    code = (
+        "import lmdb, sys\n"
+        "for number, value in enumerate(eval(sys.argv[2])):\n"
+        "    with lmdb.open(sys.argv[1], map_size=1 << 30, sync=False) as environment:\n"
+        "        with environment.begin(write=True) as transaction:\n"
+        "            transaction.put(b'%08d' % number, value)\n"
+    )
+    values = [write_datum(Datum(bytes([label]) * 64, label, 1, 8, 8)) for label in range(100, 100 + NUM_RECORDS)]
+    subprocess.run([sys.executable, "-c", code, path, repr(values)], check=True)
+
+
+def by_a_map(path, other):
+    """An LMDB written through a map in one go, its file of the same size and date as before."""
+    code = (
+        "import lmdb, os, sys\n"
+        "status = os.stat(sys.argv[1] + '/data.mdb')\n"
+        "with lmdb.open(sys.argv[1], map_size=1 << 20, writemap=True) as environment:\n"
+        "    with environment.begin(write=True) as transaction:\n"
+        "        transaction.put(b'%08d' % 3, eval(sys.argv[2]))\n"
+        "os.truncate(sys.argv[1] + '/data.mdb', status.st_size)\n"
+        "os.utime(sys.argv[1] + '/data.mdb', ns=(status.st_atime_ns, status.st_mtime_ns))\n"
+    )
+    value = write_datum(Datum(bytes([200]) * 64, 200, 1, 8, 8))
+    subprocess.run([sys.executable, "-c", code, path, repr(value)], check=True)
+
+
+def renamed(path, other):
+    if os.path.isdir(path):
+        os.rename(path, f"{path}.old")
+    os.rename(other, path)
+
+
+def renamed_inside(path, other):
+    os.rename(f"{other}/data.mdb", f"{path}/data.mdb")
+
+
+def overwritten(path, other):
+    with open(f"{other}/data.mdb", "rb") as new, open(f"{path}/data.mdb", "r+b") as old:
+        old.write(new.read())
+
+
+def switched(path, other):
+    """The symlink `train` from one to the other."""
+    os.symlink(other, f"{path}.new")
+    os.rename(f"{path}.new", path)
+
+
+def removed(path, other):
+    remove(os.path.realpath(path))
+
+
+IN_PLACE, GOES_ON = "changed in place", "goes on where it is open"
+CHANGES = {
+    "updated": (in_place, IN_PLACE, ("LMDB", "BCF", "HDF5")),
+    "updated through a map": (by_a_map, IN_PLACE, ("LMDB",)),
+    "overwritten": (overwritten, IN_PLACE, ("LMDB",)),
+    "renamed": (renamed, GOES_ON, ("LMDB", "BCF", "HDF5")),
+    "data.mdb renamed": (renamed_inside, GOES_ON, ("LMDB",)),
+    "link switched": (switched, GOES_ON, ("LMDB", "BCF", "HDF5")),
+    "removed": (removed, GOES_ON, ("LMDB", "BCF", "HDF5")),
+}
+CASES = [(kind, change) for change, (_, _, kinds) in CHANGES.items() for kind in kinds]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    yield
+    caffe_pylayers.close()
+    assert psutil.Process().children() == []
+
+
+def net_on(path, kind, folder, **more):
+    options = {
+        "source_type": kind, "source": path, "batch_size": 5, "color": False, "shuffle": True, **more,
+    }  # fmt: skip
+    if kind == "BCF":
+        options["labels"] = f"{path}.labels.npy"
+    return caffe.Net(
+        caffe_nets.write(caffe_nets.python_layer("ImageDataLayer", [], ["data", "label"], options), folder), caffe.TRAIN
+    )
+
+
+def batches(net, number):
+    """Labels of each batch; asserts that they are what their images say."""
+    found = []
+    for _ in range(number):
+        net.forward()
+        labels = net.blobs["label"].data
+        np.testing.assert_array_equal(
+            net.blobs["data"].data, np.broadcast_to(labels[:, None, None, None], (5, 1, 8, 8))
+        )
+        found.append(labels.tolist())
+    return found
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Writes version 0 of a source and version 1 beside it; for "link switched" the first is named by a link."""
+
+    def written(kind, change):
+        first, second = str(tmp_path / "first"), str(tmp_path / "second")
+        write(kind, first, 0)
+        write(kind, second, 1)
+        if change != "link switched":
+            return first, second
+        link = str(tmp_path / "link")
+        os.symlink(first, link)
+        if kind == "BCF":
+            shutil.copy(f"{first}.labels.npy", f"{link}.labels.npy")
+        return link, second
+
+    return written
+
+
+@pytest.mark.parametrize("prefetch", [False, 2])
+@pytest.mark.parametrize("kind, change", CASES, ids=[" - ".join(case) for case in CASES])
+def test_a_source_that_changes(source, tmp_path, kind, change, prefetch):
+    path, other = source(kind, change)
+    expected = batches(net_on(path, kind, tmp_path), NUM_BATCHES)
+    net = net_on(path, kind, tmp_path, prefetch=prefetch)
+    assert batches(net, 4) == expected[:4]
+    apply, outcome, _ = CHANGES[change]
+    apply(path, other)
+    if outcome == GOES_ON:
+        assert batches(net, NUM_BATCHES - 4) == expected[4:]
+    else:
+        with pytest.raises(DataError, match=f"{kind} source {path}: record .* has changed while in use"):
+            batches(net, NUM_BATCHES - 4)
+
+
+@pytest.mark.parametrize("prefetch", [False, 2])
+@pytest.mark.parametrize("kind, change", CASES, ids=[" - ".join(case) for case in CASES])
+def test_a_source_that_changes_before_the_first_batch(source, tmp_path, kind, change, prefetch):
+    """Between set-up and the first forward, when workers start, it is what was set up, or an error."""
+    path, other = source(kind, change)
+    expected = batches(net_on(path, kind, tmp_path), NUM_BATCHES)
+    net = net_on(path, kind, tmp_path, prefetch=prefetch)
+    CHANGES[change][0](path, other)
+    try:
+        assert batches(net, NUM_BATCHES) == expected
+    except DataError as error:
+        assert f"{kind} source {path}: record " in str(error)
+        assert "has changed while in use" in str(error) or "No such file" in str(error)
+    else:
+        assert change not in ("updated", "updated through a map", "overwritten")
+
+
+@pytest.mark.parametrize("kind, change", CASES, ids=[" - ".join(case) for case in CASES])
+def test_a_worker_that_is_replaced_after_the_change(source, tmp_path, kind, change):
+    path, other = source(kind, change)
+    expected = batches(net_on(path, kind, tmp_path), NUM_BATCHES)
+    net = net_on(path, kind, tmp_path, prefetch=2)
+    assert batches(net, 4) == expected[:4]
+    CHANGES[change][0](path, other)
+    for worker in psutil.Process().children():
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+    try:
+        assert batches(net, NUM_BATCHES - 4) == expected[4:]
+    except DataError as error:
+        assert f"{kind} source {path}: record " in str(error)
+        assert "has changed while in use" in str(error) or "No such file" in str(error)
+    else:
+        assert change == "link switched"  # where the old one is still there
+
+
+@pytest.mark.parametrize("change", ["updated", "renamed", "data.mdb renamed", "link switched", "overwritten"])
+@pytest.mark.parametrize("prefetch", [False, 2])
+@pytest.mark.parametrize("option", ["labels", "sample_weights"])
+def test_an_lmdb_of_labels_or_weights_that_changes(source, tmp_path, option, change, prefetch):
+    """They are read once, at set-up."""
+    path, other = source("LMDB of labels", change)
+    images = str(tmp_path / "images")
+    write_lmdb(images, (Datum(bytes([record]) * 64, record, 1, 8, 8) for record in range(NUM_RECORDS)))
+    tops = ["data", "label", "weight"][: 3 if option == "sample_weights" else 2]
+    options = {
+        "source_type": "LMDB", "source": images, option: path, "batch_size": 5, "color": False, "prefetch": prefetch,
+    }  # fmt: skip
+    net = caffe.Net(
+        caffe_nets.write(caffe_nets.python_layer("ImageDataLayer", [], tops, options), tmp_path), caffe.TRAIN
+    )
+    net.forward()
+    CHANGES[change][0](path, other)
+    for _ in range(NUM_BATCHES):
+        net.forward()
+        np.testing.assert_array_equal(net.blobs[tops[-1]].data, net.blobs["data"].data[:, 0, 0, 0])
+
+
+def test_a_second_net_on_the_new_version(source, tmp_path):
+    """Two versions of one name are fed side by side, each with its own labels."""
+    path, other = source("LMDB", "renamed")
+    first = net_on(path, "LMDB", tmp_path)
+    before = batches(first, 2)
+    renamed(path, other)
+    second = net_on(path, "LMDB", tmp_path, shuffle=False)
+    assert batches(second, 1) == [[100, 101, 102, 103, 104]]
+    assert max(batches(first, NUM_BATCHES - 2)[0]) < NUM_RECORDS
+    assert before != batches(second, 2)
