@@ -2,6 +2,7 @@
 
 from typing import List, Optional, Sequence
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
 
 
@@ -12,8 +13,8 @@ def read_class_names(path: Optional[str], num_classes: int) -> List[str]:
     """
     if path is None:
         return [str(number) for number in range(num_classes)]
-    with open(path, encoding="utf-8", errors="replace") as file:
-        names = [line.strip() for line in file.read().rstrip().splitlines()]
+    text = regular_file.read_bytes(path).decode("utf-8", "replace")
+    names = [line.strip() for line in text.rstrip().splitlines()]
     if len(names) < num_classes:
         raise DataError(f"{path}: it names {len(names)} classes, a line each, but there is a label {num_classes - 1}")
     return names[:num_classes]

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from caffe_pylayers import regular_file
+
 
 def load_npy(path: str) -> Any:
     """What `numpy.load` gives for a file, mapped, so that a damaged header that promises more than there is takes no memory.
@@ -14,6 +16,7 @@ def load_npy(path: str) -> Any:
     try:
         with warnings.catch_warnings():  # about headers that Python 2 wrote
             warnings.simplefilter("ignore")
+            regular_file.require_regular(path)
             return np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise

@@ -3,21 +3,42 @@
 import contextlib
 import os
 import secrets
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Optional
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import ConfigError
 
+_MARKED = 512  # bytes at the start of a file, of which the mark of its maker is among
 
-def refuse_existing(paths: Iterable[str], force: bool) -> None:
-    """Raise ConfigError where a file is there already and may not be overwritten, or its folder is not there."""
-    for path in paths:
+
+def refuse_existing(paths: Iterable[str], force: bool, inputs: Iterable[Optional[str]] = ()) -> None:
+    """Raise ConfigError where a file is there already and may not be overwritten, or its folder is not there.
+
+    inputs: files that the command reads, which are never overwritten; None is none.
+    """
+    paths = list(paths)
+    for number, path in enumerate(paths):
         if os.path.isdir(path):
             raise ConfigError(f"{path} is a folder; name a file to write")
-        if os.path.exists(path) and not force:
+        for other in inputs:
+            if other is not None and os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other):
+                raise ConfigError(f"{path} is what is read; name another file to write")
+        if os.path.realpath(path) in map(os.path.realpath, paths[:number]):
+            raise ConfigError(f"{path} is named for two files to write; name another for one of them")
+        if os.path.lexists(path) and not force:
             raise ConfigError(f"{path} is there already; --force overwrites it")
         folder = os.path.dirname(os.path.abspath(path))
         if not os.path.isdir(folder):
             raise ConfigError(f"{path}: there is no folder {folder}; make it first")
+
+
+def is_made_here(path: str, mark: str) -> bool:
+    """Whether a file starts as those that a command makes, so that another of them may take its place."""
+    try:
+        with regular_file.open_bytes(path) as file:
+            return mark.encode() in file.read(_MARKED)
+    except OSError:
+        return False
 
 
 def private_name(path: str) -> str:

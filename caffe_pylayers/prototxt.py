@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Iterator, List, NoReturn, Tuple, Union
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import ConfigError
 
 
@@ -95,7 +96,7 @@ class PrototxtError(ConfigError):
 def read(path: str) -> Message:
     """The message that a file holds. Raises ConfigError where it cannot be read, with line and reason."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with regular_file.open_text(path, errors="surrogateescape") as file:
             text = file.read()
     except OSError as error:
         raise ConfigError(f"{path}: cannot read it: {error.strerror}") from error

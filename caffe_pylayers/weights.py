@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.datum import message_fields, read_blob
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.legacy_nets import V1_NUMBERS
@@ -39,7 +40,7 @@ def read_weights(path: str) -> List[LayerWeights]:
     Raises DataError where it cannot be read, or is no such file (a .solverstate, say).
     """
     try:
-        with open(path, "rb") as file:
+        with regular_file.open_bytes(path) as file:
             if file.read(len(_HDF5)) == _HDF5:
                 return _read_hdf5(path)
             if not file.seek(0, 2):

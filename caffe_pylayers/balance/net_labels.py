@@ -5,7 +5,7 @@ from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
-from caffe_pylayers import nets
+from caffe_pylayers import nets, regular_file
 from caffe_pylayers.balance.label_counts import LabelCounts, Labels, count, of_source
 from caffe_pylayers.data.sources import Source, open_source, source_of
 from caffe_pylayers.errors import ConfigError, DataError
@@ -74,7 +74,7 @@ def _image_data(layer: Layer) -> _Read:
     """Stock ImageData: a list of `name label`; its images are not looked for."""
     path = os.path.abspath(str(layer.message.message("image_data_param").get("source", "")))
     labels = []
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    with regular_file.open_text(path, errors="surrogateescape") as file:
         for number, line in enumerate(file, 1):
             name, _, label = line.rstrip("\r\n").rpartition(" ")
             if not (name and label.lstrip("+-").isdigit()):
@@ -89,8 +89,7 @@ def _hdf5_data(layer: Layer) -> _Read:
     """Stock HDF5Data: a list of files, with a data set for each top; the labels' top is `label`, else the second."""
     source = str(layer.message.message("hdf5_data_param").get("source", ""))
     top = "label" if "label" in layer.tops or len(layer.tops) < 2 else layer.tops[1]
-    with open(source, encoding="utf-8", errors="surrogateescape") as file:
-        paths = file.read().split()
+    paths = regular_file.read_bytes(source).decode("utf-8", "surrogateescape").split()
     return (
         f"data set {top!r} of the HDF5 files in {os.path.abspath(source)}",
         _hdf5_labels(paths, top),
@@ -103,6 +102,7 @@ def _hdf5_labels(paths: List[str], top: str) -> Iterator[Labels]:
 
     for path in paths:
         try:
+            regular_file.require_regular(path)
             with h5py.File(path, "r") as file:
                 if top not in file:
                     raise DataError(

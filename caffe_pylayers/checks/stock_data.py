@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Iterator, List, Optional, Tuple
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.checks.findings import Finding, error, parted, warning
 from caffe_pylayers.checks.shapes import size
 from caffe_pylayers.checks.sources import Labels
@@ -94,6 +95,13 @@ def _there(what: str, path: str) -> str:
     return path
 
 
+def _content(what: str, path: str) -> bytes:
+    try:
+        return regular_file.read_bytes(_there(what, path))
+    except OSError as problem:
+        raise _Wrong(f"{what} {path!r}: cannot read it: {problem.strerror}", "name a file") from problem
+
+
 def _read_database(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Labels]]:
     _there("source", source)
     lmdb = str(layer.message.message("data_param").get("backend", "LEVELDB")) in ("LMDB", "1")
@@ -140,8 +148,7 @@ def _decoded(content: bytes, name: str, color: bool = True) -> Picture:
 
 def _read_list(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Labels]]:
     param = layer.message.message("image_data_param")
-    with open(_there("source", source), encoding="utf-8", errors="surrogateescape") as file:
-        lines = file.read().splitlines()
+    lines = _content("source", source).decode("utf-8", "surrogateescape").splitlines()
     if not lines:
         raise _Wrong(f"source {source!r} is empty", "it lists images, a line each: `path label`")
     pictures, labels = [], []
@@ -160,8 +167,7 @@ def _read_list(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Label
                 f"{source}:{number + 1}: there is no file {path!r}",
                 "set root_folder, which is put before the names as it is, so it ends with /",
             )
-        with open(path, "rb") as image:
-            picture = _decoded(image.read(), path, param.flag("is_color", True))
+        picture = _decoded(_content("image", path), path, param.flag("is_color", True))
         if param.whole("new_height") and param.whole("new_width"):
             picture = Picture(picture.channels, param.whole("new_height"), param.whole("new_width"), path)
         pictures.append(picture)
@@ -182,8 +188,7 @@ def _read_hdf5(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Label
         raise _Wrong(
             "HDF5Data does not transform data, and Caffe aborts on its transform_param", "leave transform_param out"
         )
-    with open(_there("source", source), "rb") as listed:
-        content = listed.read()
+    content = _content("source", source)
     if content.startswith(b"\x89HDF"):
         raise _Wrong(
             f"source {source!r} is an HDF5 file, where HDF5Data takes a list of them",
@@ -212,8 +217,7 @@ def _read_hdf5(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Label
 
 
 def _read_windows(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Labels]]:
-    with open(_there("source", source), encoding="utf-8", errors="surrogateescape") as file:
-        words = file.read().split()
+    words = _content("source", source).decode("utf-8", "surrogateescape").split()
     if words[:1] != ["#"] or len(words) < 3:
         raise _Wrong(
             f"source {source!r} is no window file: it begins with `# 0`, the first image", "see WindowDataLayer"

@@ -82,7 +82,9 @@ def balance(
         raise click.UsageError(
             f"{of_one_rule[0]} takes the weights of one rule; say which with --rule: {', '.join(_RULES)}"
         )
-    refuse_existing([path for path in (*of_one_rule, write_counts, plot) if path], force)
+    refuse_existing(
+        [path for path in (*of_one_rule, write_counts, plot) if path], force, (target, classes, where["labels"])
+    )
     if write_h:
         weight_files.check_matrix(write_h, n_classes or 1)
     counts = _counted(target, kind or _kind_of(target), n_classes, ignore_label, where)

@@ -1,8 +1,11 @@
 """`describe`: what each layer takes, gives and has for options."""
 
+import os
 from typing import TYPE_CHECKING, Any, Optional
 
 import click
+
+from caffe_pylayers.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,12 +45,14 @@ def describe(layer: Optional[str], markdown: bool, output: Optional[str], as_jso
 
 
 def _page(output: Optional[str]) -> None:
-    from caffe_pylayers.descriptions.page import layers_page
-    from caffe_pylayers.output_file import output_file, refuse_existing
+    from caffe_pylayers.descriptions.page import INTRODUCTION, layers_page
+    from caffe_pylayers.output_file import is_made_here, output_file, refuse_existing
 
     if output is None:
         print(layers_page(), end="")
         return
+    if os.path.isfile(output) and not is_made_here(output, INTRODUCTION[:100]):
+        raise ConfigError(f"{output} is there already, and was not written by it; name another file")
     refuse_existing([output], force=True)
     with output_file(output) as path, open(path, "w", encoding="utf-8") as file:
         file.write(layers_page())

@@ -43,7 +43,7 @@ def export(
     given = dict(map(_shape, shapes))
     if not os.path.exists(weights):
         raise click.UsageError(f"{weights}: there is no such file")
-    refuse_existing([path], force)
+    refuse_existing([path], force, (weights, net))
     result = exported(weights, net, "tensorflow" if layout.lower() == "tensorflow" else "caffe", given)
     result.write(path)
     if as_json:

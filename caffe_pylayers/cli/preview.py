@@ -55,7 +55,7 @@ def preview(
 
     layers, others = _layers(net, layer_name, phase, stage, layer_type, param_str, tops)
     paths = _paths(layers, output)
-    refuse_existing([path for path in paths if not is_preview(path)], force)
+    refuse_existing([path for path in paths if not is_preview(path)], force, (net,))
     made: Dict[str, Preview] = {}
     try:
         for layer, path in zip(layers, paths):

@@ -153,14 +153,17 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     """Run it. plot: "" for none. Returns the exit status."""
     from tqdm.contrib.logging import logging_redirect_tqdm
 
+    from caffe_pylayers.output_file import is_made_here
     from caffe_pylayers.training.log import TrainingLog
-    from caffe_pylayers.training.plot import LivePlot
+    from caffe_pylayers.training.plot import MADE_BY, LivePlot
     from caffe_pylayers.training.progress import TrainingProgress
     from caffe_pylayers.training.signals import StopSignals
 
     for path in (log, plot):
         if not os.path.isdir(os.path.dirname(path) or "."):
             raise click.ClickException(f"{path}: there is no folder {os.path.abspath(os.path.dirname(path))}; make it")
+    if plot and os.path.lexists(plot) and not is_made_here(plot, MADE_BY):
+        raise click.ClickException(f"{plot} is there already and is no plot of a training; give another --plot")
     if training.iteration >= training.max_iter:
         click.echo(
             f"nothing to do: iteration {training.iteration} of max_iter {training.max_iter}; raise max_iter to go on"

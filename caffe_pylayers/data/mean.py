@@ -4,8 +4,10 @@ from typing import Optional, Sequence, Union
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.datum import read_blob
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.npy import load_npy
 
 
 def read_mean(
@@ -25,10 +27,9 @@ def read_mean(
         return np.array(mean_file[::-1], np.float32)[:, None, None]
     try:
         if mean_file.endswith(".npy"):
-            mean = np.load(mean_file, allow_pickle=False)
+            mean = load_npy(mean_file)
         else:
-            with open(mean_file, "rb") as stream:
-                mean = read_blob(stream.read())
+            mean = read_blob(regular_file.read_bytes(mean_file))
     except OSError as error:
         raise DataError(f"mean_file {mean_file}: cannot read it: {error.strerror or error}") from error
     except ValueError as error:
@@ -44,4 +45,4 @@ def read_mean(
             f"mean_file {mean_file}: an array of shape {mean.shape} and type {mean.dtype}; it must be numbers, channels x "
             f"height x width or one a channel"
         )
-    return np.ascontiguousarray(mean, np.float32)
+    return np.array(mean, np.float32, order="C")  # a copy, since a .npy is mapped

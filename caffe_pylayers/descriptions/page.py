@@ -5,7 +5,7 @@ from typing import Sequence
 from caffe_pylayers import LAYERS
 from caffe_pylayers.descriptions import Description, Option, describe, layer_to_copy, names_in_words
 
-_INTRODUCTION = """\
+INTRODUCTION = """\
 # Layers and their options
 
 Every layer that a prototxt can name: what it takes, what it gives, its options, and a layer to copy. This page is made from the
@@ -24,7 +24,7 @@ def layers_page() -> str:
     layers = [describe(layer) for layer in LAYERS]
     data = [layer for layer in layers if not layer.bottoms]
     shared = [option for option in data[0].options if all(option in layer.options for layer in data)]
-    parts = [_INTRODUCTION, _contents(layers)]
+    parts = [INTRODUCTION, _contents(layers)]
     parts += [_section(layer, [] if layer.bottoms else shared) for layer in layers]
     parts.append(f"## {_SHARED}\n\n{_table(shared)}")
     return "\n".join(parts)

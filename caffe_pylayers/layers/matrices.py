@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.datum import read_blob
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.losses.class_weights import read_npy
@@ -21,8 +22,7 @@ def read_matrix(path: str, num_classes: int) -> np.ndarray:
         if path.endswith(".npy"):
             matrix = read_npy(path)
         else:
-            with open(path, "rb") as file:
-                matrix = read_blob(file.read())
+            matrix = read_blob(regular_file.read_bytes(path))
     except OSError as error:
         raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:

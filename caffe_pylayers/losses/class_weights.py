@@ -6,6 +6,7 @@ from typing import Optional
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.npy import load_npy
 
@@ -97,7 +98,7 @@ def _read_table(path: str, num_classes: int) -> np.ndarray:
     try:
         with warnings.catch_warnings():  # of an empty text
             warnings.simplefilter("ignore")
-            table = read_npy(path) if path.endswith(".npy") else np.loadtxt(path, ndmin=2)
+            table = read_npy(path) if path.endswith(".npy") else _read_text(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{where}: cannot be read ({error}); expected one count a class") from error
     if table.size != num_classes and table.shape != (2, num_classes):
@@ -113,6 +114,11 @@ def _read_table(path: str, num_classes: int) -> np.ndarray:
     if not table[0].any():
         raise DataError(f"{where}: all counts are 0")
     return table
+
+
+def _read_text(path: str) -> np.ndarray:
+    with regular_file.open_text(path) as text:
+        return np.loadtxt(text, ndmin=2)
 
 
 def class_weights(

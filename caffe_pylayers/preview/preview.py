@@ -9,7 +9,7 @@ import numpy as np
 
 from caffe_pylayers.class_names import named, read_class_names
 from caffe_pylayers.nets import Layer
-from caffe_pylayers.output_file import output_file
+from caffe_pylayers.output_file import is_made_here, output_file
 from caffe_pylayers.preview.contact_sheet import GREEN, GREY, MADE_BY, RED, Cell, Group, Sheet, draw, groups_a_row
 from caffe_pylayers.preview.fed_batch import Fed
 from caffe_pylayers.preview.fed_values import Channel, channels, findings
@@ -81,11 +81,7 @@ def preview_of(
 
 def is_preview(path: str) -> bool:
     """Whether a file is a sheet that was made here, which another may take the place of."""
-    try:
-        with open(path, "rb") as file:
-            return MADE_BY.encode() in file.read(256)
-    except OSError:
-        return False
+    return is_made_here(path, MADE_BY)
 
 
 def _size(images: np.ndarray) -> Tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.output_file import output_file
 from caffe_pylayers.training.loop import Row
@@ -55,7 +56,7 @@ class TrainingLog:
 
 def read_log(path: str) -> Dict[str, array]:
     """The columns of a log, float64; NaN where a row has no number. Raises DataError where it is none."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with regular_file.open_text(path, newline="") as file:
         reader = csv.DictReader(file)
         columns = {name: array("d") for name in _header(path, reader)}
         for row in reader:
@@ -66,7 +67,7 @@ def read_log(path: str) -> Dict[str, array]:
 
 def _rows_before(path: str, iteration: int) -> "tuple[List[str], List[Dict[str, str]]]":
     """The columns of a log and its rows before an iteration; a row that was cut short is none."""
-    with open(path, newline="", encoding="utf-8") as file:
+    with regular_file.open_text(path, newline="") as file:
         reader = csv.DictReader(file)
         columns = _header(path, reader)
         rows = [row for row in reader if None not in row.values() and row["iteration"].isdigit()]

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from typing import Any, Dict, List, Optional
 
-from caffe_pylayers import nets
+from caffe_pylayers import nets, regular_file
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.stock import import_caffe
 from caffe_pylayers.training.learning_rate import learning_rate
@@ -24,7 +24,7 @@ def read_parameter(path: str) -> Any:
     from google.protobuf import text_format
 
     parameter = caffe_pb2.SolverParameter()
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    with regular_file.open_text(path, errors="surrogateescape") as file:
         try:
             text_format.Parse(file.read(), parameter)
         except text_format.ParseError as error:

@@ -9,6 +9,9 @@ from typing import Any, Deque, Dict, List, Sequence, Tuple
 from caffe_pylayers.output_file import output_file
 from caffe_pylayers.training.log import COLUMNS, read_log
 
+#: By which a plot is known again, so that the next training of the same name may replace it.
+MADE_BY = "caffe-pylayers train"
+
 logger = logging.getLogger("caffe_pylayers")
 
 _POINTS = 4000  # of a line at most: more than the picture has pixels
@@ -75,7 +78,7 @@ def plot_log(log: str, path: str, title: str, average: int) -> None:
 
     figure.tight_layout()
     with output_file(path) as part:
-        FigureCanvasAgg(figure).print_figure(part, format="png", dpi=100)
+        FigureCanvasAgg(figure).print_figure(part, format="png", dpi=100, metadata={"Software": MADE_BY})
 
 
 def smooth(losses: Sequence[float], average: int) -> List[float]:

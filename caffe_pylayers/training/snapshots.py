@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.datum import message_fields, read_blob
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.weights import by_name, fits, read_weights
@@ -48,7 +49,7 @@ def read_state(path: str) -> State:
     found: Dict[int, object] = {}
     history: List[Shape] = []
     try:
-        with open(path, "rb") as file:
+        with regular_file.open_bytes(path) as file:
             size = os.fstat(file.fileno()).st_size
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
         for number, value in message_fields(content):

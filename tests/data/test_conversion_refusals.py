@@ -8,11 +8,19 @@ import subprocess
 import sys
 
 import cv2
+import numpy as np
 import pytest
 
-from caffe_pylayers.data.conversion import Images, Origin
+from caffe_pylayers.data.conversion import Conversion, Images, Origin
+from caffe_pylayers.data.conversion.provenance import described
+from caffe_pylayers.data.conversion.run import Run
+from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.data.sources import Record
+from caffe_pylayers.data.sources.bcf import write_bcf
+from caffe_pylayers.data.sources.hdf5 import write_hdf5
+from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.errors import ConfigError, DataError
-from tests.data.conversions import converted
+from tests.data.conversions import FORMATS, SUFFIXES, converted
 from tests.transcripts import environment
 
 
@@ -48,6 +56,134 @@ def test_what_is_there_is_replaced_only_by_force_and_only_what_a_conversion_wrot
     converted(small, tmp_path / "a_lmdb", "BCF", force=True)  # a file in the place of a folder
     with pytest.raises(DataError, match=f"the folder {tmp_path}/none is not there; make it first"):
         converted(small, tmp_path / "none" / "it.bcf", "BCF")
+
+
+def conversion_sources(photos, folder):
+    """name -> an origin, and the files that it consists of."""
+    photo = photos.bytes_of(0)
+    (folder / "images").mkdir()
+    for number in range(3):
+        (folder / "images" / f"{number}.jpg").write_bytes(photo)
+    (folder / "list.txt").write_text("".join(f"{number}.jpg\n" for number in range(3)))
+    (folder / "labels.txt").write_text("1\n2\n3\n")
+    np.save(folder / "weights.npy", np.ones(3))
+    write_lmdb(str(folder / "a_lmdb"), (Datum(photo, 1, encoded=True) for _ in range(3)))
+    write_lmdb(str(folder / "labels_lmdb"), (Datum(label=number) for number in range(3)))
+    write_bcf(str(folder / "a.bcf"), [Record(photo)] * 3)
+    write_hdf5(str(folder / "one.h5"), [Record(photo)] * 3)
+    (folder / "files.txt").write_text(f"{folder}/one.h5\n")
+    os.symlink(folder / "images", folder / "linked")
+    os.link(folder / "labels.txt", folder / "same_labels.txt")
+    path = str(folder)
+    listed = Origin("CSV", f"{path}/list.txt", root=f"{path}/images", labels=f"{path}/labels.txt")
+    yield listed, ["list.txt", "images", "images/1.jpg", "labels.txt", "linked/2.jpg", "linked", "same_labels.txt"]
+    yield Origin("LMDB", f"{path}/a_lmdb"), ["a_lmdb", "a_lmdb/data.mdb", "a_lmdb/new.bcf"]
+    keyed = Origin("LMDB", f"{path}/a_lmdb", labels=f"{path}/labels_lmdb", sample_weights=f"{path}/weights.npy")
+    yield keyed, ["labels_lmdb", "labels_lmdb/data.mdb", "labels_lmdb/new.h5", "weights.npy"]
+    yield Origin("BCF", f"{path}/a.bcf"), ["a.bcf"]
+    yield Origin("HDF5", f"{path}/files.txt"), ["files.txt", "one.h5"]
+
+
+def contents(folder):
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_nothing_that_the_source_consists_of_is_replaced(photos, tmp_path):
+    """By force or not, by whatever name it is called, and a record of a conversion there or not."""
+    for origin, pieces in conversion_sources(photos, tmp_path):
+        before = contents(tmp_path)
+        for piece in pieces:
+            for format in FORMATS:
+                for force in (False, True):
+                    with pytest.raises((ConfigError, DataError), match="write to another (name|folder)"):
+                        converted(origin, tmp_path / piece, format, force=force)
+        # As if an earlier conversion had written it there.
+        for piece in pieces:
+            target = tmp_path / piece
+            if target.exists():
+                target.with_name(f"{target.name}.provenance.json").write_text(
+                    json.dumps({"files": {target.name: described(str(target))}})
+                )
+                with pytest.raises(ConfigError, match="write to another (name|folder)"):
+                    converted(origin, target, "BCF", force=True)
+                os.remove(f"{target}.provenance.json")
+        assert contents(tmp_path) == before
+
+
+def test_images_that_an_earlier_conversion_wrote_are_kept_while_they_are_the_source(photos, small, tmp_path):
+    """A conversion to CSV, then one from a list of its images to another format of the same name."""
+    converted(small, tmp_path / "it", "CSV")
+    images = sorted(os.listdir(tmp_path / "it_images"))
+    (tmp_path / "own.txt").write_text("".join(f"{tmp_path}/it_images/{name}\n" for name in images))
+    before = contents(tmp_path)
+    with pytest.raises(ConfigError, match="it_images: a conversion reads it, as .*; write to another name"):
+        converted(Origin("CSV", str(tmp_path / "own.txt")), tmp_path / "it", "BCF", force=True)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_what_no_conversion_wrote_or_somebody_changed_is_not_replaced(small, tmp_path, format):
+    thesis = tmp_path / "thesis"
+    thesis.write_text("years of work")
+    with pytest.raises(DataError, match="thesis is there, and was not written by a conversion"):
+        converted(small, thesis, format, force=True)
+    assert thesis.read_text() == "years of work"
+    target = tmp_path / f"mine{SUFFIXES[format]}"
+    converted(small, target, format)
+    piece = target / "data.mdb" if format == "LMDB" else target
+    with open(piece, "ab") as file:
+        file.write(b"a line of mine")
+    with pytest.raises(DataError, match="has changed since a conversion wrote it"):
+        converted(small, target, format, force=True)
+    assert piece.read_bytes().endswith(b"a line of mine")
+
+
+def test_what_comes_to_be_there_during_a_conversion_is_not_replaced(small, tmp_path):
+    target = tmp_path / "it.bcf"
+
+    def say(line):
+        raise AssertionError(line)
+
+    run = Run(Conversion(small, str(target), Images("BCF")), say)
+    make = run._make
+
+    def make_and_write(*arguments):
+        pieces = make(*arguments)
+        target.write_text("years of work")
+        return pieces
+
+    run._make = make_and_write
+    with pytest.raises(
+        DataError, match="it.bcf was not there when the conversion began; move it away, and give the same"
+    ):
+        run.convert(1, force=False)
+    assert target.read_text() == "years of work"
+    os.rename(target, tmp_path / "thesis")
+    source, _ = converted(small, target, "BCF")
+    assert len(source) == 10
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "link", "locked by a link", "locked by a pipe"])
+def test_a_folder_of_the_users_at_the_place_of_the_unfinished_one(small, tmp_path, kind):
+    partial, thesis = tmp_path / "it.bcf.partial", tmp_path / "thesis"
+    thesis.write_text("years of work")
+    if kind == "file":
+        partial.write_text("years of work")
+    elif kind == "link":
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "lock").write_text("years of work")
+        partial.symlink_to(tmp_path / "mine")
+    else:
+        (partial / "segments").mkdir(parents=True)
+        (partial / "segments" / "mine").write_text("years of work")
+    if kind == "locked by a link":
+        (partial / "lock").symlink_to(thesis)
+    elif kind == "locked by a pipe":
+        os.mkfifo(partial / "lock")
+    before = contents(tmp_path)
+    with pytest.raises(DataError, match=r"it.bcf.partial is there, and is not what a conversion left; move it away"):
+        converted(small, tmp_path / "it.bcf", "BCF")
+    assert contents(tmp_path) == before
 
 
 def test_provenance(several, tmp_path):

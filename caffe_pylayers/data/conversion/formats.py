@@ -4,6 +4,7 @@ import os
 import re
 from typing import Optional
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import ConfigError
 
 FORMATS = ("CSV", "LMDB", "BCF", "HDF5")
@@ -27,7 +28,7 @@ def _by_content(path: str) -> Optional[str]:
     if os.path.isdir(path):
         return "LMDB" if os.path.exists(os.path.join(path, "data.mdb")) else None
     try:
-        with open(path, "rb") as stream:
+        with regular_file.open_bytes(path) as stream:
             start = stream.read(1 << 12)
     except OSError:
         return None

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 import caffe_pylayers
+from caffe_pylayers import regular_file
 
 
 def provenance_of(target: str) -> str:
@@ -36,7 +37,7 @@ def described(path: str) -> Dict[str, Any]:
         sizes = [os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names]
         return {"files": len(sizes), "bytes": sum(sizes)}
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with regular_file.open_bytes(path) as stream:
         for part in iter(lambda: stream.read(1 << 20), b""):
             digest.update(part)
     return {"bytes": os.path.getsize(path), "sha256": digest.hexdigest()}
@@ -48,5 +49,5 @@ def flush(pieces: List[str]) -> None:
         os.sync()  # quicker than a million files one by one
     for piece in pieces:
         if os.path.isfile(piece):  # write_lmdb flushes its own
-            with open(piece, "rb") as stream:
+            with regular_file.open_bytes(piece) as stream:
                 os.fsync(stream.fileno())

@@ -1,51 +1,95 @@
-"""What may be replaced by a conversion: what an earlier one wrote, and never what it reads."""
+"""What may be replaced by a conversion: what an earlier one wrote and nobody changed since, and never what it reads."""
 
 import json
 import os
-from typing import List
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
-from caffe_pylayers.data.conversion.provenance import provenance_of
+from caffe_pylayers import regular_file
+from caffe_pylayers.data.conversion.provenance import described, provenance_of
 from caffe_pylayers.data.conversion.targets import Target
 from caffe_pylayers.errors import ConfigError, DataError
 
 
-def refuse_source(source: str, target: str) -> None:
-    """Raise ConfigError where a conversion would write over what it reads."""
-    if os.path.realpath(source) == os.path.realpath(target):
-        raise ConfigError(f"{target}: it is the source; write to another name")
+def refuse_source(sources: Iterable[str], target: Target, old: Iterable[str]) -> None:
+    """Raise ConfigError where a conversion would write over what it reads, or beside it into an LMDB.
+
+    sources: all files that it reads. old: names in the target's folder that it would replace.
+    """
+    folder = os.path.dirname(target.path)
+    # By what they are, for a file may have several names.
+    replaced = {
+        identity: piece
+        for piece in [*target.pieces(), *(os.path.join(folder, name) for name in old)]
+        for identity in _identities(piece)
+    }
+    inside = os.path.exists(os.path.join(folder, "data.mdb"))
+    for source in sources:
+        status = os.stat(source)
+        piece = replaced.get((status.st_dev, status.st_ino))
+        if piece is not None:
+            what = "it is the source" if piece == target.path == source else f"a conversion reads it, as {source}"
+            raise ConfigError(f"{piece}: {what}; write to another name")
+        if inside and os.path.samefile(os.path.dirname(os.path.abspath(source)), folder):
+            raise ConfigError(f"{target.path}: it would lie in the source, an LMDB; write to another folder")
+
+
+def _identities(path: str) -> Iterator[Tuple[int, int]]:
+    """Of a file or folder, and of all that is in it: device and inode."""
+    names = [path]
+    for folder, folders, files in os.walk(path):
+        names += [os.path.join(folder, name) for name in (*folders, *files)]
+    for name in names:
+        for status in (os.stat, os.lstat):
+            try:
+                found = status(name)
+            except OSError:  # not there, or a link to nowhere
+                continue
+            yield found.st_dev, found.st_ino
 
 
 def old_pieces(target: Target, force: bool) -> List[str]:
     """The names of what is there and shall be replaced, the target itself first.
 
-    Raises DataError where something is there without `force`, or that no conversion wrote.
+    Raises DataError where something is there without `force`, or that no conversion wrote, or that has changed since.
     """
     pieces = [piece for piece in reversed([*target.pieces()]) if os.path.lexists(piece)]
-    if not pieces and not os.path.lexists(provenance_of(target.path)):
+    provenance = provenance_of(target.path)
+    if not pieces and not os.path.lexists(provenance):
         return []
-    if pieces and not force:
-        raise DataError(f"{pieces[0]} is there already; --force replaces it, or write to another name")
+    if not force:
+        raise DataError(f"{[*pieces, provenance][0]} is there already; --force replaces it, or write to another name")
     ours = _written_before(target.path)
-    for piece in pieces:
-        if not (os.path.basename(piece) in ours or (piece == target.path and _is_plain(piece))):
+    folder = os.path.dirname(target.path)
+    # What an earlier conversion wrote there in another format goes too.
+    names = list(dict.fromkeys([*map(os.path.basename, pieces), *sorted(ours)]))
+    for name in names:
+        piece = os.path.join(folder, name)
+        if name not in ours:
             raise DataError(
                 f"{piece} is there, and was not written by a conversion to {target.path}, so that --force does not replace "
                 f"it; move it away, or write to another name"
             )
-    others = sorted(ours - {os.path.basename(piece) for piece in pieces})  # of another format
-    names = [*map(os.path.basename, pieces), *others]
-    return [*names, os.path.basename(provenance_of(target.path))]
+        if os.path.lexists(piece) and _described(piece) != ours[name]:
+            raise DataError(
+                f"{piece} has changed since a conversion wrote it, so that --force does not replace it; move it away, or "
+                f"write to another name"
+            )
+    if os.path.lexists(provenance) and not ours:
+        raise DataError(f"{provenance} is there, and is not the record of a conversion; move it away")
+    return [*names, os.path.basename(provenance)]
 
 
-def _written_before(path: str) -> "set[str]":
-    """The names of what an earlier conversion wrote."""
+def _described(piece: str) -> Any:
     try:
-        with open(provenance_of(path)) as stream:
-            return {name for name in json.load(stream)["files"] if name == os.path.basename(name)}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
+        return None if os.path.islink(piece) else described(piece)
+    except OSError:  # a pipe, for example
+        return None
 
 
-def _is_plain(path: str) -> bool:
-    """Whether it is a file, or a folder with an LMDB and nothing else."""
-    return not os.path.isdir(path) or {"data.mdb"} <= {*os.listdir(path)} <= {"data.mdb", "lock.mdb"}
+def _written_before(path: str) -> Dict[str, Any]:
+    """What an earlier conversion wrote: name -> bytes and checksum."""
+    try:
+        files = json.loads(regular_file.read_bytes(provenance_of(path)))["files"]
+        return {name: file for name, file in files.items() if name == os.path.basename(name)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

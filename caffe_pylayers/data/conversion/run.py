@@ -30,7 +30,6 @@ class Run:
     """See `caffe_pylayers.data.conversion.convert`."""
 
     def __init__(self, conversion: Conversion, say: Callable[[str], None]) -> None:
-        refuse_source(conversion.origin.source, conversion.target)
         self._conversion = conversion
         self._say = say
         self._source = conversion.origin.open(tolerant=conversion.skip)
@@ -45,9 +44,11 @@ class Run:
     def convert(self, num_workers: int, force: bool) -> Dict[str, Any]:
         """Make the target, or go on with it; returns its provenance."""
         plan = self._plan()
+        refuse_source(self._files(), self._target, [])
         with Unfinished(self._target.path) as unfinished:
             if not unfinished.is_ready(plan):
                 old = old_pieces(self._target, force)
+                refuse_source(self._files(), self._target, old)
                 self._begin(unfinished, plan)
                 with self._blaming_target(unfinished):
                     pieces = self._make(unfinished, num_workers)
@@ -60,7 +61,7 @@ class Run:
     def _plan(self) -> Dict[str, Any]:
         """All that decides what is made."""
         conversion, stamp = self._conversion, hashlib.sha256()
-        for file in self._source.files():
+        for file in self._files():
             status = os.stat(file)
             stamp.update(b"%d %d " % (status.st_size, status.st_mtime_ns) + os.fsencode(file) + b"\0")
         for array in (self._source.labels, self._source.sample_weights):
@@ -73,6 +74,15 @@ class Run:
             "versions": versions(),
             "records in a segment": _records_a_segment(len(self._order)),
         }
+
+    def _files(self) -> Iterator[str]:
+        """All files that it reads."""
+        yield from self._source.files()
+        for file in (self._conversion.origin.labels, self._conversion.origin.sample_weights):
+            if file is not None and os.path.exists(file):  # else it is a column, or a data set
+                yield file
+                if os.path.isdir(file):
+                    yield os.path.join(file, "data.mdb")
 
     def _origin(self) -> Dict[str, Any]:
         return {**asdict(self._conversion.origin), "source": os.path.abspath(self._conversion.origin.source)}

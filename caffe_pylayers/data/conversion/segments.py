@@ -15,6 +15,7 @@ from typing import Callable, Iterable, Iterator, List, Tuple
 import cv2
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Image
 from caffe_pylayers.errors import DataError
 
@@ -43,7 +44,7 @@ class Segment:
     def read(cls, path: str) -> "Segment":
         """Raises DataError where it is damaged; the images are not looked at."""
         try:
-            with open(path, "rb") as stream:
+            with regular_file.open_bytes(path) as stream:
                 start = stream.seek(0, os.SEEK_END) - _END.size
                 stream.seek(max(0, start))
                 size, checksum, magic = _END.unpack(stream.read())

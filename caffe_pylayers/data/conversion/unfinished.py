@@ -14,6 +14,7 @@ import os
 import shutil
 from typing import Any, Dict, Iterator, List, Optional
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
 
 
@@ -29,9 +30,12 @@ class Unfinished:
         self.target = target
         if not os.path.isdir(os.path.dirname(target)):
             raise DataError(f"{target}: the folder {os.path.dirname(target)} is not there; make it first")
-        os.makedirs(self.path, exist_ok=True)
         lock = os.path.join(self.path, "lock")
-        self._lock = open(lock, "w")  # noqa: SIM115
+        self._require_ours(lock)
+        os.makedirs(self.path, exist_ok=True)
+        # Never through a link, and never waiting for the other end of a pipe.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        self._lock = open(os.open(lock, flags, 0o666), "rb+", buffering=0)  # noqa: SIM115
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             ours = os.path.samestat(os.fstat(self._lock.fileno()), os.stat(lock))
@@ -40,6 +44,17 @@ class Unfinished:
         if not ours:
             self._lock.close()
             raise DataError(f"{target}: another process is writing it just now, in {self.path}")
+
+    def _require_ours(self, lock: str) -> None:
+        """What lies at its place is the folder of an earlier run, or nothing."""
+        if not os.path.lexists(self.path):
+            return
+        folder = os.path.isdir(self.path) and not os.path.islink(self.path)
+        if not folder or (os.listdir(self.path) and not os.path.isfile(lock)) or os.path.islink(lock):
+            raise DataError(
+                f"{self.path} is there, and is not what a conversion left; move it away, or write to another name than "
+                f"{self.target}"
+            )
 
     def __enter__(self) -> "Unfinished":
         return self
@@ -96,8 +111,14 @@ class Unfinished:
             if os.path.lexists(there) and (name not in order["pieces"] or os.path.lexists(made)):
                 os.rename(there, os.path.join(replaced, name))
         for name in order["pieces"]:
-            if os.path.lexists(os.path.join(self.made, name)):
-                os.rename(os.path.join(self.made, name), os.path.join(folder, name))
+            made, there = os.path.join(self.made, name), os.path.join(folder, name)
+            if not os.path.lexists(made):
+                continue  # an interrupted run has put it there
+            if os.path.lexists(there):
+                raise DataError(
+                    f"{there} was not there when the conversion began; move it away, and give the same command again"
+                )
+            os.rename(made, there)
         self._remove()
 
     def _remove(self) -> None:
@@ -121,10 +142,9 @@ class Unfinished:
 
     def _load(self, name: str) -> Optional[Dict[str, Any]]:
         try:
-            with open(os.path.join(self.path, name)) as stream:
-                found: Dict[str, Any] = json.load(stream)
-                return found
-        except (FileNotFoundError, ValueError):
+            found: Dict[str, Any] = json.loads(regular_file.read_bytes(os.path.join(self.path, name)))
+            return found
+        except (OSError, ValueError):
             return None
 
     def _save(self, name: str, value: Dict[str, Any]) -> None:

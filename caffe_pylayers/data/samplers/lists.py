@@ -10,6 +10,7 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.samplers.base import Drawn, Ordered, Positions
 from caffe_pylayers.data.samplers.names import numbers_of
 from caffe_pylayers.data.sources import Source
@@ -78,7 +79,7 @@ class _Row(NamedTuple):
 def _rows(path: str, widths: Tuple[int, ...], what: str) -> List[_Row]:
     rows: List[_Row] = []
     try:
-        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        with regular_file.open_text(path, newline="", errors="surrogateescape") as stream:
             reader = csv.reader(stream, skipinitialspace=True, strict=True)
             for names in reader:
                 if names:

@@ -11,6 +11,7 @@ from typing import Dict, Optional
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import LARGEST_LABEL, Numbers, Source, padded
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.npy import load_npy
@@ -102,12 +103,12 @@ def _read(option: str, file: str, source: Source) -> np.ndarray:
     try:
         if os.path.isdir(file):
             return _from_lmdb(where, file, source)
-        with open(file, "rb") as stream:
+        with regular_file.open_bytes(file) as stream:
             start = stream.read(20)
-            if start[16:] == _LMDB_MAGIC:
-                return _from_lmdb(where, file, source)
-            numpy = start[:6] == b"\x93NUMPY" or file.endswith(".npy")
-            values = _from_npy(where, file) if numpy else _from_text(where, start + stream.read())
+        if start[16:] == _LMDB_MAGIC:
+            return _from_lmdb(where, file, source)
+        numpy = start[:6] == b"\x93NUMPY" or file.endswith(".npy")
+        values = _from_npy(where, file) if numpy else _from_text(where, regular_file.read_bytes(file))
     except OSError as error:
         columns = ""
         if option == "sample_weights" and source.columns:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Dict, Iterable, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.data.sources.base import Image, Numbers, Source
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
@@ -73,7 +74,7 @@ class BCFSource(Source):
             )
         self._fd = os.memfd_create("caffe_pylayers BCF")
         weakref.finalize(self, os.close, self._fd)
-        with open(file.path, "rb") as stream, open(self._fd, "wb", closefd=False) as memory:
+        with regular_file.open_bytes(file.path) as stream, open(self._fd, "wb", closefd=False) as memory:
             shutil.copyfileobj(stream, memory, 1 << 20)
         if os.fstat(self._fd).st_size != file.size:
             raise DataError(f"BCF source {self.path}: it has changed while it was read; start again")
@@ -88,7 +89,7 @@ def _index(path: str) -> Stretches:
     file = File.of(path)
     if file.size < 8:
         raise DataError(f"BCF source {path}: {file.size} bytes, too few for a header; was the copy cut short?")
-    with open(path, "rb") as stream:
+    with regular_file.open_bytes(file.path) as stream:
         count = int.from_bytes(stream.read(8), "little")
         header = 8 + 8 * count
         if header > file.size:

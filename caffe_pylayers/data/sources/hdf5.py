@@ -15,6 +15,7 @@ from typing import Any, Iterable, Iterator, List, Optional, Sequence, Union
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Image, Names, Numbers, Source, interleaved
 from caffe_pylayers.data.sources.hdf5_index import Table, read_tables
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
@@ -110,11 +111,11 @@ def _form(table: Table) -> str:
 def _files(path: str) -> List[str]:
     """The HDF5 files of a source, absolute."""
     try:
-        with open(path, "rb") as stream:
+        with regular_file.open_bytes(path) as stream:
             start = stream.read(len(_SIGNATURE))
-            if start == _SIGNATURE or path.lower().endswith((".h5", ".hdf5")):
-                return [path]
-            text = start + stream.read()
+        if start == _SIGNATURE or path.lower().endswith((".h5", ".hdf5")):
+            return [path]
+        text = regular_file.read_bytes(path)
     except OSError as error:
         raise DataError(
             f"HDF5 source {path}: cannot read it: {error.strerror}; `source` is relative to the working directory"

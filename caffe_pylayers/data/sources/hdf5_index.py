@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Dict, Generator, List, Optional, Sequence, Tup
 
 import numpy as np
 
-from caffe_pylayers import interpreter
+from caffe_pylayers import interpreter, regular_file
 from caffe_pylayers.data.sources.storage import Chunks, File, Stretches
 from caffe_pylayers.errors import DataError
 
@@ -252,7 +252,7 @@ def _heap(file: File, rows: Union[Stretches, Chunks]) -> Stretches:
     """Where the rows of variable length lie, to which `rows` point: (length, address of a heap, number in it) each."""
     offsets, sizes = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     heap, objects = -1, {}
-    with open(file.path, "rb") as stream:
+    with regular_file.open_bytes(file.path) as stream:
         for record in range(len(rows)):
             size, address, number = struct.unpack("<IQI", rows.row(record))
             if not size:

@@ -43,6 +43,9 @@ class LMDBSource(Source):
         self._rows = Stretches(self._file, index.offsets, index.sizes)
         super().__init__(path, index.names, index.labels)
 
+    def files(self) -> Iterator[str]:
+        yield from {self.path: None, self._file.path: None}
+
     def read(self, record: int) -> Image:
         try:
             if record in self._damaged:

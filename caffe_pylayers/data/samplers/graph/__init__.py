@@ -17,6 +17,7 @@ from typing import Any, Iterator, List, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.samplers.graph.nearest import neighbours, write_graph
 from caffe_pylayers.data.samplers.names import numbers_of
 from caffe_pylayers.data.sources import Source
@@ -74,11 +75,11 @@ def read_graph(path: str, source: Source, by: str) -> Graph:
     by: 'number' or 'key', how a dict, JSON and edges name records. Raises DataError with the place that is wrong.
     """
     try:
-        with open(path, "rb") as stream:
+        with regular_file.open_bytes(path) as stream:
             start = stream.read(4096).lstrip()
         if start.startswith(b"PK"):
             return _sparse(path, source)
-        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as text:
+        with regular_file.open_text(path, newline="", errors="surrogateescape") as text:
             if start.startswith(b"{"):
                 return _nested(path, text.read(), source, by)
             return _csv(path, csv.reader(text, skipinitialspace=True, strict=True), source, by)

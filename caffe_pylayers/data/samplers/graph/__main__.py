@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.samplers.graph import neighbours, write_graph
 
 _EXAMPLE = """
@@ -57,7 +58,8 @@ def main() -> None:
 
 def _load(path: str) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
+        with regular_file.open_bytes(path) as file:
+            array = np.load(file, allow_pickle=False)
     except OSError as error:
         _fail(str(error))
     except (ValueError, EOFError) as error:

@@ -1,0 +1,78 @@
+"""What commands write over: only what they were told to, and never what they read or what somebody else made."""
+
+import os
+
+import pytest
+
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.output_file import output_file, private_name, refuse_existing
+
+THESIS = "years of work"
+
+
+@pytest.fixture
+def thesis(tmp_path):
+    path = tmp_path / "thesis"
+    path.write_text(THESIS)
+    return path
+
+
+def test_a_file_is_there_whole_or_not_at_all_and_not_written_through_a_link(tmp_path, thesis):
+    path = str(tmp_path / "out")
+    os.symlink(thesis, path)
+    with pytest.raises(KeyError), output_file(path) as partial:
+        (tmp_path / partial).write_text("half")
+        raise KeyError
+    assert os.path.islink(path)
+    with output_file(path) as partial:
+        (tmp_path / partial).write_text("whole")
+    assert (tmp_path / "out").read_text() == "whole" and not os.path.islink(path)
+    assert thesis.read_text() == THESIS
+    assert sorted(os.listdir(tmp_path)) == ["out", "thesis"]
+    assert private_name(path) != private_name(path)
+
+
+def test_what_is_read_is_never_overwritten(tmp_path, thesis):
+    os.link(thesis, tmp_path / "same")
+    for name in ("thesis", "same"):
+        with pytest.raises(ConfigError, match=f"{name} is what is read; name another file to write"):
+            refuse_existing([str(tmp_path / name)], True, (None, str(thesis), "none"))
+    with pytest.raises(ConfigError, match="out is named for two files to write"):
+        refuse_existing([str(tmp_path / "out"), str(tmp_path / "." / "out")], True)
+    with pytest.raises(ConfigError, match="thesis is there already; --force overwrites it"):
+        refuse_existing([str(thesis)], False)
+    refuse_existing([str(thesis), str(tmp_path / "out")], True, [None])
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["export", "thesis", "--output", "thesis", "--force"], "thesis is what is read"),
+        (["export", "net", "--net", "thesis", "--output", "thesis", "--force"], "thesis is what is read"),
+        (["balance", "thesis", "--type", "CSV", "--plot", "thesis", "--force"], "thesis is what is read"),
+        (["balance", "net", "--type", "CSV", "--classes", "thesis", "--plot", "thesis", "--force"], "thesis is what is read"),
+        (["balance", "net", "--type", "CSV", "--labels", "thesis", "--plot", "thesis", "--force"], "thesis is what is read"),
+        (["balance", "net", "--type", "CSV", "--plot", "x", "--write-counts", "x", "--force"], "x is named for two files"),
+        (["preview", "train.prototxt", "--output", "train.prototxt", "--force"], "train.prototxt is what is read"),
+        (["describe", "--markdown", "--output", "thesis"], "thesis is there already, and was not written by it"),
+    ],
+)  # fmt: skip
+def test_commands_overwrite_nothing_of_the_users(tmp_path, thesis, command, arguments, message):
+    (tmp_path / "net").write_text("net")
+    net = (
+        'layer { name: "in"  type: "Data"  top: "data"  top: "label" '
+        'data_param { source: "none"  backend: LMDB  batch_size: 1 } }'
+    )
+    (tmp_path / "train.prototxt").write_text(net)
+    status, _, err = command(*arguments)
+    assert status == 2
+    assert message in err
+    assert thesis.read_text() == THESIS
+    assert (tmp_path / "train.prototxt").read_text() == net
+    assert sorted(os.listdir(tmp_path)) == ["net", "thesis", "train.prototxt"]
+
+
+def test_describe_replaces_its_own_page(tmp_path, command):
+    for _ in range(2):
+        assert command("describe", "--markdown", "--output", "layers.md")[0] == 0
+    assert os.listdir(tmp_path) == ["layers.md"]
