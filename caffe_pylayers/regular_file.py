@@ -30,7 +30,7 @@ def descriptor(path: Name) -> int:
     # Without O_NONBLOCK the call waits for the other end of a pipe. It means nothing for a regular file.
     opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        _require_regular(os.fstat(opened))
+        _require_regular(path, os.fstat(opened))
     except OSError:
         os.close(opened)
         raise
@@ -40,7 +40,7 @@ def descriptor(path: Name) -> int:
 def require_regular(path: Name) -> os.stat_result:
     """What `os.stat` says of the file. For libraries that open a path themselves."""
     status = os.stat(path)
-    _require_regular(status)
+    _require_regular(path, status)
     return status
 
 
@@ -62,7 +62,7 @@ def read_bytes(path: Name) -> bytes:
     try:
         size = os.fstat(opened).st_size
         if size > _ALWAYS_READ and size > available_bytes():
-            raise OSError(errno.EFBIG, f"it has {size / 1e6:.0f} MB, more than the memory that is free")
+            raise OSError(errno.EFBIG, f"it has {size / 1e6:.0f} MB, more than the memory that is free", path)
         parts = []
         while size > 0:
             parts.append(os.read(opened, size))
@@ -74,6 +74,6 @@ def read_bytes(path: Name) -> bytes:
         os.close(opened)
 
 
-def _require_regular(status: os.stat_result) -> None:
+def _require_regular(path: Name, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, f"it is not a file but {_KINDS[stat.S_IFMT(status.st_mode)]}")
+        raise OSError(errno.EINVAL, f"it is not a file but {_KINDS[stat.S_IFMT(status.st_mode)]}", path)

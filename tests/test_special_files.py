@@ -1,0 +1,266 @@
+"""Pipes, devices, sockets and folders where a file is asked for: an error at once, never a wait or a read without end."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+
+import numpy as np
+import pytest
+
+from caffe_pylayers import checks, nets, prototxt
+from caffe_pylayers.balance import net_labels
+from caffe_pylayers.class_names import read_class_names
+from caffe_pylayers.data.conversion.formats import guessed_format
+from caffe_pylayers.data.conversion.replacing import old_pieces
+from caffe_pylayers.data.conversion.segments import Segment
+from caffe_pylayers.data.conversion.targets import BCFTarget
+from caffe_pylayers.data.mean import read_mean
+from caffe_pylayers.data.samplers.graph import read_graph
+from caffe_pylayers.data.samplers.graph.__main__ import _load
+from caffe_pylayers.data.samplers.lists import _rows
+from caffe_pylayers.data.sources import open_source
+from caffe_pylayers.data.sources.index import cached
+from caffe_pylayers.data.sources.lmdb import read_ends, read_table
+from caffe_pylayers.layers.matrices import read_matrix
+from caffe_pylayers.losses.class_weights import read_counts
+from caffe_pylayers.preview.preview import is_preview
+from caffe_pylayers.training.log import TrainingLog, read_log
+from caffe_pylayers.training.parameter import read_parameter
+from caffe_pylayers.training.snapshots import read_state
+from caffe_pylayers.weights import read_weights
+
+SECONDS = 20
+
+
+def make(kind, path):
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as bound:
+            bound.bind(path)
+    elif kind == "device":
+        os.symlink("/dev/zero", path)
+    else:
+        os.mkdir(path)
+
+
+def a_source(path):
+    """Three images without labels."""
+    names = [f"{path}.{number}.png" for number in range(3)]
+    for name in names:
+        with open(name, "wb") as file:
+            file.write(cv2_png())
+    with open(f"{path}.list", "w") as file:
+        file.write("".join(f"{name}\n" for name in names))
+    return open_source("CSV", f"{path}.list")
+
+
+def cv2_png():
+    import cv2
+
+    return cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+
+
+def an_image(path):
+    with open(f"{path}.list", "w") as file:
+        file.write(f"{path}\n")
+    open_source("CSV", f"{path}.list").read(0)
+
+
+def a_database(path):
+    """A folder whose data.mdb it is."""
+    folder = f"{path}.folder"
+    os.mkdir(folder)
+    os.symlink(path, f"{folder}/data.mdb")
+    return folder
+
+
+def listed(path):
+    with open(f"{path}.list", "w") as file:
+        file.write(f"{path}\n")
+    return f"{path}.list"
+
+
+def checked(text, path):
+    """What check says of a net in which a file of that path is named."""
+    with open(f"{path}.prototxt", "w") as file:
+        file.write(text.replace("PATH", path).replace("LIST", f"{path}.list").replace("GOOD", f"{path}.good"))
+    with open(f"{path}.list", "w") as file:
+        file.write(f"{path} 0\n")
+    with open(f"{path}.good", "w") as file:
+        file.write(f"{a_source(f'{path}.source').path[:-5]}.0.png 0\n")
+    findings = checks.check(f"{path}.prototxt", build=False)
+    raise ValueError("\n".join(map(str, findings)))
+
+
+def layer(type, more):
+    return f'layer {{ name: "in"  type: "{type}"  top: "data"  top: "label"  {more} }}'
+
+
+READERS = {
+    "CSV": lambda path: open_source("CSV", path),
+    "CSV with a header": lambda path: open_source("CSV", path, header=True),
+    "an image": an_image,
+    "LMDB": lambda path: open_source("LMDB", path),
+    "data.mdb of an LMDB": lambda path: open_source("LMDB", a_database(path)),
+    "LMDB of labels": lambda path: read_table(a_database(path)),
+    "stock LMDB": lambda path: read_ends(a_database(path)),
+    "BCF": lambda path: open_source("BCF", path),
+    "BCF in memory": lambda path: open_source("BCF", path, bcf_mode="MEM"),
+    "HDF5": lambda path: open_source("HDF5", path),
+    "HDF5 list": lambda path: open_source("HDF5", listed(path)),
+    "labels": lambda path: open_source("CSV", a_source(path).path, labels=path),
+    "sample weights": lambda path: open_source("CSV", a_source(path).path, sample_weights=path),
+    "mean": lambda path: read_mean(path, None),
+    "counts": lambda path: read_counts(path, 3),
+    "matrix": lambda path: read_matrix(path, 3),
+    "graph": lambda path: read_graph(path, a_source(f"{path}.source"), "number"),
+    "features for a graph": _load,
+    "pairs": lambda path: _rows(path, (2, 3), "two names"),
+    "class names": lambda path: read_class_names(path, 3),
+    "net": lambda path: nets.read_net(path),
+    "solver": lambda path: nets.read_solver(path),
+    "solver for training": read_parameter,
+    "prototxt": prototxt.read,
+    "weights": read_weights,
+    "log": read_log,
+    "log to go on with": lambda path: TrainingLog(path, ["loss"], 3),
+    "segment of a conversion": Segment.read,
+    "check of ImageData's list": lambda path: checked(layer("ImageData", 'image_data_param { source: "PATH" }'), path),
+    "check of ImageData's images": lambda path: checked(layer("ImageData", 'image_data_param { source: "LIST" }'), path),
+    "check of HDF5Data's list": lambda path: checked(layer("HDF5Data", 'hdf5_data_param { source: "PATH" }'), path),
+    "check of WindowData": lambda path: checked(layer("WindowData", 'window_data_param { source: "PATH" }'), path),
+    "check of a mean": lambda path: checked(
+        layer("ImageData", 'transform_param { mean_file: "PATH" }  image_data_param { source: "GOOD" }'), path),
+    "check of Data": lambda path: checked(
+        layer("Data", f'data_param {{ source: "{a_database(path)}"  backend: LMDB }}'), path),
+    "check of our layer": lambda path: checked(
+        layer("Python", 'python_param { module: "caffe_pylayers"  layer: "ImageDataLayer"  param_str: '
+        "\"{'source': 'PATH', 'batch_size': 2}\" }"), path),
+    "check of a net": lambda path: checks.check(path),
+    "labels of ImageData": lambda path: labels_of(layer("ImageData", 'image_data_param { source: "PATH" }'), path),
+    "labels of HDF5Data": lambda path: labels_of(layer("HDF5Data", 'hdf5_data_param { source: "PATH" }'), path),
+    "labels of HDF5Data's file": lambda path: list(net_labels._hdf5_labels([path], "label")),
+}  # fmt: skip
+
+ENDINGS = {
+    "mean": (".npy", ".binaryproto"), "counts": (".npy", ".txt"), "matrix": (".npy", ".binaryproto"),
+    "labels": ("", ".npy"), "graph": (".json", ".npz"), "HDF5": (".h5", ".txt"), "weights": (".caffemodel", ".h5"),
+    "HDF5 list": (".h5",), "check of a mean": (".npy", ".binaryproto"),
+}  # fmt: skip
+CASES = [(name, ending) for name in READERS for ending in ENDINGS.get(name, ("",))]
+
+
+def labels_of(text, path):
+    with open(f"{path}.prototxt", "w") as file:
+        file.write(text.replace("PATH", path))
+    (stock,) = nets.read_net(f"{path}.prototxt").layers
+    net_labels._READERS[stock.type](stock)
+
+
+@pytest.fixture(autouse=True)
+def at_once():
+    """What waits, or reads without end, is ended and fails."""
+
+    def give_up(*_):
+        raise AssertionError(f"it takes more than {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder"])
+@pytest.mark.parametrize("name, ending", CASES, ids=["".join(case) for case in CASES])
+def test_a_reader_says_what_it_is(tmp_path, name, ending, kind, capsys):
+    path = str(tmp_path / f"it{ending}")
+    make(kind, path)
+    with pytest.raises((ValueError, OSError, SystemExit)) as error:
+        READERS[name](path)
+    assert path in f"{error.value} {capsys.readouterr().err}"
+
+
+def test_a_state_of_a_solver(tmp_path):
+    path = str(tmp_path / "it.solverstate")
+    make("pipe", path)
+    with pytest.raises(ValueError, match="it is not a file but a pipe"):
+        read_state(path)
+
+
+def test_where_anything_else_will_do_it_is_passed_over(tmp_path):
+    path = str(tmp_path / "it.bcf")
+    make("pipe", path)
+    assert guessed_format(path, "--type") == "BCF"
+    assert not is_preview(path)
+    assert cached(str(tmp_path / "it"), (1,), lambda: None, lambda: False) is None
+    make("pipe", f"{tmp_path}/it.caffe_pylayers.npz")
+    assert cached(str(tmp_path / "it"), (1,), lambda: None, lambda: False) is None
+    shutil.move(path, f"{tmp_path}/it.provenance.json")
+    with pytest.raises(ValueError, match="it.provenance.json is there, and is not the record of a conversion"):
+        old_pieces(BCFTarget(str(tmp_path / "it")), force=True)
+
+
+NET = """
+layer { name: "train_data"  type: "Python"  top: "data"  top: "label"  python_param { module: "caffe_pylayers"
+  layer: "ImageDataLayer"  param_str: "{'source': 'SOURCE', 'batch_size': 2, 'prefetch': PREFETCH}" } }
+layer { name: "scores"  type: "InnerProduct"  bottom: "data"  top: "scores"  inner_product_param { num_output: 2 } }
+layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "label"  top: "loss" }
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "pipe"],
+        ["check", "net.prototxt"],
+        ["check", "ahead.prototxt"],
+        ["check", "listed.prototxt"],
+        ["check", "good.prototxt", "--weights", "pipe"],
+        ["balance", "pipe", "--type", "CSV"],
+        ["balance", "pipe", "--type", "HDF5"],
+        ["balance", "pipe.prototxt"],
+        ["balance", "net.prototxt"],
+        ["convert", "pipe", "it.bcf", "--from", "CSV"],
+        ["convert", "pipe", "it.bcf", "--from", "LMDB"],
+        ["convert", "listed.txt", "it.bcf"],
+        ["export", "pipe"],
+        ["preview", "pipe"],
+        ["preview", "listed.prototxt"],
+        ["preview", "ahead.prototxt"],
+        ["bench", "pipe"],
+        ["bench", "listed.prototxt"],
+        ["bench", "ahead.prototxt"],
+        ["train", "pipe"],
+        ["train", "solver.prototxt", "--weights", "pipe"],
+        ["train", "solver.prototxt", "--resume", "pipe"],
+        ["train", "solver.prototxt", "--log", "pipe"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_says_what_it_is(tmp_path, command, arguments):
+    for name in ("pipe", "pipe.prototxt"):
+        make("pipe", str(tmp_path / name))
+    good = f"{tmp_path}/good"
+    a_source(good)
+    (tmp_path / "good.txt").write_text("".join(f"{good}.{number}.png {number % 2}\n" for number in range(3)))
+    (tmp_path / "listed.txt").write_text(f"{good}.0.png 0\npipe 1\n")
+    nets = {
+        "good": ("good.txt", False),
+        "net": ("pipe", False),
+        "listed": ("listed.txt", False),
+        "ahead": ("listed.txt", 2),
+    }
+    for name, (source, prefetch) in nets.items():
+        text = NET.replace("SOURCE", f"{tmp_path}/{source}").replace("PREFETCH", str(prefetch))
+        (tmp_path / f"{name}.prototxt").write_text(text)
+    (tmp_path / "solver.prototxt").write_text(
+        'net: "good.prototxt"  base_lr: 0.1  lr_policy: "fixed"  max_iter: 2  snapshot_prefix: "it"'
+    )
+    status, out, err = command(*arguments)
+    assert status in (1, 2)
+    assert "it is not a file but a pipe" in out + err
+    assert "Traceback" not in out + err
