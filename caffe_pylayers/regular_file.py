@@ -52,8 +52,14 @@ def open_bytes(path: Name) -> BinaryIO:
 def open_text(
     path: Name, encoding: str = "utf-8", errors: Optional[str] = None, newline: Optional[str] = None
 ) -> TextIO:
-    """The file, open for reading text; the arguments are those of `open`."""
-    return io.TextIOWrapper(open_bytes(path), encoding, errors, newline)
+    """The file, open for reading text; the arguments are those of `open`. OSError as for `read_bytes`."""
+    file = open_bytes(path)
+    try:
+        _require_room(path, os.fstat(file.fileno()).st_size)
+    except OSError:
+        file.close()
+        raise
+    return io.TextIOWrapper(file, encoding, errors, newline)
 
 
 def read_bytes(path: Name) -> bytes:
@@ -61,8 +67,7 @@ def read_bytes(path: Name) -> bytes:
     opened = descriptor(path)
     try:
         size = os.fstat(opened).st_size
-        if size > _ALWAYS_READ and size > available_bytes():
-            raise OSError(errno.EFBIG, f"it has {size / 1e6:.0f} MB, more than the memory that is free", path)
+        _require_room(path, size)
         parts = []
         while size > 0:
             parts.append(os.read(opened, size))
@@ -77,3 +82,8 @@ def read_bytes(path: Name) -> bytes:
 def _require_regular(path: Name, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, f"it is not a file but {_KINDS[stat.S_IFMT(status.st_mode)]}", path)
+
+
+def _require_room(path: Name, size: int) -> None:
+    if size > _ALWAYS_READ and size > available_bytes():
+        raise OSError(errno.EFBIG, f"it has {size / 1e6:.0f} MB, more than the memory that is free", path)

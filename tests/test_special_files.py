@@ -1,10 +1,8 @@
 """Pipes, devices, sockets and folders where a file is asked for: an error at once, never a wait or a read without end."""
 
-import contextlib
 import os
 import shutil
 import signal
-import socket
 
 import numpy as np
 import pytest
@@ -30,20 +28,9 @@ from caffe_pylayers.training.log import TrainingLog, read_log
 from caffe_pylayers.training.parameter import read_parameter
 from caffe_pylayers.training.snapshots import read_state
 from caffe_pylayers.weights import read_weights
+from tests.data.mutations import SPECIAL_FILES, make_special_file
 
 SECONDS = 20
-
-
-def make(kind, path):
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "socket":
-        with contextlib.closing(socket.socket(socket.AF_UNIX)) as bound:
-            bound.bind(path)
-    elif kind == "device":
-        os.symlink("/dev/zero", path)
-    else:
-        os.mkdir(path)
 
 
 def a_source(path):
@@ -174,11 +161,11 @@ def at_once():
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder"])
+@pytest.mark.parametrize("kind", SPECIAL_FILES)
 @pytest.mark.parametrize("name, ending", CASES, ids=["".join(case) for case in CASES])
 def test_a_reader_says_what_it_is(tmp_path, name, ending, kind, capsys):
     path = str(tmp_path / f"it{ending}")
-    make(kind, path)
+    make_special_file(kind, path)
     with pytest.raises((ValueError, OSError, SystemExit)) as error:
         READERS[name](path)
     assert path in f"{error.value} {capsys.readouterr().err}"
@@ -186,18 +173,18 @@ def test_a_reader_says_what_it_is(tmp_path, name, ending, kind, capsys):
 
 def test_a_state_of_a_solver(tmp_path):
     path = str(tmp_path / "it.solverstate")
-    make("pipe", path)
+    make_special_file("pipe", path)
     with pytest.raises(ValueError, match="it is not a file but a pipe"):
         read_state(path)
 
 
 def test_where_anything_else_will_do_it_is_passed_over(tmp_path):
     path = str(tmp_path / "it.bcf")
-    make("pipe", path)
+    make_special_file("pipe", path)
     assert guessed_format(path, "--type") == "BCF"
     assert not is_preview(path)
     assert cached(str(tmp_path / "it"), (1,), lambda: None, lambda: False) is None
-    make("pipe", f"{tmp_path}/it.caffe_pylayers.npz")
+    make_special_file("pipe", f"{tmp_path}/it.caffe_pylayers.npz")
     assert cached(str(tmp_path / "it"), (1,), lambda: None, lambda: False) is None
     shutil.move(path, f"{tmp_path}/it.provenance.json")
     with pytest.raises(ValueError, match="it.provenance.json is there, and is not the record of a conversion"):
@@ -243,7 +230,7 @@ layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "label"
 )
 def test_a_command_says_what_it_is(tmp_path, command, arguments):
     for name in ("pipe", "pipe.prototxt"):
-        make("pipe", str(tmp_path / name))
+        make_special_file("pipe", str(tmp_path / name))
     good = f"{tmp_path}/good"
     a_source(good)
     (tmp_path / "good.txt").write_text("".join(f"{good}.{number}.png {number % 2}\n" for number in range(3)))

@@ -1,5 +1,9 @@
 """Damage to files, as copies, disks and people do it; the same for a seed. What comes of it."""
 
+import contextlib
+import os
+import socket
+from pathlib import Path
 from typing import Callable, Iterator
 
 import numpy as np
@@ -43,10 +47,44 @@ def mutations(data: bytes, count: int, seed: int, text: bytes = b"") -> Iterator
         yield bytes(mutated)
 
 
-def outcomes(opened: Callable[[], Source], path: str) -> Iterator[str]:
+def mutated_files(path: str, data: bytes, count: int, seed: int, text: bytes = b"") -> Iterator[str]:
+    """Put at `path` what `mutations` makes of data, then files of absurd sizes, then what is no file; says what it is."""
+    for mutated in mutations(data, count, seed, text):
+        Path(path).write_bytes(mutated)
+        yield "mutated"
+    for start in (data, b""):
+        Path(path).write_bytes(start)
+        os.truncate(path, 1 << 40)  # a hole, which takes no room on the disk
+        yield f"a hole behind {len(start)} bytes"
+    for kind in SPECIAL_FILES:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+        make_special_file(kind, path)
+        yield kind
+    with contextlib.suppress(FileNotFoundError):
+        os.rmdir(path)
+
+
+SPECIAL_FILES = ("pipe", "device", "socket", "folder")  # the folder at the end, since it is removed otherwise
+
+
+def make_special_file(kind: str, path: str) -> None:
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as bound:
+            bound.bind(path)
+    elif kind == "device":
+        os.symlink("/dev/zero", path)
+    else:
+        os.mkdir(path)
+
+
+def outcomes(opened: Callable[[], Source], path: str, cut: str = "") -> Iterator[str]:
     """Open a source and read all of it: 'refused', or 'read' or 'no image' for each record.
 
-    Asserts that every error is a DataError that names the path, and that there is a label for every record or none.
+    cut: a file that is cut to half its length between the two. Asserts that every error is a DataError that names the
+    path, and that there is a label for every record or none.
     """
     try:
         source = opened()
@@ -55,6 +93,8 @@ def outcomes(opened: Callable[[], Source], path: str) -> Iterator[str]:
         yield "refused"
         return
     assert source.labels is None or len(source.labels) == len(source)
+    if cut and os.path.isfile(cut):
+        os.truncate(cut, min(os.path.getsize(cut) // 2, 1 << 20))
     for record in range(len(source)):
         try:
             assert Transforms().load(source, record).ndim == 3

@@ -9,7 +9,7 @@ from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.errors import DataError
-from tests.data.mutations import mutations
+from tests.data.mutations import mutated_files
 
 
 @pytest.fixture(scope="module")
@@ -241,8 +241,7 @@ def test_damaged_npy_and_text(three, tmp_path):
     np.save(tmp_path / "whole.npy", np.array([[1, 2], [3, 4], [5, 6]]))
     outcomes = []
     for name, data in (("labels.npy", (tmp_path / "whole.npy").read_bytes()), ("labels.txt", b"1:2\n3:4\n5:6\n")):
-        for mutated in mutations(data, 500, seed=1, text=b"\0\n\r\" ,:\t-.e9\xff'"):
-            (tmp_path / name).write_bytes(mutated)
+        for _ in mutated_files(str(tmp_path / name), data, 500, seed=1, text=b"\0\n\r\" ,:\t-.e9\xff'"):
             try:
                 source = open_source("BCF", three, labels=str(tmp_path / name))
                 assert len(source.labels) == 3

@@ -8,7 +8,7 @@ from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.csv import write_csv
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
-from tests.data.mutations import mutations, outcomes
+from tests.data.mutations import mutated_files, outcomes
 
 
 @pytest.fixture
@@ -213,9 +213,7 @@ def test_damaged_lists(photos, tmp_path):
     headed = "label,name,weight\n" + "".join(f"{number}:1,{name},0.5\n" for number, name in enumerate(names))
     path, found = str(tmp_path / "list.csv"), Counter()
     for text, header in ((plain, False), (headed, True)):
-        for mutated in mutations(text.encode(), 500, seed=1, text=b"\0\n\r\"\\ ,:\t-.e9\xff'"):
-            with open(path, "wb") as stream:
-                stream.write(mutated)
+        for _ in mutated_files(path, text.encode(), 500, seed=1, text=b"\0\n\r\"\\ ,:\t-.e9\xff'"):
             options = {"root": str(tmp_path), "header": header, "missing": "skip"}
             found.update(outcomes(lambda options=options: open_source("CSV", path, **options), path))
     assert found["refused"] > 100 and found["read"] > 1000

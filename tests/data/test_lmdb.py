@@ -19,7 +19,7 @@ from caffe_pylayers.data.sources.lmdb_pages import read_leaves, read_root
 from caffe_pylayers.data.sources.storage import File
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
-from tests.data.mutations import mutations, outcomes
+from tests.data.mutations import mutated_files, mutations, outcomes
 
 
 def write_values(path, values):
@@ -292,13 +292,13 @@ def test_500_mutations_read_right_or_are_named(tmp_path):
 def test_500_mutations_of_the_file_itself(tmp_path):
     """Its header, its tree and its records: to believe what they say would end the process (SIGBUS, SIGSEGV)."""
     whole = str(tmp_path / "whole")
-    png = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8))[1].tobytes()
+    png = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))[1].tobytes()
     write_lmdb(
-        whole, (Datum(png, number, encoded=True) if number % 9 else Datum(b"abc", 9, 3, 1, 1) for number in range(300))
+        whole, (Datum(png, number, encoded=True) if number % 9 else Datum(b"abc", 9, 3, 1, 1) for number in range(200))
     )
     data = (tmp_path / "whole" / "data.mdb").read_bytes()
-    os.mkdir(tmp_path / "damaged")
-    counts = Counter()
+    path, counts = str(tmp_path / "damaged"), Counter()
+    os.mkdir(path)
     # Where little but the tree is: what lies in its pages counts as often as images do, which are most of the file.
     source = open_source("LMDB", whole)
     assert len(png) > 4096 and source.read(1) == png
@@ -313,6 +313,9 @@ def test_500_mutations_of_the_file_itself(tmp_path):
             part = mutated[place * 4096 :][:4096]
             damaged[page * 4096 : page * 4096 + len(part)] = part
         (tmp_path / "damaged" / "data.mdb").write_bytes(damaged)
-        counts.update(outcomes(lambda: open_source("LMDB", str(tmp_path / "damaged")), str(tmp_path / "damaged")))
+        cut = f"{path}/data.mdb" if number % 5 == 0 else ""
+        counts.update(outcomes(lambda: open_source("LMDB", path), path, cut))
+    for _ in mutated_files(f"{path}/data.mdb", data, 50, seed=1):
+        counts.update(outcomes(lambda: open_source("LMDB", path), path))
     assert counts["refused"] > 100
     assert counts["read"] > 10_000

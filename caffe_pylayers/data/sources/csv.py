@@ -27,6 +27,7 @@ from caffe_pylayers.output_file import private_name
 
 logger = logging.getLogger("caffe_pylayers")
 
+_LONGEST_LINE = 1 << 20  # characters
 _LARGEST_WEIGHT = float(np.finfo(np.float32).max)
 
 
@@ -116,7 +117,11 @@ def _lines(path: str) -> Iterator[Tuple[int, str]]:
     try:
         # utf-8-sig: spreadsheets put a byte order mark in front. surrogateescape: file names may be any bytes.
         with regular_file.open_text(path, encoding="utf-8-sig", errors="surrogateescape") as stream:
-            for number, line in enumerate(stream, 1):
+            for number, line in enumerate(iter(functools.partial(stream.readline, _LONGEST_LINE), ""), 1):
+                if len(line) == _LONGEST_LINE:
+                    raise DataError(
+                        f"CSV source {path}, line {number}: it is longer than any name and labels; is it a list?"
+                    )
                 if line.strip():
                     yield number, line.rstrip("\n")
     except OSError as error:
