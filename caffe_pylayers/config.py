@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -89,6 +90,8 @@ class Options(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
+    _warnings: Tuple[str, ...] = PrivateAttr(())
+
     #: The bottoms that the layer takes and the tops that it gives, in order; "[x]" for one that may be missing.
     takes: ClassVar[Tuple[str, ...]] = ()
     gives: ClassVar[Tuple[str, ...]] = ()
@@ -119,9 +122,18 @@ class Options(BaseModel):
         """
         yield from ()
 
-    def warnings(self) -> List[str]:
-        """Return what is accepted without having an effect, for the layer to log."""
-        return []
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        """Yield each given option that has no effect, and why: where ... (see :meth:`without_effect`).
+
+        It gets a warning, and its default, so that nothing reads it. Options that contradict each other are
+        :meth:`conflicts`.
+        """
+        yield from ()
+
+    @property
+    def warnings(self) -> Tuple[str, ...]:
+        """What is accepted without having an effect, for the layer to log."""
+        return self._warnings
 
     def given(self, name: str) -> bool:
         """Return whether the param_str sets this option (to something else than none)."""
@@ -132,11 +144,9 @@ class Options(BaseModel):
         fields = type(self).model_fields
         yield from (name for name in names if getattr(self, name) != fields[name].default)
 
-    def without_effect(self, names: Iterable[str], where: str) -> Iterator[str]:
-        """Yield a conflict for each of these options that is given; ``where`` says why it has no effect."""
-        for name in names:
-            if self.given(name):
-                yield f"option {name!r} has no effect where {where}; leave it out"
+    def without_effect(self, names: Iterable[str], where: str) -> Iterator[Tuple[str, str]]:
+        """Yield each of these options that is given, for :meth:`idle`; ``where`` names what makes it meaningless."""
+        yield from ((name, where) for name in names if self.given(name))
 
     @field_validator("*", mode="before")
     @classmethod
@@ -155,6 +165,10 @@ class Options(BaseModel):
         problems = list(self.conflicts())
         if problems:
             raise ValueError("\n".join(problems))
+        idle = dict(self.idle())
+        self._warnings = tuple(f"option {name!r} has no effect where {idle[name]}; leave it out" for name in idle)
+        # Its blob stays: Caffe aborts on a layer that has a `param` and no blob.
+        self.__dict__.update({name: type(self).model_fields[name].default for name in idle if name != "resume"})
         return self
 
 

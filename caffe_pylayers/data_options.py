@@ -1,6 +1,6 @@
 """The options of the data layers; see :mod:`caffe_pylayers.options`."""
 
-from typing import Any, ClassVar, Dict, Iterator, List, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, Tuple, Union
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 from typing_extensions import Annotated
@@ -169,9 +169,6 @@ class _DataLayerOptions(Options):
         return value or None
 
     def conflicts(self) -> Iterator[str]:
-        for names, owner in ((("root", "header", "missing"), "CSV"), (("bcf_mode",), "BCF")):
-            if self.source_type != owner:
-                yield from self.without_effect(names, f"'source_type' is {self.source_type!r}")
         if self.resize is not None and self.crop_size is not None and self.crop_size > min(self.resize):
             yield f"option 'crop_size' is {self.crop_size}, more than 'resize', which is {list(self.resize)}"
         if self.mean_file is not None and self.mean_value is not None:
@@ -179,6 +176,13 @@ class _DataLayerOptions(Options):
         for name, mean in (("mean_file", self.mean_file), ("mean_value", self.mean_value)):
             if not self.color and isinstance(mean, tuple) and len(mean) == 3:
                 yield f"option {name!r} has three numbers, for one channel: 'color' is false"
+        if self.sampler is not None and self.on_error != "stop":
+            yield "option 'on_error' must be 'stop' with a 'sampler' of your own: only that knows what may stand in"
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        for names, owner in ((("root", "header", "missing"), "CSV"), (("bcf_mode",), "BCF")):
+            if self.source_type != owner:
+                yield from self.without_effect(names, f"'source_type' is {self.source_type!r}")
         if self.decode == "fast" and self.resize is None:
             yield from self.without_effect(("decode",), "there is no 'resize'")
         if self.prefetch == 0:
@@ -186,8 +190,6 @@ class _DataLayerOptions(Options):
             yield from self.without_effect(idle, "'prefetch' is false")
         if self.sampler is not None:
             yield from self.without_effect(self._sampling, "there is a 'sampler' of your own")
-            if self.on_error != "stop":
-                yield "option 'on_error' must be 'stop' with a 'sampler' of your own: only that knows what may stand in"
 
 
 class ImageDataLayerOptions(_DataLayerOptions):
@@ -198,6 +200,7 @@ class ImageDataLayerOptions(_DataLayerOptions):
     example: ClassVar[Dict[str, Any]] = {**_DataLayerOptions.example, "shuffle": True}
 
     _sampling = ("type", "shuffle")
+    _counts: ClassVar[Tuple[str, ...]] = ("classes_per_batch", "samples_per_class")
 
     sample_weights: Optional[str] = Field(
         None,
@@ -218,23 +221,30 @@ class ImageDataLayerOptions(_DataLayerOptions):
     @classmethod
     def _batch_of_classes(cls, values: Dict[str, Any]) -> Dict[str, Any]:
         counts = [spell(int, values.get(name)) for name in ("classes_per_batch", "samples_per_class")]
-        if values.get("batch_size") is None and all(type(count) is int and count > 0 for count in counts):
+        of_classes = spell(cls.model_fields["type"].annotation, values.get("type")) == "PK"
+        if (
+            of_classes
+            and values.get("batch_size") is None
+            and all(type(count) is int and count > 0 for count in counts)
+        ):
             return {**values, "batch_size": counts[0] * counts[1]}
         return values
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
-        counts = ("classes_per_batch", "samples_per_class")
         if self.type == "PK":
-            missing = [name for name in counts if getattr(self, name) is None]
+            missing = [name for name in self._counts if getattr(self, name) is None]
             yield from (f"option {name!r} is required where 'type' is 'PK'" for name in missing)
             if not missing and self.batch_size != self.classes_per_batch * self.samples_per_class:  # type: ignore[operator]
                 yield (
                     f"option 'batch_size' is {self.batch_size}, but 'classes_per_batch' times 'samples_per_class' is "
                     f"{self.classes_per_batch * self.samples_per_class}; leave it out"  # type: ignore[operator]
                 )
-        else:
-            yield from self.without_effect(counts, f"'type' is {self.type!r}")
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
+        if self.type != "PK":
+            yield from self.without_effect(self._counts, f"'type' is {self.type!r}")
         if self.type != "ALL":
             yield from self.without_effect(("shuffle",), f"'type' is {self.type!r}: its order is always random")
 
@@ -260,8 +270,8 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
         json_schema_extra={"aliases": ["label dim"]},
     )
 
-    def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
         if not self.multilabel and self.label_dim != 1:
             yield from self.without_effect(("label_dim",), "'multilabel' is false")
 
@@ -294,17 +304,21 @@ class _ComparisonOptions(_DataLayerOptions):
         chosen = getattr(self, self._list)
         if self.type == "HARD" and self.m is None and chosen is None and self.sampler is None:
             yield "option 'm' is required where 'type' is 'HARD'"
-        if chosen is not None:
-            yield from self.without_effect(("type", "sampler"), f"there is a list: {self._list!r}")
-        elif self.m is None or self.type != "HARD":
-            yield from self.without_effect(("names",), f"there is neither {self._list!r} nor 'm' for type HARD")
+        if chosen is not None and self.sampler is not None:
+            yield f"options 'sampler' and {self._list!r} both say which records a sample has; leave one out"
 
-    def warnings(self) -> List[str]:
-        used = {"HARD": {"k", "n", "m"}, "HARD_MULTILABEL": {"k", "n"}}.get(self.type, set())
-        if getattr(self, self._list) is not None or self.sampler is not None:
-            used = set()
-        unused = [repr(name) for name in ("k", "n", "m") if name not in used and self.given(name)]
-        return [f"type {self.type} does not use {', '.join(unused)}"] if unused else []
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
+        chosen = getattr(self, self._list)
+        if chosen is not None:
+            yield from self.without_effect(self._sampling, f"there is a list: {self._list!r}")
+            return
+        if self.m is None or self.type != "HARD" or self.sampler is not None:
+            yield from self.without_effect(("names",), f"there is neither {self._list!r} nor 'm' for type HARD")
+        if self.sampler is None:
+            used = {"HARD": {"k", "n", "m"}, "HARD_MULTILABEL": {"k", "n"}}.get(self.type, set())
+            unused = [name for name in ("k", "n", "m") if name not in used]
+            yield from self.without_effect(unused, f"'type' is {self.type!r}")
 
 
 class SiameseDataLayerOptions(_ComparisonOptions):

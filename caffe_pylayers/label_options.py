@@ -60,6 +60,14 @@ class SampleWeightOptions(Options):
         return values if values.get("weights") is None else {"scale": "none", **values}
 
     def conflicts(self) -> Iterator[str]:
+        if self.weights is None:
+            return
+        if len(self.weights) != self.n_classes:
+            yield f"option 'weights' has {len(self.weights)} numbers where 'n_classes' is {self.n_classes}"
+        if self.scale != "none" and not any(self.weights):
+            yield f"option 'weights' has no number above 0, and cannot be scaled: 'scale' is {self.scale!r}"
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
         if self.rule != "effective_number":
             yield from self.without_effect(self.changed("beta"), f"'rule' is {self.rule!r}")
         if self.counts != "running":
@@ -68,10 +76,6 @@ class SampleWeightOptions(Options):
             yield from self.without_effect(self.changed("iter_size", "resume"), "nothing depends on the iteration")
         if self.weights is None:
             return
-        if len(self.weights) != self.n_classes:
-            yield f"option 'weights' has {len(self.weights)} numbers where 'n_classes' is {self.n_classes}"
-        if self.scale != "none" and not any(self.weights):
-            yield f"option 'weights' has no number above 0, and cannot be scaled: 'scale' is {self.scale!r}"
         yield from self.without_effect(("rule", "empty"), "'weights' are given")
         # The counts scale the weights to a mean of one, and say what the mean weight is that 'defer' gives.
         if self.scale != "mean_one" and not self.defer:
@@ -93,8 +97,8 @@ class ComputeHOptions(SampleWeightOptions):
         None, description="File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is smoothing's."
     )
 
-    def conflicts(self) -> Iterator[str]:
-        yield from super().conflicts()
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
         if self.source is not None:
             yield from self.without_effect(("smoothing",), "'source' gives the matrix")
 
@@ -139,24 +143,31 @@ class LabelNoiseOptions(Options):
     resume: Resume = False
 
     def conflicts(self) -> Iterator[str]:
-        of = {"low": "uniform", "high": "uniform", "std": "gaussian", "probability": "flip", "n_classes": "flip"}
-        for name, distribution in of.items():
-            where = f"'distribution' is {self.distribution!r}"
-            needed = self.distribution == distribution
-            if name == "n_classes" and not needed:
-                needed, where = self.one_hot, f"'one_hot' is {str(self.one_hot).lower()}"
-            if not needed:
-                yield from self.without_effect((name,), where)
-            elif getattr(self, name) is None:
+        for name, needed, where in self._uses():
+            if needed and getattr(self, name) is None:
                 yield f"option {name!r} is required where {where}"
-        if self.distribution == "flip":
-            yield from self.without_effect(("clip", "one_hot"), "'distribution' is 'flip'")
         if self.low is not None and self.high is not None and self.low > self.high:
             yield f"option 'low' is {self.low:g}, above 'high', which is {self.high:g}"
         if self.clip is not None and self.clip[0] > self.clip[1]:
             yield f"option 'clip' must be [lo, hi] with lo not above hi, not {list(self.clip)}"
         elif self.one_hot and self.clip is not None and self.clip[0] < 0:
             yield f"option 'clip' must not go below 0 where 'one_hot' is true, not {list(self.clip)}"
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        for name, needed, where in self._uses():
+            if not needed:
+                yield from self.without_effect((name,), where)
+        if self.distribution == "flip":
+            yield from self.without_effect(("clip", "one_hot"), "'distribution' is 'flip'")
+
+    def _uses(self) -> Iterator[Tuple[str, bool, str]]:
+        """Name, whether it is needed, and where that is so, of the options that belong to a distribution."""
+        of = {"low": "uniform", "high": "uniform", "std": "gaussian", "probability": "flip", "n_classes": "flip"}
+        for name, distribution in of.items():
+            needed, where = self.distribution == distribution, f"'distribution' is {self.distribution!r}"
+            if name == "n_classes" and not needed:
+                needed, where = self.one_hot, f"'one_hot' is {str(self.one_hot).lower()}"
+            yield name, needed, where
 
     def works_in_place(self) -> bool:
         return not self.one_hot

@@ -36,6 +36,8 @@ class _ModeOptions(Options):
     def conflicts(self) -> Iterator[str]:
         if self.given("normalize") and self.given("normalization"):
             yield "options 'normalize' and 'normalization' are both given; leave one out"
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
         if self.normalization == "NONE":  # type: ignore[attr-defined]
             yield from self.without_effect(("normalize_by",), "'normalization' is 'NONE'")
 
@@ -191,10 +193,12 @@ class _TripletOptions(Options):
     )
 
     def conflicts(self) -> Iterator[str]:
+        if self.soft and self.average == "active":
+            yield "option 'average' cannot be 'active' where 'soft' is true: every loss is above 0"
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
         if self.soft:
             yield from self.without_effect(self.idle_if_soft(), "'soft' is true")
-            if self.average == "active":
-                yield "option 'average' cannot be 'active' where 'soft' is true: every loss is above 0"
 
     def idle_if_soft(self) -> Tuple[str, ...]:
         """The options that have no effect with softplus, which has no margin."""
@@ -243,11 +247,14 @@ class BatchTripletLossOptions(_TripletOptions):
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
+        if self.mining == "distance" and self.cutoff >= self.nonzero_loss_cutoff:
+            yield f"option 'cutoff' is {self.cutoff:g}, not below 'nonzero_loss_cutoff', which is {self.nonzero_loss_cutoff:g}"
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
         if self.mining != "distance":
             names = self.changed("cutoff", "nonzero_loss_cutoff", "seed", "stream", "iter_size", "resume")
             yield from self.without_effect(names, f"'mining' is {self.mining!r}")
-        elif self.cutoff >= self.nonzero_loss_cutoff:
-            yield f"option 'cutoff' is {self.cutoff:g}, not below 'nonzero_loss_cutoff', which is {self.nonzero_loss_cutoff:g}"
 
     def bottom_names(self) -> Sequence[str]:
         return self.takes if self.mining != "given" else ("embedding", "triplets", "[sample_weight]")

@@ -62,14 +62,14 @@ def check_layer(layer: Layer) -> Iterator[Finding]:
         )
         return
     options, problems = _load(name, param_str, os.getcwd())
+    described = f"`caffe-pylayers describe {name}` lists the options"
     for problem in problems:
-        described = f"`caffe-pylayers describe {name}` lists the options"
         message, remedy = (problem, described) if "is required" in problem else parted(problem, described)
         yield error(layer, message, remedy, "python_param.param_str")
     if options is None:
         return
-    for text in options.warnings():
-        yield warning(layer, text, "leave out what has no effect", "python_param.param_str")
+    for text in options.warnings:
+        yield warning(layer, *parted(text, described), "python_param.param_str")
     yield from _check_counts(layer, name, options)
     yield from _check_in_place(layer, name, options)
 

@@ -152,6 +152,8 @@ def _counted(
             options = config.validate("ImageDataLayer", {"source_type": kind, "source": target, **given})
         except config.ConfigError as error:
             raise click.UsageError(str(error).replace("ImageDataLayer: ", "")) from None
+        if options.warnings:
+            raise click.UsageError("; ".join(options.warnings))
         return of_source(source_of(options, images=False), num_classes, ignore_label)
     from tqdm import tqdm
 

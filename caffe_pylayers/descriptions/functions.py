@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import os
+import warnings
 from typing import Any, Callable, Dict, Iterator, List, Sequence
 
 from caffe_pylayers import config
@@ -108,6 +109,8 @@ def _made(layer: str, blobs: Sequence[Any], given: Dict[str, Any], fields: Dict[
     config.validate(layer, values)
     param_str = repr(values)
     options = config.load(layer, param_str)  # as Caffe will read it
+    for text in options.warnings:
+        warnings.warn(f"{layer}: {text}", stacklevel=3)  # at the line that calls the layer's function
     bottoms_of(layer, options, len(blobs))
     if fields.get("in_place") and not options.works_in_place():
         raise ConfigError(f"{layer}: it does not work in place; leave out in_place, and its top is a blob of its own")

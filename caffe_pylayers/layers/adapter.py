@@ -96,7 +96,7 @@ class Layer(caffe.Layer):
         self.name = type(self).__name__
         self._buffers: Dict[str, Array] = {}
         self.options: Any = config.load(self.name, self.param_str)
-        for warning in self.options.warnings():
+        for warning in self.options.warnings:
             log.warning("%s: %s", self.name, warning)
         self.given = bottoms_of(self.name, self.options, len(bottom))
         tops_of(self.name, self.options, len(top))

@@ -33,7 +33,7 @@ BROKEN = [
            "option 'crop_size' is 8, more than 'resize'", "describe ImageDataLayer"),
     Broken("an option given twice", NET, "'shuffle': True", "'shuffle': True, 'shuffle': False", "train_data", "given twice"),
     Broken("options that cannot be read", NET, "'shuffle': True", "'shuffle': True]", "train_data", "param_str"),
-    Broken("an option without effect", NET, "'restart_every': 3", "'workers': 2", "test_data", "option 'workers' has no effect", "leave it out"),
+    Broken("an option without effect", NET, "'restart_every': 3", "'workers': 2", "test_data", "option 'workers' has no effect where 'prefetch' is false", "leave it out", level="warning"),
     Broken("a file that an option names", NET, "'n_classes': 5", "'n_classes': 5, 'counts': 'count.txt'", "weights",
            "option 'counts': no file or folder", "relative paths start at the working directory"),
     # ----------------------------------------------------------------------------------------- bottoms and tops

@@ -150,8 +150,9 @@ def test_a_default_that_is_given_counts_as_given():
     (label,) = inputs("label")
     weights = P.SampleWeight(label, n_classes=2, weights=[1, 2], scale="sum_one")
     assert "'scale': 'sum_one'" in written(weights=weights).layer[-1].python_param.param_str
-    with pytest.raises(ConfigError, match="option 'timeout' has no effect where 'prefetch' is false"):
+    with pytest.warns(UserWarning, match="option 'timeout' has no effect where 'prefetch' is false") as warned:
         P.ImageDataLayer(source="train.txt", timeout=60.0)
+    assert warned[0].filename == __file__
 
 
 def test_what_is_said_of_the_layer():

@@ -222,6 +222,14 @@ def test_a_matrix_from_a_file_is_scaled_by_the_class_weights(tmp_path, name, sha
     np.testing.assert_allclose(h[0, 0], np.diag([1, 2, 4]) @ matrix, rtol=1e-6)
 
 
+def test_options_of_counts_change_nothing_where_the_weights_are_given(caplog):
+    options = {"n_classes": 3, "weights": [1, 2, 3]}
+    idle = {"rule": "median_frequency", "empty": "error", "counts": "not_there.npy"}
+    np.testing.assert_array_equal(h_of([0, 0, 1], {**options, **idle}), h_of([0, 0, 1], options))
+    told = [message for message in caplog.messages if "has no effect where 'weights' are given" in message]
+    assert [message.split("'")[1] for message in told] == ["rule", "empty", "counts"]
+
+
 def test_twenty_weights_are_listed_and_more_are_summed_up(caplog):
     caplog.set_level("INFO", log.name)
     h_of(np.arange(20), {"n_classes": 20})

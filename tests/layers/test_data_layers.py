@@ -304,3 +304,18 @@ def test_ranks_share_one_stream(net, photos, layer, tops, shuffle):
             whole.forward()
             for top in tops:
                 np.testing.assert_array_equal(rank.blobs[top].data, whole.blobs[top].data)
+
+
+def test_workers_may_stay_where_prefetch_is_turned_off(net, photos, caplog):
+    """Whoever looks for a fault turns `prefetch` off, and leaves the rest as it is."""
+    options = {"source": photos.lmdb, "source_type": "LMDB", "batch_size": 4, "resize": 12}
+    plain = net("ImageDataLayer", ["data", "label"], options)
+    caplog.clear()
+    looked_at = net("ImageDataLayer", ["data", "label"], {**options, "prefetch": False, "workers": 4})
+    for _ in range(3):
+        plain.forward()
+        looked_at.forward()
+        np.testing.assert_array_equal(looked_at.blobs["data"].data, plain.blobs["data"].data)
+    assert caplog.messages == [
+        "ImageDataLayer: option 'workers' has no effect where 'prefetch' is false; leave it out"
+    ], "once, at set-up"
