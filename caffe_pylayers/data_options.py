@@ -101,9 +101,10 @@ class _DataLayerOptions(Options):
     labels: Optional[Path] = Field(
         None, description="Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source."
     )
-    label_format: Literal["indices", "indicator"] = Field(
+    label_format: Literal["indices", "indicator", "sign"] = Field(
         "indices",
-        description="A row of labels has numbers of labels (indices), or a 0 or 1 for each label (indicator).",
+        description="A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known "
+        "(indicator), or a -1 (0) or 1 (sign).",
     )
     batch_size: int = Field(256, ge=1, description="Samples a batch, at least 1.")
     resize: Size = Field(
@@ -162,6 +163,11 @@ class _DataLayerOptions(Options):
 
     #: Options that choose what `sampler` would choose.
     _sampling: ClassVar[Tuple[str, ...]] = ("type",)
+
+    @property
+    def rows_are_sets(self) -> bool:
+        """Whether a row of labels is a set of them, and not a label for each of several tasks."""
+        return self.type.endswith("MULTILABEL")  # type: ignore[attr-defined]
 
     @field_validator("crop_size", mode="after")
     @classmethod
@@ -269,6 +275,10 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
         description="Number of labels, at least 1; none: the largest in the source and 1 more.",
         json_schema_extra={"aliases": ["label dim"]},
     )
+
+    @property
+    def rows_are_sets(self) -> bool:
+        return self.multilabel
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()

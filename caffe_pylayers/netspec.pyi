@@ -560,7 +560,7 @@ def ImageDataLayer(
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
     labels: Path | None = None,
-    label_format: Literal["indices", "indicator"] = "indices",
+    label_format: Literal["indices", "indicator", "sign"] = "indices",
     batch_size: int = 256,
     resize: int | Sequence[int] | None = None,
     crop_size: int | None = None,
@@ -608,7 +608,7 @@ def ImageDataLayer(
     missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
-    label_format: A row of labels has numbers of labels (indices), or a 0 or 1 for each label (indicator).
+    label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     batch_size: Samples a batch, at least 1.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
@@ -646,7 +646,7 @@ def MultiLabelDataLayer(
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
     labels: Path | None = None,
-    label_format: Literal["indices", "indicator"] = "indices",
+    label_format: Literal["indices", "indicator", "sign"] = "indices",
     batch_size: int = 256,
     resize: int | Sequence[int] | None = None,
     crop_size: int | None = None,
@@ -696,7 +696,7 @@ def MultiLabelDataLayer(
     missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
-    label_format: A row of labels has numbers of labels (indices), or a 0 or 1 for each label (indicator).
+    label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     batch_size: Samples a batch, at least 1.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
@@ -736,7 +736,7 @@ def SiameseDataLayer(
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
     labels: Path | None = None,
-    label_format: Literal["indices", "indicator"] = "indices",
+    label_format: Literal["indices", "indicator", "sign"] = "indices",
     batch_size: int = 256,
     resize: int | Sequence[int] | None = None,
     crop_size: int | None = None,
@@ -788,7 +788,7 @@ def SiameseDataLayer(
     missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
-    label_format: A row of labels has numbers of labels (indices), or a 0 or 1 for each label (indicator).
+    label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     batch_size: Samples a batch, at least 1.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
@@ -829,7 +829,7 @@ def TripletDataLayer(
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
     labels: Path | None = None,
-    label_format: Literal["indices", "indicator"] = "indices",
+    label_format: Literal["indices", "indicator", "sign"] = "indices",
     batch_size: int = 256,
     resize: int | Sequence[int] | None = None,
     crop_size: int | None = None,
@@ -882,7 +882,7 @@ def TripletDataLayer(
     missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
-    label_format: A row of labels has numbers of labels (indices), or a 0 or 1 for each label (indicator).
+    label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     batch_size: Samples a batch, at least 1.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.

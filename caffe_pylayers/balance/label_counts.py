@@ -1,12 +1,13 @@
 """How many labels each class has, in arrays or in a source, and the class weights that follow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Iterable, List, Optional
 
 import numpy as np
 
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.base import LARGEST_LABEL
+from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.losses.class_weights import (
     class_weights,
@@ -32,6 +33,7 @@ class LabelCounts:
     of: what the labels are of, in words. counts: int64 (K,), the labels of each class. in_images: int64 (K,), the labels,
     of any class, of all records in which the class occurs (what rule median_frequency asks). num_records: records
     looked at. a_record: int64, how many records have 0, 1, 2, ... labels. num_ignored: labels that were left out.
+    doubt: why rows of several labels may have another form than they were counted in, or "".
     """
 
     of: str
@@ -40,6 +42,7 @@ class LabelCounts:
     num_records: int
     a_record: np.ndarray
     num_ignored: int = 0
+    doubt: str = ""
 
     @property
     def absent(self) -> List[int]:
@@ -154,4 +157,10 @@ def of_source(source: Source, num_classes: Optional[int] = None, ignore_label: O
         raise DataError(f"{of}: it has no labels; name a file of them with --labels, or count another source")
     several = source.labels.ndim > 1
     num_classes = num_classes or source.label_dim
-    return count(of, [source.labels], num_classes, ignore_label, several, source.describe)
+    doubt = ""
+    try:
+        check_sets(source)  # which they need not be: a row may have a label for each of several tasks
+    except DataError as error:
+        doubt = str(error)
+    counts = count(of, [source.labels], num_classes, ignore_label, several, source.describe)
+    return replace(counts, doubt=doubt)

@@ -77,6 +77,8 @@ def _summary(counts: LabelCounts) -> str:
         lines.append("labels a record: " + ", ".join(f"{n} in {records}" for n, records in lengths))
     if counts.num_ignored:
         lines.append(f"ignored: {counts.num_ignored} labels")
+    if counts.doubt:
+        lines.append(f"warning: if a row is a set of labels: {counts.doubt}")
     absent = counts.absent
     if absent:
         shown = ", ".join(map(str, absent[:20]))

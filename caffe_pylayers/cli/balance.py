@@ -25,7 +25,11 @@ _choice = click.Choice
 @click.option("--header", is_flag=True, default=None, help="CSV: the first line names the columns.")
 @click.option("--missing", type=_choice(["skip"]), help="CSV: leave out lines whose file is not there.")
 @click.option("--labels", help="Labels from elsewhere, as the option of the data layers.")
-@click.option("--label-format", type=_choice(["indices", "indicator"]), help="Rows of label numbers, or of 0 and 1.")
+@click.option(
+    "--label-format",
+    type=_choice(["indices", "indicator", "sign"]),
+    help="Rows of label numbers, of 0 and 1, or of -1 and 1.",
+)
 @click.option("--layer", help="Net: the data layer, where it has several.")
 @click.option("--phase", type=_choice(["TRAIN", "TEST"]), help="Net: its phase; TRAIN by default.")
 @click.option("--stage", multiple=True, help="Net: a stage; may be given again.")
@@ -183,6 +187,7 @@ def _as_json(counts: "LabelCounts", weights: Dict[str, Any]) -> Dict[str, Any]:
         "records": counts.num_records,
         "labels": int(counts.counts.sum()),
         "ignored": counts.num_ignored,
+        "doubt": counts.doubt,
         "counts": counts.counts.tolist(),
         "in_images": counts.in_images.tolist(),
         "absent": counts.absent,

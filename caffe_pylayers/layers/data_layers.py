@@ -115,7 +115,14 @@ class DataLayer(Layer):
         """Write the tops behind the images."""
 
     def source_labels(self) -> np.ndarray:
-        """The labels of the source for a top, (N,) or (N, L). Raises DataError where it has none."""
+        """The labels of the source for a top, (N,) or (N, L). Raises DataError where it has none, or some are not known."""
+        unknown = self._source.unknown
+        if unknown is not None and not getattr(self.options, "multilabel", False):
+            record = int(np.argmax(unknown.any(1)))
+            raise DataError(
+                f"{self._source.describe(record)}: whether it has label {int(np.argmax(unknown[record]))} is not known (-1), "
+                f"which a top with the numbers of labels cannot say; use MultiLabelDataLayer with 'multilabel': true"
+            )
         if self._source.labels is None:
             raise DataError(
                 f"{self._source.kind} source {self.options.source}: it has no labels, but the layer has a top for "
@@ -222,7 +229,8 @@ class ImageDataLayer(DataLayer):
 class MultiLabelDataLayer(ImageDataLayer):
     """Samples with labels as (B, L, 1, 1): data, label [, sample_weight of the label's shape].
 
-    multilabel: 0 or 1 for each of the L labels (`label_dim`); otherwise L is 1 and it is the label itself.
+    multilabel: 0 or 1 for each of the L labels (`label_dim`), -1 where that is not known; otherwise L is 1 and it is the
+    label itself.
     """
 
     def label_shape(self) -> Tuple[int, ...]:
@@ -253,6 +261,8 @@ class MultiLabelDataLayer(ImageDataLayer):
         out[...] = 0
         sample, place = np.nonzero(rows >= 0)
         out[sample, rows[sample, place]] = 1
+        if self._source.unknown is not None:
+            out[:, : self._source.unknown.shape[1]][self._source.unknown[records]] = -1
 
 
 class _ComparisonLayer(DataLayer):

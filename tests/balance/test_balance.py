@@ -200,3 +200,19 @@ def test_force_overwrites(source, tmp_path, command):
     status, _, _ = command("balance", "train.txt", "--rule", "balanced", "--write-weights", "w.txt", "--force")
     assert status == 0
     np.testing.assert_allclose(np.loadtxt(tmp_path / "w.txt"), COUNTS.weights("balanced"), rtol=1e-8)
+
+
+def test_rows_of_0_and_1_are_doubted(tmp_path, command):
+    (tmp_path / "train.txt").write_text("a.jpg 0 1 1\nb.jpg 1 0 0\n")
+    _, out, _ = command("balance", "train.txt")
+    assert "warning: if a row is a set of labels: CSV source " in out
+    assert "; set `label_format: indicator`" in out
+    _, out, _ = command("balance", "train.txt", "--label-format", "indicator")
+    assert "warning" not in out
+    net = caffe_nets.python_layer(
+        "MultiLabelDataLayer", [], ["data", "label"], {"source": "train.txt", "multilabel": True}
+    )
+    (tmp_path / "net.prototxt").write_text(net)
+    status, _, err = command("balance", "net.prototxt")
+    assert status == 2
+    assert "set `label_format: indicator`" in err

@@ -109,11 +109,12 @@ def test_indicator_rows_of_the_source_itself(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, found", [("0 1\n1 1\n0 2\n", "2.0"), ("0 1\n1\n0 1\n", "nan"), ("0 1\n1 1\n0 -1\n", "-1.0")]
+    "content, found", [("0 1\n1 1\n0 2\n", "2.0"), ("0 1\n1\n0 1\n", "nan"), ("0 1\n1 1\n0 -2\n", "-2.0")]
 )
 def test_what_is_no_indicator(three, tmp_path, content, found):
     with pytest.raises(
-        DataError, match=rf"record \d \('\d'\): label {found} of .*; 0 and 1 for `label_format: indicator`"
+        DataError,
+        match=rf"record \d \('\d'\): label {found} of .*; 0, 1 and -1 .not known. for `label_format: indicator`",
     ):
         annotated(three, tmp_path, content, label_format="indicator")
 

@@ -73,6 +73,22 @@ def test_rows_of_labels_and_weights_stay_rows(photos, tmp_path):
         np.testing.assert_array_equal(source.sample_weights, weights)
 
 
+@pytest.mark.parametrize("label_format", ["indicator", "sign"])
+def test_indicators_that_are_not_known_and_signs_are_kept(photos, tmp_path, label_format):
+    values = [-1, 1] if label_format == "sign" else [-1, 0, 1]
+    labels = np.random.default_rng(0).choice(values, (37, 4))
+    labels[:3, 2:] = -1  # at the end of rows too, where it could fill up
+    np.save(tmp_path / "labels.npy", labels)
+    origin = Origin(
+        "CSV", photos.csv, root=str(photos.folder), labels=f"{tmp_path}/labels.npy", label_format=label_format
+    )  # fmt: skip
+    for format in FORMATS:
+        source, entry = converted(origin, tmp_path / f"out{SUFFIXES[format]}", format)
+        assert entry["layer_options"]["label_format"] == "indicator"
+        np.testing.assert_array_equal(source.labels, origin.open().labels)
+        np.testing.assert_array_equal(source.unknown, labels == -1 if label_format == "indicator" else None)
+
+
 HOW = {
     "raw": ({"encode": "raw"}, np.uint8),
     "raw for want of another": ({}, np.uint8),

@@ -12,6 +12,7 @@ import caffe_pylayers
 from caffe_pylayers import ConfigError, DataError
 from caffe_pylayers.data.datum import Datum
 from caffe_pylayers.data.sources.lmdb import write_lmdb
+from tests.caffe_nets import layer_text, python_layer
 from tests.layers.every_source_and_layer import LAYERS, net_of, write_all
 
 
@@ -79,6 +80,62 @@ def test_indicator_rows_come_out_as_they_are(net, pixels, tmp_path):
     np.testing.assert_array_equal(indicated.blobs["label"].data[..., 0, 0], rows)
     listed = net("ImageDataLayer", ["data", "label"], **options).blobs["label"].data
     assert [set(row[row >= 0]) for row in listed] == SETS
+
+
+def test_what_is_not_known_passes_to_the_loss_and_has_no_gradient(net, pixels, tmp_path):
+    """-1 of an indicator is -1 in the top, for `ignore_label: -1`; the other terms are as if it were not there."""
+    rows = np.random.RandomState(0).choice([-1, 0, 1], (7, 5), p=[0.3, 0.4, 0.3])
+    np.save(str(tmp_path / "rows.npy"), rows)
+    options = {"labels": str(tmp_path / "rows.npy"), "label_format": "indicator", "multilabel": True, **pixels}
+    path = tmp_path / "net.prototxt"
+    path.write_text(
+        python_layer("MultiLabelDataLayer", [], ["data", "label"], options)
+        + layer_text("InnerProduct", ["data"], ["scores"], 'inner_product_param { num_output: 5 weight_filler { type: "xavier" } }')
+        + layer_text("Reshape", ["scores"], ["shaped"], "reshape_param { shape { dim: 0 dim: 0 dim: 1 dim: 1 } }")
+        + python_layer(
+            "WeightedSigmoidCrossEntropyLoss", ["shaped", "label"], ["loss"],
+            {"ignore_label": -1, "normalization": "VALID"}, 1, "propagate_down: true propagate_down: false",
+        )
+    )  # fmt: skip
+    made = caffe.Net(str(path), caffe.TRAIN)
+    made.forward()
+    made.backward()
+    label, gradient = (blob[..., 0, 0] for blob in (made.blobs["label"].data, made.blobs["shaped"].diff))
+    np.testing.assert_array_equal(label, rows)
+    known = rows >= 0
+    assert 5 < known.sum() < 30
+    assert not gradient[~known].any()
+    scores = made.blobs["scores"].data.astype(np.float64)
+    expected = (1 / (1 + np.exp(-scores)) - rows) / known.sum()
+    np.testing.assert_allclose(gradient[known], expected[known], rtol=1e-4)
+
+
+def test_what_is_not_known_has_no_place_among_numbers_of_labels(net, pixels, tmp_path):
+    np.save(str(tmp_path / "rows.npy"), [[1, 0, 0], [0, -1, 1], *[[0, 1, 1]] * 5])
+    options = {"labels": str(tmp_path / "rows.npy"), "label_format": "indicator", **pixels}
+    assert net("ImageDataLayer", ["data"], **options).blobs["data"].data.any()
+    message = (
+        r"record 1 .*whether it has label 1 is not known .-1., .*; use MultiLabelDataLayer with 'multilabel': true"
+    )
+    with pytest.raises(DataError, match=message):
+        net("ImageDataLayer", ["data", "label"], **options)
+
+
+def test_signs_come_out_as_0_and_1(net, pixels, tmp_path):
+    rows = np.random.RandomState(0).choice([-1, 1], (7, 5))
+    np.save(str(tmp_path / "rows.npy"), rows)
+    options = {"labels": str(tmp_path / "rows.npy"), "label_format": "sign", "multilabel": True, **pixels}
+    label = net("MultiLabelDataLayer", ["data", "label"], **options).blobs["label"].data
+    np.testing.assert_array_equal(label[..., 0, 0], rows > 0)
+
+
+def test_rows_of_0_and_1_are_not_taken_for_numbers(net, pixels, tmp_path):
+    np.save(str(tmp_path / "rows.npy"), [[0, 0, 1, 1]] * 7)
+    options = {"labels": str(tmp_path / "rows.npy"), **pixels}
+    with pytest.raises(DataError, match="labels 0:0:1:1: .*; set `label_format: indicator`"):
+        net("MultiLabelDataLayer", ["data", "label"], multilabel=True, **options)
+    two_tasks = net("ImageDataLayer", ["data", "label"], **options).blobs["label"].data
+    np.testing.assert_array_equal(two_tasks, [[0, 0, 1, 1]] * 7)
 
 
 def test_one_label_has_the_seeds_shape_under_either_name(net, pixels):

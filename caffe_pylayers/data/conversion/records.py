@@ -87,12 +87,16 @@ def annotated(source: Source, naming: Naming, images: Iterable[Tuple[int, Image]
 
 
 def _labels(source: Source, record: int) -> Tuple[int, ...]:
-    """Its labels; -1 for none where others have some; a 0 or 1 for each label where the source has it so."""
+    """Its labels; -1 for none where others have some; a 0, 1 or -1 (not known) for each label where the source has it so."""
     if source.labels is None:
         return ()
     labels: List[int] = np.atleast_1d(source.labels[record]).tolist()
     if source.label_dim is not None:
-        return tuple(int(label in labels) for label in range(source.label_dim))
+        row = np.zeros(source.label_dim, np.int64)
+        row[[label for label in labels if label >= 0]] = 1
+        if source.unknown is not None:
+            row[source.unknown[record]] = -1
+        return tuple(row.tolist())
     while len(labels) > 1 and labels[-1] == -1:  # which only fills up the row
         labels.pop()
     return tuple(labels)
@@ -111,6 +115,7 @@ def difference(source: Source, records: np.ndarray, naming: Naming, written: Sou
         return f"it has {len(written)} records instead of {len(records)}"
     for what, ours, theirs, pad in (
         ("labels", source.labels, written.labels, -1),
+        ("labels that are not known", source.unknown, written.unknown, False),
         ("sample weights", source.sample_weights, written.sample_weights, 0),
     ):
         if (ours is None) != (theirs is None):

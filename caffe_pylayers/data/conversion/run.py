@@ -64,7 +64,7 @@ class Run:
         for file in self._files():
             status = os.stat(file)
             stamp.update(b"%d %d " % (status.st_size, status.st_mtime_ns) + os.fsencode(file) + b"\0")
-        for array in (self._source.labels, self._source.sample_weights):
+        for array in (self._source.labels, self._source.unknown, self._source.sample_weights):
             stamp.update(b"none" if array is None else array.tobytes())
         return {
             "source": self._origin(),

@@ -4,6 +4,7 @@ from typing import Any, Optional
 
 from caffe_pylayers.data.sources.annotations import annotate
 from caffe_pylayers.data.sources.base import Names, Source
+from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.data.sources.records import Record
 
 __all__ = ["Names", "Record", "Source", "open_source", "source_of"]
@@ -48,11 +49,12 @@ def open_source(
 
 
 def source_of(options: Any, images: bool = True) -> Source:
-    """The source that the options of a data layer name. Raises DataError as `open_source` does.
+    """The source that the options of a data layer name. Raises DataError as `open_source` does, and where the layer takes
+    rows of labels for sets that cannot be.
 
     images: false where they will not be read, so that those of a CSV need not be there.
     """
-    return open_source(
+    source = open_source(
         options.source_type,
         options.source,
         root=options.root,
@@ -64,3 +66,6 @@ def source_of(options: Any, images: bool = True) -> Source:
         bcf_mode=options.bcf_mode,
         tolerant=options.on_error != "stop",
     )
+    if options.rows_are_sets:
+        check_sets(source, getattr(options, "label_dim", None))
+    return source

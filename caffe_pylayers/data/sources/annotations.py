@@ -7,7 +7,7 @@ A file is an LMDB, whose keys are the names of the records, or has a row for eac
 import os
 import re
 from array import array
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 import numpy as np
 
@@ -24,13 +24,14 @@ def annotate(source: Source, labels: Optional[str], label_format: str, sample_we
     """Give a source its labels and weights, in the form that `Source` states.
 
     labels: path of a file; None: what the source read itself. label_format: 'indices', or 'indicator' for rows of 0 and
-    1, a column for each label. sample_weights: path of a file, or one of `source.columns`, or None.
+    1 (-1: not known), a column for each label, or 'sign' for rows of -1 and 1. sample_weights: path of a file, or one of
+    `source.columns`, or None.
     Raises DataError naming source, file and record.
     """
     file = "" if labels is None else os.path.abspath(labels)
     values = source.labels if labels is None else _read("labels", file, source)
-    if values is not None and label_format == "indicator":
-        source.set_labels(*_indicated(values, source, file))
+    if values is not None and label_format != "indices":
+        source.set_labels(*_indicated(values, label_format, source, file))
     elif values is not None:
         source.set_labels(_indices(_narrow(values), source, file))
     file = ""
@@ -56,15 +57,32 @@ def _indices(values: np.ndarray, source: Source, file: str) -> np.ndarray:
     return np.clip(values, -LARGEST_LABEL - 1, LARGEST_LABEL + 1).astype(np.int32)
 
 
-def _indicated(values: np.ndarray, source: Source, file: str) -> "tuple[np.ndarray, int]":
-    """Rows of 0 and 1 as rows of the labels that are 1, int32 (N, most of a row) padded with -1; and how many labels."""
+def _indicated(
+    values: np.ndarray, label_format: str, source: Source, file: str
+) -> Tuple[np.ndarray, int, Optional[np.ndarray]]:
+    """Rows with a number for each label as rows of the labels that are 1, int32 (N, most of a row) padded with -1; how
+    many labels there are; and which are not known, bool (N, label_dim), None where all are.
+    """
     values = values.reshape(len(values), -1)
-    _refuse((values != 0) & (values != 1), values, source, file, "label", "0 and 1 for `label_format: indicator`")
-    records, labels = np.nonzero(values)
+    if not file and source.shorter is not None:
+        raise DataError(
+            f"{source.describe(source.shorter)}: it has fewer numbers than others, where `label_format: {label_format}` takes "
+            f"one for each label; give it {values.shape[1]}"
+        )
+    absent, allowed = (-1, "-1 and 1") if label_format == "sign" else (0, "0, 1 and -1 (not known)")
+    minus = values == -1
+    wrong = (values != absent) & (values != 1) & ~minus
+    _refuse(wrong, values, source, file, "label", f"{allowed} for `label_format: {label_format}`")
+    if absent == 0 and minus.any() and (values != 0).all():
+        raise DataError(
+            f"{source.kind} source {source.path}: its labels{_of(file)} are all -1 or 1, none is 0, where `label_format: "
+            f"indicator` takes -1 for not known; set `label_format: sign`, which takes -1 for 0"
+        )
+    records, labels = np.nonzero(values == 1)
     counts = np.bincount(records, minlength=len(values))
     rows = np.full((len(values), max(1, counts.max())), -1, np.int32)
     rows[np.arange(rows.shape[1]) < counts[:, None]] = labels
-    return rows, values.shape[1]
+    return rows, values.shape[1], minus if absent == 0 and minus.any() else None
 
 
 def _weights(values: np.ndarray, source: Source, file: str) -> np.ndarray:

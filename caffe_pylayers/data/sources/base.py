@@ -73,6 +73,8 @@ class Source:
     path: what messages name. names: one a record (file name, key, or its number).
     labels: whole numbers (N,), or (N, L) where records have several (rows padded with -1), or None where they have none.
     label_dim: how many labels there are, where the source says so (an indicator row has a column each), or None.
+    unknown: bool (N, label_dim), the indicators that are not known, or None where all are. shorter: a record that has fewer
+    labels than another, where the source itself has rows of unequal length, or None.
     sample_weights: float32 (N,), or (N, L) as labels, or (N, label_dim); None where there are none.
     columns: what the option `sample_weights` may name inside the source: columns of a CSV, data sets of HDF5.
     The parent process reads labels and weights; workers get the source pickled, without them, and read images.
@@ -87,6 +89,7 @@ class Source:
         self.path = path
         self.names = names
         self.columns: Tuple[str, ...] = ()
+        self.shorter: Optional[int] = None
         self.sample_weights = sample_weights
         self.set_labels(labels, label_dim)
 
@@ -104,9 +107,11 @@ class Source:
         return len(self.names)
 
     def __getstate__(self) -> Dict[str, Any]:
-        return {**self.__dict__, "labels": None, "sample_weights": None}
+        return {**self.__dict__, "labels": None, "unknown": None, "sample_weights": None}
 
-    def set_labels(self, labels: Optional[np.ndarray], label_dim: Optional[int] = None) -> None:
+    def set_labels(
+        self, labels: Optional[np.ndarray], label_dim: Optional[int] = None, unknown: Optional[np.ndarray] = None
+    ) -> None:
         """Take labels. Raises DataError where one is too large for a blob."""
         if labels is not None and max(int(labels.max()), -int(labels.min())) > LARGEST_LABEL:
             record, *_ = np.argwhere((labels > LARGEST_LABEL) | (labels < -LARGEST_LABEL))[0].tolist()
@@ -116,6 +121,7 @@ class Source:
             )
         self.labels = labels
         self.label_dim = label_dim
+        self.unknown = unknown
 
     def files(self) -> Iterator[str]:
         """The files that its records and their images lie in: where none of them has changed, no record has."""
@@ -139,6 +145,11 @@ def interleaved(planes: np.ndarray) -> np.ndarray:
     if planes.dtype == np.uint8 and len(planes) == 3:
         return np.asarray(cv2.merge([*planes]))
     return np.array(planes.transpose(1, 2, 0), order="C")
+
+
+def first_shorter(counts: np.ndarray) -> Optional[int]:
+    """The first of the rows of counts[i] values each that has fewer than another; None where all have as many."""
+    return None if counts.min() == counts.max() else int(np.argmax(counts < counts.max()))
 
 
 def padded(values: np.ndarray, counts: np.ndarray, pad: float) -> np.ndarray:

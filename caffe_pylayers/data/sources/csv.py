@@ -20,7 +20,7 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tup
 import numpy as np
 
 from caffe_pylayers import regular_file
-from caffe_pylayers.data.sources.base import LARGEST_LABEL, Names, Source, padded
+from caffe_pylayers.data.sources.base import LARGEST_LABEL, Names, Source, first_shorter, padded
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.output_file import private_name
@@ -58,6 +58,7 @@ class CSVSource(Source):
         super().__init__(path, Names(names()))
         if labels:
             self.set_labels(padded(np.array(labels, np.int32), np.array(counts), -1))
+            self.shorter = first_shorter(np.array(counts))
         if sample_weights:
             self.sample_weights = np.array(sample_weights, np.float32)
         self.columns = columns.names if columns else ()
@@ -77,8 +78,11 @@ class CSVSource(Source):
             raise DataError(f"{found}; set `root` to the folder that the names start from, or mend the list")
         logger.warning("%s; they are left out", found)
         self.names = Names(self.names[record] for record in np.flatnonzero(there).tolist())
-        self.set_labels(None if self.labels is None else self.labels[there], self.label_dim)
-        self.sample_weights = None if self.sample_weights is None else self.sample_weights[there]
+        labels, unknown, weights = (
+            None if rows is None else rows[there] for rows in (self.labels, self.unknown, self.sample_weights)
+        )
+        self.set_labels(labels, self.label_dim, unknown)
+        self.sample_weights = weights
 
     def files(self) -> Iterator[str]:
         yield self.path
@@ -301,20 +305,13 @@ def _write_list(file: str, path: str, columns: Columns) -> None:
     with open(file, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["name", *["label"] * (labels is not None), *["weight"] * (weights is not None)])
-        for number in range(len(names)):
+        for number, own in enumerate(columns.rows()):
             row = [names[number].decode("utf-8", "surrogateescape")]
             if labels is not None:
-                row.append(_joined(np.atleast_1d(labels[number]).tolist()))
+                row.append(":".join(map(str, own or [-1])))
             if weights is not None:
                 row.append(repr(float(weights[number])))
             writer.writerow(row)
-
-
-def _joined(labels: List[int]) -> str:
-    """Labels as a list has them, without the -1 that fill up a row; -1 where there is none."""
-    while len(labels) > 1 and labels[-1] == -1:
-        labels.pop()
-    return ":".join(map(str, labels))
 
 
 def _write_image(folder: str, record: Record, number: str) -> str:

@@ -25,6 +25,7 @@ class DecodedSource(Source):
 
     def __init__(self, source: Source, transforms: Transforms, tolerant: bool = False) -> None:
         super().__init__(source.path, source.names, source.labels, source.sample_weights, source.label_dim)
+        self.unknown = source.unknown
         self._kind = source.kind
         self._complaints: Dict[int, str] = {}
         images = self._decoded(source, transforms, tolerant)

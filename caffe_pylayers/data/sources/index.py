@@ -28,12 +28,15 @@ _VERSION = 2
 class Index:
     """Of all records: names; labels int32 (N,), or (N, L) padded with -1, or None where they have none; and where
     in the file each lies, offsets int64 (N,) and sizes uint32 (N,).
+
+    shorter: the first record that has fewer labels than another, or None.
     """
 
     names: Names
     labels: Optional[np.ndarray]
     offsets: np.ndarray
     sizes: np.ndarray
+    shorter: Optional[int] = None
 
 
 def cached(
@@ -79,7 +82,8 @@ def _read(place: str, stamp: Tuple[int, ...]) -> Optional[Index]:
             if not np.array_equal(file["stamp"], _stamp(stamp)):
                 return None
             names = Names.of(file["names"].tobytes(), file["ends"])
-            return Index(names, file.get("labels"), file["offsets"], file["sizes"])
+            shorter = int(file["shorter"]) if "shorter" in file else None
+            return Index(names, file.get("labels"), file["offsets"], file["sizes"], shorter)
     except Exception:  # it is not there, or damaged: zipfile and NumPy raise a dozen kinds then; its checksums tell
         return None
 
@@ -93,6 +97,8 @@ def _write(place: str, stamp: Tuple[int, ...], index: Index) -> None:
     }  # fmt: skip
     if index.labels is not None:
         arrays["labels"] = index.labels
+    if index.shorter is not None:
+        arrays["shorter"] = np.array(index.shorter)
     _remove_unfinished(place)
     partial = private_name(place)
     with open(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from caffe_pylayers.data.datum import Buffer, Datum, read_datum, read_labels, span_of_data, write_datum
 from caffe_pylayers.data.memory import available_bytes
-from caffe_pylayers.data.sources.base import Image, Names, Source, interleaved, padded
+from caffe_pylayers.data.sources.base import Image, Names, Source, first_shorter, interleaved, padded
 from caffe_pylayers.data.sources.index import FEWEST_RECORDS, Index, cached
 from caffe_pylayers.data.sources.lmdb_pages import Root, read_end_records, read_leaves, read_root, require_transaction
 from caffe_pylayers.data.sources.records import Record
@@ -42,6 +42,7 @@ class LMDBSource(Source):
             index, self._damaged = _index(path, self._file, self._root, tolerant)
         self._rows = Stretches(self._file, index.offsets, index.sizes)
         super().__init__(path, index.names, index.labels)
+        self.shorter = index.shorter
 
     def files(self) -> Iterator[str]:
         yield from {self.path: None, self._file.path: None}
@@ -162,7 +163,10 @@ def _index(path: str, file: File, root: Root, tolerant: bool) -> Tuple[Index, Di
 
     def build() -> Index:
         walk = _Walk(path, file, root, read_labels, span_of_data, array("i"), damaged if tolerant else None)
-        return Index(walk.names, _labels(walk, damaged if tolerant else None), walk.offsets, walk.sizes)
+        labels = _labels(walk, damaged if tolerant else None)
+        # A damaged record says nothing of how many labels it had.
+        shorter = None if labels is None else first_shorter(np.where(walk.counts, walk.counts, walk.counts.max()))
+        return Index(walk.names, labels, walk.offsets, walk.sizes, shorter)
 
     if root.entries < FEWEST_RECORDS:
         return build(), damaged

@@ -4,7 +4,7 @@ import contextlib
 import os
 from array import array
 from dataclasses import dataclass
-from typing import Iterator, Optional, Tuple, Union
+from typing import Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -78,6 +78,13 @@ class Columns:
         if not self._labels:
             return None
         return padded(np.array(self._labels, np.int32), np.array(self._counts), -1)
+
+    def rows(self) -> Iterator[List[int]]:
+        """The labels of each record, as many as it has."""
+        end = 0
+        for count in self._counts:
+            end += count
+            yield self._labels[end - count : end].tolist()
 
     @property
     def weights(self) -> Optional[np.ndarray]:
