@@ -106,6 +106,11 @@ class _DataLayerOptions(Options):
         description="A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known "
         "(indicator), or a -1 (0) or 1 (sign).",
     )
+    label_order: Optional[Literal["key"]] = Field(
+        None,
+        description="Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, "
+        "are in the order of the keys (key); none: that is an error.",
+    )
     batch_size: int = Field(256, ge=1, description="Samples a batch, at least 1.")
     resize: Size = Field(
         None, description="Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing)."
@@ -161,8 +166,9 @@ class _DataLayerOptions(Options):
         None, description="Class of yours, 'module:Class', whose batch(number) says which records a batch has."
     )
 
-    #: Options that choose what `sampler` would choose.
+    #: Options that choose what `sampler` would choose, and files that may go by the order of the source.
     _sampling: ClassVar[Tuple[str, ...]] = ("type",)
+    _ordered: ClassVar[Tuple[str, ...]] = ("labels", "sample_weights")
 
     @property
     def rows_are_sets(self) -> bool:
@@ -189,6 +195,12 @@ class _DataLayerOptions(Options):
         for names, owner in ((("root", "header", "missing"), "CSV"), (("bcf_mode",), "BCF")):
             if self.source_type != owner:
                 yield from self.without_effect(names, f"'source_type' is {self.source_type!r}")
+        if self.source_type != "LMDB":
+            yield from self.without_effect(("label_order",), f"'source_type' is {self.source_type!r}")
+        else:
+            ordered = [name for name in self._ordered if name in type(self).model_fields]
+            if all(getattr(self, name) is None for name in ordered):
+                yield from self.without_effect(("label_order",), f"there is no {' or '.join(map(repr, ordered))}")
         if self.decode == "fast" and self.resize is None:
             yield from self.without_effect(("decode",), "there is no 'resize'")
         if self.prefetch == 0:
@@ -290,6 +302,7 @@ class _ComparisonOptions(_DataLayerOptions):
     """What layers of pairs and triplets share."""
 
     _sampling = ("type", "k", "n", "m")
+    _ordered = ("labels", "m", "pairs", "triplets")
     _list: ClassVar[str]  # the option with a fixed list
 
     shuffle: bool = Field(False, description="Taken, and of no effect: TRAIN has a new random order each epoch.")

@@ -561,6 +561,7 @@ def ImageDataLayer(
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
     labels: Path | None = None,
     label_format: Literal["indices", "indicator", "sign"] = "indices",
+    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | None = None,
     crop_size: int | None = None,
@@ -609,6 +610,7 @@ def ImageDataLayer(
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
+    label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
     batch_size: Samples a batch, at least 1.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
@@ -647,6 +649,7 @@ def MultiLabelDataLayer(
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
     labels: Path | None = None,
     label_format: Literal["indices", "indicator", "sign"] = "indices",
+    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | None = None,
     crop_size: int | None = None,
@@ -697,6 +700,7 @@ def MultiLabelDataLayer(
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
+    label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
     batch_size: Samples a batch, at least 1.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
@@ -737,6 +741,7 @@ def SiameseDataLayer(
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
     labels: Path | None = None,
     label_format: Literal["indices", "indicator", "sign"] = "indices",
+    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | None = None,
     crop_size: int | None = None,
@@ -789,6 +794,7 @@ def SiameseDataLayer(
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
+    label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
     batch_size: Samples a batch, at least 1.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
@@ -830,6 +836,7 @@ def TripletDataLayer(
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
     labels: Path | None = None,
     label_format: Literal["indices", "indicator", "sign"] = "indices",
+    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | None = None,
     crop_size: int | None = None,
@@ -883,6 +890,7 @@ def TripletDataLayer(
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
+    label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
     batch_size: Samples a batch, at least 1.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _TYPES = ("CSV", "LMDB", "BCF", "HDF5", "NET")
 _RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number")
 _FOR_NETS = ("layer", "phase", "stage", "top", "batches")
-_FOR_SOURCES = ("root", "header", "labels", "label_format", "missing")
+_FOR_SOURCES = ("root", "header", "labels", "label_format", "label_order", "missing")
 
 _choice = click.Choice
 
@@ -29,6 +29,11 @@ _choice = click.Choice
     "--label-format",
     type=_choice(["indices", "indicator", "sign"]),
     help="Rows of label numbers, of 0 and 1, or of -1 and 1.",
+)
+@click.option(
+    "--label-order",
+    type=_choice(["key"]),
+    help="LMDB with numbers as keys, without zeros in front: rows of labels are in their order.",
 )
 @click.option("--layer", help="Net: the data layer, where it has several.")
 @click.option("--phase", type=_choice(["TRAIN", "TEST"]), help="Net: its phase; TRAIN by default.")

@@ -22,6 +22,8 @@ _FORMAT = click.Choice(["CSV", "LMDB", "BCF", "HDF5"], case_sensitive=False)
 @click.option("--labels", help="Labels from elsewhere: an LMDB (by key), a .npy or text file.")
 @click.option("--label-format", type=click.Choice(["indices", "indicator", "sign"]), default="indices", show_default=True,
               help="Numbers of labels, or for each label a 0 or 1 (-1: not known), or a -1 or 1.")  # fmt: skip
+@click.option("--label-order", type=click.Choice(["key"]),
+              help="LMDB with numbers as keys, without zeros in front: rows of labels and weights are in their order.")  # fmt: skip
 @click.option("--sample-weights", help="Weights: a column of a CSV, a data set of HDF5, an LMDB, .npy or text file.")
 @click.option("--resize", metavar="N|HxW", help="Size in pixels, bilinear by OpenCV, as the data layers resize.")
 @click.option("--gray", is_flag=True, help="One channel.")

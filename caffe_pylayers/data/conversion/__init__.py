@@ -26,6 +26,7 @@ class Origin:
     missing: str = "error"
     labels: Optional[str] = None
     label_format: str = "indices"
+    label_order: Optional[str] = None
     sample_weights: Optional[str] = None
 
     def open(self, tolerant: bool = False) -> Source:

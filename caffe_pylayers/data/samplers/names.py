@@ -6,6 +6,7 @@ from typing import Callable, Dict, List, Sequence
 import numpy as np
 
 from caffe_pylayers.data.sources import Source
+from caffe_pylayers.data.sources.key_order import check_key_order
 from caffe_pylayers.errors import DataError
 
 
@@ -17,6 +18,8 @@ def numbers_of(names: Sequence[str], source: Source, by: str, where: Callable[[i
     """
     if by == "key":
         return _by_key(names, source, where)
+    file = where(0).partition(", line ")[0] if names else ""
+    check_key_order(source, f"the numbers of records in {file}", "name them by their keys, with `names: key`")
     numbers = np.empty(len(names), np.int64)
     for index, name in enumerate(names):
         # int() takes '1_000' and ' 7' too.

@@ -13,7 +13,7 @@ __all__ = ["Names", "Record", "Source", "open_source", "source_of"]
 def open_source(
     source_type: str, path: str, *, root: Optional[str] = None, header: bool = False, missing: Optional[str] = "error",
     labels: Optional[str] = None, label_format: str = "indices", sample_weights: Optional[str] = None,
-    bcf_mode: str = "FILE", tolerant: bool = False,
+    bcf_mode: str = "FILE", label_order: Optional[str] = None, tolerant: bool = False,
 ) -> Source:  # fmt: skip
     """The source of that type ('CSV', 'LMDB', 'BCF', 'HDF5') at an absolute path, with its labels and weights.
 
@@ -44,6 +44,7 @@ def open_source(
         from caffe_pylayers.data.sources.hdf5 import HDF5Source
 
         source = HDF5Source(path, sample_weights)
+    source.label_order = label_order
     annotate(source, labels, label_format, sample_weights)
     return source
 
@@ -64,6 +65,7 @@ def source_of(options: Any, images: bool = True) -> Source:
         label_format=options.label_format,
         sample_weights=getattr(options, "sample_weights", None),
         bcf_mode=options.bcf_mode,
+        label_order=options.label_order,
         tolerant=options.on_error != "stop",
     )
     if options.rows_are_sets:

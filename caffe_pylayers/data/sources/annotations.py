@@ -13,6 +13,7 @@ import numpy as np
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import LARGEST_LABEL, Numbers, Source, padded
+from caffe_pylayers.data.sources.key_order import check_key_order
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.npy import load_npy
 
@@ -138,6 +139,7 @@ def _read(option: str, file: str, source: Source) -> np.ndarray:
         raise DataError(
             f"{where} has {len(values)} rows, but the source has {len(source)} records; a row each is needed"
         )
+    check_key_order(source, f"the rows of {option} {file}")
     return values
 
 

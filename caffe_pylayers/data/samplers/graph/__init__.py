@@ -21,6 +21,7 @@ from caffe_pylayers import regular_file
 from caffe_pylayers.data.samplers.graph.nearest import neighbours, write_graph
 from caffe_pylayers.data.samplers.names import numbers_of
 from caffe_pylayers.data.sources import Source
+from caffe_pylayers.data.sources.key_order import check_key_order
 from caffe_pylayers.errors import DataError
 
 __all__ = ["Graph", "neighbours", "read_graph", "write_graph"]
@@ -104,6 +105,7 @@ def _sparse(path: str, source: Source) -> Graph:
             f"{path}: a matrix of shape {matrix.shape} where {source.path} has {len(source)} records; it takes a line "
             f"and a column for each"
         )
+    check_key_order(source, f"the lines and columns of {path}")
     if matrix.dtype.kind not in "biuf":
         raise DataError(f"{path}: a matrix of {matrix.dtype}; it takes real numbers")
     return Graph(path, len(source), matrix.row, matrix.col, matrix.data)
@@ -182,6 +184,7 @@ def _square(
     path: str, number: int, line: List[str], lines: Iterator[Tuple[int, List[str]]], source: Source
 ) -> Graph:  # fmt: skip
     size = len(source)
+    check_key_order(source, f"the lines and columns of {path}")
     one, other, similarities = array("q"), array("q"), array("f")
     row = 0
     while line:

@@ -1,0 +1,38 @@
+"""Whether the place of a record in an LMDB is what the number in its key says.
+
+An LMDB is in the order of its keys as bytes: 0, 1, 10, 11, 2. Whatever says something of "record 2" by its place, rows of a
+label file or a list of numbers, would mean record 10 there.
+"""
+
+import re
+
+from caffe_pylayers.data.sources.base import Source
+from caffe_pylayers.errors import DataError
+
+#: A number alone, with a name behind it as convert_imageset writes it, or as the name of a file.
+_NUMBERED = re.compile(rb"(\d+)(?:_.*|\.\w+)?", re.DOTALL)
+_SHOWN = 6
+
+
+def check_key_order(source: Source, what: str, remedy: str = "put them into this order") -> None:
+    """Raise DataError where the keys of an LMDB are numbers in another order than that of the numbers.
+
+    what: what goes by the places of records, in words. With `label_order: key` that is as meant.
+    """
+    if source.kind != "LMDB" or source.label_order == "key":
+        return
+    last, misplaced = -1, False
+    for number in range(len(source)):
+        found = _NUMBERED.fullmatch(source.names[number])
+        if found is None:
+            return
+        misplaced |= int(found[1]) < last
+        last = int(found[1])
+    if not misplaced:
+        return
+    keys = [repr(source.names[number].decode(errors="backslashreplace")) for number in range(min(_SHOWN, len(source)))]
+    more = ", ..." if len(source) > _SHOWN else ""
+    raise DataError(
+        f"LMDB source {source.path}: records come in the order of its keys, which are numbers without zeros in front: "
+        f"{', '.join(keys)}{more}; {what} must come in this order too: if they do, set `label_order: key`, else {remedy}"
+    )
