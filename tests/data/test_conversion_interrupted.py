@@ -274,3 +274,23 @@ def test_a_full_disk(format, limit, origin, tmp_path):
     assert run.returncode == 0, run.stderr
     assert {target, f"{target}.provenance.json"} < {*os.listdir(tmp_path), ""}
     assert f"{target}.partial" not in os.listdir(tmp_path)
+
+
+def test_killed_while_it_clears_up(origin, tmp_path):
+    """The next conversion there removes what is left of the folder, which is no unfinished one any more."""
+    conversion = conversion_of(origin, tmp_path / "it.bcf")
+    kill = (
+        "import os, pickle, shutil, signal, sys\nfrom caffe_pylayers.data.conversion import convert, unfinished\n"
+        "unfinished.shutil.rmtree = lambda folder, **_: '.partial.' in folder and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "convert(pickle.load(open(sys.argv[1], 'rb')))\n"
+    )
+    (tmp_path / "order").write_bytes(pickle.dumps(conversion))
+    assert subprocess.run([sys.executable, "-c", kill, tmp_path / "order"]).returncode == -signal.SIGKILL
+    left = sorted(os.listdir(tmp_path))
+    assert left[:2] == ["it.bcf", "it.bcf.labels.npy"] and left[2].startswith("it.bcf.partial.partial-")
+    whole = (tmp_path / "it.bcf").read_bytes()
+    with pytest.raises(DataError, match="it.bcf is there already"):
+        convert(conversion)
+    convert(conversion, force=True)
+    assert (tmp_path / "it.bcf").read_bytes() == whole
+    assert not [name for name in os.listdir(tmp_path) if "partial" in name]

@@ -9,6 +9,7 @@ replaced/       what was there before
 
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.output_file import private_name
 
 
 class Unfinished:
@@ -44,6 +46,7 @@ class Unfinished:
         if not ours:
             self._lock.close()
             raise DataError(f"{target}: another process is writing it just now, in {self.path}")
+        self._remove_gone()
 
     def _require_ours(self, lock: str) -> None:
         """What lies at its place is the folder of an earlier run, or nothing."""
@@ -122,9 +125,15 @@ class Unfinished:
         self._remove()
 
     def _remove(self) -> None:
-        self._clear()
-        os.remove(os.path.join(self.path, "lock"))
-        os.rmdir(self.path)
+        """At once, so that whoever is killed here leaves nothing that looks like an unfinished one."""
+        gone = private_name(self.path)
+        os.rename(self.path, gone)
+        shutil.rmtree(gone)
+
+    def _remove_gone(self) -> None:
+        """What processes left that were killed while they removed it."""
+        for folder in glob.glob(f"{glob.escape(self.path)}.partial-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _clear(self) -> None:
         """Remove all but the lock."""
