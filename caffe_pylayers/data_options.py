@@ -301,7 +301,7 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
 class _ComparisonOptions(_DataLayerOptions):
     """What layers of pairs and triplets share."""
 
-    _sampling = ("type", "k", "n", "m")
+    _sampling = ("type", "k", "n", "m", "unlabelled")
     _ordered = ("labels", "m", "pairs", "triplets")
     _list: ClassVar[str]  # the option with a fixed list
 
@@ -316,6 +316,11 @@ class _ComparisonOptions(_DataLayerOptions):
         "number",
         description="How lists and similarities name a record: by its place in the source from 0 (number), or by file "
         "name or LMDB key (key).",
+    )
+    unlabelled: Literal["drop", "negative"] = Field(
+        "drop",
+        description="Records whose labels are all negative, which means that they have none: left out (drop), or negatives "
+        "alone (negative).",
     )
     stacked: bool = Field(
         False, description="All images in one top, block after block (anchors first); false: a top for each block."

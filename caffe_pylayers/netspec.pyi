@@ -768,6 +768,7 @@ def SiameseDataLayer(
     n: int = 0,
     m: Path | None = None,
     names: Literal["number", "key"] = "number",
+    unlabelled: Literal["drop", "negative"] = "drop",
     stacked: bool = False,
     type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD"] = "RANDOM",
     pairs: Path | None = None,
@@ -821,6 +822,7 @@ def SiameseDataLayer(
     n: Iterations, at least 0, before the HARD types choose.
     m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
+    unlabelled: Records whose labels are all negative, which means that they have none: left out (drop), or negatives alone (negative).
     stacked: All images in one top, block after block (anchors first); false: a top for each block.
     type: How pairs are drawn: of one class or two (RANDOM), with a label in common or none (RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).
     pairs: Fixed list, a CSV file of two names and, if wanted, 1 (same) or 0 a line; none: drawn.
@@ -863,6 +865,7 @@ def TripletDataLayer(
     n: int = 0,
     m: Path | None = None,
     names: Literal["number", "key"] = "number",
+    unlabelled: Literal["drop", "negative"] = "drop",
     stacked: bool = False,
     type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD_MULTILABEL", "HARD"] = "RANDOM",
     triplets: Path | None = None,
@@ -917,6 +920,7 @@ def TripletDataLayer(
     n: Iterations, at least 0, before the HARD types choose.
     m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
+    unlabelled: Records whose labels are all negative, which means that they have none: left out (drop), or negatives alone (negative).
     stacked: All images in one top, block after block (anchors first); false: a top for each block.
     type: How positives and negatives are drawn: by class (RANDOM), by labels in common (RANDOM_MULTILABEL), or the hardest of k such negatives by `m` (HARD) or by labels (HARD_MULTILABEL).
     triplets: Fixed list, a CSV file of three names a line: anchor, positive, negative; none: drawn.

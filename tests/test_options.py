@@ -343,6 +343,13 @@ def test_refuses(layer, values, message):
         ("TripletDataLayer", {"names": "key"}, "names", "there is neither 'triplets' nor 'm' for type HARD", "number"),
         ("TripletDataLayer", {"n": 100}, "n", "'type' is 'RANDOM'", 0),
         ("TripletDataLayer", {"type": "HARD_MULTILABEL", "k": 3, "m": "g.npz"}, "m", "'type' is 'HARD_MULTILABEL'", None),
+        (
+            "TripletDataLayer",
+            {"triplets": "t.csv", "unlabelled": "negative"},
+            "unlabelled",
+            "there is a list: 'triplets'",
+            "drop",
+        ),
         ("SiameseDataLayer", {"sampler": "a:B", "k": 3}, "k", "there is a 'sampler' of your own", 10),
     ],
 )  # fmt: skip

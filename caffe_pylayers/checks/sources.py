@@ -52,13 +52,15 @@ def _read(layer: Layer, options: Any, training: bool) -> Tuple[List[Finding], Op
     source = source_of(options)
     make = {"SiameseDataLayer": samplers.pairs, "TripletDataLayer": samplers.triplets}.get(kind, samplers.images)
     findings = list(_check_annotations(layer, options, source))
+    fed: Any = slice(None)  # records
     if not findings:
-        make(source, options, training=training, ranks=1)
+        sampler = make(source, options, training=training, ranks=1)
+        fed = sampler.records if isinstance(sampler, samplers.Labelled) else fed
     findings += _check_images(layer, options, source)
     labels = None
     if source.labels is not None and not getattr(options, "multilabel", False):
-        given = source.labels
-        most = np.unravel_index(int(given.argmax()), given.shape)
+        given = source.labels[fed]
+        most = np.unravel_index(int(source.labels.argmax()), source.labels.shape)
         labels = Labels(int(given.min()), int(given.max()), source.describe(int(most[0])))
     return findings, labels
 

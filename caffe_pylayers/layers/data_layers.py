@@ -169,6 +169,8 @@ class DataLayer(Layer):
         """What gives the count its meaning."""
         options = [getattr(self.options, name, None) for name in _ORDER]
         files = [os.path.basename(getattr(self.options, name, None) or "") for name in _ORDER_FILES]
+        if getattr(self.options, "unlabelled", "drop") != "drop":
+            options.append(self.options.unlabelled)
         return repr([self.name, len(source), self._ranks, self._permuted, *options, *files])
 
 

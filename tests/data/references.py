@@ -14,7 +14,15 @@ import numpy as np
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.sources import Names, Source
 
-NO_OPTIONS = {"sampler": None, "pairs": None, "triplets": None, "names": "number", "shuffle": True, "m": None}
+NO_OPTIONS = {
+    "unlabelled": "drop",
+    "sampler": None,
+    "pairs": None,
+    "triplets": None,
+    "names": "number",
+    "shuffle": True,
+    "m": None,
+}
 
 
 class Case(NamedTuple):
@@ -25,7 +33,8 @@ class Case(NamedTuple):
     options: Mapping[str, Any] = MappingProxyType({})
 
     def __str__(self):
-        return f"{self.kind} {self.type} {self.options.get('n', '')}".strip()
+        more = [str(value) for name, value in self.options.items() if name in ("n", "unlabelled")]
+        return " ".join([self.kind, self.type, *more])
 
     def make(self, labels, training=True, ranks=1, **options):
         chosen = {"batch_size": 6, "seed": 0, "stream": 0, "k": 3, "n": 0, "iter_size": 1, "on_error": "skip"}
@@ -55,6 +64,16 @@ CASES = [
     Case("triplets", "RANDOM_MULTILABEL"),
     Case("triplets", "HARD_MULTILABEL"),
     Case("triplets", "HARD_MULTILABEL", {"n": 7}),
+    *(
+        Case(kind, type, {"unlabelled": "negative"})
+        for kind, type in (
+            ("pairs", "RANDOM"),
+            ("pairs", "RANDOM_MULTILABEL"),
+            ("triplets", "RANDOM"),
+            ("triplets", "HARD"),
+            ("triplets", "HARD_MULTILABEL"),
+        )
+    ),
 ]
 
 
@@ -77,6 +96,16 @@ def joined(labels):
     return [label if isinstance(label, tuple) else (label,) for label in labels]
 
 
+def is_labelled(labels, record):
+    return any(label >= 0 for label in joined(labels)[record])
+
+
+def others_of(case, labels, anchor):
+    """The records that an anchor may have partners among."""
+    all_ = case.options.get("unlabelled") == "negative"
+    return [record for record in range(len(labels)) if record != anchor and (all_ or is_labelled(labels, record))]
+
+
 def label_sets(labels):
     return [frozenset(row) - {-1} for row in joined(labels)]
 
@@ -87,7 +116,9 @@ def similarity(one, other):
 
 def has_partners(case, labels, anchor):
     """Whether the anchor has a positive and a negative."""
-    others = [record for record in range(len(labels)) if record != anchor]
+    others = others_of(case, labels, anchor)
+    if not is_labelled(labels, anchor):
+        return False
     if case.type.endswith("MULTILABEL"):
         sets = label_sets(labels)
         found = [similarity(sets[anchor], sets[other]) for other in others]
@@ -109,20 +140,26 @@ def anchors_of(case, labels):
 def classes_of_epoch(case, labels):
     """The usable classes of BALANCED and PK."""
     fewest = 2 if case.type == "PK" else 1
-    return [name for name, count in Counter(joined(labels)).items() if count >= fewest]
+    counts = Counter(name for name in joined(labels) if max(name) >= 0)
+    return [name for name, count in counts.items() if count >= fewest]
 
 
 def is_possible(case, labels):
     """Whether there is a stream at all."""
     if case.type == "PK":
         return len(classes_of_epoch(case, labels)) >= case.options["classes_per_batch"]
-    return case.type == "BALANCED" or bool(anchors_of(case, labels))
+    return bool(classes_of_epoch(case, labels) if case.type == "BALANCED" else anchors_of(case, labels))
 
 
 def check_sample(case, labels, records, value):
     """Assert what is promised of one sample of a pair or triplet type; value is sim or margin."""
+    num_labelled = sum(is_labelled(labels, record) for record in records)
     if case.kind == "images":
+        assert case.type == "ALL" or num_labelled == 1
         return
+    if case.options.get("unlabelled") != "negative":
+        assert num_labelled == len(records)
+    assert is_labelled(labels, records[0])
     assert len(set(records)) == len(records)
     if case.type.endswith("MULTILABEL"):
         own, *others = (label_sets(labels)[record] for record in records)
@@ -154,14 +191,15 @@ def check_pk(case, labels, records, readable):
 
 def distribution(case, labels, anchor, hard=True):
     """The probability of each (positive, negative) of an anchor, both drawn anew each time."""
-    others = [record for record in range(len(labels)) if record != anchor]
+    others = others_of(case, labels, anchor)
     k = case.options.get("k", 3) if case.type.startswith("HARD") and hard else 1
     if not case.type.endswith("MULTILABEL"):
         classes = joined(labels)
         positives = [record for record in others if classes[record] == classes[anchor]]
-        names = set(classes) - {classes[anchor]}
+        counts = Counter(classes[record] for record in others)
+        names = set(counts) - {classes[anchor]}
         weights = {
-            record: 1 / len(names) / classes.count(classes[record])
+            record: 1 / len(names) / counts[classes[record]]
             for record in others if classes[record] != classes[anchor]
         }  # fmt: skip
         edges = graph_of(len(labels))[str(anchor)]

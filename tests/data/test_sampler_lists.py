@@ -120,6 +120,20 @@ def test_a_list_that_is_not_there_and_sim_without_labels(tmp_path):
         Case("pairs", "RANDOM").make(source, pairs=str(tmp_path / "list.csv"))
 
 
+def test_sim_is_not_taken_from_a_label_that_is_none(listed, own):
+    """Two records without a label are not of one class."""
+    labels = [0, 0, -1, -1, 1]
+    message = r"record 2 .'record 2'.: it has no label .a negative one., which sim of its pair is taken from, since {}"
+    for text in ("0,1\n2,3\n", "0,1\n4,2\n"):
+        with pytest.raises(DataError, match=message.format(r".*pairs.csv has no column sim; leave the pair out")):
+            listed("pairs", text, labels=labels)
+    assert listed("pairs", "2,3,0\n0,1,1\n", labels=labels, batch_size=2).batch(0).values.tolist() == [0, 1]
+    assert listed("triplets", "0,1,2\n", labels=labels, batch_size=1).batch(0).records.ravel().tolist() == [0, 1, 2]
+    sampler = Case("pairs", "RANDOM").make(labels, sampler="own_sampler:Pairs", batch_size=2)
+    with pytest.raises(DataError, match=message.format("own_sampler:Pairs gives records alone")):
+        sampler.batch(0)
+
+
 OWN = """
 import numpy as np
 

@@ -20,6 +20,7 @@ from tests.data.references import (
     classes_of_epoch,
     distribution,
     graph_of,
+    is_labelled,
     is_possible,
     joined,
     source_of,
@@ -84,7 +85,9 @@ def test_what_is_promised_of_every_sample(case, labels, batch_size, training):
         assert set(per_class.values()) == {3}
     else:
         size = len(classes_of_epoch(case, labels))
-        assert sampler.epoch_size == -(-len(labels) // size) * size
+        num_labelled = sum(is_labelled(labels, record) for record in range(len(labels)))
+        assert sampler.epoch_size == -(-num_labelled // size) * size
+        assert sampler.left_out == len(labels) - num_labelled
         for start in range(0, sampler.epoch_size, size):
             assert len({joined(labels)[record] for record in first[start : start + size]}) == size
     if not training:
@@ -177,7 +180,7 @@ def test_of_many_negatives_hard_takes_the_nearest_of_the_graph():
 
 
 FEW = [(0, 1), (0, 1), (1, 2), (0, 2, 3), (3,), (4,), (4, 0), ()]
-CLASSES = [0, 0, 0, 1, 1, 1, 1, 2, 3]
+CLASSES = [0, 0, 0, -1, 1, 1, 1, 1, -1, 2, 3, -1]
 #: All are equally similar but one, which tries seldom find.
 NEEDLE = [(0, number + 1) for number in range(100)] + [(0,)]
 #: Few share no label with the first ones.
@@ -242,7 +245,7 @@ def test_where_hardly_any_pair_will_do_each_is_as_likely_as_it_should_be(kind):
 @pytest.mark.parametrize("case", CASES[1:3], ids=str)
 def test_samples_of_a_class_are_uniform(case):
     records, _ = stream(case.make(CLASSES), 4000)
-    for members in ([0, 1, 2], [3, 4, 5, 6]):
+    for members in ([0, 1, 2], [4, 5, 6, 7]):
         counts = Counter(record for record in records[0].tolist() if record in members)
         assert set(counts) == set(members)
         mean = sum(counts.values()) / len(members)
@@ -308,3 +311,51 @@ def test_too_few_classes_and_no_triplet():
         DataError, match="no pair can be made of the label sets of 3 records: it takes two records that share"
     ):
         Case("pairs", "RANDOM_MULTILABEL").make([0, 0, 0])
+
+
+def test_junk_is_no_class():
+    """Person re-identification: many detections of nobody, labelled -1, which are unlike one another."""
+    labels = [number % 10 for number in range(100)] + [-1] * 100
+    records, _ = stream(Case("triplets", "RANDOM").make(labels), 200)
+    assert records.max() < 100
+    records, _ = stream(Case("triplets", "RANDOM", {"unlabelled": "negative"}).make(labels), 200)
+    assert records[:2].max() < 100
+    assert (records[2] >= 100).mean() == pytest.approx(0.1, abs=0.03), "one class of ten that are not the anchor's"
+    for case in CASES[1:3]:
+        assert stream(case.make(labels), 100)[0].max() < 100
+
+
+@pytest.mark.parametrize(
+    "case", [Case("images", "BALANCED"), Case("pairs", "RANDOM"), Case("triplets", "RANDOM_MULTILABEL")], ids=str
+)
+def test_what_is_said_of_records_without_a_label(case):
+    labels = [(0, 1), (0, 1), (2, -1), (2, -1), (3, -1), (-1, -1), (-1, -1)]
+    sampler = case.make(labels)
+    only = " of them having no label (a negative one), the others "
+    expected = {"images": "having no label (a negative one)"}.get(case.kind, f"2{only}")
+    assert sampler.left_out_because.startswith(expected)
+    assert sampler.left_out == (2 if case.kind == "images" else 3)
+    with pytest.raises(DataError, match="labels.csv: it has no record with a label: all labels are negative"):
+        case.make([-1] * 4)
+
+
+def test_what_is_said_of_negatives_without_a_label():
+    case = Case("triplets", "RANDOM", {"unlabelled": "negative"})
+    sampler = case.make([0, 0, 1, -1, -1])
+    assert sampler.left_out == 3
+    assert sampler.left_out_because == (
+        "2 of them being negatives alone (their label is negative), the others being the only ones of their class"
+    )
+    assert case.make([0, 0, -1]).left_out_because == "being negatives alone (their label is negative)"
+    with pytest.raises(DataError, match=r"it takes two .* .1 of 3 records have a negative label, which means none.$"):
+        Case("triplets", "RANDOM").make([0, 0, -1])
+
+
+def test_a_row_of_indicators_without_a_1_is_a_label_set_and_one_of_which_nothing_is_known_is_none():
+    source = source_of([(0, -1), (0, -1), (1, 2), (-1, -1), (-1, -1)])
+    unknown = np.zeros((5, 3), bool)
+    unknown[4] = unknown[2, 0] = True
+    source.set_labels(source.labels, 3, unknown)
+    for kind in ("RANDOM", "RANDOM_MULTILABEL"):
+        records, _ = stream(Case("triplets", kind).make(source), 50)
+        assert set(records[2].tolist()) == {2, 3}

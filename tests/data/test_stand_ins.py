@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caffe_pylayers.errors import DataError
-from tests.data.references import CASES, Case, check_pk, check_sample, is_possible, joined, source_of
+from tests.data.references import CASES, Case, check_pk, check_sample, is_possible, joined, others_of, source_of
 
 LABELS = st.one_of(
-    st.lists(st.integers(0, 3), min_size=6, max_size=20),
+    st.lists(st.integers(-1, 3), min_size=6, max_size=20),
     st.lists(st.tuples(st.integers(0, 2), st.integers(-1, 1)), min_size=6, max_size=20),
     st.lists(st.tuples(st.just(7), st.integers(-1, 2), st.integers(-1, 5)), min_size=6, max_size=20),
 )
@@ -33,7 +33,8 @@ def found_out(sampler, number, unreadable, choose):
 def test_stand_ins(case, mode, labels, data, training):
     if not is_possible(case, labels):
         return
-    unreadable = data.draw(st.sets(st.integers(0, len(labels) - 1), min_size=1), "unreadable")
+    records = range(len(labels)) if case.type == "ALL" else others_of(case, labels, -1)
+    unreadable = data.draw(st.sets(st.sampled_from(records), min_size=1), "unreadable")
     numbers = data.draw(st.lists(st.integers(0, 30), min_size=1, max_size=4), "batches")
     readable = set(range(len(labels))) - unreadable
     undisturbed = case.make(labels, training, on_error=mode)

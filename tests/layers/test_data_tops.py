@@ -107,7 +107,7 @@ def test_what_is_not_known_passes_to_the_loss_and_has_no_gradient(net, pixels, t
     assert not gradient[~known].any()
     scores = made.blobs["scores"].data.astype(np.float64)
     expected = (1 / (1 + np.exp(-scores)) - rows) / known.sum()
-    np.testing.assert_allclose(gradient[known], expected[known], rtol=1e-4)
+    np.testing.assert_allclose(gradient[known], expected[known], rtol=1e-4, atol=1e-6)
 
 
 def test_what_is_not_known_has_no_place_among_numbers_of_labels(net, pixels, tmp_path):
@@ -331,6 +331,50 @@ def test_anchors_left_out_are_counted(net, tmp_path, caplog):
     )
 
 
+@pytest.mark.parametrize("layer, tops, options", [
+    ("TripletDataLayer", ["a", "p", "n"], {}),
+    ("SiameseDataLayer", ["data", "data_p", "sim"], {}),
+    ("ImageDataLayer", ["data"], {"type": "BALANCED"}),
+    ("ImageDataLayer", ["data"], {"type": "PK", "classes_per_batch": 2, "samples_per_class": 2}),
+])  # fmt: skip
+def test_records_without_a_label_are_in_no_batch_and_counted_in_a_line(net, tmp_path, caplog, layer, tops, options):
+    """Each image is all of its number; from 4 on they are junk."""
+    caplog.set_level("INFO")
+    labels = (0, 0, 1, 1, -1, -1, -1)
+    write_lmdb(str(tmp_path / "lmdb"), [Datum(bytes([n] * 12), label, 3, 2, 2) for n, label in enumerate(labels)])
+    options = {"source_type": "LMDB", "source": str(tmp_path / "lmdb"), "batch_size": 4, **options}
+    made = net(layer, tops, **options)
+    line = f"{layer}: 3 of 7 records of {tmp_path}/lmdb are left out, having no label (a negative one)"
+    assert caplog.messages == [line]
+    images = [top for top in tops if top != "sim"]
+    for _ in range(20):
+        made.forward()
+        assert max(made.blobs[top].data.max() for top in images) < 4
+    if len(tops) == 1:
+        return
+    caplog.clear()
+    made = net(layer, tops, unlabelled="negative", **options)
+    assert caplog.messages == [
+        line.replace("having no label (a negative one)", "being negatives alone (their label is negative)")
+    ]
+    seen = set()
+    for _ in range(20):
+        made.forward()
+        assert made.blobs[tops[0]].data.max() < 4
+        assert made.blobs["p"].data.max() < 4 if "p" in tops else True
+        last = made.blobs[tops[len(images) - 1]].data[:, 0, 0, 0]
+        if "sim" in tops:
+            assert (made.blobs["sim"].data[last >= 4] == 0).all()
+        seen |= set(last.tolist())
+    assert seen >= {4, 5, 6}
+
+
+def test_all_images_are_fed_with_the_labels_that_they_have(net, tmp_path):
+    write_lmdb(str(tmp_path / "lmdb"), [Datum(bytes(12), label, 3, 2, 2) for label in (0, -1, 1)])
+    made = net("ImageDataLayer", ["data", "label"], source_type="LMDB", source=str(tmp_path / "lmdb"), batch_size=3)
+    assert made.blobs["label"].data.tolist() == [0, -1, 1]
+
+
 def order_of(folder, layer, **options):
     """What the layer's frozen blob says of the order that its position is in."""
     return net_of(folder, "LMDB", layer, resume=True, **options).params["train_data"][0].data[2:].tolist()
@@ -343,6 +387,7 @@ def test_a_position_is_in_the_order_that_the_options_make(folder, tmp_path):
     hard = order_of(folder, "triplets HARD")
     for same in ({"shuffle": True}, {"m": str(tmp_path / "graph.json")}, {"prefetch": 2}, {"mirror": True}):
         assert order_of(folder, "triplets HARD", **same) == hard
-    for other in ({"k": 4}, {"n": 7}, {"seed": 1}, {"m": str(tmp_path / "other.json")}, {"type": "RANDOM"}):
+    for other in ({"k": 4}, {"n": 7}, {"seed": 1}, {"m": str(tmp_path / "other.json")}, {"type": "RANDOM"},
+                  {"unlabelled": "negative"}):  # fmt: skip
         assert order_of(folder, "triplets HARD", **other) != hard
     assert order_of(folder, "images in order") != order_of(folder, "images in order", shuffle=True)

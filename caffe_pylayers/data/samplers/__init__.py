@@ -5,11 +5,14 @@ training: TRAIN permutes where the type does and has a new epoch's draws each ep
 ranks: how many processes share the stream. All raise DataError where the source does not have what the type needs.
 """
 
-from typing import Any, Union
+from typing import Any, Type, Union
+
+import numpy as np
 
 from caffe_pylayers.data.samplers.base import Sampler as _Stream
 from caffe_pylayers.data.samplers.custom import Custom
 from caffe_pylayers.data.samplers.images import PK, All, Balanced
+from caffe_pylayers.data.samplers.labelled import Labelled, of_labelled
 from caffe_pylayers.data.samplers.lists import listed_pairs, listed_triplets
 from caffe_pylayers.data.samplers.multilabel import DisjointPartners, MultilabelPartners
 from caffe_pylayers.data.samplers.partners import ClassPartners, Partners
@@ -17,16 +20,20 @@ from caffe_pylayers.data.samplers.triplets import Pairs, Triplets
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.errors import DataError
 
-Sampler = Union[_Stream, Custom]
+Sampler = Union[_Stream, Labelled, Custom]
 
-_OF_IMAGES = {"ALL": All, "BALANCED": Balanced, "PK": PK}
+_OF_CLASSES = {"BALANCED": Balanced, "PK": PK}
 
 
 def images(source: Source, options: Any, *, training: bool, ranks: int) -> Sampler:
     """Single images: type ALL, BALANCED, PK, or a custom sampler."""
     if getattr(options, "sampler", None):
         return Custom(source, options, arity=1)
-    return _OF_IMAGES[getattr(options, "type", "ALL")](source, options, training=training)
+    kind = getattr(options, "type", "ALL")
+    if kind == "ALL":
+        return All(source, options, training=training)
+    _refuse_without_labels(source, f"type {kind} takes the classes from")
+    return of_labelled(source, options, lambda part, records: _OF_CLASSES[kind](part, options, training=training))
 
 
 def pairs(source: Source, options: Any, *, training: bool, ranks: int) -> Sampler:
@@ -35,7 +42,7 @@ def pairs(source: Source, options: Any, *, training: bool, ranks: int) -> Sample
         return Custom(source, options, arity=2)
     if options.pairs:
         return listed_pairs(source, options, training=training)
-    return Pairs(source, options, _partners(source, options, "pair"), training=training, ranks=ranks)
+    return _drawn(Pairs, source, options, "pair", training, ranks)
 
 
 def triplets(source: Source, options: Any, *, training: bool, ranks: int) -> Sampler:
@@ -47,19 +54,35 @@ def triplets(source: Source, options: Any, *, training: bool, ranks: int) -> Sam
         return Custom(source, options, arity=3)
     if options.triplets:
         return listed_triplets(source, options, training=training)
-    return Triplets(source, options, _partners(source, options, "triplet"), training=training, ranks=ranks)
+    return _drawn(Triplets, source, options, "triplet", training, ranks)
 
 
-def _partners(source: Source, options: Any, what: str) -> Partners:
-    labels = source.labels
-    if labels is None:
-        raise DataError(f"{source.path}: it has no labels, which {what}s are made by")
-    if options.type == "RANDOM":
-        return ClassPartners(source, labels, what)
+def _drawn(kind: Type[Triplets], source: Source, options: Any, what: str, training: bool, ranks: int) -> Sampler:
+    _refuse_without_labels(source, f"{what}s are made by")
+    graph: Any = None
     if options.type == "HARD":
         from caffe_pylayers.data.samplers.graph import read_graph
 
-        return ClassPartners(source, labels, what, options.k, read_graph(options.m, source, options.names))
+        graph = read_graph(options.m, source, options.names)
+
+    def make(part: Source, records: np.ndarray) -> Triplets:
+        own = graph and graph.among(records)
+        return kind(part, options, _partners(part, options, what, own), training=training, ranks=ranks)
+
+    made: Sampler = of_labelled(source, options, make)
+    return made
+
+
+def _refuse_without_labels(source: Source, what_for: str) -> None:
+    if source.labels is None:
+        raise DataError(f"{source.path}: it has no labels, which {what_for}")
+
+
+def _partners(source: Source, options: Any, what: str, graph: Any) -> Partners:
+    labels = source.labels
+    assert labels is not None
+    if options.type in ("RANDOM", "HARD"):
+        return ClassPartners(source, labels, what, options.k if graph else 1, graph)
     if what == "pair":
         return DisjointPartners(source, labels, what)
     return MultilabelPartners(source, labels, what, options.k if options.type == "HARD_MULTILABEL" else 1)

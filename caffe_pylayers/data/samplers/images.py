@@ -30,7 +30,7 @@ class Balanced(Sampler):
     """
 
     def __init__(self, source: Source, options: Any, *, training: bool) -> None:
-        self._classes = _classes(source, "BALANCED")
+        self._classes = _classes(source)
         rounds = -(-len(source) // len(self._classes))
         super().__init__(source, options, training=training, epoch_size=rounds * len(self._classes))
         self._rounds: Tuple[np.ndarray, np.ndarray] = np.empty(0), np.empty(0)  # last asked for, and their orders
@@ -81,7 +81,7 @@ class PK(Ordered):
     left_out_because = "being the only ones of their class"
 
     def __init__(self, source: Source, options: Any, *, training: bool) -> None:
-        classes = _classes(source, "PK")
+        classes = _classes(source)
         num_classes: int = options.classes_per_batch
         self._size: int = options.samples_per_class
         self._fewest = min(self._size, 2)
@@ -140,9 +140,8 @@ class PK(Ordered):
         raise self._nothing_stands_in()
 
 
-def _classes(source: Source, what: str) -> Classes:
-    if source.labels is None:
-        raise DataError(f"{source.path}: it has no labels, which type {what} takes the classes from")
+def _classes(source: Source) -> Classes:
+    assert source.labels is not None
     return Classes(source.labels)
 
 

@@ -64,9 +64,18 @@ def listed_pairs(source: Source, options: Any, *, training: bool) -> Listed:
 
 
 def same_label(source: Source, records: np.ndarray, why: str) -> np.ndarray:
-    """sim of pairs (2, M) by the labels: float32 (M,), 1 where both have the same, or the same row of them."""
+    """sim of pairs (2, M) by the labels: float32 (M,), 1 where both have the same, or the same row of them.
+
+    Raises DataError for a record without a label.
+    """
     if source.labels is None:
         raise DataError(f"{source.path}: it has no labels, which sim is taken from, since {why}")
+    unlabelled = source.unlabelled()[records]
+    if unlabelled.any():
+        raise DataError(
+            f"{source.describe(int(records[unlabelled][0]))}: it has no label (a negative one), which sim of its pair is taken "
+            f"from, since {why}; leave the pair out, or list it with its sim"
+        )
     one, other = source.labels.reshape(len(source), -1)[records]
     return (one == other).all(1).astype(np.float32)
 

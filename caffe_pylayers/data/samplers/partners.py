@@ -46,7 +46,8 @@ class Partners:
 
 class ClassPartners(Partners):
     """RANDOM: a positive uniform over the other samples of the anchor's class; a negative uniform over the other
-    classes, then over the samples of that class. A row of several labels is one class.
+    classes, then over the samples of that class. A row of several labels is one class. Records without a label, where there
+    are any, are one class more, of negatives alone.
 
     HARD, with a graph: of k such negatives the one with the largest similarity to the anchor in the graph, in the
     direction from the anchor; the first drawn of equals. An absent edge is 0.
@@ -56,12 +57,13 @@ class ClassPartners(Partners):
     left_out_because = "being the only ones of their class"
 
     def __init__(self, source: Source, labels: np.ndarray, what: str, k: int = 1, graph: Any = None) -> None:
-        self._classes = classes = Classes(labels)
+        unlabelled = source.unlabelled()
+        self._classes = classes = Classes(np.where(unlabelled.reshape(-1, *[1] * (labels.ndim - 1)), -1, labels))
         self._rank = np.empty(len(labels), np.int32)  # place of a record within its class
         self._rank[classes.members] = np.arange(len(labels)) - np.repeat(classes.starts, classes.counts)
         self._more = np.arange(1, k)[:, None]
         self._graph = graph
-        self.anchors = np.flatnonzero(classes.counts[classes.of] > 1)
+        self.anchors = np.flatnonzero((classes.counts[classes.of] > 1) & ~unlabelled)
         if len(classes) < 2 or len(self.anchors) == 0:
             raise DataError(
                 f"{source.path}: no {what} can be made of {len(labels)} records in {len(classes)} "

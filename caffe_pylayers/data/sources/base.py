@@ -125,6 +125,15 @@ class Source:
         self.label_dim = label_dim
         self.unknown = unknown
 
+    def unlabelled(self) -> np.ndarray:
+        """Which records have no label: bool (N,). A negative label is none; a row of indicators of which one is known, 0
+        even, says something.
+        """
+        if self.label_dim is not None:
+            return np.zeros(len(self), bool) if self.unknown is None else self.unknown.all(1)
+        assert self.labels is not None
+        return (self.labels.reshape(len(self), -1) < 0).all(1)
+
     def files(self) -> Iterator[str]:
         """The files that its records and their images lie in: where none of them has changed, no record has."""
         yield self.path

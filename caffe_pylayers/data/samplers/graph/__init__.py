@@ -54,6 +54,17 @@ class Graph:
                     f"({self._similarities[edge]}) {what}"
                 )
 
+    def among(self, records: np.ndarray) -> "Graph":
+        """The graph of these records alone, ascending, which are numbered anew from 0."""
+        size = len(self._first) - 1
+        if len(records) == size:
+            return self
+        number = np.full(size, -1)
+        number[records] = np.arange(len(records))
+        one, other = number[np.repeat(np.arange(size), np.diff(self._first))], number[self._other]
+        kept = (one >= 0) & (other >= 0)
+        return Graph("", len(records), one[kept], other[kept], self._similarities[kept])
+
     def similarity(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Of `other` to anchors `one`, 0 where there is no edge: float32 of the shape that the two broadcast to."""
         if not len(self._other):
