@@ -104,6 +104,7 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
 
 def _check_images(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
     """The first and the last record, made into images as the layer makes them."""
+    from caffe_pylayers.data.axes import axes_doubt, stored_axes
     from caffe_pylayers.data.recipe import Recipe
     from caffe_pylayers.data.transforms import Transforms
 
@@ -115,6 +116,11 @@ def _check_images(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
     for complaint in complaints.values():
         message, remedy = parted(complaint, _MEND)
         yield warning(layer, message, remedy, "python_param.param_str")
+    stored = stored_axes(source)
+    doubt = axes_doubt(*stored) if stored else ""
+    if doubt:
+        message, remedy = parted(doubt, _MEND)
+        yield warning(layer, f"{source.describe(0)}: {message}", remedy, "python_param.param_str")
 
 
 def _found(layer: Layer, problem: str) -> Finding:

@@ -18,12 +18,13 @@ _PARAMS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as the layer gets it: channels, height, width."""
+    """An image as the layer gets it: channels, height, width; whole: numbers that are 8-bit pixels."""
 
     channels: int
     height: int
     width: int
     name: str
+    whole: bool = False
 
 
 class _Wrong(Exception):
@@ -54,11 +55,18 @@ def check_source(layer: Layer) -> Tuple[List[Finding], Optional[Labels]]:
         findings.append(
             error(layer, "batch_size is 0 or not given", f"add `batch_size: 64`, say, to {name}", f"{name}.batch_size")
         )
+    from caffe_pylayers.data.axes import axes_doubt  # here, for it takes the time that cv2 and lmdb take
+
     try:
         pictures, labels = readers[layer.type](layer, source)
     except _Wrong as problem:
         findings.append(error(layer, problem.message, problem.remedy, at))
         pictures, labels = [], None
+    for picture in pictures[:1]:
+        doubt = axes_doubt((picture.channels, picture.height, picture.width), picture.whole)
+        if doubt:
+            message, remedy = parted(doubt, "write them again")
+            findings.append(warning(layer, f"{picture.name}: {message}", remedy, at))
     return findings + list(_check_transform(layer, pictures)), labels
 
 
@@ -128,8 +136,13 @@ def _read_database(layer: Layer, source: str) -> Tuple[List[Picture], Optional[L
 
 
 def _raw(datum: Any, name: str) -> Picture:
-    channels, height, width = datum.raw().shape
-    return Picture(channels, height, width, name)
+    planes = datum.raw()
+    return _picture(planes.shape, planes.dtype, name)
+
+
+def _picture(shape: Tuple[int, ...], dtype: Any, name: str) -> Picture:
+    channels, height, width = shape
+    return Picture(channels, height, width, name, dtype == "uint8")
 
 
 def _decoded(content: bytes, name: str, color: bool = True) -> Picture:
@@ -205,6 +218,8 @@ def _read_hdf5(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Label
                 rows = {top: file.get(top) for top in layer.tops if top in list(file)}
                 absent = [top for top in layer.tops if not isinstance(rows.get(top), h5py.Dataset)]
                 sizes = {top: data.shape[:1] for top, data in rows.items() if top not in absent}
+                pictures = [_picture(data.shape[1:], data.dtype, f"{name}: data set {top!r}")
+                            for top, data in rows.items() if top not in absent and len(data.shape) == 4]  # fmt: skip
                 found = ", ".join(file)
         except OSError as problem:
             raise _Wrong(f"{name}: not an HDF5 file, or damaged: {problem}", "write it again") from problem
@@ -213,7 +228,7 @@ def _read_hdf5(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Label
         if len(set(sizes.values())) > 1:
             lengths = ", ".join(f"{top!r} {size(shape)}" for top, shape in sizes.items())
             raise _Wrong(f"{name}: data sets of unlike lengths: {lengths}", "write as many rows of each")
-    return [], None
+    return pictures, None
 
 
 def _read_windows(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Labels]]:

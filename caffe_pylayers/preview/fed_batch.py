@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from caffe_pylayers import ALIASES, config, stock
 from caffe_pylayers.data import samplers
+from caffe_pylayers.data.axes import stored_axes
 from caffe_pylayers.data.mean import read_mean
 from caffe_pylayers.data.sources import source_of
 from caffe_pylayers.data.transforms import Transforms
@@ -45,7 +46,8 @@ class Fed:
     tops: the shape of each top. images: by role ("data", "anchor", ...), each (N, ...), as fed. prepared: how, by role.
     labels: by role, whole numbers (N,) or (N, L), -1 for none. names: by role, of the records, where they are known.
     values: other numbers of each sample by name, (N,) or (N, M): margin, sim, sample_weight.
-    a_class: how many samples in a row are of one class (type PK), else 0.
+    a_class: how many samples in a row are of one class (type PK), else 0. stored: channels, height and width as the source
+    has them, and whether they are 8-bit pixels; None where that is not known.
     """
 
     layer: Layer
@@ -58,6 +60,7 @@ class Fed:
     names: Dict[str, List[str]] = field(default_factory=dict)
     values: Dict[str, np.ndarray] = field(default_factory=dict)
     a_class: int = 0
+    stored: Optional[Tuple[Tuple[int, int, int], bool]] = None
 
     def __len__(self) -> int:
         return len(next(iter(self.images.values())))
@@ -136,6 +139,7 @@ def _plans(fed: Fed, options: Any, batches: List[int], roles: Tuple[str, ...]) -
     A batch is a function of its number, so that it need not be asked of the layer.
     """
     source = source_of(options, images=False)
+    fed.stored = stored_axes(source)
     make = {2: samplers.pairs, 3: samplers.triplets}.get(len(roles), samplers.images)
     sampler = make(source, options, training=fed.phase == TRAIN, ranks=1)
     every = options.restart_every if fed.phase != TRAIN else 0
@@ -154,6 +158,8 @@ def _other(fed: Fed, taken: List[Dict[str, np.ndarray]]) -> Fed:
     first = next(iter(tops.values()))
     if not first.ndim or not len(first):
         raise ConfigError(f"{fed.where}: its first top has shape {first.shape}, which is no batch of images")
+    if first.ndim == 4:
+        fed.stored = (first.shape[1], first.shape[2], first.shape[3]), False
     for top, values in tops.items():
         if values is first or (values.ndim == 4 and values[0].size > values.shape[1] and len(values) == len(first)):
             fed.images[top] = values

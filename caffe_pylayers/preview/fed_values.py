@@ -5,6 +5,7 @@ from typing import Iterator, List, Sequence
 
 import numpy as np
 
+from caffe_pylayers.data.axes import axes_doubt
 from caffe_pylayers.nets import TRAIN, Layer
 from caffe_pylayers.preview.fed_batch import Fed, Preparation
 
@@ -115,6 +116,9 @@ def _normalised(fed: Fed, others: Sequence[Layer]) -> bool:
 
 def _of_images(fed: Fed) -> Iterator[str]:
     count = len(fed)
+    doubt = axes_doubt(*fed.stored) if fed.stored else ""
+    if doubt:
+        yield doubt
     for role, images in fed.images.items():
         flat = images.reshape(count, -1)
         if flat.shape[1] == 1 or not fed.prepared[role].pixels:
