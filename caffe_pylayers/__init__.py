@@ -54,9 +54,9 @@ def close() -> None:
     Caffe never destroys a Python layer, so that a notebook which makes one net after another keeps the workers of
     each. A net that is used again after this starts its own anew and goes on where it was.
     """
-    ring = sys.modules.get("caffe_pylayers.data.ring")
-    if ring is not None:
-        ring.close_all()
+    feeder = sys.modules.get("caffe_pylayers.data.feeder")
+    if feeder is not None:
+        feeder.close_all()
 
 
 def __getattr__(name: str) -> Any:

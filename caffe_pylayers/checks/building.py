@@ -3,7 +3,6 @@
 Run as a program it sets up the nets that a folder holds, and writes beside each what it is like, and Caffe's log.
 """
 
-import ctypes
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from caffe_pylayers.checks.shapes import Shape
 from caffe_pylayers.checks.views import View
 from caffe_pylayers.interpreter import environment
 from caffe_pylayers.probe import Answer, ask
+from caffe_pylayers.processes.boot import end_with
 from caffe_pylayers.prototxt import text_of
 
 _TIMEOUT = 120  # seconds for a net
@@ -45,7 +45,7 @@ def build(views: Sequence[View]) -> Tuple[Dict[View, Built], Dict[View, Finding]
             wanted.append([view.state.phase, view.state.level, list(view.state.stages)])
         code = "from caffe_pylayers.checks.building import main; main()"
         variables = {**environment(), "GLOG_minloglevel": "0", "GLOG_logtostderr": "1"}
-        command = [sys.executable, "-c", code, folder, json.dumps(wanted)]
+        command = [sys.executable, "-c", code, folder, json.dumps(wanted), str(os.getpid())]
         answer = ask(command, timeout=60 + _TIMEOUT * len(views), env=variables)
         for number, view in enumerate(views):
             if os.path.exists(f"{folder}/{number}.built"):
@@ -76,26 +76,21 @@ def main() -> None:
     """Set up the nets of the folder that is the first argument, in the states that the second lists."""
     from caffe_pylayers.stock import import_caffe
 
-    _die_with_parent()
+    end_with(int(sys.argv[3]))  # nothing goes on behind a `check` that was killed
     folder, wanted = sys.argv[1], json.loads(sys.argv[2])
     caffe = import_caffe()
     for number, state in enumerate(wanted):
-        child = os.fork()  # so that each has the imported Caffe at once, and gives its memory back
+        parent, child = os.getpid(), os.fork()  # so that each has the imported Caffe at once, and gives its memory back
         if child == 0:
-            _set_up(caffe, f"{folder}/{number}", *state)
+            _set_up(caffe, parent, f"{folder}/{number}", *state)
         _, status = os.waitpid(child, 0)
         with open(f"{folder}/{number}.status", "w") as stream:
             stream.write(str(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)))
 
 
-def _die_with_parent() -> None:
-    """Nothing goes on behind a `check` that was killed."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def _set_up(caffe: Any, place: str, phase: str, level: int, stages: List[str]) -> NoReturn:
+def _set_up(caffe: Any, parent: int, place: str, phase: str, level: int, stages: List[str]) -> NoReturn:
     """Set up the net of `place`.prototxt, write what it is like, and end this process."""
-    _die_with_parent()
+    end_with(parent)
     signal.alarm(_TIMEOUT)
     log = os.open(f"{place}.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 1)

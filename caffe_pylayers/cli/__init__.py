@@ -14,6 +14,7 @@ import click
 
 import caffe_pylayers
 from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.processes.streams import open_closed_streams
 
 #: The commands: each is a function of its own name in a module of its own name, imported when it is asked for.
 COMMANDS = ("check", "describe", "doctor", "convert", "balance", "preview", "bench", "train", "export")
@@ -46,6 +47,7 @@ def commands() -> None:
 
 def main(arguments: Optional[Sequence[str]] = None) -> NoReturn:
     """Run the command that `arguments` (the program's own by default) name, and exit with its status."""
+    open_closed_streams()
     sys.exit(_status(arguments))
 
 

@@ -1,8 +1,7 @@
 """How the images of a batch are made: source and transforms, as every process that fills slots has them."""
 
-import contextlib
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -101,40 +100,3 @@ class Recipe:
                 f"pixels; a source holds one kind of images"
             )
         return image
-
-
-class InProcess:
-    """Batches made by this process when they are asked for: what a data layer uses without prefetch.
-
-    reject: told of records that cannot be read (record -> complaint), whereupon `plan` puts others in their places;
-    None where such a record is an error.
-    """
-
-    def __init__(
-        self, recipe: Recipe, plan: Callable[[int], Batch], reject: Optional[Callable[[Dict[int, str]], None]] = None
-    ) -> None:
-        self._recipe = recipe
-        self._plan = plan
-        self._reject = reject
-        self._images: Optional[np.ndarray] = None
-
-    @contextlib.contextmanager
-    def take(self, number: int) -> Iterator[Tuple[np.ndarray, Batch]]:
-        """Batch `number`: its images (arity, B, C, H, W), valid until the next, and its plan."""
-        batch = self._plan(number)
-        if self._images is None:
-            self._images = np.empty((*batch.records.shape, *self._recipe.shape), self._recipe.dtype)
-        flat = self._images.reshape(-1, *self._recipe.shape)
-        while True:
-            records, keys = batch.records.ravel(), batch.keys.ravel()
-            complaints = self._recipe.fill(records, keys, flat, tolerant=self._reject is not None)
-            if not complaints:
-                break
-            assert self._reject is not None
-            self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
-            batch = self._plan(number)
-        yield self._images, batch
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._images = None

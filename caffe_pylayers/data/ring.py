@@ -5,40 +5,22 @@ for too long, is killed and replaced, and what it had to do is done again from t
 function of its number, nothing can be lost, repeated or torn. Threads would not do: Caffe never releases the GIL.
 """
 
-import atexit
 import contextlib
 import logging
 import os
-import pickle
 import select
-import signal
 import socket
 import subprocess
-import sys
-import threading
-import weakref
 from collections import Counter, deque
 from typing import Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
-import numpy as np
-
-from caffe_pylayers import interpreter
+from caffe_pylayers.data.feeder import Feeder, Taken
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.data.slots import DONE, NO_PLACE, Layout, Memory, unpack_complaints
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.processes.child import Order, ending
 
 logger = logging.getLogger("caffe_pylayers")
-
-# sys.path comes first of all: until it is set, a file of the working directory could pass for a module.
-_BOOT = """\
-import sys
-sys.path = [folder for folder in sys.path if folder]
-import pickle
-with open("/proc/self/fd/" + sys.argv[2], "rb") as order:
-    sys.path = pickle.load(order)
-    from caffe_pylayers.data.worker import main
-    main(*pickle.load(order), *map(int, sys.argv[3:]))
-"""
 
 _MAX_FAILURES = 2  # workers lost inside the same batch, before it is the batch's fault
 _MAX_STILLBORN = 5  # workers lost in a row before they read anything, before it is the installation's
@@ -56,26 +38,14 @@ class _Worker:
         self.process: Optional[subprocess.Popen] = None
         self.channel: Optional[socket.socket] = None
 
-    def start(self, order_fd: int, inherited: Sequence[int], generation: int) -> None:
+    def start(self, order: Order, inherited: Sequence[int], generation: int) -> None:
         self.generation = generation
         self.beat, self.silence = -1, 0.0
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # The kernel kills the child when the thread that made it ends; outside the main thread that is too early.
-        die_with_parent = threading.get_native_id() == os.getpid()
-        arguments = [order_fd, self.number, theirs.fileno(), os.getpid(), int(die_with_parent)]
-        # On Ctrl-C and SIGHUP, which reach the whole process group, Caffe takes a snapshot: workers must outlive them
-        # from their first instruction on.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-        try:
-            self.process = subprocess.Popen(
-                [interpreter.executable(), "-c", _BOOT, "caffe_pylayers worker", *map(str, arguments)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(order_fd, theirs.fileno(), *inherited),
-                env=interpreter.environment(),
+        with theirs:
+            self.process = order.start(
+                self.number, theirs.fileno(), fds=(theirs.fileno(), *inherited), name="caffe_pylayers worker"
             )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-            theirs.close()
 
     def ask(self, batch: int, slot: int) -> None:
         assert self.channel is not None
@@ -95,13 +65,12 @@ class _Worker:
         return None
 
 
-class Ring:
+class Ring(Feeder):
     """Batches made ahead by `num_workers` processes in `num_slots` slots.
 
-    plan: number -> Batch, called in this process. timeout: seconds without a sign of life after which a worker that
-    is waited for is replaced. reject: told of records that cannot be read (record -> complaint), whereupon `plan` puts
-    others in their places; None where such a record is an error. Processes and memory come with the first `take` and
-    go with `close`; a `take` after that starts them again.
+    timeout: seconds without a sign of life after which a worker that is waited for is replaced. Processes and memory come
+    with the first `take` and go with `stop`; a `take` after that starts them again. Numbers usually follow each other; any
+    other number makes it start anew there. A record that takes the workers down twice is a DataError of its batch.
     """
 
     def __init__(
@@ -113,26 +82,18 @@ class Ring:
         timeout: float,
         reject: Optional[Callable[[Dict[int, str]], None]] = None,
     ) -> None:
-        self._recipe = recipe
-        self._plan = plan
+        super().__init__(recipe, plan, reject)
         self._num_slots = num_slots
         self._num_workers = num_workers
         self._timeout = timeout
-        self._reject = reject
         self._pid = -1  # of the process that has it open
         self._next_taken = -1
-        _rings.add(self)
 
     @contextlib.contextmanager
-    def take(self, number: int) -> Iterator[Tuple[np.ndarray, Batch]]:
-        """Batch `number`: its images (arity, B, C, H, W), valid inside the `with`, and its plan.
-
-        Numbers usually follow each other; any other number makes it start anew there.
-        Raises DataError for a record that cannot be read, and for one that takes the workers down twice.
-        """
+    def _made(self, number: int) -> Iterator[Taken]:
         try:
-            if self._pid != os.getpid() or number != self._next_taken:  # closed, inherited by a fork, or a restore
-                self.close()
+            if self._pid != os.getpid() or number != self._next_taken:  # stopped, inherited by a fork, or a restore
+                self.stop()
                 self._open(number)
             slot = self._wait(number)
             images, batch = self.memory.slots[slot].images, self._plans[slot]
@@ -142,11 +103,10 @@ class Ring:
             self._schedule()
         except BaseException:
             # Whatever this interrupted, the next take starts from a clean state.
-            self.close()
+            self.stop()
             raise
 
-    def close(self) -> None:
-        """End the workers and give the memory back."""
+    def stop(self) -> None:
         if self._pid != os.getpid():
             return
         self._pid = -1
@@ -156,7 +116,7 @@ class Ring:
         for worker in self._workers:
             if worker.process is not None:
                 worker.stop(patience=0.2)
-        os.close(self._order_fd)
+        self._order.close()
         self.memory.close()
         del self.memory, self._workers
 
@@ -166,12 +126,9 @@ class Ring:
             self._num_slots, self._num_workers, batch.records.size, self._recipe.shape, self._recipe.dtype.name
         )
         self.memory = Memory(layout)
-        self._order_fd = os.memfd_create("caffe_pylayers order")
+        self._order = Order("caffe_pylayers.data.worker:main", self._recipe, self.memory, self._reject is not None)
         self._workers = [_Worker(number) for number in range(self._num_workers)]
         self._pid = os.getpid()
-        with open(self._order_fd, "wb", closefd=False) as order:
-            pickle.dump(sys.path, order)
-            pickle.dump((self._recipe, self.memory, self._reject is not None), order)
         self._plans: List[Batch] = [batch] * self._num_slots
         self._free = deque(range(self._num_slots))
         self._done: Dict[int, Tuple[int, str]] = {}  # batch -> its slot, and the complaint about it
@@ -186,7 +143,7 @@ class Ring:
     def _start(self, worker: _Worker) -> None:
         self._generation += 1
         self.memory.beats[worker.number] = 0, -1
-        worker.start(self._order_fd, (self.memory.fd, *self._recipe.source.fds), self._generation)
+        worker.start(self._order, (self.memory.fd, *self._recipe.source.fds), self._generation)
 
     def _schedule(self) -> None:
         """Ask for as many batches as there are free slots."""
@@ -239,7 +196,7 @@ class Ring:
             message = b""
         if not message:
             status = worker.stop(patience=5.0)
-            self._replace(worker, f"died ({_cause(status)})")
+            self._replace(worker, f"died ({ending(status)})")
             return
         batch, slot, generation = DONE.unpack_from(message)
         if generation != worker.generation or not worker.asked or worker.asked[0] != (batch, slot):
@@ -271,14 +228,14 @@ class Ring:
     def _replace(self, worker: _Worker, what: str) -> None:
         """Start another worker in the place of one that is gone, and let it do again what that one had left."""
         assert worker.process is not None
-        begun, place = self.memory.beats[worker.number].tolist()
+        begun = int(self.memory.beats[worker.number, 0])
         at = self._at(worker)
         logger.warning("worker %d %s%s; another takes over", worker.process.pid, what, at)
         if not begun:
             self._stillborn += 1
             if self._stillborn == _MAX_STILLBORN:
                 raise DataError(f"{_MAX_STILLBORN} workers in a row did not get to read anything; the last {what}")
-        elif worker.asked and place >= 0:
+        elif worker.asked:  # wherever it was: one that dies when it hands a batch over does so each time
             batch, slot = worker.asked[0]
             self._failures[batch] += 1
             if self._failures[batch] == _MAX_FAILURES:
@@ -295,19 +252,3 @@ class Ring:
             return " between two batches"
         _, slot = worker.asked[0]
         return f" at {self._recipe.source.describe(self.memory.slots[slot].records[place])}"
-
-
-def _cause(status: Optional[int]) -> str:
-    if status is None or status >= 0:
-        return f"exit status {status}, its own message is above"
-    return f"signal {signal.Signals(-status).name}"
-
-
-_rings: "weakref.WeakSet[Ring]" = weakref.WeakSet()
-
-
-@atexit.register
-def close_all() -> None:
-    """Close every ring of this process."""
-    for ring in list(_rings):
-        ring.close()

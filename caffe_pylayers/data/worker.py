@@ -1,13 +1,11 @@
 """The worker process: fills slots until its parent is gone.
 
-It is started as a program of its own (not forked: a process that runs Caffe has threads and locks), knows no Caffe,
-and ends at once when its parent does, however the parent ended.
+It is a child of `caffe_pylayers.processes.child`, and knows no Caffe.
 """
 
 import contextlib
 import ctypes
 import os
-import signal
 import socket
 import sys
 import traceback
@@ -18,21 +16,14 @@ from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.slots import DONE, NO_PLACE, Memory, pack_complaints
 from caffe_pylayers.errors import DataError
 
-_PR_SET_PDEATHSIG = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
-def main(
-    recipe: Recipe, memory: Memory, tolerant: bool, number: int, socket_fd: int, parent: int, die_with_parent: bool
-) -> None:
+def main(recipe: Recipe, memory: Memory, tolerant: bool, number: int, socket_fd: int) -> None:
     """Fill what the parent asks for.
 
     number: this worker's row of heartbeats in the shared memory. tolerant: go on behind records that cannot be read.
     """
-    if die_with_parent:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        return
     keep_freed_memory()
     yield_to_the_net()
     cv2.setNumThreads(0)

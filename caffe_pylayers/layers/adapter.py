@@ -35,6 +35,7 @@ from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.interpreter import embedded
 from caffe_pylayers.layers import device
 from caffe_pylayers.losses.reduction import Array
+from caffe_pylayers.processes.streams import open_closed_streams
 from caffe_pylayers.signature import bottoms_of, tops_of
 
 Blobs = Any  # Caffe's vector of blobs: indexed, never iterated ("No to_python converter")
@@ -92,6 +93,7 @@ class Layer(caffe.Layer):
             _print_errors(cls)
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
+        open_closed_streams()
         _ensure_handler()
         self.name = type(self).__name__
         self._buffers: Dict[str, Array] = {}

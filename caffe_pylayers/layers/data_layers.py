@@ -2,13 +2,14 @@
 
 import os
 import time
-from typing import Any, Dict, Iterator, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 import caffe
 import numpy as np
 
 from caffe_pylayers.data import samplers
-from caffe_pylayers.data.recipe import Batch, InProcess, Recipe
+from caffe_pylayers.data.feeder import Feeder, InProcess
+from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import Source, source_of
 from caffe_pylayers.data.sources.decoded import DecodedSource
@@ -71,7 +72,7 @@ class DataLayer(Layer):
     def feed(self, ahead: int, workers: int) -> None:
         """Have batches made so many ahead by worker processes, or inside forward where `ahead` is 0; `close` comes first."""
         reject = self._reject if self.options.on_error != "stop" else None
-        self.batches: Union[Ring, InProcess] = (
+        self.batches: Feeder = (
             Ring(self.recipe, self._plan, max(ahead, workers), workers, self.options.timeout, reject)
             if ahead
             else InProcess(self.recipe, self._plan, reject)

@@ -2,21 +2,17 @@
 
 import contextlib
 import os
-import pickle
-import subprocess
-import sys
 import time
-from typing import List
+from multiprocessing.connection import Connection
+from typing import Union
 
 import cv2
 import numpy as np
 
-from caffe_pylayers import interpreter
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.worker import keep_freed_memory
 from caffe_pylayers.errors import DataError
-
-_BOOT = "import sys; sys.path = {path!r}; from caffe_pylayers.throughput.bare import main; main({order})"
+from caffe_pylayers.processes.child import Child, Order, ending
 
 _CHUNK = 16  # images between two looks at the clock
 
@@ -25,55 +21,39 @@ class Bare:
     """So many processes, that read, decode, resize and write images drawn from all of the source when they are told to."""
 
     def __init__(self, recipe: Recipe, processes: int) -> None:
-        self._processes: List[subprocess.Popen] = []
-        self._order = os.memfd_create("caffe_pylayers bench")
-        with open(self._order, "wb", closefd=False) as file:
-            pickle.dump(recipe, file)
-        for _ in range(processes):
-            self._processes.append(
-                subprocess.Popen(
-                    [interpreter.executable(), "-c", _BOOT.format(path=sys.path, order=self._order)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    pass_fds=(self._order, *recipe.source.fds),
-                    env=interpreter.environment(),
-                )
-            )
+        with contextlib.closing(Order("caffe_pylayers.throughput.bare:main", recipe)) as order:
+            self._children = [Child(order, fds=recipe.source.fds) for _ in range(processes)]
 
     def rate(self, seconds: float) -> float:
         """Images a second of all together, over so many seconds. Raises DataError where one of them fails."""
-        for line in (b"0\n", b"%f\n" % seconds):  # first until all are there
-            for process in self._processes:
-                assert process.stdin is not None
-                with contextlib.suppress(BrokenPipeError):  # why it is gone is told below
-                    process.stdin.write(line)
-                    process.stdin.flush()
-            rates = [self._answer(process) for process in self._processes]
+        for duration in (0.0, seconds):  # first until all are there
+            for child in self._children:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # why it is gone is told below
+                    child.connection.send(duration)
+            rates = [self._answer(child) for child in self._children]
         return sum(rates)
 
-    def _answer(self, process: subprocess.Popen) -> float:
-        assert process.stdout is not None and process.stderr is not None
-        line = process.stdout.readline()
-        if not line:
-            said = process.stderr.read().decode(errors="replace").strip().splitlines()
-            raise DataError(f"a process that makes images ended: {said[-1] if said else 'without a word'}")
-        return float(line)
+    def _answer(self, child: Child) -> float:
+        try:
+            answer: Union[float, DataError] = child.connection.recv()
+        except (EOFError, ConnectionResetError):
+            status = child.process.wait()
+            raise DataError(f"a process that makes images ended: {ending(status)}") from None
+        if isinstance(answer, DataError):
+            raise answer
+        return answer
 
     def __enter__(self) -> "Bare":
         return self
 
     def __exit__(self, *error: object) -> None:
-        os.close(self._order)
-        for process in self._processes:
-            process.kill()
-            process.communicate()
+        for child in self._children:
+            child.end()
 
 
-def main(order: int) -> None:
-    """The process: for every line, which says for how many seconds, it prints how many images a second it made."""
-    with open(f"/proc/self/fd/{order}", "rb") as file:
-        recipe: Recipe = pickle.load(file)
+def main(recipe: Recipe, descriptor: int) -> None:
+    """The process: told for how many seconds, it says how many images a second it made."""
+    connection = Connection(descriptor)
     keep_freed_memory()
     cv2.setNumThreads(0)
     rng = np.random.default_rng(os.getpid())
@@ -84,10 +64,19 @@ def main(order: int) -> None:
         keys = rng.integers(2**63, size=_CHUNK).astype(np.uint64)
         return _CHUNK - len(recipe.fill(records, keys, out, tolerant=True))
 
-    for line in sys.stdin:
+    def rate(seconds: float) -> float:
         make()  # whatever is slow the first time
         begun = time.perf_counter()
         made = make()
-        while time.perf_counter() - begun < float(line):
+        while time.perf_counter() - begun < seconds:
             made += make()
-        print(made / (time.perf_counter() - begun), flush=True)
+        return made / (time.perf_counter() - begun)
+
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the parent has seen enough
+        while True:
+            seconds = connection.recv()
+            try:
+                answer: Union[float, DataError] = rate(seconds)
+            except DataError as error:
+                answer = error
+            connection.send(answer)

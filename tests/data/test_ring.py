@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 import caffe_pylayers
-from caffe_pylayers.data.recipe import InProcess, Recipe
+from caffe_pylayers.data.feeder import InProcess
+from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.transforms import Transforms

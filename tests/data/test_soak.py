@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from caffe_pylayers.data.recipe import InProcess, Recipe
+from caffe_pylayers.data.feeder import InProcess
+from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.transforms import Transforms

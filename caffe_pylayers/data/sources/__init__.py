@@ -6,6 +6,7 @@ from caffe_pylayers.data.sources.annotations import annotate
 from caffe_pylayers.data.sources.base import Names, Source
 from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.data.sources.records import Record
+from caffe_pylayers.processes.streams import open_closed_streams
 
 __all__ = ["Names", "Record", "Source", "open_source", "source_of"]
 
@@ -21,6 +22,7 @@ def open_source(
     which files of a CSV are there, for who wants nothing but the labels. tolerant: records that are damaged are left for
     who reads them. Raises DataError where the source, its labels or its weights cannot be read.
     """
+    open_closed_streams()
     # Each is imported when asked for, so that a CSV user needs no lmdb.
     if source_type == "CSV":
         from caffe_pylayers.data.sources.csv import CSVSource

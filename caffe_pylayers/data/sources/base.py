@@ -138,6 +138,9 @@ class Source:
         """The files that its records and their images lie in: where none of them has changed, no record has."""
         yield self.path
 
+    def close(self) -> None:
+        """Give back the memory and the descriptors that reading took; the next `read` takes them again."""
+
     def read(self, record: int) -> Image:
         """The image of a record: the bytes of an encoded one, or uint8 or float32 (height, width, channels)."""
         raise NotImplementedError

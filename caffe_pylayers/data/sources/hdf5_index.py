@@ -6,15 +6,14 @@ Python reads labels and names and finds out where the images lie, each file in a
 then takes no libhdf5.
 """
 
-import ctypes
+import contextlib
 import os
 import pickle
 import resource
 import signal
 import struct
-import subprocess
-import sys
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Any, BinaryIO, Dict, Generator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -22,15 +21,8 @@ import numpy as np
 from caffe_pylayers import interpreter, regular_file
 from caffe_pylayers.data.sources.storage import Chunks, File, Stretches
 from caffe_pylayers.errors import DataError
-
-_BOOT = """\
-import sys
-sys.path = [folder for folder in sys.path if folder]
-import pickle
-sys.path = pickle.load(sys.stdin.buffer)
-from caffe_pylayers.data.sources.hdf5_index import main
-main()
-"""
+from caffe_pylayers.processes.boot import end_with
+from caffe_pylayers.processes.child import Child, Order
 
 _FILTERS = {1: "gzip", 2: "shuffle"}
 _MOST_EXPANSION = 1100  # gzip makes nothing smaller than by 1032
@@ -56,53 +48,37 @@ class Table:
 
 def read_tables(paths: Sequence[str], weights: str) -> Generator[Union[Table, DataError], None, None]:
     """The table of each file, or what is wrong with it. weights: the data set with sample weights, where there is one."""
-    program = subprocess.Popen(
-        [interpreter.executable(), "-c", _BOOT],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # Locks fail on some network file systems, and nothing is written here.
-        env={**interpreter.environment(), "HDF5_USE_FILE_LOCKING": "FALSE"},
-    )
-    assert program.stdin is not None and program.stdout is not None
+    # Locks fail on some network file systems, and nothing is written here.
+    order = Order("caffe_pylayers.data.sources.hdf5_index:main", paths, weights)
+    with contextlib.closing(order):
+        program = Child(order, env={"HDF5_USE_FILE_LOCKING": "FALSE"})
     try:
-        with program.stdin as order:
-            pickle.dump(sys.path, order)
-            pickle.dump((paths, weights), order)
         for _ in paths:
-            yield pickle.load(program.stdout)
-    except (BrokenPipeError, EOFError):
+            yield pickle.loads(program.connection.recv_bytes())
+    except (EOFError, ConnectionResetError):
         raise DataError(
             f"HDF5: the program that reads such files ended early ({interpreter.executable()}); is h5py installed there?"
         ) from None
     finally:
-        program.stdout.close()
-        program.kill()
-        program.wait()
+        program.end()
 
 
-def main() -> None:
-    """The program: from standard input which files, to standard output a pickled Table or DataError for each."""
-    _die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
+def main(paths: Sequence[str], weights: str, descriptor: int) -> None:
+    """The program: for each file a pickled Table or DataError."""
     import h5py  # noqa: F401  (once, for all the processes forked below)
 
-    paths, weights = pickle.load(sys.stdin.buffer)
+    connection = Connection(descriptor)
     for path in paths:
-        sys.stdout.buffer.write(_in_a_process(path, weights))
-        sys.stdout.buffer.flush()
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        connection.send_bytes(_in_a_process(path, weights))
 
 
 def _in_a_process(path: str, weights: str) -> bytes:
     """What _attempt says, pickled."""
     reader, writer = os.pipe()
-    child = os.fork()
+    parent, child = os.getpid(), os.fork()
     if not child:
         try:
-            _die_with_parent()
+            end_with(parent)
             with open(writer, "wb") as pipe:
                 pickle.dump(_attempt(path, weights), pipe)
             os._exit(0)

@@ -1,0 +1,129 @@
+"""What data layers are fed by: batches made in this process, or by the workers of a ring."""
+
+import atexit
+import contextlib
+import os
+import threading
+import weakref
+from typing import Callable, ContextManager, Dict, Iterator, Optional, Tuple
+
+import numpy as np
+
+from caffe_pylayers.data.recipe import Batch, Recipe
+from caffe_pylayers.processes.streams import open_closed_streams
+
+Taken = Tuple[np.ndarray, Batch]
+
+
+class Feeder:
+    """Batches by their numbers, for one thread at a time.
+
+    plan: number -> Batch, called in this process. reject: told of records that cannot be read (record -> complaint),
+    whereupon `plan` puts others in their places; None where such a record is an error.
+    """
+
+    def __init__(
+        self, recipe: Recipe, plan: Callable[[int], Batch], reject: Optional[Callable[[Dict[int, str]], None]] = None
+    ) -> None:
+        self._recipe = recipe
+        self._plan = plan
+        self._reject = reject
+        self._turn = _Turn()
+        _feeders.add(self)
+
+    @contextlib.contextmanager
+    def take(self, number: int) -> Iterator[Taken]:
+        """Batch `number`: its images (arity, B, C, H, W), valid inside the `with`, and its plan.
+
+        Raises DataError for a record that cannot be read, RuntimeError where another thread takes a batch meanwhile.
+        """
+        with self._turn:
+            open_closed_streams()
+            with self._made(number) as taken:
+                yield taken
+
+    def stop(self) -> None:
+        """End what works on batches and give their memory back; the next `take` begins anew."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop, and give back all that the source holds. RuntimeError where another thread takes a batch meanwhile."""
+        self._turn.refuse_others()
+        self._end()
+
+    def _end(self) -> None:
+        self.stop()
+        self._recipe.source.close()
+
+    def _made(self, number: int) -> ContextManager[Taken]:
+        raise NotImplementedError
+
+
+class InProcess(Feeder):
+    """Batches made by this process when they are asked for: what a data layer uses without prefetch."""
+
+    _images: Optional[np.ndarray] = None
+
+    @contextlib.contextmanager
+    def _made(self, number: int) -> Iterator[Taken]:
+        batch = self._plan(number)
+        if self._images is None:
+            self._images = np.empty((*batch.records.shape, *self._recipe.shape), self._recipe.dtype)
+        flat = self._images.reshape(-1, *self._recipe.shape)
+        while True:
+            records, keys = batch.records.ravel(), batch.keys.ravel()
+            complaints = self._recipe.fill(records, keys, flat, tolerant=self._reject is not None)
+            if not complaints:
+                break
+            assert self._reject is not None
+            self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
+            batch = self._plan(number)
+        yield self._images, batch
+
+    def stop(self) -> None:
+        self._images = None
+
+
+class _Turn:
+    """Who takes a batch now: one thread, for slots and blobs are there once, and a second would wait for ever or mix them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taker = 0, 0  # the process and the thread that have it
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            if self._taker[0] == os.getpid():
+                raise RuntimeError(_SEVERAL_THREADS)
+            self._lock = threading.Lock()  # of a thread that this fork does not have
+            self._lock.acquire()
+        self._taker = os.getpid(), threading.get_ident()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+    def refuse_others(self) -> None:
+        pid, thread = self._taker
+        if self._lock.locked() and pid == os.getpid() and thread != threading.get_ident():
+            raise RuntimeError(_SEVERAL_THREADS)
+
+
+_SEVERAL_THREADS = (
+    "one data layer is used by several threads at once, which would mix their batches: Caffe's nets are for one thread at a "
+    "time; give each thread a net of its own, or put a threading.Lock around forward, step and close"
+)
+
+_feeders: "weakref.WeakSet[Feeder]" = weakref.WeakSet()
+
+
+def close_all() -> None:
+    """Close every feeder of this process."""
+    for feeder in list(_feeders):
+        feeder.close()
+
+
+@atexit.register
+def _end_all() -> None:
+    """At the end of the program, whoever takes a batch: a daemon thread, which ends too."""
+    for feeder in list(_feeders):
+        feeder._end()

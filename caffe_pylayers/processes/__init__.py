@@ -1,0 +1,1 @@
+"""Programs of ours: how they are started, what they and their parent owe each other."""

@@ -1,0 +1,43 @@
+"""The other side of `caffe_pylayers.processes.child`: how a child begins, and how it ends."""
+
+import ctypes
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from importlib import import_module
+from typing import BinaryIO
+
+_PR_SET_PDEATHSIG = 1
+_LOOKS_EVERY = 1.0  # seconds
+
+
+def run(order: BinaryIO) -> None:
+    """Do what the order says. The arguments of the program: its descriptor, the parent, how to end, more numbers."""
+    parent, by_kernel, *numbers = map(int, sys.argv[3:])
+    end_with(parent, bool(by_kernel))
+    module, name = pickle.load(order).split(":")
+    function = getattr(import_module(module), name)
+    function(*pickle.load(order), *numbers)
+
+
+def end_with(parent: int, by_kernel: bool = True) -> None:
+    """From now on this process ends when its parent does, however that ends, and whoever else has our sockets.
+
+    by_kernel: at once, and where it is stopped too; for who is started by the main thread of the parent, since the kernel
+    means the thread. Otherwise within a second.
+    """
+    if by_kernel:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOKS_EVERY)
+    os._exit(1)
