@@ -246,9 +246,11 @@ class Ring(Feeder):
             worker.ask(batch, slot)
 
     def _at(self, worker: _Worker) -> str:
-        """The record that it was at, for messages."""
-        place = int(self.memory.beats[worker.number, 1])
-        if not worker.asked or place < 0:
+        """The record or the batch that it was at, for messages."""
+        if not worker.asked:
             return " between two batches"
-        _, slot = worker.asked[0]
+        batch, slot = worker.asked[0]
+        place = int(self.memory.beats[worker.number, 1])
+        if place < 0:
+            return f" as it took or handed over batch {batch}"
         return f" at {self._recipe.source.describe(self.memory.slots[slot].records[place])}"

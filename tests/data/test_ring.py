@@ -200,6 +200,32 @@ def test_a_record_that_takes_workers_down_twice_is_named(photos, tmp_path, rings
     assert psutil.Process().children() == []
 
 
+CLOSES_DESCRIPTORS = """
+import os, sys
+def closing(image, rng):
+    if sys.argv[1:2] == ["caffe_pylayers worker"] and os.path.exists("armed"):
+        os.closerange(3, 64)
+    return image
+"""
+
+
+def test_a_worker_that_dies_handing_over_twice_is_an_error(photos, tmp_path, rings, caplog, monkeypatch):
+    """A transform that closes the worker's socket, as libraries do that make a daemon of their process."""
+    (tmp_path / "descriptors.py").write_text(CLOSES_DESCRIPTORS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    recipe = Recipe.of(listed(photos), Transforms((24, 20), transform="descriptors:closing"))
+    ring = rings(recipe, in_order(recipe.source), 2, 1)
+    batches(ring, range(2))
+    (tmp_path / "armed").touch()
+    with pytest.raises(
+        DataError,
+        match=r"2 workers failed at one batch; the last died \(exit status 1, .*\) as it took or handed over batch [2-4]",
+    ):
+        batches(ring, range(2, 10))
+    assert len(caplog.records) == 2
+
+
 def test_a_bad_record_is_told_at_its_batch_and_not_before(photos, tmp_path, rings):
     gate = Gate(tmp_path, photos, MIDDLE)
     gate.path.unlink()
