@@ -130,9 +130,13 @@ class Options(BaseModel):
         """
         yield from ()
 
+    def remarks(self) -> Iterator[str]:
+        """Yield what to warn of in options that have an effect, but not all that they ask for."""
+        yield from ()
+
     @property
     def warnings(self) -> Tuple[str, ...]:
-        """What is accepted without having an effect, for the layer to log."""
+        """What is accepted without having the effect that it asks for, for the layer to log."""
         return self._warnings
 
     def given(self, name: str) -> bool:
@@ -169,6 +173,7 @@ class Options(BaseModel):
         self._warnings = tuple(f"option {name!r} has no effect where {idle[name]}; leave it out" for name in idle)
         # Its blob stays: Caffe aborts on a layer that has a `param` and no blob.
         self.__dict__.update({name: type(self).model_fields[name].default for name in idle if name != "resume"})
+        self._warnings += tuple(self.remarks())
         return self
 
 

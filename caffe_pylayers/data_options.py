@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, T
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
 from typing_extensions import Annotated
 
+from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config import Options, Path, Resume, Seed, Stream, spell
 
 
@@ -111,7 +112,9 @@ class _DataLayerOptions(Options):
         description="Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, "
         "are in the order of the keys (key); none: that is an error.",
     )
-    batch_size: int = Field(256, ge=1, description="Samples a batch, at least 1.")
+    batch_size: int = Field(
+        256, ge=1, le=LARGEST_BLOB, description="Samples a batch, at least 1; a blob holds 2147483647 numbers."
+    )
     resize: Size = Field(
         None, description="Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing)."
     )
@@ -180,7 +183,12 @@ class _DataLayerOptions(Options):
     def _no_crop(cls, value: Optional[int]) -> Optional[int]:
         return value or None
 
+    def images_a_top(self) -> int:
+        """How many images a top has."""
+        return self.batch_size
+
     def conflicts(self) -> Iterator[str]:
+        yield from self._too_large()
         if self.resize is not None and self.crop_size is not None and self.crop_size > min(self.resize):
             yield f"option 'crop_size' is {self.crop_size}, more than 'resize', which is {list(self.resize)}"
         if self.mean_file is not None and self.mean_value is not None:
@@ -208,6 +216,30 @@ class _DataLayerOptions(Options):
             yield from self.without_effect(idle, "'prefetch' is false")
         if self.sampler is not None:
             yield from self.without_effect(self._sampling, "there is a 'sampler' of your own")
+
+    def remarks(self) -> Iterator[str]:
+        if 0 < self.prefetch < self.workers:
+            yield (
+                f"option 'workers' is {self.workers}, but only {self.prefetch} are started: 'prefetch' is {self.prefetch} "
+                f"batches, and each worker makes one at a time; raise 'prefetch' or lower 'workers'"
+            )
+
+    def _too_large(self) -> Iterator[str]:
+        """What is known before an image is read; a size of a `transform`'s own is not."""
+        sizes = {"crop_size": (self.crop_size, self.crop_size) if self.crop_size else None, "resize": self.resize}
+        for name, size in sizes.items():
+            if size is None or self.transform is not None:
+                continue
+            # Raw images of an LMDB or HDF5 may have one channel whatever `color` says.
+            channels = 3 if self.color and self.source_type in ("CSV", "BCF") else 1
+            numbers = self.images_a_top() * channels * size[0] * size[1]
+            if numbers > LARGEST_BLOB:
+                yield (
+                    f"options 'batch_size', which is {self.batch_size}, and {name!r}, {list(size)}, make a top of {numbers} "
+                    f"numbers ({self.images_a_top()} x {channels} x {size[0]} x {size[1]}); a blob of Caffe holds {LARGEST_BLOB}: "
+                    f"lower one of them"
+                )
+            return
 
 
 class ImageDataLayerOptions(_DataLayerOptions):
@@ -288,6 +320,14 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
         json_schema_extra={"aliases": ["label dim"]},
     )
 
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if self.multilabel and self.label_dim is not None and self.batch_size * self.label_dim > LARGEST_BLOB:
+            yield (
+                f"options 'batch_size', which is {self.batch_size}, and 'label_dim', {self.label_dim}, make a top of "
+                f"{self.batch_size * self.label_dim} numbers; a blob of Caffe holds {LARGEST_BLOB}: lower one of them"
+            )
+
     @property
     def rows_are_sets(self) -> bool:
         return self.multilabel
@@ -304,9 +344,15 @@ class _ComparisonOptions(_DataLayerOptions):
     _sampling = ("type", "k", "n", "m", "unlabelled")
     _ordered = ("labels", "m", "pairs", "triplets")
     _list: ClassVar[str]  # the option with a fixed list
+    _arity: ClassVar[int]  # images a sample
 
     shuffle: bool = Field(False, description="Taken, and of no effect: TRAIN has a new random order each epoch.")
-    k: int = Field(10, ge=1, description="Negatives that the HARD types choose from, at least 1.")
+    k: int = Field(
+        10,
+        ge=1,
+        le=10_000,
+        description="Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms a sample.",
+    )
     n: int = Field(0, ge=0, description="Iterations, at least 0, before the HARD types choose.")
     m: Optional[Path] = Field(
         None,
@@ -326,6 +372,9 @@ class _ComparisonOptions(_DataLayerOptions):
         False, description="All images in one top, block after block (anchors first); false: a top for each block."
     )
     type: str
+
+    def images_a_top(self) -> int:
+        return self.batch_size * (self._arity if self.stacked else 1)
 
     def conflicts(self) -> Iterator[str]:
         yield from super().conflicts()
@@ -352,7 +401,7 @@ class _ComparisonOptions(_DataLayerOptions):
 class SiameseDataLayerOptions(_ComparisonOptions):
     """Pairs of images, of one class and of two, in turn."""
 
-    _list = "pairs"
+    _list, _arity = "pairs", 2
 
     type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD"] = Field(
         "RANDOM",
@@ -376,7 +425,7 @@ class SiameseDataLayerOptions(_ComparisonOptions):
 class TripletDataLayerOptions(_ComparisonOptions):
     """Triplets of images: anchor, positive of its class, negative of another."""
 
-    _list = "triplets"
+    _list, _arity = "triplets", 3
 
     type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD_MULTILABEL", "HARD"] = Field(
         "RANDOM",

@@ -5,7 +5,10 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple, Unio
 from pydantic import Field, model_validator
 from typing_extensions import Annotated
 
+from caffe_pylayers.blob_limits import LARGEST_BLOB, LARGEST_LABEL
 from caffe_pylayers.config import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream
+
+_CLASSES = f"{{}} to {LARGEST_LABEL}; labels are 0 to K - 1"
 
 
 class SampleWeightOptions(Options):
@@ -20,7 +23,7 @@ class SampleWeightOptions(Options):
         "counts": "counts.txt",
     }
 
-    n_classes: int = Field(ge=1, description="Number of classes K, at least 1; labels are 0 to K - 1.")
+    n_classes: int = Field(ge=1, le=LARGEST_LABEL, description=f"Number of classes K, {_CLASSES.format(1)}.")
     rule: Literal["max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number"] = Field(
         "max_count",
         description="Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), "
@@ -97,6 +100,14 @@ class ComputeHOptions(SampleWeightOptions):
         None, description="File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is smoothing's."
     )
 
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if self.n_classes is not None and self.n_classes**2 > LARGEST_BLOB:  # none: it is told that it is required
+            yield (
+                f"option 'n_classes' is {self.n_classes}, so H would have {self.n_classes**2} numbers, and a blob of Caffe holds "
+                f"{LARGEST_BLOB}: at most 46340 classes; SampleWeight and WeightedSoftmaxLoss give the same weights without H"
+            )
+
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()
         if self.source is not None:
@@ -126,7 +137,7 @@ class LabelNoiseOptions(Options):
         description="Part of the labels, from 0 to 1, that flip draws anew from all n_classes, the true one too.",
     )
     n_classes: Optional[int] = Field(
-        None, ge=2, description="Number of classes K, at least 2, of flip and one_hot; labels are 0 to K - 1."
+        None, ge=2, le=LARGEST_LABEL, description=f"Number of classes K of flip and one_hot, {_CLASSES.format(2)}."
     )
     one_hot: bool = Field(
         False,
@@ -180,7 +191,7 @@ class LabelSmoothingOptions(Options):
     gives = ("distribution",)
     example: ClassVar[Dict[str, Any]] = {"n_classes": 10, "epsilon": 0.1}
 
-    n_classes: int = Field(ge=2, description="Number of classes K, at least 2; labels are 0 to K - 1.")
+    n_classes: int = Field(ge=2, le=LARGEST_LABEL, description=f"Number of classes K, {_CLASSES.format(2)}.")
     epsilon: float = Field(
         0.1,
         ge=0,

@@ -39,7 +39,7 @@ def ComputeH(
     bottoms: label
     tops: H
 
-    n_classes: Number of classes K, at least 1; labels are 0 to K - 1.
+    n_classes: Number of classes K, 1 to 16777216; labels are 0 to K - 1.
     rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f with f the part that it has of the images it occurs in (median_frequency), or (1-beta)/(1-beta^n) with a sum of K (effective_number); K counts classes with samples.
     beta: beta of effective_number, above 0 and below 1.
     weights: Weights by hand: K numbers of at least 0.
@@ -83,7 +83,7 @@ def SampleWeight(
     bottoms: label
     tops: weights
 
-    n_classes: Number of classes K, at least 1; labels are 0 to K - 1.
+    n_classes: Number of classes K, 1 to 16777216; labels are 0 to K - 1.
     rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f with f the part that it has of the images it occurs in (median_frequency), or (1-beta)/(1-beta^n) with a sum of K (effective_number); K counts classes with samples.
     beta: beta of effective_number, above 0 and below 1.
     weights: Weights by hand: K numbers of at least 0.
@@ -489,7 +489,7 @@ def LabelNoise(
     high: Largest uniform noise, any number from low on.
     std: Standard deviation of the gaussian noise, above 0.
     probability: Part of the labels, from 0 to 1, that flip draws anew from all n_classes, the true one too.
-    n_classes: Number of classes K, at least 2, of flip and one_hot; labels are 0 to K - 1.
+    n_classes: Number of classes K of flip and one_hot, 2 to 16777216; labels are 0 to K - 1.
     one_hot: Turn a label into a distribution over n_classes, 1 for its class, add the noise to each entry, clip it and divide by the sum.
     clip: Range [lo, hi] to clip noisy labels to; none: they are not (one_hot: [0, 1]).
     ignore_label: Label that is left out, a whole number; none: no label is.
@@ -519,7 +519,7 @@ def LabelSmoothing(
     bottoms: label
     tops: distribution
 
-    n_classes: Number of classes K, at least 2; labels are 0 to K - 1.
+    n_classes: Number of classes K, 2 to 16777216; labels are 0 to K - 1.
     epsilon: Part e, from 0 to 1, that is taken off the true class.
     over: Classes that e is spread over: all, so that the true one has 1 - e + e/K (Szegedy et al. 2016), or the others, so that it has 1 - e and each of them e/(K-1) (Goodfellow et al. 2016).
     ignore_label: Label that is left out, a whole number; none: no label is.
@@ -611,7 +611,7 @@ def ImageDataLayer(
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1.
+    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -701,7 +701,7 @@ def MultiLabelDataLayer(
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1.
+    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -796,7 +796,7 @@ def SiameseDataLayer(
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1.
+    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -818,7 +818,7 @@ def SiameseDataLayer(
     on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
     shuffle: Taken, and of no effect: TRAIN has a new random order each epoch.
-    k: Negatives that the HARD types choose from, at least 1.
+    k: Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms a sample.
     n: Iterations, at least 0, before the HARD types choose.
     m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
@@ -894,7 +894,7 @@ def TripletDataLayer(
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1.
+    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -916,7 +916,7 @@ def TripletDataLayer(
     on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
     shuffle: Taken, and of no effect: TRAIN has a new random order each epoch.
-    k: Negatives that the HARD types choose from, at least 1.
+    k: Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms a sample.
     n: Iterations, at least 0, before the HARD types choose.
     m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).

@@ -307,10 +307,26 @@ def problems(layer, param_str):
         ("L2Normalize", "qqq: 1", "unknown option 'qqq'. Options: axis, across_spatial, eps, scale"),
         ("ImageDataLayer", "source: a, root_foldr: b", "'root_foldr'; did you mean 'root_folder'?"),
         ("ComputeH", "", "ComputeH: option 'n_classes' is required: Number of classes"),
-        ("ComputeH", "n_classes: 7.5", "option 'n_classes' must be a whole number of at least 1, not 7.5"),
-        ("ComputeH", "n_classes: true", "option 'n_classes' must be a whole number of at least 1, not True"),
-        ("ComputeH", "n_classes: 010", "option 'n_classes' must be a whole number of at least 1, not '010'"),
-        ("ComputeH", "n_classes: null", "option 'n_classes' must be a whole number of at least 1, not None"),
+        (
+            "ComputeH",
+            "n_classes: 7.5",
+            "option 'n_classes' must be a whole number of at least 1 and of at most 16777216, not 7.5",
+        ),
+        (
+            "ComputeH",
+            "n_classes: true",
+            "option 'n_classes' must be a whole number of at least 1 and of at most 16777216, not True",
+        ),
+        (
+            "ComputeH",
+            "n_classes: 010",
+            "option 'n_classes' must be a whole number of at least 1 and of at most 16777216, not '010'",
+        ),
+        (
+            "ComputeH",
+            "n_classes: null",
+            "option 'n_classes' must be a whole number of at least 1 and of at most 16777216, not None",
+        ),
         ("ComputeH", "n_classes: 7, smoothing: 1", "must be a number of at least 0 and below 1, not 1"),
         (
             "ComputeH",

@@ -199,7 +199,11 @@ def test_normalises(layer, values, name, value):
         ("TripletLoss", {"bottoms": ["margin", "margin"]}, "must have each name once"),
         ("L2Normalize", {"eps": 0}, "option 'eps' must be a number above 0, not 0"),
         ("L2Normalize", {"axis": "C"}, "option 'axis' must be a whole number, not 'C'"),
-        (DATA, {"batch_size": 0}, "option 'batch_size' must be a whole number of at least 1, not 0"),
+        (
+            DATA,
+            {"batch_size": 0},
+            "option 'batch_size' must be a whole number of at least 1 and of at most 2147483647, not 0",
+        ),
         (
             DATA,
             {"resize": 0},
@@ -234,6 +238,40 @@ def test_normalises(layer, values, name, value):
             {"prefetch": -1},
             "option 'prefetch' must be true or false, or a whole number of at least 0, not -1",
         ),
+        (
+            DATA,
+            {"batch_size": 10**12},
+            "option 'batch_size' must be a whole number of at least 1 and of at most 2147483647",
+        ),
+        (
+            DATA,
+            {"batch_size": 3642, "resize": [256, 256 * 3]},
+            "make a top of 2148139008 numbers (3642 x 3 x 256 x 768)",
+        ),
+        (
+            DATA,
+            {"batch_size": 10**6, "resize": 300, "crop_size": 27},
+            "'crop_size', [27, 27], make a top of 2187000000",
+        ),
+        (DATA, {"batch_size": 1, "resize": 30_000}, "make a top of 2700000000 numbers (1 x 3 x 30000 x 30000)"),
+        (
+            "TripletDataLayer",
+            {"batch_size": 2**20, "stacked": True, "resize": 16},
+            "make a top of 2415919104 numbers (3145728 x 3 x 16 x 16); a blob of Caffe holds 2147483647: lower one of them",
+        ),
+        ("SiameseDataLayer", {"batch_size": 2**21, "stacked": True, "resize": 16}, "numbers (4194304 x 3 x 16 x 16)"),
+        (
+            "MultiLabelDataLayer",
+            {"batch_size": 2**16, "multilabel": True, "label_dim": 2**15},
+            "and 'label_dim', 32768, make a top of 2147483648 numbers",
+        ),
+        (
+            "TripletDataLayer",
+            {"type": "HARD_MULTILABEL", "k": 10**8},
+            "must be a whole number of at least 1 and of at most 10000",
+        ),
+        ("ComputeH", {"n_classes": 46341}, "H would have 2147488281 numbers, and a blob of Caffe holds 2147483647"),
+        ("LabelSmoothing", {"n_classes": 10**12}, "must be a whole number of at least 2 and of at most 16777216"),
         (DATA, {"timeout": 0, "prefetch": 2}, "option 'timeout' must be a number above 0, not 0"),
         (DATA, {"k": 3}, "unknown option 'k'"),
         (

@@ -5,8 +5,8 @@ from typing import Callable, Iterable, List, Optional
 
 import numpy as np
 
+from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.data.sources import Source
-from caffe_pylayers.data.sources.base import LARGEST_LABEL
 from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.losses.class_weights import (

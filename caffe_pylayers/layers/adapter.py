@@ -31,6 +31,7 @@ import caffe
 import numpy as np
 
 from caffe_pylayers import config
+from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.interpreter import embedded
 from caffe_pylayers.layers import device
@@ -117,6 +118,16 @@ class Layer(caffe.Layer):
         for i in range(len(bottom)):
             if propagate_down[i]:
                 bottom[i].diff[...] = 0
+
+    def give_shape(self, blob: Any, shape: Sequence[int], options: str) -> None:
+        """Give a top a shape that depends on options; where Caffe could not count its numbers, name those to lower."""
+        numbers = math.prod(shape)
+        if numbers > LARGEST_BLOB:
+            raise ConfigError(
+                f"{self.name}: a top of shape {tuple(shape)} has {numbers} numbers, and a blob of Caffe holds "
+                f"{LARGEST_BLOB}; lower {options}"
+            )
+        blob.reshape(*shape)
 
     def on_device(self, blob: Any) -> ContextManager[None]:
         """While it lasts, arrays are taken and computed with where Caffe computes now, which has the blob."""

@@ -26,6 +26,9 @@ _ORDER = (
 #: Files that do too, by their names without folders: data may be moved.
 _ORDER_FILES = ("m", "pairs", "triplets", "labels")
 
+#: What makes tops of images and of labels as large as they are.
+_OF_IMAGES, _OF_LABELS = "'batch_size', 'resize' or 'crop_size'", "'batch_size', or leave the label top out"
+
 
 class DataLayer(Layer):
     """What all data layers share. A layer says how it samples (`sampler`) and what its other tops hold (`annotate`).
@@ -59,21 +62,24 @@ class DataLayer(Layer):
         self.recipe = recipe = Recipe.of(
             source if options.compressed else DecodedSource(source, transforms, tolerant), transforms, tolerant
         )
-        self.feed(options.prefetch, options.workers)
+        self.feed(options.prefetch, min(options.prefetch, options.workers))
         self._count = 0  # of own batches that were delivered
         self._frozen = FrozenCounter(self, self._order(source)) if options.resume else None
         self.images_a_batch: int = self._sampler.arity * options.batch_size
         if getattr(options, "stacked", False):
-            top[0].reshape(self.images_a_batch, *recipe.shape)
+            self.give_shape(top[0], (self.images_a_batch, *recipe.shape), _OF_IMAGES)
         else:
             for number in range(self._sampler.arity):
-                top[number].reshape(options.batch_size, *recipe.shape)
+                self.give_shape(top[number], (options.batch_size, *recipe.shape), _OF_IMAGES)
 
     def feed(self, ahead: int, workers: int) -> None:
-        """Have batches made so many ahead by worker processes, or inside forward where `ahead` is 0; `close` comes first."""
+        """Have batches made so many ahead by worker processes, or inside forward where `ahead` is 0; `close` comes first.
+
+        There are never more workers than batches ahead: one would wait for a place to write to.
+        """
         reject = self._reject if self.options.on_error != "stop" else None
         self.batches: Feeder = (
-            Ring(self.recipe, self._plan, max(ahead, workers), workers, self.options.timeout, reject)
+            Ring(self.recipe, self._plan, ahead, workers, self.options.timeout, reject)
             if ahead
             else InProcess(self.recipe, self._plan, reject)
         )
@@ -189,7 +195,7 @@ class ImageDataLayer(DataLayer):
         if self.options.sample_weights is not None and len(top) < 3:
             log.warning("%s: 'sample_weights' has no effect: the layer has no third top for them", self.name)
         if len(top) > 1:
-            top[1].reshape(self.options.batch_size, *self.label_shape())
+            self.give_shape(top[1], (self.options.batch_size, *self.label_shape()), _OF_LABELS)
         if len(top) > 2:
             self._weights = self._source.sample_weights
             if self._weights is None:
@@ -284,7 +290,7 @@ class _ComparisonLayer(DataLayer):
         images = self._sampler.arity if options.stacked else 1  # that a top of labels is about
         for number, name in self._others(top):
             if name in ("label", "label_p"):
-                top[number].reshape(images * batch_size, *self.source_labels().shape[1:])
+                self.give_shape(top[number], (images * batch_size, *self.source_labels().shape[1:]), _OF_LABELS)
             else:
                 top[number].reshape(batch_size, *_SHAPES[name])
 

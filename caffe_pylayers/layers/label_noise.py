@@ -37,7 +37,9 @@ class LabelNoise(Layer):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = tuple(bottom[0].shape)
-        top[0].reshape(*(distribution_shape(shape, self.options.n_classes) if self.options.one_hot else shape))
+        if self.options.one_hot:
+            shape = distribution_shape(shape, self.options.n_classes)
+        self.give_shape(top[0], shape, "'n_classes'")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         options = self.options

@@ -16,7 +16,7 @@ class LabelSmoothing(Layer):
     """
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        top[0].reshape(*distribution_shape(tuple(bottom[0].shape), self.options.n_classes))
+        self.give_shape(top[0], distribution_shape(tuple(bottom[0].shape), self.options.n_classes), "'n_classes'")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         options = self.options

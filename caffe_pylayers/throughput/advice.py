@@ -62,8 +62,10 @@ def _setting(figures: Figures, workers: int) -> str:
     """The options that give so many workers."""
     if workers == 0:
         return "leave 'prefetch' and 'workers' out"
-    ahead = "'prefetch': True" if figures.ahead in (0, 3) else f"'prefetch': {figures.ahead}"
-    return f"set {ahead}" + (f", 'workers': {workers}" if workers > 1 or figures.workers > 1 else "")
+    ahead = max(figures.ahead or 3, workers)
+    return f"set 'prefetch': {True if ahead == 3 else ahead}" + (
+        f", 'workers': {workers}" if workers > 1 or figures.workers > 1 else ""
+    )
 
 
 def _cheaper(figures: Figures, stages: Stages) -> Iterator[str]:

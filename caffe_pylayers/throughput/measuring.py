@@ -77,7 +77,7 @@ class _Measurement:
         if self._layer is not None:
             options = self._layer.options
             figures.batch_size, figures.images = options.batch_size, self._layer.images_a_batch
-            figures.ahead, figures.workers = options.prefetch, options.workers if options.prefetch else 0
+            figures.ahead, figures.workers = options.prefetch, min(options.prefetch, options.workers)
 
     def forward_only(self, first: float) -> None:
         """A layer of others: how fast its forward is, by itself and in the net."""
@@ -121,9 +121,13 @@ class _Measurement:
 
     def _fed_by(self, workers: int) -> Feeding:
         """A layer started anew with so many workers."""
-        self._layer.feed((self._figures.ahead or _AHEAD) if workers else 0, max(1, workers))
+        self._layer.feed(self._ahead(workers), workers)
         first = self._run.data()
         return Feeding(workers, self._rate(workers), first)
+
+    def _ahead(self, workers: int) -> int:
+        """Batches ahead that so many workers make: as in the options, and one a worker at least."""
+        return max(self._figures.ahead or _AHEAD, workers) if workers else 0
 
     def _rate(self, workers: int = 0) -> float:
         """Samples a second of the data layer by itself.
@@ -162,14 +166,14 @@ class _Measurement:
 
     def _delivery(self, workers: int) -> None:
         """The time in forward() where the batch is ready, and a plain copy of as many bytes, in turns."""
-        self._layer.feed(self._figures.ahead or _AHEAD, workers)
+        self._layer.feed(self._ahead(workers), workers)
         self._run.data()
         source = [blob.data.copy() for blob in self._run.tops]
         target = [np.empty_like(array) for array in source]
         feeding = self._figures.fed_by(workers)
         assert feeding is not None
         batch = self._figures.batch_size / feeding.rate
-        _be_busy(min(1.0, 1.5 * batch * max(self._figures.ahead or _AHEAD, workers)))
+        _be_busy(min(1.0, 1.5 * batch * self._ahead(workers)))
         refill = min(0.3, 1.5 * batch * workers)  # the slot that was taken last, by one of the workers
         deliveries, copies = [], []
         for _ in range(_DELIVERIES):

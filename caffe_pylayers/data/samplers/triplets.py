@@ -9,6 +9,9 @@ from caffe_pylayers.data.samplers.base import NEGATIVE, POSITIVE, Drawn, Ordered
 from caffe_pylayers.data.samplers.partners import Partners
 from caffe_pylayers.data.sources import Source
 
+#: Negatives that are drawn side by side for hard ones to be chosen from: each takes about a hundred bytes meanwhile.
+_CANDIDATES_AT_ONCE = 1 << 20
+
 
 class Triplets(Ordered):
     """Anchor, positive, negative; values are the margins, where the type of partners has them.
@@ -25,11 +28,18 @@ class Triplets(Ordered):
         self.left_out = len(source) - len(partners.anchors)
         self.left_out_because = partners.left_out_because
         self._partners = partners
+        self._num_candidates = options.k
         self._first_hard = options.n * options.iter_size * ranks if training else 0  # batch of the whole stream
 
     def _draw(self, anchors: np.ndarray, positions: Positions, readable: Optional[np.ndarray] = None) -> Drawn:
         hard = positions.numbers >= self._first_hard
-        positives, negatives, margins = self._partners.draw(anchors, positions.keys, hard, readable)
+        step = max(1, _CANDIDATES_AT_ONCE // self._num_candidates)
+        parts = [
+            self._partners.draw(anchors[some], positions.keys[some], hard[some], readable)
+            for some in (slice(start, start + step) for start in range(0, len(anchors), step))
+        ]
+        positives, negatives = (np.concatenate([part[row] for part in parts]) for row in (0, 1))
+        margins = None if parts[0].margins is None else np.concatenate([part.margins for part in parts])
         return np.stack([anchors, positives, negatives]), margins
 
     def _any_sample(self, anchor: int, position: Positions) -> Optional[Tuple[np.ndarray, float]]:

@@ -5,10 +5,8 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Uni
 
 import numpy as np
 
+from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.errors import DataError
-
-#: Blobs are float32, which holds every whole number up to here.
-LARGEST_LABEL = 1 << 24
 
 Image = Union[bytes, memoryview, np.ndarray]
 
