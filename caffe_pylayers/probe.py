@@ -5,16 +5,25 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from typing import Mapping, Optional, Sequence
 
 #: A line of glog's: level, date, time, thread, place] text. F is what Caffe aborts with.
 _FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ (?P<place>\S+)\] (?P<text>.*)$", re.MULTILINE)
 
 
+# What the code itself prints, or a sitecustomize or a module that it imports, is no answer.
+_ANSWERS = """\
+import os, sys
+answers = os.fdopen(int(sys.argv.pop(1)), "w")
+os.dup2(2, 1)
+"""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """What a process printed, and how it ended: status below 0 for a signal, None where its time was over."""
+    """What a process said, and how it ended: status below 0 for a signal, None where its time was over."""
 
     status: Optional[int]
     out: str
@@ -42,14 +51,15 @@ def ask(
     timeout: Optional[float] = 60.0,
     env: Optional[Mapping[str, str]] = None,
     cwd: Optional[str] = None,
+    fds: Sequence[int] = (),
 ) -> Answer:
-    """Run a program and return what it says. timeout: seconds, then it is killed; None waits for ever.
+    """Run a program and return what it prints. fds: descriptors that it inherits. timeout: seconds, then it is killed; None waits for ever.
 
     Raises OSError where there is no such program.
     """
     process = subprocess.Popen(
-        list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=cwd
-    )
+        list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=cwd, pass_fds=fds,
+    )  # fmt: skip
     status: Optional[int] = None
     try:
         out, err = process.communicate(timeout=timeout)
@@ -65,5 +75,9 @@ def ask(
 
 
 def ask_python(code: str, *arguments: str, timeout: Optional[float] = 60.0, cwd: Optional[str] = None) -> Answer:
-    """Run a piece of Python, in this very interpreter's program."""
-    return ask([sys.executable, "-c", code, *arguments], timeout, dict(os.environ), cwd)
+    """Run a piece of Python, in this very interpreter's program; `out` is what it writes to the file `answers`."""
+    with tempfile.TemporaryFile() as answers:
+        command = [sys.executable, "-c", _ANSWERS + code, str(answers.fileno()), *arguments]
+        answer = ask(command, timeout, dict(os.environ), cwd, (answers.fileno(),))
+        answers.seek(0)
+        return replace(answer, out=answers.read().decode(errors="replace"))

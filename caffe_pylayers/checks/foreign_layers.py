@@ -1,6 +1,6 @@
 """Python layers of other modules: the module can be imported, has the class, and that has the four methods.
 
-Run as a program it imports them, in a process that they cannot harm; it prints a line of JSON for each.
+Run as a program it imports them, in a process that they cannot harm; it writes a line of JSON for each.
 """
 
 import importlib
@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import traceback
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, TextIO, Tuple
 
 from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.checks.findings import Finding, error, listed, nearest, warning
@@ -16,7 +16,6 @@ from caffe_pylayers.nets import Layer
 from caffe_pylayers.probe import ask_python
 
 _METHODS = ("setup", "reshape", "forward", "backward")
-_MARK = "caffe-pylayers check: "
 
 
 def check_layers(layers: Sequence[Layer], timeout: float = 60.0) -> Iterator[Finding]:
@@ -28,10 +27,9 @@ def check_layers(layers: Sequence[Layer], timeout: float = 60.0) -> Iterator[Fin
     wanted = list(dict.fromkeys(layer.python[:2] for layer in foreign))
     if not wanted:
         return
-    code = "from caffe_pylayers.checks.foreign_layers import main; main()"
+    code = "from caffe_pylayers.checks.foreign_layers import main; main(answers)"
     answer = ask_python(code, json.dumps(wanted), timeout=timeout)
-    lines = [line[len(_MARK) :] for line in answer.out.splitlines() if line.startswith(_MARK)]
-    found: Dict[Tuple[str, str], Dict[str, Any]] = dict(zip(wanted, map(json.loads, lines)))
+    found: Dict[Tuple[str, str], Dict[str, Any]] = dict(zip(wanted, map(json.loads, answer.out.splitlines())))
     for layer in foreign:
         module, kind, _ = layer.python
         about = found.get((module, kind), {"error": f"its import did not end: {answer.failure}"})
@@ -84,7 +82,7 @@ def _judged(layer: Layer, about: Dict[str, Any]) -> Iterator[Finding]:
         )
 
 
-def main() -> None:
+def main(answers: TextIO) -> None:
     """Import each module of the JSON list of (module, class) that is the first argument, and say how it went."""
     from caffe_pylayers.stock import import_caffe
 
@@ -108,7 +106,7 @@ def main() -> None:
                 if folder.startswith(os.path.join(here, ""))
             )
         )
-        print(f"\n{_MARK}{json.dumps({**about, 'path': path})}", flush=True)
+        print(json.dumps({**about, "path": path}), file=answers, flush=True)
 
 
 def _imported(module: str, kind: str, layer: Any) -> Dict[str, Any]:

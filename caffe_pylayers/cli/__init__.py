@@ -6,13 +6,13 @@ that says why. Results go to stdout, progress and messages to stderr; colours on
 
 import difflib
 import importlib
-import os
 import sys
 from typing import Any, List, NoReturn, Optional, Sequence
 
 import click
 
 import caffe_pylayers
+from caffe_pylayers.cli.console import silence
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.processes.streams import open_closed_streams
 
@@ -71,7 +71,7 @@ def _status(arguments: Optional[Sequence[str]]) -> int:
         print("caffe-pylayers: interrupted", file=sys.stderr)
         return 130
     except (BrokenPipeError, SystemExit):  # whoever read our output has seen enough, as in `| head`; click exits on it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return 0
     except (ConfigError, DataError) as error:
         return _failed(str(error))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 import click
 
+from caffe_pylayers.cli.console import Command, console, echo, print_json
+
 if TYPE_CHECKING:
     from caffe_pylayers.balance.label_counts import LabelCounts
 
@@ -16,7 +18,7 @@ _FOR_SOURCES = ("root", "header", "labels", "label_format", "label_order", "miss
 _choice = click.Choice
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("target")
 @click.option(
     "--type", "kind", type=_choice(_TYPES, case_sensitive=False), help="What TARGET is, where its name does not tell."
@@ -83,7 +85,6 @@ def balance(
     from caffe_pylayers.balance.chart import draw_counts
     from caffe_pylayers.balance.table import print_table
     from caffe_pylayers.class_names import read_class_names
-    from caffe_pylayers.cli.console import console, print_json
     from caffe_pylayers.output_file import output_file, refuse_existing
 
     of_one_rule = [path for path in (write_h, write_weights) if path]
@@ -118,7 +119,7 @@ def balance(
     else:
         print_table(console(), counts, names, weights, scale)
     for line in told:
-        click.echo(line, err=as_json)
+        echo(line, err=as_json)
 
 
 _INFOGAIN = """\

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple
 
 import click
 
+from caffe_pylayers.cli.console import Command, console, print_json
+
 if TYPE_CHECKING:
     from caffe_pylayers.throughput import Figures
     from caffe_pylayers.throughput.measuring import Progress
@@ -24,7 +26,7 @@ def _counts(context: click.Context, parameter: click.Parameter, text: Optional[s
     return counts
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("net", required=False)
 @click.option("--layer", help="The data layer, where the net has several.")
 @click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="Of the net.")
@@ -61,7 +63,6 @@ def bench(
         raise click.UsageError("--layer, --stage and --gpu are for a net, not for a --layer-type")
 
     from caffe_pylayers import throughput
-    from caffe_pylayers.cli.console import print_json
 
     with _progress() as progress:
         if layer_type is not None:
@@ -107,10 +108,8 @@ def _progress() -> Iterator["Progress"]:
 def _show(figures: "Figures", advice: List[str]) -> None:
     from rich.table import Table
 
-    from caffe_pylayers.cli.console import console
-
-    out = console()
-    out.print(
+    terminal = console()
+    terminal.print(
         f"{figures.layer} ({figures.type}): {figures.batch_size} samples, {figures.images} images, "
         f"{figures.megabytes:.1f} MB a batch; {figures.cores} cores; set-up {figures.setup:.1f} s"
     )
@@ -131,13 +130,13 @@ def _show(figures: "Figures", advice: List[str]) -> None:
         if feeding.step is not None and feeding.waiting is not None:
             cells += [f"{feeding.step:.1f}", f"{feeding.waiting:.1f}"]
         table.add_row(*cells)
-    out.print(table)
+    terminal.print(table)
     for line in _below(figures):
-        out.print(line)
-    out.print("advice:", style="bold")
+        terminal.print(line)
+    terminal.print("advice:", style="bold")
     for sentence in advice:
-        for line in textwrap.wrap(f"- {sentence}", out.width, subsequent_indent="  ", break_on_hyphens=False):
-            out.print(line, markup=False)
+        for line in textwrap.wrap(f"- {sentence}", terminal.width, subsequent_indent="  ", break_on_hyphens=False):
+            terminal.print(line, markup=False)
 
 
 def _below(figures: "Figures") -> Iterator[str]:

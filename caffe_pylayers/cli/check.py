@@ -4,8 +4,10 @@ from typing import Optional, Tuple
 
 import click
 
+from caffe_pylayers.cli.console import Command, console, print_json
 
-@click.command()
+
+@click.command(cls=Command)
 @click.argument("files", nargs=-1, required=True, metavar="NET_OR_SOLVER...")
 @click.option("--weights", metavar="FILE", help="Weights that are to be loaded, a .caffemodel: which layers they fit.")
 @click.option("--no-data", is_flag=True, help="Leave the data alone: read no source, look for no file.")
@@ -31,14 +33,13 @@ def check(
     from dataclasses import asdict
 
     from caffe_pylayers.checks import check_files
-    from caffe_pylayers.cli import console
 
     report = check_files(files, weights=weights, data=not no_data, build=not no_build, stages=stages)
     if as_json:
         findings = [asdict(finding) for finding in report.findings]
-        console.print_json({"findings": findings, "summary": report.summary, "skipped": report.skipped})
+        print_json({"findings": findings, "summary": report.summary, "skipped": report.skipped})
     else:
-        terminal = console.console()
+        terminal = console()
         colours = {"error": "bold red", "warning": "yellow", "note": "cyan"}
         for finding in report.findings:
             terminal.print(finding.place, style="bold", end=": ", markup=False, soft_wrap=True)

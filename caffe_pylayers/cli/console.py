@@ -1,21 +1,91 @@
-"""Where commands write: stdout in colours and as wide as the terminal, or plain and 120 columns wide."""
+"""Where commands write: stdout in colours and as wide as the terminal, or plain and 120 columns wide.
 
+While a command runs, stdout belongs to its answer alone. What the user's own code prints (a transform, a layer of theirs, in
+this process or in a child) goes to stderr, be it printed from C.
+"""
+
+import contextlib
 import json
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterator, Optional, TextIO
+
+import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_answers: Optional[TextIO] = None  # where a command that runs answers
+
+
+class Command(click.Command):
+    """A command of ours; its answer goes through `out`, `echo`, `console` or `print_json`."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _stdout_for_answers():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _stdout_for_answers() -> Iterator[None]:
+    """While it lasts, file descriptor 1 is stderr, and so is sys.stdout."""
+    global _answers
+    stdout = sys.stdout
+    stdout.flush()
+    kept = os.dup(1)
+    _answers = stdout
+    of_program = stdout is sys.__stdout__  # else a notebook or a test has put something of its own there
+    if of_program:
+        _answers = open(os.dup(1), "w", encoding=stdout.encoding, errors=stdout.errors)  # noqa: SIM115 (closed below)
+    sys.stdout = sys.stderr
+    os.dup2(2, 1)
+    try:
+        yield
+        _answers.flush()
+    except BrokenPipeError:
+        silence(_answers)
+        raise
+    finally:
+        stdout.flush()  # what somebody wrote to sys.__stdout__ meanwhile
+        os.dup2(kept, 1)
+        os.close(kept)
+        if of_program:
+            _answers.close()
+        sys.stdout, _answers = stdout, None
+
+
+def out() -> TextIO:
+    """The stream that a command's answer is written to."""
+    return _answers or sys.stdout
+
+
+def silence(stream: TextIO) -> None:
+    """Let what is written to it lead nowhere: whoever read it is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def give_stdout_to(program: str, arguments: "list[str]") -> None:
+    """Become another program, whose answer is this command's."""
+    out().flush()
+    os.dup2(out().fileno(), 1)
+    os.execv(program, arguments)
+
+
+def echo(text: str, err: bool = False) -> None:
+    """A line of the answer; err: of what is none."""
+    click.echo(text, file=sys.stderr if err else out())
 
 
 def console(stderr: bool = False) -> "Console":
     """A rich console on stdout, or on stderr (for progress and what is no result)."""
     from rich.console import Console  # here, for `--help` is quicker without it
 
-    terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, highlight=False, width=None if terminal else 120)
+    stream = sys.stderr if stderr else out()
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else 120)
 
 
 def print_json(value: Any) -> None:
     """The answer for another program, on stdout."""
-    print(json.dumps(value, indent=2, allow_nan=False))
+    echo(json.dumps(value, indent=2, allow_nan=False))

@@ -6,12 +6,13 @@ from typing import Any, Dict, Optional, Tuple
 
 import click
 
+from caffe_pylayers.cli.console import Command, echo, print_json
 from caffe_pylayers.errors import ConfigError
 
 _FORMAT = click.Choice(["CSV", "LMDB", "BCF", "HDF5"], case_sensitive=False)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("source")
 @click.argument("target")
 @click.option("--from", "source_type", type=_FORMAT, help="What SOURCE is; told by its name or contents if they tell.")
@@ -69,15 +70,13 @@ def convert(
     )  # fmt: skip
     entry = convert_source(conversion, workers or len(os.sched_getaffinity(0)), force, _say)
     if as_json:
-        from caffe_pylayers.cli.console import print_json
-
         print_json(entry)
     else:
         _print(entry, source)
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    echo(line, err=True)
 
 
 def _guessed(path: str, option: str) -> str:
@@ -109,12 +108,12 @@ def _print(entry: Dict[str, Any], source: str) -> None:
     how = {"kept": "images as they were", "raw": f"pixels{size}"}.get(images["encode"], f"{images['encode']}{size}")
     size_of_files = sum(file["bytes"] for file in entry["files"].values())
     room = f"{size_of_files / 1e6:.1f} MB" if size_of_files >= 1e6 else f"{size_of_files / 1e3:.1f} kB"
-    click.echo(f"{entry['target']}: {options['source_type']}, {entry['records']} records, {room}, {how}")
-    click.echo(f"from {source} ({entry['source']['source_type']}); read back, and all of it is equal")
+    echo(f"{entry['target']}: {options['source_type']}, {entry['records']} records, {room}, {how}")
+    echo(f"from {source} ({entry['source']['source_type']}); read back, and all of it is equal")
     if entry["skipped"]:
-        click.echo(f"left out, as they cannot be read: {entry['skipped']}")
+        echo(f"left out, as they cannot be read: {entry['skipped']}")
         for complaint in entry["complaints"][:10]:
-            click.echo(f"  {complaint}")
+            echo(f"  {complaint}")
     for note in entry["notes"]:
-        click.echo(f"note: {note}")
-    click.echo(f'a layer reads it with\n  param_str: "{options}"')
+        echo(f"note: {note}")
+    echo(f'a layer reads it with\n  param_str: "{options}"')

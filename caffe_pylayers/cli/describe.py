@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
+from caffe_pylayers.cli.console import Command, console, out, print_json
 from caffe_pylayers.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from caffe_pylayers.descriptions import Description
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("layer", required=False)
 @click.option("--markdown", is_flag=True, help="Print docs/layers.md, the page about all layers.")
 @click.option("--output", metavar="FILE", help="Write that page to a file.")
@@ -26,7 +27,6 @@ def describe(layer: Optional[str], markdown: bool, output: Optional[str], as_jso
     caffe-pylayers describe TripletDataLayer
     caffe-pylayers describe FocalLoss --json
     """
-    from caffe_pylayers.cli.console import console, print_json
 
     if output is not None and not markdown:
         raise click.UsageError("--output writes the page of --markdown; give both")
@@ -49,7 +49,7 @@ def _page(output: Optional[str]) -> None:
     from caffe_pylayers.output_file import is_made_here, output_file, refuse_existing
 
     if output is None:
-        print(layers_page(), end="")
+        out().write(layers_page())
         return
     if os.path.isfile(output) and not is_made_here(output, INTRODUCTION[:100]):
         raise ConfigError(f"{output} is there already, and was not written by it; name another file")
@@ -70,7 +70,7 @@ def _schemas(layer: Optional[str]) -> Any:
     return {**json_schema(layer_called(layer)), "bottoms": described.bottoms, "tops": described.tops}
 
 
-def _show_all(console: "Console") -> None:
+def _show_all(terminal: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -82,18 +82,18 @@ def _show_all(console: "Console") -> None:
         bottoms = f"{names_in_words(layer.bottoms)} " if layer.bottoms else ""
         signature = f"{bottoms}-> {names_in_words(layer.tops)}"
         table.add_row(Text(layer.layer, "bold"), Text(signature), Text(layer.summary.rstrip(".")))
-    console.print(table)
-    console.print("\n`caffe-pylayers describe LAYER` shows a layer's options. \\[, x]: may be left out.")
+    terminal.print(table)
+    terminal.print("\n`caffe-pylayers describe LAYER` shows a layer's options. \\[, x]: may be left out.")
 
 
-def _show(console: "Console", layer: "Description") -> None:
+def _show(terminal: "Console", layer: "Description") -> None:
     from rich.table import Table
     from rich.text import Text
 
     from caffe_pylayers.descriptions import layer_to_copy, names_in_words
 
     def say(text: str, style: str = "") -> None:
-        console.print(Text(text, style))
+        terminal.print(Text(text, style))
 
     aliases = f" (also {', '.join(layer.aliases)})" if layer.aliases else ""
     say(f"{layer.layer}{aliases}", "bold")
@@ -103,11 +103,11 @@ def _show(console: "Console", layer: "Description") -> None:
     say(f"\nbottoms: {names_in_words(layer.bottoms)}\ntops:    {names_in_words(layer.tops)}")
     for given, bottoms, tops in layer.variants:
         say(f"with {given}: {names_in_words(bottoms)} -> {names_in_words(tops)}".replace("none ->", "->"))
-    console.print(f"\n{layer_to_copy(layer.layer)}", markup=False, soft_wrap=True)
+    terminal.print(f"\n{layer_to_copy(layer.layer)}", markup=False, soft_wrap=True)
     table = Table("option", "default", "allowed", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for option in layer.options:
         aliases = f" Also written {', '.join(map(repr, option.aliases))}." if option.aliases else ""
         table.add_row(
             Text(option.name, "bold"), Text(option.default), Text(option.allowed), Text(option.help + aliases)
         )
-    console.print(table)
+    terminal.print(table)

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
 
 import click
 
+from caffe_pylayers.cli.console import Command, console, print_json
+
 if TYPE_CHECKING:
     from caffe_pylayers.export import Export
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("weights", metavar="WEIGHTS")
 @click.option("--net", metavar="NET", help="The net of the weights; best the deploy net.")
 @click.option("--output", metavar="FILE", help="The .npz to write; if not given, WEIGHTS with .npz at its end.")
@@ -35,7 +37,6 @@ def export(
     caffe-pylayers export net_iter_1000.caffemodel
     caffe-pylayers export net_iter_1000.caffemodel --net deploy.prototxt --layout tensorflow --output net.npz
     """
-    from caffe_pylayers.cli.console import print_json
     from caffe_pylayers.export import export as exported
     from caffe_pylayers.output_file import refuse_existing
 
@@ -67,7 +68,6 @@ def _show(result: "Export", path: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from caffe_pylayers.cli.console import console
     from caffe_pylayers.export.layouts import dims
 
     table = Table("array", "shape", box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -82,8 +82,6 @@ def _show(result: "Export", path: str) -> None:
 def _remark(result: "Export", net: Optional[str]) -> None:
     """What is not there, and how to pad, on stderr."""
     from rich.text import Text
-
-    from caffe_pylayers.cli.console import console
 
     remarks = []
     if result.left_out:

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 import click
 
+from caffe_pylayers.cli.console import Command, console, print_json
+
 if TYPE_CHECKING:
     from caffe_pylayers.nets import Layer
     from caffe_pylayers.preview.preview import Preview
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("net", required=False)
 @click.option("--layer", "layer_name", help="Only this data layer of the net; all by default, a picture each.")
 @click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="Phase.")
@@ -48,7 +50,6 @@ def preview(
     caffe-pylayers preview --layer-type TripletDataLayer --options "{'source': 'train.csv', 'batch_size': 8}"
     """
     import caffe_pylayers
-    from caffe_pylayers.cli.console import print_json
     from caffe_pylayers.output_file import refuse_existing
     from caffe_pylayers.preview.fed_batch import fed_by
     from caffe_pylayers.preview.preview import is_preview, preview_of
@@ -107,8 +108,6 @@ def _paths(layers: "List[Layer]", output: Optional[str]) -> List[str]:
 def _print(made: "Preview", path: str) -> None:
     from rich.table import Table
 
-    from caffe_pylayers.cli.console import console
-
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, justify in (
         ("as fed", "left"),
@@ -122,13 +121,13 @@ def _print(made: "Preview", path: str) -> None:
     for channel in made.channels:
         numbers = (f"{value:.4g}" for value in (channel.min, channel.max, channel.mean, channel.std))
         table.add_row(channel.name, *numbers, str(channel.num_not_finite))
-    out = console()
+    terminal = console()
     for line in (made.title, *made.notes):
-        out.print(line, soft_wrap=True, markup=False)
-    out.print(table)
+        terminal.print(line, soft_wrap=True, markup=False)
+    terminal.print(table)
     for finding in made.findings:
-        out.print(f"warning: {finding}", markup=False, style="yellow")
-    out.print(f"wrote {path}", soft_wrap=True, markup=False)
+        terminal.print(f"warning: {finding}", markup=False, style="yellow")
+    terminal.print(f"wrote {path}", soft_wrap=True, markup=False)
 
 
 def _as_json(made: "Preview", path: str) -> Dict[str, Any]:

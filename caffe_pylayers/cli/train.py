@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Iterator, List, Optional
 
 import click
 
+from caffe_pylayers.cli.console import Command, echo, give_stdout_to, out, silence
+
 if TYPE_CHECKING:
     from caffe_pylayers.training import Row, Training
     from caffe_pylayers.training.progress import TrainingProgress
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 _NEWEST = "the newest"
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("solver", required=False)
 @click.option(
     "--resume", is_flag=False, flag_value=_NEWEST, metavar="[STATE]",
@@ -101,7 +103,7 @@ def _start_again_under_mpirun(count: int) -> None:
             f"{count} GPUs take {count} processes, which mpirun starts, and there is none on PATH: install Open MPI or MPICH, "
             f"and pip install 'caffe-pylayers[mpi]'"
         )
-    os.execv(mpirun, [mpirun, "-n", str(count), sys.executable, "-m", "caffe_pylayers", *sys.argv[1:]])
+    give_stdout_to(mpirun, [mpirun, "-n", str(count), sys.executable, "-m", "caffe_pylayers", *sys.argv[1:]])
 
 
 @contextmanager
@@ -113,7 +115,7 @@ def _aborting(ranks: Optional["Ranks"]) -> Iterator[None]:
         if ranks is None:
             raise
         why = error.format_message() if isinstance(error, click.ClickException) else _told(error)
-        click.echo(f"caffe-pylayers: rank {ranks.rank}: {why}", err=True)
+        echo(f"caffe-pylayers: rank {ranks.rank}: {why}", err=True)
         ranks.abort(2)
 
 
@@ -130,10 +132,10 @@ def _follow(training: "Training") -> int:
 def _tell(training: "Training", resumed: bool) -> None:
     """Say how it begins."""
     for note in training.notes:
-        click.echo(note, err=True)
+        echo(note, err=True)
     newest = "" if resumed else _newest(training)
     if newest:
-        click.echo(f"beginning at iteration 0; an earlier run left {newest}, from which --resume goes on", err=True)
+        echo(f"beginning at iteration 0; an earlier run left {newest}, from which --resume goes on", err=True)
 
 
 def _check(solver: str) -> None:
@@ -142,7 +144,7 @@ def _check(solver: str) -> None:
 
     errors = [finding for finding in check(solver, build=False) if finding.level == "error"]
     for finding in errors:
-        click.echo(str(finding), err=True)
+        echo(str(finding), err=True)
     if errors:
         raise click.ClickException(
             f"{solver}: {len(errors)} error{'s' if len(errors) > 1 else ''} (above), so nothing was trained; --no-check begins all the same"
@@ -165,9 +167,7 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     if plot and os.path.lexists(plot) and not is_made_here(plot, MADE_BY):
         raise click.ClickException(f"{plot} is there already and is no plot of a training; give another --plot")
     if training.iteration >= training.max_iter:
-        click.echo(
-            f"nothing to do: iteration {training.iteration} of max_iter {training.max_iter}; raise max_iter to go on"
-        )
+        echo(f"nothing to do: iteration {training.iteration} of max_iter {training.max_iter}; raise max_iter to go on")
         return 0
     rows = TrainingLog(log, training.output_names, training.iteration)
     picture = LivePlot(log, plot, solver, max(20, training.parameter.average_loss)) if plot else None
@@ -208,10 +208,10 @@ def _report(training: "Training", solver: str, stopped_by: int, written: List[st
         lines = [f"stopped by {name} after {iteration} of {training.max_iter} iterations{snapshot}"]
         lines += [f"to go on: caffe-pylayers train {solver} --resume"]
     try:
-        click.echo("\n".join([*lines, f"written: {', '.join(written)}"]))
+        echo("\n".join([*lines, f"written: {', '.join(written)}"]))
     except OSError:  # the terminal is gone, which is no reason to fail
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        for stream in (out(), sys.stderr):
+            silence(stream)
 
 
 def _failed(training: "Training", error: Exception) -> click.ClickException:

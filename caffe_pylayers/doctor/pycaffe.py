@@ -23,7 +23,7 @@ if net is not None:
         version=str(getattr(caffe, "__version__", "before 1.0")), layers=list(caffe.layer_type_list()),
         nccl=hasattr(getattr(caffe, "NCCL", None), "bcast"),
     )
-print(json.dumps(about))
+print(json.dumps(about), file=answers, flush=True)
 """
 
 _MISSING = "is not found: its folder `python` is not on Python's path"
@@ -113,7 +113,7 @@ def _abilities(about: Dict[str, Any]) -> Iterator[Finding]:
     yield from _gpu(about)
 
 
-#: What is tried, one after the other; each prints its name and a finding's level, text and remedy.
+#: What is tried, one after the other; each writes its name and a finding's level, text and remedy.
 _TRIALS = r'''
 import os, sys, json, tempfile, time
 os.environ["GLOG_minloglevel"] = "2"
@@ -188,11 +188,11 @@ def hdf5():
             "leave snapshot_format out (BINARYPROTO)")
 
 for trial in (python_layer, workers, infogain, hdf5):
-    print("trial", trial.__name__, flush=True)
+    print("trial", trial.__name__, file=answers, flush=True)
     try:
-        print(json.dumps(trial()), flush=True)
+        print(json.dumps(trial()), file=answers, flush=True)
     except Exception as error:
-        print(json.dumps(["error", type(error).__name__ + ": " + str(error), ""]), flush=True)
+        print(json.dumps(["error", type(error).__name__ + ": " + str(error), ""]), file=answers, flush=True)
 '''
 _SUBJECTS = {"python_layer": "Python layer", "workers": "prefetch", "infogain": "InfogainLoss", "hdf5": "snapshots"}
 _SEE = {

@@ -33,13 +33,13 @@ _OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "
 _IMPORT_EACH = """
 import importlib, sys, traceback
 for name in sys.argv[1:]:
-    print("begin", name, flush=True)
+    print("begin", name, file=answers, flush=True)
     try:
         module = importlib.import_module(name)
-        print("ok", getattr(module, "__version__", ""), getattr(module, "__file__", ""), flush=True)
+        print("ok", getattr(module, "__version__", ""), getattr(module, "__file__", ""), file=answers, flush=True)
     except BaseException:
         traceback.print_exc()
-        print("failed", flush=True)
+        print("failed", file=answers, flush=True)
     print("end", name, file=sys.stderr, flush=True)
 """
 

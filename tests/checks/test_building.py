@@ -147,7 +147,7 @@ def test_without_caffe_options_and_layout_are_checked(good):
     assert answer.ok, answer
     assert (
         "not checked: fields, layer types and shapes, as `import caffe` fails: ModuleNotFoundError: No module named"
-        in answer.out
+        in answer.err
     )
     broken = NET.replace('bottom: "pool"  top: "scores"', 'bottom: "pol"  top: "scores"').replace(
         "'n_classes'", "'classes'"
@@ -155,8 +155,8 @@ def test_without_caffe_options_and_layout_are_checked(good):
     (good / "net.prototxt").write_text(broken)
     answer = ask_python(_WITHOUT_CAFFE, cwd=str(good))
     assert answer.status == 1
-    assert "layer 'scores': unknown bottom blob 'pol'" in answer.out
-    assert "layer 'weights': unknown option 'classes'" in answer.out
+    assert "layer 'scores': unknown bottom blob 'pol'" in answer.err
+    assert "layer 'weights': unknown option 'classes'" in answer.err
     assert answer.err == ""
 
 
