@@ -49,10 +49,11 @@ __all__ = ["LAYERS", "ConfigError", "DataError", "__version__", "close", *LAYERS
 
 
 def close() -> None:
-    """End the worker processes of every data layer in this process, and give their memory back.
+    """End the worker processes of every data layer in this process, and give back memory and descriptors.
 
     Caffe never destroys a Python layer, so that a notebook which makes one net after another keeps the workers of
-    each. A net that is used again after this starts its own anew and goes on where it was.
+    each. A net that is used again after this starts its own again and goes on where it was; with `compressed: false`
+    it decodes its images again.
     """
     feeder = sys.modules.get("caffe_pylayers.data.feeder")
     if feeder is not None:

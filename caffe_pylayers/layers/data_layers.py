@@ -107,7 +107,7 @@ class DataLayer(Layer):
         """Nothing: data has no gradient."""
 
     def close(self) -> None:
-        """End the workers and give the memory back; the next forward starts them again."""
+        """End the workers and give memory and descriptors back; the next forward takes them again."""
         self.batches.close()
 
     @property

@@ -95,7 +95,7 @@ class _Measurement:
         """A layer of this package, fed by so many workers each."""
         figures, layer = self._figures, self._layer
         self._progress("stages of an image")
-        layer.close()
+        layer.batches.stop()
         figures.stages = stages(layer.recipe, min(2.0, self._seconds))
         figures.limit_processes = max(1, min(max(workers), figures.cores))
         feedings: Dict[int, List[Feeding]] = {count: [] for count in workers}
@@ -108,7 +108,7 @@ class _Measurement:
                     self._progress(f"{count} worker{'' if count == 1 else 's'}")
                     feedings[count].append(self._fed_by(count))
                     self._in_net(feedings[count][-1], net)
-                    layer.close()
+                    layer.batches.stop()
                 self._progress("the limit")
                 limits.append(bare.rate(self._turn))
         figures.feeding = [_median(rounds) for rounds in feedings.values()]
@@ -117,7 +117,7 @@ class _Measurement:
         if max(workers):
             self._progress("a batch that is ready")
             self._delivery(max(workers))
-            layer.close()
+            layer.batches.stop()
 
     def _fed_by(self, workers: int) -> Feeding:
         """A layer started anew with so many workers."""
@@ -150,7 +150,7 @@ class _Measurement:
         steps = self._steps(self._turn, max(1, feeding.workers))
         feeding.step, feeding.waiting = (1000 * float(value) for value in np.mean(steps, axis=0))
         if self._layer is not None:
-            self._layer.close()  # so that no worker is busy beside it
+            self._layer.batches.stop()  # so that no worker is busy beside it
         behind = [self._run.behind()]
         end = time.perf_counter() + self._turn / 2
         while time.perf_counter() < end:

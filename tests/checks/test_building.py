@@ -141,22 +141,22 @@ cli.main(["check", "net.prototxt"])
 
 
 def test_without_caffe_options_and_layout_are_checked(good):
-    from caffe_pylayers.probe import ask_python
+    from caffe_pylayers.probe import ask
 
-    answer = ask_python(_WITHOUT_CAFFE, cwd=str(good))
+    answer = ask([sys.executable, "-c", _WITHOUT_CAFFE], cwd=str(good))
     assert answer.ok, answer
     assert (
         "not checked: fields, layer types and shapes, as `import caffe` fails: ModuleNotFoundError: No module named"
-        in answer.err
+        in answer.out
     )
     broken = NET.replace('bottom: "pool"  top: "scores"', 'bottom: "pol"  top: "scores"').replace(
         "'n_classes'", "'classes'"
     )
     (good / "net.prototxt").write_text(broken)
-    answer = ask_python(_WITHOUT_CAFFE, cwd=str(good))
+    answer = ask([sys.executable, "-c", _WITHOUT_CAFFE], cwd=str(good))
     assert answer.status == 1
-    assert "layer 'scores': unknown bottom blob 'pol'" in answer.err
-    assert "layer 'weights': unknown option 'classes'" in answer.err
+    assert "layer 'scores': unknown bottom blob 'pol'" in answer.out
+    assert "layer 'weights': unknown option 'classes'" in answer.out
     assert answer.err == ""
 
 

@@ -5,10 +5,8 @@ Labels lie in a file of their own, which the option `labels` names.
 """
 
 import contextlib
-import mmap
 import os
 import shutil
-import weakref
 from array import array
 from typing import Any, BinaryIO, Dict, Iterable, Optional, Tuple
 
@@ -18,7 +16,7 @@ from caffe_pylayers import regular_file
 from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.data.sources.base import Image, Numbers, Source
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
-from caffe_pylayers.data.sources.storage import File, Stretches
+from caffe_pylayers.data.sources.storage import File, SharedMemory, Stretches
 from caffe_pylayers.errors import DataError
 
 _MOVED_AT_ONCE = 1 << 20
@@ -39,49 +37,70 @@ class BCFSource(Source):
                 f"BCF source {path}: cannot read it: {error.strerror}; `source` is relative to the working directory"
             ) from error
         super().__init__(path, Numbers(len(self._rows)))
-        self._fd = -1
-        if mode == "MEM":
+        self._in_memory = mode == "MEM"
+        self._memory: Optional[SharedMemory] = None
+        self._bytes: Optional[memoryview] = None
+        if self._in_memory:
             self._load()
 
     @property
     def fds(self) -> Tuple[int, ...]:
-        return (self._fd,) if self._fd >= 0 else ()
+        return () if self._memory is None else (self._memory.fd,)
+
+    def close(self) -> None:
+        self._rows.close()
+        self._bytes = None
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
 
     def read(self, record: int) -> Image:
-        if self._fd >= 0:
+        if self._in_memory:
             start = int(self._rows.offsets[record])
-            return self._bytes[start : start + int(self._rows.sizes[record])]
+            return self._held()[start : start + int(self._rows.sizes[record])]
         try:
             return self._rows.row(record)
         except DataError as error:
             raise DataError(f"{self.describe(record)}: {error}") from error
 
     def __getstate__(self) -> Dict[str, Any]:
+        if self._in_memory and self._memory is None:  # workers inherit what is there
+            self._load()
         return {**super().__getstate__(), "_bytes": None}
 
-    def __setstate__(self, state: Dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self._fd >= 0:
-            self._map()
+    def _held(self) -> memoryview:
+        """The bytes of the file."""
+        if self._bytes is None:
+            if self._memory is None:
+                self._load()
+            assert self._memory is not None
+            self._bytes = memoryview(self._memory.map()).toreadonly()
+        return self._bytes
 
     def _load(self) -> None:
+        """Read the file into memory: at set-up, and when it is used again after `close`."""
         file = self._rows.file
+        self._refuse_changed()
         available = available_bytes()
         if file.size > available:
             raise DataError(
                 f"BCF source {self.path}: it has {file.size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of memory are free; "
                 f"use `bcf_mode: FILE`"
             )
-        self._fd = os.memfd_create("caffe_pylayers BCF")
-        weakref.finalize(self, os.close, self._fd)
-        with regular_file.open_bytes(file.path) as stream, open(self._fd, "wb", closefd=False) as memory:
-            shutil.copyfileobj(stream, memory, 1 << 20)
-        if os.fstat(self._fd).st_size != file.size:
-            raise DataError(f"BCF source {self.path}: it has changed while it was read; start again")
-        self._map()
+        memory = SharedMemory("caffe_pylayers BCF")
+        with regular_file.open_bytes(file.path) as stream, open(memory.fd, "wb", closefd=False) as copy:
+            shutil.copyfileobj(stream, copy, 1 << 20)
+        self._refuse_changed()
+        self._memory = memory
 
-    def _map(self) -> None:
-        self._bytes = memoryview(mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ))
+    def _refuse_changed(self) -> None:
+        file = self._rows.file
+        try:
+            changed = File.of(file.path) != file
+        except OSError as error:
+            raise DataError(f"BCF source {self.path}: cannot read it: {error.strerror}") from error
+        if changed:
+            raise DataError(f"BCF source {self.path}: {file.changed()}")
 
 
 def _index(path: str) -> Stretches:

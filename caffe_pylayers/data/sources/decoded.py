@@ -1,15 +1,15 @@
 """Any source, decoded once: what `compressed: false` makes of it."""
 
 import logging
-import mmap
 import os
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 import numpy as np
 from tqdm import tqdm
 
 from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.data.sources.base import Source
+from caffe_pylayers.data.sources.storage import SharedMemory
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
 
@@ -27,6 +27,54 @@ class DecodedSource(Source):
         super().__init__(source.path, source.names, source.labels, source.sample_weights, source.label_dim)
         self.unknown = source.unknown
         self._kind = source.kind
+        self._make: Any = source, transforms, tolerant
+        self._memory: Optional[SharedMemory] = None
+        self._images: Optional[np.ndarray] = None
+        self._load()
+
+    @property
+    def kind(self) -> str:
+        return self._kind
+
+    @property
+    def fds(self) -> Tuple[int, ...]:
+        return () if self._memory is None else (self._memory.fd,)
+
+    def close(self) -> None:
+        """Give the images back; they are decoded again when they are asked for again."""
+        self._images = None
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
+
+    def read(self, record: int) -> np.ndarray:
+        if self._memory is None:
+            self._load()
+        if record in self._complaints:
+            raise DataError(self._complaints[record])
+        if self._images is None:
+            self._map()
+        assert self._images is not None
+        return self._images[record]
+
+    def __getstate__(self) -> Dict[str, Any]:
+        if self._memory is None:  # workers inherit what is there
+            self._load()
+        return {**super().__getstate__(), "_images": None, "_make": None}
+
+    def _map(self) -> None:
+        assert self._memory is not None
+        self._images = np.frombuffer(self._memory.map(), self._dtype).reshape(self._shape)
+
+    def _load(self) -> None:
+        source, transforms, tolerant = self._make
+        try:
+            self._memory = self._filled(source, transforms, tolerant)
+        finally:
+            source.close()
+
+    def _filled(self, source: Source, transforms: Transforms, tolerant: bool) -> SharedMemory:
+        """Memory with all images; what cannot be read is complained of."""
         self._complaints: Dict[int, str] = {}
         images = self._decoded(source, transforms, tolerant)
         first_record, first = next(images, (0, None))
@@ -39,49 +87,23 @@ class DecodedSource(Source):
                 f"{self.kind} source {self.path}: decoded it takes {size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of "
                 f"memory are free; leave out `compressed: false`, or lower `resize`"
             )
-        self._fd = os.memfd_create("caffe_pylayers decoded")
-        try:
-            os.ftruncate(self._fd, size)
-            self._map()
-            self._images[first_record] = first
-            for record, image in images:
-                if image.shape == first.shape and image.dtype == first.dtype:
-                    self._images[record] = image
-                    continue
-                complaint = (
-                    f"{source.describe(record)}: {image.dtype} {image.shape} (height, width, channels) where the first record "
-                    f"has {first.dtype} {first.shape}; `compressed: false` needs `resize` for images of unlike sizes"
-                )
-                if not tolerant:
-                    raise DataError(complaint)
-                self._complaints[record] = complaint
-        except BaseException:
-            os.close(self._fd)
-            raise
+        memory = SharedMemory("caffe_pylayers decoded")
+        os.ftruncate(memory.fd, size)
+        into = np.frombuffer(memory.map(), self._dtype).reshape(self._shape)
+        into[first_record] = first
+        for record, image in images:
+            if image.shape == first.shape and image.dtype == first.dtype:
+                into[record] = image
+                continue
+            complaint = (
+                f"{source.describe(record)}: {image.dtype} {image.shape} (height, width, channels) where the first record "
+                f"has {first.dtype} {first.shape}; `compressed: false` needs `resize` for images of unlike sizes"
+            )
+            if not tolerant:
+                raise DataError(complaint)
+            self._complaints[record] = complaint
         logger.info("%s source %s: %d images decoded, %.0f MB", self.kind, self.path, len(source), size / 1e6)
-
-    @property
-    def kind(self) -> str:
-        return self._kind
-
-    @property
-    def fds(self) -> Tuple[int, ...]:
-        return (self._fd,)
-
-    def read(self, record: int) -> np.ndarray:
-        if record in self._complaints:
-            raise DataError(self._complaints[record])
-        return self._images[record]
-
-    def __getstate__(self) -> Dict[str, Any]:
-        return {**super().__getstate__(), "_images": None}
-
-    def __setstate__(self, state: Dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._map()
-
-    def _map(self) -> None:
-        self._images = np.frombuffer(mmap.mmap(self._fd, 0), self._dtype).reshape(self._shape)
+        return memory
 
     def _decoded(self, source: Source, transforms: Transforms, tolerant: bool) -> Iterator[Tuple[int, np.ndarray]]:
         """The records that can be read, and their images."""

@@ -67,6 +67,10 @@ class HDF5Source(Source):
     def files(self) -> Iterator[str]:
         yield from {self.path: None, **{rows.file.path: None for rows in self._rows}}
 
+    def close(self) -> None:
+        for rows in self._rows:
+            rows.close()
+
     def read(self, record: int) -> Image:
         number = int(np.searchsorted(self._ends, record, "right"))
         rows = self._rows[number]

@@ -47,6 +47,9 @@ class LMDBSource(Source):
     def files(self) -> Iterator[str]:
         yield from {self.path: None, self._file.path: None}
 
+    def close(self) -> None:
+        self._rows.close()
+
     def read(self, record: int) -> Image:
         try:
             if record in self._damaged:

@@ -1,6 +1,8 @@
-"""Rows that lie in a file, read with `pread` from there: what BCF and HDF5 sources keep in memory of their records."""
+"""Where images lie: rows of a file, read with `pread` from there; memory that workers share."""
 
+import mmap
 import os
+import weakref
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -72,6 +74,33 @@ class File:
         _descriptors.move_to_end(place)
         return _descriptors[place]
 
+    def close(self) -> None:
+        """Close what this process has opened; the next `read` opens it again."""
+        descriptor = _descriptors.pop((os.getpid(), self), None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+class SharedMemory:
+    """Memory without a name. Workers inherit its descriptor, and map it by its number.
+
+    It goes with `close`, or with this object, and with the last array on it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.fd = os.memfd_create(name)
+        self._end = weakref.finalize(self, os.close, self.fd)
+
+    def __getstate__(self) -> Dict[str, Any]:
+        return {"fd": self.fd}
+
+    def map(self) -> mmap.mmap:
+        """All of it, as it is now."""
+        return mmap.mmap(self.fd, 0)
+
+    def close(self) -> None:
+        self._end()
+
 
 @dataclass(frozen=True)
 class Stretches:
@@ -86,6 +115,9 @@ class Stretches:
 
     def row(self, number: int) -> bytes:
         return self.file.read(int(self.offsets[number]), int(self.sizes[number]))
+
+    def close(self) -> None:
+        self.file.close()
 
 
 class Chunks:
@@ -113,6 +145,10 @@ class Chunks:
 
     def __getstate__(self) -> Dict[str, Any]:
         return {**self.__dict__, "_kept": (-1, None)}
+
+    def close(self) -> None:
+        self._kept = (-1, None)
+        self.file.close()
 
     def row(self, number: int) -> bytes:
         """The bytes of a row. DataError (without the name of the record) where they cannot be decompressed."""

@@ -1,0 +1,84 @@
+"""What is left of a data layer after `close`: no memory, no descriptor, and a net that goes on where it was."""
+
+import contextlib
+import os
+import shutil
+
+import caffe
+import numpy as np
+import psutil
+import pytest
+
+import caffe_pylayers
+from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
+
+SIZE = 96
+NET = """
+layer {{ name: "train_data"  type: "Python"  top: "data"
+  python_param {{ module: "caffe_pylayers"  layer: "ImageDataLayer"  param_str: "{options}" }} }}
+"""
+
+
+@pytest.fixture(scope="module")
+def sources(photos, tmp_path_factory):
+    """The photos in each format, all of one size."""
+    folder = tmp_path_factory.mktemp("sources")
+    made = {}
+    for name, source_type, encode in (("bcf", "BCF", "png"), ("h5", "HDF5", "raw"), ("lmdb", "LMDB", "raw")):
+        path = f"{folder}/photos.{name}"
+        origin = Origin("CSV", photos.csv, root=str(photos.folder))
+        convert(
+            Conversion(origin, path, Images(source_type, (SIZE, SIZE), False, encode), False, 0, False), 1, False, print
+        )
+        made[source_type] = {"source_type": source_type, "source": path}
+    made["CSV"] = {"source": photos.csv, "root": str(photos.folder), "resize": SIZE}
+    return made
+
+
+def held():
+    """Open files of this process, and mapped memory without a name."""
+    opened = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            opened.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    mapped = [item.path for item in psutil.Process().memory_maps() if "caffe_pylayers" in item.path]
+    return sorted(opened), mapped
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+@pytest.mark.parametrize(
+    "source_type, options",
+    [("CSV", {"compressed": False}), ("BCF", {"bcf_mode": "MEM"}), ("BCF", {}), ("HDF5", {}), ("LMDB", {}),
+     ("BCF", {"bcf_mode": "MEM", "compressed": False}), ("HDF5", {"compressed": False}), ("LMDB", {"compressed": False})],
+)  # fmt: skip
+def test_nothing_is_left(sources, tmp_path, source_type, options, prefetch):
+    options = {**sources[source_type], **options, "batch_size": 5, "shuffle": True, "prefetch": prefetch}
+    (tmp_path / "net.prototxt").write_text(NET.format(options=options))
+    caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN)  # what is imported and opened once
+    caffe_pylayers.close()
+    before = held()
+    nets = [caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN) for _ in range(3)]
+    batches = [net.forward()["data"].copy() for net in nets]
+    assert held() != before
+    for net in nets:
+        net.layers[0].close()
+    assert held() == before
+    following = [net.forward()["data"].copy() for net in nets]
+    np.testing.assert_array_equal(batches[0], batches[1])
+    np.testing.assert_array_equal(following[0], following[2])
+    assert not np.array_equal(batches[0], following[0])
+    caffe_pylayers.close()
+    assert held() == before
+
+
+def test_what_changed_meanwhile_is_an_error(sources, tmp_path):
+    path = tmp_path / "photos.bcf"
+    shutil.copy(sources["BCF"]["source"], path)
+    options = {"source_type": "BCF", "source": str(path), "bcf_mode": "MEM", "batch_size": 5}
+    (tmp_path / "net.prototxt").write_text(NET.format(options=options))
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN)
+    net.forward()
+    net.layers[0].close()
+    os.utime(path, (1, 1))
+    with pytest.raises(caffe_pylayers.DataError, match="photos.bcf has changed while in use; start again"):
+        net.forward()
