@@ -89,7 +89,7 @@ class _Turn:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._taker = 0, 0  # the process and the thread that have it
+        self._taker = os.getpid(), 0  # the process and the thread that have it
 
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
