@@ -23,7 +23,16 @@ class SampleWeightOptions(Options):
         "counts": "counts.txt",
     }
 
-    n_classes: int = Field(ge=1, le=LARGEST_LABEL, description=f"Number of classes K, {_CLASSES.format(1)}.")
+    n_classes: int = Field(
+        ge=1,
+        le=LARGEST_LABEL,
+        description=f"Number of classes K, {_CLASSES.format(1)}. With per label: number of labels L.",
+    )
+    per: Optional[Literal["class", "label"]] = Field(
+        None,
+        description="What is balanced: the classes whose numbers the labels are (class), or for each of several labels its "
+        "positive and negative targets, 1 and 0, -1 where not known (label); none: class, but targets are refused.",
+    )
     rule: Literal["max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number"] = Field(
         "max_count",
         description="Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), "
@@ -32,7 +41,8 @@ class SampleWeightOptions(Options):
     )
     beta: float = Field(0.999, gt=0, lt=1, description="beta of effective_number, above 0 and below 1.")
     weights: Optional[Tuple[Annotated[float, Field(ge=0)], ...]] = Field(
-        None, description="Weights by hand: K numbers of at least 0."
+        None,
+        description="Weights by hand: K numbers of at least 0; per label: those of the L labels' positives, negatives have 1.",
     )
     scale: Literal["sum_one", "mean_one", "none"] = Field(
         "sum_one",
@@ -42,7 +52,8 @@ class SampleWeightOptions(Options):
     counts: Union[Literal["batch", "running"], Path] = Field(
         "batch",
         description="Label counts: those of each batch (batch), of all batches so far (running), or a .npy or text file "
-        "with K of them (for median_frequency, K more: the labels of all images that the class occurs in).",
+        "with K of them (for median_frequency, K more: the labels of all images that the class occurs in; per label: L "
+        "positives, then L negatives).",
     )
     decay: float = Field(
         0.99, gt=0, lt=1, description="Factor of the running counts before each batch is added, above 0 and below 1."
@@ -64,10 +75,12 @@ class SampleWeightOptions(Options):
 
     def conflicts(self) -> Iterator[str]:
         if self.weights is None:
+            if self.per == "label" and self.rule == "median_frequency":
+                yield "option 'rule' cannot be 'median_frequency' where 'per' is 'label'; 'balanced' counts targets"
             return
         if len(self.weights) != self.n_classes:
             yield f"option 'weights' has {len(self.weights)} numbers where 'n_classes' is {self.n_classes}"
-        if self.scale != "none" and not any(self.weights):
+        if self.scale != "none" and self.per != "label" and not any(self.weights):
             yield f"option 'weights' has no number above 0, and cannot be scaled: 'scale' is {self.scale!r}"
 
     def idle(self) -> Iterator[Tuple[str, str]]:
@@ -107,6 +120,8 @@ class ComputeHOptions(SampleWeightOptions):
                 f"option 'n_classes' is {self.n_classes}, so H would have {self.n_classes**2} numbers, and a blob of Caffe holds "
                 f"{LARGEST_BLOB}: at most 46340 classes; SampleWeight and WeightedSoftmaxLoss give the same weights without H"
             )
+        if self.per == "label":
+            yield "option 'per' cannot be 'label': H has a row a class; take SampleWeight for targets of several labels"
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()

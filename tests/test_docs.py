@@ -76,6 +76,7 @@ INPUTS = {
     "label": (8,),
     "prob": (8, 5),
     "target": (8, 5),
+    "targets": (8, 5),
     "prediction": (8, 5),
     "feature": (8, 5),
     "feature_p": (8, 5),
@@ -117,6 +118,8 @@ def test_the_page_about_losses(tmp_path, monkeypatch):
 def bottom_of(blob, random):
     if blob == "label":
         return np.arange(8) // 2
+    if blob == "targets":
+        return random.integers(0, 2, (8, 5))
     if blob == "sim":
         return np.arange(8) % 2
     if blob == "triplets":

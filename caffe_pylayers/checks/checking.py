@@ -92,7 +92,13 @@ def _check_nets(report: Report, types: Sequence[str]) -> None:
         report.findings += resume.check_solver(solver)
 
 
-_RULES = (layout.check_blobs, layout.check_names, losses.check_inputs, losses.check_force_backward)
+_RULES = (
+    layout.check_blobs,
+    layout.check_names,
+    losses.check_inputs,
+    losses.check_targets,
+    losses.check_force_backward,
+)
 _RULES_OF_TRAINING = (losses.check_loss_weight, losses.check_noise)
 
 

@@ -1,6 +1,6 @@
 """What the losses of a net are given: a loss_weight, scores that are no probabilities, labels that are whole numbers."""
 
-from typing import Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 from caffe_pylayers.checks.findings import Finding, error, warning
 from caffe_pylayers.checks.python_layers import options_of, ours
@@ -100,6 +100,25 @@ def check_force_backward(view: View) -> Iterator[Finding]:
                 "leave force_backward out, or use WeightedInfogainLoss of caffe_pylayers",
                 "bottom",
                 2,
+            )
+
+
+def check_targets(view: View) -> Iterator[Finding]:
+    """Class weights are not made of the 0/1 targets of several labels, which are no numbers of classes."""
+    for layer in view.layers:
+        options: Any = options_of(layer)
+        made = _maker(view, layer, 0)
+        source: Any = options_of(made) if made is not None else None
+        if ours(layer) not in ("ComputeH", "SampleWeight") or options is None or options.per is not None:
+            continue
+        several = getattr(source, "multilabel", False) and source.label_dim != 1 and options.n_classes > 2
+        if made is not None and several and made.tops[1:2] == layer.bottoms[:1]:
+            remedy = "add 'per': 'label'" if ours(layer) == "SampleWeight" else "take SampleWeight with 'per': 'label'"
+            problem = (
+                f"layer {made.name!r} gives a 0 or a 1 for each label ('multilabel'), which are no numbers of classes"
+            )
+            yield error(
+                layer, problem, f"{remedy}, which weights each label by its own positives and negatives", "bottom"
             )
 
 

@@ -165,20 +165,25 @@ class Layer(caffe.Layer):
         return array
 
     def labels(
-        self, blob: Any, num_classes: int, ignore_label: Optional[int] = None, what: str = "label"
+        self,
+        blob: Any,
+        num_classes: int,
+        ignore_label: Optional[int] = None,
+        what: str = "label",
+        unknown: bool = False,
     ) -> Tuple[Array, Optional[Array]]:
         """The labels of a blob as whole numbers, and which of them are ignored.
 
         Returns (labels, ignored), flat: an array of intp in 0 .. num_classes-1, 0 where ignored, valid until
         the next call; and an array of bool, or None where no label is ignored. Raises DataError for a label
-        that is not whole or out of range, in which `what` names it.
+        that is not whole or out of range, in which `what` names it. With `unknown` -1 is ignored too.
         """
         xp = self.xp
         given = self.data(blob).reshape(-1)
         size = given.size
         checked, ignored = given, None
-        if ignore_label is not None:
-            ignored = given == ignore_label
+        if ignore_label is not None or unknown:
+            ignored = (given == ignore_label) | (given == -1) if unknown else given == ignore_label
             if int(xp.count_nonzero(ignored)):
                 checked = xp.where(ignored, np.float32(0), given)
             else:
@@ -193,6 +198,7 @@ class Layer(caffe.Layer):
         label = float(given[at])
         rule = f"is outside 0..{num_classes - 1}" if label == np.floor(label) else "is not a whole number"
         hint = "" if ignore_label is None else f" and not ignore_label {ignore_label}"
+        hint += " and not -1, a target not known" if unknown else ""
         raise DataError(f"{self.name}: {what} {label:.9g} at {place(blob, at)} {rule}{hint}")
 
     def weights(self, bottom: Blobs, shape: Tuple[int, ...]) -> Optional[Array]:

@@ -1,13 +1,14 @@
 """Class weights from label counts, for stock InfogainLoss and for any weighted loss."""
 
-from typing import Optional, Tuple
+from typing import Any, Optional, Tuple
 
 import numpy as np
 
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import counter
 from caffe_pylayers.layers.matrices import read_matrix
+from caffe_pylayers.layers.targets import Targets, target_index
 from caffe_pylayers.losses.class_weights import (
     add_counts,
     class_weights,
@@ -16,6 +17,7 @@ from caffe_pylayers.losses.class_weights import (
     mean_weight,
     read_counts,
     read_image_counts,
+    read_target_counts,
     scale_weights,
     smoothing_matrix,
 )
@@ -26,42 +28,44 @@ _LISTED = 20  # class weights that a logged line shows one by one
 class _ClassBalance(Layer):
     """A layer that turns label counts into class weights.
 
-    The counts, of the batch, of all batches so far or from a file, are an array (1, K), or (2, K) for median_frequency:
-    its second row has the labels of the images in which each class occurs. An iteration is `iter_size` TRAIN forwards.
-    Running counts and the iteration are TRAIN's, which the TEST net shares with `resume`; of several ranks each counts
-    its own, and snapshots have rank 0's.
+    Classes are balanced in groups: all K of them in one, or with `per: label` a group of two for each of L labels, 2 l for
+    a negative target of label l and 2 l + 1 for a positive one. The counts, of the batch, of all batches so far or from a
+    file, are an array (1, all classes), or (2, K) for median_frequency: its second row has the labels of the images in
+    which each class occurs. An iteration is `iter_size` TRAIN forwards. Running counts and the iteration are TRAIN's, which
+    the TEST net shares with `resume`; of several ranks each counts its own, and snapshots have rank 0's.
     """
 
     unless = ""  # what the logged line adds
+    instead = ""  # what to do where the labels are targets
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         options = self.options
+        self._per_label = options.per == "label"
+        self._groups = (options.n_classes, 2) if self._per_label else (1, options.n_classes)
+        self._targets = Targets(options.n_classes, options.ignore_label)
         self._by_image = options.rule == "median_frequency"
         self._running = options.counts == "running"
+        num_rows, num_classes = 2 if self._by_image else 1, self._groups[0] * self._groups[1]
         self._fixed: Optional[np.ndarray] = None
         if options.counts not in ("batch", "running"):
-            read = read_image_counts if self._by_image else read_counts
-            self._fixed = read(options.counts, options.n_classes).reshape(-1, options.n_classes)
-        num_rows = 2 if self._by_image else 1
-        self._counter = counter(self, "class weights", num_rows * options.n_classes if self._running else 0)
+            read = read_target_counts if self._per_label else read_image_counts if self._by_image else read_counts
+            self._fixed = read(options.counts, options.n_classes).reshape(-1, num_classes)
+        order = "label weights" if self._per_label else "class weights"
+        self._counter = counter(self, order, num_rows * num_classes if self._running else 0)
         self._logged = False
         self._deferred = False
         if not options.resume and (self._running or options.defer):
             self._warn_of_restarts()
 
     def weigh(self, bottom: Blobs) -> Tuple[np.ndarray, np.ndarray, Optional[np.ndarray]]:
-        """The class weights (K,), the labels, flat, and which of them are ignored."""
-        options = self.options
-        labels, ignored = self.labels(bottom[0], options.n_classes, options.ignore_label)
+        """The weights of all classes, the labels, flat, by the numbers of their classes, and which of them are ignored."""
+        labels, ignored = self._index(bottom[0])
         counts = self._counts(labels, ignored, bottom[0].shape[0])
-        self._check_empty(counts[0])
-        if options.weights is not None:
-            weights = np.asarray(options.weights, np.float64)
-        else:
-            weights = class_weights(counts[0], options.rule, options.beta, counts[-1])
-        weights = scale_weights(weights, counts[0], options.scale)
-        mean = mean_weight(weights, counts[0])
+        by_group = counts.reshape(len(counts), *self._groups)
+        self._check_empty(by_group[0])
+        weights = self._weights(by_group)
+        mean = mean_weight(weights.ravel(), counts[0])
         deferred = self._is_deferred()
         if not self._logged:
             self._warn_of_equal_frequencies(counts)
@@ -71,14 +75,48 @@ class _ClassBalance(Layer):
         if self.training:
             self._counter.write(self._counter.read() + 1)
         if deferred:
+            means = np.array([[mean_weight(*group)] for group in zip(weights, by_group[0])])
             # Absent classes stay at 0; by hand a weight is that of a class, be it in the batch or not.
-            weights = np.where((counts[0] > 0) | (options.weights is not None), mean, 0.0)
-        return weights, labels, ignored
+            weights = np.where((by_group[0] > 0) | (self.options.weights is not None), means, 0.0)
+        return weights.ravel(), labels, ignored
+
+    def _index(self, blob: Any) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+        """The number of each label's class, flat, and which labels are ignored."""
+        options = self.options
+        if not self._per_label:
+            found = self._targets.found(self.data(blob)) if options.per is None else ""
+            if found:
+                raise DataError(
+                    f"{self.name}: {found}, which are no numbers of classes; {self.instead}; 'per': 'class' takes 0 and 1 "
+                    f"for the numbers of classes"
+                )
+            return self.labels(blob, options.n_classes, options.ignore_label)
+        num_samples, *rest = blob.shape
+        if (rest[0] if rest else 1) != options.n_classes:
+            raise ConfigError(
+                f"{self.name}: label has shape {tuple(blob.shape)}, {rest[0] if rest else 1} labels a sample; 'n_classes' is "
+                f"{options.n_classes}, and with 'per': 'label' it is the number of labels"
+            )
+        targets, ignored = self.labels(blob, 2, options.ignore_label, "target", unknown=True)
+        return target_index(targets.reshape(num_samples, options.n_classes, *rest[1:])).reshape(-1), ignored
+
+    def _weights(self, counts: np.ndarray) -> np.ndarray:
+        """The weights, (groups, classes of one), by counts, (1 or 2, groups, classes of one)."""
+        options = self.options
+        if options.weights is None:
+            groups = [
+                class_weights(of, options.rule, options.beta, in_images) for of, in_images in zip(counts[0], counts[-1])
+            ]
+        elif self._per_label:
+            groups = [np.array([1.0, weight]) for weight in options.weights]
+        else:
+            groups = [np.asarray(options.weights, np.float64)]
+        return np.array([scale_weights(group, of, options.scale) for group, of in zip(groups, counts[0])])
 
     def _counts(self, labels: np.ndarray, ignored: Optional[np.ndarray], num_images: int) -> np.ndarray:
         if self._fixed is not None:
             return self._fixed
-        num_classes = self.options.n_classes
+        num_classes = self._groups[0] * self._groups[1]
         counts = [count_labels(labels, num_classes, ignored)]
         if self._by_image:
             by_image = (num_images, -1) if labels.size else (0, 0)
@@ -102,19 +140,33 @@ class _ClassBalance(Layer):
         return bool(iteration < options.defer and (self.training or options.resume))
 
     def _check_empty(self, counts: np.ndarray) -> None:
-        if self.options.empty == "error" and not counts.all():
-            absent = ", ".join(str(c) for c in np.flatnonzero(counts == 0))
-            names = {"batch": "the batch", "running": "the batches so far"}
-            source = names.get(self.options.counts, self.options.counts)
-            raise DataError(
-                f"{self.name}: no label of class {absent} in {source}, and 'empty' is 'error'; "
-                f"'empty': 'zero' gives an absent class weight 0"
-            )
+        """counts: (groups, classes of one)."""
+        if self.options.empty == "zero" or counts.all():
+            return
+        group, absent = np.argwhere(counts == 0)[0].tolist()
+        if self._per_label:
+            missing, what = f"label {group} has no {('negatives', 'positives')[absent]}", "target"
+        else:
+            missing, what = f"no label of class {', '.join(map(str, np.flatnonzero(counts == 0)))}", "class"
+        names = {"batch": "the batch", "running": "the batches so far"}
+        source = names.get(self.options.counts, self.options.counts)
+        raise DataError(
+            f"{self.name}: {missing} in {source}, and 'empty' is 'error'; 'empty': 'zero' gives an absent {what} weight 0"
+        )
 
     def _log(self, weights: np.ndarray, mean: float, deferred: bool) -> None:
-        first, shown = self.options.defer, f"class weights {_shown(weights)}"
+        """weights: (groups, classes of one)."""
+        first, every = self.options.defer, "every class has"
+        if self._per_label:
+            negatives, positives = (_shown(of, "label") for of in weights.T)
+            shown, every = (
+                f"weights of positives {positives} and of negatives {negatives}, a label each",
+                "on average targets have",
+            )
+        else:
+            shown = f"class weights {_shown(weights[0], 'class')}"
         if deferred:
-            line = f"every class has weight {mean:.4g} up to iteration {first}, then {shown}; both"
+            line = f"{every} weight {mean:.4g} up to iteration {first}, then {shown}; both"
         elif self._logged:
             line = f"iteration {first}: from now on {shown}; they"
         else:
@@ -153,6 +205,8 @@ class ComputeH(_ClassBalance):
     top: H, (1, 1, K, K). The row of a class without labels is 0, and never read.
     """
 
+    instead = "for targets of several labels take SampleWeight with 'per': 'label' into WeightedSigmoidCrossEntropyLoss"
+
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         options = self.options
@@ -172,10 +226,13 @@ class ComputeH(_ClassBalance):
 class SampleWeight(_ClassBalance):
     """The class weight of each label: the sample_weight of any weighted loss.
 
-    bottom: label, of any shape.
-    top: weights, of the label's shape; an ignored label has weight 0. Works in place.
+    bottom: label, of any shape; with `per: label` targets (N, L, ...), 0 or 1 for each of L labels, -1 where not known.
+    top: weights, of the label's shape; an ignored label, or a target not known, has weight 0. Works in place.
     """
 
+    instead = (
+        "'per': 'label' weights each label by its own positives and negatives ('n_classes' is then how many labels)"
+    )
     unless = " where it is not divided by the weights too"
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -189,12 +246,15 @@ class SampleWeight(_ClassBalance):
             each[ignored] = 0
 
 
-def _shown(weights: np.ndarray) -> str:
-    """The weights in words: one by one, or where they are many the smallest, the largest and how many are 0."""
+def _shown(weights: np.ndarray, what: str) -> str:
+    """The weights in words: one by one, or where they are many the smallest, the largest and how many are 0.
+
+    what: a weight is of: "class" or "label".
+    """
     if len(weights) <= _LISTED:
         return ", ".join(f"{w:.4g}" for w in weights)
     positive = np.where(weights > 0, weights, np.inf)
     smallest, largest = int(np.argmin(positive)), int(np.argmax(weights))
     num_zeros = int(np.count_nonzero(weights == 0))
-    zeros = f", 0 for {num_zeros} classes" if num_zeros else ""
-    return f"from {weights[smallest]:.4g} (class {smallest}) to {weights[largest]:.4g} (class {largest}) of {len(weights)}{zeros}"
+    zeros = f", 0 for {num_zeros} {'classes' if what == 'class' else 'labels'}" if num_zeros else ""
+    return f"from {weights[smallest]:.4g} ({what} {smallest}) to {weights[largest]:.4g} ({what} {largest}) of {len(weights)}{zeros}"

@@ -7,6 +7,7 @@ import numpy as np
 from caffe_pylayers.data import keyed
 from caffe_pylayers.layers.adapter import Blobs, Layer
 from caffe_pylayers.layers.frozen import counter, draw_key, warn_of_repeated
+from caffe_pylayers.layers.targets import Targets
 from caffe_pylayers.losses.distributions import add_one_hot, clear_ignored, distribution_shape, spread
 
 _BLOCK = 1 << 14  # draws made at a time; each takes about 100 bytes while it is made
@@ -34,6 +35,8 @@ class LabelNoise(Layer):
         super().setup(bottom, top)
         self._forwards = counter(self, order="LabelNoise")
         warn_of_repeated(self, "noise")
+        num_classes = self.options.n_classes  # none where labels are but numbers
+        self._targets = Targets(num_classes, self.options.ignore_label) if num_classes else None
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = tuple(bottom[0].shape)
@@ -45,6 +48,9 @@ class LabelNoise(Layer):
         options = self.options
         forwards = self._forwards.read()
         key = draw_key(options, forwards)
+        if self._targets is not None:
+            remedy = "one_hot is for a label a position" if options.one_hot else "'n_classes': 2 draws 0 and 1 anew"
+            self._targets.warn(self.name, self.data(bottom[0]), remedy)
         if options.one_hot:
             self._one_hot(key, bottom, top)
         elif not self.training:

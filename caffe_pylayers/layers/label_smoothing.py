@@ -1,6 +1,7 @@
 """Exact label smoothing, for SoftCrossEntropyLoss."""
 
 from caffe_pylayers.layers.adapter import Blobs, Layer
+from caffe_pylayers.layers.targets import Targets
 from caffe_pylayers.losses.distributions import clear_ignored, distribution_shape, spread
 
 
@@ -15,12 +16,17 @@ class LabelSmoothing(Layer):
         (N, 1) give (N, K); (N, H, W), (N, 1, H, W) give (N, K, H, W). All zeros where the label is `ignore_label`.
     """
 
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        self._targets = Targets(self.options.n_classes, self.options.ignore_label)
+
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self.give_shape(top[0], distribution_shape(tuple(bottom[0].shape), self.options.n_classes), "'n_classes'")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         options = self.options
         num_classes, epsilon = options.n_classes, options.epsilon
+        self._targets.warn(self.name, self.data(bottom[0]), "it is for a label a position")
         labels, ignored = self.labels(bottom[0], num_classes, options.ignore_label)
         off = epsilon / (num_classes if options.over == "all" else num_classes - 1)
         on = 1 - epsilon + (off if options.over == "all" else 0)

@@ -88,6 +88,23 @@ def read_image_counts(path: str, num_classes: int) -> np.ndarray:
     return table
 
 
+def read_target_counts(path: str, num_labels: int) -> np.ndarray:
+    """The counts of a file for targets of several labels: float64 (num_labels, 2), negatives and positives.
+
+    path: a file as of `read_counts` with two rows: the positives of each label, then the negatives.
+    Raises DataError as `read_counts` does, and where there is no second row, or a label has neither.
+    """
+    where, table = _name(path), _read_table(path, num_labels)
+    if len(table) < 2:
+        raise DataError(
+            f"{where}: has one row; 'per': 'label' needs two: the positives of each label, then the negatives"
+        )
+    neither = ~table.any(axis=0)
+    if neither.any():
+        raise DataError(f"{where}: label {int(np.argmax(neither))} has neither positives nor negatives")
+    return table[::-1].T
+
+
 def _name(path: str) -> str:
     return f"counts file {os.path.abspath(path)}"
 
@@ -112,7 +129,7 @@ def _read_table(path: str, num_classes: int) -> np.ndarray:
         row, at = bad[0]
         raise DataError(f"{where}: the count {table[row, at]:g} of class {at} is not 0 or more")
     if not table[0].any():
-        raise DataError(f"{where}: all counts are 0")
+        raise DataError(f"{where}: all counts are 0{' in the first row' if len(table) > 1 else ''}")
     return table
 
 

@@ -53,6 +53,10 @@ BROKEN = [
     Broken("no layer", NET, _LOSS, 'python_param { module: "caffe_pylayers" }', "loss", "python_param has no layer", 'add `layer: "..."`'),
     Broken("python_param in another type", NET, 'type: "Python"\n  bottom: "scores"', 'type: "SoftmaxWithLoss"\n  bottom: "scores"', "loss",
            "a python_param in a layer of type 'SoftmaxWithLoss'", 'set `type: "Python"`', level="warning", at="python_param { module: \"caffe_pylayers\"  layer: \"WeightedS"),
+    Broken("class weights of 0/1 targets", NET, 'layer: "ImageDataLayer"\n    param_str: "{\'source\': \'train.csv\', \'batch_size\': 4, \'restart_every\'',
+           'layer: "MultiLabelDataLayer"\n    param_str: "{\'source\': \'train.csv\', \'multilabel\': True, \'restart_every\'', "weights",
+           "layer 'test_data' gives a 0 or a 1 for each label ('multilabel'), which are no numbers of classes", "add 'per': 'label'",
+           at='layer {\n  name: "weights"', shift=1),
     # --------------------------------------------------------------------------------------------------- losses
     Broken("no loss_weight", NET, "  loss_weight: 1", "", "loss", "a Python loss without loss_weight: Caffe never calls its backward",
            "add `loss_weight: 1`", at=_FIRST_LOSS),
