@@ -146,6 +146,12 @@ class _DataLayerOptions(Options):
         description="Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than "
         "`resize` (fast).",
     )
+    max_pixels: int = Field(
+        2**28,
+        ge=1,
+        description="Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be "
+        "read.",
+    )
     seed: Seed = 0
     stream: Stream = 0
     prefetch: BatchesAhead = Field(

@@ -577,6 +577,7 @@ def ImageDataLayer(
     transform: str | None = None,
     compressed: bool = True,
     decode: Literal["exact", "fast"] = "exact",
+    max_pixels: int = 268435456,
     seed: int = 0,
     stream: int = 0,
     prefetch: bool | int = 0,
@@ -626,6 +627,7 @@ def ImageDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be read.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: two layers want two.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
@@ -665,6 +667,7 @@ def MultiLabelDataLayer(
     transform: str | None = None,
     compressed: bool = True,
     decode: Literal["exact", "fast"] = "exact",
+    max_pixels: int = 268435456,
     seed: int = 0,
     stream: int = 0,
     prefetch: bool | int = 0,
@@ -716,6 +719,7 @@ def MultiLabelDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be read.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: two layers want two.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
@@ -757,6 +761,7 @@ def SiameseDataLayer(
     transform: str | None = None,
     compressed: bool = True,
     decode: Literal["exact", "fast"] = "exact",
+    max_pixels: int = 268435456,
     seed: int = 0,
     stream: int = 0,
     prefetch: bool | int = 0,
@@ -810,6 +815,7 @@ def SiameseDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be read.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: two layers want two.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
@@ -852,6 +858,7 @@ def TripletDataLayer(
     transform: str | None = None,
     compressed: bool = True,
     decode: Literal["exact", "fast"] = "exact",
+    max_pixels: int = 268435456,
     seed: int = 0,
     stream: int = 0,
     prefetch: bool | int = 0,
@@ -906,6 +913,7 @@ def TripletDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be read.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: two layers want two.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.

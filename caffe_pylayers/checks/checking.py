@@ -97,6 +97,7 @@ _RULES = (
     layout.check_names,
     losses.check_inputs,
     losses.check_targets,
+    losses.check_label_maps,
     losses.check_force_backward,
 )
 _RULES_OF_TRAINING = (losses.check_loss_weight, losses.check_noise)

@@ -122,6 +122,54 @@ def check_targets(view: View) -> Iterator[Finding]:
             )
 
 
+def check_label_maps(view: View) -> Iterator[Finding]:
+    """Images that are labels, one a pixel, are not resized: between two classes that makes others."""
+    for layer in view.layers:
+        number = _label_bottom(layer)
+        source = _maker(view, layer, number) if number is not None else None
+        blob = layer.bottoms[number] if source is not None and number is not None else ""
+        while source is not None and source.type in _KEEP_VALUES and source.bottoms:
+            blob = source.bottoms[0]
+            source = view.producer(source, blob)
+        if source is not None and number is not None and _resized_images(source, blob):
+            yield warning(
+                layer,
+                f"its labels are images of layer {source.name!r}, which resizes them bilinearly: between classes 0 and 2 that makes 1",
+                "leave the resizing out there, and feed maps that have their size on disk",
+                "bottom",
+                number,
+            )
+
+
+def _label_bottom(layer: Layer) -> Optional[int]:
+    """Which bottom of a layer has numbers of classes; None where none has."""
+    options = options_of(layer)
+    if options is not None and tuple(options.takes[:1]) == ("label",):
+        return 0
+    return 1 if kind_of(layer) in OF_CLASSES else None
+
+
+def _resized_images(source: Layer, blob: str) -> bool:
+    """Whether a blob has the images of a data layer that resizes them, and takes off no mean."""
+    options: Any = options_of(source)
+    if options is not None and ours(source).endswith("DataLayer"):
+        top = options.top_names()[source.tops.index(blob)].strip("[]")
+        is_image = top not in ("label", "label_p", "sim", "margin", "sample_weight")
+        return is_image and bool(options.resize) and options.mean_file is None and options.mean_value is None
+    transform = source.message.message("transform_param")
+    return (
+        source.type == "ImageData"
+        and source.tops[:1] == [blob]
+        and bool(source.message.message("image_data_param").get("new_height", 0))
+        and not transform.all("mean_value")
+        and transform.get("mean_file") is None
+    )
+
+
+#: Stock layers whose tops have the values of their first bottom.
+_KEEP_VALUES = ("Split", "Reshape", "Flatten", "Slice", "Crop")
+
+
 def check_noise(view: View) -> Iterator[Finding]:
     """In TRAIN noisy labels go where they may, and two layers do not draw the same noise."""
     seen: Dict[Tuple[int, int], Layer] = {}

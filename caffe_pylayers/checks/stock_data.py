@@ -1,7 +1,7 @@
 """The data of Caffe's own data layers: the source is there, its first and last record can be used, the mean fits."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterator, List, Optional, Tuple
 
 from caffe_pylayers import regular_file
@@ -15,15 +15,20 @@ _PARAMS = {
     "Data": "data_param", "ImageData": "image_data_param", "HDF5Data": "hdf5_data_param", "WindowData": "window_data_param",
 }  # fmt: skip
 
+_DEEP = "make 8-bit images, or write the pixels to HDF5, which keeps numbers"
+
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as the layer gets it: channels, height, width; whole: numbers that are 8-bit pixels."""
+    """An image as the layer gets it: channels, height, width; bits of a number, of which Caffe keeps 8; whole: numbers that
+    are 8-bit pixels.
+    """
 
     channels: int
     height: int
     width: int
     name: str
+    bits: int = 8
     whole: bool = False
 
 
@@ -67,6 +72,13 @@ def check_source(layer: Layer) -> Tuple[List[Finding], Optional[Labels]]:
         if doubt:
             message, remedy = parted(doubt, "write them again")
             findings.append(warning(layer, f"{picture.name}: {message}", remedy, at))
+    findings += [
+        warning(
+            layer, f"{picture.name}: has {picture.bits}-bit pixels, of which Caffe keeps the upper 8 bits", _DEEP, at
+        )
+        for picture in pictures
+        if picture.bits > 8
+    ][:1]
     return findings + list(_check_transform(layer, pictures)), labels
 
 
@@ -146,17 +158,13 @@ def _picture(shape: Tuple[int, ...], dtype: Any, name: str) -> Picture:
 
 
 def _decoded(content: bytes, name: str, color: bool = True) -> Picture:
-    import cv2
-    import numpy as np
+    from caffe_pylayers.data.decoding import decode
 
-    image = (
-        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE)
-        if content
-        else None
-    )
-    if image is None:
-        raise _Wrong(f"{name}: not an image that OpenCV can decode, or cut short", "mend or remove it")
-    return Picture(1 if image.ndim == 2 else image.shape[2], image.shape[0], image.shape[1], name)
+    try:
+        image = decode(content, color)
+    except DataError as problem:
+        raise _Wrong(*parted(f"{name}: {problem}", "mend or remove it")) from problem
+    return Picture(1 if image.ndim == 2 else image.shape[2], image.shape[0], image.shape[1], name, 8 * image.itemsize)
 
 
 def _read_list(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Labels]]:
@@ -182,7 +190,7 @@ def _read_list(layer: Layer, source: str) -> Tuple[List[Picture], Optional[Label
             )
         picture = _decoded(_content("image", path), path, param.flag("is_color", True))
         if param.whole("new_height") and param.whole("new_width"):
-            picture = Picture(picture.channels, param.whole("new_height"), param.whole("new_width"), path)
+            picture = replace(picture, height=param.whole("new_height"), width=param.whole("new_width"))
         pictures.append(picture)
     if param.get("batch_size", 1) != 1 and not layer.message.message("transform_param").get("crop_size", 0):
         first, last = pictures

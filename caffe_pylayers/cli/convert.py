@@ -31,6 +31,8 @@ _FORMAT = click.Choice(["CSV", "LMDB", "BCF", "HDF5"], case_sensitive=False)
 @click.option("--encode", metavar="jpg:Q|png|raw",
               help="How images are written; raw: pixels. Without it they stay as they are; where --resize or --gray change "
               "them they become raw in LMDB and HDF5, png in CSV and BCF.")  # fmt: skip
+@click.option("--max-pixels", type=click.IntRange(1), default=1 << 28, show_default=True,
+              help="The largest image that is decoded, height times width.")  # fmt: skip
 @click.option("--shuffle", is_flag=True, help="In a random order, the same each time.")
 @click.option("--seed", type=int, help="Of the random order; 0 without it.")
 @click.option("--on-error", type=click.Choice(["stop", "skip"]), default="stop", show_default=True,
@@ -40,7 +42,7 @@ _FORMAT = click.Choice(["CSV", "LMDB", "BCF", "HDF5"], case_sensitive=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the provenance as JSON.")
 def convert(
     source: str, target: str, source_type: Optional[str], target_type: Optional[str], resize: Optional[str], gray: bool,
-    encode: Optional[str], shuffle: bool, seed: Optional[int], on_error: str, workers: Optional[int], force: bool,
+    encode: Optional[str], max_pixels: int, shuffle: bool, seed: Optional[int], on_error: str, workers: Optional[int], force: bool,
     as_json: bool, **origin: Any,
 ) -> None:  # fmt: skip
     """Write a source in another format: CSV, LMDB, BCF or HDF5, images resized or encoded anew if wanted.
@@ -65,7 +67,7 @@ def convert(
 
     keep_freed_memory()
     conversion = Conversion(
-        Origin(source_type, source, **origin), target.rstrip("/"), Images(target_type, size, gray, encode), shuffle,
+        Origin(source_type, source, **origin), target.rstrip("/"), Images(target_type, size, gray, encode, max_pixels), shuffle,
         seed or 0, on_error == "skip",
     )  # fmt: skip
     entry = convert_source(conversion, workers or len(os.sched_getaffinity(0)), force, _say)

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 
 from caffe_pylayers.data import keyed
+from caffe_pylayers.data.decoding import MAX_PIXELS, check_depth, check_size, decode
 from caffe_pylayers.data.mean import read_mean
 from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources import Source
-from caffe_pylayers.data.sources.base import Image
 from caffe_pylayers.errors import ConfigError, DataError
 
 Encoded = Union[bytes, memoryview]
@@ -23,17 +23,7 @@ Encoded = Union[bytes, memoryview]
 # What a draw is for, the last part of its key.
 _CROP_Y, _CROP_X, _MIRROR = range(3)
 
-#: Of a JPEG: the emptiest picture has a bit for every block of 64 pixels, so ten times less than this.
-_MOST_PIXELS_A_BYTE = 4096
-
 _CV2_CHANNELS = 512  # CV_CN_MAX: features may have more
-
-#: (color, shrink) -> the flag of imdecode.
-_FLAGS = {
-    (color, shrink): getattr(cv2, f"IMREAD_{reduced}{name}{f'_{shrink}' if reduced else ''}")
-    for color, name in ((True, "COLOR"), (False, "GRAYSCALE"))
-    for shrink, reduced in ((1, ""), (2, "REDUCED_"), (4, "REDUCED_"), (8, "REDUCED_"))
-}
 
 
 @dataclass(frozen=True)
@@ -42,9 +32,10 @@ class Transforms:
 
     mean: float32 (channels, height, width) of the size before the crop, or (channels, 1, 1), or (1, 1, 1), or None.
     color: 3 channels (blue, green, red) from encoded images, else 1; raw images keep their channels unless False.
-    As in stock Caffe an alpha channel is dropped and 16-bit pixels become 8-bit ones.
+    As in stock Caffe an alpha channel is dropped; pixels of more than 8 bits are refused.
     fast: let the JPEG decoder scale down by 2, 4 or 8 first, as far as that stays above `resize`.
     transform: 'module:function' of the user's.
+    max_pixels: height times width of the largest image that is decoded.
     """
 
     resize: Optional[Tuple[int, int]] = None
@@ -56,6 +47,7 @@ class Transforms:
     scale: float = 1.0
     fast: bool = False
     transform: Optional[str] = None
+    max_pixels: int = MAX_PIXELS
 
     @classmethod
     def of(cls, options: Any, random: bool = False) -> "Transforms":
@@ -70,6 +62,7 @@ class Transforms:
             scale=options.scale,
             fast=options.decode == "fast",
             transform=options.transform,
+            max_pixels=options.max_pixels,
         )
 
     def dtype(self, image: np.ndarray) -> np.dtype:
@@ -85,29 +78,28 @@ class Transforms:
 
     def load(self, source: Source, record: int) -> np.ndarray:
         """A record decoded and resized: uint8 or float32 (height, width, channels). DataError names the record."""
+        with source.naming(record):
+            if source.pixel_shape is not None:  # a row of HDF5 may be compressed to little
+                channels, *size = source.pixel_shape
+                check_size(size, self.max_pixels, channels)
         data = source.read(record)
-        try:
-            image = self._decode(data)
-            if image is None:
-                raise DataError(
-                    f"{source.describe(record)}: not an image that OpenCV can decode, or cut short; "
-                    f"mend or remove the record"
-                )
+        with source.naming(record):
+            image = self._raw(data) if isinstance(data, np.ndarray) else self._decoded(data)
             if self.resize and image.shape[:2] != self.resize:
-                image = cv2.resize(image, self.resize[::-1], interpolation=cv2.INTER_LINEAR)
-        except cv2.error as error:
-            raise DataError(f"{source.describe(record)}: OpenCV cannot decode or resize it: {error.err}") from error
+                try:
+                    image = cv2.resize(image, self.resize[::-1], interpolation=cv2.INTER_LINEAR)
+                except cv2.error as error:
+                    raise DataError(f"OpenCV cannot resize it: {error.err}") from error
         return image if image.ndim == 3 else image[:, :, None]
 
-    def _decode(self, data: Image) -> Optional[np.ndarray]:
-        """(height, width[, channels]), or None where the bytes are no image."""
-        if isinstance(data, np.ndarray):
-            return data if self.color or data.shape[2] != 3 else cv2.cvtColor(data, cv2.COLOR_BGR2GRAY)
-        size = _jpeg_size(data)
-        if len(data) == 0 or (size and size[0] * size[1] > _MOST_PIXELS_A_BYTE * len(data)):
-            return None  # the second would take OpenCV many seconds, and gigabytes
-        shrink = _shrink(data, size, self.resize) if self.fast and self.resize and size else 1
-        return cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[self.color, shrink])
+    def _raw(self, image: np.ndarray) -> np.ndarray:
+        check_size(image.shape[:2], self.max_pixels, image.shape[2])
+        return image if self.color or image.shape[2] != 3 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+
+    def _decoded(self, data: Encoded) -> np.ndarray:
+        image = decode(data, self.color, self.max_pixels, self.resize if self.fast else None)
+        check_depth(image)
+        return image
 
     def custom(self, image: np.ndarray, key: int) -> np.ndarray:
         """What the user's transform makes of a loaded image; `key` is that of its random draws.
@@ -184,26 +176,3 @@ class Transforms:
             return middle, middle, np.zeros(len(keys), bool)
         flips = keyed.uniform(keys, _MIRROR) < 0.5 if self.mirror else np.zeros(len(keys), bool)
         return keyed.uniform(keys, _CROP_Y), keyed.uniform(keys, _CROP_X), flips
-
-
-def _shrink(data: Encoded, size: Tuple[int, int], target: Tuple[int, int]) -> int:
-    """How far a JPEG of that size may be scaled down and still be at least of the target's: 1, 2, 4 or 8."""
-    ratio = min(size[0] / target[0], size[1] / target[1])
-    if b"Exif" in bytes(data[:64]):  # which may say that it is to be turned by 90 degrees
-        ratio = min(ratio, size[1] / target[0], size[0] / target[1])
-    return next((shrink for shrink in (8, 4, 2) if ratio >= shrink), 1)
-
-
-def _jpeg_size(data: Encoded) -> Optional[Tuple[int, int]]:
-    """(height, width) that the header of a JPEG says, or None where the bytes are no JPEG."""
-    data = memoryview(data)
-    if bytes(data[:2]) != b"\xff\xd8":
-        return None
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
-            height = int.from_bytes(data[at + 5 : at + 7], "big")
-            return height, int.from_bytes(data[at + 7 : at + 9], "big")
-        at += 2 + length
-    return None

@@ -15,6 +15,7 @@ def _csv(old: str, new: str) -> "dict[str, bytes]":
 
 
 _SMALL = cv2.imencode(".png", np.zeros((6, 6, 3), np.uint8))[1].tobytes()
+_DEEP = cv2.imencode(".png", np.zeros((12, 12, 3), np.uint16))[1].tobytes()
 
 # fmt: off
 BROKEN = [
@@ -72,6 +73,10 @@ BROKEN = [
            "`path label`", disk={"images.txt": b"0.png\n1.png\n"}),
     Broken("a list of files that are not there", STOCK, '"images.txt"', '"images.txt"', "image", "images.txt:2: there is no file 'b.png'",
            "set root_folder", disk={"images.txt": b"0.png 1\nb.png 1\n"}),
+    Broken("16-bit images", STOCK, '"images.txt"', '"images.txt"', "image", "0.png: has 16-bit pixels, of which Caffe keeps the upper 8 bits",
+           "make 8-bit images", level="warning", disk={"0.png": _DEEP}),
+    Broken("16-bit images of ours", NET, "'restart_every': 3", "'restart_every': 3", "test_data", "16-bit pixels, of which 8 bits would be left",
+           "write its pixels to HDF5", at="'restart_every'", disk={"0.png": _DEEP}),
     Broken("images of unlike sizes", STOCK, '"images.txt"', '"images.txt"', "image", "images of unlike sizes", "set new_height and new_width",
            disk={"9.png": _SMALL}),
     Broken("a mean value too many", STOCK, 'mean_file: "mean.binaryproto"', "mean_value: 1  mean_value: 2", "data",

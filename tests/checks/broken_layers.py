@@ -10,6 +10,21 @@ _NOISE = (
     'layer { name: "noise"  type: "Python"  bottom: "label"  top: "noisy"  python_param { module: "caffe_pylayers"\n'
     '  layer: "LabelNoise"  param_str: "%s" } }\n'
 )
+_PIXELS = """
+layer { name: "flat"  type: "Reshape"  bottom: "map"  top: "flat"  reshape_param { shape { dim: 0  dim: -1 } } }
+layer { name: "pixels"  type: "SoftmaxWithLoss"
+  bottom: "pool"  bottom: "flat"  top: "pixels" }
+"""
+_MAPS = (
+    """layer { name: "maps"  type: "Python"  top: "map"  python_param { module: "caffe_pylayers"  layer: "ImageDataLayer"
+  param_str: "{'source': 'train.csv', 'batch_size': 4, 'color': False, 'resize': 5}" } }"""
+    + _PIXELS
+)
+_STOCK_MAPS = (
+    """layer { name: "maps"  type: "ImageData"  top: "map"  top: "no"
+  image_data_param { source: "images.txt"  batch_size: 4  is_color: false  new_height: 5  new_width: 5 } }"""
+    + _PIXELS
+)
 _FLIP = "{'distribution': 'flip', 'probability': 0.1, 'n_classes': 5}"
 _UNIFORM = "{'distribution': 'uniform', 'low': 0, 'high': 0.5}"
 _SCORES_AND_LABEL = 'bottom: "scores"  bottom: "label"  bottom: "weights"'
@@ -57,6 +72,10 @@ BROKEN = [
            'layer: "MultiLabelDataLayer"\n    param_str: "{\'source\': \'train.csv\', \'multilabel\': True, \'restart_every\'', "weights",
            "layer 'test_data' gives a 0 or a 1 for each label ('multilabel'), which are no numbers of classes", "add 'per': 'label'",
            at='layer {\n  name: "weights"', shift=1),
+    Broken("label maps that are resized", NET, _RELU, _MAPS + _RELU, "pixels", "its labels are images of layer 'maps', which resizes them bilinearly",
+           "feed maps that have their size on disk", level="warning", at='bottom: "pool"  bottom: "flat"'),
+    Broken("label maps that are resized, of stock's", NET, _RELU, _STOCK_MAPS + _RELU, "pixels", "which resizes them bilinearly: between classes 0 and 2",
+           level="warning", at='bottom: "pool"  bottom: "flat"'),
     # --------------------------------------------------------------------------------------------------- losses
     Broken("no loss_weight", NET, "  loss_weight: 1", "", "loss", "a Python loss without loss_weight: Caffe never calls its backward",
            "add `loss_weight: 1`", at=_FIRST_LOSS),

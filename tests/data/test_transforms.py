@@ -176,26 +176,22 @@ def lmdb_of(tmp_path, *images):
 
 
 @pytest.mark.parametrize("color", [True, False])
-def test_alpha_and_16_bits_are_read_as_stock_reads_them(tmp_path, color):
-    """As caffe's ReadImageToCVMat: alpha is dropped, 16 bits become 8, a palette or grey becomes colour."""
+def test_alpha_and_grey_are_read_as_stock_reads_them(tmp_path, color):
+    """As caffe's ReadImageToCVMat: alpha is dropped, grey becomes colour."""
     rng = np.random.default_rng(0)
     images = [
         rng.integers(0, 256, (9, 7, 4), dtype=np.uint8),
-        rng.integers(0, 1 << 16, (9, 7, 3), dtype=np.uint16),
-        rng.integers(0, 1 << 16, (9, 7), dtype=np.uint16),
         rng.integers(0, 256, (9, 7), dtype=np.uint8),
     ]
     files = [cv2.imencode(".png", image)[1].tobytes() for image in images]
     source = lmdb_of(tmp_path, *files)
-    for record, (image, data) in enumerate(zip(images, files)):
+    for record, data in enumerate(files):
         ours = Transforms(color=color).load(source, record)
         (tmp_path / "image.png").write_bytes(data)
         flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE
         stock = cv2.imread(str(tmp_path / "image.png"), flag).reshape(9, 7, -1)
         np.testing.assert_array_equal(ours, stock)
         assert ours.dtype == np.uint8
-        if image.dtype == np.uint16 and color:
-            np.testing.assert_array_equal(ours[..., 0], (image.reshape(9, 7, -1)[..., 0] >> 8))
 
 
 def photo(height, width):

@@ -1,12 +1,13 @@
 """What happens to each image of a conversion: nothing, or decoded, resized, made grey, encoded."""
 
 import re
-from dataclasses import dataclass
-from typing import Optional, Tuple
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Optional, Tuple
 
 import cv2
 import numpy as np
 
+from caffe_pylayers.data.decoding import MAX_PIXELS, decode
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.base import Image
 from caffe_pylayers.data.transforms import Transforms
@@ -22,13 +23,14 @@ class Images:
 
     resize: (height, width) in pixels, bilinear, as the data layers do. gray: one channel.
     encode: 'jpg:QUALITY', 'png', 'raw' (pixels), or None: as they are where nothing changes them, else pixels in LMDB and
-    HDF5 and PNG in CSV and BCF. Raises ConfigError for an encoding that is none of these, or that the format cannot hold.
+    HDF5 and PNG in CSV and BCF. max_pixels: height times width of the largest that is decoded. Raises ConfigError for an encoding that is none of these, or that the format cannot hold.
     """
 
     target_type: str
     resize: Optional[Tuple[int, int]] = None
     gray: bool = False
     encode: Optional[str] = None
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         if self.encode not in (None, "png", "raw") and not _jpg_quality(self.encode):
@@ -54,11 +56,17 @@ class Images:
         if self.encoding == "kept":
             image = source.read(record)
             if not isinstance(image, np.ndarray):
-                _GLANCE.load(source, record)  # raises where it cannot be decoded
+                with source.naming(record):  # a JPEG is not even made full size
+                    decode(image, False, self.max_pixels, at_least=(1, 1))
                 return image
             return self._encoded(image, "png", source, record) if self.target_type in _FILES_ONLY else image
-        image = Transforms(resize=self.resize, color=not self.gray).load(source, record)
+        transforms = Transforms(resize=self.resize, color=not self.gray, max_pixels=self.max_pixels)
+        image = transforms.load(source, record)
         return image if self.encoding == "raw" else self._encoded(image, self.encoding, source, record)
+
+    def described(self) -> Dict[str, Any]:
+        """What decides how images are made, as plans and provenances have it."""
+        return {name: value for name, value in asdict(self).items() if name != "max_pixels"}
 
     def _encoded(self, image: np.ndarray, encoding: str, source: Source, record: int) -> bytes:
         if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
@@ -70,10 +78,6 @@ class Images:
         if quality:
             return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
         return cv2.imencode(".png", image)[1].tobytes()
-
-
-#: The quickest look at an image that finds what cannot be decoded: a JPEG is not even made full size.
-_GLANCE = Transforms(resize=(1, 1), color=False, fast=True)
 
 
 def _jpg_quality(encoding: Optional[str]) -> int:

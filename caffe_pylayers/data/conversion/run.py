@@ -69,7 +69,7 @@ class Run:
         return {
             "source": self._origin(),
             "contents of the source": stamp.hexdigest(),
-            "images": {**asdict(conversion.images), "resize": list(conversion.images.resize or ())},
+            "images": {**conversion.images.described(), "resize": list(conversion.images.resize or ())},
             "order": ["shuffled", conversion.seed] if conversion.shuffle else ["as in the source"],
             "versions": versions(),
             "records in a segment": _records_a_segment(len(self._order)),
@@ -191,7 +191,7 @@ class Run:
             "notes": made.notes(self._source, example) + self._naming.notes(),
             "files": files,
             "source": self._origin(),
-            "images": {**asdict(conversion.images), "encode": conversion.images.encoding},
+            "images": {**conversion.images.described(), "encode": conversion.images.encoding},
             "shuffled": conversion.seed if conversion.shuffle else None,
         }
 

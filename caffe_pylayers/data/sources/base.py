@@ -1,5 +1,6 @@
 """What every source is: records numbered 0 .. N-1, their labels, and a way to read one."""
 
+import contextlib
 from array import array
 from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
 
@@ -103,6 +104,11 @@ class Source:
         """File descriptors that workers must inherit to read it."""
         return ()
 
+    @property
+    def pixel_shape(self) -> Optional[Tuple[int, ...]]:
+        """(channels, height, width) of its records, where that is known before one is read; else None."""
+        return None
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -142,6 +148,14 @@ class Source:
     def read(self, record: int) -> Image:
         """The image of a record: the bytes of an encoded one, or uint8 or float32 (height, width, channels)."""
         raise NotImplementedError
+
+    @contextlib.contextmanager
+    def naming(self, record: int) -> Iterator[None]:
+        """While it lasts, a DataError is told of this record."""
+        try:
+            yield
+        except DataError as error:
+            raise DataError(f"{self.describe(record)}: {error}") from error
 
     def describe(self, record: int) -> str:
         """The record as messages name it."""

@@ -11,7 +11,7 @@ import contextlib
 import io
 import logging
 import os
-from typing import Any, Iterable, Iterator, List, Optional, Sequence, Union
+from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -63,6 +63,10 @@ class HDF5Source(Source):
         # Any numbers as yet: `annotate` checks them.
         self.labels = _joined([table.labels for table in tables])
         self.sample_weights = _joined([table.weights for table in tables])
+
+    @property
+    def pixel_shape(self) -> Optional[Tuple[int, ...]]:
+        return self._shape or None
 
     def files(self) -> Iterator[str]:
         yield from {self.path: None, **{rows.file.path: None for rows in self._rows}}
