@@ -300,7 +300,7 @@ def problems(layer, param_str):
         (
             "ComputeH",
             "n_clases: 7, n_classes: 7",
-            "ComputeH: unknown option 'n_clases'; did you mean 'n_classes'? Options: n_classes, rule, "
+            "ComputeH: unknown option 'n_clases'; did you mean 'n_classes'? Options: n_classes, per, rule, "
             "beta, weights, scale, counts, decay, defer, iter_size, resume, empty, ignore_label, smoothing, source",
         ),
         ("L2Normalize", "EPS: 1", "unknown option 'EPS'; did you mean 'eps'? Options: axis, across_spatial"),

@@ -154,7 +154,7 @@ def _raw(datum: Any, name: str) -> Picture:
 
 def _picture(shape: Tuple[int, ...], dtype: Any, name: str) -> Picture:
     channels, height, width = shape
-    return Picture(channels, height, width, name, dtype == "uint8")
+    return Picture(channels, height, width, name, whole=dtype == "uint8")
 
 
 def _decoded(content: bytes, name: str, color: bool = True) -> Picture:

@@ -1,10 +1,15 @@
 """How many labels a net gets right."""
 
+import math
+from typing import Sequence
+
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.layers.adapter import Blobs
+from caffe_pylayers.layers.adapter import Blobs, log
 from caffe_pylayers.layers.scores import ScoresLayer
 from caffe_pylayers.losses.accuracy import accuracy, count_right, recall
 from caffe_pylayers.losses.blocks import work_size
+
+_LISTED = 10  # classes that a logged line names
 
 
 class WeightedAccuracy(ScoresLayer):
@@ -12,11 +17,16 @@ class WeightedAccuracy(ScoresLayer):
 
     bottoms: scores, with the K classes along `axis`; label, whole numbers in 0 .. K-1, of the scores' shape
         without that axis or any shape of that count; sample_weight, of the label's shape or one a sample.
-    tops: accuracy, with `balanced` the mean of the recalls of the classes that occur, and 0 where no label counts;
-        per_class, (K,): the recall of each class, weighted too, and 0 for one that does not occur.
+    tops: accuracy, with `balanced` the mean of the recalls of the classes that occur, and NaN where no label counts;
+        per_class, (K,): the recall of each class, weighted too, and NaN for one that does not occur. Stock Accuracy has 0
+        there, which Caffe's mean over test batches takes for labels that are all wrong.
     A label is right if its score is among the `top_k` highest; one that shares its score with others counts as
     below them, as in stock. Labels equal to `ignore_label` are left out. It has no gradient: give it no loss_weight.
     """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        self._told = False
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         num_classes = self.plane_shape(tuple(bottom[0].shape))[1]
@@ -33,6 +43,23 @@ class WeightedAccuracy(ScoresLayer):
             weights = self.weights(bottom, shape)
             work = self.buffer("work", (work_size(scores),), bool)
             right, total = count_right(scores, self.index, self.options.top_k, weights, ignored, work)
+            recalls, of_all = recall(right, total), accuracy(right, total, self.options.balanced)
             if len(top) > 1:
-                self.data(top[1])[...] = recall(right, total)
-            top[0].data[...] = accuracy(right, total, self.options.balanced)
+                self.data(top[1])[...] = recalls
+            top[0].data[...] = of_all
+            absent = self.xp.flatnonzero(total == 0).tolist() if len(top) > 1 or math.isnan(of_all) else []
+            if absent and not self._told:
+                self._tell(absent, len(total))
+
+    def _tell(self, absent: Sequence[int], num_classes: int) -> None:
+        """Say, once, what a class without labels does to the numbers that Caffe prints."""
+        self._told = True
+        if len(absent) == num_classes:
+            what, numbers = "no label counts in this batch", "accuracy is"
+        else:
+            listed = ", ".join(map(str, absent[:_LISTED])) + (", ..." if len(absent) > _LISTED else "")
+            what, numbers = f"no label of class {listed} counts in this batch", "recall is"
+        log.warning(
+            "%s: %s: its %s NaN, and so is the mean over test batches that Caffe prints; a larger batch_size leaves fewer out",
+            self.name, what, numbers,
+        )  # fmt: skip

@@ -83,8 +83,9 @@ class BatchTripletLoss(TripletsLayer):
         active, d_ap, d_an, number = (
             float(each.sum()) for each in (triplets.active, triplets.d_ap, triplets.d_an, triplets.counts)
         )
-        number = max(number, 1)
-        return active / number, d_ap / number, d_an / number, mean_norm(self.embedding(bottom[0]))
+        norm = mean_norm(self.embedding(bottom[0]))
+        # A mean of nothing, which Caffe would take into its mean over test batches, is no 0.
+        return (active / number, d_ap / number, d_an / number, norm) if number else (math.nan, math.nan, math.nan, norm)
 
     def loss_if_alike(self) -> float:
         if self._reduction.normalizer <= 0:

@@ -1,5 +1,6 @@
 """Which labels are among the highest scores, added up by class: accuracy, and the recall of each class."""
 
+import math
 from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
@@ -34,6 +35,8 @@ def count_right(
     (array([0., 0., 1.]), array([1., 1., 1.]))
     >>> recall(right, total)
     array([0., 0., 1.])
+    >>> recall(np.array([0.0, 2.0]), np.array([0.0, 4.0]))
+    array([nan, 0.5])
     """
     xp = array_module(scores)
     num_classes = scores.shape[1]
@@ -72,14 +75,15 @@ def _places(labels: Array, terms: Any, shape: Sequence[int]) -> Array:
 
 
 def recall(right: Array, total: Array) -> Array:
-    """The part of each class that is right, (K,), and 0 for a class without weight."""
-    return right / array_module(total).where(total > 0, total, 1)
+    """The part of each class that is right, (K,), and NaN for a class without weight: there is nothing to take a part of."""
+    xp = array_module(total)
+    return xp.where(total > 0, right / xp.where(total > 0, total, 1), xp.nan)
 
 
 def accuracy(right: Array, total: Array, balanced: bool = False) -> float:
-    """The part of all that is right, or the mean recall of the classes that have a weight; 0 where none has."""
+    """The part of all that is right, or the mean recall of the classes that have a weight; NaN where none has."""
     if balanced:
-        num_present = int((total > 0).sum())
-        return float(recall(right, total).sum()) / num_present if num_present else 0.0
+        total, right = total[total > 0], right[total > 0]
+        return float((right / total).mean()) if len(total) else math.nan
     weight = float(total.sum())
-    return float(right.sum()) / weight if weight > 0 else 0.0
+    return float(right.sum()) / weight if weight > 0 else math.nan

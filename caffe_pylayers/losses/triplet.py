@@ -1,5 +1,6 @@
 """The triplet loss: an anchor shall be nearer to its positive than to its negative, by a margin."""
 
+import math
 from typing import NamedTuple, Optional, Sequence, Tuple, Union
 
 from caffe_pylayers.losses.blocks import row_blocks
@@ -114,8 +115,10 @@ def triplet_stats(triplets: Triplets, *embeddings: Array) -> Tuple[float, float,
     """What to watch while training: (fraction active, mean d_ap, mean d_an, mean norm of the embeddings).
 
     A triplet is active where its slope is at least a half: where the hinge is above 0, and where softplus has
-    d_ap >= d_an.
+    d_ap >= d_an. All are NaN where there is no triplet.
     """
+    if not len(triplets.d_ap):
+        return (math.nan,) * 4
     return (
         float((triplets.slopes >= 0.5).mean()),
         float(triplets.d_ap.mean()),
@@ -125,6 +128,6 @@ def triplet_stats(triplets: Triplets, *embeddings: Array) -> Tuple[float, float,
 
 
 def mean_norm(embedding: Array) -> float:
-    """The mean of the norms of embeddings (N, D); 0 if there are none."""
+    """The mean of the norms of embeddings (N, D); NaN if there are none."""
     xp = array_module(embedding)
-    return float(xp.sqrt(xp.einsum("nd,nd->n", embedding, embedding)).mean()) if len(embedding) else 0.0
+    return float(xp.sqrt(xp.einsum("nd,nd->n", embedding, embedding)).mean()) if len(embedding) else math.nan

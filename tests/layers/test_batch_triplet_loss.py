@@ -64,12 +64,12 @@ def test_stats(mining):
 @pytest.mark.parametrize("mining", ["all", "semihard", "hard", "distance"])
 @pytest.mark.parametrize("label", [np.zeros(12), np.arange(12)], ids=["one class", "singletons"])
 @pytest.mark.parametrize("average", ["all", "active"])
-def test_a_batch_without_triplets_gives_zeros(mining, label, average):
+def test_a_batch_without_triplets_has_no_loss_and_no_stats(mining, label, average):
     net = net_of(UNIT, label, np.ones(12), ["loss", "stats"], mining=mining, average=average)
     for _ in range(2):
         assert not any(diff.any() for diff in run(net, "embedding", "sample_weight"))
     assert net.blobs["loss"].data == 0
-    np.testing.assert_allclose(net.blobs["stats"].data, [0, 0, 0, 1], rtol=1e-5)
+    np.testing.assert_allclose(net.blobs["stats"].data, [np.nan, np.nan, np.nan, 1], rtol=1e-5)
 
 
 def test_no_triplets_given_or_no_embeddings():
@@ -85,7 +85,7 @@ def test_no_triplets_given_or_no_embeddings():
             net.blobs[name].reshape(*shape)
         net.forward()
         assert net.blobs["loss"].data == 0
-        assert not net.blobs["stats"].data[:3].any()
+        assert np.isnan(net.blobs["stats"].data[:3]).all()
 
 
 def test_shapes_that_do_not_fit_are_errors():

@@ -1,3 +1,5 @@
+import os
+import subprocess
 import tracemalloc
 
 import caffe
@@ -6,6 +8,7 @@ import pytest
 
 from caffe_pylayers import ConfigError, DataError
 from tests.caffe_nets import build, layer_text, python_layer
+from tests.layers.runs import CAFFE
 from tests.losses.test_accuracy import plain_counts
 
 RNG = np.random.RandomState(0)
@@ -59,7 +62,11 @@ def test_equals_stock(shape, axis, options, ties):
             assert got[0].shape == expected[0].shape == ()
             assert got[1].shape == expected[1].shape == (shape[axis],)
             np.testing.assert_allclose(got[0], expected[0], rtol=1e-6)
-            np.testing.assert_allclose(got[1], expected[1], rtol=1e-6)
+            assert not np.isnan(got[0])
+            # Stock has 0 for a class without labels.
+            there = np.isin(np.arange(shape[axis]), inputs["label"][inputs["label"] != options.get("ignore_label")])
+            np.testing.assert_array_equal(np.isnan(got[1]), ~there)
+            np.testing.assert_allclose(got[1][there], expected[1][there], rtol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -89,10 +96,10 @@ def test_weights(each, balanced, ignore):
     every = weights if each else np.repeat(weights[:, None], 3, axis=1)
     labels = inputs["label"]
     right, total = plain_counts(inputs["scores"], labels, 2, every, labels == ignore if ignore else None)
-    recalls = right / np.where(total > 0, total, 1)
+    recalls = np.where(total > 0, right / np.where(total > 0, total, 1), np.nan)
     layer = ours(*inputs, tops=["accuracy", "per_class"], balanced=balanced, top_k=2, ignore_label=ignore)
     got, per_class = outputs([layer], inputs, "accuracy", "per_class")
-    np.testing.assert_allclose(got, recalls[total > 0].mean() if balanced else right.sum() / total.sum(), rtol=1e-6)
+    np.testing.assert_allclose(got, np.nanmean(recalls) if balanced else right.sum() / total.sum(), rtol=1e-6)
     np.testing.assert_allclose(per_class, recalls, rtol=1e-6)
 
 
@@ -107,14 +114,53 @@ def test_a_weight_of_k_is_k_copies_and_a_common_factor_is_nothing():
 
 
 @pytest.mark.parametrize("balanced", [False, True])
-def test_nothing_to_count_gives_zeros(balanced):
+def test_nothing_to_count_gives_nan(balanced, caplog):
     inputs = {"scores": np.eye(3), "label": np.arange(3), "sample_weight": np.zeros(3)}
     tops = ["accuracy", "per_class"]
     for values in outputs([ours(*inputs, tops=tops, balanced=balanced)], inputs, *tops):
-        assert not values.any()
+        assert np.isnan(values).all()
     ignored = {"scores": np.eye(3), "label": np.full(3, 9)}
     for values in outputs([ours(*ignored, tops=tops, balanced=balanced, ignore_label=9)], ignored, *tops):
-        assert not values.any()
+        assert np.isnan(values).all()
+    assert caplog.messages[0].startswith(
+        "WeightedAccuracy: no label counts in this batch: its accuracy is NaN, and so is the mean"
+    )
+
+
+def test_a_class_without_labels_is_told_once(caplog):
+    inputs = {"scores": np.eye(30)[:4], "label": np.arange(4)}
+    net = build([ours("scores", "label", tops=["accuracy", "per_class"])], inputs, caffe.TEST)
+    net.forward()
+    net.forward()
+    assert caplog.messages == [
+        "WeightedAccuracy: no label of class 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, ... counts in this batch: its recall is NaN, and so is "
+        "the mean over test batches that Caffe prints; a larger batch_size leaves fewer out"
+    ]
+    caplog.clear()
+    outputs([ours("scores", "label")], inputs, "accuracy")
+    assert caplog.messages == []
+
+
+def test_caffe_never_prints_a_recall_that_is_wrong(tmp_path):
+    """Three test batches of which one alone has class 0: the mean of 1, 0 and 0 was printed for a net that is always right."""
+    import h5py
+
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file["scores"] = np.eye(3)[[0, 1, 1, 1, 1, 2]].astype("f4")
+        file["label"] = np.array([0, 1, 1, 1, 1, 2], "f4")
+    (tmp_path / "list.txt").write_text("rows.h5\n")
+    data = layer_text("HDF5Data", [], ["scores", "label"], 'hdf5_data_param { source: "list.txt" batch_size: 2 }')
+    (tmp_path / "net.prototxt").write_text(data + ours("scores", "label", tops=["accuracy", "recall"]))
+    command = [str(CAFFE), "test", "-model", "net.prototxt", "-weights", "none.caffemodel", "-iterations", "3"]
+    (tmp_path / "none.caffemodel").write_bytes(b"")
+    environment = {"PATH": os.environ["PATH"], "GLOG_logtostderr": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    log_lines = done.stderr.splitlines()
+    printed = [
+        line.split("] ")[1] for line in log_lines if "caffe.cpp" in line and " = " in line and "Batch" not in line
+    ]
+    assert printed == ["accuracy = 1", "recall = nan", "recall = 1", "recall = nan"]
+    assert sum("no label of class 2 counts in this batch: its recall is NaN" in line for line in log_lines) == 1
 
 
 def test_where_the_classes_come_first_there_are_no_samples_to_weigh():
