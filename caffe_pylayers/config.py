@@ -25,6 +25,7 @@ from pydantic import (
 from typing_extensions import Annotated, get_args, get_origin
 
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.float_range import LARGEST, SMALLEST, in_range
 from caffe_pylayers.grammar import parse as parse  # part of this module's names
 from caffe_pylayers.grammar import shown
 
@@ -122,6 +123,21 @@ class Options(BaseModel):
         """
         yield from ()
 
+    def problems(self) -> List[str]:
+        """Return what is wrong with the options that a schema cannot say: numbers that float32 cannot hold, and conflicts."""
+        return [*self._beyond_float32(), *self.conflicts()]
+
+    def _beyond_float32(self) -> Iterator[str]:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, float) and not in_range(number):
+                    yield (
+                        f"option {name!r} must be 0, or from {SMALLEST:g} to {LARGEST:g} in size, not {number:g}: Caffe computes in "
+                        f"float32"
+                    )
+                    break
+
     def idle(self) -> Iterator[Tuple[str, str]]:
         """Yield each given option that has no effect, and why: where ... (see :meth:`without_effect`).
 
@@ -166,7 +182,7 @@ class Options(BaseModel):
 
     @model_validator(mode="after")
     def _refuse_conflicts(self) -> "Options":
-        problems = list(self.conflicts())
+        problems = self.problems()
         if problems:
             raise ValueError("\n".join(problems))
         idle = dict(self.idle())
@@ -222,7 +238,7 @@ def validate(layer: str, values: Dict[str, Any]) -> Options:
         # The rest is judged too: required options that are wrong are None there, others have their default.
         absent = {name: None for name in wrong if schema.model_fields[name].is_required()}
         rest = schema.model_construct(set(written) - wrong, **absent, **right)
-        problems += [text for text in rest.conflicts() if wrong.isdisjoint(re.findall(r"'(\w+)'", text))]
+        problems += [text for text in rest.problems() if wrong.isdisjoint(re.findall(r"'(\w+)'", text))]
     if problems:
         raise ConfigError("\n".join(f"{layer}: {problem}" for problem in problems))
     return options

@@ -7,6 +7,7 @@ import numpy as np
 from caffe_pylayers import regular_file
 from caffe_pylayers.data.datum import read_blob
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.float_range import RULE, too_large
 from caffe_pylayers.npy import load_npy
 
 
@@ -44,5 +45,12 @@ def read_mean(
         raise DataError(
             f"mean_file {mean_file}: an array of shape {mean.shape} and type {mean.dtype}; it must be numbers, channels x "
             f"height x width or one a channel"
+        )
+    beyond = too_large(mean)
+    if beyond.any():
+        channel, row, column = np.argwhere(beyond)[0].tolist()
+        raise DataError(
+            f"mean_file {mean_file}: the number at channel {channel}, row {row}, column {column} is "
+            f"{mean[channel, row, column]:g}; it must be finite, and {RULE}"
         )
     return np.array(mean, np.float32, order="C")  # a copy, since a .npy is mapped

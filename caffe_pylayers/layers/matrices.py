@@ -7,6 +7,7 @@ import numpy as np
 from caffe_pylayers import regular_file
 from caffe_pylayers.data.datum import read_blob
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.float_range import RULE, too_large
 from caffe_pylayers.losses.class_weights import read_npy
 
 
@@ -15,7 +16,7 @@ def read_matrix(path: str, num_classes: int) -> np.ndarray:
 
     path: a .npy file or a BlobProto (.binaryproto), as stock InfogainLoss reads it, of num_classes**2 numbers in any
     shape.
-    Raises DataError where the file is absent or damaged, has another count of numbers, or one that is not finite.
+    Raises DataError where the file is absent or damaged, has another count of numbers, or one that is not finite or too large.
     """
     where = f"matrix {os.path.abspath(path)}"
     try:
@@ -33,8 +34,10 @@ def read_matrix(path: str, num_classes: int) -> np.ndarray:
             f"{num_classes} classes"
         )
     matrix = matrix.reshape(num_classes, num_classes)
-    finite = np.isfinite(matrix)
-    if not finite.all():
-        row, column = np.argwhere(~finite)[0]
-        raise DataError(f"{where}: the number at row {row}, column {column} is {matrix[row, column]}, not finite")
+    beyond = too_large(matrix)
+    if beyond.any():
+        row, column = np.argwhere(beyond)[0]
+        raise DataError(
+            f"{where}: the number at row {row}, column {column} is {matrix[row, column]:g}; it must be finite, and {RULE}"
+        )
     return matrix.astype(np.float64)

@@ -3,15 +3,15 @@
 import math
 from typing import Any, List, Optional, Tuple
 
-from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.layers.adapter import Blobs
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.layers.adapter import Blobs, place
 from caffe_pylayers.layers.loss_layer import LossLayer
 from caffe_pylayers.losses.blocks import work_size
 from caffe_pylayers.losses.contrastive import contrastive
 from caffe_pylayers.losses.euclidean import euclidean
 from caffe_pylayers.losses.hinge import hinge
 from caffe_pylayers.losses.multinomial import multinomial_logistic
-from caffe_pylayers.losses.reduction import Array
+from caffe_pylayers.losses.reduction import Array, Reduction
 from caffe_pylayers.losses.sigmoid import sigmoid_cross_entropy
 
 Terms = Tuple[Tuple[int, ...], Optional[Array]]
@@ -31,29 +31,42 @@ class PairLoss(LossLayer):
         return _rows(one), _rows(other)
 
 
-class TargetLoss(PairLoss):
-    """One whose second bottom has targets, which may be any finite numbers."""
-
-    def compute(self, bottom: Blobs, top: Blobs) -> None:
-        super().compute(bottom, top)
-        # Targets that are not finite make a loss that is not, so there is no need to look at them before.
-        if not math.isfinite(self._loss):
-            remedy = "; give it a number and its sample the weight 0 if it shall not count"
-            self.check_finite(bottom[1], self.given[1], remedy)
-
-
-class WeightedSigmoidCrossEntropyLoss(TargetLoss):
+class WeightedSigmoidCrossEntropyLoss(PairLoss):
     """Stock SigmoidCrossEntropyLoss with sample weights: sum of w_e (-t_e log p_e - (1 - t_e) log(1 - p_e)) / Z.
 
-    bottoms: scores, p = sigmoid(scores); target, any finite numbers, as many as there are scores; sample_weight, one
-        a score or one a sample.
+    bottoms: scores, p = sigmoid(scores); target, numbers from 0 to 1, as many as there are scores; sample_weight, one
+        a score or one a sample. A target that is ignored, or has weight 0, may be any number.
     A target whose whole part is `ignore_label` is ignored, as in stock Caffe: 0 ignores all between -1 and 1.
     """
 
     one_factor_a_sample = True
 
+    def reduction(self, shape: Tuple[int, ...], weights: Optional[Array], ignored: Optional[Array]) -> Reduction:
+        self._check_targets(weights, ignored)
+        return super().reduction(shape, weights, ignored)
+
+    def _check_targets(self, weights: Optional[Array], ignored: Optional[Array]) -> None:
+        """Raises DataError where a target that counts is not from 0 to 1: stock's loss is below 0 there, without bound."""
+        target = self._target
+        if not target.size or (float(target.min()) >= 0 and float(target.max()) <= 1):  # NaN is in no range
+            return
+        right = self.xp.greater_equal(target, 0, out=self.buffer("right", target.shape, bool))
+        right &= self.xp.less_equal(target, 1, out=self.buffer("below", target.shape, bool))
+        if ignored is not None:
+            right |= ignored
+        if weights is not None:
+            right |= weights == 0
+        if not bool(right.all()):
+            at = int(self.xp.argmin(right))
+            hint = "" if self.options.ignore_label is None else f", and is not ignore_label {self.options.ignore_label}"
+            raise DataError(
+                f"{self.name}: target {float(target.reshape(-1)[at]):.9g} at {place(self._target_blob, at)} is not from 0 to 1{hint}; "
+                f"scale the targets, name one that shall not count with 'ignore_label', or give it the weight 0"
+            )
+
     def terms(self, bottom: Blobs) -> Terms:
         scores, target = self.pair(bottom)
+        self._target, self._target_blob = target, bottom[1]
         if self.options.ignore_label is None:
             return scores.shape, None
         whole = self.xp.trunc(target, out=self.buffer("values", target.shape))
@@ -67,7 +80,7 @@ class WeightedSigmoidCrossEntropyLoss(TargetLoss):
         return sigmoid_cross_entropy(scores, target, factor, _rows(gradients[0]), values, work)
 
 
-class WeightedEuclideanLoss(TargetLoss):
+class WeightedEuclideanLoss(PairLoss):
     """Stock EuclideanLoss with sample weights: sum of w_i |prediction_i - target_i|^2 / 2 / Z.
 
     bottoms: prediction; target, any finite numbers, as many as there are predictions; sample_weight, one a sample or
@@ -76,6 +89,13 @@ class WeightedEuclideanLoss(TargetLoss):
     """
 
     differentiable = (0, 1)
+
+    def compute(self, bottom: Blobs, top: Blobs) -> None:
+        super().compute(bottom, top)
+        # Targets that are not finite make a loss that is not, so there is no need to look at them before.
+        if not math.isfinite(self._loss):
+            remedy = "; give it a number and its sample the weight 0 if it shall not count"
+            self.check_finite(bottom[1], self.given[1], remedy)
 
     def terms(self, bottom: Blobs) -> Terms:
         prediction, _ = self.pair(bottom)

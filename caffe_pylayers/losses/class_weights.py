@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.float_range import LARGEST, too_large
 from caffe_pylayers.npy import load_npy
 
 _FADED = 1e-20  # running counts fade down to about this, so that a class once seen stays seen
@@ -124,10 +125,12 @@ def _read_table(path: str, num_classes: int) -> np.ndarray:
             f"says, or two rows of them"
         )
     table = table.reshape(-1, num_classes)
-    bad = np.argwhere(~((table >= 0) & np.isfinite(table)))
+    bad = np.argwhere(~((table == 0) | (table >= 1 / LARGEST)) | too_large(table))
     if len(bad):
         row, at = bad[0]
-        raise DataError(f"{where}: the count {table[row, at]:g} of class {at} is not 0 or more")
+        raise DataError(
+            f"{where}: the count {table[row, at]:g} of class {at} is not 0, nor from {1 / LARGEST:g} to {LARGEST:g}"
+        )
     if not table[0].any():
         raise DataError(f"{where}: all counts are 0{' in the first row' if len(table) > 1 else ''}")
     return table

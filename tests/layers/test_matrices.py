@@ -36,8 +36,8 @@ def test_numbers_of_any_type(tmp_path, dtype):
     ("matrix", "message"),
     [
         (np.zeros((2, 3)), r"has 6 numbers, of shape \(2, 3\); expected 3 x 3 for 3 classes"),
-        (np.where(MATRIX == 5, np.nan, MATRIX), "the number at row 1, column 2 is nan, not finite"),
-        (np.where(MATRIX == 6, -np.inf, MATRIX), "the number at row 2, column 0 is -inf, not finite"),
+        (np.where(MATRIX == 5, np.nan, MATRIX), "the number at row 1, column 2 is nan; it must be finite"),
+        (np.where(MATRIX == 6, -np.inf, MATRIX), "the number at row 2, column 0 is -inf; it must be finite"),
     ],
 )
 def test_wrong_matrices_are_errors_that_name_the_file(tmp_path, monkeypatch, name, matrix, message):

@@ -9,7 +9,7 @@ from caffe_pylayers import ConfigError, DataError
 from tests.caffe_nets import build, layer_text, python_layer, run
 
 RNG = np.random.RandomState(0)
-SCORES, TARGET = RNG.randn(4, 3, 2) * 2, RNG.randn(4, 3, 2)
+SCORES, TARGET = RNG.randn(4, 3, 2) * 2, RNG.rand(4, 3, 2)
 SIGMOID, EUCLIDEAN, CONTRASTIVE = "WeightedSigmoidCrossEntropyLoss", "WeightedEuclideanLoss", "WeightedContrastiveLoss"
 
 targets = pytest.mark.parametrize("layer", [SIGMOID, EUCLIDEAN])
@@ -57,7 +57,8 @@ def test_targets_of_another_shape_are_an_error_that_has_both(layer, shape):
 def test_a_target_that_is_not_finite_is_an_error_that_says_where(layer, bad):
     target = TARGET.copy()
     target[2, 1, 0] = bad
-    with pytest.raises(DataError, match=rf"{layer}: target {bad} at index \(2, 1, 0\) is not finite"):
+    rule = "is not from 0 to 1; scale the targets, name one" if layer == SIGMOID else "is not finite"
+    with pytest.raises(DataError, match=rf"{layer}: target {bad} at index \(2, 1, 0\) {rule}"):
         net_of(layer, {"x": SCORES, "t": target}).forward()
 
 
@@ -89,10 +90,33 @@ def test_scores_that_are_not_finite_are_not_taken_for_targets(layer):
 @pytest.mark.parametrize("ignore", [-1, 0, 1, 2])
 @pytest.mark.parametrize("mode", ["FULL", "VALID", "BATCH_SIZE", "NONE"])
 def test_sigmoid_ignores_a_target_by_its_whole_part_as_stock_does(mode, ignore):
-    target = RNG.choice([-1.9, -1, -0.5, 0, 0.9, 1, 1.5, 2, 2.9], SCORES.shape)
+    every = np.array([-1.9, -1, -0.5, 0, 0.9, 1, 1.5, 2, 2.9])
+    target = RNG.choice(every[((every >= 0) & (every <= 1)) | (np.trunc(every) == ignore)], SCORES.shape)
     params = f"loss_param {{ ignore_label: {ignore} normalization: {mode} }}"
     inputs = {"x": SCORES, "t": target}
     assert_same(SIGMOID, "SigmoidCrossEntropyLoss", inputs, ["x"], params, normalization=mode, ignore_label=ignore)
+
+
+@pytest.mark.parametrize("bad", [255, -1, 1.0001, -1e-7])
+@pytest.mark.parametrize("ignore", [None, 7])
+def test_a_target_of_sigmoid_that_is_not_from_0_to_1_is_an_error(bad, ignore):
+    """255 gave a loss of -1013."""
+    target = TARGET.copy()
+    target[0, 0, 0], target[2, 1, 0] = 0.5 if ignore is None else ignore, bad
+    hint = "" if ignore is None else ", and is not ignore_label 7"
+    message = f"{SIGMOID}: target {np.float32(bad):.9g} at index (2, 1, 0) is not from 0 to 1{hint}; scale the targets, name one"
+    with pytest.raises(DataError, match=re.escape(message)):
+        net_of(SIGMOID, {"x": SCORES, "t": target}, ignore_label=ignore).forward()
+
+
+def test_the_remedies_for_such_targets_work():
+    images = TARGET * 255
+    ignored = np.where(TARGET > 0.5, 255, TARGET)
+    net_of(SIGMOID, {"x": SCORES, "t": images / 255}).forward()
+    net_of(SIGMOID, {"x": SCORES, "t": ignored}, ignore_label=255).forward()
+    net_of(SIGMOID, {"x": SCORES, "t": ignored, "w": TARGET <= 0.5}).forward()
+    with pytest.raises(DataError):
+        net_of(SIGMOID, {"x": SCORES, "t": ignored, "w": TARGET <= 0.6}).forward()
 
 
 def test_sigmoid_with_all_targets_ignored_gives_zeros():
@@ -108,7 +132,7 @@ def test_sigmoid_with_all_targets_ignored_gives_zeros():
     [(SIGMOID, "SigmoidCrossEntropyLoss", ["x"]), (EUCLIDEAN, "EuclideanLoss", ["x", "t"])],
 )
 def test_large_batches_in_blocks_equal_stock(layer, twin, gradients, shape):
-    inputs = {"x": RNG.randn(*shape) * 3, "t": RNG.randn(*shape)}
+    inputs = {"x": RNG.randn(*shape) * 3, "t": RNG.rand(*shape)}
     assert_same(layer, twin, inputs, gradients, rtol=2e-4)
 
 

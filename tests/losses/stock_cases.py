@@ -68,12 +68,14 @@ def contrastive(feature, feature_p, sim, margin=1.0, legacy_version=False, **_):
 IMAGE = (4, 3, 2, 2)
 
 
-def two_blobs(names, shape, ignore=None, whole=False):
-    """Inputs that are numbers of any size; the second may be 0 and 1 (whole), and two of it `ignore`."""
+def two_blobs(names, shape, ignore=None, whole=False, part=False):
+    """Inputs that are numbers of any size; the second may be 0 and 1 (whole) or from 0 to 1 (part), and two of it `ignore`."""
 
     def inputs(rng):
         one = rng.randn(*shape) * 2
-        other = rng.randint(0, 2, shape).astype(float) if whole else rng.randn(*shape) * 1.5
+        other = (
+            rng.randint(0, 2, shape).astype(float) if whole else rng.rand(*shape) if part else rng.randn(*shape) * 1.5
+        )
         if ignore is not None:
             other.flat[[1, 2]] = ignore
         return {names[0]: one, names[1]: other}
@@ -83,7 +85,7 @@ def two_blobs(names, shape, ignore=None, whole=False):
 
 def sigmoid_case(shape, twin_params="", ignore=None, whole=False, **options):
     names = ("scores", "target")
-    small, big = (two_blobs(names, each, ignore, whole) for each in (shape, large(shape)))
+    small, big = (two_blobs(names, each, ignore, whole, part=True) for each in (shape, large(shape)))
     twin = "SigmoidCrossEntropyLoss"
     return Case("WeightedSigmoidCrossEntropyLoss", small, sigmoid, ("scores",), big, options, twin, twin_params,
                 "BATCH_SIZE")  # fmt: skip
@@ -153,7 +155,7 @@ CASES = [
         )
         for mode in ("FULL", "VALID", "BATCH_SIZE", "NONE")
     ),
-    sigmoid_case(IMAGE, "loss_param { ignore_label: 0 }", ignore_label=0),
+    sigmoid_case(IMAGE, "loss_param { ignore_label: 0 }", whole=True, ignore_label=0),
     sigmoid_case((4, 3), "loss_param { normalize: true }", normalize=True),
     sigmoid_case((4, 3), "loss_param { normalize: false }", normalize=False),
     sigmoid_case((4, 3), "loss_param { normalization: VALID }", normalization="VALID"),

@@ -146,7 +146,7 @@ def test_bad_labels_have_the_same_message(case, bad, on_device):
         net.forward()
     except DataError:
         assert message(on_device, net) == message(call, net)
-    else:  # targets of this loss may be any number
+    else:  # it takes any number for a label
         on_device(net.forward)
 
 

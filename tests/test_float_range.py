@@ -1,0 +1,149 @@
+"""Numbers of options and files that float32 cannot hold, or that make what it cannot hold."""
+
+import caffe
+import numpy as np
+import pytest
+
+from caffe_pylayers import ConfigError, DataError, config
+from caffe_pylayers.data.mean import read_mean
+from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.float_range import LARGEST, SMALLEST
+from caffe_pylayers.layers.matrices import read_matrix
+from caffe_pylayers.losses.class_weights import read_counts
+from caffe_pylayers.options import SCHEMAS
+from tests.caffe_nets import build, python_layer, run
+
+#: What a layer must be given.
+REQUIRED = {
+    "n_classes": 3, "distribution": "uniform", "low": 0, "high": 1, "counts": [3, 2, 1], "source": "list.txt",
+}  # fmt: skip
+
+
+def float_options():
+    """(layer, option) of every option that takes a float, or several."""
+    for layer in SCHEMAS:
+        for name, schema in config.json_schema(layer)["properties"].items():
+            if '"number"' in repr(schema).replace("'", '"'):
+                yield layer, name
+
+
+def given(layer, name, value):
+    """Options of the layer with one that has this value."""
+    schema = config.json_schema(layer)
+    options = {each: REQUIRED[each] for each in schema.get("required", ())}
+    if layer == "LabelNoise":
+        options = {"std": {"distribution": "gaussian"}, "probability": {"distribution": "flip", "n_classes": 3}}.get(
+            name, {"distribution": "uniform", "low": 0, "high": 1}
+        )
+    text = repr(schema["properties"][name])
+    several = {"clip": 2, "mean_value": 1, "mean_file": 3}.get(name, 3 if "'array'" in text else 0)
+    return {**options, name: [value] * several if several else value}
+
+
+@pytest.mark.parametrize(("layer", "name"), list(float_options()))
+def test_no_option_takes_a_number_that_float32_cannot_compute_with(layer, name):
+    for value in (1e308, 1e39, 3.5e18, -1e308, -1e39, 1e-46, -1e-300):
+        with pytest.raises(ConfigError) as caught:
+            config.validate(layer, given(layer, name, value))
+        assert f"option '{name}' must be" in str(caught.value)
+
+
+def test_the_list_of_options_is_not_empty():
+    assert len(list(float_options())) > 40
+    assert {("ImageDataLayer", "scale"), ("LDAMLoss", "counts"), ("TripletLoss", "margin")} <= set(float_options())
+
+
+def test_the_message_has_the_range():
+    with pytest.raises(ConfigError) as caught:
+        config.load("ImageDataLayer", "{'source': 'list.txt', 'scale': 1e308, 'mean_value': [1e39]}")
+    assert str(caught.value) == (
+        "ImageDataLayer: option 'mean_value' must be 0, or from 1e-37 to 1e+18 in size, not 1e+39: Caffe computes in float32\n"
+        "ImageDataLayer: option 'scale' must be 0, or from 1e-37 to 1e+18 in size, not 1e+308: Caffe computes in float32"
+    )
+
+
+RNG = np.random.RandomState(0)
+SCORES, LABEL = RNG.randn(6, 3), np.arange(6) % 3
+ONE, OTHER, THIRD = (RNG.randn(6, 3) for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("layer", "inputs", "options"),
+    [
+        ("WeightedContrastiveLoss", {"a": ONE, "b": OTHER, "s": np.arange(6) % 2}, {"margin": LARGEST}),
+        ("WeightedContrastiveLoss", {"a": ONE, "b": OTHER, "s": np.arange(6) % 2}, {"margin": LARGEST, "legacy_version": True}),
+        ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [LARGEST, SMALLEST, 1]}),
+        ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [LARGEST, 0, 1], "normalization": "NONE"}),
+        ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [SMALLEST] * 3}),
+        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"gamma": LARGEST}),
+        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"gamma": SMALLEST}),
+        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"alpha": LARGEST}),
+        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"alpha": [LARGEST, SMALLEST, 0], "gamma": LARGEST}),
+        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [LARGEST, SMALLEST, 1]}),
+        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [3, 2, 1], "max_margin": LARGEST, "scale": LARGEST}),
+        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [3, 2, 1], "max_margin": SMALLEST, "scale": SMALLEST}),
+        ("TripletLoss", {"a": ONE, "p": OTHER, "n": THIRD}, {"margin": LARGEST}),
+        ("TripletLoss", {"a": ONE, "p": OTHER, "n": THIRD}, {"margin": SMALLEST, "distance": "euclidean"}),
+        ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"margin": LARGEST}),
+        ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"margin": LARGEST, "mining": "semihard"}),
+        ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"mining": "distance", "cutoff": SMALLEST, "nonzero_loss_cutoff": LARGEST}),
+        ("LabelNoise", {"y": LABEL}, {"distribution": "gaussian", "std": LARGEST}),
+        ("LabelNoise", {"y": LABEL}, {"distribution": "uniform", "low": -LARGEST, "high": LARGEST}),
+        ("LabelNoise", {"y": LABEL}, {"distribution": "uniform", "low": 0, "high": LARGEST, "one_hot": True, "n_classes": 3, "clip": [0, LARGEST]}),
+        ("LabelSmoothing", {"y": LABEL}, {"n_classes": 3, "epsilon": SMALLEST}),
+        ("L2Normalize", {"x": ONE}, {"eps": LARGEST, "scale": LARGEST}),
+        ("L2Normalize", {"x": ONE}, {"eps": SMALLEST, "scale": SMALLEST}),
+        ("SampleWeight", {"y": LABEL}, {"n_classes": 3, "weights": [LARGEST, SMALLEST, 0], "scale": "mean_one"}),
+        ("SampleWeight", {"y": LABEL}, {"n_classes": 3, "rule": "effective_number", "beta": SMALLEST}),
+        ("ComputeH", {"y": LABEL}, {"n_classes": 3, "weights": [LARGEST, SMALLEST, 0], "scale": "sum_one"}),
+        ("ComputeH", {"y": LABEL}, {"n_classes": 3, "counts": "running", "decay": SMALLEST}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_computed_with_the_extremes_is_finite(layer, inputs, options):
+    loss = layer.endswith("Loss")
+    net = build([python_layer(layer, list(inputs), ["top"], options, 1 if loss else None)], inputs)
+    for _ in range(2):
+        gradients = run(net, *inputs) if loss or layer == "L2Normalize" else [net.forward()["top"]]
+        assert np.isfinite(net.blobs["top"].data).all()
+        assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_images_with_the_extremes_are_finite():
+    image = RNG.randint(0, 256, (4, 5, 3)).astype(np.uint8)
+    for scale in (LARGEST, -LARGEST, SMALLEST):
+        for mean in (LARGEST, -LARGEST, SMALLEST):
+            out = np.empty((3, 4, 5), np.float32)
+            Transforms(mean=read_mean(None, (mean,)), scale=scale).write(image, 0, 0, False, out)
+            assert np.isfinite(out).all()
+            assert out.any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e39, -1e19])
+def test_files_have_such_numbers_neither(bad, tmp_path):
+    mean, matrix = np.zeros((3, 4, 5)), np.eye(3)
+    mean[1, 2, 3] = matrix[1, 2] = bad
+    np.save(tmp_path / "mean.npy", mean)
+    np.save(tmp_path / "matrix.npy", matrix)
+    with pytest.raises(
+        DataError,
+        match=r"mean.npy: the number at channel 1, row 2, column 3 is .*; it must be finite, and of at most 1e\+18",
+    ):
+        read_mean(str(tmp_path / "mean.npy"), None)
+    with pytest.raises(
+        DataError, match=r"matrix.npy: the number at row 1, column 2 is .*; it must be finite, and of at most 1e\+18"
+    ):
+        read_matrix(str(tmp_path / "matrix.npy"), 3)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e39, 1e-30, -1])
+def test_counts_of_a_file_are_in_range(bad, tmp_path):
+    np.savetxt(tmp_path / "counts.txt", [5, bad, 1])
+    with pytest.raises(DataError, match=r"of class 1 is not 0, nor from 1e-18 to 1e\+18"):
+        read_counts(str(tmp_path / "counts.txt"), 3)
+
+
+def test_a_net_with_such_an_option_is_not_set_up(tmp_path):
+    layer = python_layer("ImageDataLayer", [], ["data"], {"source": "list.txt", "scale": 1e308})
+    with pytest.raises(ConfigError, match="option 'scale' must be 0, or from 1e-37 to"):
+        build([layer], {}, caffe.TEST)
