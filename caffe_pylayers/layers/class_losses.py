@@ -13,7 +13,7 @@ from caffe_pylayers.losses.class_weights import read_counts
 from caffe_pylayers.losses.focal import focal
 from caffe_pylayers.losses.infogain import Infogain, infogain_loss, infogain_of
 from caffe_pylayers.losses.ldam import ldam, ldam_margins
-from caffe_pylayers.losses.reduction import Array
+from caffe_pylayers.losses.reduction import Array, in_rows
 from caffe_pylayers.losses.soft import masses, soft_cross_entropy
 from caffe_pylayers.losses.softmax import softmax_cross_entropy
 
@@ -51,7 +51,7 @@ class WeightedSoftmaxLoss(ClassLoss):
         if self._class_weights is None:
             return super().weight_gradient(size)
         by_weight = super().weight_gradient(self._label_weights.size) * self._label_weights.reshape(-1)
-        return by_weight.reshape(size, -1).sum(axis=1)
+        return in_rows(by_weight, size).sum(axis=1)
 
 
 class WeightedInfogainLoss(ClassLoss):

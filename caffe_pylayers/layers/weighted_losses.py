@@ -192,4 +192,4 @@ class WeightedContrastiveLoss(PairLoss):
 
 def _rows(array: Optional[Array]) -> Any:
     """The array as (N, D); None stays None."""
-    return None if array is None else array.reshape(len(array), -1)
+    return None if array is None else array.reshape(len(array), math.prod(array.shape[1:]))

@@ -107,12 +107,12 @@ class Reduction:
         """
         self._clear(values)
         size = size or values.size
-        gradient = values.reshape(size, -1).sum(axis=1)
+        gradient = in_rows(values, size).sum(axis=1)
         numbers: Union[int, Array] = values.size // size if size else 0
         if self._counts is not None:
-            numbers = self._counts.reshape(size, -1).sum(axis=1)
+            numbers = in_rows(self._counts, size).sum(axis=1)
         elif self._ignored is not None and not self._ignored_in_normalizer:
-            numbers = numbers - self._ignored.reshape(size, -1).sum(axis=1)
+            numbers = numbers - in_rows(self._ignored, size).sum(axis=1)
         return cast(Array, (gradient - loss * self._slope * numbers) * self._inverse)
 
     def _clear(self, values: Array) -> None:
@@ -126,15 +126,20 @@ class Reduction:
             return float((weights * self._counts).sum(dtype=np.float64))
         if self._ignored is None or self._ignored_in_normalizer:
             return float(weights.sum(dtype=np.float64)) * each
-        there = each - self._ignored.reshape(weights.size, -1).sum(axis=1)
+        there = each - in_rows(self._ignored, weights.size).sum(axis=1)
         return float((weights.reshape(-1) * there).sum(dtype=np.float64))
+
+
+def in_rows(array: Array, count: int) -> Array:
+    """The array as `count` rows, which may be none."""
+    return array.reshape(count, array.size // max(count, 1))
 
 
 def _dot(values: Array, scale: Array) -> float:
     """The sum of values times scale in float64, where an entry of `scale` may stand for a row of values."""
     xp = array_module(values)
     if scale.size < values.size:
-        values, scale = values.reshape(scale.size, -1).sum(axis=1, dtype=np.float64), scale.reshape(-1)
+        values, scale = in_rows(values, scale.size).sum(axis=1, dtype=np.float64), scale.reshape(-1)
         return float((values * scale).sum())
     values, scale = values.reshape(-1), scale.reshape(-1)
     total = 0.0
