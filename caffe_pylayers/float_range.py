@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 #: The largest number: float32 holds the product of two of them, up to 3.4e38, and a batch of squares.
 LARGEST = 1e18
 #: The smallest number that is not 0: float32 would make 0, or a few digits, of a smaller one.
@@ -21,6 +19,6 @@ def in_range(number: float) -> bool:
     return number == 0 or SMALLEST <= abs(number) <= LARGEST
 
 
-def too_large(numbers: Any) -> np.ndarray:
+def too_large(numbers: Any) -> Any:
     """Which numbers of an array are NaN, or infinite, or above LARGEST in size: bool of its shape."""
-    return np.asarray(~(np.abs(numbers) <= LARGEST))
+    return ~(abs(numbers) <= LARGEST)
