@@ -40,7 +40,7 @@ def ComputeH(
     bottoms: label
     tops: H
 
-    n_classes: Number of classes K, at least 1; labels are 0 to K - 1. With per label: number of labels L.
+    n_classes: Number of classes K, 1 to 16777216; labels are 0 to K - 1. With per label: number of labels L.
     per: What is balanced: the classes whose numbers the labels are (class), or for each of several labels its positive and negative targets, 1 and 0, -1 where not known (label); none: class, but targets are refused.
     rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f with f the part that it has of the images it occurs in (median_frequency), or (1-beta)/(1-beta^n) with a sum of K (effective_number); K counts classes with samples.
     beta: beta of effective_number, above 0 and below 1.
@@ -86,7 +86,7 @@ def SampleWeight(
     bottoms: label
     tops: weights
 
-    n_classes: Number of classes K, at least 1; labels are 0 to K - 1. With per label: number of labels L.
+    n_classes: Number of classes K, 1 to 16777216; labels are 0 to K - 1. With per label: number of labels L.
     per: What is balanced: the classes whose numbers the labels are (class), or for each of several labels its positive and negative targets, 1 and 0, -1 where not known (label); none: class, but targets are refused.
     rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f with f the part that it has of the images it occurs in (median_frequency), or (1-beta)/(1-beta^n) with a sum of K (effective_number); K counts classes with samples.
     beta: beta of effective_number, above 0 and below 1.
@@ -493,7 +493,7 @@ def LabelNoise(
     high: Largest uniform noise, any number from low on.
     std: Standard deviation of the gaussian noise, above 0.
     probability: Part of the labels, from 0 to 1, that flip draws anew from all n_classes, the true one too.
-    n_classes: Number of classes K, at least 2, of flip and one_hot; labels are 0 to K - 1.
+    n_classes: Number of classes K of flip and one_hot, 2 to 16777216; labels are 0 to K - 1.
     one_hot: Turn a label into a distribution over n_classes, 1 for its class, add the noise to each entry, clip it and divide by the sum.
     clip: Range [lo, hi] to clip noisy labels to; none: they are not (one_hot: [0, 1]).
     ignore_label: Label that is left out, a whole number; none: no label is.
@@ -523,7 +523,7 @@ def LabelSmoothing(
     bottoms: label
     tops: distribution
 
-    n_classes: Number of classes K, at least 2; labels are 0 to K - 1.
+    n_classes: Number of classes K, 2 to 16777216; labels are 0 to K - 1.
     epsilon: Part e, from 0 to 1, that is taken off the true class.
     over: Classes that e is spread over: all, so that the true one has 1 - e + e/K (Szegedy et al. 2016), or the others, so that it has 1 - e and each of them e/(K-1) (Goodfellow et al. 2016).
     ignore_label: Label that is left out, a whole number; none: no label is.
@@ -616,7 +616,7 @@ def ImageDataLayer(
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1.
+    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -708,7 +708,7 @@ def MultiLabelDataLayer(
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1.
+    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -777,6 +777,7 @@ def SiameseDataLayer(
     n: int = 0,
     m: Path | None = None,
     names: Literal["number", "key"] = "number",
+    unlabelled: Literal["drop", "negative"] = "drop",
     stacked: bool = False,
     type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD"] = "RANDOM",
     pairs: Path | None = None,
@@ -804,7 +805,7 @@ def SiameseDataLayer(
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1.
+    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -827,10 +828,11 @@ def SiameseDataLayer(
     on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
     shuffle: Taken, and of no effect: TRAIN has a new random order each epoch.
-    k: Negatives that the HARD types choose from, at least 1.
+    k: Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms a sample.
     n: Iterations, at least 0, before the HARD types choose.
     m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
+    unlabelled: Records whose labels are all negative, which means that they have none: left out (drop), or negatives alone (negative).
     stacked: All images in one top, block after block (anchors first); false: a top for each block.
     type: How pairs are drawn: of one class or two (RANDOM), with a label in common or none (RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).
     pairs: Fixed list, a CSV file of two names and, if wanted, 1 (same) or 0 a line; none: drawn.
@@ -874,6 +876,7 @@ def TripletDataLayer(
     n: int = 0,
     m: Path | None = None,
     names: Literal["number", "key"] = "number",
+    unlabelled: Literal["drop", "negative"] = "drop",
     stacked: bool = False,
     type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD_MULTILABEL", "HARD"] = "RANDOM",
     triplets: Path | None = None,
@@ -902,7 +905,7 @@ def TripletDataLayer(
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
     label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
     label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1.
+    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -925,10 +928,11 @@ def TripletDataLayer(
     on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
     shuffle: Taken, and of no effect: TRAIN has a new random order each epoch.
-    k: Negatives that the HARD types choose from, at least 1.
+    k: Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms a sample.
     n: Iterations, at least 0, before the HARD types choose.
     m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
+    unlabelled: Records whose labels are all negative, which means that they have none: left out (drop), or negatives alone (negative).
     stacked: All images in one top, block after block (anchors first); false: a top for each block.
     type: How positives and negatives are drawn: by class (RANDOM), by labels in common (RANDOM_MULTILABEL), or the hardest of k such negatives by `m` (HARD) or by labels (HARD_MULTILABEL).
     triplets: Fixed list, a CSV file of three names a line: anchor, positive, negative; none: drawn.
