@@ -25,6 +25,14 @@ def check_labels(view: View, labels: Mapping[Layer, Labels], shapes: Shapes) -> 
             given = _labels_of(view, layer, bottom, labels)
             if given is None:
                 continue
+            if number == 1 and kind_of(layer) in _ANY_LABELS and given.low < 0:
+                yield error(
+                    layer,
+                    f"the data have label {given.low}, and labels of this layer are from 0",
+                    "types PK and BALANCED of ImageDataLayer leave out what has no label, a negative one",
+                    "bottom",
+                    number,
+                )
             classes, whose = _classes(view, layer, number, shapes)
             ignored = _ignored(layer)
             wrong = [label for label in (given.low, given.high) if not 0 <= label < (classes or 0) and label != ignored]

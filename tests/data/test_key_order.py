@@ -9,6 +9,7 @@ import scipy.sparse
 
 from caffe_pylayers import config
 from caffe_pylayers.data import samplers
+from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
 from caffe_pylayers.data.datum import Datum, write_datum
 from caffe_pylayers.data.sources import open_source, source_of
 from caffe_pylayers.data.sources.lmdb import write_lmdb
@@ -167,3 +168,12 @@ def test_what_write_lmdb_writes_is_in_order(tmp_path):
     write_lmdb(str(tmp_path / "lmdb"), [Datum(b"", number) for number in range(COUNT)])
     np.save(tmp_path / "rows.npy", np.arange(COUNT))
     open_source("LMDB", str(tmp_path / "lmdb"), labels=str(tmp_path / "rows.npy"))
+
+
+def test_a_conversion_says_in_which_order_its_records_are(unpadded, tmp_path):
+    """Its own keys are in order: later nobody sees that the numbers of the old ones were not."""
+    converted = convert(Conversion(Origin("LMDB", unpadded), str(tmp_path / "out"), Images("LMDB")))
+    (note,) = converted["notes"]
+    assert note.startswith("records come in the order of the keys, which is not that of their numbers: '")
+    again = convert(Conversion(Origin("LMDB", str(tmp_path / "out")), str(tmp_path / "again"), Images("LMDB")))
+    assert again["notes"] == []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import caffe_pylayers
-from caffe_pylayers import nets, stock
+from caffe_pylayers import DataError, nets, stock
 from caffe_pylayers.data.datum import Datum, write_blob
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.preview import contact_sheet
@@ -285,3 +285,12 @@ def test_raw_pixels_are_no_mistake_where_the_net_normalises_them(behind, expecte
 @pytest.fixture(scope="module")
 def raw(pixels, tmp_path_factory):
     return fed_from_text(DATA.format(folder=pixels[0], transform=""), tmp_path_factory.mktemp("raw"))
+
+
+def test_rows_of_0_and_1_as_numbers_of_labels_are_refused(photos, tmp_path):  # noqa: F811
+    np.save(tmp_path / "rows.npy", np.arange(37 * 3).reshape(37, 3) % 2)
+    options = of_photos(photos, labels=str(tmp_path / "rows.npy"), multilabel=True)
+    with pytest.raises(DataError, match="layer 'train_data': .*labels 0:1:0: .*; set `label_format: indicator`"):
+        fed("MultiLabelDataLayer", **options)
+    rows = fed("MultiLabelDataLayer", label_format="indicator", **options)
+    np.testing.assert_array_equal(rows.labels["data"][:2], [[1, -1], [0, 2]])

@@ -11,6 +11,7 @@ import numpy as np
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.base import Image, Numbers
+from caffe_pylayers.data.sources.key_order import misplaced_keys
 from caffe_pylayers.data.sources.records import Record
 
 #: What convert_imageset puts in front of a name to make a key of an LMDB.
@@ -20,6 +21,16 @@ _NUMBER = re.compile(r"^\d{8,}(_|$)")
 def order_of(source: Source, shuffle: bool, seed: int) -> np.ndarray:
     """The numbers of its records in the order of the target: int64 (N,)."""
     return keyed.permutation(len(source), seed) if shuffle else np.arange(len(source))
+
+
+def order_notes(source: Source) -> List[str]:
+    """What a user must know of the order of its records, in words."""
+    keys = misplaced_keys(source)
+    if not keys:
+        return []
+    return [
+        f"records come in the order of the keys, which is not that of their numbers: {keys}; so must rows of label files"
+    ]
 
 
 def name_of(source: Source, record: int) -> str:

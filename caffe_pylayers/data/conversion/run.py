@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from caffe_pylayers.data.conversion import Conversion
 from caffe_pylayers.data.conversion.provenance import circumstances, flush, provenance_of, versions
-from caffe_pylayers.data.conversion.records import Naming, annotated, difference, order_of
+from caffe_pylayers.data.conversion.records import Naming, annotated, difference, order_notes, order_of
 from caffe_pylayers.data.conversion.replacing import old_pieces, refuse_source
 from caffe_pylayers.data.conversion.segments import Segment
 from caffe_pylayers.data.conversion.targets import Target, target_of
@@ -188,7 +188,7 @@ class Run:
             "skipped": self._num_skipped,
             "complaints": [complaint for _, complaint in self._complaints],
             "layer_options": options,
-            "notes": made.notes(self._source, example) + self._naming.notes(),
+            "notes": made.notes(self._source, example) + self._naming.notes() + order_notes(self._source),
             "files": files,
             "source": self._origin(),
             "images": {**conversion.images.described(), "encode": conversion.images.encoding},

@@ -19,20 +19,26 @@ def check_key_order(source: Source, what: str, remedy: str = "put them into this
 
     what: what goes by the places of records, in words. With `label_order: key` that is as meant.
     """
-    if source.kind != "LMDB" or source.label_order == "key":
-        return
+    keys = "" if source.label_order == "key" else misplaced_keys(source)
+    if keys:
+        raise DataError(
+            f"LMDB source {source.path}: records come in the order of its keys, which are numbers without zeros in front: "
+            f"{keys}; {what} must come in this order too: if they do, set `label_order: key`, else {remedy}"
+        )
+
+
+def misplaced_keys(source: Source) -> str:
+    """The first keys of an LMDB whose keys are numbers in another order than that of the numbers; else ""."""
+    if source.kind != "LMDB":
+        return ""
     last, misplaced = -1, False
     for number in range(len(source)):
         found = _NUMBERED.fullmatch(source.names[number])
         if found is None:
-            return
+            return ""
         misplaced |= int(found[1]) < last
         last = int(found[1])
     if not misplaced:
-        return
+        return ""
     keys = [repr(source.names[number].decode(errors="backslashreplace")) for number in range(min(_SHOWN, len(source)))]
-    more = ", ..." if len(source) > _SHOWN else ""
-    raise DataError(
-        f"LMDB source {source.path}: records come in the order of its keys, which are numbers without zeros in front: "
-        f"{', '.join(keys)}{more}; {what} must come in this order too: if they do, set `label_order: key`, else {remedy}"
-    )
+    return ", ".join(keys) + ", ..." * (len(source) > _SHOWN)
