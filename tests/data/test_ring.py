@@ -3,9 +3,11 @@
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -18,6 +20,7 @@ from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
+from tests.data import gates
 from tests.data.conftest import plan_of
 
 SHAPE = Transforms((24, 20), crop_size=16, mirror=True, random=True)
@@ -80,35 +83,29 @@ def test_float_slots_for_a_mean(photos, rings):
     np.testing.assert_array_equal(taken, batches(InProcess(recipe, plan), range(4)))
 
 
+GATED = replace(SHAPE, transform="tests.data.gates:wait")
+
+
 class Gate:
-    """A record that is a named pipe: whoever reads it waits until the test lets it, at any byte of it."""
+    """An image at which whoever makes it waits, until the test lets it go on."""
 
-    def __init__(self, folder, photos, record):
-        self.path = folder / photos.names[record]
-        self.data = photos.bytes_of(record)
-        for name in photos.names:
-            (folder / name).write_bytes((photos.folder / name).read_bytes())
-        self.path.unlink()
+    def __init__(self, folder, photos, record, monkeypatch):
+        monkeypatch.setenv(gates.FOLDER, str(folder))
+        self.path = folder / gates.name_of(GATED.load(listed(photos), record))
         os.mkfifo(self.path)
-        lines = [f"{name},{label}" for name, label in zip(photos.names, photos.labels)]
-        (folder / "list.csv").write_text("\n".join(lines))
-        self.source = open_source("CSV", str(folder / "list.csv"), root=str(folder))
 
-    def hold(self, num_bytes):
-        """Wait for a reader, give it that many bytes, and keep it waiting for more until the result is closed."""
-        pipe = os.open(self.path, os.O_WRONLY)
-        os.write(pipe, self.data[:num_bytes])
-        return pipe
+    def hold(self):
+        """Wait for whoever makes the image, and keep it waiting until the result is closed."""
+        return os.open(self.path, os.O_WRONLY)
 
     def open_for_good(self):
-        """From now on the record reads as the file it was."""
+        """From now on nobody waits there for long."""
 
-        def feed():
+        def let_pass():
             for _ in range(2):
-                with contextlib.suppress(BrokenPipeError), open(self.path, "wb") as pipe:
-                    pipe.write(self.data)
+                os.close(self.hold())
 
-        threading.Thread(target=feed, daemon=True).start()
+        threading.Thread(target=let_pass, daemon=True).start()
 
 
 def wait_for_death(worker):
@@ -123,17 +120,16 @@ FIRST, MIDDLE, LAST = 8, 12, 15  # records at the first, a middle and the last p
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM], ids=lambda how: how.name)
 @pytest.mark.parametrize("record", [FIRST, MIDDLE, LAST])
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_a_worker_lost_inside_a_fill_is_replaced(photos, tmp_path, rings, caplog, how, record, share):
-    """Whichever image of the batch it was at, and after whichever byte of it, the stream does not change."""
-    gate = Gate(tmp_path, photos, record)
-    recipe = Recipe.of(gate.source, SHAPE)
+def test_a_worker_lost_inside_a_fill_is_replaced(photos, tmp_path, rings, caplog, monkeypatch, how, record):
+    """Whichever image of the batch it was at, the stream does not change."""
+    gate = Gate(tmp_path, photos, record, monkeypatch)
+    recipe = Recipe.of(listed(photos), GATED)
     plan = in_order(recipe.source)
     timeout = 2.5 if how == signal.SIGSTOP else 60  # on a busy machine another worker takes a second to start
     ring = rings(recipe, plan, 2, 1, timeout)
 
     def lose():
-        pipe = gate.hold(int(share * len(gate.data)))
+        pipe = gate.hold()
         (worker,) = psutil.Process().children()
         worker.send_signal(how)
         wait_for_death(worker)  # by the signal, or by the ring's own hand
@@ -156,34 +152,31 @@ def test_a_worker_lost_inside_a_fill_is_replaced(photos, tmp_path, rings, caplog
     assert f"record {record} ('photo {record}.jpg'); another takes over" in report
 
 
-def test_a_slow_worker_is_not_taken_for_a_stuck_one(photos, tmp_path, rings, caplog):
+def test_a_slow_worker_is_not_taken_for_a_stuck_one(photos, tmp_path, rings, caplog, monkeypatch):
     """It is silent for less than the timeout at each image, but for more at the whole batch."""
-    gate = Gate(tmp_path, photos, FIRST)
-    second = tmp_path / photos.names[MIDDLE]
-    second.unlink()
-    os.mkfifo(second)
-    recipe = Recipe.of(gate.source, SHAPE)
+    at_each = [Gate(tmp_path, photos, record, monkeypatch) for record in (FIRST, MIDDLE)]
+    recipe = Recipe.of(listed(photos), GATED)
 
     def drip():
-        for path, record in ((gate.path, FIRST), (second, MIDDLE)):
-            with open(path, "wb") as pipe:
-                time.sleep(1.2)
-                pipe.write(photos.bytes_of(record))
+        for gate in at_each:
+            pipe = gate.hold()
+            time.sleep(1.2)
+            os.close(pipe)
 
     threading.Thread(target=drip, daemon=True).start()
     assert len(batches(rings(recipe, in_order(recipe.source), 1, 1, timeout=2.0), range(2))) == 2
     assert caplog.records == []
 
 
-def test_a_record_that_takes_workers_down_twice_is_named(photos, tmp_path, rings, caplog):
-    gate = Gate(tmp_path, photos, MIDDLE)
-    recipe = Recipe.of(gate.source, SHAPE)
+def test_a_record_that_takes_workers_down_twice_is_named(photos, tmp_path, rings, caplog, monkeypatch):
+    gate = Gate(tmp_path, photos, MIDDLE, monkeypatch)
+    recipe = Recipe.of(listed(photos), GATED)
     plan = in_order(recipe.source)
     ring = rings(recipe, plan)
 
     def murder():
         for _ in range(2):
-            pipe = gate.hold(10)
+            pipe = gate.hold()
             (worker,) = psutil.Process().children()
             worker.kill()
             wait_for_death(worker)
@@ -227,10 +220,9 @@ def test_a_worker_that_dies_handing_over_twice_is_an_error(photos, tmp_path, rin
 
 
 def test_a_bad_record_is_told_at_its_batch_and_not_before(photos, tmp_path, rings):
-    gate = Gate(tmp_path, photos, MIDDLE)
-    gate.path.unlink()
-    gate.path.write_bytes(b"no image")
-    recipe = Recipe.of(gate.source, SHAPE)
+    shutil.copytree(photos.folder, tmp_path / "photos")
+    (tmp_path / "photos" / photos.names[MIDDLE]).write_bytes(b"no image")
+    recipe = Recipe.of(open_source("CSV", photos.csv, root=str(tmp_path / "photos")), SHAPE)
     plan = in_order(recipe.source)
     for feeder in (rings(recipe, plan, 3, 2), InProcess(recipe, plan)):
         assert len(batches(feeder, [0])) == 1
@@ -262,12 +254,12 @@ def test_closing_is_safe_at_any_time(photos, rings):
     np.testing.assert_array_equal(taken, expected)
 
 
-def test_closing_does_not_wait_for_a_stuck_worker(photos, tmp_path, rings):
-    gate = Gate(tmp_path, photos, FIRST)
-    recipe = Recipe.of(gate.source, SHAPE)
+def test_closing_does_not_wait_for_a_stuck_worker(photos, tmp_path, rings, monkeypatch):
+    gate = Gate(tmp_path, photos, FIRST, monkeypatch)
+    recipe = Recipe.of(listed(photos), GATED)
     ring = rings(recipe, in_order(recipe.source))
     batches(ring, [0])
-    pipe = gate.hold(3)
+    pipe = gate.hold()
     (worker,) = psutil.Process().children()
     worker.suspend()
     ring.close()
@@ -283,14 +275,14 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupt_while_waiting_loses_nothing(photos, tmp_path, rings, interruptible):
-    gate = Gate(tmp_path, photos, MIDDLE)
-    recipe = Recipe.of(gate.source, SHAPE)
+def test_an_interrupt_while_waiting_loses_nothing(photos, tmp_path, rings, interruptible, monkeypatch):
+    gate = Gate(tmp_path, photos, MIDDLE, monkeypatch)
+    recipe = Recipe.of(listed(photos), GATED)
     plan = in_order(recipe.source)
     ring = rings(recipe, plan)
 
     def interrupt():
-        pipe = gate.hold(10)
+        pipe = gate.hold()
         (worker,) = psutil.Process().children()
         os.kill(os.getpid(), signal.SIGINT)
         wait_for_death(worker)
