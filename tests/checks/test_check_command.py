@@ -81,7 +81,7 @@ def test_json(good, check):
     "arguments, says",
     [
         (["nowhere.prototxt"], "nowhere.prototxt: cannot read it: No such file or directory"),
-        (["."], ".: cannot read it: Is a directory"),
+        (["."], ".: cannot read it: it is not a file but a folder"),
         (
             ["net.prototxt", "--weights", "none.caffemodel"],
             "none.caffemodel: cannot read it: No such file or directory",
