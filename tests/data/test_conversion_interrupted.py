@@ -38,6 +38,10 @@ def start():
 
 def finish():
     digest = hashlib.sha256()
+    for name in os.listdir(folder):
+        if ".partial.partial-" in name:  # of one that was killed as it cleared up: the next conversion removes it
+            assert set(os.listdir(os.path.join(folder, name))) <= {"lock", "installing.json"}
+            shutil.rmtree(os.path.join(folder, name))
     for place, folders, names in sorted(os.walk(folder)):
         folders.sort()
         for name in sorted(names):
@@ -281,7 +285,11 @@ def test_killed_while_it_clears_up(origin, tmp_path):
     conversion = conversion_of(origin, tmp_path / "it.bcf")
     kill = (
         "import os, pickle, shutil, signal, sys\nfrom caffe_pylayers.data.conversion import convert, unfinished\n"
-        "unfinished.shutil.rmtree = lambda folder, **_: '.partial.' in folder and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "rmtree = unfinished.shutil.rmtree\n"
+        "def killed(folder, **how):\n"
+        "    '.partial.' in folder and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    rmtree(folder, **how)\n"
+        "unfinished.shutil.rmtree = killed\n"
         "convert(pickle.load(open(sys.argv[1], 'rb')))\n"
     )
     (tmp_path / "order").write_bytes(pickle.dumps(conversion))

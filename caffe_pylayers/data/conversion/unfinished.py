@@ -13,7 +13,7 @@ import glob
 import json
 import os
 import shutil
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
@@ -125,7 +125,8 @@ class Unfinished:
         self._remove()
 
     def _remove(self) -> None:
-        """At once, so that whoever is killed here leaves nothing that looks like an unfinished one."""
+        """What takes room first; then the folder at once, so that whoever is killed here leaves no half of it."""
+        self._clear(("segments", "made", "replaced", "plan.json"))
         gone = private_name(self.path)
         os.rename(self.path, gone)
         shutil.rmtree(gone)
@@ -135,13 +136,15 @@ class Unfinished:
         for folder in glob.glob(f"{glob.escape(self.path)}.partial-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _clear(self) -> None:
-        """Remove all but the lock."""
-        for name in ("segments", "made", "replaced"):
-            shutil.rmtree(os.path.join(self.path, name), ignore_errors=True)
-        for name in ("plan.json", "installing.json"):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(os.path.join(self.path, name))
+    def _clear(self, names: Sequence[str] = ("segments", "made", "replaced", "plan.json", "installing.json")) -> None:
+        """Remove these of it, by default all but the lock."""
+        for name in names:
+            path = os.path.join(self.path, name)
+            if name.endswith(".json"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(path)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _segments(self) -> List[str]:
         try:
