@@ -15,6 +15,10 @@ from caffe_pylayers.errors import ConfigError
 class Word(str):
     """A value without quotes that is no number: an enum, as in `pool: MAX`, or true or false."""
 
+
+class NotDecimal(int):
+    """An integer that was written as 0x1f or 017, which protobuf takes where an integer is asked, not where a float is."""
+
     __slots__ = ()
 
 
@@ -288,9 +292,11 @@ class _Reader:
         sign, digits = (-1, token[1:]) if token[0] == "-" else (1, token.lstrip("+"))
         try:
             if digits[:2].lower() == "0x":
-                return sign * int(digits, 16)
+                return NotDecimal(sign * int(digits, 16))
+            if digits.isdigit() and digits[0] == "0" and digits != "0":
+                return NotDecimal(sign * int(digits, 8))
             if digits.isdigit():
-                return sign * int(digits, 8 if digits[0] == "0" else 10)
+                return sign * int(digits)
             return sign * float(digits.rstrip("fF"))
         except ValueError:
             raise PrototxtError(

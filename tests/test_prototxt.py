@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from caffe_pylayers.checks.fields import check_fields
-from caffe_pylayers.prototxt import Field, Message, PrototxtError, Word, parse, read, text_of
+from caffe_pylayers.prototxt import Field, Message, NotDecimal, PrototxtError, Word, parse, read, text_of
 from tests.checks.good_nets import FILES
 
 ROOT = Path(__file__).parent.parent
@@ -81,7 +81,7 @@ def test_files_mean_what_protobuf_reads_in_them(path):
 @pytest.mark.parametrize(
     "text, value",
     [
-        ("a: 7", 7), ("a: -7", -7), ("a: - 7", -7), ("a: 0x1F", 31), ("a: 017", 15), ("a: 0", 0), ("a: 1.5", 1.5), ("a: .5", 0.5),
+        ("a: 7", 7), ("a: -7", -7), ("a: - 7", -7), ("a: 0x1F", NotDecimal(31)), ("a: 017", NotDecimal(15)), ("a: 0", 0), ("a: 1.5", 1.5), ("a: .5", 0.5),
         ("a: 1e-3", 0.001), ("a: 1.5f", 1.5), ("a: 2f", 2.0), ("a: inf", float("inf")), ("a: -inf", -float("inf")),
         ("a: MAX", Word("MAX")), ("a: true", Word("true")), ("a:'x'", "x"), ('a: "x" \'y\'\n"z"', "xyz"),
         (r'a: "\n\t\\\"\x41\101\303\244"', '\n\t\\"AAä'), (r'a: "A"', "A"), ("a # why\n: 7", 7), ("\ufeffa: 7", 7),
@@ -164,6 +164,7 @@ _OTHERWISE = re.compile(r"-\s+[\d.]|\[\s*\]|\b0\d")
 
 
 @settings(max_examples=400)
+@example(23564)  # 0x1f for a float
 @given(st.integers(0, 2**32))
 def test_what_protobuf_refuses_is_found_and_nothing_else(seed):
     text = _damaged(seed)

@@ -4,7 +4,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from caffe_pylayers.checks.findings import ERROR, Finding, listed, nearest
 from caffe_pylayers.legacy_nets import V1_TYPES
-from caffe_pylayers.prototxt import Field, Message, Word
+from caffe_pylayers.prototxt import Field, Message, NotDecimal, Word
 
 _INTEGERS = {
     "int32": (-(2**31), 2**31 - 1),
@@ -91,6 +91,8 @@ def _wrong(field: Field, kind: Any) -> Optional[str]:
         right = str(value) in _BOOLS if isinstance(value, Word) else _is_whole(value) and value in (0, 1)
         return None if right else "it must be true or false"
     if name == "float":
+        if isinstance(value, NotDecimal):
+            return "it must be a decimal number, without 0x or a 0 in front"
         return None if isinstance(value, (int, float)) else "it must be a number, without quotes"
     low, high = _INTEGERS[name]
     if not _is_whole(value):
