@@ -16,6 +16,9 @@ from caffe_pylayers.losses.sigmoid import sigmoid_cross_entropy
 
 Terms = Tuple[Tuple[int, ...], Optional[Array]]
 
+#: How far beyond 0 and 1 a target of the sigmoid loss may lie: images by `scale: 0.003922` for 1/255 have a white of 1.0001.
+_ROUNDED = 1e-3
+
 
 class PairLoss(LossLayer):
     """A loss that compares its first two bottoms number by number: of one count, and of one first dimension."""
@@ -48,10 +51,12 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
     def _check_targets(self, weights: Optional[Array], ignored: Optional[Array]) -> None:
         """Raises DataError where a target that counts is not from 0 to 1: stock's loss is below 0 there, without bound."""
         target = self._target
-        if not target.size or (float(target.min()) >= 0 and float(target.max()) <= 1):  # NaN is in no range
+        if not target.size or (
+            float(target.min()) >= -_ROUNDED and float(target.max()) <= 1 + _ROUNDED
+        ):  # NaN is in no range
             return
-        right = self.xp.greater_equal(target, 0, out=self.buffer("right", target.shape, bool))
-        right &= self.xp.less_equal(target, 1, out=self.buffer("below", target.shape, bool))
+        right = self.xp.greater_equal(target, -_ROUNDED, out=self.buffer("right", target.shape, bool))
+        right &= self.xp.less_equal(target, 1 + _ROUNDED, out=self.buffer("below", target.shape, bool))
         if ignored is not None:
             right |= ignored
         if weights is not None:

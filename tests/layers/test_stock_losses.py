@@ -97,7 +97,7 @@ def test_sigmoid_ignores_a_target_by_its_whole_part_as_stock_does(mode, ignore):
     assert_same(SIGMOID, "SigmoidCrossEntropyLoss", inputs, ["x"], params, normalization=mode, ignore_label=ignore)
 
 
-@pytest.mark.parametrize("bad", [255, -1, 1.0001, -1e-7])
+@pytest.mark.parametrize("bad", [255, -1, 1.002, -0.002])
 @pytest.mark.parametrize("ignore", [None, 7])
 def test_a_target_of_sigmoid_that_is_not_from_0_to_1_is_an_error(bad, ignore):
     """255 gave a loss of -1013."""
@@ -107,6 +107,15 @@ def test_a_target_of_sigmoid_that_is_not_from_0_to_1_is_an_error(bad, ignore):
     message = f"{SIGMOID}: target {np.float32(bad):.9g} at index (2, 1, 0) is not from 0 to 1{hint}; scale the targets, name one"
     with pytest.raises(DataError, match=re.escape(message)):
         net_of(SIGMOID, {"x": SCORES, "t": target}, ignore_label=ignore).forward()
+
+
+@pytest.mark.parametrize("scale", [0.00392157, 0.003922])
+def test_a_target_of_sigmoid_may_be_a_rounding_beyond_1(scale):
+    """Such factors are written for 1/255: white is 1.0000004 or 1.0001."""
+    target = np.round(TARGET * 255).astype(np.float32) * np.float32(scale)
+    target[0, 0, 0], target[1, 0, 0] = 255 * np.float32(scale), -1e-7
+    assert target.max() > 1
+    assert_same(SIGMOID, "SigmoidCrossEntropyLoss", {"x": SCORES, "t": target}, ["x"])
 
 
 def test_the_remedies_for_such_targets_work():
