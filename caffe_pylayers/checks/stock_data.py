@@ -11,17 +11,20 @@ from caffe_pylayers.checks.sources import Labels
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.nets import Layer
 
+_OPENCV_MOST = 1 << 30  # pixels that it decodes
+
 _PARAMS = {
     "Data": "data_param", "ImageData": "image_data_param", "HDF5Data": "hdf5_data_param", "WindowData": "window_data_param",
 }  # fmt: skip
 
 _DEEP = "make 8-bit images, or write the pixels to HDF5, which keeps numbers"
+_LARGE = "make it smaller: it takes gigabytes of memory, and maybe minutes each time"
 
 
 @dataclass(frozen=True)
 class Picture:
     """An image as the layer gets it: channels, height, width; bits of a number, of which Caffe keeps 8; whole: numbers that
-    are 8-bit pixels.
+    are 8-bit pixels; pixels: those of its file, where they are too many to be decoded for a look.
     """
 
     channels: int
@@ -30,6 +33,7 @@ class Picture:
     name: str
     bits: int = 8
     whole: bool = False
+    pixels: int = 0
 
 
 class _Wrong(Exception):
@@ -78,6 +82,11 @@ def check_source(layer: Layer) -> Tuple[List[Finding], Optional[Labels]]:
         )
         for picture in pictures
         if picture.bits > 8
+    ][:1]
+    findings += [
+        warning(layer, f"{picture.name}: has {picture.pixels} pixels, and Caffe decodes them all", _LARGE, at)
+        for picture in pictures
+        if picture.pixels
     ][:1]
     return findings + list(_check_transform(layer, pictures)), labels
 
@@ -158,8 +167,14 @@ def _picture(shape: Tuple[int, ...], dtype: Any, name: str) -> Picture:
 
 
 def _decoded(content: bytes, name: str, color: bool = True) -> Picture:
-    from caffe_pylayers.data.decoding import decode
+    from caffe_pylayers.data.decoding import MAX_PIXELS, decode
+    from caffe_pylayers.data.image_size import image_size
 
+    height, width = image_size(content) or (0, 0)
+    if height * width > _OPENCV_MOST:
+        raise _Wrong(f"{name}: {height} x {width} pixels; OpenCV decodes {_OPENCV_MOST} at most", "make it smaller")
+    if height * width > MAX_PIXELS:
+        return Picture(3 if color else 1, height, width, name, pixels=height * width)
     try:
         image = decode(content, color)
     except DataError as problem:

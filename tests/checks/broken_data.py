@@ -1,5 +1,7 @@
 """Mistakes in data."""
 
+import struct
+
 import cv2
 import numpy as np
 
@@ -16,6 +18,12 @@ def _csv(old: str, new: str) -> "dict[str, bytes]":
 
 _SMALL = cv2.imencode(".png", np.zeros((6, 6, 3), np.uint8))[1].tobytes()
 _DEEP = cv2.imencode(".png", np.zeros((12, 12, 3), np.uint16))[1].tobytes()
+
+
+def _png_of(height: int, width: int) -> bytes:
+    """The header of a PNG; it is not decoded."""
+    return cv2.imencode(".png", np.zeros((1, 1, 3), np.uint8))[1].tobytes()[:16] + struct.pack(">II", width, height)
+
 
 # fmt: off
 BROKEN = [
@@ -78,6 +86,12 @@ BROKEN = [
            "set root_folder", disk={"images.txt": b"0.png 1\nb.png 1\n"}),
     Broken("16-bit images", STOCK, '"images.txt"', '"images.txt"', "image", "0.png: has 16-bit pixels, of which Caffe keeps the upper 8 bits",
            "make 8-bit images", level="warning", disk={"0.png": _DEEP}),
+    Broken("images of many pixels", STOCK, '"images.txt"', '"images.txt"', "image", "0.png: has 400000000 pixels, and Caffe decodes them all",
+           "make it smaller", level="warning", disk={"0.png": _png_of(20000, 20000), "9.png": _png_of(20000, 20000)}),
+    Broken("images of too many pixels", STOCK, '"images.txt"', '"images.txt"', "image", "0.png: 40000 x 30000 pixels; OpenCV decodes 1073741824 at most",
+           "make it smaller", disk={"0.png": _png_of(40000, 30000)}),
+    Broken("images of many pixels, of ours", NET, "'restart_every': 3", "'restart_every': 3", "test_data",
+           "20000 x 20000 pixels (height x width) are more than `max_pixels`", "raise `max_pixels`", at="'restart_every'", disk={"0.png": _png_of(20000, 20000)}),
     Broken("16-bit images of ours", NET, "'restart_every': 3", "'restart_every': 3", "test_data", "16-bit pixels, of which 8 bits would be left",
            "write its pixels to HDF5", at="'restart_every'", disk={"0.png": _DEEP}),
     Broken("images of unlike sizes", STOCK, '"images.txt"', '"images.txt"', "image", "images of unlike sizes", "set new_height and new_width",
