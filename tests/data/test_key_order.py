@@ -20,6 +20,7 @@ KEYS = {
     "plain": [str(number) for number in range(COUNT)],
     "with names": [f"{number}_cat.jpg" for number in range(COUNT)],
     "files": [f"{number}.jpg" for number in range(COUNT)],
+    "strings of C": [f"{number}\0" for number in range(COUNT)],
     "eight places and nine": ["99999998", "99999999", "100000000", *map(str, range(100000001, 100000001 + COUNT - 3))],
 }
 

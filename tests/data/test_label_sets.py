@@ -1,10 +1,11 @@
 """Rows of several labels: as numbers that are sets, as indicators, as signs."""
 
+import lmdb
 import numpy as np
 import pytest
 
 from caffe_pylayers import config
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.data.datum import Datum, write_datum
 from caffe_pylayers.data.sources import Record, open_source, source_of
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
 from caffe_pylayers.data.sources.lmdb import write_lmdb
@@ -155,6 +156,21 @@ def test_rows_of_minus_1_and_1_are_signs(rows_of):
 def test_a_sign_is_minus_1_or_1(rows_of):
     with pytest.raises(DataError, match=r"record 1 \(.*\): label 0(.0)?( of .*)?; -1 and 1 for `label_format: sign`"):
         opened(rows_of([[1, -1], [0, 1]]), label_format="sign")
+
+
+@pytest.mark.parametrize("row, label_format", [([0, 1], "indicator"), ([-1, 1], "sign")])
+@pytest.mark.parametrize("damage", [b"", write_datum(Datum(b"x", (1, 0), encoded=True))[:4]])
+def test_a_damaged_record_says_nothing_of_the_form_of_rows(tmp_path, row, label_format, damage):
+    """It has no labels, which are -1 in its row: the rows of the others are of 0 and 1 alone for all that."""
+    write_lmdb(str(tmp_path / "lmdb"), [Datum(b"x", tuple(row), encoded=True)] * 3)
+    with lmdb.open(str(tmp_path / "lmdb"), map_size=1 << 24) as environment, environment.begin(
+        write=True
+    ) as transaction:
+        transaction.put(b"00000001", damage)
+    given = {"source_type": "LMDB", "source": str(tmp_path / "lmdb"), "on_error": "skip"}
+    with pytest.raises(DataError, match=f"set `label_format: {label_format}`"):
+        opened(given)
+    assert opened(given, label_format=label_format).label_dim == 2
 
 
 def test_an_lmdb_keeps_in_its_index_that_rows_are_of_unequal_length(tmp_path):

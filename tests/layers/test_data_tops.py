@@ -5,6 +5,7 @@ import shutil
 import caffe
 import cv2
 import h5py
+import lmdb
 import numpy as np
 import pytest
 
@@ -328,6 +329,22 @@ def test_anchors_left_out_are_counted(net, tmp_path, caplog):
     assert (
         f"TripletDataLayer: 1 of 5 records of {tmp_path}/lmdb are left out, being the only ones of their class"
         in caplog.text
+    )
+
+
+def test_damaged_records_are_not_said_to_have_a_negative_label(net, tmp_path, caplog):
+    caplog.set_level("INFO")
+    path = str(tmp_path / "lmdb")
+    write_lmdb(path, [Datum(bytes(12), label, 3, 2, 2) for label in (0, 0, 1, 1, -1)])
+    with lmdb.open(path, map_size=1 << 24) as environment, environment.begin(write=True) as transaction:
+        transaction.put(b"00000001", b"\x22\x0c")
+    options = {"source_type": "LMDB", "source": path, "batch_size": 2, "on_error": "skip"}
+    net("ImageDataLayer", ["data"], type="BALANCED", **options)
+    (line,) = caplog.messages
+    damage = f"LMDB source {path}: record 1 ('00000001'): a protobuf message cut short"
+    assert (
+        f"2 of 5 records of {path} are left out, having no label (a negative one; damaged ones: 1, the first {damage}"
+        in line
     )
 
 

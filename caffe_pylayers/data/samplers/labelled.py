@@ -17,16 +17,14 @@ Make = Callable[[Source, np.ndarray], Sampler]
 class Labelled:
     """A sampler of some records, numbered as in the source: the others are in no batch, and stand in for none.
 
-    records: int64 (M,), ascending. sampler: of those records alone, numbered from 0.
+    records: int64 (M,), ascending. sampler: of those records alone, numbered from 0. why: what the others lack, in words.
     """
 
-    def __init__(self, sampler: Sampler, records: np.ndarray, num_unlabelled: int) -> None:
+    def __init__(self, sampler: Sampler, records: np.ndarray, num_unlabelled: int, why: str) -> None:
         self.records = records
         self.arity, self.epoch_size = sampler.arity, sampler.epoch_size
         self.left_out = num_unlabelled + sampler.left_out
-        self.left_out_because = _reasons(
-            num_unlabelled, "having no label (a negative one)", sampler.left_out, sampler.left_out_because
-        )
+        self.left_out_because = _reasons(num_unlabelled, why, sampler.left_out, sampler.left_out_because)
         self._sampler = sampler
 
     @property
@@ -56,24 +54,33 @@ def of_labelled(source: Source, options: Any, make: Make) -> Any:
         return make(source, everyone)
     if num_unlabelled == len(source):
         raise DataError(f"{source.path}: it has no record with a label: all labels are negative, which means none")
+    damaged = _damaged(source, unlabelled)
     try:
         if getattr(options, "unlabelled", "drop") == "negative":
             sampler = make(source, everyone)
             others = sampler.left_out - num_unlabelled
-            sampler.left_out_because = _reasons(
-                num_unlabelled, "being negatives alone (their label is negative)", others, sampler.left_out_because
-            )
+            why = f"being negatives alone (their label is negative{damaged})"
+            sampler.left_out_because = _reasons(num_unlabelled, why, others, sampler.left_out_because)
             return sampler
         records = np.flatnonzero(~unlabelled)
         assert source.labels is not None
         labelled = Source(source.path, Numbers(len(records)))
         unknown = None if source.unknown is None else source.unknown[records]
         labelled.set_labels(source.labels[records], source.label_dim, unknown)
-        return Labelled(make(labelled, records), records, num_unlabelled)
+        why = f"having no label (a negative one{damaged})"
+        return Labelled(make(labelled, records), records, num_unlabelled, why)
     except DataError as error:
         raise DataError(
-            f"{error} ({num_unlabelled} of {len(source)} records have a negative label, which means none)"
+            f"{error} ({num_unlabelled} of {len(source)} records have a negative label, which means none{damaged})"
         ) from None
+
+
+def _damaged(source: Source, unlabelled: np.ndarray) -> str:
+    """How many records have no label since they are damaged, and the first of them; "" where none is."""
+    damaged = [record for record in source.damaged if unlabelled[record]]
+    if not damaged:
+        return ""
+    return f"; damaged ones: {len(damaged)}, the first {source.describe(damaged[0])}: {source.damaged[damaged[0]]}"
 
 
 def _reasons(num_unlabelled: int, why: str, others: int, why_others: str) -> str:

@@ -75,6 +75,7 @@ class Source:
     unknown: bool (N, label_dim), the indicators that are not known, or None where all are. shorter: a record that has fewer
     labels than another, where the source itself has rows of unequal length, or None.
     sample_weights: float32 (N,), or (N, L) as labels, or (N, label_dim); None where there are none.
+    damaged: complaints about records that are known to be damaged, where that is tolerated; their label is -1.
     label_order: the option of that name: 'key' where what goes by the places of an LMDB's records is meant so.
     columns: what the option `sample_weights` may name inside the source: columns of a CSV, data sets of HDF5.
     The parent process reads labels and weights; workers get the source pickled, without them, and read images.
@@ -90,6 +91,7 @@ class Source:
         self.names = names
         self.columns: Tuple[str, ...] = ()
         self.shorter: Optional[int] = None
+        self.damaged: Dict[int, str] = {}
         self.label_order: Optional[str] = None
         self.sample_weights = sample_weights
         self.set_labels(labels, label_dim)

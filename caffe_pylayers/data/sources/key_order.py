@@ -9,8 +9,9 @@ import re
 from caffe_pylayers.data.sources.base import Source
 from caffe_pylayers.errors import DataError
 
-#: A number alone, with a name behind it as convert_imageset writes it, or as the name of a file.
-_NUMBERED = re.compile(rb"(\d+)(?:_.*|\.\w+)?", re.DOTALL)
+#: A number alone, with a name behind it as convert_imageset writes it, or as the name of a file. C programs may write the 0 at
+#: the end of a string too.
+_NUMBERED = re.compile(rb"(\d+)(?:_.*|\.\w+)?\0?", re.DOTALL)
 _SHOWN = 6
 
 

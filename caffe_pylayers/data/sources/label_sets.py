@@ -27,8 +27,9 @@ def check_sets(source: Source, label_dim: Optional[int] = None) -> None:
     if labels is None or labels.ndim == 1 or labels.shape[1] == 1:
         return
     num_columns = labels.shape[1]
-    low, high = int(labels.min()), int(labels.max())
-    if low == -1 and high == 1 and (labels != 0).all():
+    whole = np.delete(labels, list(source.damaged), axis=0) if source.damaged else labels
+    low, high = (int(whole.min()), int(whole.max())) if len(whole) else (-1, -1)
+    if low == -1 and high == 1 and (whole != 0).all():
         raise DataError(
             f"{source.describe(0)}: labels {_shown(labels[0])}: the rows of all records have -1 and 1 alone, which are no "
             f"numbers of labels; set `label_format: sign`, which takes -1 for 0"

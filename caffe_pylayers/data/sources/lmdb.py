@@ -39,10 +39,10 @@ class LMDBSource(Source):
             self._root = read_root(self._file)
             if not self._root.entries:
                 raise DataError("it has no records")
-            index, self._damaged = _index(path, self._file, self._root, tolerant)
+            index, damaged = _index(path, self._file, self._root, tolerant)
         self._rows = Stretches(self._file, index.offsets, index.sizes)
         super().__init__(path, index.names, index.labels)
-        self.shorter = index.shorter
+        self.shorter, self.damaged = index.shorter, damaged
 
     def files(self) -> Iterator[str]:
         yield from {self.path: None, self._file.path: None}
@@ -52,8 +52,8 @@ class LMDBSource(Source):
 
     def read(self, record: int) -> Image:
         try:
-            if record in self._damaged:
-                raise DataError(self._damaged[record])
+            if record in self.damaged:
+                raise DataError(self.damaged[record])
             datum = read_datum(self._rows.row(record))
             require_transaction(self._file, self._root)
             return datum.data if datum.encoded else interleaved(datum.raw())
