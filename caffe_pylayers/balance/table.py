@@ -5,6 +5,7 @@ from typing import Dict, List, Sequence
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from caffe_pylayers.balance.label_counts import LabelCounts
 from caffe_pylayers.class_names import named
@@ -37,12 +38,12 @@ def print_table(
     for number in shown:
         count = int(counts.counts[number])
         table.add_row(
-            named(number, names), f"{count}", f"{count / total:.2%}", _bar(count / most),
+            Text(named(number, names)), f"{count}", f"{count / total:.2%}", _bar(count / most),
             *(f"{values[number]:.4g}" for values in weights.values()), style=None if count else "red",
         )  # fmt: skip
         if len(shown) == _MOST_ROWS < len(names) - len(counts.absent) and number == shown[_MOST_ROWS // 2 - 1]:
             table.add_row("...")
-    out.print(_summary(counts), soft_wrap=True)
+    out.print(_summary(counts), markup=False, soft_wrap=True)
     out.print()
     out.print(table)
     out.print(f"\nweights: scale {scale}; a class without labels has weight 0", soft_wrap=True)

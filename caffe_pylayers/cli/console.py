@@ -83,7 +83,8 @@ def console(stderr: bool = False) -> "Console":
     from rich.console import Console  # here, for `--help` is quicker without it
 
     stream = sys.stderr if stderr else out()
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else 120)
+    # Without emoji, which rich makes of `:-1:` in a row of labels.
+    return Console(file=stream, highlight=False, emoji=False, width=None if stream.isatty() else 120)
 
 
 def print_json(value: Any) -> None:

@@ -202,6 +202,18 @@ def test_force_overwrites(source, tmp_path, command):
     np.testing.assert_allclose(np.loadtxt(tmp_path / "w.txt"), COUNTS.weights("balanced"), rtol=1e-8)
 
 
+def test_rows_paths_and_names_of_classes_are_shown_as_they_are(tmp_path, command):
+    """rich would make a thumb of `:-1:`, and a style of [red]."""
+    (tmp_path / "[red]").mkdir()
+    (tmp_path / "[red]" / "train.txt").write_text("a.jpg 0 -1 1 1\nb.jpg 1 0 0 0\n")
+    (tmp_path / "names.txt").write_text("[red]\n:dog:\n")
+    _, out, _ = command("balance", "[red]/train.txt", "--classes", "names.txt")
+    assert f"CSV source {tmp_path}/[red]/train.txt: 7 labels" in out
+    assert "labels 0:-1:1:1 have 1 twice" in out
+    assert "[red]  " in out
+    assert ":dog:" in out
+
+
 def test_rows_of_0_and_1_are_doubted(tmp_path, command):
     (tmp_path / "train.txt").write_text("a.jpg 0 1 1\nb.jpg 1 0 0\n")
     _, out, _ = command("balance", "train.txt")
