@@ -2,9 +2,9 @@
 
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from caffe_pylayers.checks.findings import Finding, error
-from caffe_pylayers.checks.losses import OF_CLASSES, kind_of
-from caffe_pylayers.checks.python_layers import options_of
+from caffe_pylayers.checks.findings import Finding, error, warning
+from caffe_pylayers.checks.losses import OF_CLASSES, SIGMOID_INSIDE, kind_of
+from caffe_pylayers.checks.python_layers import options_of, ours
 from caffe_pylayers.checks.sources import Labels
 from caffe_pylayers.checks.views import View
 from caffe_pylayers.nets import Layer
@@ -16,7 +16,7 @@ _ANY_LABELS = ("BatchTripletLoss",)
 
 
 def check_labels(view: View, labels: Mapping[Layer, Labels], shapes: Shapes) -> Iterator[Finding]:
-    """Labels are numbers of classes: 0 to K-1.
+    """Labels are numbers of classes, 0 to K-1, or targets of which a loss ignores those that are not known.
 
     labels: what the data layers give. shapes: of blobs, where Caffe has set up the net; else what the layers say counts.
     """
@@ -24,6 +24,9 @@ def check_labels(view: View, labels: Mapping[Layer, Labels], shapes: Shapes) -> 
         for number, bottom in enumerate(layer.bottoms):
             given = _labels_of(view, layer, bottom, labels)
             if given is None:
+                continue
+            if given.targets:
+                yield from _check_unknown(layer, number, given)
                 continue
             if number == 1 and kind_of(layer) in _ANY_LABELS and given.low < 0:
                 yield error(
@@ -46,6 +49,20 @@ def check_labels(view: View, labels: Mapping[Layer, Labels], shapes: Shapes) -> 
                 "bottom",
                 number,
             )
+
+
+def _check_unknown(layer: Layer, number: int, given: Labels) -> Iterator[Finding]:
+    """The sigmoid loss ignores targets of -1; with weights those may have the weight 0."""
+    if number != 1 or kind_of(layer) not in SIGMOID_INSIDE or len(layer.bottoms) > 2 or _ignored(layer) == -1:
+        return
+    ignore = "'ignore_label': -1" if ours(layer) else "loss_param { ignore_label: -1 }"
+    yield (error if ours(layer) else warning)(
+        layer,
+        f"the data have targets of -1, not known ({given.where}), which it takes for numbers",
+        f"add `{ignore}`",
+        "bottom",
+        number,
+    )
 
 
 def _labels_of(view: View, layer: Layer, blob: str, labels: Mapping[Layer, Labels]) -> Optional[Labels]:

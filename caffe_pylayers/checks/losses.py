@@ -12,7 +12,7 @@ _SOFTMAX_INSIDE = (
     "SoftmaxWithLoss", "InfogainLoss", "WeightedSoftmaxLoss", "WeightedInfogainLoss", "SoftCrossEntropyLoss", "FocalLoss",
     "LDAMLoss",
 )  # fmt: skip
-_SIGMOID_INSIDE = ("SigmoidCrossEntropyLoss", "WeightedSigmoidCrossEntropyLoss")
+SIGMOID_INSIDE = ("SigmoidCrossEntropyLoss", "WeightedSigmoidCrossEntropyLoss")
 _OF_PROBABILITIES = ("MultinomialLogisticLoss", "WeightedMultinomialLogisticLoss")
 #: What takes a label as the number of a class, as its second bottom.
 OF_CLASSES = (
@@ -60,7 +60,7 @@ def check_inputs(view: View) -> Iterator[Finding]:
                 else ""
             )
             yield _twice(layer, kind, before, since)
-        if kind in _SIGMOID_INSIDE and before.type == "Sigmoid":
+        if kind in SIGMOID_INSIDE and before.type == "Sigmoid":
             yield _twice(layer, kind, before, "")
         if kind in _OF_PROBABILITIES and before.type in ("InnerProduct", "Convolution"):
             yield warning(

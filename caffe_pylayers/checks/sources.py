@@ -14,11 +14,15 @@ from caffe_pylayers.signature import tops_of
 
 @dataclass
 class Labels:
-    """The labels that a data layer gives: the smallest and the largest, and where the largest is."""
+    """The labels that a data layer gives: the smallest and the largest, and where the largest is.
+
+    targets: they are a 0 or a 1 for each of several labels, some -1, not known, of which `where` names a record.
+    """
 
     low: int
     high: int
     where: str
+    targets: bool = False
 
 
 def is_data_layer(layer: Layer) -> bool:
@@ -58,7 +62,10 @@ def _read(layer: Layer, options: Any, training: bool) -> Tuple[List[Finding], Op
         fed = sampler.records if isinstance(sampler, samplers.Labelled) else fed
     findings += _check_images(layer, options, source)
     labels = None
-    if source.labels is not None and not getattr(options, "multilabel", False):
+    if getattr(options, "multilabel", False):
+        if source.unknown is not None:
+            labels = Labels(-1, 1, source.describe(int(source.unknown.any(1).argmax())), targets=True)
+    elif source.labels is not None:
         given = source.labels[fed]
         most = np.unravel_index(int(source.labels.argmax()), source.labels.shape)
         labels = Labels(int(given.min()), int(given.max()), source.describe(int(most[0])))

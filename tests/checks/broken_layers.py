@@ -25,6 +25,14 @@ _STOCK_MAPS = (
   image_data_param { source: "images.txt"  batch_size: 4  is_color: false  new_height: 5  new_width: 5 } }"""
     + _PIXELS
 )
+_UNKNOWN = """layer { name: "some"  type: "Python"  top: "others"  top: "targets"  python_param { module: "caffe_pylayers"
+  layer: "MultiLabelDataLayer"
+  param_str: "{'source': 'train.csv', 'labels': 'rows.txt', 'label_format': 'indicator', 'multilabel': True, 'batch_size': 4}" } }
+layer { name: "sure"  type: %s
+  bottom: "pool"  bottom: "targets"  top: "sure" }
+"""
+_OURS = '"Python"  loss_weight: 1  python_param { module: "caffe_pylayers"  layer: "WeightedSigmoidCrossEntropyLoss" }'
+_ROWS = {"rows.txt": b"0 1 0\n" * 9 + b"1 -1 0\n"}
 _FLIP = "{'distribution': 'flip', 'probability': 0.1, 'n_classes': 5}"
 _UNIFORM = "{'distribution': 'uniform', 'low': 0, 'high': 0.5}"
 _SCORES_AND_LABEL = 'bottom: "scores"  bottom: "label"  bottom: "weights"'
@@ -151,6 +159,10 @@ BROKEN = [
            "did you mean 'Double'?", at='  python_param { module: "layers_of'),
     Broken("a class that is no layer", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "NoLayer"', "mine",
            "layers_of_mine.NoLayer is no caffe.Layer", "class NoLayer(caffe.Layer)", at='  python_param { module: "layers_of'),
+    Broken("targets that are not known", NET, _RELU, _UNKNOWN % _OURS + _RELU, "sure", "the data have targets of -1, not known (CSV source",
+           "add `'ignore_label': -1`", at='bottom: "targets"', disk=_ROWS),
+    Broken("targets that are not known, in stock", NET, _RELU, _UNKNOWN % '"SigmoidCrossEntropyLoss"' + _RELU, "sure",
+           "the data have targets of -1, not known (CSV source", "add `loss_param { ignore_label: -1 }`", level="warning", at='bottom: "targets"', disk=_ROWS),
     Broken("a class without a method", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "NoBackward"', "mine",
            "layers_of_mine.NoBackward has no backward", "define setup, reshape, forward and backward", at='  python_param { module: "layers_of'),
     Broken("a module of the working directory", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "Double"', "mine",
