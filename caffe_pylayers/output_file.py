@@ -14,15 +14,14 @@ _MARKED = 512  # bytes at the start of a file, of which the mark of its maker is
 def refuse_existing(paths: Iterable[str], force: bool, inputs: Iterable[Optional[str]] = ()) -> None:
     """Raise ConfigError where a file is there already and may not be overwritten, or its folder is not there.
 
-    inputs: files that the command reads, which are never overwritten; None is none.
+    inputs: files that the command reads, and folders with such files, which are never overwritten; None is none.
     """
-    paths = list(paths)
+    paths, inputs = list(paths), list(inputs)
     for number, path in enumerate(paths):
         if os.path.isdir(path):
             raise ConfigError(f"{path} is a folder; name a file to write")
-        for other in inputs:
-            if other is not None and os.path.exists(path) and os.path.exists(other) and os.path.samefile(path, other):
-                raise ConfigError(f"{path} is what is read; name another file to write")
+        if os.path.exists(path) and any(os.path.samefile(path, other) for other in _files(inputs)):
+            raise ConfigError(f"{path} is what is read; name another file to write")
         if os.path.realpath(path) in map(os.path.realpath, paths[:number]):
             raise ConfigError(f"{path} is named for two files to write; name another for one of them")
         if os.path.lexists(path) and not force:
@@ -30,6 +29,15 @@ def refuse_existing(paths: Iterable[str], force: bool, inputs: Iterable[Optional
         folder = os.path.dirname(os.path.abspath(path))
         if not os.path.isdir(folder):
             raise ConfigError(f"{path}: there is no folder {folder}; make it first")
+
+
+def _files(inputs: Iterable[Optional[str]]) -> Iterator[str]:
+    """Those that are there, and what is in folders of them, as in that of an LMDB."""
+    for path in inputs:
+        if path is not None and os.path.exists(path):
+            yield path
+            if os.path.isdir(path):
+                yield from filter(os.path.exists, (os.path.join(path, name) for name in os.listdir(path)))
 
 
 def is_made_here(path: str, mark: str) -> bool:

@@ -2,8 +2,12 @@
 
 import os
 
+import cv2
+import numpy as np
 import pytest
 
+from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.output_file import output_file, private_name, refuse_existing
 
@@ -70,6 +74,29 @@ def test_commands_overwrite_nothing_of_the_users(tmp_path, thesis, command, argu
     assert thesis.read_text() == THESIS
     assert (tmp_path / "train.prototxt").read_text() == net
     assert sorted(os.listdir(tmp_path)) == ["net", "thesis", "train.prototxt"]
+
+
+@pytest.mark.parametrize("read", ["list.txt", "images/0.png", "a_lmdb/data.mdb", "mean.npy"])
+@pytest.mark.parametrize("name, arguments", [("preview", ["--output"]), ("balance", ["--plot"])])
+def test_what_the_data_layers_of_a_net_read_is_never_overwritten(tmp_path, command, name, arguments, read):
+    images = [np.full((8, 8, 1), 90 * number, np.uint8) for number in range(3)]
+    (tmp_path / "images").mkdir()
+    for number, image in enumerate(images):
+        cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), image)
+    (tmp_path / "list.txt").write_text("".join(f"{number}.png {number}\n" for number in range(3)))
+    write_lmdb(str(tmp_path / "a_lmdb"), (Datum(image.tobytes(), 0, 1, 8, 8) for image in images))
+    np.save(tmp_path / "mean.npy", np.zeros((1, 8, 8), np.float32))
+    options = {"source": "list.txt", "root": "images", "batch_size": 3, "color": False, "mean_file": "mean.npy"}
+    if "lmdb" in read:
+        options = {"source_type": "LMDB", "source": "a_lmdb", "batch_size": 3}
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "train_data" type: "Python" top: "data" top: "label" '
+        f'python_param {{ module: "caffe_pylayers" layer: "ImageDataLayer" param_str: "{options}" }} }}'
+    )
+    before = (tmp_path / read).read_bytes()
+    status, _, err = command(name, "net.prototxt", *arguments, read, "--force")
+    assert (status, f"{read} is what is read; name another file to write" in err) == (2, True)
+    assert (tmp_path / read).read_bytes() == before
 
 
 def test_describe_replaces_its_own_page(tmp_path, command):

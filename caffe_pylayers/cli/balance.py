@@ -85,6 +85,8 @@ def balance(
     from caffe_pylayers.balance.chart import draw_counts
     from caffe_pylayers.balance.table import print_table
     from caffe_pylayers.class_names import read_class_names
+    from caffe_pylayers.layer_files import files_read
+    from caffe_pylayers.nets import read_net
     from caffe_pylayers.output_file import output_file, refuse_existing
 
     of_one_rule = [path for path in (write_h, write_weights) if path]
@@ -92,9 +94,11 @@ def balance(
         raise click.UsageError(
             f"{of_one_rule[0]} takes the weights of one rule; say which with --rule: {', '.join(_RULES)}"
         )
-    refuse_existing(
-        [path for path in (*of_one_rule, write_counts, plot) if path], force, (target, classes, where["labels"])
-    )
+    outputs = [path for path in (*of_one_rule, write_counts, plot) if path]
+    inputs = [target, classes, where["labels"]]
+    if force and any(map(os.path.exists, outputs)) and (kind or _kind_of(target)) == "NET":
+        inputs += files_read(read_net(target).layers)
+    refuse_existing(outputs, force, inputs)
     if write_h:
         weight_files.check_matrix(write_h, n_classes or 1)
     counts = _counted(target, kind or _kind_of(target), n_classes, ignore_label, where)

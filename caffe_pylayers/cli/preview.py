@@ -1,5 +1,6 @@
 """`caffe-pylayers preview`: a contact sheet of what a data layer really feeds."""
 
+import os
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
@@ -50,13 +51,16 @@ def preview(
     caffe-pylayers preview --layer-type TripletDataLayer --options "{'source': 'train.csv', 'batch_size': 8}"
     """
     import caffe_pylayers
+    from caffe_pylayers.layer_files import files_read
     from caffe_pylayers.output_file import refuse_existing
     from caffe_pylayers.preview.fed_batch import fed_by
     from caffe_pylayers.preview.preview import is_preview, preview_of
 
     layers, others = _layers(net, layer_name, phase, stage, layer_type, param_str, tops)
     paths = _paths(layers, output)
-    refuse_existing([path for path in paths if not is_preview(path)], force, (net,))
+    others_files = [path for path in paths if not is_preview(path)]
+    inputs = files_read(layers) if force and any(map(os.path.exists, others_files)) else ()
+    refuse_existing(others_files, force, (net, classes, *inputs))
     made: Dict[str, Preview] = {}
     try:
         for layer, path in zip(layers, paths):
