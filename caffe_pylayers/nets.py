@@ -171,6 +171,8 @@ def solver_of(message: Message, path: str) -> Solver:
     read: Dict[str, Net] = {}
     shared = _nets(message, path, "net_param", read) + _nets(message, path, "net", read)
     own = _nets(message, path, "train_net_param", read) + _nets(message, path, "train_net", read)
+    if not shared + own and ("layer" in message or "layers" in message):
+        raise PrototxtError(path, 1, "this is a net, where a solver is expected; name the solver that names it")
     if len(shared + own) != 1:
         raise PrototxtError(
             path,

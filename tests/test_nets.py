@@ -197,6 +197,7 @@ def test_the_nets_of_a_solver_are_those_that_caffe_makes(text, nets, folder):
             "net 'nets.prototxt': there is no such file; paths in a solver are relative to",
         ),
         ("base_lr: 1", 1, "0 nets to train, where a solver names one"),
+        ('layer { name: "in" type: "Input" top: "data" }', 1, "this is a net, where a solver is expected"),
         ('net: "net.prototxt" train_net: "other.prototxt"', 1, "2 nets to train"),
     ],
 )

@@ -79,7 +79,8 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
         yield error(
             layer,
             f"{where} has no labels, but the layer has a top for them",
-            "name labels with option 'labels', or leave the top out",
+            ("write each behind its file name, " if source.kind == "CSV" else "")
+            + "name labels with option 'labels', or leave the top out",
             "top",
             tops.index("label"),
         )

@@ -94,7 +94,7 @@ class _ClassBalance(Layer):
         num_samples, *rest = blob.shape
         if (rest[0] if rest else 1) != options.n_classes:
             raise ConfigError(
-                f"{self.name}: label has shape {tuple(blob.shape)}, {rest[0] if rest else 1} labels a sample; 'n_classes' is "
+                f"{self.name}: label has shape {tuple(blob.shape)}, {rest[0] if rest else 1} labels per sample; 'n_classes' is "
                 f"{options.n_classes}, and with 'per': 'label' it is the number of labels"
             )
         targets, ignored = self.labels(blob, 2, options.ignore_label, "target", unknown=True)
@@ -160,7 +160,7 @@ class _ClassBalance(Layer):
         if self._per_label:
             negatives, positives = (_shown(of, "label") for of in weights.T)
             shown, every = (
-                f"weights of positives {positives} and of negatives {negatives}, a label each",
+                f"weights of positives {positives} and of negatives {negatives}, one per label",
                 "on average targets have",
             )
         else:

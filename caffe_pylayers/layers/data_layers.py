@@ -131,9 +131,10 @@ class DataLayer(Layer):
                 f"which a top with the numbers of labels cannot say; use MultiLabelDataLayer with 'multilabel': true"
             )
         if self._source.labels is None:
+            in_list = "write each behind its file name, " if self._source.kind == "CSV" else ""
             raise DataError(
                 f"{self._source.kind} source {self.options.source}: it has no labels, but the layer has a top for "
-                f"them; leave that out, or name labels with option 'labels'"
+                f"them; {in_list}leave the top out, or name labels with option 'labels'"
             )
         return self._source.labels
 

@@ -49,7 +49,11 @@ class LabelNoise(Layer):
         forwards = self._forwards.read()
         key = draw_key(options, forwards)
         if self._targets is not None:
-            remedy = "one_hot is for a label a position" if options.one_hot else "'n_classes': 2 draws 0 and 1 anew"
+            remedy = (
+                "one_hot takes one label per position"
+                if options.one_hot
+                else "with 'n_classes': 2 it draws 0 and 1 alone"
+            )
             self._targets.warn(self.name, self.data(bottom[0]), remedy)
         if options.one_hot:
             self._one_hot(key, bottom, top)

@@ -26,7 +26,7 @@ class LabelSmoothing(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         options = self.options
         num_classes, epsilon = options.n_classes, options.epsilon
-        self._targets.warn(self.name, self.data(bottom[0]), "it is for a label a position")
+        self._targets.warn(self.name, self.data(bottom[0]), "it takes one label per position")
         labels, ignored = self.labels(bottom[0], num_classes, options.ignore_label)
         off = epsilon / (num_classes if options.over == "all" else num_classes - 1)
         on = 1 - epsilon + (off if options.over == "all" else 0)

@@ -125,7 +125,11 @@ def test_images_that_an_earlier_conversion_wrote_are_kept_while_they_are_the_sou
 def test_what_no_conversion_wrote_or_somebody_changed_is_not_replaced(small, tmp_path, format):
     thesis = tmp_path / "thesis"
     thesis.write_text("years of work")
-    with pytest.raises(DataError, match="thesis is there, and was not written by a conversion"):
+    with pytest.raises(DataError, match="thesis is there already; move it away, or write to another name"):
+        converted(small, thesis, format)
+    with pytest.raises(
+        DataError, match="thesis is there, and was not written by a conversion, so that --force does not"
+    ):
         converted(small, thesis, format, force=True)
     assert thesis.read_text() == "years of work"
     target = tmp_path / f"mine{SUFFIXES[format]}"

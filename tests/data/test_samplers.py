@@ -344,9 +344,9 @@ def test_what_is_said_of_negatives_without_a_label():
     sampler = case.make([0, 0, 1, -1, -1])
     assert sampler.left_out == 3
     assert sampler.left_out_because == (
-        "2 of them being negatives alone (their label is negative), the others being the only ones of their class"
+        "2 of them except as negatives (having a negative label, which means none), the others being the only ones of their class"
     )
-    assert case.make([0, 0, -1]).left_out_because == "being negatives alone (their label is negative)"
+    assert case.make([0, 0, -1]).left_out_because == "except as negatives (having a negative label, which means none)"
     with pytest.raises(DataError, match=r"it takes two .* .1 of 3 records have a negative label, which means none.$"):
         Case("triplets", "RANDOM").make([0, 0, -1])
 

@@ -95,6 +95,23 @@ def test_every_source_names_the_record_that_is_no_image(opened, photos, tmp_path
         Transforms().load(source, 3)
 
 
+def test_a_folder_in_the_place_of_a_source_is_refused_with_what_to_name(tmp_path):
+    (tmp_path / "cats").mkdir()
+    write_lmdb(str(tmp_path / "a_lmdb"), [Datum(bytes(12), 1, 3, 2, 2)])
+    for kind, name, message in (
+        (
+            "CSV",
+            "cats",
+            "it is not a file but a folder; name a list of its images, a line each: the file name, then the label",
+        ),
+        ("CSV", "a_lmdb", "it is not a file but a folder; it is an LMDB: set 'source_type': 'LMDB'"),
+        ("LMDB", "cats", "it is a folder without data.mdb; images in folders are read from a list, as a CSV"),
+    ):
+        with pytest.raises(DataError) as caught:
+            open_source(kind, str(tmp_path / name))
+        assert str(caught.value).endswith(message)
+
+
 @pytest.mark.parametrize(
     "write", [lambda path, records: write_csv(path, records, f"{path}.images"), write_bcf, write_hdf5]
 )

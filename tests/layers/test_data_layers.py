@@ -184,7 +184,7 @@ BAD = {
     "no labels": (
         "ImageDataLayer", ["data", "label"],
         lambda photos, tmp: {"source": str(shutil.copy(_names_only(photos, tmp), tmp / "copy.csv")), "resize": 9}, DataError,
-        "it has no labels, but the layer has a top for them",
+        "it has no labels, but the layer has a top for them; write each behind its file name, leave the top out, or",
     ),
     "mean of other channels": (
         "ImageDataLayer", ["data"],

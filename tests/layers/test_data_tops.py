@@ -372,7 +372,9 @@ def test_records_without_a_label_are_in_no_batch_and_counted_in_a_line(net, tmp_
     caplog.clear()
     made = net(layer, tops, unlabelled="negative", **options)
     assert caplog.messages == [
-        line.replace("having no label (a negative one)", "being negatives alone (their label is negative)")
+        line.replace(
+            "having no label (a negative one)", "except as negatives (having a negative label, which means none)"
+        )
     ]
     seen = set()
     for _ in range(20):

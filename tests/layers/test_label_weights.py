@@ -134,7 +134,7 @@ def test_the_log_tells_positives_and_negatives(caplog):
     caplog.set_level("INFO", log.name)
     weights_of(TARGETS, {"scale": "none"})
     assert caplog.messages == [
-        "SampleWeight: weights of positives 1, 3, 0 and of negatives 4, 1, 1, a label each; they multiply the mean loss by 1.357 "
+        "SampleWeight: weights of positives 1, 3, 0 and of negatives 4, 1, 1, one per label; they multiply the mean loss by 1.357 "
         "where it is not divided by the weights too"
     ]
     caplog.clear()
@@ -148,7 +148,7 @@ def test_the_log_tells_positives_and_negatives(caplog):
 @pytest.mark.parametrize(
     ("targets", "options", "error", "message"),
     [
-        (TARGETS, {"n_classes": 4}, ConfigError, r"label has shape \(5, 3\), 3 labels a sample; 'n_classes' is 4"),
+        (TARGETS, {"n_classes": 4}, ConfigError, r"label has shape \(5, 3\), 3 labels per sample; 'n_classes' is 4"),
         (np.array([[1, 0.5, 0]]), {}, DataError, r"target 0.5 at index \(0, 1\) is not a whole number"),
         (
             np.array([[1, 2, 0]]),

@@ -56,9 +56,10 @@ def old_pieces(target: Target, force: bool) -> List[str]:
     provenance = provenance_of(target.path)
     if not pieces and not os.path.lexists(provenance):
         return []
-    if not force:
-        raise DataError(f"{[*pieces, provenance][0]} is there already; --force replaces it, or write to another name")
     ours = _written_before(target.path)
+    if not force:
+        remedy = "--force replaces it" if {*map(os.path.basename, pieces)} <= {*ours} and ours else "move it away"
+        raise DataError(f"{[*pieces, provenance][0]} is there already; {remedy}, or write to another name")
     folder = os.path.dirname(target.path)
     # What an earlier conversion wrote there in another format goes too.
     names = list(dict.fromkeys([*map(os.path.basename, pieces), *sorted(ours)]))
@@ -66,8 +67,8 @@ def old_pieces(target: Target, force: bool) -> List[str]:
         piece = os.path.join(folder, name)
         if name not in ours:
             raise DataError(
-                f"{piece} is there, and was not written by a conversion to {target.path}, so that --force does not replace "
-                f"it; move it away, or write to another name"
+                f"{piece} is there, and was not written by a conversion{'' if piece == target.path else f' to {target.path}'}, "
+                f"so that --force does not replace it; move it away, or write to another name"
             )
         if os.path.lexists(piece) and _described(piece) != ours[name]:
             raise DataError(

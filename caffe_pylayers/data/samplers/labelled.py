@@ -59,7 +59,7 @@ def of_labelled(source: Source, options: Any, make: Make) -> Any:
         if getattr(options, "unlabelled", "drop") == "negative":
             sampler = make(source, everyone)
             others = sampler.left_out - num_unlabelled
-            why = f"being negatives alone (their label is negative{damaged})"
+            why = f"except as negatives (having a negative label, which means none{damaged})"
             sampler.left_out_because = _reasons(num_unlabelled, why, others, sampler.left_out_because)
             return sampler
         records = np.flatnonzero(~unlabelled)

@@ -130,9 +130,12 @@ def _lines(path: str) -> Iterator[Tuple[int, str]]:
                 if line.strip():
                     yield number, line.rstrip("\n")
     except OSError as error:
-        raise DataError(
-            f"CSV source {path}: cannot read it: {error.strerror}; `source` is relative to the working directory"
-        ) from error
+        remedy = "`source` is relative to the working directory"
+        if os.path.exists(os.path.join(path, "data.mdb")):
+            remedy = "it is an LMDB: set 'source_type': 'LMDB'"
+        elif os.path.isdir(path):
+            remedy = "name a list of its images, a line each: the file name, then the label"
+        raise DataError(f"CSV source {path}: cannot read it: {error.strerror}; {remedy}") from error
 
 
 def _separator(line: str) -> str:

@@ -262,6 +262,10 @@ def _file(path: str) -> File:
     try:
         return File.of(os.path.join(path, "data.mdb") if os.path.isdir(path) else path)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and os.path.isdir(path):
+            raise DataError(
+                "it is a folder without data.mdb; images in folders are read from a list, as a CSV"
+            ) from error
         raise DataError(f"cannot read it: {error.strerror}; `source` is relative to the working directory") from error
 
 

@@ -119,7 +119,7 @@ def _meta(page: bytes) -> Root:
     magic, version, page_size, flags, depth, *others = _META.unpack_from(page, _HEADER)
     if magic != _MAGIC or version & 0xFFFF != _VERSION or page_size not in _PAGE_SIZES:
         raise DataError(
-            "it is not an LMDB, or damaged, or not of version 0.9 and a 64-bit little-endian machine, which is read"
+            "it is not an LMDB, or damaged, or of another kind: those of LMDB 0.9 on a 64-bit little-endian machine are read"
         )
     if flags & _SEVERAL_VALUES:
         raise DataError("its keys have several values each; Caffe's databases have one")
