@@ -19,6 +19,8 @@ from tests.pages import ROOT, blocks, run, run_all
 def test_the_quickstart(tmp_path):
     run_all("docs/quickstart.md", tmp_path)
     assert (tmp_path / "digits_iter_100.solverstate").exists()
+    counts = np.loadtxt(tmp_path / "counts.txt")
+    assert 0 < counts[8] == counts.min() < counts.mean() / 5  # most of the eights are left out, not all
     # Nets that are shown and not trained there train here.
     for name in ("infogain", "triplet"):
         run("bash", f"""sed 's/train_val/{name}/; s/^test_iter.*//; s/digits/{name}/; s/100/3/' solver.prototxt > {name}_solver
@@ -45,7 +47,13 @@ def test_extending(tmp_path):
 
 def test_the_page_about_data(tmp_path, monkeypatch):
     """Its nets feed what the page says, and its pictures are drawn from them."""
+    for image in ("dog/1.png", "cat/1.png", "cat/2.png"):
+        (tmp_path / "by_class" / image).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "by_class" / image).touch()
     names = run_all("docs/data.md", tmp_path)
+    assert (
+        tmp_path / "by_class.csv"
+    ).read_text() == "by_class/cat/1.png,0\nby_class/cat/2.png,0\nby_class/dog/1.png,1\n"
     monkeypatch.chdir(tmp_path)
     tops = {name.split(".")[0]: second_batch(name) for name in names}
     for name, blobs in tops.items():
