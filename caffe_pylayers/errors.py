@@ -7,3 +7,7 @@ class ConfigError(ValueError):
 
 class DataError(ValueError):
     """A data source or one of its records is wrong; the message names the source, the record and the remedy."""
+
+
+class ChangedSourceError(DataError):
+    """A source is not what it was at set-up: none of its records can be trusted, so that `on_error` leaves out none for it."""

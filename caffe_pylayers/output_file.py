@@ -20,6 +20,9 @@ def refuse_existing(paths: Iterable[str], force: bool, inputs: Iterable[Optional
     for number, path in enumerate(paths):
         if os.path.isdir(path):
             raise ConfigError(f"{path} is a folder; name a file to write")
+        if os.path.exists(path) and not os.path.isfile(path):
+            # A new file takes the place of an old one: /dev/null would be a picture from then on.
+            raise ConfigError(f"{path} is not a file but a device, a pipe or a socket; name a file to write")
         if os.path.exists(path) and any(os.path.samefile(path, other) for other in _files(inputs)):
             raise ConfigError(f"{path} is what is read; name another file to write")
         if os.path.realpath(path) in map(os.path.realpath, paths[:number]):

@@ -48,6 +48,16 @@ def test_what_is_read_is_never_overwritten(tmp_path, thesis):
     refuse_existing([str(thesis), str(tmp_path / "out")], True, [None])
 
 
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    os.symlink("/dev/null", tmp_path / "null")
+    for name in ("pipe", "null", "/dev/null"):
+        with pytest.raises(
+            ConfigError, match=f"{name} is not a file but a device, a pipe or a socket; name a file to write"
+        ):
+            refuse_existing([str(tmp_path / name)], True)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

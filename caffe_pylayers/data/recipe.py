@@ -7,7 +7,7 @@ import numpy as np
 
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ChangedSourceError, DataError
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class Recipe:
         """Write image i, of records[i] and keys[i], into out[i]; out is (M, C, H, W) of `dtype`.
 
         begin: called with i before image i. Raises DataError naming the record that cannot be read; if `tolerant`,
-        returns them instead: place in the batch -> complaint, a few at a time, each record once.
+        returns them instead: place in the batch -> complaint, a few at a time, each record once. A source that has changed
+        is an error all the same.
         """
         complaints: Dict[int, str] = {}
         for place, (record, key, crop_y, crop_x, flip) in enumerate(
@@ -76,7 +77,7 @@ class Recipe:
             try:
                 image = self._image(record, key)
             except DataError as error:
-                if not tolerant:
+                if not tolerant or isinstance(error, ChangedSourceError):
                     raise
                 complaints[place] = str(error)
                 if len(complaints) == _FAILURES_A_BATCH:

@@ -14,11 +14,13 @@ def open_closed_streams() -> None:
 
     It costs about a microsecond where none is, and is called before anything is opened that stays open.
     """
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             # It gets the lowest number that is free, which is this one. Children inherit it, as any standard stream.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-        if getattr(sys, name) is None:  # Python found it closed when it started
-            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))  # noqa: SIM115 (it stays open)
+    # Then Python's, which found it closed when it started: each has a descriptor of its own, and all three numbers are taken.
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115 (it stays open)

@@ -67,7 +67,7 @@ def read_log(path: str) -> Dict[str, array]:
 
 def _rows_before(path: str, iteration: int) -> "tuple[List[str], List[Dict[str, str]]]":
     """The columns of a log and its rows before an iteration; a row that was cut short is none."""
-    with regular_file.open_text(path, newline="") as file:
+    with regular_file.open_text(path, errors="replace", newline="") as file:
         reader = csv.DictReader(file)
         columns = _header(path, reader)
         rows = [row for row in reader if None not in row.values() and row["iteration"].isdigit()]

@@ -142,6 +142,20 @@ def test_what_no_conversion_wrote_or_somebody_changed_is_not_replaced(small, tmp
     assert piece.read_bytes().endswith(b"a line of mine")
 
 
+def test_what_a_user_put_into_an_lmdb_is_not_replaced(small, tmp_path):
+    """A mean image for example. The lock file is nobody's: whoever reads the database, Caffe too, makes one."""
+    target = tmp_path / "it_lmdb"
+    converted(small, target, "LMDB")
+    (target / "lock.mdb").write_bytes(b"")
+    (target / "mean.binaryproto").write_bytes(b"mine")
+    with pytest.raises(DataError, match=f"{target}/mean.binaryproto was not written by a conversion.* move it away"):
+        converted(small, target, "LMDB", force=True)
+    assert (target / "mean.binaryproto").read_bytes() == b"mine"
+    (target / "mean.binaryproto").rename(tmp_path / "mean.binaryproto")
+    converted(small, target, "LMDB", force=True)
+    assert os.listdir(target) == ["data.mdb"]
+
+
 def test_what_comes_to_be_there_during_a_conversion_is_not_replaced(small, tmp_path):
     target = tmp_path / "it.bcf"
 

@@ -13,6 +13,8 @@ import pytest
 
 import caffe_pylayers
 from caffe_pylayers import DataError
+from caffe_pylayers.data.conversion import Conversion, Images, Origin
+from caffe_pylayers.data.conversion.run import Run
 from caffe_pylayers.data.datum import Datum, write_datum
 from caffe_pylayers.data.sources import Record
 from caffe_pylayers.data.sources.bcf import write_bcf
@@ -212,6 +214,45 @@ def test_a_worker_that_is_replaced_after_the_change(source, tmp_path, kind, chan
         assert "has changed while in use" in str(error) or "No such file" in str(error)
     else:
         assert change == "link switched"  # where the old one is still there
+
+
+@pytest.mark.parametrize("prefetch", [False, 2])
+@pytest.mark.parametrize("on_error", ["skip", "replace"])
+@pytest.mark.parametrize("kind, change", [case for case in CASES if CHANGES[case[1]][1] == IN_PLACE])
+def test_no_record_is_left_out_since_the_source_has_changed(source, tmp_path, kind, change, on_error, prefetch):
+    path, other = source(kind, change)
+    net = net_on(path, kind, tmp_path, prefetch=prefetch, on_error=on_error)
+    batches(net, 4)
+    CHANGES[change][0](path, other)
+    with pytest.raises(DataError, match=f"{kind} source {path}: record .* has changed while in use"):
+        batches(net, NUM_BATCHES - 4)
+    assert net.layers[0].stand_ins == 0
+
+
+@pytest.mark.parametrize("change", ["renamed", "removed"])
+@pytest.mark.parametrize("kind", ["LMDB", "BCF", "HDF5"])
+def test_no_record_is_left_out_where_a_replaced_worker_finds_another_source(source, tmp_path, kind, change):
+    path, other = source(kind, change)
+    net = net_on(path, kind, tmp_path, prefetch=2, workers=2, on_error="skip")
+    batches(net, 4)
+    CHANGES[change][0](path, other)
+    worker = psutil.Process().children()[0]
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    with pytest.raises(DataError, match=r"has changed while in use|No such file"):
+        batches(net, NUM_BATCHES - 4)
+    assert net.layers[0].stand_ins == 0
+
+
+@pytest.mark.parametrize("kind", ["LMDB", "BCF", "HDF5"])
+def test_a_conversion_leaves_out_no_record_since_the_source_has_changed(source, tmp_path, kind):
+    path, other = source(kind, "updated")
+    labels = f"{path}.labels.npy" if kind == "BCF" else None
+    run = Run(Conversion(Origin(kind, path, labels=labels), str(tmp_path / "new.csv"), Images("CSV"), skip=True), print)
+    CHANGES["updated"][0](path, other)
+    with pytest.raises(DataError, match="has changed while in use"):
+        run.convert(1, force=False)
+    assert not os.path.lexists(tmp_path / "new.csv")
 
 
 @pytest.mark.parametrize("change", ["updated", "renamed", "data.mdb renamed", "link switched", "overwritten"])

@@ -87,6 +87,27 @@ def test_one_after_the_other_is_fine(net, prefetch):
     np.testing.assert_array_equal(found, [batches[:5]] * 3)
 
 
+def test_nets_of_one_source_are_closed_each_on_its_own(net):
+    """What one of them closes is open for the others."""
+    nets = [net(batch_size=4) for _ in range(3)]
+    errors = []
+
+    def use(own):
+        try:
+            for _ in range(100):
+                own.forward()
+                own.layers[0].close()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=use, args=(own,)) for own in nets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
 def test_closing_while_another_thread_takes_a_batch_is_told(photos, net, tmp_path):
     """The batch that is waited for comes all the same."""
     fed, refused = net(prefetch=2, transform="slow:slow", batch_size=4), []

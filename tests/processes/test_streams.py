@@ -3,6 +3,7 @@
 import itertools
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -87,6 +88,27 @@ def _compare(run, host, closed):
     log, _ = process.communicate(timeout=60)
     assert process.returncode == 0, log
     assert run.record()[:BATCHES] == run.expected
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_each_that_is_closed_leads_nowhere_and_takes_what_is_written(closed, tmp_path):
+    """None of them is what Python reads or writes in the place of another."""
+    code = """
+import os, sys
+from caffe_pylayers.processes.streams import open_closed_streams
+open_closed_streams()
+there = [os.readlink(f"/proc/self/fd/{number}") for number in range(3)]
+assert os.read(0, 1) == b"" and os.write(1, b"x") == os.write(2, b"x") == 1
+assert sys.stdin.read() == "" and sys.stdout.write("x") == sys.stderr.write("x") == 1
+with open("streams.txt", "w") as file:
+    file.write(" ".join(there))
+"""
+    subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", code],
+        cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, check=True,
+    )  # fmt: skip
+    for number, found in enumerate((tmp_path / "streams.txt").read_text().split()):
+        assert (found == "/dev/null") == (STREAMS[number] in closed.split() or number == 0)
 
 
 def test_the_launcher_opens_them_before_caffe_opens_a_database(tmp_path, photos):

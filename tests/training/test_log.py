@@ -60,6 +60,9 @@ def test_a_file_that_is_no_log_is_left_alone(tmp_path):
         with pytest.raises(DataError, match="table.csv: not the log of a training, whose first column is 'iteration'"):
             TrainingLog(str(path), [], begin)
     assert path.read_text() == "name,label\n"
+    path.write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(DataError, match="table.csv: not the log of a training"):
+        TrainingLog(str(path), [])
 
 
 def test_a_plot_of_any_log(tmp_path):

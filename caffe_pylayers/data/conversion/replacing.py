@@ -70,6 +70,11 @@ def old_pieces(target: Target, force: bool) -> List[str]:
                 f"{piece} is there, and was not written by a conversion{'' if piece == target.path else f' to {target.path}'}, "
                 f"so that --force does not replace it; move it away, or write to another name"
             )
+        for other in _put_into(piece):
+            raise DataError(
+                f"{other} was not written by a conversion, and --force replaces all of {piece}; move it away, or write to "
+                f"another name"
+            )
         if os.path.lexists(piece) and _described(piece) != ours[name]:
             raise DataError(
                 f"{piece} has changed since a conversion wrote it, so that --force does not replace it; move it away, or "
@@ -78,6 +83,13 @@ def old_pieces(target: Target, force: bool) -> List[str]:
     if os.path.lexists(provenance) and not ours:
         raise DataError(f"{provenance} is there, and is not the record of a conversion; move it away")
     return [*names, os.path.basename(provenance)]
+
+
+def _put_into(piece: str) -> List[str]:
+    """What others put into the folder of an LMDB; whoever reads one has a lock file there."""
+    if not os.path.exists(os.path.join(piece, "data.mdb")):
+        return []
+    return [os.path.join(piece, name) for name in sorted(os.listdir(piece)) if name not in ("data.mdb", "lock.mdb")]
 
 
 def _described(piece: str) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Image
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ChangedSourceError, DataError
 
 _END = struct.Struct("<QI8s")
 _MAGIC = b"segment1"
@@ -87,7 +87,7 @@ def write_segment(path: str, records: Iterable[int], make: Callable[[int], Image
                 try:
                     image = make(record)
                 except DataError as error:
-                    if not skip:
+                    if not skip or isinstance(error, ChangedSourceError):
                         raise
                     skipped.append((record, str(error)))
                     continue

@@ -157,7 +157,7 @@ class Source:
         try:
             yield
         except DataError as error:
-            raise DataError(f"{self.describe(record)}: {error}") from error
+            raise type(error)(f"{self.describe(record)}: {error}") from error
 
     def describe(self, record: int) -> str:
         """The record as messages name it."""

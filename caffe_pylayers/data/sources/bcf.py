@@ -17,7 +17,7 @@ from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.data.sources.base import Image, Numbers, Source
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
 from caffe_pylayers.data.sources.storage import File, SharedMemory, Stretches
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ChangedSourceError, DataError
 
 _MOVED_AT_ONCE = 1 << 20
 
@@ -61,7 +61,7 @@ class BCFSource(Source):
         try:
             return self._rows.row(record)
         except DataError as error:
-            raise DataError(f"{self.describe(record)}: {error}") from error
+            raise type(error)(f"{self.describe(record)}: {error}") from error
 
     def __getstate__(self) -> Dict[str, Any]:
         if self._in_memory and self._memory is None:  # workers inherit what is there
@@ -98,9 +98,9 @@ class BCFSource(Source):
         try:
             changed = File.of(file.path) != file
         except OSError as error:
-            raise DataError(f"BCF source {self.path}: cannot read it: {error.strerror}") from error
+            raise ChangedSourceError(f"BCF source {self.path}: cannot read it: {error.strerror}") from error
         if changed:
-            raise DataError(f"BCF source {self.path}: {file.changed()}")
+            raise ChangedSourceError(f"BCF source {self.path}: {file.changed()}")
 
 
 def _index(path: str) -> Stretches:

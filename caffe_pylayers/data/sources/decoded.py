@@ -11,7 +11,7 @@ from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.data.sources.base import Source
 from caffe_pylayers.data.sources.storage import SharedMemory
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ChangedSourceError, DataError
 
 logger = logging.getLogger("caffe_pylayers")
 
@@ -111,7 +111,7 @@ class DecodedSource(Source):
             try:
                 image = transforms.load(source, record)
             except DataError as error:
-                if not tolerant:
+                if not tolerant or isinstance(error, ChangedSourceError):
                     raise
                 self._complaints[record] = str(error)
             else:

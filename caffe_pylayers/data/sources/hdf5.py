@@ -81,7 +81,7 @@ class HDF5Source(Source):
         try:
             data = rows.row(record - int(self._ends[number]) + len(rows))
         except DataError as error:
-            raise DataError(f"{self.describe(record)}: {error}") from error
+            raise type(error)(f"{self.describe(record)}: {error}") from error
         if not self._shape:
             return data
         planes = np.frombuffer(data, self._dtypes[number]).reshape(self._shape)

@@ -58,7 +58,7 @@ class LMDBSource(Source):
             require_transaction(self._file, self._root)
             return datum.data if datum.encoded else interleaved(datum.raw())
         except DataError as error:
-            raise DataError(f"{self.describe(record)}: {error}") from error
+            raise type(error)(f"{self.describe(record)}: {error}") from error
 
 
 def read_table(path: str) -> Tuple[Names, np.ndarray]:

@@ -11,10 +11,8 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers import regular_file
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ChangedSourceError, DataError
 
-# Descriptors by process and file, the last used at the end. By process, for a fork shares them with its parent.
-_descriptors: "OrderedDict[Tuple[int, File], int]" = OrderedDict()
 _MOST_OPEN = 16
 _MOST_KEPT = 32 << 20  # bytes of decompressed rows that are kept for the next read
 
@@ -45,11 +43,16 @@ class File:
         return hash(self.path)  # at each read; that of all fields takes as long as the reading
 
     def read(self, offset: int, size: int) -> bytes:
-        """That many bytes. DataError (without the name of the record) where the file is gone or has changed."""
+        """That many bytes. DataError (without the name of the record) where they cannot be read; a ChangedSourceError
+        where the file is gone or has changed.
+        """
         try:
-            descriptor = self._descriptor()
-            data = os.pread(descriptor, size, offset)
-            status = os.fstat(descriptor)  # behind the reading, so that no change is missed
+            opened = self._opened()
+        except OSError as error:
+            raise ChangedSourceError(f"cannot read {self.path}: {error.strerror}") from error
+        try:
+            data = os.pread(opened.descriptor, size, offset)
+            status = os.fstat(opened.descriptor)  # behind the reading, so that no change is missed
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {error.strerror}") from error
         if (status.st_size, status.st_mtime_ns, status.st_ino) != (self.size, self.mtime_ns, self.inode):
@@ -58,27 +61,38 @@ class File:
             raise DataError(f"{self.path} has {self.size} bytes, and {size} from byte {offset} on are looked for")
         return data
 
-    def changed(self, size: Optional[int] = None) -> DataError:
+    def changed(self, size: Optional[int] = None) -> ChangedSourceError:
         """The error of a file that is not what it was. size: what it has now."""
         now = "" if size is None or size == self.size else f" (it has {size} bytes, at set-up {self.size})"
-        return DataError(
+        return ChangedSourceError(
             f"{self.path} has changed while in use{now}; start again, and write the next version under another name"
         )
 
-    def _descriptor(self) -> int:
+    def _opened(self) -> "_Opened":
         place = (os.getpid(), self)
-        if place not in _descriptors:
-            if len(_descriptors) >= _MOST_OPEN:
-                os.close(_descriptors.popitem(last=False)[1])
-            _descriptors[place] = regular_file.descriptor(self.path)
-        _descriptors.move_to_end(place)
-        return _descriptors[place]
+        opened = _opened.pop(place, None) or _Opened(regular_file.descriptor(self.path))
+        _opened[place] = opened
+        if len(_opened) > _MOST_OPEN:
+            _opened.popitem(last=False)
+        return opened
 
     def close(self) -> None:
         """Close what this process has opened; the next `read` opens it again."""
-        descriptor = _descriptors.pop((os.getpid(), self), None)
-        if descriptor is not None:
-            os.close(descriptor)
+        _opened.pop((os.getpid(), self), None)
+
+
+class _Opened:
+    """A descriptor, which is closed when nobody reads from it any more: several threads may read one file, each for a net."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+# What is open by process and file, the last used at the end. By process, for a fork shares it with its parent.
+_opened: "OrderedDict[Tuple[int, File], _Opened]" = OrderedDict()
 
 
 class SharedMemory:
