@@ -7,13 +7,9 @@ from typing import Dict, Optional, Type
 
 from pydantic import Field
 
+from caffe_pylayers.comparison_options import SiameseDataLayerOptions, TripletDataLayerOptions
 from caffe_pylayers.config import Options
-from caffe_pylayers.data_options import (
-    ImageDataLayerOptions,
-    MultiLabelDataLayerOptions,
-    SiameseDataLayerOptions,
-    TripletDataLayerOptions,
-)
+from caffe_pylayers.data_options import ImageDataLayerOptions, MultiLabelDataLayerOptions
 from caffe_pylayers.label_options import (
     ComputeHOptions,
     LabelNoiseOptions,
