@@ -134,12 +134,17 @@ def test_what_no_conversion_wrote_or_somebody_changed_is_not_replaced(small, tmp
     assert thesis.read_text() == "years of work"
     target = tmp_path / f"mine{SUFFIXES[format]}"
     converted(small, target, format)
-    piece = target / "data.mdb" if format == "LMDB" else target
-    with open(piece, "ab") as file:
-        file.write(b"a line of mine")
-    with pytest.raises(DataError, match="has changed since a conversion wrote it"):
-        converted(small, target, format, force=True)
-    assert piece.read_bytes().endswith(b"a line of mine")
+    pieces = [target / "data.mdb" if format == "LMDB" else target]
+    if format == "CSV":
+        pieces.append(next((tmp_path / "mine_images").rglob("*.jpg")))
+    for piece in pieces:
+        before = piece.read_bytes()
+        piece.write_bytes(before[:-4] + b"mine")  # of the same size
+        with pytest.raises(DataError, match="has changed since a conversion wrote it"):
+            converted(small, target, format, force=True)
+        assert piece.read_bytes().endswith(b"mine")
+        piece.write_bytes(before)
+    converted(small, target, format, force=True)
 
 
 def test_what_a_user_put_into_an_lmdb_is_not_replaced(small, tmp_path):

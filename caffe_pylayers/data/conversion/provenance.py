@@ -30,17 +30,30 @@ def circumstances() -> Dict[str, Any]:
 
 
 def described(path: str) -> Dict[str, Any]:
-    """The bytes and the checksum of a file (of an LMDB: its data.mdb), the number of files and the bytes of a folder."""
+    """The bytes and the checksum of a file (of an LMDB: its data.mdb); of a folder those of all its files, with their names
+    there, and how many they are.
+    """
     if os.path.exists(os.path.join(path, "data.mdb")):
         path = os.path.join(path, "data.mdb")
-    if os.path.isdir(path):
-        sizes = [os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(path) for name in names]
-        return {"files": len(sizes), "bytes": sum(sizes)}
-    digest = hashlib.sha256()
+    if not os.path.isdir(path):
+        digest = hashlib.sha256()
+        return {"bytes": _add(digest, path), "sha256": digest.hexdigest()}
+    files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+    size, digest = 0, hashlib.sha256()
+    for file in files:
+        digest.update(os.fsencode(os.path.relpath(file, path)) + b"\0")
+        size += _add(digest, file)
+    return {"files": len(files), "bytes": size, "sha256": digest.hexdigest()}
+
+
+def _add(digest: Any, path: str) -> int:
+    """Take the contents of a file into a digest; returns how many bytes they are."""
+    size = 0
     with regular_file.open_bytes(path) as stream:
         for part in iter(lambda: stream.read(1 << 20), b""):
             digest.update(part)
-    return {"bytes": os.path.getsize(path), "sha256": digest.hexdigest()}
+            size += len(part)
+    return size
 
 
 def flush(pieces: List[str]) -> None:

@@ -75,7 +75,8 @@ def old_pieces(target: Target, force: bool) -> List[str]:
                 f"{other} was not written by a conversion, and --force replaces all of {piece}; move it away, or write to "
                 f"another name"
             )
-        if os.path.lexists(piece) and _described(piece) != ours[name]:
+        # By what the record has: those of earlier versions had no checksum of a folder.
+        if os.path.lexists(piece) and not ours[name].items() <= _described(piece).items():
             raise DataError(
                 f"{piece} has changed since a conversion wrote it, so that --force does not replace it; move it away, or "
                 f"write to another name"
@@ -92,17 +93,17 @@ def _put_into(piece: str) -> List[str]:
     return [os.path.join(piece, name) for name in sorted(os.listdir(piece)) if name not in ("data.mdb", "lock.mdb")]
 
 
-def _described(piece: str) -> Any:
+def _described(piece: str) -> Dict[str, Any]:
     try:
-        return None if os.path.islink(piece) else described(piece)
+        return {} if os.path.islink(piece) else described(piece)
     except OSError:  # a pipe, for example
-        return None
+        return {}
 
 
 def _written_before(path: str) -> Dict[str, Any]:
     """What an earlier conversion wrote: name -> bytes and checksum."""
     try:
         files = json.loads(regular_file.read_bytes(provenance_of(path)))["files"]
-        return {name: file for name, file in files.items() if name == os.path.basename(name)}
+        return {name: file for name, file in files.items() if name == os.path.basename(name) and file["bytes"] >= 0}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
