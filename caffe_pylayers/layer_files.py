@@ -1,11 +1,16 @@
-"""The files that data layers read, which a command that draws or counts them must not write over."""
+"""The files that layers read: a command that draws or counts them must not write over them, and Caffe not wait for one."""
 
 import contextlib
-from typing import Iterable, Iterator
+import os
+from typing import Iterable, Iterator, Tuple
 
-from caffe_pylayers import ALIASES, config
+from caffe_pylayers import ALIASES, config, regular_file
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.nets import Layer
+
+_STOCK = (
+    "data_param", "image_data_param", "hdf5_data_param", "window_data_param", "transform_param", "infogain_loss_param",
+)  # fmt: skip
 
 
 def files_read(layers: Iterable[Layer]) -> Iterator[str]:
@@ -18,9 +23,31 @@ def files_read(layers: Iterable[Layer]) -> Iterator[str]:
             with contextlib.suppress(ConfigError, DataError):
                 yield from _of_own(layer)
         else:
-            for name in ("data_param", "image_data_param", "hdf5_data_param", "transform_param"):
-                parameters = layer.message.message(name)
-                yield from (str(parameters.get(field, "")) for field in ("source", "mean_file"))
+            yield from (path for _, path in _of_stock(layer))
+
+
+def refuse_special_files(layers: Iterable[Layer]) -> None:
+    """Raise DataError where a layer of Caffe's names a pipe, a device or a socket, which Caffe would wait for without end."""
+    for layer in layers:
+        for field, path in _of_stock(layer):
+            for file in (path, *(os.path.join(path, name) for name in ("data.mdb", "lock.mdb"))):
+                if os.path.exists(file) and not os.path.isdir(file):
+                    try:
+                        regular_file.require_regular(file)
+                    except OSError as error:
+                        raise DataError(
+                            f"{layer.file}:{layer.line} {layer.type} layer {layer.name!r}: {field} {file!r}: {error.strerror}"
+                        ) from error
+
+
+def _of_stock(layer: Layer) -> Iterator[Tuple[str, str]]:
+    """Names of fields, and the paths that they have."""
+    for name in _STOCK:
+        parameters = layer.message.message(name)
+        for field in ("source", "mean_file"):
+            path = str(parameters.get(field, ""))
+            if path:
+                yield f"{name}.{field}", path
 
 
 def _of_own(layer: Layer) -> Iterator[str]:

@@ -13,6 +13,15 @@ from typing import Mapping, Optional, Sequence
 _FATAL = re.compile(r"^F\d{4,8} \S+ +\d+ (?P<place>\S+)\] (?P<text>.*)$", re.MULTILINE)
 
 
+#: In front of a program for `python -c`: it ends when whoever started it does, were it in a call of Caffe's that waits for ever.
+ENDS_WITH_US = """\
+import sys
+here = sys.path.pop(0)  # the working directory, which may have a ctypes.py
+import ctypes
+ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+sys.path.insert(0, here)
+"""
+
 # What the code itself prints, or a sitecustomize or a module that it imports, is no answer.
 _ANSWERS = """\
 import os, sys
@@ -77,7 +86,7 @@ def ask(
 def ask_python(code: str, *arguments: str, timeout: Optional[float] = 60.0, cwd: Optional[str] = None) -> Answer:
     """Run a piece of Python, in this very interpreter's program; `out` is what it writes to the file `answers`."""
     with tempfile.TemporaryFile() as answers:
-        command = [sys.executable, "-c", _ANSWERS + code, str(answers.fileno()), *arguments]
+        command = [sys.executable, "-c", ENDS_WITH_US + _ANSWERS + code, str(answers.fileno()), *arguments]
         answer = ask(command, timeout, dict(os.environ), cwd, (answers.fileno(),))
         answers.seek(0)
         return replace(answer, out=answers.read().decode(errors="replace"))

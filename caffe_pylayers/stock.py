@@ -2,14 +2,15 @@
 
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from typing import Any, List, Optional, Sequence
 
 from caffe_pylayers import ALIASES, config, interpreter
 from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.layer_files import refuse_special_files
 from caffe_pylayers.nets import TRAIN, Layer
+from caffe_pylayers.probe import ENDS_WITH_US, ask
 from caffe_pylayers.prototxt import Field, Message, text_of
 from caffe_pylayers.signature import tops_of
 
@@ -44,6 +45,7 @@ def net_of_layers(layers: Sequence[Layer], phase: str = TRAIN) -> Any:
     with an error in its log, at the first forward at the latest.
     """
     caffe = import_caffe()
+    refuse_special_files(layers)
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8", errors="surrogateescape") as file:
         for layer in layers:
             kept = [field for field in layer.message.fields if field.name not in ("include", "exclude")]
@@ -54,6 +56,8 @@ def net_of_layers(layers: Sequence[Layer], phase: str = TRAIN) -> Any:
         return caffe.Net(file.name, getattr(caffe, phase))
 
 
+_PATIENCE = 300.0  # seconds for the first batch of a layer
+
 _TRY = "import sys\nsys.path = [folder for folder in sys.path if folder]\nimport caffe\ncaffe.Net(sys.argv[1], int(sys.argv[2])).forward()"
 
 
@@ -61,21 +65,22 @@ def _refuse_abort(layers: Sequence[Layer], path: str, phase: int) -> None:
     """Raise DataError where Caffe aborts on a net: a process of its own tries it, for an abort would end this one."""
     environment = {**interpreter.environment(), "GLOG_minloglevel": "2", "GLOG_logtostderr": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-    tried = subprocess.run(
-        [interpreter.executable(), "-c", _TRY, path, str(phase)],
-        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    tried = ask([interpreter.executable(), "-c", ENDS_WITH_US + _TRY, path, str(phase)], _PATIENCE, environment)
+    names = ", ".join(f"{layer.file}:{layer.line} {layer.type} layer {layer.name!r}" for layer in layers)
+    if tried.status is None:
+        raise DataError(
+            f"{names}: Caffe has fed nothing within {_PATIENCE:g} s; does it read a pipe, or a disk that hangs?"
+        )
     others = any(layer.type == "Python" and layer.python[0] != "caffe_pylayers" for layer in layers)
-    if tried.returncode == 0 or (tried.returncode > 0 and not others):
+    if tried.ok or (tried.status > 0 and not others):
         return  # an error that a layer of ours raises comes again, whole
-    lines = tried.stderr.decode(errors="replace").splitlines()
+    lines = tried.err.splitlines()
     said = [line.partition("] ")[2] for line in lines if re.match(r"[EF]\d{4,8} ", line)]
-    if tried.returncode > 0:  # SystemError is what Boost.Python makes of an error in an import, which it prints itself
+    if tried.status > 0:  # SystemError is what Boost.Python makes of an error in an import, which it prints itself
         said = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line) and line[:11] != "SystemError"][
             -1:
         ]
-    names = ", ".join(f"{layer.file}:{layer.line} {layer.type} layer {layer.name!r}" for layer in layers)
-    raise DataError(f"{names}: Caffe gives up: {'; '.join(said) or f'signal {-tried.returncode}'}")
+    raise DataError(f"{names}: Caffe gives up: {'; '.join(said) or f'signal {-tried.status}'}")
 
 
 def layers_behind(layers: Sequence[Layer], blob: str) -> List[Layer]:

@@ -3,8 +3,12 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 
 from caffe_pylayers import checks, nets, prototxt
@@ -14,13 +18,14 @@ from caffe_pylayers.data.conversion.formats import guessed_format
 from caffe_pylayers.data.conversion.replacing import old_pieces
 from caffe_pylayers.data.conversion.segments import Segment
 from caffe_pylayers.data.conversion.targets import BCFTarget
+from caffe_pylayers.data.datum import Datum
 from caffe_pylayers.data.mean import read_mean
 from caffe_pylayers.data.samplers.graph import read_graph
 from caffe_pylayers.data.samplers.graph.__main__ import _load
 from caffe_pylayers.data.samplers.lists import _rows
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.index import cached
-from caffe_pylayers.data.sources.lmdb import read_ends, read_table
+from caffe_pylayers.data.sources.lmdb import read_ends, read_table, write_lmdb
 from caffe_pylayers.layers.matrices import read_matrix
 from caffe_pylayers.losses.class_weights import read_counts
 from caffe_pylayers.preview.preview import is_preview
@@ -29,6 +34,7 @@ from caffe_pylayers.training.parameter import read_parameter
 from caffe_pylayers.training.snapshots import read_state
 from caffe_pylayers.weights import read_weights
 from tests.data.mutations import SPECIAL_FILES, make_special_file
+from tests.transcripts import environment
 
 SECONDS = 20
 
@@ -251,3 +257,61 @@ def test_a_command_says_what_it_is(tmp_path, command, arguments):
     assert status in (1, 2)
     assert "it is not a file but a pipe" in out + err
     assert "Traceback" not in out + err
+
+
+def stock_net(tmp_path, field):
+    """Stock Data, or ImageData, with a pipe as its source, mean or lock, or as an image of its list."""
+    good = str(tmp_path / "good")
+    a_source(good)
+    (tmp_path / "good.txt").write_text("".join(f"{good}.{number}.png 0\n" for number in range(3)))
+    (tmp_path / "listed.txt").write_text("pipe 0\n" * 3)
+    write_lmdb(str(tmp_path / "db"), [Datum(bytes(192), 0, 3, 8, 8)] * 3)
+    make_special_file("pipe", str(tmp_path / "pipe"))
+    if field == "lock":
+        make_special_file("pipe", str(tmp_path / "db" / "lock.mdb"))
+    source = {"source": "pipe", "image": "listed.txt"}.get(field, "good.txt")
+    param = f'image_data_param {{ source: "{source}"  batch_size: 2 }}'
+    if field == "lock":
+        param = 'data_param { source: "db"  backend: LMDB  batch_size: 2 }'
+    mean = 'transform_param { mean_file: "pipe" }' if field == "mean" else ""
+    kind = "Data" if field == "lock" else "ImageData"
+    (tmp_path / "stock.prototxt").write_text(
+        f'layer {{ name: "in"  type: "{kind}"  top: "data"  top: "label"  {mean}  {param} }}\n'
+        'layer { name: "ip"  type: "InnerProduct"  bottom: "data"  top: "ip"  inner_product_param { num_output: 2 } }\n'
+        'layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "ip"  bottom: "label"  top: "loss" }'
+    )
+
+
+@pytest.mark.parametrize("field", ["source", "mean", "lock"])
+@pytest.mark.parametrize(
+    "arguments", [["preview"], ["bench"], ["balance", "--top", "label", "--batches", "1"]], ids=lambda words: words[0]
+)
+def test_caffe_is_not_left_to_wait_for_a_pipe(tmp_path, command, arguments, field):
+    stock_net(tmp_path, field)
+    status, _, err = command(arguments[0], "stock.prototxt", *arguments[1:])
+    assert status == 2
+    assert "ayer 'in': " in err and "it is not a file but a pipe" in err
+
+
+@pytest.mark.parametrize("name", ["preview", "bench"])
+def test_caffe_that_waits_ends_with_the_command(tmp_path, name):
+    """An image of a list that is a pipe is Caffe's to open; a command that is killed leaves nothing that waits there."""
+    stock_net(tmp_path, "image")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "caffe_pylayers", name, "stock.prototxt"], cwd=tmp_path, env=environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    waiting = []
+    while not waiting:
+        assert process.poll() is None
+        waiting = [
+            child for child in psutil.Process(process.pid).children() if "caffe.Net" in " ".join(child.cmdline())
+        ]
+        time.sleep(0.05)
+    time.sleep(1)  # in which it comes to the pipe
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(waiting, timeout=5)
+    for child in alive:
+        child.kill()
+    assert alive == []

@@ -10,8 +10,9 @@ from typing import Any, Iterator, List, Optional, Tuple
 
 from caffe_pylayers import interpreter, stock
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.layer_files import refuse_special_files
 from caffe_pylayers.nets import Layer, Net, NetState, data_layers
-from caffe_pylayers.probe import ask
+from caffe_pylayers.probe import ENDS_WITH_US, ask
 from caffe_pylayers.prototxt import text_of
 
 _TRY = """
@@ -112,6 +113,7 @@ def run_net(net: Net, state: NetState, name: Optional[str], gpu: Optional[int] =
         file.write(text_of(net.message))
         file.flush()
         caffe = stock.import_caffe()
+        refuse_special_files(net.layers)
         phase = getattr(caffe, state.phase)
         _try(net.path, [file.name, str(phase), str(state.level), "" if gpu is None else str(gpu), *state.stages])
         if gpu is not None:
@@ -130,7 +132,7 @@ def _try(path: str, arguments: List[str]) -> None:
         "GLOG_logtostderr": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
-    answer = ask([interpreter.executable(), "-c", _TRY, *arguments], None, environment)
+    answer = ask([interpreter.executable(), "-c", ENDS_WITH_US + _TRY, *arguments], None, environment)
     if answer.ok or "caffe_pylayers.errors." in answer.err:  # an error of this package comes again, as such
         return
     errors = re.findall(r"^(?!SystemError)[\w.]+(?:Error|Exception): .*$", answer.err, re.MULTILINE)
