@@ -12,7 +12,7 @@ import lmdb
 import numpy as np
 import pytest
 
-from caffe_pylayers.data.datum import Datum, write_datum
+from caffe_pylayers.data.datum import Datum, read_labels, write_datum
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import read_table, write_lmdb
 from caffe_pylayers.data.sources.lmdb_pages import read_leaves, read_root
@@ -304,7 +304,7 @@ def test_500_mutations_of_the_file_itself(tmp_path):
     assert len(png) > 4096 and source.read(1) == png
     root = read_root(File.of(f"{whole}/data.mdb"))
     assert root.depth == 2
-    tree = [0, 1, root.root, *(leaf.offset // 4096 for leaf in read_leaves(File.of(f"{whole}/data.mdb"), root))]
+    tree = [0, 1, root.root, *(leaf.offset // 4096 for leaf in read_leaves(File.of(f"{whole}/data.mdb").held(), root))]
     for number, mutated in enumerate(mutations(b"".join(data[page * 4096 :][:4096] for page in tree), 500, seed=0)):
         damaged = bytearray(data)
         if len(mutated) < len(tree) * 4096:
@@ -319,3 +319,23 @@ def test_500_mutations_of_the_file_itself(tmp_path):
         counts.update(outcomes(lambda: open_source("LMDB", path), path))
     assert counts["refused"] > 100
     assert counts["read"] > 10_000
+
+
+@pytest.mark.parametrize("damaging", [False, True])
+def test_an_lmdb_that_changes_while_it_is_indexed(tmp_path, monkeypatch, damaging):
+    """That is what is said, also where what was read of it then makes no sense."""
+    path = str(tmp_path / "db")
+    write_lmdb(path, (Datum(bytes(3000), number, 3, 10, 100) for number in range(300)))
+    calls = iter(range(1000))
+
+    def changing(value):
+        if next(calls) == 100:
+            with open(f"{path}/data.mdb", "r+b") as file:
+                file.seek(8192)
+                file.write(os.urandom(1 << 20) if damaging else b"")
+            os.utime(f"{path}/data.mdb", ns=(0, 0))
+        return read_labels(value)
+
+    monkeypatch.setattr("caffe_pylayers.data.sources.lmdb.read_labels", changing)
+    with pytest.raises(DataError, match=f"LMDB source {path}: .*data.mdb has changed while in use"):
+        open_source("LMDB", path)

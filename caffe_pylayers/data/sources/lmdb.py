@@ -82,7 +82,7 @@ def read_ends(path: str) -> List[Tuple[str, Datum]]:
         file = _file(path)
         root = read_root(file)
         found = []
-        for number, (key, offset, size) in zip((0, root.entries - 1), read_end_records(file, root)):
+        for number, (key, offset, size) in zip((0, root.entries - 1), read_end_records(file.held(), root)):
             name = f"record {number} ({_text(key)})"
             try:
                 found.append((f"LMDB source {path}: {name}", read_datum(file.read(offset, size))))
@@ -206,12 +206,13 @@ class _Walk:
         packed, ends, counts = bytearray(), array("q"), array("i")
         offsets, sizes = array("q"), array("I")
         longest = 1
-        with tqdm(
+        with _unchanged(file, root), tqdm(
             desc=f"indexing {path}", total=root.entries, unit="records",
             disable=None if root.entries >= FEWEST_RECORDS else True,
         ) as progress:  # fmt: skip
-            for leaf in read_leaves(file, root):
-                for (key, offset, size), value in zip(leaf.records, leaf.values(file, passed_over)):
+            held = file.held()
+            for leaf in read_leaves(held, root):
+                for (key, offset, size), value in zip(leaf.records, leaf.values(held, passed_over)):
                     try:
                         found = numbers_of(value)
                         if len(found) > longest:
@@ -228,7 +229,6 @@ class _Walk:
                     counts.append(len(found))
                     numbers.extend(found)
                 progress.update(len(leaf.records))
-        require_transaction(file, root)
         self.names = Names.of(bytes(packed), np.array(ends, np.int64))
         self.offsets, self.sizes = np.array(offsets), np.array(sizes)
         self.counts, self.numbers = np.array(counts), np.array(numbers)
@@ -267,6 +267,15 @@ def _file(path: str) -> File:
                 "it is a folder without data.mdb; images in folders are read from a list, as a CSV"
             ) from error
         raise DataError(f"cannot read it: {error.strerror}; `source` is relative to the working directory") from error
+
+
+@contextlib.contextmanager
+def _unchanged(file: File, root: Root) -> Iterator[None]:
+    """Raise a ChangedSourceError at the end where the file is another one by then, whatever error came of it."""
+    try:
+        yield
+    finally:
+        require_transaction(file, root)
 
 
 @contextlib.contextmanager

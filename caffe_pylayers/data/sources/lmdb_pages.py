@@ -15,7 +15,7 @@ import struct
 from typing import Callable, Iterator, List, NamedTuple, Tuple
 
 from caffe_pylayers.data.datum import Buffer
-from caffe_pylayers.data.sources.storage import File
+from caffe_pylayers.data.sources.storage import File, Held
 from caffe_pylayers.errors import DataError
 
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
@@ -58,7 +58,7 @@ class Leaf(NamedTuple):
     offset: int
     records: List[Tuple[bytes, int, int]]
 
-    def values(self, file: File, passed_over: Callable[[bytes], Tuple[int, int]]) -> Iterator[Buffer]:
+    def values(self, file: Held, passed_over: Callable[[bytes], Tuple[int, int]]) -> Iterator[Buffer]:
         """The values. passed_over: of the first bytes of a long one, from where to where it need not be read."""
         page = memoryview(self.page)
         for _, offset, size in self.records:
@@ -94,8 +94,11 @@ def require_transaction(file: File, root: Root) -> None:
         raise file.changed()
 
 
-def read_leaves(file: File, root: Root) -> Iterator[Leaf]:
-    """The leaves of the tree from left to right. Raises DataError where a page is damaged."""
+def read_leaves(file: Held, root: Root) -> Iterator[Leaf]:
+    """The leaves of the tree from left to right. Raises DataError where a page is damaged.
+
+    Whether the file has changed meanwhile is for `require_transaction` to say.
+    """
     found = 0
     if root.entries:
         for leaf in _leaves(file, root, root.root, root.depth):
@@ -126,7 +129,7 @@ def _meta(page: bytes) -> Root:
     return Root(page_size, depth, *others)
 
 
-def read_end_records(file: File, root: Root) -> List[Tuple[bytes, int, int]]:
+def read_end_records(file: Held, root: Root) -> List[Tuple[bytes, int, int]]:
     """Of the first and the last record: key, offset and size of the value. Raises DataError where a page is damaged."""
     found = []
     for place in (0, -1) if root.entries else ():
@@ -137,7 +140,7 @@ def read_end_records(file: File, root: Root) -> List[Tuple[bytes, int, int]]:
     return found
 
 
-def _leaves(file: File, root: Root, number: int, depth: int) -> Iterator[Leaf]:
+def _leaves(file: Held, root: Root, number: int, depth: int) -> Iterator[Leaf]:
     """Those below page `number`, which is on level `depth` above them; leaves are on level 1."""
     if depth == 1:
         yield _leaf(file, root, number)
@@ -146,14 +149,14 @@ def _leaves(file: File, root: Root, number: int, depth: int) -> Iterator[Leaf]:
         yield from _leaves(file, root, child, depth - 1)
 
 
-def _children(file: File, root: Root, number: int, depth: int) -> List[int]:
+def _children(file: Held, root: Root, number: int, depth: int) -> List[int]:
     if not 1 < depth <= _DEEPEST:
         raise _damaged(number, f"on level {depth} of a tree")
     page, starts = _nodes(file, root, number, _BRANCH)
     return [low | middle << 16 | high << 32 for low, middle, high, _ in (_NODE.unpack_from(page, at) for at in starts)]
 
 
-def _leaf(file: File, root: Root, number: int) -> Leaf:
+def _leaf(file: Held, root: Root, number: int) -> Leaf:
     page, starts = _nodes(file, root, number, _LEAF)
     here = number * root.page_size
     records = []
@@ -175,7 +178,7 @@ def _leaf(file: File, root: Root, number: int) -> Leaf:
     return Leaf(page, here, records)
 
 
-def _nodes(file: File, root: Root, number: int, kind: int) -> Tuple[bytes, Tuple[int, ...]]:
+def _nodes(file: Held, root: Root, number: int, kind: int) -> Tuple[bytes, Tuple[int, ...]]:
     """A page of that kind, and where in it its nodes start."""
     if not 2 <= number <= root.last_page:
         raise _damaged(number, f"pages are 2 to {root.last_page}")

@@ -61,6 +61,13 @@ class File:
             raise DataError(f"{self.path} has {self.size} bytes, and {size} from byte {offset} on are looked for")
         return data
 
+    def held(self) -> "Held":
+        """The file for many reads one after the other, behind which `read` is asked once whether it has changed."""
+        try:
+            return Held(self, self._opened())
+        except OSError as error:
+            raise ChangedSourceError(f"cannot read {self.path}: {error.strerror}") from error
+
     def changed(self, size: Optional[int] = None) -> ChangedSourceError:
         """The error of a file that is not what it was. size: what it has now."""
         now = "" if size is None or size == self.size else f" (it has {size} bytes, at set-up {self.size})"
@@ -89,6 +96,21 @@ class _Opened:
 
     def __del__(self) -> None:
         os.close(self.descriptor)
+
+
+class Held:
+    """See `File.held`."""
+
+    def __init__(self, file: File, opened: _Opened) -> None:
+        self._file, self._opened = file, opened
+
+    def read(self, offset: int, size: int) -> bytes:
+        """That many bytes. DataError (without the name of the record) where there are none."""
+        try:
+            data = os.pread(self._opened.descriptor, size, offset)
+        except OSError as error:
+            raise DataError(f"cannot read {self._file.path}: {error.strerror}") from error
+        return data if len(data) == size else self._file.read(offset, size)  # which says why
 
 
 # What is open by process and file, the last used at the end. By process, for a fork shares it with its parent.
