@@ -34,6 +34,7 @@ from caffe_pylayers.training.parameter import read_parameter
 from caffe_pylayers.training.snapshots import read_state
 from caffe_pylayers.weights import read_weights
 from tests.data.mutations import SPECIAL_FILES, make_special_file
+from tests.layers.runs import command_line
 from tests.transcripts import environment
 
 SECONDS = 20
@@ -304,9 +305,7 @@ def test_caffe_that_waits_ends_with_the_command(tmp_path, name):
     waiting = []
     while not waiting:
         assert process.poll() is None
-        waiting = [
-            child for child in psutil.Process(process.pid).children() if "caffe.Net" in " ".join(child.cmdline())
-        ]
+        waiting = [child for child in psutil.Process(process.pid).children() if "caffe.Net" in command_line(child)]
         time.sleep(0.05)
     time.sleep(1)  # in which it comes to the pipe
     process.kill()

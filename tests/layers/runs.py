@@ -120,10 +120,20 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def command_line(process: psutil.Process) -> str:
+    """The command of a process; "" once it has ended, which it may at any moment."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def workers_of(process: subprocess.Popen) -> List[psutil.Process]:
-    """The worker processes below a process."""
+    """The worker processes below a process, of which there are some."""
     below = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in below if "caffe_pylayers worker" in child.cmdline()]
+    workers = [child for child in below if "caffe_pylayers worker" in command_line(child)]
+    assert workers, "no worker is there any more: the run is over too soon for what is to be seen"
+    return workers
 
 
 def assert_gone(processes: List[psutil.Process], seconds: float = 5.0) -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from caffe_pylayers.training import read_log
-from tests.layers.runs import assert_gone
+from tests.layers.runs import assert_gone, command_line
 from tests.training import failing
 from tests.training.runs import COMMAND, ended
 
@@ -78,7 +78,7 @@ def _is_worker_in(pid, folder) -> bool:
     """Whether it is a worker of a run in this folder; other tests may run beside this one."""
     try:
         process = psutil.Process(pid)
-        return "caffe_pylayers worker" in process.cmdline() and process.cwd() == str(folder)
+        return "caffe_pylayers worker" in command_line(process) and process.cwd() == str(folder)
     except psutil.Error:
         return False
 
