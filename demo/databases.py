@@ -10,7 +10,7 @@ from fashion import DataSet
 from rich.progress import Progress
 
 from caffe_pylayers import DataError
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 

@@ -23,7 +23,7 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture
 def command(tmp_path, monkeypatch, capsys):
     """Run a command of `caffe-pylayers` in this process, in tmp_path; returns its status, stdout and stderr."""
-    from caffe_pylayers.cli import main
+    from caffe_pylayers.commands.program import main
 
     monkeypatch.chdir(tmp_path)
 

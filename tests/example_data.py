@@ -7,7 +7,7 @@ import cv2
 import h5py
 import numpy as np
 
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.samplers.graph import neighbours, write_graph
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 

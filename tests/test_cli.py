@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from caffe_pylayers import __version__
-from caffe_pylayers.cli import COMMANDS
+from caffe_pylayers.commands.program import COMMANDS
 from tests import transcripts
 from tests.test_imports import modules_after
 
@@ -46,7 +46,7 @@ def test_every_command_has_help_with_an_example(command):
 
 def test_help_imports_nothing_heavy():
     loaded = modules_after(
-        "from caffe_pylayers.cli import commands\ntry: commands(['--help'])\nexcept SystemExit: pass"
+        "from caffe_pylayers.commands.program import commands\ntry: commands(['--help'])\nexcept SystemExit: pass"
     )
     heavy = {"caffe", "numpy", "cv2", "h5py", "lmdb", "pydantic", "matplotlib", "rich", "scipy"}
     assert not loaded & heavy

@@ -36,7 +36,7 @@ def test_the_transcripts_of(heading, folder):
 
 
 def test_every_command_has_a_section():
-    from caffe_pylayers.cli import COMMANDS
+    from caffe_pylayers.commands.program import COMMANDS
 
     assert {heading.strip("`") for heading in SECTIONS} >= {*COMMANDS}
     assert all(SECTIONS[f"`{command}`"] for command in COMMANDS)

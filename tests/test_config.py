@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from caffe_pylayers import ConfigError
 from caffe_pylayers.config import Options, load, parse, spell, validate
-from caffe_pylayers.options import SCHEMAS
+from caffe_pylayers.config.catalogue import SCHEMAS
 
 # ---------------------------------------------------------------------------------------- what can be read
 
@@ -386,7 +386,7 @@ def test_no_problem_is_a_mere_consequence_of_another():
     [
         ("caffe_pylayers", ["caffe", "numpy", "cv2", "pydantic", "yaml", "caffe_pylayers.config"]),
         ("caffe_pylayers.config", ["caffe", "numpy", "cv2"]),
-        ("caffe_pylayers.options", ["caffe", "numpy", "cv2"]),
+        ("caffe_pylayers.config.catalogue", ["caffe", "numpy", "cv2"]),
     ],
 )
 def test_imports_no_more_than_it_needs(module, absent):

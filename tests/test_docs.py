@@ -10,7 +10,7 @@ from caffe.proto import caffe_pb2
 from google.protobuf import text_format
 
 from caffe_pylayers import LAYERS
-from caffe_pylayers.options import SCHEMAS
+from caffe_pylayers.config.catalogue import SCHEMAS
 from docs import drawings
 from tests.caffe_nets import layer_text
 from tests.pages import ROOT, blocks, run, run_all

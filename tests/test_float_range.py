@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import ConfigError, DataError, config
-from caffe_pylayers.data.mean import read_mean
+from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.files.matrix import read_matrix
+from caffe_pylayers.files.mean import read_mean
 from caffe_pylayers.float_range import LARGEST, SMALLEST
-from caffe_pylayers.layers.matrices import read_matrix
 from caffe_pylayers.losses.class_weights import read_counts
-from caffe_pylayers.options import SCHEMAS
 from tests.caffe_nets import build, python_layer, run
 
 #: What a layer must be given.

@@ -9,9 +9,9 @@ import pytest
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format
 
+from caffe_pylayers.caffe_files.nets import NetState, net_of, read_net, read_solver, states_of
+from caffe_pylayers.caffe_files.prototxt import PrototxtError, parse, text_of
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.nets import NetState, net_of, read_net, read_solver, states_of
-from caffe_pylayers.prototxt import PrototxtError, parse, text_of
 
 UPGRADE = Path(sys.prefix) / "bin" / "upgrade_net_proto_text"
 
@@ -76,7 +76,7 @@ def test_an_old_net_is_what_caffe_makes_of_it(name, tmp_path):
 
 def test_every_layer_type_of_old_is_known():
     """Each by name as Caffe upgrades it, and by the number that weights have."""
-    from caffe_pylayers.legacy_nets import V1_NUMBERS, V1_TYPES
+    from caffe_pylayers.caffe_files.legacy_nets import V1_NUMBERS, V1_TYPES
 
     values = caffe_pb2.V1LayerParameter.LayerType.items()
     assert set(V1_TYPES) == {name for name, _ in values}

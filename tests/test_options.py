@@ -7,7 +7,7 @@ import pytest
 
 from caffe_pylayers import LAYERS, ConfigError
 from caffe_pylayers.config import Options, json_schema, load
-from caffe_pylayers.options import SCHEMAS
+from caffe_pylayers.config.catalogue import SCHEMAS
 
 REQUIRED = {
     "ComputeH": {"n_classes": 3},

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.output_file import output_file, private_name, refuse_existing
+from caffe_pylayers.files.output_file import output_file, private_name, refuse_existing
 
 THESIS = "years of work"
 

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from caffe_pylayers import probe
+from caffe_pylayers.processes import probe
 
 
 def test_a_probe_that_hangs_is_ended():

@@ -10,8 +10,8 @@ from google.protobuf import text_format
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from caffe_pylayers.checks.fields import check_fields
-from caffe_pylayers.prototxt import Field, Message, NotDecimal, PrototxtError, Word, parse, read, text_of
+from caffe_pylayers.caffe_files.prototxt import Field, Message, NotDecimal, PrototxtError, Word, parse, read, text_of
+from caffe_pylayers.commands.check.fields import check_fields
 from tests.checks.good_nets import FILES
 
 ROOT = Path(__file__).parent.parent

@@ -11,28 +11,29 @@ import numpy as np
 import psutil
 import pytest
 
-from caffe_pylayers import checks, nets, prototxt
-from caffe_pylayers.balance import net_labels
-from caffe_pylayers.class_names import read_class_names
-from caffe_pylayers.data.conversion.formats import guessed_format
-from caffe_pylayers.data.conversion.replacing import old_pieces
-from caffe_pylayers.data.conversion.segments import Segment
-from caffe_pylayers.data.conversion.targets import BCFTarget
-from caffe_pylayers.data.datum import Datum
-from caffe_pylayers.data.mean import read_mean
+from caffe_pylayers.caffe_files import nets, prototxt
+from caffe_pylayers.caffe_files.datum import Datum
+from caffe_pylayers.caffe_files.snapshots import read_state
+from caffe_pylayers.caffe_files.weights import read_weights
+from caffe_pylayers.commands.balance import net_labels
+from caffe_pylayers.commands.check.check import check
+from caffe_pylayers.commands.convert.formats import guessed_format
+from caffe_pylayers.commands.convert.replacing import old_pieces
+from caffe_pylayers.commands.convert.segments import Segment
+from caffe_pylayers.commands.convert.targets import BCFTarget
+from caffe_pylayers.commands.preview.preview import is_preview
 from caffe_pylayers.data.samplers.graph import read_graph
 from caffe_pylayers.data.samplers.graph.__main__ import _load
 from caffe_pylayers.data.samplers.lists import _rows
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.index import cached
 from caffe_pylayers.data.sources.lmdb import read_ends, read_table, write_lmdb
-from caffe_pylayers.layers.matrices import read_matrix
+from caffe_pylayers.files.class_names import read_class_names
+from caffe_pylayers.files.matrix import read_matrix
+from caffe_pylayers.files.mean import read_mean
 from caffe_pylayers.losses.class_weights import read_counts
-from caffe_pylayers.preview.preview import is_preview
 from caffe_pylayers.training.log import TrainingLog, read_log
 from caffe_pylayers.training.parameter import read_parameter
-from caffe_pylayers.training.snapshots import read_state
-from caffe_pylayers.weights import read_weights
 from tests.data.mutations import SPECIAL_FILES, make_special_file
 from tests.layers.runs import command_line
 from tests.transcripts import environment
@@ -85,7 +86,7 @@ def checked(text, path):
         file.write(f"{path} 0\n")
     with open(f"{path}.good", "w") as file:
         file.write(f"{a_source(f'{path}.source').path[:-5]}.0.png 0\n")
-    findings = checks.check(f"{path}.prototxt", build=False)
+    findings = check(f"{path}.prototxt", build=False)
     raise ValueError("\n".join(map(str, findings)))
 
 
@@ -133,7 +134,7 @@ READERS = {
     "check of our layer": lambda path: checked(
         layer("Python", 'python_param { module: "caffe_pylayers"  layer: "ImageDataLayer"  param_str: '
         "\"{'source': 'PATH', 'batch_size': 2}\" }"), path),
-    "check of a net": lambda path: checks.check(path),
+    "check of a net": lambda path: check(path),
     "labels of ImageData": lambda path: labels_of(layer("ImageData", 'image_data_param { source: "PATH" }'), path),
     "labels of HDF5Data": lambda path: labels_of(layer("HDF5Data", 'hdf5_data_param { source: "PATH" }'), path),
     "labels of HDF5Data's file": lambda path: list(net_labels._hdf5_labels([path], "label")),

@@ -14,13 +14,16 @@ import numpy as np
 import psutil
 import pytest
 
-from caffe_pylayers import nets, prototxt, stock
-from caffe_pylayers.cli import main
+from caffe_pylayers.caffe_files import nets, prototxt
+from caffe_pylayers.commands.bench.advice import advice
+from caffe_pylayers.commands.bench.bare import Bare
+from caffe_pylayers.commands.bench.bench import bench_layer, bench_net
+from caffe_pylayers.commands.bench.figures import Feeding, Figures, Stages
+from caffe_pylayers.commands.bench.run import run_net
+from caffe_pylayers.commands.bench.stages import stages
+from caffe_pylayers.commands.program import main
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.throughput import Feeding, Figures, Stages, advice, bench_layer, bench_net
-from caffe_pylayers.throughput.bare import Bare
-from caffe_pylayers.throughput.run import run_net
-from caffe_pylayers.throughput.stages import stages
+from caffe_pylayers.processes import stock
 from tests import transcripts
 from tests.layers.runs import heed_ctrl_c
 from tests.test_cli import PROGRAM, run

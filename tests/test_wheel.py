@@ -33,7 +33,7 @@ import os
 os.environ["GLOG_minloglevel"] = "2"
 import numpy as np
 import caffe, caffe_pylayers
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 assert "site-packages" in caffe_pylayers.__file__
 write_lmdb("db", [Datum(bytes([n] * 12), n % 3, 1, 3, 4) for n in range(30)])

@@ -12,8 +12,8 @@ from typing import Dict, List, Tuple
 
 import numpy as np
 
-from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.processes.memory import available_bytes
 
 #: A message between parent and worker: batch, slot, generation. The worker's may be followed by complaints.
 DONE = struct.Struct("<qii")

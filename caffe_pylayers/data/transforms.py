@@ -13,10 +13,10 @@ import numpy as np
 
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.decoding import MAX_PIXELS, check_depth, check_size, decode
-from caffe_pylayers.data.mean import read_mean
 from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.files.mean import read_mean
 
 Encoded = Union[bytes, memoryview]
 

@@ -7,8 +7,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Type
 
 from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.config import Options, allowed, json_schema
+from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.options import SCHEMAS
 
 _TWIN = re.compile(r"Stock (\w+) ")
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

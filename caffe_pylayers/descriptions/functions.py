@@ -7,10 +7,10 @@ import warnings
 from typing import Any, Callable, Dict, Iterator, List, Sequence
 
 from caffe_pylayers import config
+from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
 from caffe_pylayers.descriptions import describe, is_loss, names_in_words
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.signature import bottoms_of, tops_of
-from caffe_pylayers.stock import import_caffe
+from caffe_pylayers.processes.stock import import_caffe
 
 #: What a call may say of the layer itself, by keyword, and its type; the rest are options.
 _FIELDS = {

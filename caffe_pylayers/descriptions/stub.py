@@ -9,7 +9,7 @@ import os
 
 from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.descriptions.functions import documentation_of, signature_of
-from caffe_pylayers.output_file import output_file
+from caffe_pylayers.files.output_file import output_file
 
 PATH = os.path.join(os.path.dirname(os.path.dirname(__file__)), "netspec.pyi")
 

@@ -1,7 +1,7 @@
 """What all layers share: options, bottoms and tops, labels and weights, messages.
 
 A layer writes the methods that Caffe calls; its options, and what it takes and gives, are a class in
-`caffe_pylayers.options`::
+`caffe_pylayers.config.catalogue`::
 
     class DoubleOptions(Options):
         takes = ("x",)
@@ -32,12 +32,12 @@ import numpy as np
 
 from caffe_pylayers import config
 from caffe_pylayers.blob_limits import LARGEST_BLOB
+from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.interpreter import embedded
 from caffe_pylayers.layers import device
 from caffe_pylayers.losses.reduction import Array
+from caffe_pylayers.processes.interpreter import embedded
 from caffe_pylayers.processes.streams import open_closed_streams
-from caffe_pylayers.signature import bottoms_of, tops_of
 
 Blobs = Any  # Caffe's vector of blobs: indexed, never iterated ("No to_python converter")
 

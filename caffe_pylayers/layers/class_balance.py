@@ -5,9 +5,9 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import counter
-from caffe_pylayers.layers.matrices import read_matrix
 from caffe_pylayers.layers.targets import Targets, target_index
 from caffe_pylayers.losses.class_weights import (
     add_counts,

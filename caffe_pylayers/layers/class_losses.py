@@ -6,8 +6,8 @@ from typing import Any, List, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.layers.adapter import Blobs
-from caffe_pylayers.layers.matrices import read_matrix
 from caffe_pylayers.layers.scores_loss import ClassLoss, ScoresLoss
 from caffe_pylayers.losses.class_weights import read_counts
 from caffe_pylayers.losses.focal import focal

@@ -6,10 +6,10 @@ from typing import Optional
 
 import numpy as np
 
-from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import regular_file
+from caffe_pylayers.files.npy import load_npy
 from caffe_pylayers.float_range import LARGEST, too_large
-from caffe_pylayers.npy import load_npy
 
 _FADED = 1e-20  # running counts fade down to about this, so that a class once seen stays seen
 

@@ -13,7 +13,7 @@ import threading
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, Mapping, Optional, Sequence
 
-from caffe_pylayers import interpreter
+from caffe_pylayers.processes import interpreter
 from caffe_pylayers.processes.streams import open_closed_streams
 
 # sys.path comes first of all: until it is set, a file of the working directory could pass for a module.

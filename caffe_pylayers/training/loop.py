@@ -4,13 +4,13 @@ import os
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
 
+from caffe_pylayers.caffe_files.snapshots import Shape, State, misfits, newest_state, read_state, state_path
+from caffe_pylayers.caffe_files.weights import by_name, read_weights
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.training.learning_rate import learning_rate
 from caffe_pylayers.training.parameter import check_room, choose_device, clear_weights, make_solver, read_parameter
 from caffe_pylayers.training.passes import StoppedInTest, TestPasses, TrainPasses, data_layers, images_an_iteration
 from caffe_pylayers.training.ranks import Ranks
-from caffe_pylayers.training.snapshots import Shape, State, misfits, newest_state, read_state, state_path
-from caffe_pylayers.weights import by_name, read_weights
 
 
 class Row(NamedTuple):

@@ -6,11 +6,12 @@ import shutil
 import tempfile
 from typing import Any, Dict, List, Optional
 
-from caffe_pylayers import nets, regular_file
+from caffe_pylayers.caffe_files import nets
+from caffe_pylayers.caffe_files.snapshots import Shape
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.stock import import_caffe
+from caffe_pylayers.files import regular_file
+from caffe_pylayers.processes.stock import import_caffe
 from caffe_pylayers.training.learning_rate import learning_rate
-from caffe_pylayers.training.snapshots import Shape
 
 
 def read_parameter(path: str) -> Any:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from typing import Any, Deque, Dict, List, Sequence, Tuple
 
-from caffe_pylayers.output_file import output_file
+from caffe_pylayers.files.output_file import output_file
 from caffe_pylayers.training.log import COLUMNS, read_log
 
 #: By which a plot is known again, so that the next training of the same name may replace it.

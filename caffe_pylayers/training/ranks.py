@@ -11,7 +11,7 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.stock import import_caffe
+from caffe_pylayers.processes.stock import import_caffe
 
 #: Where Open MPI, and MPICH, Intel MPI or Slurm, say how many processes there are, and which on its machine each is.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from caffe_pylayers.balance.label_counts import count
-from caffe_pylayers.balance.weight_files import write_counts, write_matrix, write_weights
+from caffe_pylayers.commands.balance.label_counts import count
+from caffe_pylayers.commands.balance.weight_files import write_counts, write_matrix, write_weights
 from tests import caffe_nets
 from tests.test_cli import run
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caffe_pylayers import nets
-from caffe_pylayers.balance import net_labels
-from caffe_pylayers.balance.label_counts import RULES, count, of_source
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files import nets
+from caffe_pylayers.caffe_files.datum import Datum
+from caffe_pylayers.caffe_files.nets import NetState
+from caffe_pylayers.commands.balance import net_labels
+from caffe_pylayers.commands.balance.label_counts import RULES, count, of_source
+from caffe_pylayers.config.labels import SampleWeightOptions
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.label_options import SampleWeightOptions
-from caffe_pylayers.nets import NetState
 from tests import caffe_nets
 
 TRAIN = NetState("TRAIN")

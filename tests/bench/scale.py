@@ -10,7 +10,7 @@ from typing import Dict, Iterator
 import cv2
 import numpy as np
 
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from tests.bench.nets import OURS, fed
 from tests.bench.rows import Row, in_turns

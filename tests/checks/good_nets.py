@@ -8,7 +8,7 @@ import cv2
 import h5py
 import numpy as np
 
-from caffe_pylayers.data.datum import Datum, write_blob
+from caffe_pylayers.caffe_files.datum import Datum, write_blob
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 
 

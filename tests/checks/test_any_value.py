@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from caffe_pylayers.checks import check_files
+from caffe_pylayers.commands.check.checking import check_files
 from caffe_pylayers.errors import ConfigError, DataError
 from tests.checks.good_nets import FILES, write_good
 

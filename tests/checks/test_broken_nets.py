@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from caffe_pylayers import cli
+from caffe_pylayers.commands.program import main
 from tests.checks import broken_data, broken_layers, broken_layouts, broken_solvers
 from tests.checks.good_nets import write_good
 
@@ -21,7 +21,7 @@ def good(tmp_path_factory):
 def check(capsys, *arguments):
     """What `caffe-pylayers check` prints, and its exit status."""
     with pytest.raises(SystemExit) as ended:
-        cli.main(["check", *arguments])
+        main(["check", *arguments])
     printed = capsys.readouterr()
     assert printed.err == ""
     return printed.out, ended.value.code

@@ -8,7 +8,8 @@ import time
 import psutil
 import pytest
 
-from caffe_pylayers.checks import check, check_files
+from caffe_pylayers.commands.check.check import check
+from caffe_pylayers.commands.check.checking import check_files
 from tests.checks.good_nets import NET, SOLVER, write_good
 from tests.layers.runs import assert_gone, heed_ctrl_c
 
@@ -135,13 +136,13 @@ class NoCaffe:
         if name == "caffe":
             raise ModuleNotFoundError("No module named 'caffe'", name="caffe")
 sys.meta_path.insert(0, NoCaffe())
-from caffe_pylayers import cli
-cli.main(["check", "net.prototxt"])
+from caffe_pylayers.commands.program import main
+main(["check", "net.prototxt"])
 """
 
 
 def test_without_caffe_options_and_layout_are_checked(good):
-    from caffe_pylayers.probe import ask
+    from caffe_pylayers.processes.probe import ask
 
     answer = ask([sys.executable, "-c", _WITHOUT_CAFFE], cwd=str(good))
     assert answer.ok, answer
@@ -183,7 +184,7 @@ def test_nothing_goes_on_where_it_is_ended(good, how):
     (good / "slowly.py").write_text(_SLOW)
     layer = _PYTHON.replace("layers_of_mine", "slowly") % "Slow"
     (good / "slow.prototxt").write_text(f"{_DATA}{layer}\n")
-    program = "from caffe_pylayers import cli; cli.main(['check', 'slow.prototxt'])"
+    program = "from caffe_pylayers.commands.program import main; main(['check', 'slow.prototxt'])"
     process = subprocess.Popen(
         [sys.executable, "-c", program], cwd=good, stdout=subprocess.DEVNULL, preexec_fn=heed_ctrl_c
     )

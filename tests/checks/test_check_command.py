@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from caffe_pylayers import cli
+from caffe_pylayers.commands.program import main
 from tests.checks.good_nets import NET, SOLVER, write_good
 
 
@@ -22,7 +22,7 @@ def check(capsys):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
-            cli.main(["check", *arguments])
+            main(["check", *arguments])
         return (ended.value.code, *capsys.readouterr())
 
     return run

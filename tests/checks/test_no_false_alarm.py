@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from caffe_pylayers.checks import check_files
+from caffe_pylayers.commands.check.checking import check_files
 from tests.example_data import EXAMPLES, copy_examples
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caffe_pylayers"

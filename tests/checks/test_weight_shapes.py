@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
 
-from caffe_pylayers.checks import check, check_files
+from caffe_pylayers.commands.check.check import check
+from caffe_pylayers.commands.check.checking import check_files
 from tests.checks.good_nets import DEPLOY, NET, write_good
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import config
+from caffe_pylayers.caffe_files.datum import Datum
+from caffe_pylayers.commands.convert.convert import Origin
 from caffe_pylayers.data import samplers
-from caffe_pylayers.data.conversion import Origin
-from caffe_pylayers.data.datum import Datum
 from caffe_pylayers.data.recipe import Batch
 from caffe_pylayers.data.sources import Record, Source
 from caffe_pylayers.data.sources.csv import write_csv

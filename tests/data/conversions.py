@@ -2,7 +2,7 @@
 
 import os
 
-from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
+from caffe_pylayers.commands.convert.convert import Conversion, Images, Origin, convert
 from caffe_pylayers.data.sources import open_source
 
 SUFFIXES = {"CSV": ".csv", "LMDB": "_lmdb", "BCF": ".bcf", "HDF5": ".h5"}

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
@@ -171,7 +171,7 @@ def keyed(tmp_path):
     def writer(**rows):
         import lmdb
 
-        from caffe_pylayers.data.datum import write_datum
+        from caffe_pylayers.caffe_files.datum import write_datum
 
         path = str(tmp_path / "labels_lmdb")
         with lmdb.open(path, map_size=1 << 24) as environment, environment.begin(write=True) as transaction:

@@ -4,13 +4,13 @@ import h5py
 import numpy as np
 import pytest
 
-from caffe_pylayers import nets
-from caffe_pylayers.checks import check_files
+from caffe_pylayers.caffe_files import nets
+from caffe_pylayers.caffe_files.datum import Datum
+from caffe_pylayers.commands.check.checking import check_files
+from caffe_pylayers.commands.preview.fed_batch import fed_by
+from caffe_pylayers.commands.preview.preview import preview_of
 from caffe_pylayers.data.axes import axes_doubt
-from caffe_pylayers.data.datum import Datum
 from caffe_pylayers.data.sources.lmdb import write_lmdb
-from caffe_pylayers.preview.fed_batch import fed_by
-from caffe_pylayers.preview.preview import preview_of
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 40, 60, 3), np.uint8)
 

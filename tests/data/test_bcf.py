@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.processes.memory import available_bytes
 from tests.data.mutations import mutated_files, outcomes
 
 each_mode = pytest.mark.parametrize("mode", ["FILE", "MEM"])

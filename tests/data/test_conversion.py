@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
 
-from caffe_pylayers.data.conversion import Images, Origin
-from caffe_pylayers.data.conversion.records import Naming, difference
-from caffe_pylayers.data.conversion.segments import write_segment
-from caffe_pylayers.data.conversion.tasks import Compare, Written
-from caffe_pylayers.data.datum import Datum, write_datum
+from caffe_pylayers.caffe_files.datum import Datum, write_datum
+from caffe_pylayers.commands.convert.convert import Images, Origin
+from caffe_pylayers.commands.convert.records import Naming, difference
+from caffe_pylayers.commands.convert.segments import write_segment
+from caffe_pylayers.commands.convert.tasks import Compare, Written
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.transforms import Transforms

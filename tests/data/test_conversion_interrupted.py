@@ -12,8 +12,8 @@ import time
 import psutil
 import pytest
 
-from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
-from caffe_pylayers.data.conversion.unfinished import Unfinished
+from caffe_pylayers.commands.convert.convert import Conversion, Images, Origin, convert
+from caffe_pylayers.commands.convert.unfinished import Unfinished
 from caffe_pylayers.errors import DataError
 from tests.data.conversions import SUFFIXES
 from tests.layers.runs import heed_ctrl_c
@@ -23,8 +23,8 @@ from tests.transcripts import environment
 #: Prints a checksum of all files of the target for each time that it was finished, the first one undisturbed.
 KILLER = """
 import hashlib, os, pickle, random, shutil, signal, sys, time
-from caffe_pylayers.data.conversion import convert
-import caffe_pylayers.data.conversion.run  # once, not in each process
+from caffe_pylayers.commands.convert.convert import convert
+import caffe_pylayers.commands.convert.run  # once, not in each process
 
 conversion, seed = pickle.load(open(sys.argv[1], "rb"))
 folder, moments, kills = os.path.dirname(conversion.target), random.Random(seed), 0
@@ -207,7 +207,7 @@ def test_two_processes_at_one_target(origin, tmp_path):
 #: a later renaming; then does it undisturbed. Prints which of the two there are: the file, and its labels.
 DIE_AT_EACH = """
 import os, pickle, signal, sys
-from caffe_pylayers.data.conversion import convert
+from caffe_pylayers.commands.convert.convert import convert
 
 old, new = pickle.load(open(sys.argv[1], "rb"))
 pieces = [new.target, new.target + ".labels.npy"]
@@ -284,7 +284,7 @@ def test_killed_while_it_clears_up(origin, tmp_path):
     """The next conversion there removes what is left of the folder, which is no unfinished one any more."""
     conversion = conversion_of(origin, tmp_path / "it.bcf")
     kill = (
-        "import os, pickle, shutil, signal, sys\nfrom caffe_pylayers.data.conversion import convert, unfinished\n"
+        "import os, pickle, shutil, signal, sys\nfrom caffe_pylayers.commands.convert import unfinished\nfrom caffe_pylayers.commands.convert.convert import convert\n"
         "rmtree = unfinished.shutil.rmtree\n"
         "def killed(folder, **how):\n"
         "    '.partial.' in folder and os.kill(os.getpid(), signal.SIGKILL)\n"

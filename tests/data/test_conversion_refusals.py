@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from caffe_pylayers.data.conversion import Conversion, Images, Origin
-from caffe_pylayers.data.conversion.provenance import described
-from caffe_pylayers.data.conversion.run import Run
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
+from caffe_pylayers.commands.convert.convert import Conversion, Images, Origin
+from caffe_pylayers.commands.convert.provenance import described
+from caffe_pylayers.commands.convert.run import Run
 from caffe_pylayers.data.sources import Record
 from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.sources.hdf5 import write_hdf5

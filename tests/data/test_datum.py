@@ -7,7 +7,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caffe_pylayers.data.datum import Datum, read_blob, read_datum, read_labels, write_blob, write_datum
+from caffe_pylayers.caffe_files.datum import Datum, read_blob, read_datum, read_labels, write_blob, write_datum
 from caffe_pylayers.errors import DataError
 
 dims = st.integers(0, 300)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe_pylayers import DataError
-from caffe_pylayers.data.conversion import Images
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
+from caffe_pylayers.commands.convert.convert import Images
 from caffe_pylayers.data.image_size import image_size
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.hdf5 import write_hdf5

@@ -15,7 +15,7 @@ import lmdb
 import numpy as np
 import pytest
 
-from caffe_pylayers.data.datum import Datum, write_datum
+from caffe_pylayers.caffe_files.datum import Datum, write_datum
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.base import Names
 from caffe_pylayers.data.sources.index import FEWEST_RECORDS, Index, cached

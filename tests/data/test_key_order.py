@@ -8,9 +8,9 @@ import pytest
 import scipy.sparse
 
 from caffe_pylayers import config
+from caffe_pylayers.caffe_files.datum import Datum, write_datum
+from caffe_pylayers.commands.convert.convert import Conversion, Images, Origin, convert
 from caffe_pylayers.data import samplers
-from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
-from caffe_pylayers.data.datum import Datum, write_datum
 from caffe_pylayers.data.sources import open_source, source_of
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.errors import DataError

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import config
-from caffe_pylayers.data.datum import Datum, write_datum
+from caffe_pylayers.caffe_files.datum import Datum, write_datum
 from caffe_pylayers.data.sources import Record, open_source, source_of
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
 from caffe_pylayers.data.sources.lmdb import write_lmdb

@@ -12,7 +12,7 @@ import lmdb
 import numpy as np
 import pytest
 
-from caffe_pylayers.data.datum import Datum, read_labels, write_datum
+from caffe_pylayers.caffe_files.datum import Datum, read_labels, write_datum
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import read_table, write_lmdb
 from caffe_pylayers.data.sources.lmdb_pages import read_leaves, read_root
@@ -47,7 +47,7 @@ def test_a_database_that_grows_in_place_is_read_no_more_until_it_is_opened_again
     source = open_source("LMDB", path)
     before = source.read(0)
     more = (
-        "import lmdb, sys\nfrom caffe_pylayers.data.datum import Datum, write_datum\n"
+        "import lmdb, sys\nfrom caffe_pylayers.caffe_files.datum import Datum, write_datum\n"
         "with lmdb.open(sys.argv[1], map_size=1 << 30).begin(write=True) as transaction:\n"
         "    for number in range(1, 1000):\n"
         "        transaction.put(b'%08d' % number, write_datum(Datum(bytes(3000), number, 3, 10, 100)))\n"

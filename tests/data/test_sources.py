@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.sources.csv import write_csv

@@ -6,12 +6,12 @@ import pytest
 from caffe.proto import caffe_pb2
 
 from caffe_pylayers.data import keyed
-from caffe_pylayers.data.mean import read_mean
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import Datum, write_lmdb
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.files.mean import read_mean
 
 
 def batch(photos, transforms, records, keys=None):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import ALIASES, LAYERS, ConfigError
-from caffe_pylayers.checks import check
+from caffe_pylayers.caffe_files.prototxt import parse
+from caffe_pylayers.commands.check.check import check
 from caffe_pylayers.config import json_schema, load
 from caffe_pylayers.descriptions import describe, is_loss, layer_called, layer_to_copy
 from caffe_pylayers.descriptions.page import layers_page
-from caffe_pylayers.prototxt import parse
 from tests.caffe_nets import net_text, write
 from tests.pages import ROOT
 from tests.test_cli import run

@@ -14,11 +14,11 @@ from caffe import layers as L
 
 from caffe_pylayers import ALIASES, LAYERS, ConfigError
 from caffe_pylayers import netspec as P
-from caffe_pylayers.checks import check
+from caffe_pylayers.commands.check.check import check
 from caffe_pylayers.config import json_schema
+from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.descriptions import describe, is_loss
 from caffe_pylayers.descriptions.stub import PATH, stub
-from caffe_pylayers.options import SCHEMAS
 from tests.descriptions.test_descriptions import SHAPES, folder  # noqa: F401 (a fixture)
 from tests.pages import ROOT
 from tests.test_imports import modules_after

@@ -18,7 +18,10 @@ HEADINGS = set(re.findall("^### (.*)$", (ROOT / "docs/troubleshooting.md").read_
 EXAMINE = """
 import json, sys
 from dataclasses import asdict
-from caffe_pylayers.doctor import machine, program, pycaffe, python_side
+from caffe_pylayers.commands.doctor import machine
+from caffe_pylayers.commands.doctor import program
+from caffe_pylayers.commands.doctor import pycaffe
+from caffe_pylayers.commands.doctor import python_side
 print(json.dumps([asdict(finding) for finding in eval(sys.argv[1])()]))
 """
 

@@ -4,7 +4,7 @@ import json
 
 import caffe
 
-from caffe_pylayers.doctor.import_errors import VERSION
+from caffe_pylayers.commands.doctor.import_errors import VERSION
 from tests.test_cli import run
 
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from caffe_pylayers.doctor import import_errors
-from caffe_pylayers.doctor.import_errors import VERSION, explain
+from caffe_pylayers.commands.doctor import import_errors
+from caffe_pylayers.commands.doctor.import_errors import VERSION, explain
 from tests.doctor.examined import HEADINGS, PYCAFFE, ROOT, broken_pycaffe, findings, import_caffe
 
 

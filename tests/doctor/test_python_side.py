@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from caffe_pylayers.doctor import python_side
-from caffe_pylayers.doctor.import_errors import VERSION
+from caffe_pylayers.commands.doctor import python_side
+from caffe_pylayers.commands.doctor.import_errors import VERSION
 from tests.doctor.examined import ROOT, findings
 
 

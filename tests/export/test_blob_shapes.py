@@ -7,11 +7,11 @@ import caffe
 import numpy as np
 import pytest
 
-from caffe_pylayers.export.blob_shapes import Blob, Unknown, shapes_of
-from caffe_pylayers.export.layouts import channels_last
-from caffe_pylayers.export.windows import window_of
-from caffe_pylayers.nets import TEST, NetState, net_of, read_net
-from caffe_pylayers.prototxt import parse
+from caffe_pylayers.caffe_files.nets import TEST, NetState, net_of, read_net
+from caffe_pylayers.caffe_files.prototxt import parse
+from caffe_pylayers.commands.export.blob_shapes import Blob, Unknown, shapes_of
+from caffe_pylayers.commands.export.layouts import channels_last
+from caffe_pylayers.commands.export.windows import window_of
 from tests.caffe_nets import layer_text, net_text, write
 from tests.pages import ROOT
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
 
+from caffe_pylayers.commands.export.export import META, export
+from caffe_pylayers.commands.export.layouts import channels_last
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.export import META, export
-from caffe_pylayers.export.layouts import channels_last
 from tests import transcripts
 from tests.channels_last import net as channels_last_net
 from tests.channels_last import numpy_ops
@@ -387,6 +387,6 @@ def test_a_shape_that_is_none(tmp_path, shape):
 
 
 def test_importing_export_needs_no_caffe():
-    code = "import sys; import caffe_pylayers.export; print('caffe' in sys.modules, 'pydantic' in sys.modules)"
+    code = "import sys; import caffe_pylayers.commands.export.export; print('caffe' in sys.modules, 'pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=transcripts.environment(), capture_output=True, text=True)
     assert done.stdout == "False False\n"

@@ -8,7 +8,7 @@ import caffe
 import cv2
 import numpy as np
 
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
 from caffe_pylayers.data.sources.lmdb import write_lmdb

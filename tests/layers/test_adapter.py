@@ -182,7 +182,7 @@ def test_messages_reach_stderr_unless_the_program_handles_them(tmp_path):
 
 FAILING = """
 import caffe_pylayers
-from caffe_pylayers import options
+from caffe_pylayers.config import catalogue
 from caffe_pylayers.layers.adapter import Layer
 
 class Failing(Layer):
@@ -205,11 +205,11 @@ class Failing(Layer):
     def backward(self, top, propagate_down, bottom):
         self.at("backward")
 
-class Options(options.Options):
+class Options(catalogue.Options):
     takes, gives = ("x",), ("y",)
     place: str = ""
 
-options.SCHEMAS["Failing"] = Options
+catalogue.SCHEMAS["Failing"] = Options
 """
 
 
@@ -278,17 +278,17 @@ def test_pycaffe_prints_nothing_and_raises(capfd):
 
 
 def test_a_layer_without_forward_says_so(monkeypatch):
-    from caffe_pylayers import options
+    from caffe_pylayers.config import catalogue
     from caffe_pylayers.layers import adapter
 
-    class IdleOptions(options.Options):
+    class IdleOptions(catalogue.Options):
         takes, gives = ("x",), ("y",)
 
     class Idle(adapter.Layer):
         def reshape(self, bottom, top):
             top[0].reshape(1)
 
-    monkeypatch.setitem(options.SCHEMAS, "Idle", IdleOptions)
+    monkeypatch.setitem(catalogue.SCHEMAS, "Idle", IdleOptions)
     monkeypatch.setattr("caffe_pylayers.Idle", Idle, raising=False)
     net = build([python_layer("Idle", ["x"], ["y"], loss_weight=1)], {"x": np.ones(2)})
     with pytest.raises(NotImplementedError, match=r"Idle has no forward"):

@@ -13,9 +13,9 @@ import pytest
 
 import caffe_pylayers
 from caffe_pylayers import DataError
-from caffe_pylayers.data.conversion import Conversion, Images, Origin
-from caffe_pylayers.data.conversion.run import Run
-from caffe_pylayers.data.datum import Datum, write_datum
+from caffe_pylayers.caffe_files.datum import Datum, write_datum
+from caffe_pylayers.commands.convert.convert import Conversion, Images, Origin
+from caffe_pylayers.commands.convert.run import Run
 from caffe_pylayers.data.sources import Record
 from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.sources.hdf5 import write_hdf5

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 import caffe_pylayers
-from caffe_pylayers.data.conversion import Conversion, Images, Origin, convert
+from caffe_pylayers.commands.convert.convert import Conversion, Images, Origin, convert
 
 SIZE = 96
 NET = """

@@ -11,7 +11,7 @@ import pytest
 
 import caffe_pylayers
 from caffe_pylayers import ConfigError, DataError
-from caffe_pylayers.data.datum import Datum
+from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from tests.caffe_nets import layer_text, python_layer
 from tests.layers.every_source_and_layer import LAYERS, net_of, write_all

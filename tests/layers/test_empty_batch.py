@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from caffe_pylayers.options import SCHEMAS
+from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import build, layer_text, python_layer
 
 RNG = np.random.RandomState(0)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import DataError
-from caffe_pylayers.layers.matrices import read_matrix
+from caffe_pylayers.files.matrix import read_matrix
 from tests.data.mutations import mutations
 
 MATRIX = np.arange(9.0).reshape(3, 3)

@@ -14,7 +14,7 @@ import pytest
 
 import caffe_pylayers
 from caffe_pylayers import DataError
-from caffe_pylayers.data.datum import Datum, write_datum
+from caffe_pylayers.caffe_files.datum import Datum, write_datum
 from tests.layers.every_source_and_layer import (
     BAD,
     CASES,

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 import caffe_pylayers
-from caffe_pylayers import DataError, nets, stock
-from caffe_pylayers.data.datum import Datum, write_blob
+from caffe_pylayers import DataError
+from caffe_pylayers.caffe_files import nets
+from caffe_pylayers.caffe_files.datum import Datum, write_blob
+from caffe_pylayers.commands.preview import contact_sheet
+from caffe_pylayers.commands.preview.fed_batch import Preparation, fed_by
+from caffe_pylayers.commands.preview.fed_values import channels, findings
+from caffe_pylayers.commands.preview.pictures import pictures, undone
+from caffe_pylayers.commands.preview.preview import is_preview, preview_of
 from caffe_pylayers.data.sources.lmdb import write_lmdb
-from caffe_pylayers.preview import contact_sheet
-from caffe_pylayers.preview.fed_batch import Preparation, fed_by
-from caffe_pylayers.preview.fed_values import channels, findings
-from caffe_pylayers.preview.pictures import pictures, undone
-from caffe_pylayers.preview.preview import is_preview, preview_of
+from caffe_pylayers.processes import stock
 from tests import caffe_nets
 from tests.data.conftest import photos  # noqa: F401
 

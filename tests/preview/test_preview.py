@@ -12,9 +12,9 @@ import numpy as np
 import psutil
 import pytest
 
-from caffe_pylayers.output_file import output_file
-from caffe_pylayers.preview import contact_sheet
-from caffe_pylayers.preview.fed_values import channels
+from caffe_pylayers.commands.preview import contact_sheet
+from caffe_pylayers.commands.preview.fed_values import channels
+from caffe_pylayers.files.output_file import output_file
 from tests import transcripts
 from tests.data.conftest import photos  # noqa: F401
 from tests.layers.runs import assert_gone, heed_ctrl_c

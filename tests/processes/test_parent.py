@@ -33,7 +33,7 @@ start = net.forward
 """
 
 CONVERSION = """
-from caffe_pylayers.data.conversion.workers import Workers
+from caffe_pylayers.commands.convert.workers import Workers
 kept = []
 def start():
     kept.append(Workers(2))

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from caffe_pylayers import cli
+from caffe_pylayers.commands.program import main
 from tests.layers.runs import CAFFE, heed_ctrl_c, started
 
 COMMAND = Path(sys.prefix) / "bin" / "caffe-pylayers"
@@ -95,7 +95,7 @@ class Folder:
         os.chdir(self.path)
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-                cli.main(arguments)
+                main(arguments)
         except SystemExit as end:
             assert end.code == status, printed.getvalue()
         finally:

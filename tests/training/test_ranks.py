@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
-from caffe_pylayers.weights import read_weights
+from caffe_pylayers.caffe_files.weights import read_weights
 from tests.layers.runs import assert_gone
 from tests.training import failing
 from tests.training.runs import COMMAND, ended, group

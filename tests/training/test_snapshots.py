@@ -6,8 +6,8 @@ import caffe
 import pytest
 from caffe.proto import caffe_pb2
 
+from caffe_pylayers.caffe_files.snapshots import misfits, newest_state, read_state
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.training.snapshots import misfits, newest_state, read_state
 
 SOLVER = """
 net_param {

@@ -7,11 +7,11 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 import numpy as np
 from tqdm import tqdm
 
-from caffe_pylayers.data.memory import available_bytes
 from caffe_pylayers.data.sources.base import Source
 from caffe_pylayers.data.sources.storage import SharedMemory
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ChangedSourceError, DataError
+from caffe_pylayers.processes.memory import available_bytes
 
 logger = logging.getLogger("caffe_pylayers")
 

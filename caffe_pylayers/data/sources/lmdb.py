@@ -9,15 +9,15 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 import numpy as np
 from tqdm import tqdm
 
-from caffe_pylayers.data.datum import Buffer, Datum, read_datum, read_labels, span_of_data, write_datum
-from caffe_pylayers.data.memory import available_bytes
+from caffe_pylayers.caffe_files.datum import Buffer, Datum, read_datum, read_labels, span_of_data, write_datum
 from caffe_pylayers.data.sources.base import Image, Names, Source, first_shorter, interleaved, padded
 from caffe_pylayers.data.sources.index import FEWEST_RECORDS, Index, cached
 from caffe_pylayers.data.sources.lmdb_pages import Root, read_end_records, read_leaves, read_root, require_transaction
 from caffe_pylayers.data.sources.records import Record
 from caffe_pylayers.data.sources.storage import File, Stretches
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.output_file import private_name
+from caffe_pylayers.files.output_file import private_name
+from caffe_pylayers.processes.memory import available_bytes
 
 #: Of what is written: bytes that are kept in memory; and a key has 511, of which nine are the number and a _.
 _BYTES_A_TRANSACTION, _LONGEST_NAME = 16 << 20, 502

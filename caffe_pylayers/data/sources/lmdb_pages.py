@@ -14,7 +14,7 @@ meta    pages 0 and 1; the one of the larger transaction counts.
 import struct
 from typing import Callable, Iterator, List, NamedTuple, Tuple
 
-from caffe_pylayers.data.datum import Buffer
+from caffe_pylayers.caffe_files.datum import Buffer
 from caffe_pylayers.data.sources.storage import File, Held
 from caffe_pylayers.errors import DataError
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from caffe_pylayers.data.sources.base import Image, Names, padded
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.output_file import private_name
+from caffe_pylayers.files.output_file import private_name
 
 
 @dataclass(frozen=True)

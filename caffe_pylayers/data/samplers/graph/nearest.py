@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from caffe_pylayers.data.samplers.classes import Classes
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.output_file import output_file
+from caffe_pylayers.files.output_file import output_file
 
 #: Similarities in memory at a time.
 _AT_ONCE = 1 << 23

@@ -1,0 +1,1 @@
+"""Caffe's own files, read without Caffe."""

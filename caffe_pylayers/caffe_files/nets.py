@@ -1,0 +1,257 @@
+"""Nets and solvers as Caffe reads them: layers by phase and stage, nets of older Caffes upgraded in memory."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from caffe_pylayers.caffe_files import prototxt
+from caffe_pylayers.caffe_files.legacy_nets import upgrade
+from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
+from caffe_pylayers.errors import ConfigError
+
+TRAIN, TEST = "TRAIN", "TEST"
+
+
+@dataclass(frozen=True)
+class NetState:
+    """What `include` and `exclude` rules ask: phase, stages and level of a net (NetState of caffe.proto)."""
+
+    phase: str = TRAIN
+    stages: Tuple[str, ...] = ()
+    level: int = 0
+
+    def __str__(self) -> str:
+        return " ".join([self.phase, *(f"stage {stage!r}" for stage in self.stages)])
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of a net, and where it stands: `file:line`."""
+
+    message: Message
+    file: str
+
+    @property
+    def name(self) -> str:
+        return str(self.message.get("name", ""))
+
+    @property
+    def type(self) -> str:
+        return str(self.message.get("type", ""))
+
+    @property
+    def bottoms(self) -> List[str]:
+        return [str(name) for name in self.message.all("bottom")]
+
+    @property
+    def tops(self) -> List[str]:
+        return [str(name) for name in self.message.all("top")]
+
+    @property
+    def line(self) -> int:
+        return self.message.line
+
+    @property
+    def python(self) -> Tuple[str, str, str]:
+        """(module, layer, param_str) of a Python layer."""
+        python = self.message.message("python_param")
+        return (str(python.get("module", "")), str(python.get("layer", "")), str(python.get("param_str", "")))
+
+    def in_state(self, state: NetState) -> bool:
+        """Whether a net of that state has this layer."""
+        include, exclude = self.message.messages("include"), self.message.messages("exclude")
+        if include:
+            return any(_meets(rule, state) for rule in include)
+        return not any(_meets(rule, state) for rule in exclude)
+
+
+@dataclass(frozen=True, eq=False)
+class Net:
+    """A net: all its layers, upgraded where the file is of an older Caffe.
+
+    upgrades: what had to be, in words; empty for a net of today's form.
+    """
+
+    path: str
+    message: Message
+    layers: List[Layer]
+    upgrades: List[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return str(self.message.get("name", ""))
+
+    def in_state(self, state: NetState) -> List[Layer]:
+        """The layers that a net of that state has, in order."""
+        return [layer for layer in self.layers if layer.in_state(state)]
+
+    def layer(self, name: str, phase: str = TRAIN) -> Layer:
+        """The layer of that name in a phase. Raises ConfigError, with the names that there are."""
+        found = [layer for layer in self.layers if layer.name == name]
+        if not found:
+            names = ", ".join(dict.fromkeys(layer.name for layer in self.layers))
+            raise ConfigError(f"{self.path}: no layer {name!r}; its layers: {names}")
+        return next((layer for layer in found if layer.in_state(NetState(phase))), found[0])
+
+
+#: Layers without bottoms that read no data: a program or a filler fills their tops.
+_NOT_DATA = ("Input", "Parameter", "MemoryData", "DummyData")
+
+
+def data_layers(net: Net, state: NetState, name: Optional[str] = None) -> List[Layer]:
+    """The layers of a net in that state that read data, or the one of that name.
+
+    Raises ConfigError where there is none, with the layers that there are.
+    """
+    layers = net.in_state(state)
+    found = [layer for layer in layers if not layer.bottoms and layer.type not in _NOT_DATA]
+    if name is not None:
+        found = [layer for layer in found if layer.name == name]
+    if not found:
+        names = ", ".join(f"{layer.name} ({layer.type})" for layer in layers)
+        raise ConfigError(
+            f"{net.path}: in {state} it has no data layer{'' if name is None else f' {name!r}'}; its layers: {names or 'none'}"
+        )
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Solver:
+    """A solver, and the nets that it names: (net, state) of training first, then those of its tests.
+
+    Paths in a solver are relative to the working directory, as in Caffe.
+    """
+
+    path: str
+    message: Message
+    train: Tuple[Net, NetState]
+    tests: List[Tuple[Net, NetState]]
+
+    @property
+    def nets(self) -> List[Net]:
+        """Each of its nets once."""
+        return list({net.path: net for net, _ in [self.train, *self.tests]}.values())
+
+
+def read_net(path: str) -> Net:
+    """The net of a file. Raises ConfigError where it cannot be read or is a solver."""
+    message = prototxt.read(path)
+    if is_solver(message):
+        raise PrototxtError(path, 1, "this is a solver, where a net is expected; name the net that it names")
+    return net_of(message, path)
+
+
+def net_of(message: Message, path: str) -> Net:
+    """The net that a message is. path: of its file, for messages."""
+    message, upgrades = upgrade(message, path)
+    layers = [Layer(layer, path) for layer in message.messages("layer")]
+    return Net(path, message, layers, upgrades)
+
+
+def is_solver(message: Message) -> bool:
+    """Whether a message is a solver's, and not a net's."""
+    return any(
+        name in message for name in (*_NETS, "base_lr", "lr_policy", "max_iter", "solver_mode", "snapshot_prefix")
+    )
+
+
+_NETS = ("net", "net_param", "train_net", "train_net_param", "test_net", "test_net_param")
+
+
+def read_solver(path: str) -> Solver:
+    """The solver of a file, with its nets. Raises ConfigError where one of them cannot be read."""
+    return solver_of(prototxt.read(path), path)
+
+
+def solver_of(message: Message, path: str) -> Solver:
+    """The solver that a message is. path: of its file, for messages.
+
+    As in Solver::InitTestNets, tests are of test_net_param, then of test_net, then of the net that is trained.
+    """
+    read: Dict[str, Net] = {}
+    shared = _nets(message, path, "net_param", read) + _nets(message, path, "net", read)
+    own = _nets(message, path, "train_net_param", read) + _nets(message, path, "train_net", read)
+    if not shared + own and ("layer" in message or "layers" in message):
+        raise PrototxtError(path, 1, "this is a net, where a solver is expected; name the solver that names it")
+    if len(shared + own) != 1:
+        raise PrototxtError(
+            path,
+            message.line,
+            f"{len(shared + own)} nets to train, where a solver names one; "
+            f'name one, as `net: "train_val.prototxt"` or `train_net`',
+        )
+    train = (shared + own)[0]
+    tests = _nets(message, path, "test_net_param", read) + _nets(message, path, "test_net", read)
+    tests += shared * max(0, len(message.all("test_iter")) - len(tests))
+    states = message.all("test_state")
+    return Solver(
+        path,
+        message,
+        (train, _state(TRAIN, train, message.get("train_state"))),
+        [
+            (test, _state(TEST, test, states[number] if number < len(states) else None))
+            for number, test in enumerate(tests)
+        ],
+    )
+
+
+def _nets(message: Message, path: str, name: str, read: Dict[str, Net]) -> List[Net]:
+    """The nets of the fields of one name; a file is read once."""
+    nets = []
+    for entry in message.fields:
+        if entry.name != name:
+            continue
+        if isinstance(entry.value, Message):
+            nets.append(net_of(entry.value, path))
+            continue
+        place = str(entry.value)
+        if not os.path.exists(place):
+            raise PrototxtError(
+                path,
+                entry.line,
+                f"{name} {place!r}: there is no such file; paths in a solver are relative to the working directory, "
+                f"{os.getcwd()}",
+            )
+        if place not in read:
+            read[place] = read_net(place)
+        nets.append(read[place])
+    return nets
+
+
+def _state(phase: str, net: Net, of_solver: Any) -> NetState:
+    """The solver's default, then what the net itself says, then what the solver says; stages add up."""
+    stages: List[str] = []
+    level = 0
+    for message in (net.message.get("state"), of_solver):
+        if isinstance(message, Message):
+            phase = _phase(message.get("phase", phase))
+            stages += [str(stage) for stage in message.all("stage")]
+            level = message.whole("level", level)
+    return NetState(phase, tuple(stages), level)
+
+
+def _meets(rule: Message, state: NetState) -> bool:
+    """Whether a state meets a rule, as Net::StateMeetsRule has it."""
+    phase = rule.get("phase")
+    if phase is not None and _phase(phase) != state.phase:
+        return False
+    if not rule.whole("min_level", state.level) <= state.level <= rule.whole("max_level", state.level):
+        return False
+    stages = set(state.stages)
+    return set(map(str, rule.all("stage"))) <= stages and not set(map(str, rule.all("not_stage"))) & stages
+
+
+def _phase(value: Any) -> str:
+    """A phase by name; protobuf reads numbers too."""
+    return {0: TRAIN, 1: TEST}.get(value, str(value))
+
+
+def states_of(net: Net, stages: Sequence[str] = ()) -> List[NetState]:
+    """The states that a net is for: TRAIN and TEST, or only TEST where it has an Input, as deploy nets have.
+
+    stages: beside those that the net itself is in.
+    """
+    own = [str(stage) for stage in net.message.message("state").all("stage")]
+    both = [NetState(phase, (*own, *stages)) for phase in (TRAIN, TEST)]
+    deploy = any(layer.type == "Input" for layer in net.in_state(both[1]))
+    return both[1:] if deploy else both

@@ -1,0 +1,304 @@
+"""Prototxt, protobuf's text format, with the line of every field; read and written without Caffe or protobuf.
+
+A :class:`Message` is what stands between braces. It knows no schema: what is written there is there, in its order.
+:mod:`caffe_pylayers.caffe_files.nets` makes nets and solvers of it.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Iterator, List, NoReturn, Tuple, Union
+
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.files import regular_file
+
+
+class Word(str):
+    """A value without quotes that is no number: an enum, as in `pool: MAX`, or true or false."""
+
+
+class NotDecimal(int):
+    """An integer that was written as 0x1f or 017, which protobuf takes where an integer is asked, not where a float is."""
+
+    __slots__ = ()
+
+
+Value = Union["Message", Word, str, int, float]
+
+
+@dataclass(frozen=True)
+class Field:
+    """`name: value` in the line `line` of its file, from 1; an entry of `name: [a, b]` is a field of its own (`listed`)."""
+
+    name: str
+    value: Value
+    line: int
+    listed: bool = False
+
+
+class Message:
+    """The fields between two braces, or of a whole file, in order. line: where it begins."""
+
+    def __init__(self, fields: List[Field], line: int = 1) -> None:
+        self.fields = fields
+        self.line = line
+
+    def __contains__(self, name: str) -> bool:
+        return any(field.name == name for field in self.fields)
+
+    def all(self, name: str) -> List[Any]:
+        """The values of every field of that name."""
+        return [field.value for field in self.fields if field.name == name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of the last field of that name, as protobuf takes it, or else `default`."""
+        return next((field.value for field in reversed(self.fields) if field.name == name), default)
+
+    def message(self, name: str) -> "Message":
+        """The last message of that name; an empty one at this line where there is none."""
+        value = self.get(name)
+        return value if isinstance(value, Message) else Message([], self.line)
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """The value of a boolean field."""
+        value = self.get(name, default)
+        return str(value).lower() in ("true", "t", "1")
+
+    def whole(self, name: str, default: int = 0) -> int:
+        """The value of a field of whole numbers; the default where it is something else too."""
+        value = self.get(name, default)
+        return value if isinstance(value, int) else default
+
+    def messages(self, name: str) -> "List[Message]":
+        """The values of every field of that name that are messages."""
+        return [value for value in self.all(name) if isinstance(value, Message)]
+
+    def line_of(self, name: str) -> int:
+        """The line of the last field of that name, or of this message where there is none."""
+        return next((field.line for field in reversed(self.fields) if field.name == name), self.line)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message) and self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash(text_of(self))
+
+    def _content(self) -> List[Tuple[str, Value]]:
+        return [(field.name, field.value) for field in self.fields]
+
+    def __repr__(self) -> str:
+        return f"<Message at line {self.line}: {', '.join(dict.fromkeys(field.name for field in self.fields))}>"
+
+
+class PrototxtError(ConfigError):
+    """A prototxt cannot be read; the message names file, line and what is wrong there."""
+
+    def __init__(self, where: str, line: int, problem: str) -> None:
+        super().__init__(f"{where}:{line}: {problem}")
+        self.where, self.line, self.problem = where, line, problem
+
+
+def read(path: str) -> Message:
+    """The message that a file holds. Raises ConfigError where it cannot be read, with line and reason."""
+    try:
+        with regular_file.open_text(path, errors="surrogateescape") as file:
+            text = file.read()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read it: {error.strerror}") from error
+    return parse(text, path)
+
+
+def parse(text: str, where: str = "prototxt") -> Message:
+    """The message that a text holds; `where` names it in errors. Raises PrototxtError.
+
+    >>> net = parse('layer { name: "ip"  top: "a" top: "b" }')
+    >>> net.message("layer").all("top")
+    ['a', 'b']
+    """
+    return _Reader(text, where).whole()
+
+
+def text_of(message: Message, indent: str = "") -> str:
+    """The message as prototxt, a field a line."""
+    lines = []
+    for field in message.fields:
+        if isinstance(field.value, Message):
+            lines.append(f"{indent}{field.name} {{\n{text_of(field.value, indent + '  ')}{indent}}}\n")
+        else:
+            lines.append(f"{indent}{field.name}: {_written(field.value)}\n")
+    return "".join(lines)
+
+
+def _written(value: Union[str, int, float]) -> str:
+    if isinstance(value, str) and not isinstance(value, Word):
+        escaped = "".join(_ESCAPES.get(character, character) for character in value)
+        return f'"{escaped}"'
+    return str(value)
+
+
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_UNESCAPES = {
+    b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"\\": b"\\", b"'": b"'",
+    b'"': b'"', b"?": b"?",
+}  # fmt: skip
+
+_TOKEN = re.compile(
+    r"""(?P<space>[\s]+|\#[^\n]*)
+    |(?P<text>"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')
+    |(?P<number>[-+]?\s*(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)[fF]?(?![\w.]))
+    |(?P<word>-?[A-Za-z_][\w.]*)
+    |(?P<mark>[][{}<>:;,])""",
+    re.VERBOSE,
+)
+_ESCAPE = re.compile(rb"\\([xX][0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|.)", re.DOTALL)
+
+_NOT_FINITE = ("inf", "-inf", "infinity", "-infinity", "nan")
+
+_MAX_DEPTH = 100  # as protobuf's
+
+
+class _Reader:
+    """The tokens of a text, taken one after the other."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self._where = where
+        self._tokens = self._split(text)
+        self._kind, self._token, self._line = next(self._tokens)
+        self._depth = 0
+
+    def _split(self, text: str) -> Iterator[Tuple[str, str, int]]:
+        """(kind, token, line) of each, and at the end an empty one."""
+        at, line, last = 0, 1, 1
+        if text.startswith("\ufeff"):
+            at = 1
+        while at < len(text):
+            match = _TOKEN.match(text, at)
+            if match is None:
+                found = text[at : at + 30].splitlines()[0]
+                problem = f"cannot read {found!r}; a comment begins with #, a text stands in quotes"
+                if found[0] in "\"'":
+                    problem = f"a text without its closing quote: {found!r}; close it in its line"
+                raise PrototxtError(self._where, line, problem)
+            if match.lastgroup != "space":
+                yield str(match.lastgroup), match[0], line
+                last = line
+            line += match[0].count("\n")
+            at = match.end()
+        yield "end", "", last
+
+    def whole(self) -> Message:
+        fields = self._fields(closing="")
+        return Message(fields, 1)
+
+    def _take(self) -> str:
+        token = self._token
+        self._kind, self._token, self._line = next(self._tokens, ("end", "", self._line))
+        return token
+
+    def _fail(self, expected: str, remedy: str = "") -> NoReturn:
+        found = repr(self._token) if self._token else "the end of the file"
+        raise PrototxtError(self._where, self._line, f"expected {expected}, found {found}{remedy}")
+
+    def _fields(self, closing: str, opened: int = 0) -> List[Field]:
+        fields: List[Field] = []
+        while self._token != closing or self._kind == "text":
+            if self._kind == "end":
+                raise PrototxtError(
+                    self._where,
+                    self._line,
+                    f"the file ends where a '{closing}' is missing, for the brace opened in line {opened}; add it where "
+                    f"that block ends",
+                )
+            if self._kind == "mark" and self._token in "}>":
+                self._fail("a field, as there is no open brace here" if not closing else f"a field or {closing!r}")
+            fields += self._field()
+        self._take()
+        return fields
+
+    def _field(self) -> List[Field]:
+        line = self._line
+        if self._kind != "word":
+            self._fail("the name of a field")
+        name = self._take()
+        colon = self._token == ":" and self._kind == "mark"
+        if colon:
+            self._take()
+        elif self._token not in ("{", "<", "["):
+            quotes = "; a text ends at the next such quote: is one missing, or should those inside it be single quotes?"
+            self._fail(f"':' or '{{' behind {name!r}", quotes if self._kind == "text" else "")
+        listed = self._token == "[" and self._kind == "mark"
+        values = self._list() if listed else [(self._value(), line)]
+        if not colon and not all(isinstance(value, Message) for value, _ in values):
+            raise PrototxtError(self._where, line, f"expected ':' behind {name!r}, found '['")
+        if self._token in (";", ",") and self._kind == "mark":
+            self._take()
+        return [Field(name, value, at, listed) for value, at in values]
+
+    def _list(self) -> List[Tuple[Value, int]]:
+        self._take()
+        values: List[Tuple[Value, int]] = []
+        while self._token != "]" or self._kind != "mark":
+            if values:
+                if self._token != ",":
+                    self._fail("',' or ']'")
+                self._take()
+            line = self._line
+            values.append((self._value(), line))
+        self._take()
+        return values
+
+    def _value(self) -> Value:
+        if self._kind == "mark" and self._token in ("{", "<"):
+            line = self._line
+            closing = {"{": "}", "<": ">"}[self._take()]
+            self._depth += 1
+            if self._depth > _MAX_DEPTH:
+                raise PrototxtError(self._where, line, f"braces more than {_MAX_DEPTH} deep")
+            message = Message(self._fields(closing, line), line)
+            self._depth -= 1
+            return message
+        if self._kind == "text":
+            parts = []
+            while self._kind == "text":  # neighbours are one text
+                parts.append(self._unescaped())
+            return b"".join(parts).decode("utf-8", "surrogateescape")
+        if self._kind == "number":
+            return self._number()
+        if self._kind != "word":
+            self._fail("a value")
+        word = self._take()
+        return float(word) if word.lower() in _NOT_FINITE else Word(word)
+
+    def _unescaped(self) -> bytes:
+        """What a text stands for; several escapes may make one letter beyond ASCII."""
+        line = self._line
+
+        def meant(match: "re.Match[bytes]") -> bytes:
+            escape = match[1]
+            if escape in _UNESCAPES:
+                return _UNESCAPES[escape]
+            if escape[:1] in b"01234567":
+                return bytes([int(escape, 8) & 0xFF])
+            if len(escape) > 1:
+                number = int(escape[1:], 16)
+                return bytes([number]) if escape[:1] in b"xX" else chr(number).encode("utf-8", "surrogatepass")
+            raise PrototxtError(
+                self._where, line, f"unknown escape '{match[0].decode(errors='replace')}' in a text; write \\\\ for a backslash"
+            )  # fmt: skip
+
+        return _ESCAPE.sub(meant, self._take()[1:-1].encode("utf-8", "surrogateescape"))
+
+    def _number(self) -> Union[int, float]:
+        line, token = self._line, re.sub(r"\s", "", self._take())
+        sign, digits = (-1, token[1:]) if token[0] == "-" else (1, token.lstrip("+"))
+        try:
+            if digits[:2].lower() == "0x":
+                return NotDecimal(sign * int(digits, 16))
+            if digits.isdigit() and digits[0] == "0" and digits != "0":
+                return NotDecimal(sign * int(digits, 8))
+            if digits.isdigit():
+                return sign * int(digits)
+            return sign * float(digits.rstrip("fF"))
+        except ValueError:
+            raise PrototxtError(
+                self._where, line, f"{token!r} is no number: with a 0 in front it is octal; leave the 0 out"
+            ) from None

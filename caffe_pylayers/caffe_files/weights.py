@@ -1,0 +1,107 @@
+"""The weights in a .caffemodel, or a .caffemodel.h5, by layer; read without Caffe."""
+
+import mmap
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+
+from caffe_pylayers.caffe_files.datum import message_fields, read_blob
+from caffe_pylayers.caffe_files.legacy_nets import V1_NUMBERS
+from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import regular_file
+
+#: Field numbers of caffe.proto: NetParameter's layers of today and of old, and in these name, type and blobs.
+_LAYER, _V1_LAYER = 100, 2
+_TODAY, _V1 = {1: "name", 2: "type", 7: "blob"}, {4: "name", 5: "type", 6: "blob"}
+
+#: Of a BlobProto: num, channels, height, width.
+_LEGACY = (1, 2, 3, 4)
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass
+class LayerWeights:
+    """The parameter blobs of one layer, float32 or float64, in Caffe's order. type: "" where the file does not say.
+
+    legacy: their shapes are num, channels, height, width, as Caffes before 2015 wrote them: (1, 1, 1, 10) for 10 biases.
+    """
+
+    name: str
+    type: str = ""
+    blobs: List[np.ndarray] = field(default_factory=list)
+    legacy: bool = False
+
+
+def read_weights(path: str) -> List[LayerWeights]:
+    """The layers of a file of weights, in its order; those without blobs too.
+
+    Raises DataError where it cannot be read, or is no such file (a .solverstate, say).
+    """
+    try:
+        with regular_file.open_bytes(path) as file:
+            if file.read(len(_HDF5)) == _HDF5:
+                return _read_hdf5(path)
+            if not file.seek(0, 2):
+                raise DataError(f"{path}: it is empty; was the copy cut short?")
+            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        raise DataError(f"{path}: cannot read it: {error.strerror}") from error
+    layers = _layers(path, content)
+    if not layers:
+        raise DataError(f"{path}: it has no layers; is it a .caffemodel? (a .solverstate has no weights)")
+    return layers
+
+
+def by_name(layers: List[LayerWeights]) -> Dict[str, LayerWeights]:
+    """The layers that have weights, by name."""
+    return {layer.name: layer for layer in layers if layer.blobs}
+
+
+def fits(theirs: Tuple[int, ...], net: Tuple[int, ...], legacy: bool) -> bool:
+    """Whether Caffe copies a blob of weights (Blob::ShapeEquals). legacy: its shape is num, channels, height, width."""
+    if legacy:
+        return len(net) <= 4 and (1,) * (4 - len(net)) + net == theirs
+    return theirs == net
+
+
+def _layers(path: str, content: memoryview) -> List[LayerWeights]:
+    layers: List[LayerWeights] = []
+    try:
+        for number, value in message_fields(content):
+            if number in (_LAYER, _V1_LAYER) and not isinstance(value, int):
+                layers.append(_layer(value, _TODAY if number == _LAYER else _V1))
+    except DataError as error:
+        after = f", after layer {layers[-1].name!r}" if layers else ""
+        raise DataError(f"{path}: not a .caffemodel, or cut short{after}: {error}") from error
+    return layers
+
+
+def _layer(content: Any, names: Dict[int, str]) -> LayerWeights:
+    layer = LayerWeights("")
+    for number, value in message_fields(content):
+        kind = names.get(number)
+        if kind == "name":
+            layer.name = bytes(value).decode("utf-8", "replace")
+        elif kind == "type":
+            layer.type = (
+                V1_NUMBERS.get(value, "") if isinstance(value, int) else bytes(value).decode("utf-8", "replace")
+            )
+        elif kind == "blob":
+            layer.blobs.append(read_blob(value))  # type: ignore[arg-type]
+            layer.legacy |= any(number in _LEGACY for number, _ in message_fields(value))  # type: ignore[arg-type]
+    return layer
+
+
+def _read_hdf5(path: str) -> List[LayerWeights]:
+    """Caffe's snapshots of format HDF5: data/<layer>/<number of the blob>."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        if not isinstance(file.get("data"), h5py.Group):
+            raise DataError(f"{path}: an HDF5 file without the group `data`, so not weights that Caffe wrote")
+        return [
+            LayerWeights(name, blobs=[np.asarray(group[number]) for number in sorted(group, key=int)])
+            for name, group in file["data"].items()
+        ]

@@ -1,0 +1,207 @@
+"""`caffe-pylayers balance`: how often each class occurs, and the class weights that follow."""
+
+import os
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+
+import click
+
+from caffe_pylayers.commands.console import Command, console, echo, print_json
+
+if TYPE_CHECKING:
+    from caffe_pylayers.commands.balance.label_counts import LabelCounts
+
+_TYPES = ("CSV", "LMDB", "BCF", "HDF5", "NET")
+_RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number")
+_FOR_NETS = ("layer", "phase", "stage", "top", "batches")
+_FOR_SOURCES = ("root", "header", "labels", "label_format", "label_order", "missing")
+
+_choice = click.Choice
+
+
+@click.command(cls=Command)
+@click.argument("target")
+@click.option(
+    "--type", "kind", type=_choice(_TYPES, case_sensitive=False), help="What TARGET is, where its name does not tell."
+)
+@click.option("--root", help="CSV: folder before the names.")
+@click.option("--header", is_flag=True, default=None, help="CSV: the first line names the columns.")
+@click.option("--missing", type=_choice(["skip"]), help="CSV: leave out lines whose file is not there.")
+@click.option("--labels", help="Labels from elsewhere, as the option of the data layers.")
+@click.option(
+    "--label-format",
+    type=_choice(["indices", "indicator", "sign"]),
+    help="Rows of label numbers, of 0 and 1, or of -1 and 1.",
+)
+@click.option(
+    "--label-order",
+    type=_choice(["key"]),
+    help="LMDB with numbers as keys, without zeros in front: rows of labels are in their order.",
+)
+@click.option("--layer", help="Net: the data layer, where it has several.")
+@click.option("--phase", type=_choice(["TRAIN", "TEST"]), help="Net: its phase; TRAIN by default.")
+@click.option("--stage", multiple=True, help="Net: a stage; may be given again.")
+@click.option("--top", help="Net: run it, and count this blob (label maps too).")
+@click.option("--batches", type=click.IntRange(1), help="How many batches --top counts; 100 by default.")
+@click.option("--n-classes", type=click.IntRange(1), help="K; by default the largest label and 1 more.")
+@click.option("--ignore-label", type=int, help="A label that is not counted.")
+@click.option("--rule", "rules", multiple=True, type=_choice(_RULES), help="Rule of the weights; all by default.")
+@click.option(
+    "--beta", type=click.FloatRange(0, 1, True, True), default=0.999, show_default=True, help="Of effective_number."
+)
+@click.option(
+    "--scale",
+    type=_choice(["mean_one", "sum_one", "none"]),
+    default="mean_one",
+    show_default=True,
+    help="Scale of the weights.",
+)
+@click.option("--smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Label smoothing e in H.")
+@click.option("--classes", help="Text file with a name a class.")
+@click.option(
+    "--write-h", metavar="FILE", help="Write H, .binaryproto for stock InfogainLoss or .npy; with one --rule."
+)
+@click.option("--write-weights", metavar="FILE", help="Write the weights, .npy or text; with one --rule.")
+@click.option("--write-counts", metavar="FILE", help="Write the counts, .npy or text, for the option `counts`.")
+@click.option("--plot", metavar="FILE", help="Draw the counts into a PNG.")
+@click.option("--force", is_flag=True, help="Overwrite files that are there.")
+@click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
+def balance(
+    target: str, kind: Optional[str], n_classes: Optional[int], ignore_label: Optional[int], rules: Tuple[str, ...],
+    beta: float, scale: str, smoothing: float, classes: Optional[str], write_h: Optional[str],
+    write_weights: Optional[str], write_counts: Optional[str], plot: Optional[str], force: bool, as_json: bool,
+    **where: Any,
+) -> None:  # fmt: skip
+    """Count the labels of each class, and show the class weights by each rule.
+
+    TARGET is a source of images (CSV, LMDB, BCF, HDF5; nothing but its labels is read), or a net, whose data layer's
+    source is counted. H = diag(w) ((1-e) I + e/K 11') makes stock InfogainLoss the softmax loss with weights w.
+
+    \b
+    caffe-pylayers balance train_lmdb
+    caffe-pylayers balance train_lmdb --rule balanced --write-h H.binaryproto
+    caffe-pylayers balance segmentation.prototxt --top label --batches 50 --ignore-label 255
+    """
+    from caffe_pylayers.caffe_files.nets import read_net
+    from caffe_pylayers.commands.balance import weight_files
+    from caffe_pylayers.commands.balance.chart import draw_counts
+    from caffe_pylayers.commands.balance.table import print_table
+    from caffe_pylayers.commands.layer_files import files_read
+    from caffe_pylayers.files.class_names import read_class_names
+    from caffe_pylayers.files.output_file import output_file, refuse_existing
+
+    of_one_rule = [path for path in (write_h, write_weights) if path]
+    if of_one_rule and len(rules) != 1:
+        raise click.UsageError(
+            f"{of_one_rule[0]} takes the weights of one rule; say which with --rule: {', '.join(_RULES)}"
+        )
+    outputs = [path for path in (*of_one_rule, write_counts, plot) if path]
+    inputs = [target, classes, where["labels"]]
+    if force and any(map(os.path.exists, outputs)) and (kind or _kind_of(target)) == "NET":
+        inputs += files_read(read_net(target).layers)
+    refuse_existing(outputs, force, inputs)
+    if write_h:
+        weight_files.check_matrix(write_h, n_classes or 1)
+    counts = _counted(target, kind or _kind_of(target), n_classes, ignore_label, where)
+    names = read_class_names(classes, len(counts.counts))
+    weights = {rule: counts.weights(rule, beta, scale) for rule in rules or _fitting_rules(counts)}
+    told: List[str] = []
+    if write_h:
+        weight_files.write_matrix(write_h, weights[rules[0]], smoothing)
+        told.append(_INFOGAIN.format(path=write_h, size=len(counts.counts)))
+    if write_weights:
+        weight_files.write_weights(write_weights, weights[rules[0]])
+        told.append(f"wrote {write_weights}, a weight a class")
+    if write_counts:
+        weight_files.write_counts(write_counts, counts)
+        told.append(_COUNTS.format(path=write_counts, size=len(counts.counts), scale=scale))
+    if plot:
+        with output_file(plot) as partial:
+            draw_counts(partial, counts, names, counts.of)
+        told.append(f"wrote {plot}")
+    if as_json:
+        print_json(_as_json(counts, weights))
+    else:
+        print_table(console(), counts, names, weights, scale)
+    for line in told:
+        echo(line, err=as_json)
+
+
+_INFOGAIN = """\
+wrote {path}, H of {size} x {size} for stock InfogainLoss:
+  layer {{
+    name: "loss"  type: "InfogainLoss"  bottom: "scores"  bottom: "label"  top: "loss"
+    infogain_loss_param {{ source: "{path}" }}
+  }}"""
+
+_COUNTS = (
+    "wrote {path}, for the option `counts` of ComputeH, SampleWeight and LDAMLoss; of ComputeH, say:\n"
+    "  param_str: \"{{'n_classes': {size}, 'counts': '{path}', 'scale': '{scale}'}}\""
+)
+
+
+def _kind_of(target: str) -> str:
+    """What a path is: a net by its name, a source by what is there."""
+    from caffe_pylayers.commands.convert.formats import guessed_format
+
+    if not os.path.exists(target):
+        raise click.ClickException(f"there is no {target} in {os.getcwd()}; give a source of images, or a net")
+    return "NET" if target.lower().endswith((".prototxt", ".pbtxt", ".pt")) else guessed_format(target, "--type")
+
+
+def _counted(
+    target: str, kind: str, num_classes: Optional[int], ignore_label: Optional[int], where: Dict[str, Any]
+) -> "LabelCounts":
+    """Count the labels of a net or a source. Raises click.UsageError for an option of the other."""
+    given = {name: value for name, value in where.items() if value not in (None, ())}
+    idle = [name for name in given if name in (_FOR_SOURCES if kind == "NET" else _FOR_NETS)]
+    if idle:
+        of = "a net, whose layer says it" if kind == "NET" else f"a source ({kind}), but for nets"
+        raise click.UsageError(f"--{idle[0].replace('_', '-')} is not for {of}; leave it out")
+    if kind != "NET":
+        from caffe_pylayers import ConfigError, config
+        from caffe_pylayers.commands.balance.label_counts import of_source
+        from caffe_pylayers.data.sources import source_of
+
+        try:
+            options = config.validate("ImageDataLayer", {"source_type": kind, "source": target, **given})
+        except ConfigError as error:
+            raise click.UsageError(str(error).replace("ImageDataLayer: ", "")) from None
+        if options.warnings:
+            raise click.UsageError("; ".join(options.warnings))
+        return of_source(source_of(options, images=False), num_classes, ignore_label)
+    from tqdm import tqdm
+
+    from caffe_pylayers.caffe_files import nets
+    from caffe_pylayers.commands.balance import net_labels
+
+    net = nets.read_net(target)
+    state = nets.NetState(given.get("phase", nets.TRAIN), given.get("stage", ()))
+    if "top" not in given:
+        if "batches" in given:
+            raise click.UsageError("--batches is for --top; without it every record of the source is counted once")
+        return net_labels.of_net(net, state, given.get("layer"), num_classes, ignore_label)
+    if "layer" in given:
+        raise click.UsageError("--layer and --top are both given; --top counts a blob, whichever layers make it")
+    batches = tqdm(range(given.get("batches", 100)), desc="counting", unit="batch", disable=None)
+    return net_labels.of_blob(net, state, given["top"], batches, num_classes, ignore_label)
+
+
+def _fitting_rules(counts: "LabelCounts") -> Sequence[str]:
+    """All rules but the one that is 1 for all classes where records have one label each."""
+    return [rule for rule in _RULES if rule != "median_frequency" or counts.several]
+
+
+def _as_json(counts: "LabelCounts", weights: Dict[str, Any]) -> Dict[str, Any]:
+    return {
+        "of": counts.of,
+        "records": counts.num_records,
+        "labels": int(counts.counts.sum()),
+        "ignored": counts.num_ignored,
+        "doubt": counts.doubt,
+        "counts": counts.counts.tolist(),
+        "in_images": counts.in_images.tolist(),
+        "absent": counts.absent,
+        "labels_a_record": {str(n): int(records) for n, records in enumerate(counts.a_record) if records},
+        "weights": {rule: values.tolist() for rule, values in weights.items()},
+        "factor_on_mean_loss": {rule: counts.mean_weight(values) for rule, values in weights.items()},
+    }

@@ -1,0 +1,1 @@
+"""How fast data come, how fast the net takes them, and what to change."""

@@ -1,0 +1,139 @@
+"""Where the time of an image goes, and what other options would make of it: measured on images of the source."""
+
+import contextlib
+import time
+from dataclasses import replace
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import cv2
+import numpy as np
+
+from caffe_pylayers.commands.bench.figures import Stages
+from caffe_pylayers.data.recipe import Recipe
+from caffe_pylayers.data.sources import Source
+from caffe_pylayers.data.sources.decoded import DecodedSource
+from caffe_pylayers.errors import DataError
+
+_MOST_IMAGES = 200
+#: A JPEG of the resized image, as `convert --resize` may write it.
+_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+
+
+def stages(recipe: Recipe, seconds: float) -> Stages:
+    """Look at images drawn from all of the source, for about so many seconds; the first reading comes first.
+
+    Raises DataError where none of those that were drawn can be read.
+    """
+    source = recipe.source
+    with _one_thread():
+        records, first_read = _read_first(source, seconds / 8)
+        records, images = _loaded(recipe, records, seconds / 8)
+        encoded = not isinstance(source.read(records[0]), np.ndarray)
+        took = _in_turns(_actions(recipe, records, images, encoded), len(records), seconds * 3 / 4)
+    read, load = took["read"], took["load"]
+    decode = min(load, took.get("decode", load))
+    return Stages(
+        images=len(records),
+        first_read=first_read,
+        read=read,
+        decode=max(0.0, decode - read),
+        resize=load - decode,
+        transform=took.get("transform", 0.0),
+        write=took["write"],
+        fast=max(0.0, took["fast"] - read) if "fast" in took else None,
+        small=took.get("small"),
+        gray=all(image.shape[2] == 3 and bool((image == image[:, :, :1]).all()) for image in images),
+        decoded_bytes=len(source) * images[0].nbytes if encoded and not isinstance(source, DecodedSource) else None,
+    )
+
+
+def _actions(
+    recipe: Recipe, records: Sequence[int], images: Sequence[np.ndarray], encoded: bool
+) -> Dict[str, Callable[[int], object]]:
+    """What is timed, by name; each takes a place among the records."""
+    source, transforms = recipe.source, recipe.transforms
+    out = np.empty(recipe.shape, recipe.dtype)
+    fitting = [image for image in images if transforms.shape(image) == recipe.shape] or images
+    actions: Dict[str, Callable[[int], object]] = {
+        "read": lambda place: _read(source, records[place]),
+        "load": lambda place: transforms.load(source, records[place]),
+        "write": lambda place: transforms.write(fitting[place % len(fitting)], 0.3, 0.6, False, out),
+    }
+    if transforms.transform is not None:
+        actions["transform"] = lambda place: transforms.custom(images[place], 0)
+    if transforms.resize is None or transforms.fast:
+        return actions
+    whole, fast = replace(transforms, resize=None), replace(transforms, fast=True)
+    actions["decode"] = lambda place: whole.load(source, records[place])
+    if encoded and images[0].dtype == np.uint8 and images[0].shape[2] in (1, 3):
+        files = [cv2.imencode(".jpg", image, _QUALITY)[1] for image in images]
+        flag = cv2.IMREAD_COLOR if transforms.color else cv2.IMREAD_GRAYSCALE
+        actions["fast"] = lambda place: fast.load(source, records[place])
+        actions["small"] = lambda place: cv2.imdecode(files[place], flag)
+    return actions
+
+
+def _read_first(source: Source, seconds: float) -> Tuple[List[int], float]:
+    """Records from everywhere, and the microseconds that reading one for the first time takes."""
+    drawn = np.random.default_rng(0).permutation(len(source))[:_MOST_IMAGES].tolist()
+    records, started = [], time.perf_counter()
+    for record in drawn:
+        with contextlib.suppress(DataError):
+            _read(source, record)
+            records.append(record)
+        if records and time.perf_counter() - started > seconds:
+            break
+    if not records:
+        raise DataError(f"{source.kind} source {source.path}: none of {len(drawn)} records drawn from it can be read")
+    return records, 1e6 * (time.perf_counter() - started) / len(records)
+
+
+def _read(source: Source, record: int) -> None:
+    """Read all of a record: what lies in mapped memory is read from disk when it is looked at."""
+    data = source.read(record)
+    if not isinstance(data, np.ndarray):
+        bytes(data)
+
+
+def _loaded(recipe: Recipe, records: Sequence[int], seconds: float) -> Tuple[List[int], List[np.ndarray]]:
+    """Those of the records that can be decoded, as many as come in the time, and their images as they are to be cropped."""
+    good: List[int] = []
+    images: List[np.ndarray] = []
+    problem: Optional[DataError] = None
+    started = time.perf_counter()
+    for record in records:
+        try:
+            images.append(recipe.transforms.load(recipe.source, record))
+            good.append(record)
+        except DataError as error:
+            problem = error
+        if images and time.perf_counter() - started > seconds:
+            break
+    if not images:
+        assert problem is not None
+        raise problem
+    return good, images
+
+
+def _in_turns(actions: Dict[str, Callable[[int], object]], count: int, seconds: float) -> Dict[str, float]:
+    """The microseconds that each action takes for one record: the median of rounds, at least one."""
+    rounds: Dict[str, List[float]] = {name: [] for name in actions}
+    end = time.perf_counter() + seconds
+    while not rounds["read"] or time.perf_counter() < end:
+        for name, action in actions.items():
+            started = time.perf_counter()
+            for place in range(count):
+                action(place)
+            rounds[name].append((time.perf_counter() - started) / count)
+    return {name: 1e6 * float(np.median(times)) for name, times in rounds.items()}
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """OpenCV as in a worker."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)

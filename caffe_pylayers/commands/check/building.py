@@ -1,0 +1,111 @@
+"""Nets set up by the Caffe that is there, each in a process of its own: Caffe ends the one in which something is wrong.
+
+Run as a program it sets up the nets that a folder holds, and writes beside each what it is like, and Caffe's log.
+"""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, NoReturn, Sequence, Tuple
+
+from caffe_pylayers.caffe_files.prototxt import text_of
+from caffe_pylayers.commands.check.caffe_log import judge
+from caffe_pylayers.commands.check.findings import Finding
+from caffe_pylayers.commands.check.shapes import Shape
+from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.processes.boot import end_with
+from caffe_pylayers.processes.interpreter import environment
+from caffe_pylayers.processes.probe import Answer, ask
+
+_TIMEOUT = 120  # seconds for a net
+
+
+@dataclass
+class Built:
+    """A net that Caffe has set up: the shapes of its blobs, and of the parameter blobs of each layer, by name."""
+
+    blobs: Dict[str, Shape] = field(default_factory=dict)
+    params: Dict[str, List[Shape]] = field(default_factory=dict)
+
+
+def build(views: Sequence[View]) -> Tuple[Dict[View, Built], Dict[View, Finding]]:
+    """Set up nets, each in its state; what those that could be are like, and why the others could not."""
+    built: Dict[View, Built] = {}
+    wrong: Dict[View, Finding] = {}
+    if not views:
+        return built, wrong
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = []
+        for number, view in enumerate(views):
+            with open(f"{folder}/{number}.prototxt", "w", encoding="utf-8", errors="surrogateescape") as stream:
+                stream.write(text_of(view.net.message))
+            wanted.append([view.state.phase, view.state.level, list(view.state.stages)])
+        code = "from caffe_pylayers.commands.check.building import main; main()"
+        variables = {**environment(), "GLOG_minloglevel": "0", "GLOG_logtostderr": "1"}
+        command = [sys.executable, "-c", code, folder, json.dumps(wanted), str(os.getpid())]
+        answer = ask(command, timeout=60 + _TIMEOUT * len(views), env=variables)
+        for number, view in enumerate(views):
+            if os.path.exists(f"{folder}/{number}.built"):
+                with open(f"{folder}/{number}.built") as stream:
+                    built[view] = _built(json.load(stream))
+            else:
+                wrong[view] = judge(view, _ending(f"{folder}/{number}", answer))
+    return built, wrong
+
+
+def _built(about: Dict[str, Any]) -> Built:
+    blobs = {name: tuple(shape) for name, shape in about["blobs"].items()}
+    params = {name: [tuple(shape) for shape in shapes] for name, shapes in about["params"].items()}
+    return Built(blobs, params)
+
+
+def _ending(place: str, answer: Answer) -> Answer:
+    """How the process of one net ended. answer: that of the process that started them all."""
+    if not os.path.exists(f"{place}.status"):
+        return answer
+    with open(f"{place}.status") as stream:
+        status = int(stream.read())
+    with open(f"{place}.log", errors="replace") as stream:
+        return Answer(None if status == -signal.SIGALRM else status, "", stream.read())
+
+
+def main() -> None:
+    """Set up the nets of the folder that is the first argument, in the states that the second lists."""
+    from caffe_pylayers.processes.stock import import_caffe
+
+    end_with(int(sys.argv[3]))  # nothing goes on behind a `check` that was killed
+    folder, wanted = sys.argv[1], json.loads(sys.argv[2])
+    caffe = import_caffe()
+    for number, state in enumerate(wanted):
+        parent, child = os.getpid(), os.fork()  # so that each has the imported Caffe at once, and gives its memory back
+        if child == 0:
+            _set_up(caffe, parent, f"{folder}/{number}", *state)
+        _, status = os.waitpid(child, 0)
+        with open(f"{folder}/{number}.status", "w") as stream:
+            stream.write(str(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)))
+
+
+def _set_up(caffe: Any, parent: int, place: str, phase: str, level: int, stages: List[str]) -> NoReturn:
+    """Set up the net of `place`.prototxt, write what it is like, and end this process."""
+    end_with(parent)
+    signal.alarm(_TIMEOUT)
+    log = os.open(f"{place}.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    try:
+        net = caffe.Net(f"{place}.prototxt", getattr(caffe, phase), stages=stages, level=level)
+        params: Dict[str, List[List[int]]] = {}
+        for name, layer in zip(net._layer_names, net.layers):
+            params.setdefault(name, [list(layer.blobs[i].shape) for i in range(len(layer.blobs))])
+        about = {"blobs": {name: list(blob.shape) for name, blob in net.blobs.items()}, "params": params}
+        with open(f"{place}.writing", "w") as stream:
+            json.dump(about, stream)
+        os.rename(f"{place}.writing", f"{place}.built")
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+        os._exit(1)

@@ -1,0 +1,106 @@
+"""What Caffe's log says of a net that could not be set up: the layer at which it stopped, and why."""
+
+import re
+import signal
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, of_layer, parted
+from caffe_pylayers.commands.check.python_layers import ours
+from caffe_pylayers.commands.check.shapes import Shape, size
+from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.processes.probe import Answer
+
+_SPLIT = re.compile(r"_\d+_split$")
+#: `Check failed: a == b (1 vs. 2) words`; without values it cannot be told where the condition ends.
+_COMPARED = re.compile(r"^Check failed: (?P<condition>.*?) \((?P<values>[^()]* vs\. [^()]*)\) ?(?P<words>.*)$")
+
+
+def judge(view: View, answer: Answer) -> Finding:
+    """Why a net could not be set up, said of the layer at which it was."""
+    log = answer.err
+    layer, shapes = _last_layer(view, log)
+    if answer.status is None:
+        return _found(view, layer, WARNING, "not set up in time", "use --no-build, or see what it waits for")
+    message, remedy = _reason(log, answer, layer)
+    bottoms = ", ".join(f"{name!r} {size(shapes[name])}" for name in (layer.bottoms if layer else []) if name in shapes)
+    if not remedy:
+        remedy = f"its bottoms: {bottoms}" if bottoms else "see the layer's parameters"
+    return _found(view, layer, ERROR, message, remedy)
+
+
+def _found(view: View, layer: Optional[Layer], level: str, message: str, remedy: str) -> Finding:
+    if layer is None:
+        return Finding(view.net.path, view.net.message.line, "", level, message, remedy)
+    return of_layer(layer, level, message, remedy)
+
+
+def _last_layer(view: View, log: str) -> Tuple[Optional[Layer], Dict[str, Shape]]:
+    """The layer that Caffe was at when it ended, and the shapes of the blobs before it."""
+    created: List[str] = []
+    finished: List[str] = []
+    shapes: Dict[str, Shape] = {}
+    pending: Iterator[str] = iter(())
+    by_name = {layer.name: layer for layer in view.layers}
+    for line in log.splitlines():
+        text = line.partition("] ")[2]
+        if text.startswith("Creating Layer "):
+            created.append(text[len("Creating Layer ") :])
+        elif text.startswith("Setting up "):
+            finished.append(text[len("Setting up ") :])
+            layer = by_name.get(finished[-1])
+            pending = iter(layer.tops if layer else ())
+        elif text.startswith("Top shape: "):
+            top = next(pending, None)
+            if top is not None:
+                shapes[top] = tuple(int(each) for each in re.findall(r"\d+", text.partition("(")[0]))
+    real = [name for name in created if not _SPLIT.search(name)]
+    named = re.search(r"Too many params specified for layer (\S+)|Cannot share param .* with layer '(.*?)';", log)
+    if named:
+        return by_name.get(named[1] or named[2]), shapes
+    if len(created) > len(finished) or "Network initialization done" in log:
+        return (by_name.get(real[-1]) if real else None), shapes
+    # It ended between two layers: the next could not be made at all.
+    names = [layer.name for layer in view.layers]
+    behind = names.index(real[-1]) + 1 if real and real[-1] in names else 0
+    return (view.layers[behind] if behind < len(view.layers) else None), shapes
+
+
+def _reason(log: str, answer: Answer, layer: Optional[Layer]) -> Tuple[str, str]:
+    """What Caffe, or a Python layer, says of it, and a remedy where that says one."""
+    fatal = re.search(r"^F\d+ .*?\] (.*)$", log, re.MULTILINE)
+    if fatal:
+        return f"Caffe stops: {_in_words(fatal[1].strip())}", ""
+    lines = [line for line in log.splitlines() if line.strip()]
+    if answer.status is not None and answer.status < 0:
+        return (
+            f"it ends Caffe by {signal.Signals(-answer.status).name}, without a word",
+            "see its code, or use --no-build",
+        )
+    told = "\n".join(lines[_last_traceback(lines) :])
+    error = re.search(r"^(?:[\w.]+\.)?(\w+): (.*)", told, re.DOTALL | re.MULTILINE)
+    if error is None:
+        return f"it cannot be set up: {answer.failure}", ""
+    kind, text = error[1], " ".join(error[2].split())
+    own = ours(layer) if layer else ""
+    if own and kind in ("ConfigError", "DataError"):
+        text = text[len(own) + 2 :] if text.startswith(f"{own}: ") else text
+        return parted(text, "")
+    places = re.findall(r'File "([^"]+)", line (\d+)', "\n".join(lines))
+    place = f" ({places[-1][0]}:{places[-1][1]})" if places else ""
+    return f"its Python code fails: {kind}: {text}{place}", "mend it there"
+
+
+def _last_traceback(lines: Sequence[str]) -> int:
+    """The number of the line where the last error begins: the first one not indented behind its traceback."""
+    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback ")]
+    begin = starts[-1] + 1 if starts else 0
+    return next((number for number in range(begin, len(lines)) if not lines[number].startswith(" ")), len(lines) - 1)
+
+
+def _in_words(text: str) -> str:
+    """Caffe's own words where it has some, or else the condition and its values."""
+    check = _COMPARED.match(text)
+    if check is None:
+        return re.sub("^Check failed: (false )?", lambda found: "" if found[1] else "it must be that ", text)
+    return check["words"].strip() or f"it must be that {check['condition']} ({check['values']})"

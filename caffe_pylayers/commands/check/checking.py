@@ -1,0 +1,246 @@
+"""All checks of some nets and solvers, in order: what is written, then how it hangs together, data, Caffe, weights."""
+
+from dataclasses import replace
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from caffe_pylayers.caffe_files import nets, prototxt
+from caffe_pylayers.caffe_files.nets import Layer, Net, Solver
+from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
+from caffe_pylayers.caffe_files.weights import read_weights
+from caffe_pylayers.commands.check import (
+    building,
+    fields,
+    foreign_layers,
+    layout,
+    losses,
+    python_layers,
+    resume,
+    solvers,
+    sources,
+    stock_data,
+)
+from caffe_pylayers.commands.check.building import Built
+from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, listed, of_error
+from caffe_pylayers.commands.check.labels import check_labels
+from caffe_pylayers.commands.check.report import Report
+from caffe_pylayers.commands.check.shapes import check_shapes
+from caffe_pylayers.commands.check.sources import Labels
+from caffe_pylayers.commands.check.views import View, in_each
+from caffe_pylayers.commands.check.weight_shapes import check_sharing, check_weights
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.processes import stock
+
+
+def check_files(
+    paths: Sequence[str],
+    *,
+    weights: Optional[str] = None,
+    data: bool = True,
+    build: bool = True,
+    stages: Sequence[str] = (),
+) -> Report:
+    """Check nets and solvers that belong together: train, test and deploy nets load the same weights.
+
+    Raises ConfigError or DataError where a file cannot be read at all; a mistake in one is a finding.
+    """
+    report = Report()
+    caffe = _caffe(report)
+    trained = read_weights(weights) if weights is not None else []
+    for path in paths:
+        try:
+            _read(prototxt.read(path), path, stages, caffe, report)
+        except PrototxtError as problem:
+            report.findings.append(of_error(problem))
+    _check_nets(report, list(caffe.layer_type_list()) if caffe else [])
+    labels = _check_data(report) if data else {}
+    if not data:
+        report.skipped.append("data (--no-data)")
+    built = _build(report, bool(caffe), build, data)
+    for view in report.views:
+        shapes = built[view].blobs if view in built else {}
+        report.findings += check_labels(view, labels, shapes)
+        report.findings += check_shapes(view, shapes)
+        if view in built and weights is not None:
+            report.findings += check_weights(view, built[view], trained, weights)
+    if weights is not None and weights.endswith(".h5"):
+        trouble = (
+            "weights in HDF5, which Caffe loads only where it was built so: elsewhere it stops, or keeps its fillers"
+        )
+        remedy = "save them as .caffemodel: `net.load_hdf5(...)`, `net.save(...)` in pycaffe"
+        report.findings.append(Finding(weights, 1, "", WARNING, trouble, remedy))
+    if weights is not None and len(built) < len(report.views):
+        report.skipped.append("weights, for nets that are not set up")
+    report.findings = _in_order(report.findings)
+    return report
+
+
+def _check_nets(report: Report, types: Sequence[str]) -> None:
+    """What the files alone say. types: of layers that this Caffe has; none where it is not here."""
+    for net in report.nets:
+        report.findings += layout.check_net(net)
+        of_net = [view for view in report.views if view.net is net]
+        for rule in _RULES:
+            report.findings += in_each(of_net, rule)
+        for rule in _RULES_OF_TRAINING:
+            report.findings += in_each([view for view in of_net if view.training], rule)
+        for layer in net.layers:
+            report.findings += layout.check_layer(layer, types)
+            report.findings += python_layers.check_layer(layer)
+            report.findings += resume.check_param(layer)
+    report.findings += foreign_layers.check_layers(report.layers)
+    report.findings += resume.check_names(report.views)
+    for solver in report.solvers:
+        report.findings += resume.check_solver(solver)
+
+
+_RULES = (
+    layout.check_blobs,
+    layout.check_names,
+    losses.check_inputs,
+    losses.check_targets,
+    losses.check_label_maps,
+    losses.check_force_backward,
+)
+_RULES_OF_TRAINING = (losses.check_loss_weight, losses.check_noise)
+
+
+def _check_data(report: Report) -> Dict[Layer, Labels]:
+    """What the data say; returns the labels that data layers have."""
+    found: Dict[Layer, Labels] = {}
+    training = {layer for view in report.views if view.training for layer in view.layers}
+    for layer in report.layers:
+        absent = list(python_layers.check_files(layer))
+        report.findings += absent + list(stock_data.check_file(layer, "infogain_loss_param.source"))
+        if not (stock_data.is_data_layer(layer) or sources.is_data_layer(layer)):
+            continue
+        report.sources += 1
+        if stock_data.is_data_layer(layer):
+            findings, labels = stock_data.check_source(layer)
+        elif not absent:
+            findings, labels = sources.check_source(layer, layer in training)
+        else:
+            continue
+        report.findings += findings
+        if labels is not None:
+            found[layer] = labels
+    return found
+
+
+def _build(report: Report, caffe: bool, wanted: bool, data: bool) -> Dict[View, Built]:
+    """The nets as Caffe sets them up: those in which no error was found, and none of whose data was left alone."""
+    if not (caffe and wanted and report.views):
+        if caffe and not wanted:
+            report.skipped.append("shapes (--no-build)")
+        return {}
+    wrong = {finding.file for finding in report.findings if finding.level == ERROR}
+    right = [view for view in report.views if view.net.path not in wrong]
+    if not data:
+        right = [view for view in right if not any(is_data(layer) for layer in view.layers)]
+    if len(right) < len(report.views):
+        report.skipped.append("shapes of nets with errors" if data else "shapes of nets with data layers")
+    built, failed = building.build(right)
+    for net in report.nets:
+        views = [view for view in failed if view.net is net]
+        report.findings += in_each(views, lambda view: iter([failed[view]]))
+    for train, test in _pairs(report):
+        if train in built and test in built:
+            report.findings += check_sharing(built[train], test, built[test])
+    return built
+
+
+def _pairs(report: Report) -> Iterator[Tuple[View, View]]:
+    """The TRAIN and TEST nets of which one solver has both: a solver's, or those of a file."""
+    of = {(view.net, view.state): view for view in report.views}
+    together = [(of[solver.train], [of[test] for test in solver.tests]) for solver in report.solvers]
+    for net in report.nets:
+        views = [view for view in report.views if view.net is net]
+        together += [(view, [test for test in views if not test.training]) for view in views if view.training]
+    yield from dict.fromkeys((train, test) for train, tests in together for test in tests)
+
+
+def is_data(layer: Layer) -> bool:
+    """Whether setting up the layer reads data."""
+    return (
+        sources.is_data_layer(layer)
+        or stock_data.is_data_layer(layer)
+        or (layer.type == "Python" and not layer.bottoms)
+    )
+
+
+def _caffe(report: Report) -> Any:
+    """The module, or None where it is not here."""
+    try:
+        caffe = stock.import_caffe()
+        why = "" if hasattr(caffe, "layer_type_list") else f"`import caffe` gives another module, {caffe}"
+    except ConfigError as problem:
+        why = str(problem)[str(problem).find("`import caffe`") :].partition("; ")[0]
+    if not why:
+        return caffe
+    report.skipped.append(f"fields, layer types and shapes, as {why} (see `caffe-pylayers doctor`)")
+    return None
+
+
+def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report: Report) -> None:
+    """Take the nets of a file into the report."""
+    is_solver = nets.is_solver(message)
+    if caffe:
+        from caffe.proto import caffe_pb2
+
+        kind = caffe_pb2.SolverParameter if is_solver else caffe_pb2.NetParameter
+        report.findings += fields.check_fields(message, kind.DESCRIPTOR, path)
+    if not is_solver:
+        net = _known(report, nets.net_of(message, path))
+        report.others.append(net)
+        _add_views(report, [View.of(net, state) for state in nets.states_of(net, stages)], needed=False)
+        if net.layers and not any(view.net is net for view in report.views):
+            report.findings.append(_in_no_state(net))
+        return
+    gpu = not caffe or hasattr(caffe._caffe.Blob, "_gpu_data_ptr")
+    report.findings += solvers.check_solver(message, path, gpu)
+    try:
+        solver = nets.solver_of(message, path)
+    except PrototxtError as problem:
+        found = {(finding.file, finding.line) for finding in report.findings if finding.level == ERROR}
+        if (problem.where, problem.line) not in found:  # check_solver says some of it too, and more
+            report.findings.append(of_error(problem))
+        return
+    for net in solver.nets if caffe else ():
+        if net.path != path:
+            report.findings += fields.check_fields(prototxt.read(net.path), caffe_pb2.NetParameter.DESCRIPTOR, net.path)
+    (train, state), *tests = [(_known(report, net), state) for net, state in (solver.train, *solver.tests)]
+    state = replace(state, stages=(*state.stages, *stages))  # as `caffe train --stage` has it
+    report.solvers.append(Solver(path, message, (train, state), tests))
+    _add_views(report, [View.of(net, state) for net, state in [(train, state), *tests]], needed=True)
+
+
+def _known(report: Report, net: Net) -> Net:
+    """The net of that file that the report has already, or this one."""
+    return next((known for known in report.nets if known.path == net.path and known.message == net.message), net)
+
+
+def _add_views(report: Report, views: Sequence[View], needed: bool) -> None:
+    """Take new views into the report; unless `needed`, only those that the net is for: some layer needs no bottom."""
+    there = {(view.net, view.state) for view in report.views}
+    for view in views:
+        if (view.net, view.state) not in there and (needed or any(not layer.bottoms for layer in view.layers)):
+            there.add((view.net, view.state))
+            report.views.append(view)
+
+
+def _in_no_state(net: Net) -> Finding:
+    rules = [rule for layer in net.layers for name in ("include", "exclude") for rule in layer.message.messages(name)]
+    stages = dict.fromkeys(str(stage) for rule in rules for name in ("stage", "not_stage") for stage in rule.all(name))
+    remedy = (
+        f"name one of its stages with --stage: {listed(stages)}"
+        if stages
+        else "a net begins with a data layer or an Input"
+    )
+    return Finding(
+        net.path, net.message.line, "", WARNING, "no layer without bottoms is in its TRAIN or TEST net", remedy
+    )
+
+
+def _in_order(findings: Sequence[Finding]) -> List[Finding]:
+    """Each once, by file in the order of the first, and line."""
+    files = {file: number for number, file in enumerate(dict.fromkeys(finding.file for finding in findings))}
+    return sorted(dict.fromkeys(findings), key=lambda finding: (files[finding.file], finding.line))

@@ -1,0 +1,52 @@
+"""`caffe-pylayers check`: what is wrong with nets and solvers, before they are trained."""
+
+from typing import Optional, Tuple
+
+import click
+
+from caffe_pylayers.commands.console import Command, console, print_json
+
+
+@click.command(cls=Command)
+@click.argument("files", nargs=-1, required=True, metavar="NET_OR_SOLVER...")
+@click.option("--weights", metavar="FILE", help="Weights that are to be loaded, a .caffemodel: which layers they fit.")
+@click.option("--no-data", is_flag=True, help="Leave the data alone: read no source, look for no file.")
+@click.option("--no-build", is_flag=True, help="Do not have Caffe set the nets up.")
+@click.option(
+    "--stage", "stages", multiple=True, metavar="STAGE", help="A stage that the net is in; may be given again."
+)
+@click.option("--strict", is_flag=True, help="Exit with status 1 for warnings too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def check(
+    files: Tuple[str, ...], weights: Optional[str], no_data: bool, no_build: bool, stages: Tuple[str, ...], strict: bool,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Find what is wrong with nets and solvers, their data and weights.
+
+    A solver is checked with its nets. Nets that load the same weights (train, test, deploy) are best given together.
+    The exit status is 1 where there is an error: Caffe would stop, or learn nothing.
+
+    \b
+    caffe-pylayers check train_val.prototxt
+    caffe-pylayers check solver.prototxt deploy.prototxt --weights net_iter_1000.caffemodel
+    """
+    from dataclasses import asdict
+
+    from caffe_pylayers.commands.check.checking import check_files
+
+    report = check_files(files, weights=weights, data=not no_data, build=not no_build, stages=stages)
+    if as_json:
+        findings = [asdict(finding) for finding in report.findings]
+        print_json({"findings": findings, "summary": report.summary, "skipped": report.skipped})
+    else:
+        terminal = console()
+        colours = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+        for finding in report.findings:
+            terminal.print(finding.place, style="bold", end=": ", markup=False, soft_wrap=True)
+            terminal.print(finding.level, style=colours[finding.level], end=": ", markup=False, soft_wrap=True)
+            terminal.print(finding.text, markup=False, soft_wrap=True)
+            if finding.remedy:
+                terminal.print(f"    {finding.remedy}", markup=False, soft_wrap=True)
+        terminal.print(report.summary, markup=False, soft_wrap=True)
+    levels = {"error", "warning"} if strict else {"error"}
+    return int(any(finding.level in levels for finding in report.findings))

@@ -1,0 +1,88 @@
+"""What a check finds: where, how bad, what is wrong and what to do."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Iterable, List, Tuple
+
+from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong, or worth knowing, in a line of a file.
+
+    layer: the layer's name, "" where it is no layer's. level: "error" (Caffe stops, or learns nothing), "warning" (it
+    runs, and hardly as was meant) or "note". remedy: what to do.
+    """
+
+    file: str
+    line: int
+    layer: str
+    level: str
+    message: str
+    remedy: str = ""
+
+    @property
+    def place(self) -> str:
+        """`file:line`."""
+        return f"{self.file}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """Layer and message."""
+        return f"layer {self.layer!r}: {self.message}" if self.layer else self.message
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.level}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+def of_layer(layer: Layer, level: str, message: str, remedy: str = "", at: str = "", number: int = -1) -> Finding:
+    """A finding in a layer, at its field `at`, by default the last of that name; at its first line without one."""
+    return Finding(layer.file, line_of(layer.message, at, number), layer.name, level, message, remedy)
+
+
+def error(layer: Layer, message: str, remedy: str = "", at: str = "", number: int = -1) -> Finding:
+    return of_layer(layer, ERROR, message, remedy, at, number)
+
+
+def warning(layer: Layer, message: str, remedy: str = "", at: str = "", number: int = -1) -> Finding:
+    return of_layer(layer, WARNING, message, remedy, at, number)
+
+
+def of_error(error: PrototxtError) -> Finding:
+    """The finding that a file that cannot be read as prototxt is."""
+    message, remedy = parted(error.problem, "see this line, and the end of the one before it")
+    return Finding(error.where, error.line, "", ERROR, message, remedy)
+
+
+def parted(problem: str, otherwise: str) -> Tuple[str, str]:
+    """The message of an error of this package, and the remedy that stands behind its last semicolon, or `otherwise`."""
+    message, _, remedy = problem.rpartition("; ")
+    return (message, remedy) if message else (problem, otherwise)
+
+
+def line_of(message: Message, path: str, number: int = -1) -> int:
+    """The line of a field, by its names with dots between; of the innermost message on the way that there is."""
+    *outer, name = path.split(".")
+    for each in outer:
+        message = message.message(each)
+    lines = [field.line for field in message.fields if field.name == name]
+    return lines[number] if lines else message.line
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """ ", did you mean 'x'?" for the one of the names that is most like this one; "" where none is."""
+    known = list(names)
+    lower = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(name.lower(), lower, n=1)
+    return f"did you mean {lower[found[0]]!r}?" if found else ""
+
+
+def listed(names: Iterable[str], limit: int = 12) -> str:
+    """Names in a row; of many, the first ones."""
+    known: List[str] = list(dict.fromkeys(names))
+    more = f" and {len(known) - limit} more" if len(known) > limit else ""
+    return ", ".join(repr(name) for name in known[:limit]) + more if known else "none"

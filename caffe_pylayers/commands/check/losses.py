@@ -1,0 +1,216 @@
+"""What the losses of a net are given: a loss_weight, scores that are no probabilities, labels that are whole numbers."""
+
+from typing import Any, Dict, Iterator, Optional, Tuple
+
+from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.commands.check.findings import Finding, error, warning
+from caffe_pylayers.commands.check.python_layers import options_of, ours
+from caffe_pylayers.commands.check.views import View
+
+#: Losses that have a softmax inside, ours and stock's.
+_SOFTMAX_INSIDE = (
+    "SoftmaxWithLoss", "InfogainLoss", "WeightedSoftmaxLoss", "WeightedInfogainLoss", "SoftCrossEntropyLoss", "FocalLoss",
+    "LDAMLoss",
+)  # fmt: skip
+SIGMOID_INSIDE = ("SigmoidCrossEntropyLoss", "WeightedSigmoidCrossEntropyLoss")
+_OF_PROBABILITIES = ("MultinomialLogisticLoss", "WeightedMultinomialLogisticLoss")
+#: What takes a label as the number of a class, as its second bottom.
+OF_CLASSES = (
+    *_SOFTMAX_INSIDE, *_OF_PROBABILITIES, "HingeLoss", "WeightedHingeLoss", "Accuracy", "WeightedAccuracy",
+    "BatchTripletLoss",
+)  # fmt: skip
+
+
+def kind_of(layer: Layer) -> str:
+    """The class of a layer of this package, or else the type."""
+    return ours(layer) or layer.type
+
+
+def check_loss_weight(view: View) -> Iterator[Finding]:
+    """In TRAIN a Python loss has a loss_weight: Caffe gives one by itself to its own losses only."""
+    for layer in view.layers:
+        if layer.type != "Python" or layer.message.all("loss_weight") or not layer.tops:
+            continue
+        options = options_of(layer)
+        loss = options is not None and tuple(options.top_names()[:1]) == ("loss",)
+        foreign = not ours(layer) and any(name.lower().endswith("loss") for name in (layer.python[1], layer.name))
+        if not (loss or foreign) or any(view.consumers(layer, top) for top in layer.tops):
+            continue
+        weights = "loss_weight: 1" + "  loss_weight: 0" * (len(layer.tops) - 1)
+        problem = (
+            "a Python loss without loss_weight: Caffe never calls its backward, and the net learns nothing from it"
+        )
+        if loss:
+            yield error(layer, problem, f"add `{weights}`")
+        else:
+            yield warning(layer, problem, f"add `{weights}` if it is a loss")
+
+
+def check_inputs(view: View) -> Iterator[Finding]:
+    """What is done twice, or not at all, before a loss."""
+    for layer in view.layers:
+        kind = kind_of(layer)
+        before = _maker(view, layer, 0)
+        if before is None:
+            continue
+        if kind in _SOFTMAX_INSIDE and before.type == "Softmax":
+            since = (
+                " since April 2017 (`caffe-pylayers doctor` says which this Caffe has)"
+                if kind == "InfogainLoss"
+                else ""
+            )
+            yield _twice(layer, kind, before, since)
+        if kind in SIGMOID_INSIDE and before.type == "Sigmoid":
+            yield _twice(layer, kind, before, "")
+        if kind in _OF_PROBABILITIES and before.type in ("InnerProduct", "Convolution"):
+            yield warning(
+                layer,
+                f"{kind} takes probabilities, but its bottom {layer.bottoms[0]!r} comes from {before.type} {before.name!r}",
+                "put a Softmax layer between them, or use the loss that has one inside",
+                "bottom",
+                0,
+            )
+
+
+def _twice(layer: Layer, kind: str, before: Layer, since: str) -> Finding:
+    scores = before.bottoms[0] if before.bottoms else ""
+    return warning(
+        layer,
+        f"layer {before.name!r} is a {before.type}, and {kind} has one inside{since}",
+        f'give it the scores: `bottom: "{scores}"`',
+        "bottom",
+        0,
+    )
+
+
+def _maker(view: View, layer: Layer, number: int) -> Optional[Layer]:
+    """The layer that makes a bottom."""
+    return view.producer(layer, layer.bottoms[number]) if len(layer.bottoms) > number else None
+
+
+def check_force_backward(view: View) -> Iterator[Finding]:
+    """`force_backward: true` asks stock InfogainLoss for the gradient of H, at which it aborts."""
+    if not view.net.message.flag("force_backward"):
+        return
+    for layer in view.layers:
+        if layer.type == "InfogainLoss" and len(layer.bottoms) > 2:
+            yield error(
+                layer,
+                "`force_backward: true` asks for the gradient of H, at which Caffe aborts in the first backward",
+                "leave force_backward out, or use WeightedInfogainLoss of caffe_pylayers",
+                "bottom",
+                2,
+            )
+
+
+def check_targets(view: View) -> Iterator[Finding]:
+    """Class weights are not made of the 0/1 targets of several labels, which are no numbers of classes."""
+    for layer in view.layers:
+        options: Any = options_of(layer)
+        made = _maker(view, layer, 0)
+        source: Any = options_of(made) if made is not None else None
+        if ours(layer) not in ("ComputeH", "SampleWeight") or options is None or options.per is not None:
+            continue
+        several = getattr(source, "multilabel", False) and source.label_dim != 1 and options.n_classes > 2
+        if made is not None and several and made.tops[1:2] == layer.bottoms[:1]:
+            remedy = "add 'per': 'label'" if ours(layer) == "SampleWeight" else "take SampleWeight with 'per': 'label'"
+            problem = (
+                f"layer {made.name!r} gives a 0 or a 1 for each label ('multilabel'), which are no numbers of classes"
+            )
+            yield error(
+                layer, problem, f"{remedy}, which weights each label by its own positives and negatives", "bottom"
+            )
+
+
+def check_label_maps(view: View) -> Iterator[Finding]:
+    """Images that are labels, one a pixel, are not resized: between two classes that makes others."""
+    for layer in view.layers:
+        number = _label_bottom(layer)
+        source = _maker(view, layer, number) if number is not None else None
+        blob = layer.bottoms[number] if source is not None and number is not None else ""
+        while source is not None and source.type in _KEEP_VALUES and source.bottoms:
+            blob = source.bottoms[0]
+            source = view.producer(source, blob)
+        if source is not None and number is not None and _resized_images(source, blob):
+            yield warning(
+                layer,
+                f"its labels are images of layer {source.name!r}, which resizes them bilinearly: between classes 0 and 2 that makes 1",
+                "leave the resizing out there, and feed maps that have their size on disk",
+                "bottom",
+                number,
+            )
+
+
+def _label_bottom(layer: Layer) -> Optional[int]:
+    """Which bottom of a layer has numbers of classes; None where none has."""
+    options = options_of(layer)
+    if options is not None and tuple(options.takes[:1]) == ("label",):
+        return 0
+    return 1 if kind_of(layer) in OF_CLASSES else None
+
+
+def _resized_images(source: Layer, blob: str) -> bool:
+    """Whether a blob has the images of a data layer that resizes them, and takes off no mean."""
+    options: Any = options_of(source)
+    if options is not None and ours(source).endswith("DataLayer"):
+        top = options.top_names()[source.tops.index(blob)].strip("[]")
+        is_image = top not in ("label", "label_p", "sim", "margin", "sample_weight")
+        return is_image and bool(options.resize) and options.mean_file is None and options.mean_value is None
+    transform = source.message.message("transform_param")
+    return (
+        source.type == "ImageData"
+        and source.tops[:1] == [blob]
+        and bool(source.message.message("image_data_param").get("new_height", 0))
+        and not transform.all("mean_value")
+        and transform.get("mean_file") is None
+    )
+
+
+#: Stock layers whose tops have the values of their first bottom.
+_KEEP_VALUES = ("Split", "Reshape", "Flatten", "Slice", "Crop")
+
+
+def check_noise(view: View) -> Iterator[Finding]:
+    """In TRAIN noisy labels go where they may, and two layers do not draw the same noise."""
+    seen: Dict[Tuple[int, int], Layer] = {}
+    for layer in view.layers:
+        options = options_of(layer)
+        if options is None or ours(layer) != "LabelNoise":
+            continue
+        draws: Tuple[int, int] = (options.seed, options.stream)  # type: ignore[attr-defined]
+        if draws in seen:
+            yield warning(
+                layer,
+                f"draws the same noise as layer {seen[draws].name!r} in line {seen[draws].line}: seed and stream are equal",
+                f"give it a stream of its own, as 'stream': {draws[1] + 1}",
+                "python_param.param_str",
+            )
+        seen.setdefault(draws, layer)
+        whole = options.distribution == "flip" or options.one_hot  # type: ignore[attr-defined]
+        for user in (user for top in layer.tops for user in view.consumers(layer, top)):
+            kind = kind_of(user)
+            if kind not in OF_CLASSES or layer.tops[0] not in user.bottoms[1:2]:
+                continue
+            number = user.bottoms.index(layer.tops[0])
+            if not whole:
+                yield _broken_labels(user, kind, layer, number)
+            elif kind in ("Accuracy", "WeightedAccuracy"):
+                yield warning(
+                    user,
+                    f"in TRAIN its labels are those with the noise of layer {layer.name!r}",
+                    f"give it the labels before the noise{', which works in place here' if layer.tops == layer.bottoms else ''}",
+                    "bottom",
+                    number,
+                )
+
+
+def _broken_labels(user: Layer, kind: str, noise: Layer, number: int) -> Finding:
+    make = error if ours(user) else warning
+    return make(
+        user,
+        f"{kind} takes whole numbers, and layer {noise.name!r} makes others of its labels"
+        + ("" if ours(user) else ", which it truncates"),
+        "use 'distribution': 'flip' there, which draws classes, or 'one_hot': True with SoftCrossEntropyLoss",
+        "bottom",
+        number,
+    )

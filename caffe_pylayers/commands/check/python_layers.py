@@ -1,0 +1,151 @@
+"""The Python layers of this package in a net: class, options, bottoms and tops, the files that options name."""
+
+import functools
+import os
+from typing import Dict, Iterator, List, Optional, Tuple
+
+from caffe_pylayers import ALIASES, LAYERS, config
+from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.commands.check.findings import Finding, error, listed, nearest, parted, warning
+from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
+from caffe_pylayers.errors import ConfigError
+
+#: What python_param takes, share_in_parallel in older Caffes.
+_FIELDS = ("module", "layer", "param_str", "share_in_parallel")
+
+
+def ours(layer: Layer) -> str:
+    """The class of this package that a Python layer names; "" where it is another's, or no Python layer."""
+    module, kind, _ = layer.python
+    if layer.type != "Python" or module.partition(".")[0] != "caffe_pylayers":
+        return ""
+    return ALIASES.get(kind, kind) if ALIASES.get(kind, kind) in LAYERS else ""
+
+
+def options_of(layer: Layer) -> Optional[config.Options]:
+    """The checked options of a layer of this package; None where it is none, or they are wrong."""
+    kind = ours(layer)
+    return _load(kind, layer.python[2], os.getcwd())[0] if kind else None
+
+
+@functools.lru_cache(maxsize=1000)
+def _load(kind: str, param_str: str, folder: str) -> Tuple[Optional[config.Options], List[str]]:
+    """The options, or what is wrong with them, a problem each. folder: the working directory, where paths start."""
+    try:
+        return config.load(kind, param_str), []
+    except ConfigError as problems:
+        return None, [
+            line[len(kind) + 2 :] if line.startswith(f"{kind}: ") else line for line in str(problems).split("\n")
+        ]
+
+
+def check_layer(layer: Layer) -> Iterator[Finding]:
+    """Everything that a layer of this package says by itself."""
+    if layer.type != "Python":
+        if "python_param" in layer.message:
+            yield warning(
+                layer, f"a python_param in a layer of type {layer.type!r}", 'set `type: "Python"`', "python_param"
+            )
+        return
+    yield from _check_python_param(layer)
+    module, kind, param_str = layer.python
+    if module.partition(".")[0] != "caffe_pylayers" or not kind:
+        return
+    name = ours(layer)
+    if not name:
+        guess = nearest(kind, [*LAYERS, *ALIASES])
+        yield error(
+            layer,
+            f"caffe_pylayers has no layer {kind!r}",
+            guess or f"its layers: {listed(LAYERS, 99)}",
+            "python_param.layer",
+        )
+        return
+    options, problems = _load(name, param_str, os.getcwd())
+    described = f"`caffe-pylayers describe {name}` lists the options"
+    for problem in problems:
+        message, remedy = (problem, described) if "is required" in problem else parted(problem, described)
+        yield error(layer, message, remedy, "python_param.param_str")
+    if options is None:
+        return
+    for text in options.warnings:
+        yield warning(layer, *parted(text, described), "python_param.param_str")
+    yield from _check_counts(layer, name, options)
+    yield from _check_in_place(layer, name, options)
+
+
+def _check_python_param(layer: Layer) -> Iterator[Finding]:
+    if "python_param" not in layer.message:
+        yield error(
+            layer,
+            "a Python layer without python_param",
+            'add `python_param { module: "caffe_pylayers"  layer: "..." }`',
+        )
+        return
+    param = layer.message.message("python_param")
+    for field in param.fields:
+        if field.name not in _FIELDS:
+            guess = nearest(field.name.rstrip("_"), _FIELDS[:3])
+            yield error(
+                layer,
+                f"unknown field {field.name!r} in python_param",
+                guess or f"it has: {', '.join(_FIELDS[:3])}",
+                f"python_param.{field.name}",
+            )
+    for name in ("module", "layer"):
+        if not param.get(name):
+            example = "caffe_pylayers" if name == "module" else "TripletLoss"
+            yield error(
+                layer,
+                f"python_param has no {name}",
+                f'add `{name}: "..."`, as in `{name}: "{example}"`',
+                "python_param",
+            )
+
+
+def _check_counts(layer: Layer, kind: str, options: config.Options) -> Iterator[Finding]:
+    for given, names_of, at in ((layer.bottoms, bottoms_of, "bottom"), (layer.tops, tops_of, "top")):
+        try:
+            names_of(kind, options, len(given))
+        except ConfigError as problem:
+            message, remedy = parted(str(problem)[len(kind) + 2 :], "see `caffe-pylayers describe`")
+            yield error(layer, message, remedy, at)
+
+
+def _check_in_place(layer: Layer, kind: str, options: config.Options) -> Iterator[Finding]:
+    for number, (bottom, top) in enumerate(zip(layer.bottoms, layer.tops)):
+        if bottom == top and not (number == 0 and options.works_in_place()):
+            yield error(
+                layer,
+                f"top {top!r} is its bottom too, and {kind} does not work in place",
+                "give the top a name of its own",
+                "top",
+                number,
+            )
+
+
+def check_files(layer: Layer) -> Iterator[Finding]:
+    """The files and folders that options name are there."""
+    options = options_of(layer)
+    if options is None:
+        return
+    for name, path in paths(options).items():
+        if not os.path.exists(path):
+            yield error(
+                layer,
+                f"option {name!r}: no file or folder {path}",
+                f"relative paths start at the working directory, {os.getcwd()}",
+                "python_param.param_str",
+            )
+
+
+def paths(options: config.Options) -> Dict[str, str]:
+    """The options that hold a path, and it."""
+    described = type(options).model_json_schema()["properties"]
+    values = {name: getattr(options, name) for name in described if _is_path(described[name])}
+    return {name: path for name, path in values.items() if isinstance(path, str) and os.path.isabs(path)}
+
+
+def _is_path(schema: Dict[str, object]) -> bool:
+    choices = schema.get("anyOf", [schema])
+    return any(choice.get("format") == "path" for choice in choices)  # type: ignore[attr-defined]

@@ -1,0 +1,146 @@
+"""The rules of `resume: true`: the blob with a layer's position travels with the weights, and Caffe must let it."""
+
+from typing import Dict, Iterator, List, Optional, Sequence
+
+from caffe_pylayers.caffe_files.nets import Layer, Solver
+from caffe_pylayers.caffe_files.prototxt import Message
+from caffe_pylayers.commands.check.findings import Finding, error, line_of, warning
+from caffe_pylayers.commands.check.python_layers import options_of, ours
+from caffe_pylayers.commands.check.views import View
+
+_FROZEN = "param { lr_mult: 0  decay_mult: 0 }"
+
+
+def resumes(layer: Layer) -> bool:
+    """Whether it is a layer of this package with `resume: true`."""
+    return bool(getattr(options_of(layer), "resume", False))
+
+
+def num_blobs(layer: Layer) -> Optional[int]:
+    """How many parameter blobs a layer of this package has; None for any other layer, or where options are wrong."""
+    options = options_of(layer)
+    if options is None:
+        return None
+    learned = ours(layer) == "L2Normalize" and options.scale is not None  # type: ignore[attr-defined]
+    return int(resumes(layer) or learned)
+
+
+def check_param(layer: Layer) -> Iterator[Finding]:
+    """As many param blocks as there are blobs, and a frozen one for a position."""
+    found = layer.message.messages("param")
+    blobs = num_blobs(layer)
+    if blobs is None:
+        return
+    if len(found) > blobs:
+        remedy = "leave it out"
+        if blobs == 0 and "resume" in type(options_of(layer)).model_fields:  # type: ignore[union-attr]
+            remedy = "set 'resume': True in param_str, or leave it out"
+        has = "keeps no blob" if blobs == 0 else "has one blob"
+        yield error(layer, f"{len(found)} param {_blocks(found)}, but the layer {has}: Caffe aborts", remedy, "param")
+    elif resumes(layer) and not found:
+        yield error(
+            layer,
+            "'resume': True without a frozen param: the solver would change the layer's position, or Caffe aborts",
+            f"add `{_FROZEN}`",
+        )
+    elif resumes(layer):
+        for name in ("lr_mult", "decay_mult"):
+            if found[0].get(name, 1) != 0:
+                yield error(
+                    layer,
+                    f"'resume': True with {name} {found[0].get(name, 1)}: the solver must leave the layer's position alone",
+                    f"write `{_FROZEN}`",
+                    "param",
+                )
+
+
+def _blocks(found: Sequence[Message]) -> str:
+    return "block" if len(found) == 1 else "blocks"
+
+
+def check_names(views: Sequence[View]) -> Iterator[Finding]:
+    """A layer that keeps a position shares its name only with layers that have the blob too, in all nets."""
+    by_name: Dict[str, List[Layer]] = {}
+    for layer in dict.fromkeys(layer for view in views for layer in view.layers):
+        by_name.setdefault(layer.name, []).append(layer)
+    for name, layers in by_name.items():
+        for layer in (layer for layer in layers if resumes(layer)):
+            others = [other for other in layers if not resumes(other)]
+            for other in others:
+                yield _clash(layer, other)
+            if name == "data" and not others:
+                yield warning(
+                    layer,
+                    "'resume': True gives a layer named 'data' a blob; where a deploy net has an Input of that name, Caffe aborts",
+                    "call it train_data: the name must be no other layer's in any net that loads the weights",
+                    "name",
+                )
+
+
+def _clash(layer: Layer, other: Layer) -> Finding:
+    place = f"{other.file}:{other.line}"
+    if ours(other) and num_blobs(other) is not None:
+        return error(
+            layer,
+            f"'resume': True, but the layer of this name at {place} has not: Caffe aborts, as it shares blobs by name",
+            "give both 'resume': True and the param block, or unlike names",
+            "python_param.param_str",
+        )
+    return error(
+        layer,
+        f"'resume': True gives it a blob, which the {other.type} of this name at {place} lacks: Caffe aborts at the weights",
+        "rename one, as to train_data",
+        "name",
+    )
+
+
+def check_solver(solver: Solver) -> Iterator[Finding]:
+    """What a solver must say alike: snapshot_format, iter_size, test_iter."""
+    message = solver.message
+    train, state = solver.train
+    training = train.in_state(state)
+
+    def of_solver(level: str, at: str, problem: str, remedy: str) -> Finding:
+        return Finding(solver.path, line_of(message, at), "", level, problem, remedy)
+
+    if str(message.get("snapshot_format", "")) in ("HDF5", "0"):
+        problem = (
+            "snapshot_format HDF5: where Caffe was built so, a restored run begins with new weights and says nothing"
+        )
+        remedy = "use `snapshot_format: BINARYPROTO`"
+        level = "error" if any(resumes(layer) for layer in training) else "warning"
+        yield of_solver(level, "snapshot_format", problem, remedy)
+    iter_size = message.get("iter_size", 1)
+    for layer in training:
+        options = options_of(layer)
+        own = getattr(options, "iter_size", None)
+        if own is not None and own != iter_size and (own != 1 or _counts_iterations(layer)):
+            yield warning(
+                layer,
+                f"option 'iter_size' is {own}, but the solver's is {iter_size}: it takes {own} forward passes for an iteration",
+                f"set 'iter_size': {iter_size}",
+                "python_param.param_str",
+            )
+    iterations = message.all("test_iter")
+    for number, (net, state) in enumerate(solver.tests):
+        for layer in net.in_state(state):
+            restart = getattr(options_of(layer), "restart_every", 0)
+            if restart and number < len(iterations) and restart != iterations[number]:
+                yield warning(
+                    layer,
+                    f"'restart_every' is {restart}, but test_iter is {iterations[number]}: a test does not begin at the first batch",
+                    f"set 'restart_every': {iterations[number]}",
+                    "python_param.param_str",
+                )
+
+
+def _counts_iterations(layer: Layer) -> bool:
+    """Whether anything that the layer does depends on the number of the iteration."""
+    options, kind = options_of(layer), ours(layer)
+    if kind == "LabelNoise":
+        return True
+    if kind == "BatchTripletLoss":
+        return bool(options.mining == "distance")  # type: ignore[union-attr]
+    if kind in ("ComputeH", "SampleWeight"):
+        return bool(options.defer)  # type: ignore[union-attr]
+    return bool(getattr(options, "n", 0)) and str(getattr(options, "type", "")).startswith("HARD")

@@ -1,0 +1,107 @@
+"""Weights against the nets that are to load them: Caffe finds them by a layer's name, and stops where shapes differ."""
+
+from typing import Dict, Iterator, List, Sequence
+
+from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.caffe_files.weights import LayerWeights, fits
+from caffe_pylayers.commands.check.building import Built
+from caffe_pylayers.commands.check.findings import NOTE, Finding, error, listed, of_layer
+from caffe_pylayers.commands.check.python_layers import ours
+from caffe_pylayers.commands.check.resume import resumes
+from caffe_pylayers.commands.check.shapes import Shape, size
+from caffe_pylayers.commands.check.views import View
+
+
+def check_weights(view: View, built: Built, weights: Sequence[LayerWeights], path: str) -> Iterator[Finding]:
+    """What Caffe makes of the weights in a net that it has set up. path: of their file."""
+    by_name: Dict[str, Layer] = {}
+    for layer in view.layers:
+        by_name.setdefault(layer.name, layer)
+    for source in weights:
+        target = by_name.get(source.name)
+        if target is not None:
+            yield from _check_layer(target, built.params.get(source.name, []), source, path)
+            if view.training and source.blobs and resumes(target):
+                yield of_layer(
+                    target,
+                    NOTE,
+                    f"{path} brings its position along: training goes on there in the data",
+                    "rename the layer to begin anew",
+                    "name",
+                )
+    there = {source.name for source in weights}
+    without = [layer for name, layer in by_name.items() if built.params.get(name) and name not in there]
+    for layer in without:
+        yield of_layer(
+            layer,
+            NOTE,
+            f"{path} has no weights for it: it starts from its fillers",
+            "that is right for a new layer; else give it the name that it has there",
+            "name",
+        )
+    anywhere = {layer.name for layer in view.net.layers}
+    ignored = [source.name for source in weights if source.blobs and source.name not in anywhere]
+    if ignored:
+        yield Finding(
+            view.net.path,
+            view.net.message.line,
+            "",
+            NOTE,
+            f"{path} has weights for layers that the net has not, which Caffe ignores: {listed(ignored)}",
+            "that is right where they are not wanted; else give layers these names",
+        )
+
+
+def _check_layer(layer: Layer, expected: List[Shape], source: LayerWeights, path: str) -> Iterator[Finding]:
+    found = [blob.shape for blob in source.blobs]
+    rename = f'rename the layer, as `name: "{layer.name}_new"`, to learn it from the start'
+    if len(found) != len(expected):
+        yield error(
+            layer,
+            f"{path} has {_blobs(found)} for it, but it has {_blobs(expected)}: Caffe stops",
+            _why_not(layer, source, len(expected)) or rename,
+            "name",
+        )
+        return
+    for number, (theirs, ours_) in enumerate(zip(found, expected)):
+        if not fits(theirs, ours_, source.legacy):
+            what = {0: "weights", 1: "bias"}.get(number, f"blob {number}")
+            yield error(
+                layer,
+                f"its {what} in {path} are {size(theirs)}, but the net's are {size(ours_)}: Caffe stops",
+                f"{rename}, or give it the size that it has there",
+                "name",
+            )
+
+
+def _why_not(layer: Layer, source: LayerWeights, expected: int) -> str:
+    if ours(layer) and source.blobs and not expected:
+        return "they are its position, of a run with 'resume': True: set that, and the param block, or rename the layer"
+    if resumes(layer) and not source.blobs:
+        return "they are of a run without 'resume': True: rename the layer, or leave 'resume' out"
+    if source.type == "Python" and not ours(layer):
+        return f"they are the position of a data layer of that name: rename this {layer.type}, as to train_data in the other net"
+    return ""
+
+
+def check_sharing(train: Built, view: View, test: Built) -> Iterator[Finding]:
+    """A test net shares the blobs of the train net's layers of its names: as many, of the same shapes."""
+    for layer in view.layers:
+        own, shared = test.params.get(layer.name, []), train.params.get(layer.name)
+        if shared is not None and own != shared:
+            yield error(
+                layer,
+                f"in TEST it has {_shapes(own)}, in TRAIN the layer of its name has {_shapes(shared)}: Caffe stops, as they are shared",
+                "make them alike, or give them unlike names",
+                "name",
+            )
+
+
+def _shapes(shapes: List[Shape]) -> str:
+    return " and ".join(map(size, shapes)) if shapes else "no blobs"
+
+
+def _blobs(shapes: List[Shape]) -> str:
+    if not shapes:
+        return "no blobs"
+    return f"{len(shapes)} blob{'s' if len(shapes) > 1 else ''} ({' and '.join(map(size, shapes))})"

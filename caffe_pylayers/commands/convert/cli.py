@@ -1,0 +1,121 @@
+"""`caffe-pylayers convert`: a source in another format."""
+
+import os
+import re
+from typing import Any, Dict, Optional, Tuple
+
+import click
+
+from caffe_pylayers.commands.console import Command, echo, print_json
+from caffe_pylayers.errors import ConfigError
+
+_FORMAT = click.Choice(["CSV", "LMDB", "BCF", "HDF5"], case_sensitive=False)
+
+
+@click.command(cls=Command)
+@click.argument("source")
+@click.argument("target")
+@click.option("--from", "source_type", type=_FORMAT, help="What SOURCE is; told by its name or contents if they tell.")
+@click.option("--to", "target_type", type=_FORMAT, help="What TARGET shall be; told by its name if that tells.")
+@click.option("--root", help="CSV: folder before the names of SOURCE.")
+@click.option("--header", is_flag=True, help="CSV: the first line of SOURCE names its columns.")
+@click.option("--missing", type=click.Choice(["error", "skip"]), default="error", help="CSV: files that are not there.")
+@click.option("--labels", help="Labels from elsewhere: an LMDB (by key), a .npy or text file.")
+@click.option("--label-format", type=click.Choice(["indices", "indicator", "sign"]), default="indices", show_default=True,
+              help="Numbers of labels, or for each label a 0 or 1 (-1: not known), or a -1 or 1.")  # fmt: skip
+@click.option("--label-order", type=click.Choice(["key"]),
+              help="LMDB with numbers as keys, without zeros in front: rows of labels and weights are in their order.")  # fmt: skip
+@click.option("--sample-weights", help="Weights: a column of a CSV, a data set of HDF5, an LMDB, .npy or text file.")
+@click.option("--resize", metavar="N|HxW", help="Size in pixels, bilinear by OpenCV, as the data layers resize.")
+@click.option("--gray", is_flag=True, help="One channel.")
+@click.option("--encode", metavar="jpg:Q|png|raw",
+              help="How images are written; raw: pixels. Without it they stay as they are; where --resize or --gray change "
+              "them they become raw in LMDB and HDF5, png in CSV and BCF.")  # fmt: skip
+@click.option("--max-pixels", type=click.IntRange(1), default=1 << 28, show_default=True,
+              help="The largest image that is decoded, height times width.")  # fmt: skip
+@click.option("--shuffle", is_flag=True, help="In a random order, the same each time.")
+@click.option("--seed", type=int, help="Of the random order; 0 without it.")
+@click.option("--on-error", type=click.Choice(["stop", "skip"]), default="stop", show_default=True,
+              help="Records that cannot be read: end there, or leave them out and say which.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(1), help="Processes; as many as there are cores without it.")
+@click.option("--force", is_flag=True, help="Replace what an earlier conversion wrote there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the provenance as JSON.")
+def convert(
+    source: str, target: str, source_type: Optional[str], target_type: Optional[str], resize: Optional[str], gray: bool,
+    encode: Optional[str], max_pixels: int, shuffle: bool, seed: Optional[int], on_error: str, workers: Optional[int], force: bool,
+    as_json: bool, **origin: Any,
+) -> None:  # fmt: skip
+    """Write a source in another format: CSV, LMDB, BCF or HDF5, images resized or encoded anew if wanted.
+
+    What is written is read back and compared, and TARGET appears when it is whole. A run that was interrupted, killed even,
+    goes on where it was when the same command is given again: what is finished is kept in TARGET.partial until then.
+
+    \b
+    caffe-pylayers convert train.txt train_lmdb --root images/ --resize 256 --encode jpg:95 --shuffle
+    caffe-pylayers convert train_lmdb train.h5 --encode raw
+    """
+    if seed is not None and not shuffle:
+        raise ConfigError("--seed has no effect without --shuffle; leave it out")
+    source_type = source_type or _guessed(source, "--from")
+    target_type = target_type or _guessed(target, "--to")
+    _check_csv_options(source_type, origin)
+    size = _size(resize)
+
+    from caffe_pylayers.commands.convert.convert import Conversion, Images, Origin
+    from caffe_pylayers.commands.convert.convert import convert as convert_source
+    from caffe_pylayers.data.worker import keep_freed_memory
+
+    keep_freed_memory()
+    conversion = Conversion(
+        Origin(source_type, source, **origin), target.rstrip("/"), Images(target_type, size, gray, encode, max_pixels), shuffle,
+        seed or 0, on_error == "skip",
+    )  # fmt: skip
+    entry = convert_source(conversion, workers or len(os.sched_getaffinity(0)), force, _say)
+    if as_json:
+        print_json(entry)
+    else:
+        _print(entry, source)
+
+
+def _say(line: str) -> None:
+    echo(line, err=True)
+
+
+def _guessed(path: str, option: str) -> str:
+    from caffe_pylayers.commands.convert.formats import guessed_format
+
+    return guessed_format(path, option)
+
+
+def _check_csv_options(source_type: str, origin: Dict[str, Any]) -> None:
+    given = [f"--{name}" for name in ("root", "header") if origin[name]] + ["--missing"] * (origin["missing"] == "skip")
+    if given and source_type != "CSV":
+        raise ConfigError(f"{', '.join(given)}: of no effect, since the source is {source_type}; leave it out")
+
+
+def _size(text: Optional[str]) -> Optional[Tuple[int, int]]:
+    """(height, width) of 256 or 240x320."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,4})(?:x([1-9]\d{0,4}))?", text)
+    if not match:
+        raise ConfigError(f"--resize {text}: pixels are given as N, or as HEIGHTxWIDTH, for example 256 or 240x320")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _print(entry: Dict[str, Any], source: str) -> None:
+    """What was made, what to know of it, and how a layer reads it."""
+    options, images = entry["layer_options"], entry["images"]
+    size = "" if images["resize"] is None else " of {} x {}".format(*images["resize"])
+    how = {"kept": "images as they were", "raw": f"pixels{size}"}.get(images["encode"], f"{images['encode']}{size}")
+    size_of_files = sum(file["bytes"] for file in entry["files"].values())
+    room = f"{size_of_files / 1e6:.1f} MB" if size_of_files >= 1e6 else f"{size_of_files / 1e3:.1f} kB"
+    echo(f"{entry['target']}: {options['source_type']}, {entry['records']} records, {room}, {how}")
+    echo(f"from {source} ({entry['source']['source_type']}); read back, and all of it is equal")
+    if entry["skipped"]:
+        echo(f"left out, as they cannot be read: {entry['skipped']}")
+        for complaint in entry["complaints"][:10]:
+            echo(f"  {complaint}")
+    for note in entry["notes"]:
+        echo(f"note: {note}")
+    echo(f'a layer reads it with\n  param_str: "{options}"')

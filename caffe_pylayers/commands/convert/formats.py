@@ -1,0 +1,40 @@
+"""Which of the four formats a path is, told from what is there, or from its name."""
+
+import os
+import re
+from typing import Optional
+
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.files import regular_file
+
+FORMATS = ("CSV", "LMDB", "BCF", "HDF5")
+
+_HDF5_SIGNATURE, _LMDB_MAGIC = b"\x89HDF\r\n\x1a\n", b"\xde\xc0\xef\xbe"  # the second at byte 16
+_ENDINGS = ((r"\.(csv|tsv|txt|lst)$", "CSV"), (r"\.bcf$", "BCF"), (r"\.(h5|hdf5)$", "HDF5"), (r"lmdb/?$", "LMDB"))
+
+
+def guessed_format(path: str, option: str) -> str:
+    """The format of what lies at a path, or shall. Raises ConfigError, which names the option to give, if nothing tells."""
+    found = _by_content(path) or next((word for ending, word in _ENDINGS if re.search(ending, path, re.IGNORECASE)), "")
+    if not found:
+        raise ConfigError(
+            f"{path}: neither its name nor what is there tells what it is; give {option} {', '.join(FORMATS[:-1])} or "
+            f"{FORMATS[-1]} (names that tell: .csv, .txt, .bcf, .h5, and those that end with lmdb)"
+        )
+    return found
+
+
+def _by_content(path: str) -> Optional[str]:
+    if os.path.isdir(path):
+        return "LMDB" if os.path.exists(os.path.join(path, "data.mdb")) else None
+    try:
+        with regular_file.open_bytes(path) as stream:
+            start = stream.read(1 << 12)
+    except OSError:
+        return None
+    if start.startswith(_HDF5_SIGNATURE):
+        return "HDF5"
+    if start[16:20] == _LMDB_MAGIC:
+        return "LMDB"
+    first = start.split(b"\n")[0].strip().lower()
+    return "HDF5" if first.endswith((b".h5", b".hdf5")) and b"\0" not in start else None  # a list of such files

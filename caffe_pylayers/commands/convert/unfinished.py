@@ -1,0 +1,169 @@
+"""The folder of a conversion that is not finished, `TARGET.partial`, and how what it made takes its place.
+
+plan.json       what is to be made, of what: only a conversion of the same plan goes on here
+segments/       what is finished: see `segments`
+made/           the target while it is put together
+installing.json written when that is whole and was compared: from then on it only takes its place
+replaced/       what was there before
+"""
+
+import contextlib
+import fcntl
+import glob
+import json
+import os
+import shutil
+from typing import Any, Dict, Iterator, List, Optional, Sequence
+
+from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import regular_file
+from caffe_pylayers.files.output_file import private_name
+
+
+class Unfinished:
+    """The folder, kept from other processes by a lock until `close` or the end of this one.
+
+    Raises DataError where another process is at work in it.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.path = f"{target}.partial"
+        self.made = os.path.join(self.path, "made")
+        self.target = target
+        if not os.path.isdir(os.path.dirname(target)):
+            raise DataError(f"{target}: the folder {os.path.dirname(target)} is not there; make it first")
+        lock = os.path.join(self.path, "lock")
+        self._require_ours(lock)
+        os.makedirs(self.path, exist_ok=True)
+        # Never through a link, and never waiting for the other end of a pipe.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        self._lock = open(os.open(lock, flags, 0o666), "rb+", buffering=0)  # noqa: SIM115
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = os.path.samestat(os.fstat(self._lock.fileno()), os.stat(lock))
+        except (BlockingIOError, FileNotFoundError):  # it is at work, or has just ended
+            ours = False
+        if not ours:
+            self._lock.close()
+            raise DataError(f"{target}: another process is writing it just now, in {self.path}")
+        self._remove_gone()
+
+    def _require_ours(self, lock: str) -> None:
+        """What lies at its place is the folder of an earlier run, or nothing."""
+        if not os.path.lexists(self.path):
+            return
+        folder = os.path.isdir(self.path) and not os.path.islink(self.path)
+        if not folder or (os.listdir(self.path) and not os.path.isfile(lock)) or os.path.islink(lock):
+            raise DataError(
+                f"{self.path} is there, and is not what a conversion left; move it away, or write to another name than "
+                f"{self.target}"
+            )
+
+    def __enter__(self) -> "Unfinished":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Release it; what is finished is left for the next run, if there is anything."""
+        if os.path.isdir(self.path) and not any(self.finished()) and self._load("installing.json") is None:
+            self._remove()
+        self._lock.close()
+
+    def begin(self, plan: Dict[str, Any]) -> List[str]:
+        """Make it ready for a plan; returns in which points what lay there was of another one, and is gone now."""
+        old = self._load("plan.json")
+        changed = [] if old is None else [key for key in plan if plan[key] != old.get(key)]
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(self.path, "installing.json"))
+        if old is None or changed:
+            self._clear()
+            self._save("plan.json", plan)
+        os.makedirs(os.path.join(self.path, "segments"), exist_ok=True)
+        for name in self._segments():
+            if name.endswith(".partial"):
+                os.remove(os.path.join(self.path, "segments", name))
+        shutil.rmtree(self.made, ignore_errors=True)
+        os.mkdir(self.made)
+        return changed
+
+    def finished(self) -> Iterator[str]:
+        """The segments that are there."""
+        names = sorted(self._segments())
+        return (os.path.join(self.path, "segments", name) for name in names if not name.endswith(".partial"))
+
+    def segment(self, number: int) -> str:
+        return os.path.join(self.path, "segments", f"{number:06d}")
+
+    def ready(self, plan: Dict[str, Any], pieces: List[str], old: List[str]) -> None:
+        """What was made is whole: `pieces` of it, by name, shall take the places of those and of `old`."""
+        self._save("installing.json", {"plan": plan, "pieces": pieces, "old": old})
+
+    def is_ready(self, plan: Dict[str, Any]) -> bool:
+        """Whether it was made to this plan, and only has to take its place."""
+        order = self._load("installing.json")
+        return order is not None and order["plan"] == plan
+
+    def install(self) -> None:
+        """Let what was made take its place, the target last; goes on where a run broke off."""
+        order = self._load("installing.json")
+        assert order is not None
+        folder, replaced = os.path.dirname(self.target), os.path.join(self.path, "replaced")
+        os.makedirs(replaced, exist_ok=True)
+        # The old target goes first: it is never there with labels of the new one.
+        for name in order["old"]:
+            there, made = os.path.join(folder, name), os.path.join(self.made, name)
+            if os.path.lexists(there) and (name not in order["pieces"] or os.path.lexists(made)):
+                os.rename(there, os.path.join(replaced, name))
+        for name in order["pieces"]:
+            made, there = os.path.join(self.made, name), os.path.join(folder, name)
+            if not os.path.lexists(made):
+                continue  # an interrupted run has put it there
+            if os.path.lexists(there):
+                raise DataError(
+                    f"{there} was not there when the conversion began; move it away, and give the same command again"
+                )
+            os.rename(made, there)
+        self._remove()
+
+    def _remove(self) -> None:
+        """What takes room first; then the folder at once, so that whoever is killed here leaves no half of it."""
+        self._clear(("segments", "made", "replaced", "plan.json"))
+        gone = private_name(self.path)
+        os.rename(self.path, gone)
+        shutil.rmtree(gone)
+
+    def _remove_gone(self) -> None:
+        """What processes left that were killed while they removed it."""
+        for folder in glob.glob(f"{glob.escape(self.path)}.partial-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _clear(self, names: Sequence[str] = ("segments", "made", "replaced", "plan.json", "installing.json")) -> None:
+        """Remove these of it, by default all but the lock."""
+        for name in names:
+            path = os.path.join(self.path, name)
+            if name.endswith(".json"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(path)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _segments(self) -> List[str]:
+        try:
+            return os.listdir(os.path.join(self.path, "segments"))
+        except FileNotFoundError:
+            return []
+
+    def _load(self, name: str) -> Optional[Dict[str, Any]]:
+        try:
+            found: Dict[str, Any] = json.loads(regular_file.read_bytes(os.path.join(self.path, name)))
+            return found
+        except (OSError, ValueError):
+            return None
+
+    def _save(self, name: str, value: Dict[str, Any]) -> None:
+        """Whole or not at all."""
+        path = os.path.join(self.path, name)
+        with open(f"{path}.partial", "w") as stream:
+            json.dump(value, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(f"{path}.partial", path)

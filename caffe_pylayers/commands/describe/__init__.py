@@ -1,0 +1,1 @@
+"""What `caffe-pylayers describe` shows; caffe_pylayers.descriptions makes it."""

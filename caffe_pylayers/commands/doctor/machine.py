@@ -1,0 +1,132 @@
+"""What the machine, or the container, gives: cores, memory, files, folders, a GPU."""
+
+import math
+import os
+import resource
+import shutil
+import tempfile
+from typing import Iterator, Optional
+
+from caffe_pylayers.commands.doctor.finding import ERROR, NOTE, OK, WARNING, Finding
+from caffe_pylayers.processes.probe import ask
+
+_GB = 1 << 30
+#: What three batches of 64 photos of 3 x 256 x 256 take, the default of `prefetch: True`.
+_RING = 3 * 64 * 3 * 256 * 256 * 4
+
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def cores() -> Iterator[Finding]:
+    """The cores, and whether a container's share of them is smaller than libraries believe."""
+    count = len(os.sched_getaffinity(0))
+    share = _cgroup_cores()
+    if share is None or share >= count:
+        yield Finding("cores", OK, f"{count}; workers take one each, the net the others")
+        return
+    whole = max(1, math.floor(share))
+    found = f"{count}, of which this container may use {share:g}"
+    if any(os.environ.get(name) for name in _THREADS):
+        yield Finding("cores", OK, found)
+    else:
+        yield Finding(
+            "cores", NOTE, f"{found}; the BLAS of Caffe starts {count} threads all the same, and they wait for each other",
+            f"export OPENBLAS_NUM_THREADS={whole} OMP_NUM_THREADS={whole}",
+        )  # fmt: skip
+
+
+def _cgroup_cores() -> Optional[float]:
+    """The processor time that the container may take, in cores; None where there is no limit."""
+    text = _first_line("/sys/fs/cgroup/cpu.max")
+    if text:
+        quota, period = text.split()
+        return None if quota == "max" else int(quota) / int(period)
+    quota = _first_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    period = _first_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    return int(quota) / int(period) if quota and period and int(quota) > 0 else None
+
+
+def memory() -> Iterator[Finding]:
+    """What is free for prefetched batches, and whether a process may have memory of the kind that they lie in."""
+    free = _free_memory()
+    limit = _first_line("/sys/fs/cgroup/memory.max") or _first_line("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+    used = _first_line("/sys/fs/cgroup/memory.current") or _first_line("/sys/fs/cgroup/memory/memory.usage_in_bytes")
+    if limit and limit != "max" and used:
+        free = min(free, int(limit) - int(used))
+    found = (
+        f"{free / _GB:.1f} GB free; three batches ahead of 64 photos of 3 x 256 x 256 take {_RING / _GB:.2f} GB; "
+        f"/dev/shm is not used"
+    )
+    if free < 4 * _RING:
+        yield Finding("memory", WARNING, found, "a smaller batch_size, or fewer batches ahead: 'prefetch': 2")
+    else:
+        yield Finding("memory", OK, found)
+    try:
+        os.close(os.memfd_create("caffe_pylayers doctor"))
+    except (AttributeError, OSError) as error:
+        yield Finding(
+            "memfd_create", ERROR, f"is refused: {error}; workers (`prefetch`) share memory by it",
+            "leave `prefetch` out, or let the container's seccomp profile allow memfd_create",
+        )  # fmt: skip
+    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        yield Finding("ulimit -v", WARNING, "address space is limited: LMDB maps whole files", "ulimit -v unlimited")
+
+
+def _free_memory() -> int:
+    with open("/proc/meminfo", encoding="ascii") as stream:
+        return next(int(line.split()[1]) << 10 for line in stream if line.startswith("MemAvailable"))
+
+
+def _first_line(path: str) -> str:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.readline().strip()
+    except OSError:
+        return ""
+
+
+def open_files() -> Iterator[Finding]:
+    """How many files a process may have open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 256:
+        yield Finding(
+            "ulimit -n", WARNING, f"{soft} open files: a net with some workers needs about 100", f"ulimit -n {hard}"
+        )
+
+
+def folders() -> Iterator[Finding]:
+    """The cache folder, and the folder of temporary files."""
+    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "caffe_pylayers")
+    existing = cache
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    if not os.path.isdir(existing) or not os.access(existing, os.W_OK):
+        yield Finding(
+            "cache folder", WARNING,
+            f"{cache} cannot be written: the index of a large source that lies in a read-only folder is made anew each time",
+            "export XDG_CACHE_HOME=/a/folder", '"cannot write to the cache folder"',
+        )  # fmt: skip
+    else:
+        free = shutil.disk_usage(existing).free
+        level = OK if free > _GB / 4 else WARNING
+        yield Finding(
+            "cache folder", level, f"{cache}, {free / _GB:.1f} GB free", "" if level == OK else "free some space"
+        )
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        yield Finding("TMPDIR", ERROR, f"no folder for temporary files: {error}", "export TMPDIR=/a/folder")
+
+
+def gpu() -> Iterator[Finding]:
+    """The GPUs that the driver shows."""
+    if shutil.which("nvidia-smi") is None:
+        yield Finding("GPU", OK, "none that nvidia-smi could show; everything here works without")
+        return
+    answer = ask(["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"], 30)
+    names = [line.strip() for line in answer.out.splitlines() if line.strip()]
+    if answer.ok and names:
+        yield Finding("GPU", OK, "; ".join(names))
+    else:
+        said = (answer.out.strip() or answer.failure).splitlines()[0]
+        yield Finding("GPU", WARNING, f"nvidia-smi fails: {said}", "mend the driver, or train on the CPU")

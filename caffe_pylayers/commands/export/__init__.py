@@ -1,0 +1,1 @@
+"""Weights for other libraries: what `caffe-pylayers export` writes."""

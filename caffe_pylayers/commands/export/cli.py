@@ -1,0 +1,106 @@
+"""`export`: the weights of a .caffemodel as an .npz, for use without Caffe."""
+
+import os
+from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
+
+import click
+
+from caffe_pylayers.commands.console import Command, console, print_json
+
+if TYPE_CHECKING:
+    from caffe_pylayers.commands.export.export import Export
+
+
+@click.command(cls=Command)
+@click.argument("weights", metavar="WEIGHTS")
+@click.option("--net", metavar="NET", help="The net of the weights; best the deploy net.")
+@click.option("--output", metavar="FILE", help="The .npz to write; if not given, WEIGHTS with .npz at its end.")
+@click.option(
+    "--layout", type=click.Choice(["caffe", "tensorflow"], case_sensitive=False), default="caffe", show_default=True,
+    help="The order of axes and rows.",
+)  # fmt: skip
+@click.option(
+    "--shape",
+    "shapes",
+    metavar="BLOB=C,H,W",
+    multiple=True,
+    help="The shape of a blob that NET does not say; repeatable.",
+)
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+@click.option("--json", "as_json", is_flag=True, help="Print arrays and layers as JSON.")
+def export(
+    weights: str, net: Optional[str], output: Optional[str], layout: str, shapes: Sequence[str], force: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Write the weights of a .caffemodel as an .npz, in Caffe's layout or TensorFlow's.
+
+    \b
+    caffe-pylayers export net_iter_1000.caffemodel
+    caffe-pylayers export net_iter_1000.caffemodel --net deploy.prototxt --layout tensorflow --output net.npz
+    """
+    from caffe_pylayers.commands.export.export import export as exported
+    from caffe_pylayers.files.output_file import refuse_existing
+
+    path = output or os.path.splitext(weights)[0] + ".npz"
+    given = dict(map(_shape, shapes))
+    if not os.path.exists(weights):
+        raise click.UsageError(f"{weights}: there is no such file")
+    refuse_existing([path], force, (weights, net))
+    result = exported(weights, net, "tensorflow" if layout.lower() == "tensorflow" else "caffe", given)
+    result.write(path)
+    if as_json:
+        arrays = {name: {"shape": array.shape, "dtype": str(array.dtype)} for name, array in result.arrays.items()}
+        print_json({"output": path, **result.meta, "arrays": arrays})
+    else:
+        _show(result, path)
+    _remark(result, net)
+
+
+def _shape(text: str) -> Tuple[str, Tuple[int, ...]]:
+    blob, _, sizes = text.rpartition("=")
+    if not blob or not all(size.strip().isdigit() and int(size) for size in sizes.split(",")):
+        raise click.UsageError(
+            f"--shape is written BLOB=CHANNELS,HEIGHT,WIDTH, as in --shape data=3,224,224, not {text!r}"
+        )
+    return blob, tuple(int(size) for size in sizes.split(","))
+
+
+def _show(result: "Export", path: str) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from caffe_pylayers.commands.export.layouts import dims
+
+    table = Table("array", "shape", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, array in result.arrays.items():
+        table.add_row(Text(name), Text(dims(array.shape)))
+    console().print(table)
+    layers = sum(1 for layer in result.layers if layer["arrays"])
+    where = {"caffe": "Caffe's", "tensorflow": "TensorFlow's"}[result.layout]
+    console().print(Text(f"\n{path}: {len(result.arrays)} arrays of {layers} layers, in {where} layout"))
+
+
+def _remark(result: "Export", net: Optional[str]) -> None:
+    """What is not there, and how to pad, on stderr."""
+    from rich.text import Text
+
+    remarks = []
+    if result.left_out:
+        remarks.append(f"not in {net}, and left out: {', '.join(result.left_out)}")
+    if result.missing:
+        remarks.append(f"no weights in {result.weights}: {', '.join(result.missing)}")
+    unnamed = [layer["name"] for layer in result.layers if any(name[-1].isdigit() for name in layer["arrays"])]
+    if result.layout == "tensorflow" and unnamed:
+        remarks.append(f"as Caffe has them, for their types have no layout here: {', '.join(unnamed)}")
+    padded: Dict[str, object] = {
+        layer["name"]: layer["padding"] or layer["pad"]
+        for layer in result.layers
+        if layer.get("padding", True) is None or any(map(any, layer.get("padding") or ()))
+    }
+    if result.layout == "tensorflow" and padded:
+        remarks.append(
+            "padding: TensorFlow's SAME depends on the size, and pads more behind than before where it cannot pad both sides alike as "
+            "Caffe does, and its pooling rounds down. Pad by what `padding` in __meta__ says, (before, after) for each axis, with -inf "
+            f"before max pooling, and use VALID. Padded layers: {', '.join(padded)}"
+        )
+    for remark in remarks:
+        console(stderr=True).print(Text(remark))

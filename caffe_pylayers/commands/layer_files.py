@@ -1,0 +1,62 @@
+"""The files that layers read: a command that draws or counts them must not write over them, and Caffe not wait for one."""
+
+import contextlib
+import os
+from typing import Iterable, Iterator, Tuple
+
+from caffe_pylayers import ALIASES, config
+from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.files import regular_file
+
+_STOCK = (
+    "data_param", "image_data_param", "hdf5_data_param", "window_data_param", "transform_param", "infogain_loss_param",
+)  # fmt: skip
+
+
+def files_read(layers: Iterable[Layer]) -> Iterator[str]:
+    """What the options of data layers name, and what the sources of our own consist of: lists, images, labels, weights.
+
+    A layer whose options or source cannot be read gives what is known of it.
+    """
+    for layer in layers:
+        if layer.type == "Python" and layer.python[0] == "caffe_pylayers":
+            with contextlib.suppress(ConfigError, DataError):
+                yield from _of_own(layer)
+        else:
+            yield from (path for _, path in _of_stock(layer))
+
+
+def refuse_special_files(layers: Iterable[Layer]) -> None:
+    """Raise DataError where a layer of Caffe's names a pipe, a device or a socket, which Caffe would wait for without end."""
+    for layer in layers:
+        for field, path in _of_stock(layer):
+            for file in (path, *(os.path.join(path, name) for name in ("data.mdb", "lock.mdb"))):
+                if os.path.exists(file) and not os.path.isdir(file):
+                    try:
+                        regular_file.require_regular(file)
+                    except OSError as error:
+                        raise DataError(
+                            f"{layer.file}:{layer.line} {layer.type} layer {layer.name!r}: {field} {file!r}: {error.strerror}"
+                        ) from error
+
+
+def _of_stock(layer: Layer) -> Iterator[Tuple[str, str]]:
+    """Names of fields, and the paths that they have."""
+    for name in _STOCK:
+        parameters = layer.message.message(name)
+        for field in ("source", "mean_file"):
+            path = str(parameters.get(field, ""))
+            if path:
+                yield f"{name}.{field}", path
+
+
+def _of_own(layer: Layer) -> Iterator[str]:
+    from caffe_pylayers.commands.check.python_layers import paths
+    from caffe_pylayers.data.sources import source_of
+
+    _, kind, param_str = layer.python
+    options = config.load(ALIASES.get(kind, kind), param_str)
+    yield from paths(options).values()
+    if hasattr(options, "source_type"):
+        yield from source_of(options, images=False).files()

@@ -1,0 +1,214 @@
+"""What a data layer feeds: its batches, taken from a net of that layer alone, with what is known of each sample."""
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+import numpy as np
+from tqdm import tqdm
+
+from caffe_pylayers import ALIASES, config
+from caffe_pylayers.caffe_files.nets import TRAIN, Layer
+from caffe_pylayers.config.bottoms_and_tops import tops_of
+from caffe_pylayers.data import samplers
+from caffe_pylayers.data.axes import stored_axes
+from caffe_pylayers.data.sources import source_of
+from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.files.mean import read_mean
+from caffe_pylayers.processes import stock
+
+#: The images of a sample, by how many it has.
+_ROLES = {1: ("data",), 2: ("data", "data_p"), 3: ("anchor", "positive", "negative")}
+_IMAGES = {role for roles in _ROLES.values() for role in roles}
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """What a layer does to pixels: (x - mean) * scale.
+
+    mean: float32 (C, H, W) of the size before the crop, or (C, 1, 1), or None. words: the same for the reader.
+    crop_y, crop_x, flip: (N,) of each image, as `Transforms.write` has them; None where they are not known.
+    pixels: whether x is pixels of 0 to 255.
+    """
+
+    mean: Optional[np.ndarray] = None
+    scale: float = 1.0
+    words: str = ""
+    crop_y: Optional[np.ndarray] = None
+    crop_x: Optional[np.ndarray] = None
+    flip: Optional[np.ndarray] = None
+    pixels: bool = True
+
+
+@dataclass(eq=False)
+class Fed:
+    """N samples, in the order of the batches.
+
+    tops: the shape of each top. images: by role ("data", "anchor", ...), each (N, ...), as fed. prepared: how, by role.
+    labels: by role, whole numbers (N,) or (N, L), -1 for none. names: by role, of the records, where they are known.
+    values: other numbers of each sample by name, (N,) or (N, M): margin, sim, sample_weight.
+    a_class: how many samples in a row are of one class (type PK), else 0. stored: channels, height and width as the source
+    has them, and whether they are 8-bit pixels; None where that is not known.
+    """
+
+    layer: Layer
+    kind: str
+    phase: str
+    tops: Dict[str, Tuple[int, ...]]
+    images: Dict[str, np.ndarray] = field(default_factory=dict)
+    prepared: Dict[str, Preparation] = field(default_factory=dict)
+    labels: Dict[str, np.ndarray] = field(default_factory=dict)
+    names: Dict[str, List[str]] = field(default_factory=dict)
+    values: Dict[str, np.ndarray] = field(default_factory=dict)
+    a_class: int = 0
+    stored: Optional[Tuple[Tuple[int, int, int], bool]] = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.images.values())))
+
+    @property
+    def where(self) -> str:
+        return f"{self.layer.file}:{self.layer.line}: layer {self.layer.name!r}"
+
+
+def fed_by(layer: Layer, phase: str, batches: Iterable[int]) -> Fed:
+    """Run a data layer from its first batch on, and take the batches of these numbers together.
+
+    Raises ConfigError or DataError as the layer does, or where Caffe would end the process.
+    """
+    wanted = sorted(batches)
+    try:
+        taken = _taken(layer, phase, wanted)
+    except (ConfigError, DataError) as error:
+        if str(error).startswith(layer.file):
+            raise
+        raise type(error)(f"{layer.file}:{layer.line}: layer {layer.name!r}: {error}") from None
+    tops = {top: taken[0][top].shape for top in layer.tops}
+    if layer.type == "Python" and layer.python[0] == "caffe_pylayers":
+        kind = ALIASES.get(layer.python[1], layer.python[1])
+        return _own(Fed(layer, kind, phase, tops), taken, wanted)
+    return _other(Fed(layer, layer.python[1] if layer.type == "Python" else layer.type, phase, tops), taken)
+
+
+def _taken(layer: Layer, phase: str, batches: List[int]) -> List[Dict[str, np.ndarray]]:
+    """The tops of these batches, which are in order."""
+    net = stock.net_of_layers([layer], phase)
+    taken = []
+    for number in tqdm(range(batches[-1] + 1), desc="feeding", unit="batch", disable=None if batches[-1] > 9 else True):
+        net.forward()
+        if number in batches:
+            taken.append({top: np.array(net.blobs[top].data) for top in layer.tops})
+    return taken
+
+
+def _own(fed: Fed, taken: List[Dict[str, np.ndarray]], batches: List[int]) -> Fed:
+    """Of a layer of this package, whose samples are known by their places in the source."""
+    options: Any = config.load(fed.kind, fed.layer.python[2])
+    arity = {"SiameseDataLayer": 2, "TripletDataLayer": 3}.get(fed.kind, 1)
+    roles = _ROLES[arity]
+    stacked = getattr(options, "stacked", False)
+    of_top = dict(zip(fed.layer.tops, tops_of(fed.kind, options, len(fed.layer.tops))))
+    several = getattr(options, "multilabel", False)
+    for top, name in of_top.items():
+        blocks = [
+            np.split(each[top], arity) if stacked and name in ("data", "label") else [each[top]] for each in taken
+        ]
+        parts = [np.concatenate(part) for part in zip(*blocks)]
+        for number, part in enumerate(parts):
+            if name in _IMAGES:
+                fed.images[roles[number] if stacked else name] = part
+            elif name in ("label", "label_p"):
+                role = roles[number] if stacked else roles[("label", "label_p").index(name)]
+                fed.labels[role] = _indices(part) if several else _rows(part)
+            else:
+                fed.values[name] = _rows(part)
+    if getattr(options, "type", "") == "PK":
+        fed.a_class = options.samples_per_class
+    plans = [] if options.on_error != "stop" else _plans(fed, options, batches, roles)
+    mean = read_mean(options.mean_file, options.mean_value)
+    draws = Transforms(crop_size=options.crop_size, mirror=options.mirror, random=fed.phase == TRAIN).draws
+    for number, role in enumerate(roles):
+        crop_y, crop_x, flip = draws(np.concatenate([keys[number] for keys in plans])) if plans else (None, None, None)
+        words = _words(options.mean_file or options.mean_value, mean, options.scale)
+        fed.prepared[role] = Preparation(mean, options.scale, words, crop_y, crop_x, flip)
+    return fed
+
+
+def _plans(fed: Fed, options: Any, batches: List[int], roles: Tuple[str, ...]) -> List[np.ndarray]:
+    """The keys (arity, B) of each batch; the names of its records, and labels where no top has them, go into `fed`.
+
+    A batch is a function of its number, so that it need not be asked of the layer.
+    """
+    source = source_of(options, images=False)
+    fed.stored = stored_axes(source)
+    make = {2: samplers.pairs, 3: samplers.triplets}.get(len(roles), samplers.images)
+    sampler = make(source, options, training=fed.phase == TRAIN, ranks=1)
+    every = options.restart_every if fed.phase != TRAIN else 0
+    plans = [sampler.batch(number % every if every else number) for number in batches]
+    for number, role in enumerate(roles):
+        records = np.concatenate([plan.records[number] for plan in plans])
+        fed.names[role] = [source.names[record].decode(errors="backslashreplace") for record in records.tolist()]
+        if role not in fed.labels and source.labels is not None:
+            fed.labels[role] = source.labels[records]
+    return [plan.keys for plan in plans]
+
+
+def _other(fed: Fed, taken: List[Dict[str, np.ndarray]]) -> Fed:
+    """Of a stock layer, or a Python layer of somebody else: the first top is images, others are by their shapes."""
+    tops = {top: np.concatenate([each[top] for each in taken]) for top in fed.layer.tops}
+    first = next(iter(tops.values()))
+    if not first.ndim or not len(first):
+        raise ConfigError(f"{fed.where}: its first top has shape {first.shape}, which is no batch of images")
+    if first.ndim == 4:
+        fed.stored = (first.shape[1], first.shape[2], first.shape[3]), False
+    for top, values in tops.items():
+        if values is first or (values.ndim == 4 and values[0].size > values.shape[1] and len(values) == len(first)):
+            fed.images[top] = values
+            fed.prepared[top] = _transform_param(fed) if values is first else Preparation(pixels=False)
+        elif values.shape[:1] != first.shape[:1]:
+            continue
+        elif "label" in top or fed.kind in ("Data", "ImageData"):
+            rows = _rows(values)
+            binary = rows.ndim == 2 and bool(((rows == 0) | (rows == 1)).all())
+            fed.labels[next(iter(fed.images))] = _indices(values) if binary else rows
+        elif values[0].size <= _MOST_VALUES:
+            fed.values[top] = _rows(values)
+    return fed
+
+
+_MOST_VALUES = 8  # of a top, a sample, that are written under its image
+
+
+def _transform_param(fed: Fed) -> Preparation:
+    """What a stock layer does; where it crops and mirrors at random is not known."""
+    param = fed.layer.message.message("transform_param")
+    values = [float(value) for value in param.all("mean_value")]
+    file, scale = param.get("mean_file"), float(param.get("scale", 1.0))
+    mean = read_mean(file, values or None)
+    return Preparation(mean, scale, _words(file or values or None, mean, scale))
+
+
+def _words(given: Any, mean: Optional[np.ndarray], scale: float) -> str:
+    """(x - mean) * scale in words; "" where nothing is done."""
+    if mean is None:
+        return "" if scale == 1 else f"x * {scale:g}"
+    if isinstance(given, str):
+        taken = given.rsplit("/", 1)[-1]
+    else:
+        taken = f"{mean.ravel()[0]:g}" if mean.size == 1 else f"[{', '.join(f'{value:g}' for value in mean.ravel())}]"
+    return f"x - {taken}" if scale == 1 else f"(x - {taken}) * {scale:g}"
+
+
+def _rows(values: np.ndarray) -> np.ndarray:
+    """(N, 1, 1, 1) and the like as (N,), others as (N, M)."""
+    rows = values.reshape(len(values), -1)
+    return rows[:, 0] if rows.shape[1] == 1 else rows
+
+
+def _indices(values: np.ndarray) -> np.ndarray:
+    """Rows of 0 and 1 as the numbers of those that are 1: (N, L), -1 behind them."""
+    ones = values.reshape(len(values), -1) > 0
+    counts = ones.sum(1)
+    rows = np.full((len(values), max(1, int(counts.max()))), -1)
+    rows[np.arange(rows.shape[1]) < counts[:, None]] = np.nonzero(ones)[1]
+    return rows

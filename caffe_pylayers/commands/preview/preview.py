@@ -1,0 +1,167 @@
+"""The contact sheet of what a data layer feeds."""
+
+import os
+import textwrap
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.commands.preview.contact_sheet import (
+    GREEN,
+    GREY,
+    MADE_BY,
+    RED,
+    Cell,
+    Group,
+    Sheet,
+    draw,
+    groups_a_row,
+)
+from caffe_pylayers.commands.preview.fed_batch import Fed
+from caffe_pylayers.commands.preview.fed_values import Channel, channels, findings
+from caffe_pylayers.commands.preview.pictures import pictures
+from caffe_pylayers.files.class_names import named, read_class_names
+from caffe_pylayers.files.output_file import is_made_here, output_file
+
+_LINE_LETTERS, _LABEL_LINES = 20, 3  # of a caption
+
+_SAMPLES = {2: "pairs", 3: "triplets"}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What was drawn, and what there is to say of it.
+
+    title, notes: the lines at the top of the sheet. channels: the numbers as fed. findings: what looks like a mistake.
+    shown: how many of the `count` samples are drawn.
+    """
+
+    title: str
+    notes: List[str]
+    channels: List[Channel]
+    findings: List[str]
+    shown: int
+    count: int
+    sheet: Sheet
+
+    def write(self, path: str) -> None:
+        """Draw it as PNG, whole or not at all."""
+        with output_file(path) as partial:
+            draw(partial, self.sheet)
+
+
+def preview_of(
+    fed: Fed, first_batch: int = 0, rows: int = 8, classes: Optional[str] = None, others: Sequence[Layer] = ()
+) -> Preview:
+    """The preview of what a layer feeds: `rows` rows of samples, of type PK a class after the other.
+
+    classes: path of a file with a name a class. others: the layers of the net, which may normalise what is fed.
+    Raises DataError where classes has too few names.
+    """
+    names = _class_names(fed, classes)
+    cells = fed.a_class or len(fed.images)
+    sizes = [_size(images) for images in fed.images.values()]
+    groups = min(len(fed) // (fed.a_class or 1), rows * groups_a_row(sizes * (fed.a_class or 1)))
+    shown = groups * (fed.a_class or 1)
+    drawn = {role: pictures(images, fed.prepared[role], range(shown)) for role, images in fed.images.items()}
+    stats = channels([images for role, images in fed.images.items() if fed.prepared[role].pixels])
+    found = findings(fed, stats, others)
+    kind = _SAMPLES.get(len(fed.images), "samples") if set(fed.images) & {"anchor", "data_p"} else "samples"
+    title = f"{fed.layer.name}: {fed.kind}, {fed.phase}, batch {first_batch}: {shown} of {len(fed)} {kind}"
+    notes = [", ".join(f"{top} {' x '.join(map(str, shape)) or 'scalar'}" for top, shape in fed.tops.items())]
+    words = next(iter(fed.prepared.values())).words
+    notes.append(f"as fed: {words}, undone in the pictures" if words else "as fed: neither mean nor scale")
+    said = {each.note for each in drawn.values()}
+    if len(said) == 1:
+        notes += filter(None, said)
+    else:
+        notes += [f"{role}: {each.note}" for role, each in drawn.items() if each.note]
+    made = [
+        _sample(fed, number, {role: each.pictures[number] for role, each in drawn.items()}, names)
+        for number in range(shown)
+    ]
+    if fed.a_class:
+        made = [_of_class(made[start : start + cells]) for start in range(0, shown, cells)]
+    columns = list(fed.images) if len(fed.images) > 1 else []
+    sheet = Sheet(title, notes, columns, made, stats, [f"! {finding}" for finding in found])
+    return Preview(title, notes, stats, found, shown, len(fed), sheet)
+
+
+def is_preview(path: str) -> bool:
+    """Whether a file is a sheet that was made here, which another may take the place of."""
+    return is_made_here(path, MADE_BY)
+
+
+def _size(images: np.ndarray) -> Tuple[int, int]:
+    """(height, width) of the pictures of a blob."""
+    from caffe_pylayers.commands.preview.pictures import planes_of
+
+    height, width = planes_of(images[:1]).shape[2:]
+    return height, width
+
+
+def _class_names(fed: Fed, path: Optional[str]) -> Optional[List[str]]:
+    if path is None or not fed.labels:
+        return None
+    largest = max(float(np.nanmax(labels)) for labels in fed.labels.values())
+    return read_class_names(path, max(int(largest), 0) + 1)
+
+
+def _sample(fed: Fed, number: int, drawn: Dict[str, np.ndarray], names: Optional[List[str]]) -> Group:
+    """The group of sample `number`."""
+    frames = {"anchor": GREY, "positive": GREEN, "negative": RED}
+    heading, colour = [], GREY
+    below: List[str] = []
+    for name, values in fed.values.items():
+        value = values[number]
+        if name == "sim":
+            colour = GREEN if value else RED
+            heading.append(f"sim {value:g}: {'same' if value else 'different'}")
+            frames = dict.fromkeys(fed.images, colour)
+        elif len(fed.images) > 1:
+            heading.append(f"{name} {_numbers(value)}")
+        else:
+            below.append(f"{name.replace('sample_', '')} {_numbers(value)}")
+    cells = []
+    for role, picture in drawn.items():
+        caption = [*_label_lines(fed.labels.get(role), number, names), *below]
+        if role in fed.names:
+            name = os.path.basename(fed.names[role][number])
+            caption.append(f"#{name}" if name.isdigit() else name)
+        cells.append(Cell(picture, caption, frames.get(role, GREY)))
+    return Group(cells, ", ".join(heading), colour)
+
+
+def _of_class(samples: Sequence[Group]) -> Group:
+    """The samples of a class as one group, headed by it."""
+    cells = [sample.cells[0] for sample in samples]
+    return Group([Cell(cell.picture, cell.caption[1:], cell.frame) for cell in cells], cells[0].caption[0])
+
+
+def _label_lines(labels: Optional[np.ndarray], number: int, names: Optional[List[str]]) -> List[str]:
+    """The labels of a sample, in a few lines."""
+    if labels is None:
+        return []
+    own = [label for label in np.atleast_1d(labels[number]).tolist() if label != -1 or labels.ndim == 1]
+    words = [_label(label, names) for label in own]
+    if len(words) < 2:
+        return [words[0] if names else f"label {words[0]}"] if words else ["no label"]
+    # A number is not parted from its name.
+    together = ", ".join(word.replace(" ", "\u00a0") for word in words)
+    lines = textwrap.wrap(together if names else f"labels {together}", _LINE_LETTERS)
+    if len(lines) > _LABEL_LINES:
+        lines = [*lines[: _LABEL_LINES - 1], f"... ({len(words)} labels)"]
+    return lines
+
+
+def _label(label: float, names: Optional[List[str]]) -> str:
+    if names is None or not 0 <= label < len(names) or label != int(label):
+        return f"{label:g}"
+    return named(int(label), names)
+
+
+def _numbers(value: Any) -> str:
+    numbers = np.atleast_1d(value)
+    return " ".join(f"{number:.3g}" for number in numbers)

@@ -1,0 +1,1 @@
+"""What `caffe-pylayers train` does around caffe_pylayers.training."""

@@ -1,0 +1,27 @@
+"""The options of every layer, from ``param_str`` to checked objects, and every message about them.
+
+>>> from caffe_pylayers import config
+>>> config.load("ComputeH", "{'n_classes': 7, 'scale': 'MEAN_ONE'}").scale
+'mean_one'
+"""
+
+from caffe_pylayers.config.loading import (
+    IgnoreLabel,
+    IterSize,
+    Options,
+    Path,
+    Resume,
+    Seed,
+    Stream,
+    allowed,
+    json_schema,
+    load,
+    parse,
+    spell,
+    validate,
+)
+
+__all__ = [
+    "IgnoreLabel", "IterSize", "Options", "Path", "Resume", "Seed", "Stream", "allowed", "json_schema", "load", "parse", "spell",
+    "validate",
+]  # fmt: skip

@@ -1,0 +1,121 @@
+"""The options of the data layers of pairs and triplets; see :mod:`caffe_pylayers.config.catalogue`."""
+
+from typing import ClassVar, Iterator, Literal, Optional, Sequence, Tuple
+
+from pydantic import Field
+
+from caffe_pylayers.config import Path
+from caffe_pylayers.config.data import DataLayerOptions
+
+
+class _ComparisonOptions(DataLayerOptions):
+    """What layers of pairs and triplets share."""
+
+    _sampling = ("type", "k", "n", "m", "unlabelled")
+    _ordered = ("labels", "m", "pairs", "triplets")
+    _list: ClassVar[str]  # the option with a fixed list
+    _arity: ClassVar[int]  # images a sample
+
+    shuffle: bool = Field(False, description="Taken, and of no effect: TRAIN has a new random order each epoch.")
+    k: int = Field(
+        10,
+        ge=1,
+        le=10_000,
+        description="Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms a sample.",
+    )
+    n: int = Field(0, ge=0, description="Iterations, at least 0, before the HARD types choose.")
+    m: Optional[Path] = Field(
+        None,
+        description="File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.",
+    )
+    names: Literal["number", "key"] = Field(
+        "number",
+        description="How lists and similarities name a record: by its place in the source from 0 (number), or by file "
+        "name or LMDB key (key).",
+    )
+    unlabelled: Literal["drop", "negative"] = Field(
+        "drop",
+        description="Records whose labels are all negative, which means that they have none: left out (drop), or negatives "
+        "alone (negative).",
+    )
+    stacked: bool = Field(
+        False, description="All images in one top, block after block (anchors first); false: a top for each block."
+    )
+    type: str
+
+    def images_a_top(self) -> int:
+        return self.batch_size * (self._arity if self.stacked else 1)
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        chosen = getattr(self, self._list)
+        if self.type == "HARD" and self.m is None and chosen is None and self.sampler is None:
+            yield "option 'm' is required where 'type' is 'HARD'"
+        if chosen is not None and self.sampler is not None:
+            yield f"options 'sampler' and {self._list!r} both say which records a sample has; leave one out"
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
+        chosen = getattr(self, self._list)
+        if chosen is not None:
+            yield from self.without_effect(self._sampling, f"there is a list: {self._list!r}")
+            return
+        if self.m is None or self.type != "HARD" or self.sampler is not None:
+            yield from self.without_effect(("names",), f"there is neither {self._list!r} nor 'm' for type HARD")
+        if self.sampler is None:
+            used = {"HARD": {"k", "n", "m"}, "HARD_MULTILABEL": {"k", "n"}}.get(self.type, set())
+            unused = [name for name in ("k", "n", "m") if name not in used]
+            yield from self.without_effect(unused, f"'type' is {self.type!r}")
+
+
+class SiameseDataLayerOptions(_ComparisonOptions):
+    """Pairs of images, of one class and of two, in turn."""
+
+    _list, _arity = "pairs", 2
+
+    type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD"] = Field(
+        "RANDOM",
+        description="How pairs are drawn: of one class or two (RANDOM), with a label in common or none "
+        "(RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).",
+    )
+    pairs: Optional[Path] = Field(
+        None, description="Fixed list, a CSV file of two names and, if wanted, 1 (same) or 0 a line; none: drawn."
+    )
+
+    def top_names(self) -> Sequence[str]:
+        if self.stacked:
+            return "data", "sim", "[label]"
+        return "data", "data_p", "sim", "[label]", "[label_p]"
+
+    def top_problems(self, found: int) -> Iterator[str]:
+        if found == 4 and not self.stacked:
+            yield "found 4 tops; it has 3, or 5 with the labels of both"
+
+
+class TripletDataLayerOptions(_ComparisonOptions):
+    """Triplets of images: anchor, positive of its class, negative of another."""
+
+    _list, _arity = "triplets", 3
+
+    type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD_MULTILABEL", "HARD"] = Field(
+        "RANDOM",
+        description="How positives and negatives are drawn: by class (RANDOM), by labels in common (RANDOM_MULTILABEL), "
+        "or the hardest of k such negatives by `m` (HARD) or by labels (HARD_MULTILABEL).",
+    )
+    triplets: Optional[Path] = Field(
+        None, description="Fixed list, a CSV file of three names a line: anchor, positive, negative; none: drawn."
+    )
+
+    def top_names(self) -> Sequence[str]:
+        if not self.stacked:
+            return "anchor", "positive", "negative", "[margin]"
+        return ("data", "[margin]", "[label]") if self._graded else ("data", "[label]")
+
+    def top_problems(self, found: int) -> Iterator[str]:
+        if found == 4 and not self.stacked and not self._graded:
+            yield f"type {self.type} has no margin; it takes three tops: anchor, positive, negative"
+
+    @property
+    def _graded(self) -> bool:
+        """Whether similarities come in degrees, of which the margin is made."""
+        return self.type.endswith("MULTILABEL") and self.triplets is None and self.sampler is None

@@ -1,0 +1,344 @@
+"""The options of the data layers, and those of single images; see :mod:`caffe_pylayers.config.catalogue`."""
+
+from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple, Union
+
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
+from typing_extensions import Annotated
+
+from caffe_pylayers.blob_limits import LARGEST_BLOB
+from caffe_pylayers.config import Options, Path, Resume, Seed, Stream, spell
+
+
+def _size(value: Any) -> Any:
+    """Return n as (n, n), and -1 as none."""
+    side = spell(int, value)
+    if type(side) is int:
+        return None if side == -1 else (side, side)
+    return value
+
+
+def _mean(value: Any) -> Any:
+    """Return a number as a list of one."""
+    number = spell(float, value)
+    return (number,) if type(number) in (int, float) else value
+
+
+def _batches_ahead(value: Any) -> Any:
+    """Return true as 3 and false as 0."""
+    flag = spell(bool, value)
+    return 3 * flag if isinstance(flag, bool) else value
+
+
+def _choice(*schemas: Dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": list(schemas)})
+
+
+def _list_of(count: int, each: Dict[str, Any]) -> Dict[str, Any]:
+    return {"type": "array", "prefixItems": [each] * count, "minItems": count, "maxItems": count}
+
+
+#: A Python object by its place, as in 'augment:blur'.
+Plugin = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"),
+    WithJsonSchema({"type": "string", "format": "plugin"}),
+]
+
+_NONE, _NUMBER, _SIDE = {"type": "null"}, {"type": "number"}, {"type": "integer", "minimum": 1}
+
+Side = Annotated[int, Field(ge=1)]
+Size = Annotated[
+    Optional[Tuple[Side, Side]],
+    BeforeValidator(_size),
+    _choice({"const": -1}, _SIDE, _list_of(2, _SIDE), _NONE),
+]
+MeanValue = Annotated[
+    Union[Tuple[float], Tuple[float, float, float], None],
+    BeforeValidator(_mean),
+    _choice(_NUMBER, _list_of(3, _NUMBER), _NONE),
+]
+BatchesAhead = Annotated[
+    int,
+    Field(ge=0),
+    BeforeValidator(_batches_ahead),
+    _choice({"type": "boolean"}, {"type": "integer", "minimum": 0}),
+]
+
+
+class DataLayerOptions(Options):
+    """What all data layers have."""
+
+    example: ClassVar[Dict[str, Any]] = {
+        "source": "train.txt",
+        "root": "images",
+        "batch_size": 64,
+        "resize": [256, 256],
+        "crop_size": 227,
+        "mirror": True,
+        "prefetch": True,
+    }
+
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = Field(
+        "CSV", description="What the source is: a CSV file, an LMDB, a BCF file or HDF5."
+    )
+    source: Path = Field(
+        description="Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file "
+        "or a list of them."
+    )
+    root: Optional[Path] = Field(
+        None,
+        description="Folder before the names in a CSV file; none: the working directory.",
+        json_schema_extra={"aliases": ["root_folder"]},
+    )
+    header: bool = Field(
+        False, description="The first line of the CSV file names its columns (name, label, weight, others); false: no."
+    )
+    missing: Literal["error", "skip"] = Field(
+        "error", description="Files of a CSV that are not there: an error, or dropped and counted (skip)."
+    )
+    bcf_mode: Literal["FILE", "MEM"] = Field(
+        "FILE", description="Read a BCF file where it lies (FILE), or all of it into memory (MEM)."
+    )
+    labels: Optional[Path] = Field(
+        None, description="Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source."
+    )
+    label_format: Literal["indices", "indicator", "sign"] = Field(
+        "indices",
+        description="A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known "
+        "(indicator), or a -1 (0) or 1 (sign).",
+    )
+    label_order: Optional[Literal["key"]] = Field(
+        None,
+        description="Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, "
+        "are in the order of the keys (key); none: that is an error.",
+    )
+    batch_size: int = Field(
+        256, ge=1, le=LARGEST_BLOB, description="Samples a batch, at least 1; a blob holds 2147483647 numbers."
+    )
+    resize: Size = Field(
+        None, description="Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing)."
+    )
+    crop_size: Optional[int] = Field(
+        None,
+        ge=0,
+        description="Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in "
+        "TEST; 0 or none: no crop.",
+    )
+    mirror: bool = Field(False, description="Mirror an image left to right with probability 1/2 in TRAIN.")
+    mean_file: Union[Path, Tuple[float, float, float], None] = Field(
+        None, description="Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255."
+    )
+    mean_value: MeanValue = Field(
+        None, description="Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels."
+    )
+    scale: float = Field(1.0, description="Factor, any number, on the images after the mean is subtracted.")
+    color: bool = Field(
+        True,
+        description="Three channels: blue, green, red; false: one, grey.",
+        json_schema_extra={"aliases": ["is_color"]},
+    )
+    transform: Optional[Plugin] = Field(
+        None, description="Function of yours, 'module:function', called as function(image, rng) after resizing."
+    )
+    compressed: bool = Field(True, description="Decode images when needed; false: all at the start, kept in memory.")
+    decode: Literal["exact", "fast"] = Field(
+        "exact",
+        description="Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than "
+        "`resize` (fast).",
+    )
+    max_pixels: int = Field(
+        2**28,
+        ge=1,
+        description="Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be "
+        "read.",
+    )
+    seed: Seed = 0
+    stream: Stream = 0
+    prefetch: BatchesAhead = Field(
+        0, description="Batches that worker processes prepare ahead, at least 0; true is 3, false is 0."
+    )
+    workers: int = Field(1, ge=1, description="Worker processes of prefetch, at least 1.")
+    timeout: float = Field(60.0, gt=0, description="Seconds, above 0, of silence after which a worker is replaced.")
+    resume: Resume = False
+    iter_size: int = Field(1, ge=1, description="The solver's iter_size, at least 1: batches an iteration.")
+    restart_every: int = Field(
+        0,
+        ge=0,
+        description="Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.",
+    )
+    on_error: Literal["stop", "replace", "skip"] = Field(
+        "stop",
+        description="A record that cannot be read: an error (stop), or another in its place: of its class at random "
+        "(replace), or the next of the order (skip).",
+    )
+    sampler: Optional[Plugin] = Field(
+        None, description="Class of yours, 'module:Class', whose batch(number) says which records a batch has."
+    )
+
+    #: Options that choose what `sampler` would choose, and files that may go by the order of the source.
+    _sampling: ClassVar[Tuple[str, ...]] = ("type",)
+    _ordered: ClassVar[Tuple[str, ...]] = ("labels", "sample_weights")
+
+    @property
+    def rows_are_sets(self) -> bool:
+        """Whether a row of labels is a set of them, and not a label for each of several tasks."""
+        return self.type.endswith("MULTILABEL")  # type: ignore[attr-defined]
+
+    @field_validator("crop_size", mode="after")
+    @classmethod
+    def _no_crop(cls, value: Optional[int]) -> Optional[int]:
+        return value or None
+
+    def images_a_top(self) -> int:
+        """How many images a top has."""
+        return self.batch_size
+
+    def conflicts(self) -> Iterator[str]:
+        yield from self._too_large()
+        if self.resize is not None and self.crop_size is not None and self.crop_size > min(self.resize):
+            yield f"option 'crop_size' is {self.crop_size}, more than 'resize', which is {list(self.resize)}"
+        if self.mean_file is not None and self.mean_value is not None:
+            yield "options 'mean_file' and 'mean_value' are both given; leave one out"
+        for name, mean in (("mean_file", self.mean_file), ("mean_value", self.mean_value)):
+            if not self.color and isinstance(mean, tuple) and len(mean) == 3:
+                yield f"option {name!r} has three numbers, for one channel: 'color' is false"
+        if self.sampler is not None and self.on_error != "stop":
+            yield "option 'on_error' must be 'stop' with a 'sampler' of your own: only that knows what may stand in"
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        for names, owner in ((("root", "header", "missing"), "CSV"), (("bcf_mode",), "BCF")):
+            if self.source_type != owner:
+                yield from self.without_effect(names, f"'source_type' is {self.source_type!r}")
+        if self.source_type != "LMDB":
+            yield from self.without_effect(("label_order",), f"'source_type' is {self.source_type!r}")
+        else:
+            ordered = [name for name in self._ordered if name in type(self).model_fields]
+            if all(getattr(self, name) is None for name in ordered):
+                yield from self.without_effect(("label_order",), f"there is no {' or '.join(map(repr, ordered))}")
+        if self.decode == "fast" and self.resize is None:
+            yield from self.without_effect(("decode",), "there is no 'resize'")
+        if self.prefetch == 0:
+            idle = ("timeout",) if self.workers == 1 else ("workers", "timeout")
+            yield from self.without_effect(idle, "'prefetch' is false")
+        if self.sampler is not None:
+            yield from self.without_effect(self._sampling, "there is a 'sampler' of your own")
+
+    def remarks(self) -> Iterator[str]:
+        if 0 < self.prefetch < self.workers:
+            yield (
+                f"option 'workers' is {self.workers}, but only {self.prefetch} are started: 'prefetch' is {self.prefetch} "
+                f"batches, and each worker makes one at a time; raise 'prefetch' or lower 'workers'"
+            )
+
+    def _too_large(self) -> Iterator[str]:
+        """What is known before an image is read; a size of a `transform`'s own is not."""
+        sizes = {"crop_size": (self.crop_size, self.crop_size) if self.crop_size else None, "resize": self.resize}
+        for name, size in sizes.items():
+            if size is None or self.transform is not None:
+                continue
+            # Raw images of an LMDB or HDF5 may have one channel whatever `color` says.
+            channels = 3 if self.color and self.source_type in ("CSV", "BCF") else 1
+            numbers = self.images_a_top() * channels * size[0] * size[1]
+            if numbers > LARGEST_BLOB:
+                yield (
+                    f"options 'batch_size', which is {self.batch_size}, and {name!r}, {list(size)}, make a top of {numbers} "
+                    f"numbers ({self.images_a_top()} x {channels} x {size[0]} x {size[1]}); a blob of Caffe holds {LARGEST_BLOB}: "
+                    f"lower one of them"
+                )
+            return
+
+
+class ImageDataLayerOptions(DataLayerOptions):
+    """Labelled images."""
+
+    gives: ClassVar[Tuple[str, ...]] = ("data", "[label]", "[sample_weight]")
+
+    example: ClassVar[Dict[str, Any]] = {**DataLayerOptions.example, "shuffle": True}
+
+    _sampling = ("type", "shuffle")
+    _counts: ClassVar[Tuple[str, ...]] = ("classes_per_batch", "samples_per_class")
+
+    sample_weights: Optional[str] = Field(
+        None,
+        min_length=1,
+        description="Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or "
+        "text file; none: the column `weight`, the data set `sample_weight`.",
+    )
+    shuffle: bool = Field(False, description="A new random order each epoch of TRAIN; false: the source's order.")
+    type: Literal["ALL", "BALANCED", "PK"] = Field(
+        "ALL",
+        description="Which samples a batch has: each once an epoch (ALL), all classes equally often (BALANCED), or "
+        "several of each of several classes (PK).",
+    )
+    classes_per_batch: Optional[int] = Field(None, ge=1, description="Classes in a batch of type PK, at least 1.")
+    samples_per_class: Optional[int] = Field(None, ge=1, description="Samples of each class in a batch of type PK.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _batch_of_classes(cls, values: Dict[str, Any]) -> Dict[str, Any]:
+        counts = [spell(int, values.get(name)) for name in ("classes_per_batch", "samples_per_class")]
+        of_classes = spell(cls.model_fields["type"].annotation, values.get("type")) == "PK"
+        if (
+            of_classes
+            and values.get("batch_size") is None
+            and all(type(count) is int and count > 0 for count in counts)
+        ):
+            return {**values, "batch_size": counts[0] * counts[1]}
+        return values
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if self.type == "PK":
+            missing = [name for name in self._counts if getattr(self, name) is None]
+            yield from (f"option {name!r} is required where 'type' is 'PK'" for name in missing)
+            if not missing and self.batch_size != self.classes_per_batch * self.samples_per_class:  # type: ignore[operator]
+                yield (
+                    f"option 'batch_size' is {self.batch_size}, but 'classes_per_batch' times 'samples_per_class' is "
+                    f"{self.classes_per_batch * self.samples_per_class}; leave it out"  # type: ignore[operator]
+                )
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
+        if self.type != "PK":
+            yield from self.without_effect(self._counts, f"'type' is {self.type!r}")
+        if self.type != "ALL":
+            yield from self.without_effect(("shuffle",), f"'type' is {self.type!r}: its order is always random")
+
+
+class MultiLabelDataLayerOptions(ImageDataLayerOptions):
+    """Images with one label, or several, each."""
+
+    gives = ("data", "label", "[sample_weight]")
+    example: ClassVar[Dict[str, Any]] = {
+        **DataLayerOptions.example,
+        "shuffle": True,
+        "multilabel": True,
+        "label_dim": 10,
+    }
+
+    multilabel: bool = Field(
+        False, description="Several labels an image, as 0 and 1 for each of them; false: one label."
+    )
+    label_dim: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Number of labels, at least 1; none: the largest in the source and 1 more.",
+        json_schema_extra={"aliases": ["label dim"]},
+    )
+
+    def conflicts(self) -> Iterator[str]:
+        yield from super().conflicts()
+        if self.multilabel and self.label_dim is not None and self.batch_size * self.label_dim > LARGEST_BLOB:
+            yield (
+                f"options 'batch_size', which is {self.batch_size}, and 'label_dim', {self.label_dim}, make a top of "
+                f"{self.batch_size * self.label_dim} numbers; a blob of Caffe holds {LARGEST_BLOB}: lower one of them"
+            )
+
+    @property
+    def rows_are_sets(self) -> bool:
+        return self.multilabel
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
+        if not self.multilabel and self.label_dim != 1:
+            yield from self.without_effect(("label_dim",), "'multilabel' is false")

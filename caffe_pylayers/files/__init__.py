@@ -1,0 +1,1 @@
+"""Small files that options and commands name."""

@@ -1,0 +1,25 @@
+"""Names of classes: a text file with the name of class 0 in its first line, of class 1 in the second, and so on."""
+
+from typing import List, Optional, Sequence
+
+from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import regular_file
+
+
+def read_class_names(path: Optional[str], num_classes: int) -> List[str]:
+    """The names of classes 0 to num_classes - 1; their numbers where path is None.
+
+    Raises DataError where the file has too few, OSError where it cannot be read.
+    """
+    if path is None:
+        return [str(number) for number in range(num_classes)]
+    text = regular_file.read_bytes(path).decode("utf-8", "replace")
+    names = [line.strip() for line in text.rstrip().splitlines()]
+    if len(names) < num_classes:
+        raise DataError(f"{path}: it names {len(names)} classes, a line each, but there is a label {num_classes - 1}")
+    return names[:num_classes]
+
+
+def named(number: int, names: Sequence[str]) -> str:
+    """A class by its number and its name, as in '3 Dress'; the number alone where it has no other name."""
+    return str(number) if names[number] == str(number) else f"{number} {names[number]}"

@@ -1,0 +1,43 @@
+"""The matrix H of an infogain loss, from a file."""
+
+import os
+
+import numpy as np
+
+from caffe_pylayers.caffe_files.datum import read_blob
+from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import regular_file
+from caffe_pylayers.float_range import RULE, too_large
+from caffe_pylayers.losses.class_weights import read_npy
+
+
+def read_matrix(path: str, num_classes: int) -> np.ndarray:
+    """The matrix of a file, a row for each true class: float64 (num_classes, num_classes).
+
+    path: a .npy file or a BlobProto (.binaryproto), as stock InfogainLoss reads it, of num_classes**2 numbers in any
+    shape.
+    Raises DataError where the file is absent or damaged, has another count of numbers, or one that is not finite or too large.
+    """
+    where = f"matrix {os.path.abspath(path)}"
+    try:
+        if path.endswith(".npy"):
+            matrix = read_npy(path)
+        else:
+            matrix = read_blob(regular_file.read_bytes(path))
+    except OSError as error:
+        raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(f"{where}: {error}; expected a .npy file or a BlobProto (.binaryproto)") from error
+    if matrix.size != num_classes**2:
+        raise DataError(
+            f"{where}: has {matrix.size} numbers, of shape {matrix.shape}; expected {num_classes} x {num_classes} for "
+            f"{num_classes} classes"
+        )
+    matrix = matrix.reshape(num_classes, num_classes)
+    beyond = too_large(matrix)
+    if beyond.any():
+        row, column = np.argwhere(beyond)[0]
+        raise DataError(
+            f"{where}: the number at row {row}, column {column} is {matrix[row, column]:g}; it must be finite, and {RULE}"
+        )
+    return matrix.astype(np.float64)

@@ -1,0 +1,56 @@
+"""The mean to subtract, from a file or from options."""
+
+from typing import Optional, Sequence, Union
+
+import numpy as np
+
+from caffe_pylayers.caffe_files.datum import read_blob
+from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import regular_file
+from caffe_pylayers.files.npy import load_npy
+from caffe_pylayers.float_range import RULE, too_large
+
+
+def read_mean(
+    mean_file: Union[str, Sequence[float], None], mean_value: Optional[Sequence[float]]
+) -> Optional[np.ndarray]:
+    """The mean in Caffe's order blue, green, red: float32 (C, H, W) or (C, 1, 1), or None where there is none.
+
+    mean_file: path of a .binaryproto (compute_image_mean) or .npy, channels x height x width or one number a channel;
+    or the seed's [red, green, blue]. mean_value: one number for all channels, or one each in Caffe's order.
+    Raises DataError where the file is not there or is something else.
+    """
+    if mean_value is not None:
+        return np.array(mean_value, np.float32)[:, None, None]
+    if mean_file is None:
+        return None
+    if not isinstance(mean_file, str):
+        return np.array(mean_file[::-1], np.float32)[:, None, None]
+    try:
+        if mean_file.endswith(".npy"):
+            mean = load_npy(mean_file)
+        else:
+            mean = read_blob(regular_file.read_bytes(mean_file))
+    except OSError as error:
+        raise DataError(f"mean_file {mean_file}: cannot read it: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DataError(
+            f"mean_file {mean_file}: {error}; it takes .npy, or compute_image_mean's .binaryproto"
+        ) from error
+    while mean.ndim > 3 and len(mean) == 1:
+        mean = mean[0]
+    if mean.ndim == 1:
+        mean = mean[:, None, None]
+    if mean.ndim != 3 or mean.dtype.kind not in "fiu":
+        raise DataError(
+            f"mean_file {mean_file}: an array of shape {mean.shape} and type {mean.dtype}; it must be numbers, channels x "
+            f"height x width or one a channel"
+        )
+    beyond = too_large(mean)
+    if beyond.any():
+        channel, row, column = np.argwhere(beyond)[0].tolist()
+        raise DataError(
+            f"mean_file {mean_file}: the number at channel {channel}, row {row}, column {column} is "
+            f"{mean[channel, row, column]:g}; it must be finite, and {RULE}"
+        )
+    return np.array(mean, np.float32, order="C")  # a copy, since a .npy is mapped
