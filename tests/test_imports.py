@@ -1,9 +1,36 @@
 """Who imports what, asked of fresh interpreters."""
 
+import ast
+import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Set
 
 import pytest
+
+PACKAGE = Path(__file__).parent.parent / "caffe_pylayers"
+
+TABLE = (PACKAGE.parent / "docs" / "design.md").read_text().partition("## Where things are")[2].partition("\n## ")[0]
+
+#: The rooms of the package from the ground up, and those that each imports from.
+ROOMS = {
+    room.strip("/"): set(re.findall(r"`(\w+)`", imported))
+    for room, imported in re.findall(r"^\| `(\w+/?)` \|.*\|(.*)\|$", TABLE, re.MULTILINE)
+}
+
+
+def imported_rooms(path: Path) -> Set[str]:
+    """The rooms that a file imports from, at its top and inside functions; "__init__" for what the package itself has."""
+    modules = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            modules += [f"{node.module}.{alias.name}" for alias in node.names]
+    rooms = [module.split(".")[1] for module in modules if module.startswith("caffe_pylayers.")]
+    return {room if room in ROOMS else "__init__" for room in rooms}
 
 
 def modules_after(code: str) -> set:
@@ -14,6 +41,22 @@ def modules_after(code: str) -> set:
     return set(result.stdout.split())
 
 
+def test_the_house_is_as_its_table_says():
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].replace(".py", "")
+        found.setdefault(room, set()).update(imported_rooms(path) - {room})
+    assert found == ROOMS
+
+
+def test_nothing_imports_upwards():
+    """So that there is no circle."""
+    above = set(ROOMS)
+    for room in reversed(list(ROOMS)):
+        above.remove(room)
+        assert ROOMS[room] <= above, room
+
+
 def test_the_package_imports_nothing_heavy():
     loaded = modules_after("import caffe_pylayers")
     assert {"caffe_pylayers", "caffe_pylayers.errors"} <= loaded
@@ -21,13 +64,20 @@ def test_the_package_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "module", ["caffe_pylayers.data.worker", "caffe_pylayers.data.ring", "caffe_pylayers.losses.softmax",
-               "caffe_pylayers.losses.triplet", "caffe_pylayers.losses.class_weights"],
-)  # fmt: skip
+    "module",
+    [
+        "data.worker",
+        "data.ring",
+        "losses.softmax",
+        "losses.triplet",
+        "losses.class_weights",
+        "commands.convert.workers",
+    ],
+)
 def test_losses_and_data_know_nothing_of_layers(module):
-    loaded = modules_after(f"import {module}")
+    loaded = modules_after(f"import caffe_pylayers.{module}")
     assert "caffe" not in loaded
-    assert "pydantic" not in loaded
+    assert not loaded & {"pydantic", "click"}
     assert not [name for name in loaded if name.startswith("caffe_pylayers.layers")]
 
 

@@ -29,9 +29,9 @@ from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.index import cached
 from caffe_pylayers.data.sources.lmdb import read_ends, read_table, write_lmdb
 from caffe_pylayers.files.class_names import read_class_names
+from caffe_pylayers.files.counts import read_counts
 from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.files.mean import read_mean
-from caffe_pylayers.losses.class_weights import read_counts
 from caffe_pylayers.training.log import TrainingLog, read_log
 from caffe_pylayers.training.parameter import read_parameter
 from tests.data.mutations import SPECIAL_FILES, make_special_file

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from caffe_pylayers.caffe_files import nets, prototxt
+from caffe_pylayers.commands import layer_net
 from caffe_pylayers.commands.bench.advice import advice
 from caffe_pylayers.commands.bench.bare import Bare
 from caffe_pylayers.commands.bench.bench import bench_layer, bench_net
@@ -23,7 +24,6 @@ from caffe_pylayers.commands.bench.run import run_net
 from caffe_pylayers.commands.bench.stages import stages
 from caffe_pylayers.commands.program import main
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.processes import stock
 from tests import transcripts
 from tests.layers.runs import heed_ctrl_c
 from tests.test_cli import PROGRAM, run
@@ -75,7 +75,7 @@ def numbers(value):
 
 
 def test_a_layer_by_itself(photos):
-    figures = bench_layer(stock.layer_of("ImageDataLayer", repr(photos), 2), workers=[0, 2], seconds=0.1)
+    figures = bench_layer(layer_net.layer_of("ImageDataLayer", repr(photos), 2), workers=[0, 2], seconds=0.1)
     assert children() == []
     assert (figures.layer, figures.type, figures.ours) == ("train_data", "ImageDataLayer", True)
     assert (figures.batch_size, figures.images, figures.workers) == (4, 4, 0)
@@ -90,7 +90,7 @@ def test_a_layer_by_itself(photos):
 
 
 def test_triplets_are_counted_as_samples_of_three_images(photos):
-    layer = stock.layer_of("TripletDataLayer", repr({**photos, "prefetch": 5, "workers": 2}))
+    layer = layer_net.layer_of("TripletDataLayer", repr({**photos, "prefetch": 5, "workers": 2}))
     figures = bench_layer(layer, workers=[1], seconds=0.1)
     assert (figures.batch_size, figures.images) == (4, 12)
     assert [feeding.workers for feeding in figures.feeding] == [1, 2]  # the one in the options comes along
@@ -151,9 +151,9 @@ def test_a_layer_of_stock_caffe(photos, tmp_path):
 
 def test_a_layer_that_is_fed_anew_goes_on_with_the_next_batch(photos):
     options = {**photos, "shuffle": True}
-    whole = stock.net_of_layer(stock.layer_of("ImageDataLayer", repr(options), 2))
+    whole = layer_net.net_of_layer(layer_net.layer_of("ImageDataLayer", repr(options), 2))
     expected = [whole.forward()["label"].copy() for _ in range(4)]
-    net = stock.net_of_layer(stock.layer_of("ImageDataLayer", repr(options), 2))
+    net = layer_net.net_of_layer(layer_net.layer_of("ImageDataLayer", repr(options), 2))
     layer = net.layers[0]
     found = []
     for ahead, workers in ((0, 1), (3, 2), (0, 1), (2, 1)):
@@ -166,7 +166,9 @@ def test_a_layer_that_is_fed_anew_goes_on_with_the_next_batch(photos):
 
 def test_stages_of_records_that_need_no_decoding(photos):
     """Raw arrays and images that are kept decoded."""
-    layer = stock.net_of_layer(stock.layer_of("ImageDataLayer", repr({**photos, "compressed": False}))).layers[0]
+    layer = layer_net.net_of_layer(layer_net.layer_of("ImageDataLayer", repr({**photos, "compressed": False}))).layers[
+        0
+    ]
     found = stages(layer.recipe, 0.1)
     assert (found.fast, found.small, found.decoded_bytes) == (None, None, None)
     assert found.total > 0
@@ -175,7 +177,7 @@ def test_stages_of_records_that_need_no_decoding(photos):
 def test_stages_leave_out_what_cannot_be_read(photos, tmp_path):
     for number in range(1, 30, 2):
         (tmp_path / f"{number}.jpg").write_bytes(b"no image")
-    layer = stock.net_of_layer(stock.layer_of("ImageDataLayer", repr({**photos, "on_error": "skip"}))).layers[0]
+    layer = layer_net.net_of_layer(layer_net.layer_of("ImageDataLayer", repr({**photos, "on_error": "skip"}))).layers[0]
     (tmp_path / "2.jpg").unlink()
     assert 1 <= stages(layer.recipe, 0.8).images <= 14
     with Bare(layer.recipe, 2) as bare:
@@ -349,9 +351,9 @@ def test_advice_on_the_data(change, expected):
 
 
 def test_a_layer_of_options_alone():
-    layer = stock.layer_of("MultiLabelLayer", "source: x.csv", 2)
+    layer = layer_net.layer_of("MultiLabelLayer", "source: x.csv", 2)
     assert layer.python == ("caffe_pylayers", "MultiLabelDataLayer", "source: x.csv")
     assert layer.tops == ["data", "label"] and layer.name == "train_data"
-    assert stock.layer_of("TripletDataLayer", "source: x.csv").tops == ["anchor", "positive", "negative"]
+    assert layer_net.layer_of("TripletDataLayer", "source: x.csv").tops == ["anchor", "positive", "negative"]
     with pytest.raises(ConfigError, match="found 4 tops"):
-        stock.layer_of("ImageDataLayer", "source: x.csv", 4)
+        layer_net.layer_of("ImageDataLayer", "source: x.csv", 4)

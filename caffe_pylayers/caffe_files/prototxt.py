@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Iterator, List, NoReturn, Tuple, Union
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.files import regular_file
 
 
 class Word(str):

@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.datum import message_fields, read_blob
 from caffe_pylayers.caffe_files.weights import by_name, fits, read_weights
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.files import regular_file
 
 Shape = Tuple[int, ...]
 

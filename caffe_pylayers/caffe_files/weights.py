@@ -6,10 +6,10 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.datum import message_fields, read_blob
 from caffe_pylayers.caffe_files.legacy_nets import V1_NUMBERS
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 
 #: Field numbers of caffe.proto: NetParameter's layers of today and of old, and in these name, type and blobs.
 _LAYER, _V1_LAYER = 100, 2

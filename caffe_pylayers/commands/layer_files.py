@@ -4,10 +4,9 @@ import contextlib
 import os
 from typing import Iterable, Iterator, Tuple
 
-from caffe_pylayers import ALIASES, config
+from caffe_pylayers import ALIASES, config, regular_file
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.files import regular_file
 
 _STOCK = (
     "data_param", "image_data_param", "hdf5_data_param", "window_data_param", "transform_param", "infogain_loss_param",
@@ -52,11 +51,10 @@ def _of_stock(layer: Layer) -> Iterator[Tuple[str, str]]:
 
 
 def _of_own(layer: Layer) -> Iterator[str]:
-    from caffe_pylayers.commands.check.python_layers import paths
     from caffe_pylayers.data.sources import source_of
 
     _, kind, param_str = layer.python
     options = config.load(ALIASES.get(kind, kind), param_str)
-    yield from paths(options).values()
+    yield from options.paths().values()
     if hasattr(options, "source_type"):
         yield from source_of(options, images=False).files()

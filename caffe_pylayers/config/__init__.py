@@ -5,23 +5,22 @@
 'mean_one'
 """
 
-from caffe_pylayers.config.loading import (
-    IgnoreLabel,
-    IterSize,
-    Options,
-    Path,
-    Resume,
-    Seed,
-    Stream,
-    allowed,
-    json_schema,
-    load,
-    parse,
-    spell,
-    validate,
-)
+from caffe_pylayers.config.loading import allowed, json_schema, load, validate
+from caffe_pylayers.config.param_str import parse
+from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream, spell
 
 __all__ = [
-    "IgnoreLabel", "IterSize", "Options", "Path", "Resume", "Seed", "Stream", "allowed", "json_schema", "load", "parse", "spell",
+    "IgnoreLabel",
+    "IterSize",
+    "Options",
+    "Path",
+    "Resume",
+    "Seed",
+    "Stream",
+    "allowed",
+    "json_schema",
+    "load",
+    "parse",
+    "spell",
     "validate",
-]  # fmt: skip
+]

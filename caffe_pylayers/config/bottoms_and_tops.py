@@ -2,7 +2,7 @@
 
 from typing import List, Optional, Sequence
 
-from caffe_pylayers.config import Options
+from caffe_pylayers.config.schema import Options
 from caffe_pylayers.errors import ConfigError
 
 
@@ -11,7 +11,7 @@ def bottoms_of(layer: str, options: Options, found: int) -> List[str]:
 
     Raises ConfigError where the layer has not that many, or an option would have to say which they are.
 
-    >>> from caffe_pylayers.config import load
+    >>> from caffe_pylayers.config.schema import load
     >>> bottoms_of("WeightedSoftmaxLoss", load("WeightedSoftmaxLoss", ""), 3)
     ['scores', 'label', 'sample_weight']
     """

@@ -4,8 +4,8 @@ from typing import ClassVar, Iterator, Literal, Optional, Sequence, Tuple
 
 from pydantic import Field
 
-from caffe_pylayers.config import Path
 from caffe_pylayers.config.data import DataLayerOptions
+from caffe_pylayers.config.schema import Path
 
 
 class _ComparisonOptions(DataLayerOptions):

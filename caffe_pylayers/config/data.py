@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, 
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
-from caffe_pylayers.config import Options, Path, Resume, Seed, Stream, spell
+from caffe_pylayers.config.schema import Options, Path, Resume, Seed, Stream, spell
 
 
 def _size(value: Any) -> Any:

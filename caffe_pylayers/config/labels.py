@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB, LARGEST_LABEL
-from caffe_pylayers.config import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream
+from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream
 
 _CLASSES = f"{{}} to {LARGEST_LABEL}; labels are 0 to K - 1"
 

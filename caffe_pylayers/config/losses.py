@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, T
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from caffe_pylayers.config import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream
+from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream
 
 Normalization = Literal["FULL", "VALID", "BATCH_SIZE", "NONE"]
 NormalizeBy = Annotated[

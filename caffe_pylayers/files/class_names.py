@@ -2,8 +2,8 @@
 
 from typing import List, Optional, Sequence
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 
 
 def read_class_names(path: Optional[str], num_classes: int) -> List[str]:

@@ -4,11 +4,11 @@ import os
 
 import numpy as np
 
+from caffe_pylayers import regular_file
+from caffe_pylayers.blob_limits import NUMBER_RULE, too_large
 from caffe_pylayers.caffe_files.datum import read_blob
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
-from caffe_pylayers.float_range import RULE, too_large
-from caffe_pylayers.losses.class_weights import read_npy
+from caffe_pylayers.files.npy import read_npy
 
 
 def read_matrix(path: str, num_classes: int) -> np.ndarray:
@@ -38,6 +38,6 @@ def read_matrix(path: str, num_classes: int) -> np.ndarray:
     if beyond.any():
         row, column = np.argwhere(beyond)[0]
         raise DataError(
-            f"{where}: the number at row {row}, column {column} is {matrix[row, column]:g}; it must be finite, and {RULE}"
+            f"{where}: the number at row {row}, column {column} is {matrix[row, column]:g}; it must be finite, and {NUMBER_RULE}"
         )
     return matrix.astype(np.float64)

@@ -4,11 +4,11 @@ from typing import Optional, Sequence, Union
 
 import numpy as np
 
+from caffe_pylayers import regular_file
+from caffe_pylayers.blob_limits import NUMBER_RULE, too_large
 from caffe_pylayers.caffe_files.datum import read_blob
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 from caffe_pylayers.files.npy import load_npy
-from caffe_pylayers.float_range import RULE, too_large
 
 
 def read_mean(
@@ -51,6 +51,6 @@ def read_mean(
         channel, row, column = np.argwhere(beyond)[0].tolist()
         raise DataError(
             f"mean_file {mean_file}: the number at channel {channel}, row {row}, column {column} is "
-            f"{mean[channel, row, column]:g}; it must be finite, and {RULE}"
+            f"{mean[channel, row, column]:g}; it must be finite, and {NUMBER_RULE}"
         )
     return np.array(mean, np.float32, order="C")  # a copy, since a .npy is mapped

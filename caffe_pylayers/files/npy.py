@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from caffe_pylayers.files import regular_file
+from caffe_pylayers import regular_file
 
 
 def load_npy(path: str) -> Any:
@@ -22,3 +22,15 @@ def load_npy(path: str) -> Any:
         raise
     except Exception as error:  # of many types, as the header is evaluated
         raise ValueError(str(error)) from error
+
+
+def read_npy(path: str) -> np.ndarray:
+    """The numbers of a .npy file: float64, of the shape they have. Raises OSError, or ValueError where it has none."""
+    try:
+        array = load_npy(path)
+    except ValueError as error:
+        raise ValueError(f"not a .npy file of numbers, or cut short ({error})") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+        raise ValueError("not a .npy file of numbers")
+    with np.errstate(all="ignore"):  # numbers that float64 cannot hold become infinite, which is told later
+        return array.astype(np.float64)

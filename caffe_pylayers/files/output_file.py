@@ -5,8 +5,8 @@ import os
 import secrets
 from typing import Iterable, Iterator, Optional
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.files import regular_file
 
 _MARKED = 512  # bytes at the start of a file, of which the mark of its maker is among
 

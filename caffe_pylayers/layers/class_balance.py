@@ -5,6 +5,7 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.files.counts import read_counts, read_image_counts, read_target_counts
 from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import counter
@@ -15,9 +16,6 @@ from caffe_pylayers.losses.class_weights import (
     count_in_images,
     count_labels,
     mean_weight,
-    read_counts,
-    read_image_counts,
-    read_target_counts,
     scale_weights,
     smoothing_matrix,
 )

@@ -6,10 +6,10 @@ from typing import Any, List, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.files.counts import read_counts
 from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.layers.adapter import Blobs
 from caffe_pylayers.layers.scores_loss import ClassLoss, ScoresLoss
-from caffe_pylayers.losses.class_weights import read_counts
 from caffe_pylayers.losses.focal import focal
 from caffe_pylayers.losses.infogain import Infogain, infogain_loss, infogain_of
 from caffe_pylayers.losses.ldam import ldam, ldam_margins

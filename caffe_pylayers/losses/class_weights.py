@@ -1,15 +1,8 @@
 """Class weights from how often each class occurs, and the matrix H that gives them to stock InfogainLoss."""
 
-import os
-import warnings
 from typing import Optional
 
 import numpy as np
-
-from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
-from caffe_pylayers.files.npy import load_npy
-from caffe_pylayers.float_range import LARGEST, too_large
 
 _FADED = 1e-20  # running counts fade down to about this, so that a class once seen stays seen
 
@@ -42,103 +35,6 @@ def add_counts(running: np.ndarray, counts: np.ndarray, decay: float) -> None:
     """
     running[:, running[0] > _FADED] *= decay
     running += counts
-
-
-def read_npy(path: str) -> np.ndarray:
-    """The numbers of a .npy file: float64, of the shape they have. Raises OSError, or ValueError where it has none."""
-    try:
-        array = load_npy(path)
-    except ValueError as error:
-        raise ValueError(f"not a .npy file of numbers, or cut short ({error})") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
-        raise ValueError("not a .npy file of numbers")
-    with np.errstate(all="ignore"):  # numbers that float64 cannot hold become infinite, which is told later
-        return array.astype(np.float64)
-
-
-def read_counts(path: str, num_classes: int) -> np.ndarray:
-    """The counts of a file, one a class: float64 (num_classes,).
-
-    path: a .npy file, or text with numbers between spaces or line ends, class 0 first. A second row, which
-    `read_image_counts` reads, may follow.
-    Raises DataError where the file is absent, is no list of numbers, or has another number of classes.
-    """
-    table = _read_table(path, num_classes)
-    return table[0]
-
-
-def read_image_counts(path: str, num_classes: int) -> np.ndarray:
-    """The counts of a file for median_frequency: float64 (2, num_classes).
-
-    path: a file as of `read_counts` with a second row: the labels, of any class, of all images in which the class occurs.
-    Raises DataError as `read_counts` does, and where there is no second row.
-    """
-    where, table = _name(path), _read_table(path, num_classes)
-    if len(table) < 2:
-        raise DataError(
-            f"{where}: has one row, the labels of each class; median_frequency needs a second: the labels of all "
-            f"images that the class occurs in"
-        )
-    few = table[1] < table[0]
-    if few.any():
-        at = int(np.argmax(few))
-        raise DataError(
-            f"{where}: class {at} has {table[0, at]:g} labels, but the images that it occurs in only {table[1, at]:g} "
-            f"(second row)"
-        )
-    return table
-
-
-def read_target_counts(path: str, num_labels: int) -> np.ndarray:
-    """The counts of a file for targets of several labels: float64 (num_labels, 2), negatives and positives.
-
-    path: a file as of `read_counts` with two rows: the positives of each label, then the negatives.
-    Raises DataError as `read_counts` does, and where there is no second row, or a label has neither.
-    """
-    where, table = _name(path), _read_table(path, num_labels)
-    if len(table) < 2:
-        raise DataError(
-            f"{where}: has one row; 'per': 'label' needs two: the positives of each label, then the negatives"
-        )
-    neither = ~table.any(axis=0)
-    if neither.any():
-        raise DataError(f"{where}: label {int(np.argmax(neither))} has neither positives nor negatives")
-    return table[::-1].T
-
-
-def _name(path: str) -> str:
-    return f"counts file {os.path.abspath(path)}"
-
-
-def _read_table(path: str, num_classes: int) -> np.ndarray:
-    """float64 (1 or 2, num_classes)."""
-    where = _name(path)
-    try:
-        with warnings.catch_warnings():  # of an empty text
-            warnings.simplefilter("ignore")
-            table = read_npy(path) if path.endswith(".npy") else _read_text(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{where}: cannot be read ({error}); expected one count a class") from error
-    if table.size != num_classes and table.shape != (2, num_classes):
-        raise DataError(
-            f"{where}: has {table.size} numbers, of shape {table.shape}; expected {num_classes} counts, as n_classes "
-            f"says, or two rows of them"
-        )
-    table = table.reshape(-1, num_classes)
-    bad = np.argwhere(~((table == 0) | (table >= 1 / LARGEST)) | too_large(table))
-    if len(bad):
-        row, at = bad[0]
-        raise DataError(
-            f"{where}: the count {table[row, at]:g} of class {at} is not 0, nor from {1 / LARGEST:g} to {LARGEST:g}"
-        )
-    if not table[0].any():
-        raise DataError(f"{where}: all counts are 0{' in the first row' if len(table) > 1 else ''}")
-    return table
-
-
-def _read_text(path: str) -> np.ndarray:
-    with regular_file.open_text(path) as text:
-        return np.loadtxt(text, ndmin=2)
 
 
 def class_weights(

@@ -7,8 +7,8 @@ from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 from caffe_pylayers.files.output_file import output_file
 from caffe_pylayers.training.loop import Row
 

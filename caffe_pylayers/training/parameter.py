@@ -6,10 +6,10 @@ import shutil
 import tempfile
 from typing import Any, Dict, List, Optional
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files import nets
 from caffe_pylayers.caffe_files.snapshots import Shape
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.files import regular_file
 from caffe_pylayers.processes.stock import import_caffe
 from caffe_pylayers.training.learning_rate import learning_rate
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caffe_pylayers import ConfigError, DataError
-from caffe_pylayers.float_range import in_range
+from caffe_pylayers.blob_limits import in_range
 from tests.caffe_nets import build, layer_text, python_layer, run
 
 LABELS = np.array([0, 2, 1, 2, 0, 3])

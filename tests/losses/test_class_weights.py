@@ -7,14 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe_pylayers import DataError
+from caffe_pylayers.files.counts import read_counts, read_image_counts
 from caffe_pylayers.losses.class_weights import (
     add_counts,
     class_weights,
     count_in_images,
     count_labels,
     mean_weight,
-    read_counts,
-    read_image_counts,
     scale_weights,
     smoothing_matrix,
 )

@@ -11,13 +11,13 @@ import caffe_pylayers
 from caffe_pylayers import DataError
 from caffe_pylayers.caffe_files import nets
 from caffe_pylayers.caffe_files.datum import Datum, write_blob
+from caffe_pylayers.commands import layer_net
 from caffe_pylayers.commands.preview import contact_sheet
 from caffe_pylayers.commands.preview.fed_batch import Preparation, fed_by
 from caffe_pylayers.commands.preview.fed_values import channels, findings
 from caffe_pylayers.commands.preview.pictures import pictures, undone
 from caffe_pylayers.commands.preview.preview import is_preview, preview_of
 from caffe_pylayers.data.sources.lmdb import write_lmdb
-from caffe_pylayers.processes import stock
 from tests import caffe_nets
 from tests.data.conftest import photos  # noqa: F401
 
@@ -29,7 +29,7 @@ def closed():
 
 
 def fed(kind, tops=None, batches=(0,), phase="TRAIN", **options):
-    return fed_by(stock.layer_of(kind, repr(options), tops), phase, batches)
+    return fed_by(layer_net.layer_of(kind, repr(options), tops), phase, batches)
 
 
 def fed_from_text(text, folder, phase="TRAIN"):

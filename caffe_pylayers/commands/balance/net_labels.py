@@ -5,12 +5,12 @@ from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files import nets
 from caffe_pylayers.caffe_files.nets import Layer, Net, NetState
 from caffe_pylayers.commands.balance.label_counts import LabelCounts, Labels, count, of_source
 from caffe_pylayers.data.sources import Source, open_source, source_of
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.files import regular_file
 
 _ROWS_AT_ONCE = 4096  # of a data set
 
@@ -129,10 +129,10 @@ def of_blob(
     :func:`count` does.
     """
     from caffe_pylayers import close
-    from caffe_pylayers.processes import stock
+    from caffe_pylayers.commands import layer_net
 
     layers = net.in_state(state)
-    behind = stock.layers_behind(layers, blob)
+    behind = layer_net.layers_behind(layers, blob)
     if not behind:
         blobs = ", ".join(dict.fromkeys(top for layer in layers for top in layer.tops))
         raise ConfigError(f"{net.path}: in {state} it has no blob {blob!r}; its blobs: {blobs}")
@@ -141,7 +141,7 @@ def of_blob(
         raise ConfigError(
             f"{net.path}: blob {blob!r} comes from {', '.join(fed)}, which a program feeds; there is no data to count"
         )
-    made = stock.net_of_layers(behind, state.phase)
+    made = layer_net.net_of_layers(behind, state.phase)
 
     def parts() -> Iterator[Labels]:
         for _ in batches:

@@ -68,7 +68,7 @@ def bench(
 
     with _progress() as progress:
         if layer_type is not None:
-            from caffe_pylayers.processes.stock import layer_of
+            from caffe_pylayers.commands.layer_net import layer_of
 
             figures = bench_layer(layer_of(layer_type, options or ""), phase, workers, seconds, progress)
         else:

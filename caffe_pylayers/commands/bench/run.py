@@ -10,6 +10,7 @@ from typing import Any, Iterator, List, Optional, Tuple
 
 from caffe_pylayers.caffe_files.nets import Layer, Net, NetState, data_layers
 from caffe_pylayers.caffe_files.prototxt import text_of
+from caffe_pylayers.commands import layer_net
 from caffe_pylayers.commands.layer_files import refuse_special_files
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.processes import interpreter, stock
@@ -98,7 +99,7 @@ def _runs(places: List[int]) -> List[Tuple[int, int]]:
 def run_layer(layer: Layer, phase: str) -> Run:
     """A net of nothing but a data layer. Raises ConfigError or DataError as it does."""
     begun = time.perf_counter()
-    return Run(stock.net_of_layer(layer, phase), layer, [], time.perf_counter() - begun)
+    return Run(layer_net.net_of_layer(layer, phase), layer, [], time.perf_counter() - begun)
 
 
 def run_net(net: Net, state: NetState, name: Optional[str], gpu: Optional[int] = None) -> Tuple[Run, Layer]:

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from caffe_pylayers import ALIASES, LAYERS, config
 from caffe_pylayers.caffe_files.nets import Layer
@@ -129,7 +129,7 @@ def check_files(layer: Layer) -> Iterator[Finding]:
     options = options_of(layer)
     if options is None:
         return
-    for name, path in paths(options).items():
+    for name, path in options.paths().items():
         if not os.path.exists(path):
             yield error(
                 layer,
@@ -137,15 +137,3 @@ def check_files(layer: Layer) -> Iterator[Finding]:
                 f"relative paths start at the working directory, {os.getcwd()}",
                 "python_param.param_str",
             )
-
-
-def paths(options: config.Options) -> Dict[str, str]:
-    """The options that hold a path, and it."""
-    described = type(options).model_json_schema()["properties"]
-    values = {name: getattr(options, name) for name in described if _is_path(described[name])}
-    return {name: path for name, path in values.items() if isinstance(path, str) and os.path.isabs(path)}
-
-
-def _is_path(schema: Dict[str, object]) -> bool:
-    choices = schema.get("anyOf", [schema])
-    return any(choice.get("format") == "path" for choice in choices)  # type: ignore[attr-defined]

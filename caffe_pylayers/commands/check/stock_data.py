@@ -4,12 +4,12 @@ import os
 from dataclasses import dataclass, replace
 from typing import Any, Iterator, List, Optional, Tuple
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, parted, warning
 from caffe_pylayers.commands.check.shapes import size
 from caffe_pylayers.commands.check.sources import Labels
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 
 _OPENCV_MOST = 1 << 30  # pixels that it decodes
 

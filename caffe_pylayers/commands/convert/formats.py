@@ -4,8 +4,8 @@ import os
 import re
 from typing import Optional
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.files import regular_file
 
 FORMATS = ("CSV", "LMDB", "BCF", "HDF5")
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 import caffe_pylayers
-from caffe_pylayers.files import regular_file
+from caffe_pylayers import regular_file
 
 
 def provenance_of(target: str) -> str:

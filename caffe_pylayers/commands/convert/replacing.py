@@ -4,10 +4,10 @@ import json
 import os
 from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.commands.convert.provenance import described, provenance_of
 from caffe_pylayers.commands.convert.targets import Target
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.files import regular_file
 
 
 def refuse_source(sources: Iterable[str], target: Target, old: Iterable[str]) -> None:

@@ -15,9 +15,9 @@ from typing import Callable, Iterable, Iterator, List, Tuple
 import cv2
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Image
 from caffe_pylayers.errors import ChangedSourceError, DataError
-from caffe_pylayers.files import regular_file
 
 _END = struct.Struct("<QI8s")
 _MAGIC = b"segment1"

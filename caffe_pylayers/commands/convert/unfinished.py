@@ -15,8 +15,8 @@ import os
 import shutil
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 from caffe_pylayers.files.output_file import private_name
 
 

@@ -8,6 +8,7 @@ import tempfile
 from typing import Iterator, Optional
 
 from caffe_pylayers.commands.doctor.finding import ERROR, NOTE, OK, WARNING, Finding
+from caffe_pylayers.processes.memory import available_bytes
 from caffe_pylayers.processes.probe import ask
 
 _GB = 1 << 30
@@ -48,7 +49,7 @@ def _cgroup_cores() -> Optional[float]:
 
 def memory() -> Iterator[Finding]:
     """What is free for prefetched batches, and whether a process may have memory of the kind that they lie in."""
-    free = _free_memory()
+    free = available_bytes()
     limit = _first_line("/sys/fs/cgroup/memory.max") or _first_line("/sys/fs/cgroup/memory/memory.limit_in_bytes")
     used = _first_line("/sys/fs/cgroup/memory.current") or _first_line("/sys/fs/cgroup/memory/memory.usage_in_bytes")
     if limit and limit != "max" and used:
@@ -70,11 +71,6 @@ def memory() -> Iterator[Finding]:
         )  # fmt: skip
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
         yield Finding("ulimit -v", WARNING, "address space is limited: LMDB maps whole files", "ulimit -v unlimited")
-
-
-def _free_memory() -> int:
-    with open("/proc/meminfo", encoding="ascii") as stream:
-        return next(int(line.split()[1]) << 10 for line in stream if line.startswith("MemAvailable"))
 
 
 def _first_line(path: str) -> str:

@@ -83,14 +83,14 @@ def _layers(
 ) -> "Tuple[List[Layer], List[Layer]]":  # fmt: skip
     """The layers to look at, and all layers of their net."""
     from caffe_pylayers.caffe_files import nets
-    from caffe_pylayers.processes import stock
+    from caffe_pylayers.commands import layer_net
 
     if (path is None) == (layer_type is None):
         raise click.UsageError("give a net, or --layer-type and --options for a layer alone")
     if layer_type is not None:
         if name or stages:
             raise click.UsageError(f"--{'layer' if name else 'stage'} is for nets; with --layer-type leave it out")
-        return [stock.layer_of(layer_type, param_str or "", tops)], []
+        return [layer_net.layer_of(layer_type, param_str or "", tops)], []
     if param_str is not None or tops is not None:
         raise click.UsageError(f"--{'options' if tops is None else 'tops'} is for --layer-type; a net says it itself")
     net = nets.read_net(str(path))

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from caffe_pylayers import ALIASES, config
 from caffe_pylayers.caffe_files.nets import TRAIN, Layer
+from caffe_pylayers.commands import layer_net
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.axes import stored_axes
@@ -15,7 +16,6 @@ from caffe_pylayers.data.sources import source_of
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.files.mean import read_mean
-from caffe_pylayers.processes import stock
 
 #: The images of a sample, by how many it has.
 _ROLES = {1: ("data",), 2: ("data", "data_p"), 3: ("anchor", "positive", "negative")}
@@ -92,7 +92,7 @@ def fed_by(layer: Layer, phase: str, batches: Iterable[int]) -> Fed:
 
 def _taken(layer: Layer, phase: str, batches: List[int]) -> List[Dict[str, np.ndarray]]:
     """The tops of these batches, which are in order."""
-    net = stock.net_of_layers([layer], phase)
+    net = layer_net.net_of_layers([layer], phase)
     taken = []
     for number in tqdm(range(batches[-1] + 1), desc="feeding", unit="batch", disable=None if batches[-1] > 9 else True):
         net.forward()

@@ -10,11 +10,11 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.samplers.base import Drawn, Ordered, Positions
 from caffe_pylayers.data.samplers.names import numbers_of
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 
 
 class Listed(Ordered):

@@ -11,11 +11,11 @@ from typing import Dict, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.data.sources.base import Numbers, Source, padded
 from caffe_pylayers.data.sources.key_order import check_key_order
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 from caffe_pylayers.files.npy import load_npy
 
 _LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16

@@ -12,11 +12,11 @@ from typing import Any, BinaryIO, Dict, Iterable, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Image, Numbers, Source
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
 from caffe_pylayers.data.sources.storage import File, SharedMemory, Stretches
 from caffe_pylayers.errors import ChangedSourceError, DataError
-from caffe_pylayers.files import regular_file
 from caffe_pylayers.processes.memory import available_bytes
 
 _MOVED_AT_ONCE = 1 << 20

@@ -19,11 +19,11 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tup
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.data.sources.base import Names, Source, first_shorter, padded
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 from caffe_pylayers.files.output_file import private_name
 
 logger = logging.getLogger("caffe_pylayers")

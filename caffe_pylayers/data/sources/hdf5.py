@@ -15,12 +15,12 @@ from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple, Uni
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Image, Names, Numbers, Source, interleaved
 from caffe_pylayers.data.sources.hdf5_index import Table, read_tables
 from caffe_pylayers.data.sources.records import Columns, Record, new_file
 from caffe_pylayers.data.sources.storage import Chunks
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 
 logger = logging.getLogger("caffe_pylayers")
 

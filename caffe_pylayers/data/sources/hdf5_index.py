@@ -18,9 +18,9 @@ from typing import Any, BinaryIO, Dict, Generator, List, Optional, Sequence, Tup
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.storage import Chunks, File, Stretches
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 from caffe_pylayers.processes import interpreter
 from caffe_pylayers.processes.boot import end_with
 from caffe_pylayers.processes.child import Child, Order

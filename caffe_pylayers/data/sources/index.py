@@ -14,8 +14,8 @@ from typing import Callable, List, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Names
-from caffe_pylayers.files import regular_file
 from caffe_pylayers.files.output_file import private_name
 
 #: Smaller sources are read faster than they are worth a file.

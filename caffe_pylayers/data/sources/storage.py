@@ -10,8 +10,8 @@ from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.errors import ChangedSourceError, DataError
-from caffe_pylayers.files import regular_file
 
 _MOST_OPEN = 16
 _MOST_KEPT = 32 << 20  # bytes of decompressed rows that are kept for the next read

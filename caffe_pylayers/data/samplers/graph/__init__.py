@@ -17,12 +17,12 @@ from typing import Any, Iterator, List, Tuple
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.samplers.graph.nearest import neighbours, write_graph
 from caffe_pylayers.data.samplers.names import numbers_of
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.key_order import check_key_order
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import regular_file
 
 __all__ = ["Graph", "neighbours", "read_graph", "write_graph"]
 

@@ -6,8 +6,8 @@ from typing import NoReturn
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.data.samplers.graph import neighbours, write_graph
-from caffe_pylayers.files import regular_file
 
 _EXAMPLE = """
 example:

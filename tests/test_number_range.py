@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import ConfigError, DataError, config
+from caffe_pylayers.blob_limits import LARGEST_NUMBER, SMALLEST_NUMBER
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.files.counts import read_counts
 from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.files.mean import read_mean
-from caffe_pylayers.float_range import LARGEST, SMALLEST
-from caffe_pylayers.losses.class_weights import read_counts
 from tests.caffe_nets import build, python_layer, run
 
 #: What a layer must be given.
@@ -70,33 +70,33 @@ ONE, OTHER, THIRD = (RNG.randn(6, 3) for _ in range(3))
 @pytest.mark.parametrize(
     ("layer", "inputs", "options"),
     [
-        ("WeightedContrastiveLoss", {"a": ONE, "b": OTHER, "s": np.arange(6) % 2}, {"margin": LARGEST}),
-        ("WeightedContrastiveLoss", {"a": ONE, "b": OTHER, "s": np.arange(6) % 2}, {"margin": LARGEST, "legacy_version": True}),
-        ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [LARGEST, SMALLEST, 1]}),
-        ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [LARGEST, 0, 1], "normalization": "NONE"}),
-        ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [SMALLEST] * 3}),
-        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"gamma": LARGEST}),
-        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"gamma": SMALLEST}),
-        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"alpha": LARGEST}),
-        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"alpha": [LARGEST, SMALLEST, 0], "gamma": LARGEST}),
-        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [LARGEST, SMALLEST, 1]}),
-        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [3, 2, 1], "max_margin": LARGEST, "scale": LARGEST}),
-        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [3, 2, 1], "max_margin": SMALLEST, "scale": SMALLEST}),
-        ("TripletLoss", {"a": ONE, "p": OTHER, "n": THIRD}, {"margin": LARGEST}),
-        ("TripletLoss", {"a": ONE, "p": OTHER, "n": THIRD}, {"margin": SMALLEST, "distance": "euclidean"}),
-        ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"margin": LARGEST}),
-        ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"margin": LARGEST, "mining": "semihard"}),
-        ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"mining": "distance", "cutoff": SMALLEST, "nonzero_loss_cutoff": LARGEST}),
-        ("LabelNoise", {"y": LABEL}, {"distribution": "gaussian", "std": LARGEST}),
-        ("LabelNoise", {"y": LABEL}, {"distribution": "uniform", "low": -LARGEST, "high": LARGEST}),
-        ("LabelNoise", {"y": LABEL}, {"distribution": "uniform", "low": 0, "high": LARGEST, "one_hot": True, "n_classes": 3, "clip": [0, LARGEST]}),
-        ("LabelSmoothing", {"y": LABEL}, {"n_classes": 3, "epsilon": SMALLEST}),
-        ("L2Normalize", {"x": ONE}, {"eps": LARGEST, "scale": LARGEST}),
-        ("L2Normalize", {"x": ONE}, {"eps": SMALLEST, "scale": SMALLEST}),
-        ("SampleWeight", {"y": LABEL}, {"n_classes": 3, "weights": [LARGEST, SMALLEST, 0], "scale": "mean_one"}),
-        ("SampleWeight", {"y": LABEL}, {"n_classes": 3, "rule": "effective_number", "beta": SMALLEST}),
-        ("ComputeH", {"y": LABEL}, {"n_classes": 3, "weights": [LARGEST, SMALLEST, 0], "scale": "sum_one"}),
-        ("ComputeH", {"y": LABEL}, {"n_classes": 3, "counts": "running", "decay": SMALLEST}),
+        ("WeightedContrastiveLoss", {"a": ONE, "b": OTHER, "s": np.arange(6) % 2}, {"margin": LARGEST_NUMBER}),
+        ("WeightedContrastiveLoss", {"a": ONE, "b": OTHER, "s": np.arange(6) % 2}, {"margin": LARGEST_NUMBER, "legacy_version": True}),
+        ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [LARGEST_NUMBER, SMALLEST_NUMBER, 1]}),
+        ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [LARGEST_NUMBER, 0, 1], "normalization": "NONE"}),
+        ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [SMALLEST_NUMBER] * 3}),
+        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"gamma": LARGEST_NUMBER}),
+        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"gamma": SMALLEST_NUMBER}),
+        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"alpha": LARGEST_NUMBER}),
+        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"alpha": [LARGEST_NUMBER, SMALLEST_NUMBER, 0], "gamma": LARGEST_NUMBER}),
+        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [LARGEST_NUMBER, SMALLEST_NUMBER, 1]}),
+        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [3, 2, 1], "max_margin": LARGEST_NUMBER, "scale": LARGEST_NUMBER}),
+        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [3, 2, 1], "max_margin": SMALLEST_NUMBER, "scale": SMALLEST_NUMBER}),
+        ("TripletLoss", {"a": ONE, "p": OTHER, "n": THIRD}, {"margin": LARGEST_NUMBER}),
+        ("TripletLoss", {"a": ONE, "p": OTHER, "n": THIRD}, {"margin": SMALLEST_NUMBER, "distance": "euclidean"}),
+        ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"margin": LARGEST_NUMBER}),
+        ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"margin": LARGEST_NUMBER, "mining": "semihard"}),
+        ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"mining": "distance", "cutoff": SMALLEST_NUMBER, "nonzero_loss_cutoff": LARGEST_NUMBER}),
+        ("LabelNoise", {"y": LABEL}, {"distribution": "gaussian", "std": LARGEST_NUMBER}),
+        ("LabelNoise", {"y": LABEL}, {"distribution": "uniform", "low": -LARGEST_NUMBER, "high": LARGEST_NUMBER}),
+        ("LabelNoise", {"y": LABEL}, {"distribution": "uniform", "low": 0, "high": LARGEST_NUMBER, "one_hot": True, "n_classes": 3, "clip": [0, LARGEST_NUMBER]}),
+        ("LabelSmoothing", {"y": LABEL}, {"n_classes": 3, "epsilon": SMALLEST_NUMBER}),
+        ("L2Normalize", {"x": ONE}, {"eps": LARGEST_NUMBER, "scale": LARGEST_NUMBER}),
+        ("L2Normalize", {"x": ONE}, {"eps": SMALLEST_NUMBER, "scale": SMALLEST_NUMBER}),
+        ("SampleWeight", {"y": LABEL}, {"n_classes": 3, "weights": [LARGEST_NUMBER, SMALLEST_NUMBER, 0], "scale": "mean_one"}),
+        ("SampleWeight", {"y": LABEL}, {"n_classes": 3, "rule": "effective_number", "beta": SMALLEST_NUMBER}),
+        ("ComputeH", {"y": LABEL}, {"n_classes": 3, "weights": [LARGEST_NUMBER, SMALLEST_NUMBER, 0], "scale": "sum_one"}),
+        ("ComputeH", {"y": LABEL}, {"n_classes": 3, "counts": "running", "decay": SMALLEST_NUMBER}),
     ],
     ids=str,
 )  # fmt: skip
@@ -111,8 +111,8 @@ def test_what_is_computed_with_the_extremes_is_finite(layer, inputs, options):
 
 def test_images_with_the_extremes_are_finite():
     image = RNG.randint(0, 256, (4, 5, 3)).astype(np.uint8)
-    for scale in (LARGEST, -LARGEST, SMALLEST):
-        for mean in (LARGEST, -LARGEST, SMALLEST):
+    for scale in (LARGEST_NUMBER, -LARGEST_NUMBER, SMALLEST_NUMBER):
+        for mean in (LARGEST_NUMBER, -LARGEST_NUMBER, SMALLEST_NUMBER):
             out = np.empty((3, 4, 5), np.float32)
             Transforms(mean=read_mean(None, (mean,)), scale=scale).write(image, 0, 0, False, out)
             assert np.isfinite(out).all()

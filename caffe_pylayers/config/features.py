@@ -1,0 +1,22 @@
+"""The options of the layers that change features."""
+
+from typing import Optional
+
+from pydantic import Field
+
+from caffe_pylayers.config.schema import Options
+
+
+class L2NormalizeOptions(Options):
+    """Vectors divided by their Euclidean norm."""
+
+    takes = ("x",)
+    gives = ("y",)
+
+    axis: int = Field(1, description="Axis that the vectors lie along, a whole number; -1 is the last.")
+    across_spatial: bool = Field(False, description="One norm over the axis and all after it; false: one a position.")
+    eps: float = Field(1e-10, gt=0, description="Small number, above 0, added to the sum of squares under the root.")
+    scale: Optional[float] = Field(None, description="Start value of a learned factor a channel; none: no factor.")
+
+    def works_in_place(self) -> bool:
+        return True

@@ -1,0 +1,194 @@
+"""What the options of every layer have in common: :class:`Options`, and the types that several of them use."""
+
+import os
+import re
+from typing import Any, ClassVar, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Tuple, Union
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from typing_extensions import Annotated, get_args, get_origin
+
+from caffe_pylayers.blob_limits import LARGEST_NUMBER, SMALLEST_NUMBER, in_range
+
+#: A path of a file or folder; the checked object holds it absolute, resolved against the working directory.
+Path = Annotated[
+    str,
+    StringConstraints(min_length=1),
+    AfterValidator(os.path.abspath),
+    WithJsonSchema({"type": "string", "format": "path"}),
+]
+
+# Options that several layers have.
+IgnoreLabel = Annotated[Optional[int], Field(description="Label that is left out, a whole number; none: no label is.")]
+Seed = Annotated[int, Field(ge=0, lt=2**63, description="Seed of the random draws, at least 0.")]
+Stream = Annotated[int, Field(ge=0, lt=2**63, description="Random stream, at least 0: two layers want two.")]
+IterSize = Annotated[int, Field(ge=1, description="The solver's iter_size, at least 1: forward passes an iteration.")]
+Resume = Annotated[
+    bool,
+    Field(
+        description="Keep the position in a blob of the net, so that a restored run goes on from there; "
+        "needs param { lr_mult: 0 decay_mult: 0 }."
+    ),
+]
+
+_NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+
+
+def spell(kind: Any, value: Any) -> Any:
+    """Return ``value`` as an option of type ``kind`` spells it; what cannot be that is returned as it is.
+
+    >>> spell(float, "1e-3"), spell(int, 7.0), spell(bool, "True"), spell(Literal["RANDOM"], "random")
+    (0.001, 7, True, 'RANDOM')
+    """
+    origin, members = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return spell(members[0], value)
+    if origin is Union:
+        if type(None) in members and isinstance(value, str) and value.lower() in ("none", "null"):
+            return None
+        spelled = (spell(member, value) for member in members)
+        return next((new for new in spelled if new is not value), value)
+    if origin is tuple and isinstance(value, (list, tuple)):  # the entries of a tuple are of one type here
+        return tuple(spell(members[0], entry) for entry in value)
+    if isinstance(value, str):
+        if origin is Literal:
+            return next((name for name in members if name.lower() == value.lower()), value)
+        if kind is bool:
+            return {"true": True, "false": False}.get(value.lower(), value)
+        if kind is int and re.fullmatch("[-+]?(0|[1-9][0-9]{0,300})", value):
+            return int(value)
+        if kind in (int, float) and _NUMBER.fullmatch(value):
+            return spell(kind, float(value))
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+class Options(BaseModel):
+    """The options of one layer: a field an option, with its type, range, default and help.
+
+    A field may have other names: ``Field(..., json_schema_extra={"aliases": ["root_folder"]})``.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+    _warnings: Tuple[str, ...] = PrivateAttr(())
+
+    #: The bottoms that the layer takes and the tops that it gives, in order; "[x]" for one that may be missing.
+    takes: ClassVar[Tuple[str, ...]] = ()
+    gives: ClassVar[Tuple[str, ...]] = ()
+    #: The options of the layer to copy that `describe` and docs/layers.md show: what is required, what most nets want.
+    example: ClassVar[Dict[str, Any]] = {}
+
+    def bottom_names(self) -> Sequence[str]:
+        """The bottoms, which may depend on the options."""
+        return self.takes
+
+    def top_names(self) -> Sequence[str]:
+        """The tops, which may depend on the options."""
+        return self.gives
+
+    def top_problems(self, found: int) -> Iterator[str]:
+        """Yield what is wrong with so many tops, where a range of numbers does not say it."""
+        yield from ()
+
+    def works_in_place(self) -> bool:
+        """Whether the first top may be the blob of the first bottom."""
+        return False
+
+    def conflicts(self) -> Iterator[str]:
+        """Yield what is wrong between options that are right one by one.
+
+        Each problem names in quotes every option that it depends on; it is not shown where one of them is
+        wrong by itself.
+        """
+        yield from ()
+
+    def problems(self) -> List[str]:
+        """Return what is wrong with the options that a schema cannot say: numbers that float32 cannot hold, and conflicts."""
+        return [*self._beyond_float32(), *self.conflicts()]
+
+    def _beyond_float32(self) -> Iterator[str]:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for number in value if isinstance(value, tuple) else (value,):
+                if isinstance(number, float) and not in_range(number):
+                    yield (
+                        f"option {name!r} must be 0, or from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g} in size, not {number:g}: Caffe computes in "
+                        f"float32"
+                    )
+                    break
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        """Yield each given option that has no effect, and why: where ... (see :meth:`without_effect`).
+
+        It gets a warning, and its default, so that nothing reads it. Options that contradict each other are
+        :meth:`conflicts`.
+        """
+        yield from ()
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what to warn of in options that have an effect, but not all that they ask for."""
+        yield from ()
+
+    @property
+    def warnings(self) -> Tuple[str, ...]:
+        """What is accepted without having the effect that it asks for, for the layer to log."""
+        return self._warnings
+
+    def given(self, name: str) -> bool:
+        """Return whether the param_str sets this option (to something else than none)."""
+        return name in self.model_fields_set and getattr(self, name) is not None
+
+    def changed(self, *names: str) -> Iterator[str]:
+        """Yield those of the options whose value is not the default."""
+        fields = type(self).model_fields
+        yield from (name for name in names if getattr(self, name) != fields[name].default)
+
+    def without_effect(self, names: Iterable[str], where: str) -> Iterator[Tuple[str, str]]:
+        """Yield each of these options that is given, for :meth:`idle`; ``where`` names what makes it meaningless."""
+        yield from ((name, where) for name in names if self.given(name))
+
+    def paths(self) -> Dict[str, str]:
+        """The options that hold a path, and the absolute path that each has."""
+        described = type(self).model_json_schema()["properties"]
+        values = {name: getattr(self, name) for name, schema in described.items() if _is_path(schema)}
+        return {name: path for name, path in values.items() if isinstance(path, str) and os.path.isabs(path)}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _spell(cls, value: Any, info: ValidationInfo) -> Any:
+        return spell(cls.model_fields[str(info.field_name)].annotation, value)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _keep(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.context is not None:  # of validate(): the options that are right, where others are wrong
+            info.context[info.field_name] = value
+        return value
+
+    @model_validator(mode="after")
+    def _refuse_conflicts(self) -> "Options":
+        problems = self.problems()
+        if problems:
+            raise ValueError("\n".join(problems))
+        idle = dict(self.idle())
+        self._warnings = tuple(f"option {name!r} has no effect where {idle[name]}; leave it out" for name in idle)
+        # Its blob stays: Caffe aborts on a layer that has a `param` and no blob.
+        self.__dict__.update({name: type(self).model_fields[name].default for name in idle if name != "resume"})
+        self._warnings += tuple(self.remarks())
+        return self
+
+
+def _is_path(schema: Dict[str, Any]) -> bool:
+    return any(choice.get("format") == "path" for choice in schema.get("anyOf", [schema]))
