@@ -192,8 +192,8 @@ class Ring(Feeder):
         assert worker.channel is not None and worker.process is not None
         try:
             message = worker.channel.recv(1 << 16)
-        except ConnectionResetError:
-            message = b""
+        except ConnectionResetError:  # it died with messages unread; what it had sent comes after this, then the end
+            message = worker.channel.recv(1 << 16)
         if not message:
             status = worker.stop(patience=5.0)
             self._replace(worker, f"died ({ending(status)})")

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import select
 import shutil
 import signal
 import threading
@@ -191,6 +192,32 @@ def test_a_record_that_takes_workers_down_twice_is_named(photos, tmp_path, rings
         batches(ring, [1])
     thread.join()
     assert psutil.Process().children() == []
+
+
+def test_what_a_worker_handed_over_before_it_died_counts(photos, tmp_path, rings, caplog, monkeypatch):
+    """It dies with messages that it has not read, which the kernel tells before it gives out those that it had sent."""
+    gate = Gate(tmp_path, photos, MIDDLE, monkeypatch)
+    recipe = Recipe.of(listed(photos), GATED)
+    plan = in_order(recipe.source)
+    poll, deaths = select.poll, []
+
+    def poll_after_a_death():
+        """The parent listens for the first time when batch 0 has come, batch 1 is at the gate and batch 2 is not read."""
+        if not deaths:
+            pipe = gate.hold()
+            deaths.extend(psutil.Process().children())
+            deaths[0].kill()
+            wait_for_death(deaths[0])
+            gate.path.unlink()
+            os.close(pipe)
+        return poll()
+
+    monkeypatch.setattr("caffe_pylayers.data.ring.select.poll", poll_after_a_death)
+    taken = batches(rings(recipe, plan), range(3))
+    np.testing.assert_array_equal(taken, batches(InProcess(recipe, plan), range(3)))
+    assert [record.message.partition("record ")[2] for record in caplog.records] == [
+        "12 ('photo 12.jpg'); another takes over"
+    ]
 
 
 CLOSES_DESCRIPTORS = """
