@@ -6,7 +6,7 @@ class of :mod:`caffe_pylayers.config.catalogue`) and returns an object of that c
 
 import difflib
 import re
-from typing import Any, Dict, List, Type
+from typing import Any, Dict, List, Optional, Type
 
 from pydantic import ValidationError
 
@@ -15,8 +15,10 @@ from caffe_pylayers.config.schema import Options, spell
 from caffe_pylayers.errors import ConfigError
 
 
-def load(layer: str, param_str: str) -> Options:
+def load(layer: str, param_str: str, schema: Optional[Type[Options]] = None) -> Options:
     """Return the checked options of a layer from its param_str.
+
+    schema: of a layer of one's own; by default that of the layer of this name in the catalogue.
 
     :raises ConfigError: with every problem of the param_str in one message, each on a line of its own.
 
@@ -27,12 +29,12 @@ def load(layer: str, param_str: str) -> Options:
         values = parse(param_str)
     except ConfigError as error:
         raise ConfigError(f"{layer}: {error}") from None
-    return validate(layer, values)
+    return validate(layer, values, schema)
 
 
-def validate(layer: str, values: Dict[str, Any]) -> Options:
-    """Return the checked options of a layer from a dict of them; raises as :func:`load` does."""
-    schema = _schema(layer)
+def validate(layer: str, values: Dict[str, Any], schema: Optional[Type[Options]] = None) -> Options:
+    """Return the checked options of a layer from a dict of them; arguments and errors as those of :func:`load`."""
+    schema = schema or _schema(layer)
     described = schema.model_json_schema()["properties"]
     names = {alias: name for name in described for alias in [name, *described[name].get("aliases", ())]}
     problems: List[str] = []

@@ -1,13 +1,14 @@
 """What all layers share: options, bottoms and tops, labels and weights, messages.
 
-A layer writes the methods that Caffe calls; its options, and what it takes and gives, are a class in
-`caffe_pylayers.config.catalogue`::
+A layer writes the methods that Caffe calls; its options, and what it takes and gives, are a class too::
 
-    class DoubleOptions(Options):
+    class DoubleOptions(config.Options):
         takes = ("x",)
         gives = ("two_x",)
 
     class Double(Layer):
+        schema = DoubleOptions
+
         def reshape(self, bottom, top):
             top[0].reshape(*bottom[0].shape)
 
@@ -25,7 +26,7 @@ import logging
 import math
 import sys
 import traceback
-from typing import Any, Callable, ClassVar, ContextManager, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, ClassVar, ContextManager, Dict, Optional, Sequence, Tuple, Type
 
 import caffe
 import numpy as np
@@ -33,6 +34,7 @@ import numpy as np
 from caffe_pylayers import config
 from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
+from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers import device
 from caffe_pylayers.losses.reduction import Array
@@ -85,11 +87,15 @@ class Layer(caffe.Layer):
     `caffe` program, an error in any of the four methods is printed to stderr, since Caffe would not.
     """
 
+    #: The class of the options. A layer of this package has that of its name; a class that derives from one inherits it.
+    schema: ClassVar[Optional[Type[config.Options]]] = None
     one_factor_a_sample: ClassVar[bool] = False
     device: Any = device.HOST
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("caffe_pylayers.") and cls.__name__ in SCHEMAS:
+            cls.schema = SCHEMAS[cls.__name__]
         if embedded():
             _print_errors(cls)
 
@@ -98,7 +104,12 @@ class Layer(caffe.Layer):
         _ensure_handler()
         self.name = type(self).__name__
         self._buffers: Dict[str, Array] = {}
-        self.options: Any = config.load(self.name, self.param_str)
+        if self.schema is None:
+            raise ConfigError(
+                f"{self.name}: the class has no options; write `schema = ...` in it, a class of caffe_pylayers.config.Options "
+                f"whose `takes` and `gives` name its bottoms and tops"
+            )
+        self.options: Any = config.load(self.name, self.param_str, self.schema)
         for warning in self.options.warnings:
             log.warning("%s: %s", self.name, warning)
         self.given = bottoms_of(self.name, self.options, len(bottom))

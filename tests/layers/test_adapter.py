@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from caffe_pylayers import ConfigError
+from caffe_pylayers import ConfigError, config
 from tests.caffe_nets import build, layer_text, net_text, python_layer, run, write
 
 SCORES = np.random.RandomState(0).randn(4, 3)
@@ -182,10 +182,16 @@ def test_messages_reach_stderr_unless_the_program_handles_them(tmp_path):
 
 FAILING = """
 import caffe_pylayers
-from caffe_pylayers.config import catalogue
+from caffe_pylayers import config
 from caffe_pylayers.layers.adapter import Layer
 
+class FailingOptions(config.Options):
+    takes, gives = ("x",), ("y",)
+    place: str = ""
+
 class Failing(Layer):
+    schema = FailingOptions
+
     def at(self, place):
         if self.param_str.endswith(place):
             raise {error}("the message of " + place)
@@ -204,12 +210,6 @@ class Failing(Layer):
 
     def backward(self, top, propagate_down, bottom):
         self.at("backward")
-
-class Options(catalogue.Options):
-    takes, gives = ("x",), ("y",)
-    place: str = ""
-
-catalogue.SCHEMAS["Failing"] = Options
 """
 
 
@@ -278,17 +278,17 @@ def test_pycaffe_prints_nothing_and_raises(capfd):
 
 
 def test_a_layer_without_forward_says_so(monkeypatch):
-    from caffe_pylayers.config import catalogue
     from caffe_pylayers.layers import adapter
 
-    class IdleOptions(catalogue.Options):
+    class IdleOptions(config.Options):
         takes, gives = ("x",), ("y",)
 
     class Idle(adapter.Layer):
+        schema = IdleOptions
+
         def reshape(self, bottom, top):
             top[0].reshape(1)
 
-    monkeypatch.setitem(catalogue.SCHEMAS, "Idle", IdleOptions)
     monkeypatch.setattr("caffe_pylayers.Idle", Idle, raising=False)
     net = build([python_layer("Idle", ["x"], ["y"], loss_weight=1)], {"x": np.ones(2)})
     with pytest.raises(NotImplementedError, match=r"Idle has no forward"):
