@@ -558,7 +558,7 @@ def L2Normalize(
 def ImageDataLayer(
     *blobs: Top,
     source: Path,
-    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = "CSV",
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] | str = "CSV",
     root: Path | None = None,
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
@@ -607,7 +607,7 @@ def ImageDataLayer(
     bottoms: none
     tops: data [, label] [, sample_weight]
 
-    source_type: What the source is: a CSV file, an LMDB, a BCF file or HDF5.
+    source_type: What the source is: a CSV file, an LMDB, a BCF file, HDF5, or a class of your own.
     source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
@@ -648,7 +648,7 @@ def ImageDataLayer(
 def MultiLabelDataLayer(
     *blobs: Top,
     source: Path,
-    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = "CSV",
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] | str = "CSV",
     root: Path | None = None,
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
@@ -699,7 +699,7 @@ def MultiLabelDataLayer(
     bottoms: none
     tops: data, label [, sample_weight]
 
-    source_type: What the source is: a CSV file, an LMDB, a BCF file or HDF5.
+    source_type: What the source is: a CSV file, an LMDB, a BCF file, HDF5, or a class of your own.
     source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
@@ -742,7 +742,7 @@ def MultiLabelDataLayer(
 def SiameseDataLayer(
     *blobs: Top,
     source: Path,
-    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = "CSV",
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] | str = "CSV",
     root: Path | None = None,
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
@@ -796,7 +796,7 @@ def SiameseDataLayer(
     tops: data, data_p, sim [, label] [, label_p]
     with 'stacked': True: none -> data, sim [, label]
 
-    source_type: What the source is: a CSV file, an LMDB, a BCF file or HDF5.
+    source_type: What the source is: a CSV file, an LMDB, a BCF file, HDF5, or a class of your own.
     source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
@@ -841,7 +841,7 @@ def SiameseDataLayer(
 def TripletDataLayer(
     *blobs: Top,
     source: Path,
-    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = "CSV",
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] | str = "CSV",
     root: Path | None = None,
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
@@ -896,7 +896,7 @@ def TripletDataLayer(
     with 'stacked': True: none -> data [, label]
     with 'stacked': True, 'type': 'RANDOM_MULTILABEL' or 'HARD_MULTILABEL': none -> data [, margin] [, label]
 
-    source_type: What the source is: a CSV file, an LMDB, a BCF file or HDF5.
+    source_type: What the source is: a CSV file, an LMDB, a BCF file, HDF5, or a class of your own.
     source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.

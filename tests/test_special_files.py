@@ -17,11 +17,11 @@ from caffe_pylayers.caffe_files.snapshots import read_state
 from caffe_pylayers.caffe_files.weights import read_weights
 from caffe_pylayers.commands.balance import net_labels
 from caffe_pylayers.commands.check.check import check
-from caffe_pylayers.commands.convert.formats import guessed_format
 from caffe_pylayers.commands.convert.replacing import old_pieces
 from caffe_pylayers.commands.convert.segments import Segment
 from caffe_pylayers.commands.convert.targets import BCFTarget
 from caffe_pylayers.commands.preview.preview import is_preview
+from caffe_pylayers.data.formats import guessed_format
 from caffe_pylayers.data.samplers.graph import read_graph
 from caffe_pylayers.data.samplers.graph.__main__ import _load
 from caffe_pylayers.data.samplers.lists import _rows

@@ -7,6 +7,7 @@ from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config.schema import Options, Path, Resume, Seed, Stream, spell
+from caffe_pylayers.data.formats import Format
 
 
 def _size(value: Any) -> Any:
@@ -78,8 +79,8 @@ class DataLayerOptions(Options):
         "prefetch": True,
     }
 
-    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] = Field(
-        "CSV", description="What the source is: a CSV file, an LMDB, a BCF file or HDF5."
+    source_type: Union[Format, Plugin] = Field(
+        "CSV", description="What the source is: a CSV file, an LMDB, a BCF file, HDF5, or a class of your own."
     )
     source: Path = Field(
         description="Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file "

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, Iterator
 
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.errors import ConfigError, DataError
 
 
 @functools.lru_cache(maxsize=None)
@@ -36,8 +36,10 @@ def load_plugin(option: str, place: str) -> Any:
 
 @contextlib.contextmanager
 def blamed(option: str, place: str) -> Iterator[None]:
-    """Whatever goes wrong inside is told as the fault of the user's code at `place`, as a ConfigError."""
+    """Whatever goes wrong inside is told as the fault of the user's code at `place`, as a ConfigError; our errors stay."""
     try:
         yield
+    except (ConfigError, DataError):
+        raise
     except Exception as error:
         raise ConfigError(f"option {option!r}: {place!r} failed with {type(error).__name__}: {error}") from error

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 import click
 
 from caffe_pylayers.commands.console import Command, console, echo, print_json
+from caffe_pylayers.data.formats import FORMATS, guessed_format
 
 if TYPE_CHECKING:
     from caffe_pylayers.commands.balance.label_counts import LabelCounts
 
-_TYPES = ("CSV", "LMDB", "BCF", "HDF5", "NET")
+_TYPES = (*FORMATS, "NET")
 _RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number")
 _FOR_NETS = ("layer", "phase", "stage", "top", "batches")
 _FOR_SOURCES = ("root", "header", "labels", "label_format", "label_order", "missing")
@@ -141,8 +142,6 @@ _COUNTS = (
 
 def _kind_of(target: str) -> str:
     """What a path is: a net by its name, a source by what is there."""
-    from caffe_pylayers.commands.convert.formats import guessed_format
-
     if not os.path.exists(target):
         raise click.ClickException(f"there is no {target} in {os.getcwd()}; give a source of images, or a net")
     return "NET" if target.lower().endswith((".prototxt", ".pbtxt", ".pt")) else guessed_format(target, "--type")

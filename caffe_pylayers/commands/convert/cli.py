@@ -7,9 +7,10 @@ from typing import Any, Dict, Optional, Tuple
 import click
 
 from caffe_pylayers.commands.console import Command, echo, print_json
+from caffe_pylayers.data.formats import FORMATS, guessed_format
 from caffe_pylayers.errors import ConfigError
 
-_FORMAT = click.Choice(["CSV", "LMDB", "BCF", "HDF5"], case_sensitive=False)
+_FORMAT = click.Choice(FORMATS, case_sensitive=False)
 
 
 @click.command(cls=Command)
@@ -56,8 +57,8 @@ def convert(
     """
     if seed is not None and not shuffle:
         raise ConfigError("--seed has no effect without --shuffle; leave it out")
-    source_type = source_type or _guessed(source, "--from")
-    target_type = target_type or _guessed(target, "--to")
+    source_type = source_type or guessed_format(source, "--from")
+    target_type = target_type or guessed_format(target, "--to")
     _check_csv_options(source_type, origin)
     size = _size(resize)
 
@@ -79,12 +80,6 @@ def convert(
 
 def _say(line: str) -> None:
     echo(line, err=True)
-
-
-def _guessed(path: str, option: str) -> str:
-    from caffe_pylayers.commands.convert.formats import guessed_format
-
-    return guessed_format(path, option)
 
 
 def _check_csv_options(source_type: str, origin: Dict[str, Any]) -> None:

@@ -1,11 +1,16 @@
 """Where records come from: one file a format, each a `Source`; reader and writer side by side."""
 
-from typing import Any, Optional
+import contextlib
+import importlib
+from typing import Any, Optional, Type
 
+from caffe_pylayers.data.formats import FORMATS
+from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources.annotations import annotate
 from caffe_pylayers.data.sources.base import Names, Source
 from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.data.sources.records import Record
+from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.processes.streams import open_closed_streams
 
 __all__ = ["Names", "Record", "Source", "open_source", "source_of"]
@@ -16,39 +21,37 @@ def open_source(
     labels: Optional[str] = None, label_format: str = "indices", sample_weights: Optional[str] = None,
     bcf_mode: str = "FILE", label_order: Optional[str] = None, tolerant: bool = False,
 ) -> Source:  # fmt: skip
-    """The source of that type ('CSV', 'LMDB', 'BCF', 'HDF5') at an absolute path, with its labels and weights.
+    """The source of that type (a format, or 'module:Class' of the user's own) at an absolute path, with its labels and weights.
 
     The options are those of the data layers; one that is not for the type has no effect. missing: None does not look
     which files of a CSV are there, for who wants nothing but the labels. tolerant: records that are damaged are left for
     who reads them. Raises DataError where the source, its labels or its weights cannot be read.
     """
     open_closed_streams()
-    # Each is imported when asked for, so that a CSV user needs no lmdb.
-    if source_type == "CSV":
-        from caffe_pylayers.data.sources.csv import CSVSource
-
-        listed = CSVSource(path, root, header, sample_weights)
-        # Files of labels have a row for each line of the list, whether its image is there or not.
-        annotate(listed, labels, label_format, sample_weights)
-        if missing is not None:
-            listed.find_files(missing)
-        return listed
-    source: Source
-    if source_type == "LMDB":
-        from caffe_pylayers.data.sources.lmdb import LMDBSource
-
-        source = LMDBSource(path, tolerant)
-    elif source_type == "BCF":
-        from caffe_pylayers.data.sources.bcf import BCFSource
-
-        source = BCFSource(path, bcf_mode)
-    else:
-        from caffe_pylayers.data.sources.hdf5 import HDF5Source
-
-        source = HDF5Source(path, sample_weights)
+    kind = _class_of(source_type)
+    with contextlib.nullcontext() if source_type in FORMATS else blamed("source_type", source_type):
+        source = kind.open(
+            path, root=root, header=header, sample_weights=sample_weights, bcf_mode=bcf_mode, tolerant=tolerant
+        )
     source.label_order = label_order
     annotate(source, labels, label_format, sample_weights)
+    if missing is not None:
+        source.find_files(missing)
     return source
+
+
+def _class_of(source_type: str) -> Type[Source]:
+    """Imported when asked for, so that who has CSV needs no lmdb."""
+    if source_type in FORMATS:
+        module = importlib.import_module(f"caffe_pylayers.data.sources.{source_type.lower()}")
+        found: Type[Source] = getattr(module, f"{source_type}Source")
+        return found
+    found = load_plugin("source_type", source_type)
+    if not (isinstance(found, type) and issubclass(found, Source)):
+        raise ConfigError(
+            f"option 'source_type': {source_type!r} is no class that derives from caffe_pylayers.data.sources.Source"
+        )
+    return found
 
 
 def source_of(options: Any, images: bool = True) -> Source:

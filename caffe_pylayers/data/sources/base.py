@@ -140,6 +140,16 @@ class Source:
         assert self.labels is not None
         return (self.labels.reshape(len(self), -1) < 0).all(1)
 
+    @classmethod
+    def open(cls, path: str, **options: Any) -> "Source":
+        """The source at an absolute path, from those options of a data layer that it takes: root, header, sample_weights,
+        bcf_mode, tolerant. Raises DataError where it cannot be read.
+        """
+        return cls(path)  # type: ignore[call-arg]  # Source itself is never made
+
+    def find_files(self, missing: str) -> None:
+        """Look which of the files that it names are there, once labels and weights have been read. See the option `missing`."""
+
     def files(self) -> Iterator[str]:
         """The files that its records and their images lie in: where none of them has changed, no record has."""
         yield self.path

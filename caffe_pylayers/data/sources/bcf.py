@@ -29,6 +29,10 @@ class BCFSource(Source):
     Raises DataError where sizes and file do not fit, or MEM does not fit into memory.
     """
 
+    @classmethod
+    def open(cls, path: str, **options: Any) -> "BCFSource":
+        return cls(path, options["bcf_mode"])
+
     def __init__(self, path: str, mode: str = "FILE") -> None:
         try:
             self._rows = _index(path)

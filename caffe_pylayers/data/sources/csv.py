@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 from array import array
-from typing import Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class CSVSource(Source):
     line names the columns. weights: the column with sample weights; None: `weight`.
     Raises DataError for an unreadable or malformed list (with its line).
     """
+
+    @classmethod
+    def open(cls, path: str, **options: Any) -> "CSVSource":
+        return cls(path, options["root"], options["header"], options["sample_weights"])
 
     def __init__(
         self, path: str, root: Optional[str] = None, header: bool = False, weights: Optional[str] = None

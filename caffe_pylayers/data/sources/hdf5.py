@@ -36,6 +36,10 @@ class HDF5Source(Source):
     Raises DataError where a file cannot be read, holds something else, or differs from the first one.
     """
 
+    @classmethod
+    def open(cls, path: str, **options: Any) -> "HDF5Source":
+        return cls(path, options["sample_weights"])
+
     def __init__(self, path: str, weights: Optional[str] = None, tables: Optional[Sequence[Table]] = None) -> None:
         tables = tables or _tables(path, weights or "sample_weight")
         for table in tables:

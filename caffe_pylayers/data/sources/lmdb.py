@@ -33,6 +33,10 @@ class LMDBSource(Source):
     Raises DataError where it is none, is empty, or a record is no Datum (with its key).
     """
 
+    @classmethod
+    def open(cls, path: str, **options: Any) -> "LMDBSource":
+        return cls(path, options["tolerant"])
+
     def __init__(self, path: str, tolerant: bool = False) -> None:
         with _errors_of(path):
             self._file = _file(path)

@@ -1,13 +1,15 @@
-"""Which of the four formats a path is, told from what is there, or from its name."""
+"""The formats of sources, and which of them a path is, told from what is there, or from its name."""
 
 import os
 import re
-from typing import Optional
+from typing import Literal, Optional, get_args
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.errors import ConfigError
 
-FORMATS = ("CSV", "LMDB", "BCF", "HDF5")
+#: The words of the option `source_type`: NAME is the class NAMESource in the module of `caffe_pylayers.data.sources` of that name.
+Format = Literal["CSV", "LMDB", "BCF", "HDF5"]
+FORMATS = get_args(Format)
 
 _HDF5_SIGNATURE, _LMDB_MAGIC = b"\x89HDF\r\n\x1a\n", b"\xde\xc0\xef\xbe"  # the second at byte 16
 _ENDINGS = ((r"\.(csv|tsv|txt|lst)$", "CSV"), (r"\.bcf$", "BCF"), (r"\.(h5|hdf5)$", "HDF5"), (r"lmdb/?$", "LMDB"))

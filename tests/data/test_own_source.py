@@ -1,0 +1,95 @@
+"""Sources of the user's own: option `source_type: 'module:Class'`."""
+
+import numpy as np
+import pytest
+
+import caffe_pylayers
+from caffe_pylayers import ConfigError, DataError
+from caffe_pylayers.commands.check.check import check
+from caffe_pylayers.data.sources import Source
+from tests.caffe_nets import build, python_layer
+
+IMAGES = np.random.default_rng(5).integers(0, 256, (12, 9, 7, 3), dtype=np.uint8)
+
+
+class ArraySource(Source):
+    """Images (N, H, W, C) of a .npy file, each of class number modulo 4; workers of `prefetch` import it from here."""
+
+    def __init__(self, path):
+        self.images = np.load(path)
+        super().__init__(path, [b"row %d" % row for row in range(len(self.images))], np.arange(len(self.images)) % 4)
+
+    def read(self, record):
+        with self.naming(record):
+            if record == 11:
+                raise DataError("it is burnt")
+        return self.images[record]
+
+
+NAME = f"{__name__}:ArraySource"
+
+
+def net_of(tmp_path, layer="ImageDataLayer", tops=("data", "label"), **options):
+    np.save(tmp_path / "images.npy", IMAGES)
+    options = {"source_type": NAME, "source": str(tmp_path / "images.npy"), "batch_size": 5, **options}
+    return build([python_layer(layer, [], list(tops), options)], {}, force_backward=False)
+
+
+@pytest.mark.parametrize("prefetch", [False, 2])
+def test_it_feeds(tmp_path, prefetch):
+    net = net_of(tmp_path, prefetch=prefetch)
+    for start in (0, 5):
+        out = net.forward()
+        np.testing.assert_array_equal(out["data"], IMAGES[start : start + 5].transpose(0, 3, 1, 2))
+        np.testing.assert_array_equal(out["label"], np.arange(start, start + 5) % 4)
+    with pytest.raises(DataError, match=r"^Array source .*images.npy: record 11 \('row 11'\): it is burnt"):
+        net.forward()
+    caffe_pylayers.close()
+
+
+def test_samplers_and_files_of_labels_serve_it_too(tmp_path):
+    np.save(tmp_path / "labels.npy", np.arange(12) // 6)
+    net = net_of(tmp_path, "SiameseDataLayer", ("data", "data_p", "sim", "label", "label_p"), labels=str(tmp_path / "labels.npy"),
+                 on_error="skip")  # fmt: skip
+    out = net.forward()
+    np.testing.assert_array_equal(out["sim"], out["label"] == out["label_p"])
+
+
+def test_stand_ins_take_the_place_of_what_it_cannot_read(tmp_path):
+    net = net_of(tmp_path, on_error="skip", batch_size=12)
+    stand_in = net.forward()["data"][11]
+    assert any((stand_in == image.transpose(2, 0, 1)).all() for image in IMAGES[:11])
+
+
+@pytest.mark.parametrize(
+    "source_type, message",
+    [
+        (
+            "csvv",
+            "option 'source_type' must be one of 'CSV', 'LMDB', 'BCF', 'HDF5', or text such as 'module:name', not 'csvv'",
+        ),
+        ("absent_module:X", "option 'source_type': cannot import 'absent_module'"),
+        ("tests.data.test_own_source:Missing", "has nothing to call named 'Missing'"),
+        ("tests.data.test_own_source:net_of", "is no class that derives from caffe_pylayers.data.sources.Source"),
+    ],
+)
+def test_what_is_wrong_with_its_name_is_told(tmp_path, source_type, message):
+    with pytest.raises(ConfigError) as error:
+        net_of(tmp_path, source_type=source_type)
+    assert message in str(error.value)
+
+
+def test_an_error_of_its_own_is_told_with_its_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"test_own_source:ArraySource' failed with FileNotFoundError: .*none.npy"):
+        net_of(tmp_path, source=str(tmp_path / "none.npy"))
+
+
+def test_check_reads_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save(tmp_path / "images.npy", IMAGES)
+    layer = python_layer(
+        "ImageDataLayer", [], ["data", "label"], {"source_type": NAME, "source": "images.npy", "batch_size": 5}
+    )
+    (tmp_path / "net.prototxt").write_text(layer)
+    found = check("net.prototxt", build=False)
+    assert [finding.message.rpartition(": ")[2] for finding in found] == ["it is burnt"]
