@@ -107,7 +107,11 @@ class ComputeHOptions(SampleWeightOptions):
     gives = ("H",)
 
     smoothing: float = Field(
-        0.0, ge=0, lt=1, description="Label smoothing e, from 0 to below 1: H = diag(w) ((1-e) I + e/K 11')."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Label smoothing e, from 0 to below 1: H = diag(w) ((1-e) I + e/K 11').",
+        json_schema_extra={"aliases": ["epsilon"]},
     )
     source: Optional[Path] = Field(
         None, description="File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is smoothing's."
@@ -204,15 +208,15 @@ class LabelSmoothingOptions(Options):
 
     takes = ("label",)
     gives = ("distribution",)
-    example: ClassVar[Dict[str, Any]] = {"n_classes": 10, "epsilon": 0.1}
+    example: ClassVar[Dict[str, Any]] = {"n_classes": 10, "smoothing": 0.1}
 
     n_classes: int = Field(ge=2, le=LARGEST_LABEL, description=f"Number of classes K, {_CLASSES.format(2)}.")
-    epsilon: float = Field(
+    smoothing: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="Part e, from 0 to 1, that is taken off the true class.",
-        json_schema_extra={"aliases": ["smoothing"]},
+        description="Label smoothing e, from 0 to 1: the part that is taken off the true class.",
+        json_schema_extra={"aliases": ["epsilon"]},
     )
     over: Literal["all", "others"] = Field(
         "all",

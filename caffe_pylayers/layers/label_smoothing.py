@@ -25,11 +25,11 @@ class LabelSmoothing(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         options = self.options
-        num_classes, epsilon = options.n_classes, options.epsilon
+        num_classes, smoothing = options.n_classes, options.smoothing
         self._targets.warn(self.name, self.data(bottom[0]), "it takes one label per position")
         labels, ignored = self.labels(bottom[0], num_classes, options.ignore_label)
-        off = epsilon / (num_classes if options.over == "all" else num_classes - 1)
-        on = 1 - epsilon + (off if options.over == "all" else 0)
+        off = smoothing / (num_classes if options.over == "all" else num_classes - 1)
+        on = 1 - smoothing + (off if options.over == "all" else 0)
         num_samples = bottom[0].shape[0]
         distribution = self.data(top[0]).reshape(num_samples, num_classes, labels.size // max(num_samples, 1))
         by_sample = (num_samples, distribution.shape[2])
