@@ -15,22 +15,20 @@ Caffe is imported when the first layer is made. netspec.pyi says the same to edi
 true, and `python -m caffe_pylayers.descriptions.stub` writes it anew.
 """
 
-import difflib
 import sys
 from typing import Any, List
 
 from caffe_pylayers import ALIASES, LAYERS
+from caffe_pylayers.errors import did_you_mean, in_words, unknown
 
 __all__ = [*LAYERS, *ALIASES]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        nearest = difflib.get_close_matches(name, __all__, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-        raise AttributeError(
-            f"module 'caffe_pylayers.netspec' has no layer {name!r}{hint} Its layers: {', '.join(LAYERS)}"
-        )
+        problem = f"module 'caffe_pylayers.netspec' has no layer {name!r}"
+        known = f"Its layers: {', '.join(LAYERS)}"
+        raise AttributeError(in_words(*unknown(problem, did_you_mean(name, __all__), known)))
     from caffe_pylayers.descriptions.functions import function_of  # here, for it imports the schemas of all layers
 
     function = getattr(sys.modules[__name__], ALIASES[name]) if name in ALIASES else function_of(name)

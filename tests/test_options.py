@@ -8,6 +8,7 @@ import pytest
 from caffe_pylayers import LAYERS, ConfigError
 from caffe_pylayers.config import Options, json_schema, load
 from caffe_pylayers.config.catalogue import SCHEMAS
+from caffe_pylayers.config.schema import Remark
 
 REQUIRED = {
     "ComputeH": {"n_classes": 3},
@@ -394,7 +395,7 @@ def test_refuses(layer, values, message):
 )  # fmt: skip
 def test_an_option_that_others_make_meaningless_is_a_warning_and_has_its_default(layer, values, idle, where, value):
     checked = options(layer, **values)
-    assert checked.warnings == (f"option {idle!r} has no effect where {where}; leave it out",)
+    assert checked.warnings == (Remark((idle,), f"option {idle!r} has no effect where {where}", "leave it out"),)
     assert getattr(checked, idle) == value, "nothing that reads it can be changed by it"
 
 
@@ -402,10 +403,10 @@ def test_each_option_without_effect_has_a_warning_of_its_own():
     checked = options(
         "LabelNoise", distribution="flip", std=0.5, probability=0.1, n_classes=5, clip=[0, 1], one_hot=True
     )
-    assert [text.split("'")[1] for text in checked.warnings] == ["std", "clip", "one_hot"]
+    assert [remark.names for remark in checked.warnings] == [("std",), ("clip",), ("one_hot",)]
     assert checked.works_in_place()
     checked = options("TripletDataLayer", k=5, n=100, m="graph.json")
-    assert [text.split("'")[1] for text in checked.warnings] == ["k", "n", "m"]
+    assert [remark.names for remark in checked.warnings] == [("k",), ("n",), ("m",)]
 
 
 def test_counts_of_classes_leave_the_batch_size_alone_where_they_have_no_effect():

@@ -57,6 +57,11 @@ class Layer:
         python = self.message.message("python_param")
         return (str(python.get("module", "")), str(python.get("layer", "")), str(python.get("param_str", "")))
 
+    @property
+    def described(self) -> str:
+        """The layer as messages name one of Caffe's."""
+        return f"{self.file}:{self.line} {self.type} layer {self.name!r}"
+
     def in_state(self, state: NetState) -> bool:
         """Whether a net of that state has this layer."""
         include, exclude = self.message.messages("include"), self.message.messages("exclude")
@@ -90,7 +95,7 @@ class Net:
         found = [layer for layer in self.layers if layer.name == name]
         if not found:
             names = ", ".join(dict.fromkeys(layer.name for layer in self.layers))
-            raise ConfigError(f"{self.path}: no layer {name!r}; its layers: {names}")
+            raise ConfigError(f"no layer {name!r}", remedy=f"its layers: {names}", source=self.path)
         return next((layer for layer in found if layer.in_state(NetState(phase))), found[0])
 
 
@@ -110,7 +115,9 @@ def data_layers(net: Net, state: NetState, name: Optional[str] = None) -> List[L
     if not found:
         names = ", ".join(f"{layer.name} ({layer.type})" for layer in layers)
         raise ConfigError(
-            f"{net.path}: in {state} it has no data layer{'' if name is None else f' {name!r}'}; its layers: {names or 'none'}"
+            f"in {state} it has no data layer{'' if name is None else f' {name!r}'}",
+            remedy=f"its layers: {names or 'none'}",
+            source=net.path,
         )
     return found
 
@@ -137,7 +144,7 @@ def read_net(path: str) -> Net:
     """The net of a file. Raises ConfigError where it cannot be read or is a solver."""
     message = prototxt.read(path)
     if is_solver(message):
-        raise PrototxtError(path, 1, "this is a solver, where a net is expected; name the net that it names")
+        raise PrototxtError(path, 1, "this is a solver, where a net is expected", remedy="name the net that it names")
     return net_of(message, path)
 
 
@@ -172,13 +179,15 @@ def solver_of(message: Message, path: str) -> Solver:
     shared = _nets(message, path, "net_param", read) + _nets(message, path, "net", read)
     own = _nets(message, path, "train_net_param", read) + _nets(message, path, "train_net", read)
     if not shared + own and ("layer" in message or "layers" in message):
-        raise PrototxtError(path, 1, "this is a net, where a solver is expected; name the solver that names it")
+        raise PrototxtError(
+            path, 1, "this is a net, where a solver is expected", remedy="name the solver that names it"
+        )
     if len(shared + own) != 1:
         raise PrototxtError(
             path,
             message.line,
-            f"{len(shared + own)} nets to train, where a solver names one; "
-            f'name one, as `net: "train_val.prototxt"` or `train_net`',
+            f"{len(shared + own)} nets to train, where a solver names one",
+            remedy='name one, as `net: "train_val.prototxt"` or `train_net`',
         )
     train = (shared + own)[0]
     tests = _nets(message, path, "test_net_param", read) + _nets(message, path, "test_net", read)
@@ -209,8 +218,8 @@ def _nets(message: Message, path: str, name: str, read: Dict[str, Net]) -> List[
             raise PrototxtError(
                 path,
                 entry.line,
-                f"{name} {place!r}: there is no such file; paths in a solver are relative to the working directory, "
-                f"{os.getcwd()}",
+                f"{name} {place!r}: there is no such file",
+                remedy=f"paths in a solver are relative to the working directory, {os.getcwd()}",
             )
         if place not in read:
             read[place] = read_net(place)

@@ -92,9 +92,9 @@ class Message:
 class PrototxtError(ConfigError):
     """A prototxt cannot be read; the message names file, line and what is wrong there."""
 
-    def __init__(self, where: str, line: int, problem: str) -> None:
-        super().__init__(f"{where}:{line}: {problem}")
-        self.where, self.line, self.problem = where, line, problem
+    def __init__(self, where: str, line: int, problem: str, remedy: str = "") -> None:
+        super().__init__(problem, remedy=remedy, source=f"{where}:{line}")
+        self.where, self.line = where, line
 
 
 def read(path: str) -> Message:
@@ -103,7 +103,7 @@ def read(path: str) -> Message:
         with regular_file.open_text(path, errors="surrogateescape") as file:
             text = file.read()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot read it: {error.strerror}") from error
+        raise ConfigError(f"cannot read it: {error.strerror}", source=path) from error
     return parse(text, path)
 
 
@@ -174,10 +174,10 @@ class _Reader:
             match = _TOKEN.match(text, at)
             if match is None:
                 found = text[at : at + 30].splitlines()[0]
-                problem = f"cannot read {found!r}; a comment begins with #, a text stands in quotes"
+                problem, remedy = f"cannot read {found!r}", "a comment begins with #, a text stands in quotes"
                 if found[0] in "\"'":
-                    problem = f"a text without its closing quote: {found!r}; close it in its line"
-                raise PrototxtError(self._where, line, problem)
+                    problem, remedy = f"a text without its closing quote: {found!r}", "close it in its line"
+                raise PrototxtError(self._where, line, problem, remedy)
             if match.lastgroup != "space":
                 yield str(match.lastgroup), match[0], line
                 last = line
@@ -196,7 +196,7 @@ class _Reader:
 
     def _fail(self, expected: str, remedy: str = "") -> NoReturn:
         found = repr(self._token) if self._token else "the end of the file"
-        raise PrototxtError(self._where, self._line, f"expected {expected}, found {found}{remedy}")
+        raise PrototxtError(self._where, self._line, f"expected {expected}, found {found}", remedy)
 
     def _fields(self, closing: str, opened: int = 0) -> List[Field]:
         fields: List[Field] = []
@@ -205,8 +205,8 @@ class _Reader:
                 raise PrototxtError(
                     self._where,
                     self._line,
-                    f"the file ends where a '{closing}' is missing, for the brace opened in line {opened}; add it where "
-                    f"that block ends",
+                    f"the file ends where a '{closing}' is missing, for the brace opened in line {opened}",
+                    remedy="add it where that block ends",
                 )
             if self._kind == "mark" and self._token in "}>":
                 self._fail("a field, as there is no open brace here" if not closing else f"a field or {closing!r}")
@@ -223,7 +223,7 @@ class _Reader:
         if colon:
             self._take()
         elif self._token not in ("{", "<", "["):
-            quotes = "; a text ends at the next such quote: is one missing, or should those inside it be single quotes?"
+            quotes = "a text ends at the next such quote: is one missing, or should those inside it be single quotes?"
             self._fail(f"':' or '{{' behind {name!r}", quotes if self._kind == "text" else "")
         listed = self._token == "[" and self._kind == "mark"
         values = self._list() if listed else [(self._value(), line)]
@@ -282,7 +282,7 @@ class _Reader:
                 number = int(escape[1:], 16)
                 return bytes([number]) if escape[:1] in b"xX" else chr(number).encode("utf-8", "surrogatepass")
             raise PrototxtError(
-                self._where, line, f"unknown escape '{match[0].decode(errors='replace')}' in a text; write \\\\ for a backslash"
+                self._where, line, f"unknown escape '{match[0].decode(errors='replace')}' in a text", "write \\\\ for a backslash"
             )  # fmt: skip
 
         return _ESCAPE.sub(meant, self._take()[1:-1].encode("utf-8", "surrogateescape"))
@@ -300,5 +300,5 @@ class _Reader:
             return sign * float(digits.rstrip("fF"))
         except ValueError:
             raise PrototxtError(
-                self._where, line, f"{token!r} is no number: with a 0 in front it is octal; leave the 0 out"
+                self._where, line, f"{token!r} is no number: with a 0 in front it is octal", remedy="leave the 0 out"
             ) from None

@@ -39,12 +39,15 @@ def read_state(path: str) -> State:
     """The state in a file. Raises DataError where it is cut short, or its weights are not there or cut short."""
     if path.endswith(".h5"):
         raise DataError(
-            f"{path}: a state in HDF5, from which many builds of Caffe restore the iteration but not the weights, and say "
-            f"nothing; go on from a .solverstate (snapshot_format: BINARYPROTO in the solver)"
+            "a state in HDF5, from which many builds of Caffe restore the iteration but not the weights, and say nothing",
+            remedy="go on from a .solverstate (snapshot_format: BINARYPROTO in the solver)",
+            source=path,
         )
     if path.endswith(".caffemodel"):
         raise DataError(
-            f"{path}: weights alone, without a solver's state; give them with --weights, or name a .solverstate"
+            "weights alone, without a solver's state",
+            remedy="give them with --weights, or name a .solverstate",
+            source=path,
         )
     found: Dict[int, object] = {}
     history: List[Shape] = []
@@ -58,16 +61,17 @@ def read_state(path: str) -> State:
             else:
                 found[number] = value
     except OSError as error:
-        raise DataError(f"{path}: cannot read it: {error.strerror}") from error
+        raise DataError(f"cannot read it: {error.strerror}", source=path) from error
     except DataError as error:
-        raise DataError(f"{path}: not a .solverstate, or cut short: {error}") from error
+        raise error.within(f"{path}: not a .solverstate, or cut short") from error
     if _CURRENT_STEP not in found or _ITER not in found:
-        raise DataError(f"{path}: not a .solverstate, or cut short: its end is missing ({len(content)} bytes)")
+        raise DataError(f"not a .solverstate, or cut short: its end is missing ({len(content)} bytes)", source=path)
     weights = bytes(found.get(_LEARNED_NET, b"")).decode("utf-8", "surrogateescape")  # type: ignore[call-overload]
     if not os.path.exists(weights):
         raise DataError(
-            f"{path}: its weights {weights!r} are not there, seen from {os.getcwd()}; start from the folder where the "
-            f"snapshot was taken, or put them there again"
+            f"its weights {weights!r} are not there, seen from {os.getcwd()}",
+            remedy="start from the folder where the snapshot was taken, or put them there again",
+            source=path,
         )
     read_weights(weights)  # Caffe aborts on a file that is cut short
     return State(path, int(found[_ITER]), weights, history)  # type: ignore[call-overload]
@@ -86,7 +90,7 @@ def newest_state(prefix: str) -> Tuple[State, List[str]]:
         except DataError as error:
             complaints.append(str(error))
     there = "; ".join(complaints) or _listed(prefix)
-    raise ConfigError(f"nothing to resume: no whole {prefix}_iter_N.solverstate; {there}")
+    raise ConfigError(f"nothing to resume: no whole {prefix}_iter_N.solverstate", remedy=there)
 
 
 def states_of(prefix: str) -> List[str]:

@@ -44,13 +44,13 @@ def read_weights(path: str) -> List[LayerWeights]:
             if file.read(len(_HDF5)) == _HDF5:
                 return _read_hdf5(path)
             if not file.seek(0, 2):
-                raise DataError(f"{path}: it is empty; was the copy cut short?")
+                raise DataError("it is empty", remedy="was the copy cut short?", source=path)
             content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError as error:
-        raise DataError(f"{path}: cannot read it: {error.strerror}") from error
+        raise DataError(f"cannot read it: {error.strerror}", source=path) from error
     layers = _layers(path, content)
     if not layers:
-        raise DataError(f"{path}: it has no layers; is it a .caffemodel? (a .solverstate has no weights)")
+        raise DataError("it has no layers", remedy="is it a .caffemodel? (a .solverstate has no weights)", source=path)
     return layers
 
 
@@ -74,7 +74,7 @@ def _layers(path: str, content: memoryview) -> List[LayerWeights]:
                 layers.append(_layer(value, _TODAY if number == _LAYER else _V1))
     except DataError as error:
         after = f", after layer {layers[-1].name!r}" if layers else ""
-        raise DataError(f"{path}: not a .caffemodel, or cut short{after}: {error}") from error
+        raise error.within(f"{path}: not a .caffemodel, or cut short{after}") from error
     return layers
 
 
@@ -100,7 +100,7 @@ def _read_hdf5(path: str) -> List[LayerWeights]:
 
     with h5py.File(path, "r") as file:
         if not isinstance(file.get("data"), h5py.Group):
-            raise DataError(f"{path}: an HDF5 file without the group `data`, so not weights that Caffe wrote")
+            raise DataError("an HDF5 file without the group `data`, so not weights that Caffe wrote", source=path)
         return [
             LayerWeights(name, blobs=[np.asarray(group[number]) for number in sorted(group, key=int)])
             for name, group in file["data"].items()

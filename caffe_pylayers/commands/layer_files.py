@@ -35,9 +35,7 @@ def refuse_special_files(layers: Iterable[Layer]) -> None:
                     try:
                         regular_file.require_regular(file)
                     except OSError as error:
-                        raise DataError(
-                            f"{layer.file}:{layer.line} {layer.type} layer {layer.name!r}: {field} {file!r}: {error.strerror}"
-                        ) from error
+                        raise DataError(f"{field} {file!r}: {error.strerror}", source=layer.described) from error
 
 
 def _of_stock(layer: Layer) -> Iterator[Tuple[str, str]]:

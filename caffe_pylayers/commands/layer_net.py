@@ -53,10 +53,12 @@ def _refuse_abort(layers: Sequence[Layer], path: str, phase: int) -> None:
     environment = {**interpreter.environment(), "GLOG_minloglevel": "2", "GLOG_logtostderr": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     tried = ask([interpreter.executable(), "-c", ENDS_WITH_US + _TRY, path, str(phase)], _PATIENCE, environment)
-    names = ", ".join(f"{layer.file}:{layer.line} {layer.type} layer {layer.name!r}" for layer in layers)
+    names = ", ".join(layer.described for layer in layers)
     if tried.status is None:
         raise DataError(
-            f"{names}: Caffe has fed nothing within {_PATIENCE:g} s; does it read a pipe, or a disk that hangs?"
+            f"Caffe has fed nothing within {_PATIENCE:g} s",
+            remedy="does it read a pipe, or a disk that hangs?",
+            source=names,
         )
     others = any(layer.type == "Python" and layer.python[0] != "caffe_pylayers" for layer in layers)
     if tried.ok or (tried.status > 0 and not others):
@@ -67,7 +69,7 @@ def _refuse_abort(layers: Sequence[Layer], path: str, phase: int) -> None:
         said = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line) and line[:11] != "SystemError"][
             -1:
         ]
-    raise DataError(f"{names}: Caffe gives up: {'; '.join(said) or f'signal {-tried.status}'}")
+    raise DataError(f"Caffe gives up: {'; '.join(said) or f'signal {-tried.status}'}", source=names)
 
 
 def layers_behind(layers: Sequence[Layer], blob: str) -> List[Layer]:
@@ -90,7 +92,8 @@ def layer_of(kind: str, param_str: str, tops: Optional[int] = None) -> Layer:
     options = config.load(kind, param_str)
     if options.bottom_names():
         raise ConfigError(
-            f"{kind} is no data layer: it needs bottoms, {', '.join(options.bottom_names())}; give a net with it"
+            f"{kind} is no data layer: it needs bottoms, {', '.join(options.bottom_names())}",
+            remedy="give a net with it",
         )
     must = [name for name in options.top_names() if not name.startswith("[")]
     names = tops_of(kind, options, len(must) if tops is None else tops)

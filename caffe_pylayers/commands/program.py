@@ -4,7 +4,6 @@ Exit status: 0; 1 where a command found something; 2 where it could not do what 
 that says why. Results go to stdout, progress and messages to stderr; colours only to a terminal.
 """
 
-import difflib
 import importlib
 import sys
 from typing import Any, List, NoReturn, Optional, Sequence
@@ -13,7 +12,7 @@ import click
 
 import caffe_pylayers
 from caffe_pylayers.commands.console import silence
-from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.errors import ConfigError, DataError, did_you_mean, in_words, unknown
 from caffe_pylayers.processes.streams import open_closed_streams
 
 #: The commands: each is a function of its own name in a module of its own name, imported when it is asked for.
@@ -28,9 +27,8 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> Optional[click.Command]:
         if cmd_name not in COMMANDS:
-            nearest = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
-            ctx.fail(f"no command {cmd_name!r}{hint} Commands: {', '.join(COMMANDS)}")
+            guess, known = did_you_mean(cmd_name, COMMANDS), f"Commands: {', '.join(COMMANDS)}"
+            ctx.fail(in_words(*unknown(f"no command {cmd_name!r}", guess, known)))
         command: click.Command = getattr(importlib.import_module(f"caffe_pylayers.commands.{cmd_name}.cli"), cmd_name)
         return command
 

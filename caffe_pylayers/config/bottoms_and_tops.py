@@ -11,7 +11,7 @@ def bottoms_of(layer: str, options: Options, found: int) -> List[str]:
 
     Raises ConfigError where the layer has not that many, or an option would have to say which they are.
 
-    >>> from caffe_pylayers.config.schema import load
+    >>> from caffe_pylayers.config.loading import load
     >>> bottoms_of("WeightedSoftmaxLoss", load("WeightedSoftmaxLoss", ""), 3)
     ['scores', 'label', 'sample_weight']
     """
@@ -20,14 +20,18 @@ def bottoms_of(layer: str, options: Options, found: int) -> List[str]:
     fixed, optional = _parts(names)
     if chosen is not None and len(fixed) + len(chosen) != found:
         raise ConfigError(
-            f"{layer}: option 'bottoms' names {len(chosen)} after {', '.join(fixed)}, but the layer "
-            f"has {_count(found, 'bottom')}; give it {len(fixed) + len(chosen)} or change the option"
+            f"option 'bottoms' names {len(chosen)} after {', '.join(fixed)}, but the layer has {_count(found, 'bottom')}",
+            remedy=f"give it {len(fixed) + len(chosen)} or change the option",
+            layer=layer,
+            option="bottoms",
         )
     _check_count(layer, "bottom", names, found)
     if chosen is None and 0 < found - len(fixed) < len(optional):
         choices = " or ".join(f"'bottoms': ['{name}']" for name in optional)
         raise ConfigError(
-            f"{layer}: bottom {found} of {found} may be {' or '.join(optional)}; say which in param_str: {choices}"
+            f"bottom {found} of {found} may be {' or '.join(optional)}",
+            remedy=f"say which in param_str: {choices}",
+            layer=layer,
         )
     return fixed + list(chosen if chosen is not None else optional[: found - len(fixed)])
 
@@ -36,7 +40,7 @@ def tops_of(layer: str, options: Options, found: int) -> List[str]:
     """The names of the `found` tops that a net gives a layer, in order. Raises ConfigError where it has not that many."""
     names = options.top_names()
     for problem in options.top_problems(found):
-        raise ConfigError(f"{layer}: {problem}")
+        raise problem.error(layer)
     _check_count(layer, "top", names, found)
     fixed, optional = _parts(names)
     return fixed + optional[: found - len(fixed)]
@@ -55,8 +59,9 @@ def _check_count(layer: str, kind: str, names: Sequence[str], found: int) -> Non
     allowed = str(few) if few == len(names) else f"{few} to {len(names)}"
     remedy = "add" if found < few else "take away"
     raise ConfigError(
-        f"{layer}: found {_count(found, kind)}, but it has {allowed}: "
-        f"{', '.join(names) or 'none'}; {remedy} {kind}s in the prototxt ([x] may be left out)"
+        f"found {_count(found, kind)}, but it has {allowed}: {', '.join(names) or 'none'}",
+        remedy=f"{remedy} {kind}s in the prototxt ([x] may be left out)",
+        layer=layer,
     )
 
 

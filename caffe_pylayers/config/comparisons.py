@@ -5,7 +5,7 @@ from typing import ClassVar, Iterator, Literal, Optional, Sequence, Tuple
 from pydantic import Field
 
 from caffe_pylayers.config.data import DataLayerOptions
-from caffe_pylayers.config.schema import Path
+from caffe_pylayers.config.schema import Path, Remark
 
 
 class _ComparisonOptions(DataLayerOptions):
@@ -46,13 +46,14 @@ class _ComparisonOptions(DataLayerOptions):
     def images_a_top(self) -> int:
         return self.batch_size * (self._arity if self.stacked else 1)
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         chosen = getattr(self, self._list)
         if self.type == "HARD" and self.m is None and chosen is None and self.sampler is None:
-            yield "option 'm' is required where 'type' is 'HARD'"
+            yield Remark(("m", "type"), "option 'm' is required where 'type' is 'HARD'")
         if chosen is not None and self.sampler is not None:
-            yield f"options 'sampler' and {self._list!r} both say which records a sample has; leave one out"
+            both = f"options 'sampler' and {self._list!r} both say which records a sample has"
+            yield Remark(("sampler", self._list), both, "leave one out")
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()
@@ -87,9 +88,9 @@ class SiameseDataLayerOptions(_ComparisonOptions):
             return "data", "sim", "[label]"
         return "data", "data_p", "sim", "[label]", "[label_p]"
 
-    def top_problems(self, found: int) -> Iterator[str]:
+    def top_problems(self, found: int) -> Iterator[Remark]:
         if found == 4 and not self.stacked:
-            yield "found 4 tops; it has 3, or 5 with the labels of both"
+            yield Remark(("stacked",), "found 4 tops", "it has 3, or 5 with the labels of both")
 
 
 class TripletDataLayerOptions(_ComparisonOptions):
@@ -111,9 +112,10 @@ class TripletDataLayerOptions(_ComparisonOptions):
             return "anchor", "positive", "negative", "[margin]"
         return ("data", "[margin]", "[label]") if self._graded else ("data", "[label]")
 
-    def top_problems(self, found: int) -> Iterator[str]:
+    def top_problems(self, found: int) -> Iterator[Remark]:
         if found == 4 and not self.stacked and not self._graded:
-            yield f"type {self.type} has no margin; it takes three tops: anchor, positive, negative"
+            remedy = "it takes three tops: anchor, positive, negative"
+            yield Remark(("type",), f"type {self.type} has no margin", remedy)
 
     @property
     def _graded(self) -> bool:

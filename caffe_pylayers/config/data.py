@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, 
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
-from caffe_pylayers.config.schema import Options, Path, Resume, Seed, Stream, spell
+from caffe_pylayers.config.schema import Options, Path, Remark, Resume, Seed, Stream, spell
 from caffe_pylayers.data.formats import Format
 
 
@@ -194,17 +194,20 @@ class DataLayerOptions(Options):
         """How many images a top has."""
         return self.batch_size
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         yield from self._too_large()
         if self.resize is not None and self.crop_size is not None and self.crop_size > min(self.resize):
-            yield f"option 'crop_size' is {self.crop_size}, more than 'resize', which is {list(self.resize)}"
+            larger = f"option 'crop_size' is {self.crop_size}, more than 'resize', which is {list(self.resize)}"
+            yield Remark(("crop_size", "resize"), larger)
         if self.mean_file is not None and self.mean_value is not None:
-            yield "options 'mean_file' and 'mean_value' are both given; leave one out"
+            both = "options 'mean_file' and 'mean_value' are both given"
+            yield Remark(("mean_file", "mean_value"), both, "leave one out")
         for name, mean in (("mean_file", self.mean_file), ("mean_value", self.mean_value)):
             if not self.color and isinstance(mean, tuple) and len(mean) == 3:
-                yield f"option {name!r} has three numbers, for one channel: 'color' is false"
+                yield Remark((name, "color"), f"option {name!r} has three numbers, for one channel: 'color' is false")
         if self.sampler is not None and self.on_error != "stop":
-            yield "option 'on_error' must be 'stop' with a 'sampler' of your own: only that knows what may stand in"
+            rule = "option 'on_error' must be 'stop' with a 'sampler' of your own: only that knows what may stand in"
+            yield Remark(("on_error", "sampler"), rule)
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         for names, owner in ((("root", "header", "missing"), "CSV"), (("bcf_mode",), "BCF")):
@@ -224,14 +227,16 @@ class DataLayerOptions(Options):
         if self.sampler is not None:
             yield from self.without_effect(self._sampling, "there is a 'sampler' of your own")
 
-    def remarks(self) -> Iterator[str]:
+    def remarks(self) -> Iterator[Remark]:
         if 0 < self.prefetch < self.workers:
-            yield (
+            yield Remark(
+                ("workers", "prefetch"),
                 f"option 'workers' is {self.workers}, but only {self.prefetch} are started: 'prefetch' is {self.prefetch} "
-                f"batches, and each worker makes one at a time; raise 'prefetch' or lower 'workers'"
+                "batches, and each worker makes one at a time",
+                "raise 'prefetch' or lower 'workers'",
             )
 
-    def _too_large(self) -> Iterator[str]:
+    def _too_large(self) -> Iterator[Remark]:
         """What is known before an image is read; a size of a `transform`'s own is not."""
         sizes = {"crop_size": (self.crop_size, self.crop_size) if self.crop_size else None, "resize": self.resize}
         for name, size in sizes.items():
@@ -241,10 +246,11 @@ class DataLayerOptions(Options):
             channels = 3 if self.color and self.source_type in ("CSV", "BCF") else 1
             numbers = self.images_a_top() * channels * size[0] * size[1]
             if numbers > LARGEST_BLOB:
-                yield (
+                yield Remark(
+                    ("batch_size", name),
                     f"options 'batch_size', which is {self.batch_size}, and {name!r}, {list(size)}, make a top of {numbers} "
-                    f"numbers ({self.images_a_top()} x {channels} x {size[0]} x {size[1]}); a blob of Caffe holds {LARGEST_BLOB}: "
-                    f"lower one of them"
+                    f"numbers ({self.images_a_top()} x {channels} x {size[0]} x {size[1]})",
+                    f"a blob of Caffe holds {LARGEST_BLOB}: lower one of them",
                 )
             return
 
@@ -287,15 +293,18 @@ class ImageDataLayerOptions(DataLayerOptions):
             return {**values, "batch_size": counts[0] * counts[1]}
         return values
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         if self.type == "PK":
             missing = [name for name in self._counts if getattr(self, name) is None]
-            yield from (f"option {name!r} is required where 'type' is 'PK'" for name in missing)
+            for name in missing:
+                yield Remark((name, "type"), f"option {name!r} is required where 'type' is 'PK'")
             if not missing and self.batch_size != self.classes_per_batch * self.samples_per_class:  # type: ignore[operator]
-                yield (
+                yield Remark(
+                    ("batch_size", *self._counts),
                     f"option 'batch_size' is {self.batch_size}, but 'classes_per_batch' times 'samples_per_class' is "
-                    f"{self.classes_per_batch * self.samples_per_class}; leave it out"  # type: ignore[operator]
+                    f"{self.classes_per_batch * self.samples_per_class}",  # type: ignore[operator]
+                    "leave it out",
                 )
 
     def idle(self) -> Iterator[Tuple[str, str]]:
@@ -327,12 +336,14 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
         json_schema_extra={"aliases": ["label dim"]},
     )
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         if self.multilabel and self.label_dim is not None and self.batch_size * self.label_dim > LARGEST_BLOB:
-            yield (
+            yield Remark(
+                ("batch_size", "label_dim"),
                 f"options 'batch_size', which is {self.batch_size}, and 'label_dim', {self.label_dim}, make a top of "
-                f"{self.batch_size * self.label_dim} numbers; a blob of Caffe holds {LARGEST_BLOB}: lower one of them"
+                f"{self.batch_size * self.label_dim} numbers",
+                f"a blob of Caffe holds {LARGEST_BLOB}: lower one of them",
             )
 
     @property

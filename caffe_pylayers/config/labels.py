@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB, LARGEST_LABEL
-from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream
+from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Remark, Resume, Seed, Stream
 
 _CLASSES = f"{{}} to {LARGEST_LABEL}; labels are 0 to K - 1"
 
@@ -73,15 +73,18 @@ class SampleWeightOptions(Options):
     def _scale_of_weights(cls, values: Dict[str, Any]) -> Dict[str, Any]:
         return values if values.get("weights") is None else {"scale": "none", **values}
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         if self.weights is None:
             if self.per == "label" and self.rule == "median_frequency":
-                yield "option 'rule' cannot be 'median_frequency' where 'per' is 'label'; 'balanced' counts targets"
+                rule = "option 'rule' cannot be 'median_frequency' where 'per' is 'label'"
+                yield Remark(("rule", "per"), rule, "'balanced' counts targets")
             return
         if len(self.weights) != self.n_classes:
-            yield f"option 'weights' has {len(self.weights)} numbers where 'n_classes' is {self.n_classes}"
+            many = f"option 'weights' has {len(self.weights)} numbers where 'n_classes' is {self.n_classes}"
+            yield Remark(("weights", "n_classes"), many)
         if self.scale != "none" and self.per != "label" and not any(self.weights):
-            yield f"option 'weights' has no number above 0, and cannot be scaled: 'scale' is {self.scale!r}"
+            none = f"option 'weights' has no number above 0, and cannot be scaled: 'scale' is {self.scale!r}"
+            yield Remark(("weights", "scale"), none)
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         if self.rule != "effective_number":
@@ -117,15 +120,18 @@ class ComputeHOptions(SampleWeightOptions):
         None, description="File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is smoothing's."
     )
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         if self.n_classes is not None and self.n_classes**2 > LARGEST_BLOB:  # none: it is told that it is required
-            yield (
+            yield Remark(
+                ("n_classes",),
                 f"option 'n_classes' is {self.n_classes}, so H would have {self.n_classes**2} numbers, and a blob of Caffe holds "
-                f"{LARGEST_BLOB}: at most 46340 classes; SampleWeight and WeightedSoftmaxLoss give the same weights without H"
+                f"{LARGEST_BLOB}: at most 46340 classes",
+                "SampleWeight and WeightedSoftmaxLoss give the same weights without H",
             )
         if self.per == "label":
-            yield "option 'per' cannot be 'label': H has a row a class; take SampleWeight for targets of several labels"
+            rule = "option 'per' cannot be 'label': H has a row a class"
+            yield Remark(("per",), rule, "take SampleWeight for targets of several labels")
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()
@@ -172,32 +178,33 @@ class LabelNoiseOptions(Options):
     iter_size: IterSize = 1
     resume: Resume = False
 
-    def conflicts(self) -> Iterator[str]:
-        for name, needed, where in self._uses():
+    def conflicts(self) -> Iterator[Remark]:
+        for name, needed, owner, where in self._uses():
             if needed and getattr(self, name) is None:
-                yield f"option {name!r} is required where {where}"
+                yield Remark((name, owner), f"option {name!r} is required where {where}")
         if self.low is not None and self.high is not None and self.low > self.high:
-            yield f"option 'low' is {self.low:g}, above 'high', which is {self.high:g}"
+            yield Remark(("low", "high"), f"option 'low' is {self.low:g}, above 'high', which is {self.high:g}")
         if self.clip is not None and self.clip[0] > self.clip[1]:
-            yield f"option 'clip' must be [lo, hi] with lo not above hi, not {list(self.clip)}"
+            yield Remark(("clip",), f"option 'clip' must be [lo, hi] with lo not above hi, not {list(self.clip)}")
         elif self.one_hot and self.clip is not None and self.clip[0] < 0:
-            yield f"option 'clip' must not go below 0 where 'one_hot' is true, not {list(self.clip)}"
+            rule = f"option 'clip' must not go below 0 where 'one_hot' is true, not {list(self.clip)}"
+            yield Remark(("clip", "one_hot"), rule)
 
     def idle(self) -> Iterator[Tuple[str, str]]:
-        for name, needed, where in self._uses():
+        for name, needed, _, where in self._uses():
             if not needed:
                 yield from self.without_effect((name,), where)
         if self.distribution == "flip":
             yield from self.without_effect(("clip", "one_hot"), "'distribution' is 'flip'")
 
-    def _uses(self) -> Iterator[Tuple[str, bool, str]]:
-        """Name, whether it is needed, and where that is so, of the options that belong to a distribution."""
+    def _uses(self) -> Iterator[Tuple[str, bool, str, str]]:
+        """Of the options that belong to a distribution: name, whether it is needed, the option that says so, and where."""
         of = {"low": "uniform", "high": "uniform", "std": "gaussian", "probability": "flip", "n_classes": "flip"}
         for name, distribution in of.items():
-            needed, where = self.distribution == distribution, f"'distribution' is {self.distribution!r}"
+            needed, owner, value = self.distribution == distribution, "distribution", repr(self.distribution)
             if name == "n_classes" and not needed:
-                needed, where = self.one_hot, f"'one_hot' is {str(self.one_hot).lower()}"
-            yield name, needed, where
+                needed, owner, value = self.one_hot, "one_hot", str(self.one_hot).lower()
+            yield name, needed, owner, f"{owner!r} is {value}"
 
     def works_in_place(self) -> bool:
         return not self.one_hot

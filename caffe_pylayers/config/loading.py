@@ -4,15 +4,13 @@
 class of :mod:`caffe_pylayers.config.catalogue`) and returns an object of that class.
 """
 
-import difflib
-import re
 from typing import Any, Dict, List, Optional, Type
 
 from pydantic import ValidationError
 
 from caffe_pylayers.config.param_str import parse, shown
-from caffe_pylayers.config.schema import Options, spell
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.config.schema import Options, Remark, spell
+from caffe_pylayers.errors import ConfigError, did_you_mean, unknown
 
 
 def load(layer: str, param_str: str, schema: Optional[Type[Options]] = None) -> Options:
@@ -28,7 +26,7 @@ def load(layer: str, param_str: str, schema: Optional[Type[Options]] = None) -> 
     try:
         values = parse(param_str)
     except ConfigError as error:
-        raise ConfigError(f"{layer}: {error}") from None
+        raise ConfigError(**{**error.parts, "layer": layer}) from None
     return validate(layer, values, schema)
 
 
@@ -37,34 +35,34 @@ def validate(layer: str, values: Dict[str, Any], schema: Optional[Type[Options]]
     schema = schema or _schema(layer)
     described = schema.model_json_schema()["properties"]
     names = {alias: name for name in described for alias in [name, *described[name].get("aliases", ())]}
-    problems: List[str] = []
-    unknown = [key for key in values if key not in names]
-    for key in unknown:
-        nearest = difflib.get_close_matches(key.lower(), names, n=1)
-        problems.append(f"unknown option {shown(key)}" + (f"; did you mean {nearest[0]!r}?" if nearest else "."))
-    if unknown:
-        problems[-1] += f" Options: {', '.join(described)}"
+    problems: List[Remark] = []
+    wrong_names = [key for key in values if key not in names]
+    for key in wrong_names:
+        options_there = f"Options: {', '.join(described)}" if key == wrong_names[-1] else ""
+        problem, remedy = unknown(f"unknown option {shown(key)}", did_you_mean(key, names), options_there)
+        problems.append(Remark((key,), problem, remedy))
     written: Dict[str, str] = {}  # name of an option -> as the param_str spells it
     for key in values:
         if key in names and written.setdefault(names[key], key) != key:
-            problems.append(f"option {written[names[key]]!r} is given twice: {key!r} is the same option")
+            first = written[names[key]]
+            problems.append(Remark((first,), f"option {first!r} is given twice: {key!r} is the same option"))
     right: Dict[str, Any] = {}
     try:
         options = schema.model_validate({name: values[key] for name, key in written.items()}, context=right)
     except ValidationError as error:
         wrong = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
         for name in (name for name in described if name in wrong):
+            problem = f"option {name!r} is required: {described[name]['description']}"
             if name in written:
-                problem = f"option {written[name]!r} must be {allowed(described[name])}"
-                problems.append(f"{problem}, not {shown(values[written[name]])}")
-            else:
-                problems.append(f"option {name!r} is required: {described[name]['description']}")
+                rule = f"option {written[name]!r} must be {allowed(described[name])}"
+                problem = f"{rule}, not {shown(values[written[name]])}"
+            problems.append(Remark((name,), problem))
         # The rest is judged too: required options that are wrong are None there, others have their default.
         absent = {name: None for name in wrong if schema.model_fields[name].is_required()}
         rest = schema.model_construct(set(written) - wrong, **absent, **right)
-        problems += [text for text in rest.problems() if wrong.isdisjoint(re.findall(r"'(\w+)'", text))]
+        problems += [remark for remark in rest.problems() if wrong.isdisjoint(remark.names)]
     if problems:
-        raise ConfigError("\n".join(f"{layer}: {problem}" for problem in problems))
+        raise ConfigError.of([remark.error(layer) for remark in problems])
     return options
 
 
@@ -79,7 +77,7 @@ def _schema(layer: str) -> Type[Options]:
     )
 
     if layer not in SCHEMAS:
-        raise ConfigError(f"no layer {layer!r}; layers: {', '.join(SCHEMAS)}")
+        raise ConfigError(f"no layer {layer!r}", remedy=f"layers: {', '.join(SCHEMAS)}")
     return SCHEMAS[layer]
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, T
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream
+from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Remark, Resume, Seed, Stream
 
 Normalization = Literal["FULL", "VALID", "BATCH_SIZE", "NONE"]
 NormalizeBy = Annotated[
@@ -33,9 +33,10 @@ class _ModeOptions(Options):
         # By number, as in LossParameter of caffe.proto; a boolean is no number.
         return ("FULL", "VALID", "BATCH_SIZE", "NONE")[value] if type(value) is int and 0 <= value < 4 else value
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         if self.given("normalize") and self.given("normalization"):
-            yield "options 'normalize' and 'normalization' are both given; leave one out"
+            both = "options 'normalize' and 'normalization' are both given"
+            yield Remark(("normalize", "normalization"), both, "leave one out")
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         if self.normalization == "NONE":  # type: ignore[attr-defined]
@@ -169,10 +170,10 @@ class LDAMLossOptions(_ClassLossOptions):
     )
     scale: float = Field(1.0, gt=0, description="Factor of the scores after the margin, above 0; 30 for cosines.")
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         if isinstance(self.counts, tuple) and not any(self.counts):
-            yield f"option 'counts' must have a number above 0, not {list(self.counts)}"
+            yield Remark(("counts",), f"option 'counts' must have a number above 0, not {list(self.counts)}")
 
 
 # --------------------------------------------------------------------------------------------------- metric losses
@@ -192,9 +193,10 @@ class _TripletOptions(Options):
         "all", description="Triplets to average over: all there are, or those with a loss (active)."
     )
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         if self.soft and self.average == "active":
-            yield "option 'average' cannot be 'active' where 'soft' is true: every loss is above 0"
+            rule = "option 'average' cannot be 'active' where 'soft' is true: every loss is above 0"
+            yield Remark(("average", "soft"), rule)
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         if self.soft:
@@ -214,13 +216,15 @@ class TripletLossOptions(_TripletOptions):
         None, description="List of the bottoms after the negative: margin, sample_weight."
     )
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         bottoms = list(self.bottoms or ())
         if bottoms != sorted(set(bottoms)):
-            yield f"option 'bottoms' must have each name once, margin before sample_weight, not {bottoms}"
+            rule = f"option 'bottoms' must have each name once, margin before sample_weight, not {bottoms}"
+            yield Remark(("bottoms",), rule)
         yield from super().conflicts()
         if self.soft and "margin" in bottoms:
-            yield "option 'bottoms' cannot have a margin where 'soft' is true: there is none to multiply"
+            rule = "option 'bottoms' cannot have a margin where 'soft' is true: there is none to multiply"
+            yield Remark(("bottoms", "soft"), rule)
 
 
 class BatchTripletLossOptions(_TripletOptions):
@@ -245,10 +249,11 @@ class BatchTripletLossOptions(_TripletOptions):
     iter_size: IterSize = 1
     resume: Resume = False
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         if self.mining == "distance" and self.cutoff >= self.nonzero_loss_cutoff:
-            yield f"option 'cutoff' is {self.cutoff:g}, not below 'nonzero_loss_cutoff', which is {self.nonzero_loss_cutoff:g}"
+            rule = f"not below 'nonzero_loss_cutoff', which is {self.nonzero_loss_cutoff:g}"
+            yield Remark(("cutoff", "nonzero_loss_cutoff"), f"option 'cutoff' is {self.cutoff:g}, {rule}")
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()

@@ -53,8 +53,9 @@ def parse(param_str: str) -> Dict[str, Any]:
     elif text.count("{") != text.count("}"):
         reason = f"a brace is missing: there are {text.count('{')} {{ and {text.count('}')} }}"
     raise ConfigError(
-        f"cannot read the param_str {shown(text)}: {found or reason}. Write a Python dict, JSON or YAML, "
-        "such as {'n_classes': 7, 'scale': 'mean_one'}; nothing in it is run as code"
+        f"cannot read the param_str {shown(text)}: {found or reason}. Write a Python dict, JSON or YAML, such as "
+        "{'n_classes': 7, 'scale': 'mean_one'}",
+        remedy="nothing in it is run as code",
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import dataclass
 from typing import Any, ClassVar, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Tuple, Union
 
 from pydantic import (
@@ -19,6 +20,7 @@ from pydantic import (
 from typing_extensions import Annotated, get_args, get_origin
 
 from caffe_pylayers.blob_limits import LARGEST_NUMBER, SMALLEST_NUMBER, in_range
+from caffe_pylayers.errors import ConfigError, in_words
 
 #: A path of a file or folder; the checked object holds it absolute, resolved against the working directory.
 Path = Annotated[
@@ -74,6 +76,26 @@ def spell(kind: Any, value: Any) -> Any:
     return value
 
 
+@dataclass(frozen=True)
+class Remark:
+    """What is wrong with options or tops, or worth a warning: the options that it depends on, what was found, what to do.
+
+    >>> str(Remark(("scale", "weights"), "options 'scale' and 'weights' are both given", "leave one out"))
+    "options 'scale' and 'weights' are both given; leave one out"
+    """
+
+    names: Tuple[str, ...]
+    problem: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return in_words(self.problem, self.remedy)
+
+    def error(self, layer: str) -> ConfigError:
+        """The error that it is of a layer."""
+        return ConfigError(self.problem, remedy=self.remedy, layer=layer, option=self.names[0] if self.names else "")
+
+
 class Options(BaseModel):
     """The options of one layer: a field an option, with its type, range, default and help.
 
@@ -82,7 +104,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
-    _warnings: Tuple[str, ...] = PrivateAttr(())
+    _warnings: Tuple[Remark, ...] = PrivateAttr(())
 
     #: The bottoms that the layer takes and the tops that it gives, in order; "[x]" for one that may be missing.
     takes: ClassVar[Tuple[str, ...]] = ()
@@ -98,7 +120,7 @@ class Options(BaseModel):
         """The tops, which may depend on the options."""
         return self.gives
 
-    def top_problems(self, found: int) -> Iterator[str]:
+    def top_problems(self, found: int) -> Iterator[Remark]:
         """Yield what is wrong with so many tops, where a range of numbers does not say it."""
         yield from ()
 
@@ -106,27 +128,25 @@ class Options(BaseModel):
         """Whether the first top may be the blob of the first bottom."""
         return False
 
-    def conflicts(self) -> Iterator[str]:
+    def conflicts(self) -> Iterator[Remark]:
         """Yield what is wrong between options that are right one by one.
 
-        Each problem names in quotes every option that it depends on; it is not shown where one of them is
-        wrong by itself.
+        The names are those of every option that a conflict depends on: it is not shown where one of them is wrong by
+        itself.
         """
         yield from ()
 
-    def problems(self) -> List[str]:
+    def problems(self) -> List[Remark]:
         """Return what is wrong with the options that a schema cannot say: numbers that float32 cannot hold, and conflicts."""
         return [*self._beyond_float32(), *self.conflicts()]
 
-    def _beyond_float32(self) -> Iterator[str]:
+    def _beyond_float32(self) -> Iterator[Remark]:
         for name in type(self).model_fields:
             value = getattr(self, name)
             for number in value if isinstance(value, tuple) else (value,):
                 if isinstance(number, float) and not in_range(number):
-                    yield (
-                        f"option {name!r} must be 0, or from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g} in size, not {number:g}: Caffe computes in "
-                        f"float32"
-                    )
+                    rule = f"must be 0, or from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g} in size"
+                    yield Remark((name,), f"option {name!r} {rule}, not {number:g}: Caffe computes in float32")
                     break
 
     def idle(self) -> Iterator[Tuple[str, str]]:
@@ -137,12 +157,12 @@ class Options(BaseModel):
         """
         yield from ()
 
-    def remarks(self) -> Iterator[str]:
+    def remarks(self) -> Iterator[Remark]:
         """Yield what to warn of in options that have an effect, but not all that they ask for."""
         yield from ()
 
     @property
-    def warnings(self) -> Tuple[str, ...]:
+    def warnings(self) -> Tuple[Remark, ...]:
         """What is accepted without having the effect that it asks for, for the layer to log."""
         return self._warnings
 
@@ -181,9 +201,11 @@ class Options(BaseModel):
     def _refuse_conflicts(self) -> "Options":
         problems = self.problems()
         if problems:
-            raise ValueError("\n".join(problems))
+            raise ValueError("\n".join(map(str, problems)))
         idle = dict(self.idle())
-        self._warnings = tuple(f"option {name!r} has no effect where {idle[name]}; leave it out" for name in idle)
+        self._warnings = tuple(
+            Remark((name,), f"option {name!r} has no effect where {idle[name]}", "leave it out") for name in idle
+        )
         # Its blob stays: Caffe aborts on a layer that has a `param` and no blob.
         self.__dict__.update({name: type(self).model_fields[name].default for name in idle if name != "resume"})
         self._warnings += tuple(self.remarks())

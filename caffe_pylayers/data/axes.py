@@ -10,18 +10,18 @@ from caffe_pylayers.errors import DataError
 _CHANNELS = (1, 3, 4)
 
 
-def axes_doubt(shape: Sequence[int], whole: bool = False) -> str:
-    """Why stored numbers, channels x height x width, look like height x width x channels; "" where they do not.
+def axes_doubt(shape: Sequence[int], whole: bool = False) -> Optional[DataError]:
+    """What to say of stored numbers, channels x height x width, that look like height x width x channels; None of others.
 
     whole: whether they are 8-bit pixels. Other numbers may well be a signal, of width 1. Feature maps of 3 x 3 or 4 x 4 and
     vectors, 1 x 1, do not look so.
     """
     if len(shape) != 3 or shape[2] not in _CHANNELS or shape[0] <= 4 or shape[1] <= 4 or (shape[2] == 1 and not whole):
-        return ""
+        return None
     size = " x ".join(map(str, shape))
-    return (
-        f"numbers of channels x height x width = {size} look like height x width x channels: Caffe would see {shape[0]} "
-        f"channels; write each image as `image.transpose(2, 0, 1)`"
+    return DataError(
+        f"numbers of channels x height x width = {size} look like height x width x channels: Caffe would see {shape[0]} channels",
+        remedy="write each image as `image.transpose(2, 0, 1)`",
     )
 
 

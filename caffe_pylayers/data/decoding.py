@@ -18,8 +18,6 @@ _JPEG = b"\xff\xd8\xff"
 #: The formats of floating-point pixels: Radiance HDR, OpenEXR, PFM.
 _OF_FLOATS = (b"#?R", b"v/1\x01", b"PF", b"Pf")
 
-_NO_IMAGE = "not an image that OpenCV can decode, or cut short; mend or remove the record"
-
 #: (color, shrink) -> the flag of imdecode, which shall keep the file's own depth.
 _FLAGS = {
     (color, shrink): getattr(cv2, f"IMREAD_{reduced}{name}{f'_{shrink}' if reduced else ''}") | cv2.IMREAD_ANYDEPTH
@@ -41,9 +39,9 @@ def decode(
         raise wrong_depth("floating-point")
     is_jpeg = bytes(data[:3]) == _JPEG
     if size is None:
-        raise DataError(_NO_IMAGE)
+        raise _no_image()
     if is_jpeg and size[0] * size[1] > _MOST_PIXELS_A_BYTE * len(data):
-        raise DataError(_NO_IMAGE)  # it would take OpenCV many seconds, and gigabytes
+        raise _no_image()  # it would take OpenCV many seconds, and gigabytes
     check_size(size, max_pixels)
     shrink = _shrink(data, size, at_least) if at_least and is_jpeg else 1
     try:
@@ -51,7 +49,7 @@ def decode(
     except cv2.error as error:
         raise DataError(f"OpenCV cannot decode it: {error.err}") from error
     if image is None:
-        raise DataError(_NO_IMAGE)
+        raise _no_image()
     return np.asarray(image)
 
 
@@ -63,8 +61,8 @@ def check_size(size: Sequence[int], max_pixels: int, channels: int = 1) -> None:
     if max(size[0] * size[1], size[0] * size[1] * channels // 4) > max_pixels:
         planes = f" of {channels} channels" if channels > 4 else ""
         raise DataError(
-            f"{size[0]} x {size[1]} pixels (height x width){planes} are more than `max_pixels`, {max_pixels}; make the image "
-            f"smaller, or raise `max_pixels`"
+            f"{size[0]} x {size[1]} pixels (height x width){planes} are more than `max_pixels`, {max_pixels}",
+            remedy="make the image smaller, or raise `max_pixels`",
         )
 
 
@@ -76,8 +74,13 @@ def check_depth(image: np.ndarray) -> None:
 
 def wrong_depth(what: str) -> DataError:
     return DataError(
-        f"{what} pixels, of which 8 bits would be left; make it an 8-bit image, or write its pixels to HDF5, which keeps numbers"
+        f"{what} pixels, of which 8 bits would be left",
+        remedy="make it an 8-bit image, or write its pixels to HDF5, which keeps numbers",
     )
+
+
+def _no_image() -> DataError:
+    return DataError("not an image that OpenCV can decode, or cut short", remedy="mend or remove the record")
 
 
 def _shrink(data: Any, size: Tuple[int, int], target: Tuple[int, int]) -> int:

@@ -10,6 +10,7 @@ from typing import Callable, ContextManager, Dict, Iterator, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers.data.recipe import Batch, Recipe
+from caffe_pylayers.errors import DataError
 from caffe_pylayers.processes.streams import open_closed_streams
 
 Taken = Tuple[np.ndarray, Batch]
@@ -23,7 +24,10 @@ class Feeder:
     """
 
     def __init__(
-        self, recipe: Recipe, plan: Callable[[int], Batch], reject: Optional[Callable[[Dict[int, str]], None]] = None
+        self,
+        recipe: Recipe,
+        plan: Callable[[int], Batch],
+        reject: Optional[Callable[[Dict[int, DataError]], None]] = None,
     ) -> None:
         self._recipe = recipe
         self._plan = plan

@@ -20,8 +20,12 @@ def guessed_format(path: str, option: str) -> str:
     found = _by_content(path) or next((word for ending, word in _ENDINGS if re.search(ending, path, re.IGNORECASE)), "")
     if not found:
         raise ConfigError(
-            f"{path}: neither its name nor what is there tells what it is; give {option} {', '.join(FORMATS[:-1])} or "
-            f"{FORMATS[-1]} (names that tell: .csv, .txt, .bcf, .h5, and those that end with lmdb)"
+            "neither its name nor what is there tells what it is",
+            remedy=(
+                f"give {option} {', '.join(FORMATS[:-1])} or {FORMATS[-1]} (names that tell: .csv, .txt, .bcf, .h5, "
+                "and those that end with lmdb)"
+            ),
+            source=path,
         )
     return found
 

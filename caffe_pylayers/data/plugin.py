@@ -16,7 +16,9 @@ def load_plugin(option: str, place: str) -> Any:
     module, name = place.split(":")
     if module == "__main__":
         raise ConfigError(
-            f"option {option!r}: {place!r} is in the program that runs, which workers cannot import; move it to a module"
+            f"option {option!r}: {place!r} is in the program that runs, which workers cannot import",
+            remedy="move it to a module",
+            option=option,
         )
     try:
         found = importlib.import_module(module)
@@ -24,12 +26,14 @@ def load_plugin(option: str, place: str) -> Any:
         folder = os.getcwd()
         on_path = folder in map(os.path.abspath, sys.path)
         raise ConfigError(
-            f"option {option!r}: cannot import {module!r}: {error}; put its folder on PYTHONPATH (the working directory, "
-            f"{folder}, is {'on it' if on_path else 'not on it'})"
+            f"option {option!r}: cannot import {module!r}: {error}",
+            remedy=f"put its folder on PYTHONPATH (the working directory, {folder}, is {'on it' if on_path else 'not on it'})",
+            option=option,
         ) from error
     if not callable(getattr(found, name, None)):
         raise ConfigError(
-            f"option {option!r}: module {module!r} ({getattr(found, '__file__', 'built in')}) has nothing to call named {name!r}"
+            f"option {option!r}: module {module!r} ({getattr(found, '__file__', 'built in')}) has nothing to call named {name!r}",
+            option=option,
         )
     return getattr(found, name)
 
@@ -42,4 +46,6 @@ def blamed(option: str, place: str) -> Iterator[None]:
     except (ConfigError, DataError):
         raise
     except Exception as error:
-        raise ConfigError(f"option {option!r}: {place!r} failed with {type(error).__name__}: {error}") from error
+        raise ConfigError(
+            f"option {option!r}: {place!r} failed with {type(error).__name__}: {error}", option=option
+        ) from error

@@ -50,9 +50,13 @@ class Recipe:
                 return cls(source, transforms, transforms.shape(image), transforms.dtype(image))
             except DataError as error:
                 first_error = first_error or error
-        if tolerant:
-            raise DataError(f"none of the first {record + 1} records can be used; {first_error}") from first_error
         assert first_error is not None
+        if tolerant:
+            raise DataError(
+                f"none of the first {record + 1} records can be used; {first_error.found}",
+                remedy=first_error.remedy,
+                record=first_error.record,
+            ) from first_error
         raise first_error
 
     def fill(
@@ -62,14 +66,14 @@ class Recipe:
         out: np.ndarray,
         begin: Callable[[int], None] = lambda place: None,
         tolerant: bool = False,
-    ) -> Dict[int, str]:
+    ) -> Dict[int, DataError]:
         """Write image i, of records[i] and keys[i], into out[i]; out is (M, C, H, W) of `dtype`.
 
         begin: called with i before image i. Raises DataError naming the record that cannot be read; if `tolerant`,
         returns them instead: place in the batch -> complaint, a few at a time, each record once. A source that has changed
         is an error all the same.
         """
-        complaints: Dict[int, str] = {}
+        complaints: Dict[int, DataError] = {}
         for place, (record, key, crop_y, crop_x, flip) in enumerate(
             zip(records.tolist(), keys, *(draw.tolist() for draw in self.transforms.draws(keys)))
         ):
@@ -79,7 +83,7 @@ class Recipe:
             except DataError as error:
                 if not tolerant or isinstance(error, ChangedSourceError):
                     raise
-                complaints[place] = str(error)
+                complaints[place] = error.kept()
                 if len(complaints) == _FAILURES_A_BATCH:
                     break
                 continue
@@ -92,12 +96,16 @@ class Recipe:
         self.transforms.check(image, self.source, record)
         if self.transforms.shape(image) != self.shape:
             raise DataError(
-                f"{self.source.describe(record)}: channels x height x width {self.transforms.shape(image)} where "
-                f"the first record has {self.shape}; images of unlike sizes need `resize` or `crop_size`"
+                f"channels x height x width {self.transforms.shape(image)} where the first record has {self.shape}",
+                remedy="images of unlike sizes need `resize` or `crop_size`",
+                source=self.source.describe(record),
+                record=record,
             )
         if image.dtype != np.uint8 and self.dtype == np.uint8:
             raise DataError(
-                f"{self.source.describe(record)}: an image of type {image.dtype} where the first record has 8-bit "
-                f"pixels; a source holds one kind of images"
+                f"an image of type {image.dtype} where the first record has 8-bit pixels",
+                remedy="a source holds one kind of images",
+                source=self.source.describe(record),
+                record=record,
             )
         return image

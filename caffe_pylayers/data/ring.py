@@ -80,7 +80,7 @@ class Ring(Feeder):
         num_slots: int,
         num_workers: int,
         timeout: float,
-        reject: Optional[Callable[[Dict[int, str]], None]] = None,
+        reject: Optional[Callable[[Dict[int, DataError]], None]] = None,
     ) -> None:
         super().__init__(recipe, plan, reject)
         self._num_slots = num_slots
@@ -131,7 +131,7 @@ class Ring(Feeder):
         self._pid = os.getpid()
         self._plans: List[Batch] = [batch] * self._num_slots
         self._free = deque(range(self._num_slots))
-        self._done: Dict[int, Tuple[int, str]] = {}  # batch -> its slot, and the complaint about it
+        self._done: Dict[int, Tuple[int, Optional[DataError]]] = {}  # batch -> its slot, and the complaint about it
         self._failures: Counter = Counter()  # batch -> workers that it took down
         self._stillborn = 0  # workers lost in a row before they read anything
         self._generation = 0
@@ -158,7 +158,7 @@ class Ring(Feeder):
         try:
             self._plans[slot] = plan = self._plan(batch)
         except DataError as error:  # no record is left that could stand in; told when the batch is due
-            self._done[batch] = slot, str(error)
+            self._done[batch] = slot, error.kept()
             return
         self.memory.slots[slot].records[:] = plan.records.ravel()
         self.memory.slots[slot].keys[:] = plan.keys.ravel()
@@ -185,7 +185,7 @@ class Ring(Feeder):
                     self._listen(worker, interval)
         slot, complaint = self._done.pop(number)
         if complaint:
-            raise DataError(complaint)
+            raise complaint
         return slot
 
     def _receive(self, worker: _Worker) -> None:
@@ -210,7 +210,7 @@ class Ring(Feeder):
             self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
             self._ask(worker, batch, slot)
         else:
-            self._done[batch] = slot, complaints.get(NO_PLACE, "")
+            self._done[batch] = slot, complaints.get(NO_PLACE)
 
     def _listen(self, worker: _Worker, interval: float) -> None:
         beat = int(self.memory.beats[worker.number, 0])
@@ -221,7 +221,8 @@ class Ring(Feeder):
             worker.process.kill()
             if worker.stop(patience=5.0) is None:
                 raise DataError(
-                    f"worker {worker.process.pid} cannot be killed{self._at(worker)}; is a disk or network share stuck?"
+                    f"worker {worker.process.pid} cannot be killed{self._at(worker)}",
+                    remedy="is a disk or network share stuck?",
                 )
             self._replace(worker, f"gave no sign of life for {self._timeout:g} s and was killed")
 
@@ -240,7 +241,8 @@ class Ring(Feeder):
             self._failures[batch] += 1
             if self._failures[batch] == _MAX_FAILURES:
                 worker.asked.popleft()
-                self._done[batch] = slot, f"{_MAX_FAILURES} workers failed at one batch; the last {what}{at}"
+                problem = f"{_MAX_FAILURES} workers failed at one batch; the last {what}{at}"
+                self._done[batch] = slot, DataError(problem)
         self._start(worker)
         for batch, slot in worker.asked:
             worker.ask(batch, slot)

@@ -8,7 +8,7 @@ import mmap
 import os
 import struct
 from dataclasses import dataclass
-from typing import Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
@@ -72,7 +72,8 @@ class Memory:
             if layout.total_bytes > available:
                 raise DataError(
                     f"prefetch: {layout.num_slots} batches of {layout.slot_bytes / 1e6:.0f} MB do not fit into the "
-                    f"{available / 1e6:.0f} MB of memory that are free; lower `prefetch`, `workers` or `batch_size`"
+                    f"{available / 1e6:.0f} MB of memory that are free",
+                    remedy="lower `prefetch`, `workers` or `batch_size`",
                 )
             fd = os.memfd_create("caffe_pylayers")
             os.ftruncate(fd, layout.total_bytes)
@@ -92,18 +93,26 @@ class Memory:
         os.close(self.fd)
 
 
-def pack_complaints(complaints: Dict[int, str]) -> bytes:
+def pack_complaints(complaints: Dict[int, DataError]) -> bytes:
     """Complaints about records, by their place in the batch, as bytes of a message; long ones are cut."""
     if not complaints:
         return b""
-    # A character takes up to six bytes in JSON.
-    most = _MOST_BYTES // 6 // len(complaints) - 20
-    return json.dumps({str(place): complaint[:most] for place, complaint in complaints.items()}).encode()
+    # A character takes up to six bytes in JSON; the names of the parts take some too.
+    most = _MOST_BYTES // 6 // len(complaints) - 40
+    return json.dumps({str(place): _cut(error.parts, most) for place, error in complaints.items()}).encode()
 
 
-def unpack_complaints(message: bytes) -> Dict[int, str]:
+def _cut(parts: Dict[str, Any], most: int) -> Dict[str, Any]:
+    """The parts of an error, with at most so many characters in those that may be long."""
+    for name in ("source", "problem", "remedy"):
+        parts[name] = parts[name][:most]
+        most -= len(parts[name])
+    return parts
+
+
+def unpack_complaints(message: bytes) -> Dict[int, DataError]:
     """The inverse of `pack_complaints`."""
-    return {int(place): complaint for place, complaint in json.loads(message).items()} if message else {}
+    return {int(place): DataError(**parts) for place, parts in json.loads(message).items()} if message else {}
 
 
 def _pages(size: int) -> int:

@@ -117,8 +117,9 @@ class Transforms:
         if not isinstance(changed, np.ndarray) or changed.ndim != 3 or changed.dtype != image.dtype:
             found = f"{changed.dtype} {changed.shape}" if isinstance(changed, np.ndarray) else type(changed).__name__
             raise ConfigError(
-                f"option 'transform': {self.transform!r} returned {found}; it must return an image of {image.dtype} (height, "
-                f"width, channels), as the one it gets"
+                f"option 'transform': {self.transform!r} returned {found}",
+                remedy=f"it must return an image of {image.dtype} (height, width, channels), as the one it gets",
+                option="transform",
             )
         return changed
 
@@ -127,18 +128,26 @@ class Transforms:
         height, width, channels = image.shape
         if self.crop_size and min(height, width) < self.crop_size:
             raise DataError(
-                f"{source.describe(record)}: {height} x {width} (height x width) is too small for crop_size {self.crop_size}; set `resize`"
+                f"{height} x {width} (height x width) is too small for crop_size {self.crop_size}",
+                remedy="set `resize`",
+                source=source.describe(record),
+                record=record,
             )
         if self.mean is None:
             return
         if len(self.mean) not in (1, channels):
             raise DataError(
-                f"{source.describe(record)}: {channels} channels, but the mean has {len(self.mean)}; give one number for all, or one each"
+                f"{channels} channels, but the mean has {len(self.mean)}",
+                remedy="give one number for all, or one each",
+                source=source.describe(record),
+                record=record,
             )
         if self.mean.shape[1:] not in ((1, 1), (height, width)):
             raise DataError(
-                f"{source.describe(record)}: {height} x {width} (height x width), but the image of mean_file is {self.mean.shape[1]} x "
-                f"{self.mean.shape[2]}; they must be equal before the crop: set `resize`, or use mean_value"
+                f"{height} x {width} (height x width), but the image of mean_file is {self.mean.shape[1]} x {self.mean.shape[2]}",
+                remedy="they must be equal before the crop: set `resize`, or use mean_value",
+                source=source.describe(record),
+                record=record,
             )
 
     def write(self, image: np.ndarray, crop_y: float, crop_x: float, flip: bool, out: np.ndarray) -> None:

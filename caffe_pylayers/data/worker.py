@@ -45,10 +45,10 @@ def main(recipe: Recipe, memory: Memory, tolerant: bool, number: int, socket_fd:
         try:
             complaints = recipe.fill(slot.records, slot.keys, slot.images, begin, tolerant)
         except DataError as error:
-            complaints = {NO_PLACE: str(error)}
+            complaints = {NO_PLACE: error}
         except Exception:
             record = recipe.source.describe(slot.records[max(0, beats[1])])
-            complaints = {NO_PLACE: f"{record}: {traceback.format_exc()}"}
+            complaints = {NO_PLACE: DataError(traceback.format_exc(), source=record)}
         beats[1] = -1
         try:
             channel.send(order + pack_complaints(complaints))

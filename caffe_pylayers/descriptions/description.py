@@ -1,6 +1,5 @@
 """What each layer takes, gives and has for options, in words and as a layer to copy: made of the schemas, without Caffe."""
 
-import difflib
 import re
 from dataclasses import dataclass
 from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Type
@@ -8,7 +7,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Type
 from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.config import Options, allowed, json_schema
 from caffe_pylayers.config.catalogue import SCHEMAS
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.errors import ConfigError, did_you_mean, unknown
 
 _TWIN = re.compile(r"Stock (\w+) ")
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -82,10 +81,9 @@ def layer_called(name: str) -> str:
     name = ALIASES.get(name, name)
     if name in LAYERS:
         return name
-    spelled = {known.lower(): known for known in [*ALIASES, *LAYERS]}
-    nearest = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=0.5)
-    hint = f"; did you mean {spelled[nearest[0]]!r}?" if nearest else "."
-    raise ConfigError(f"no layer {name!r}{hint} Layers: {', '.join(LAYERS)}")
+    guess = did_you_mean(name, [*ALIASES, *LAYERS], 0.5)
+    problem, remedy = unknown(f"no layer {name!r}", guess, f"Layers: {', '.join(LAYERS)}")
+    raise ConfigError(problem, remedy=remedy)
 
 
 def names_in_words(names: Sequence[str]) -> str:

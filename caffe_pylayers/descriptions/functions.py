@@ -1,6 +1,5 @@
 """The functions of :mod:`caffe_pylayers.netspec`: their signatures, their help, and what they do."""
 
-import difflib
 import inspect
 import os
 import warnings
@@ -9,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence
 from caffe_pylayers import config
 from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
 from caffe_pylayers.descriptions import describe, is_loss, names_in_words
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.errors import ConfigError, did_you_mean, nearest
 from caffe_pylayers.processes.stock import import_caffe
 
 #: What a call may say of the layer itself, by keyword, and its type; the rest are options.
@@ -113,11 +112,13 @@ def _made(layer: str, blobs: Sequence[Any], given: Dict[str, Any], fields: Dict[
         warnings.warn(f"{layer}: {text}", stacklevel=3)  # at the line that calls the layer's function
     bottoms_of(layer, options, len(blobs))
     if fields.get("in_place") and not options.works_in_place():
-        raise ConfigError(f"{layer}: it does not work in place; leave out in_place, and its top is a blob of its own")
+        raise ConfigError(
+            "it does not work in place", remedy="leave out in_place, and its top is a blob of its own", layer=layer
+        )
     needed = [top for top in options.top_names() if not top.startswith("[")]
     ntop = fields.pop("ntop", len(needed))
     if type(ntop) is not int:
-        raise ConfigError(f"{layer}: ntop must be a whole number, not {ntop!r}")
+        raise ConfigError(f"ntop must be a whole number, not {ntop!r}", layer=layer)
     tops_of(layer, options, ntop)
     if is_loss(layer) or "loss_weight" in fields:
         fields["loss_weight"] = _loss_weights(layer, fields.get("loss_weight", 1), ntop)
@@ -136,14 +137,15 @@ def _check_blobs(layer: str, blobs: Sequence[Any], given: Dict[str, Any], top: t
         if isinstance(value, top):
             example = ", ".join(f"n.{bottom}" for bottom in names)
             raise ConfigError(
-                f"{layer}: {name!r} is a Top: bottoms stand first, without names, as in {layer}({example})"
+                f"{name!r} is a Top: bottoms stand first, without names, as in {layer}({example})", layer=layer
             )
     for number, blob in enumerate(blobs):
         if not isinstance(blob, top):
             what = names[number] if number < len(names) else "one too many"
             raise ConfigError(
-                f"{layer}: bottom {number + 1} ({what}) must be a Top, such as n.{names[0] if names else 'data'}, not {blob!r}; "
-                f"options are given by name"
+                f"bottom {number + 1} ({what}) must be a Top, such as n.{names[0] if names else 'data'}, not {blob!r}",
+                remedy="options are given by name",
+                layer=layer,
             )
 
 
@@ -151,16 +153,17 @@ def _check_fields(layer: str, given: Dict[str, Any]) -> None:
     """Raise ConfigError where what is meant for the layer itself is spelled wrong, before it is taken for an option."""
     options = config.json_schema(layer)["properties"]
     for name in given:
-        nearest = difflib.get_close_matches(name, [*_FIELDS, *options], n=1, cutoff=0.7)
-        if name not in options and nearest and nearest[0] in _FIELDS:
-            raise ConfigError(f"{layer}: no argument {name!r}; did you mean {nearest[0]!r}?")
+        if name not in options and nearest(name, [*_FIELDS, *options], 0.7) in _FIELDS:
+            raise ConfigError(f"no argument {name!r}", remedy=did_you_mean(name, _FIELDS, 0.7), layer=layer)
 
 
 def _loss_weights(layer: str, weights: Any, ntop: int) -> List[float]:
     """One a top: a number is that of the first."""
     each = list(weights) if isinstance(weights, (list, tuple)) else [weights] + [0] * (ntop - 1)
     if len(each) != ntop:
-        raise ConfigError(f"{layer}: loss_weight has {len(each)} numbers and ntop is {ntop}; give one for each top")
+        raise ConfigError(
+            f"loss_weight has {len(each)} numbers and ntop is {ntop}", remedy="give one for each top", layer=layer
+        )
     return each
 
 

@@ -16,7 +16,9 @@ def read_class_names(path: Optional[str], num_classes: int) -> List[str]:
     text = regular_file.read_bytes(path).decode("utf-8", "replace")
     names = [line.strip() for line in text.rstrip().splitlines()]
     if len(names) < num_classes:
-        raise DataError(f"{path}: it names {len(names)} classes, a line each, but there is a label {num_classes - 1}")
+        raise DataError(
+            f"it names {len(names)} classes, a line each, but there is a label {num_classes - 1}", source=path
+        )
     return names[:num_classes]
 
 

@@ -31,15 +31,16 @@ def read_image_counts(path: str, num_classes: int) -> np.ndarray:
     where, table = _name(path), _read_table(path, num_classes)
     if len(table) < 2:
         raise DataError(
-            f"{where}: has one row, the labels of each class; median_frequency needs a second: the labels of all "
-            f"images that the class occurs in"
+            "has one row, the labels of each class",
+            remedy="median_frequency needs a second: the labels of all images that the class occurs in",
+            source=where,
         )
     few = table[1] < table[0]
     if few.any():
         at = int(np.argmax(few))
         raise DataError(
-            f"{where}: class {at} has {table[0, at]:g} labels, but the images that it occurs in only {table[1, at]:g} "
-            f"(second row)"
+            f"class {at} has {table[0, at]:g} labels, but the images that it occurs in only {table[1, at]:g} (second row)",
+            source=where,
         )
     return table
 
@@ -53,11 +54,13 @@ def read_target_counts(path: str, num_labels: int) -> np.ndarray:
     where, table = _name(path), _read_table(path, num_labels)
     if len(table) < 2:
         raise DataError(
-            f"{where}: has one row; 'per': 'label' needs two: the positives of each label, then the negatives"
+            "has one row",
+            remedy="'per': 'label' needs two: the positives of each label, then the negatives",
+            source=where,
         )
     neither = ~table.any(axis=0)
     if neither.any():
-        raise DataError(f"{where}: label {int(np.argmax(neither))} has neither positives nor negatives")
+        raise DataError(f"label {int(np.argmax(neither))} has neither positives nor negatives", source=where)
     return table[::-1].T
 
 
@@ -73,21 +76,23 @@ def _read_table(path: str, num_classes: int) -> np.ndarray:
             warnings.simplefilter("ignore")
             table = read_npy(path) if path.endswith(".npy") else _read_text(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{where}: cannot be read ({error}); expected one count a class") from error
+        raise DataError(f"cannot be read ({error})", remedy="expected one count a class", source=where) from error
     if table.size != num_classes and table.shape != (2, num_classes):
         raise DataError(
-            f"{where}: has {table.size} numbers, of shape {table.shape}; expected {num_classes} counts, as n_classes "
-            f"says, or two rows of them"
+            f"has {table.size} numbers, of shape {table.shape}",
+            remedy=f"expected {num_classes} counts, as n_classes says, or two rows of them",
+            source=where,
         )
     table = table.reshape(-1, num_classes)
     bad = np.argwhere(~((table == 0) | (table >= 1 / LARGEST_NUMBER)) | too_large(table))
     if len(bad):
         row, at = bad[0]
         raise DataError(
-            f"{where}: the count {table[row, at]:g} of class {at} is not 0, nor from {1 / LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}"
+            f"the count {table[row, at]:g} of class {at} is not 0, nor from {1 / LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}",
+            source=where,
         )
     if not table[0].any():
-        raise DataError(f"{where}: all counts are 0{' in the first row' if len(table) > 1 else ''}")
+        raise DataError(f"all counts are 0{' in the first row' if len(table) > 1 else ''}", source=where)
     return table
 
 

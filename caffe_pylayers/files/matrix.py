@@ -25,19 +25,24 @@ def read_matrix(path: str, num_classes: int) -> np.ndarray:
         else:
             matrix = read_blob(regular_file.read_bytes(path))
     except OSError as error:
-        raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
+        raise DataError(f"cannot be read: {error.strerror or error}", source=where) from error
     except ValueError as error:
-        raise DataError(f"{where}: {error}; expected a .npy file or a BlobProto (.binaryproto)") from error
+        raise DataError(
+            str(error), remedy="expected a .npy file or a BlobProto (.binaryproto)", source=where
+        ) from error
     if matrix.size != num_classes**2:
         raise DataError(
-            f"{where}: has {matrix.size} numbers, of shape {matrix.shape}; expected {num_classes} x {num_classes} for "
-            f"{num_classes} classes"
+            f"has {matrix.size} numbers, of shape {matrix.shape}",
+            remedy=f"expected {num_classes} x {num_classes} for {num_classes} classes",
+            source=where,
         )
     matrix = matrix.reshape(num_classes, num_classes)
     beyond = too_large(matrix)
     if beyond.any():
         row, column = np.argwhere(beyond)[0]
         raise DataError(
-            f"{where}: the number at row {row}, column {column} is {matrix[row, column]:g}; it must be finite, and {NUMBER_RULE}"
+            f"the number at row {row}, column {column} is {matrix[row, column]:g}",
+            remedy=f"it must be finite, and {NUMBER_RULE}",
+            source=where,
         )
     return matrix.astype(np.float64)

@@ -32,10 +32,10 @@ def read_mean(
         else:
             mean = read_blob(regular_file.read_bytes(mean_file))
     except OSError as error:
-        raise DataError(f"mean_file {mean_file}: cannot read it: {error.strerror or error}") from error
+        raise DataError(f"cannot read it: {error.strerror or error}", source=f"mean_file {mean_file}") from error
     except ValueError as error:
         raise DataError(
-            f"mean_file {mean_file}: {error}; it takes .npy, or compute_image_mean's .binaryproto"
+            str(error), remedy="it takes .npy, or compute_image_mean's .binaryproto", source=f"mean_file {mean_file}"
         ) from error
     while mean.ndim > 3 and len(mean) == 1:
         mean = mean[0]
@@ -43,14 +43,16 @@ def read_mean(
         mean = mean[:, None, None]
     if mean.ndim != 3 or mean.dtype.kind not in "fiu":
         raise DataError(
-            f"mean_file {mean_file}: an array of shape {mean.shape} and type {mean.dtype}; it must be numbers, channels x "
-            f"height x width or one a channel"
+            f"an array of shape {mean.shape} and type {mean.dtype}",
+            remedy="it must be numbers, channels x height x width or one a channel",
+            source=f"mean_file {mean_file}",
         )
     beyond = too_large(mean)
     if beyond.any():
         channel, row, column = np.argwhere(beyond)[0].tolist()
         raise DataError(
-            f"mean_file {mean_file}: the number at channel {channel}, row {row}, column {column} is "
-            f"{mean[channel, row, column]:g}; it must be finite, and {NUMBER_RULE}"
+            f"the number at channel {channel}, row {row}, column {column} is {mean[channel, row, column]:g}",
+            remedy=f"it must be finite, and {NUMBER_RULE}",
+            source=f"mean_file {mean_file}",
         )
     return np.array(mean, np.float32, order="C")  # a copy, since a .npy is mapped

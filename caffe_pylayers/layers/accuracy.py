@@ -31,7 +31,7 @@ class WeightedAccuracy(ScoresLayer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         num_classes = self.plane_shape(tuple(bottom[0].shape))[1]
         if self.options.top_k > num_classes:
-            raise ConfigError(f"{self.name}: top_k {self.options.top_k} is more than the {num_classes} classes")
+            raise ConfigError(f"top_k {self.options.top_k} is more than the {num_classes} classes", layer=self.name)
         top[0].reshape()
         if len(top) > 1:
             top[1].reshape(num_classes)

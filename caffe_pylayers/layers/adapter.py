@@ -106,8 +106,9 @@ class Layer(caffe.Layer):
         self._buffers: Dict[str, Array] = {}
         if self.schema is None:
             raise ConfigError(
-                f"{self.name}: the class has no options; write `schema = ...` in it, a class of caffe_pylayers.config.Options "
-                f"whose `takes` and `gives` name its bottoms and tops"
+                "the class has no options",
+                remedy="write `schema = ...` in it, a class of caffe_pylayers.config.Options whose `takes` and `gives` name its bottoms and tops",
+                layer=self.name,
             )
         self.options: Any = config.load(self.name, self.param_str, self.schema)
         for warning in self.options.warnings:
@@ -135,8 +136,9 @@ class Layer(caffe.Layer):
         numbers = math.prod(shape)
         if numbers > LARGEST_BLOB:
             raise ConfigError(
-                f"{self.name}: a top of shape {tuple(shape)} has {numbers} numbers, and a blob of Caffe holds "
-                f"{LARGEST_BLOB}; lower {options}"
+                f"a top of shape {tuple(shape)} has {numbers} numbers, and a blob of Caffe holds {LARGEST_BLOB}",
+                remedy=f"lower {options}",
+                layer=self.name,
             )
         blob.reshape(*shape)
 
@@ -210,7 +212,7 @@ class Layer(caffe.Layer):
         rule = f"is outside 0..{num_classes - 1}" if label == np.floor(label) else "is not a whole number"
         hint = "" if ignore_label is None else f" and not ignore_label {ignore_label}"
         hint += " and not -1, a target not known" if unknown else ""
-        raise DataError(f"{self.name}: {what} {label:.9g} at {place(blob, at)} {rule}{hint}")
+        raise DataError(f"{what} {label:.9g} at {place(blob, at)} {rule}{hint}", layer=self.name)
 
     def weights(self, bottom: Blobs, shape: Tuple[int, ...]) -> Optional[Array]:
         """The weights of the terms, of `shape`, from the bottom sample_weight: one a term, or one a sample."""
@@ -221,7 +223,8 @@ class Layer(caffe.Layer):
         if weights.size and not (float(weights.min()) >= 0 and float(weights.max()) < np.inf):
             at = int(self.xp.argmin((weights >= 0) & (weights < np.inf)))
             raise DataError(
-                f"{self.name}: sample_weight {float(weights[at]):.9g} at {place(blob, at)} is not finite and at least 0"
+                f"sample_weight {float(weights[at]):.9g} at {place(blob, at)} is not finite and at least 0",
+                layer=self.name,
             )
         num_terms = math.prod(shape)
         if weights.size == num_terms:
@@ -232,8 +235,9 @@ class Layer(caffe.Layer):
         if weights.size != num_samples or not has_samples:
             a_sample = f"one a sample ({num_samples}) or " if has_samples else ""
             raise ConfigError(
-                f"{self.name}: sample_weight has shape {tuple(blob.shape)}, {weights.size} weights; expected {a_sample}one "
-                f"a label ({num_terms})"
+                f"sample_weight has shape {tuple(blob.shape)}, {weights.size} weights",
+                remedy=f"expected {a_sample}one a label ({num_terms})",
+                layer=self.name,
             )
         if self.one_factor_a_sample:
             return weights.reshape(num_samples, *[1] * (len(shape) - 1))
@@ -247,8 +251,9 @@ class Layer(caffe.Layer):
             shared = top[i].count > 0 and top[i].data.ctypes.data == bottom[i].data.ctypes.data
             if shared and not (self.options.works_in_place() and i == 0):
                 raise ConfigError(
-                    f"{self.name}: top {i + 1} is the same blob as bottom {i + 1}, and this layer does not "
-                    f"work in place; give the top a name of its own"
+                    f"top {i + 1} is the same blob as bottom {i + 1}, and this layer does not work in place",
+                    remedy="give the top a name of its own",
+                    layer=self.name,
                 )
 
 

@@ -45,10 +45,14 @@ class BatchTripletLoss(TripletsLayer):
         if self.options.mining == "given":
             if bottom[1].count != 3 * shape[0]:
                 raise ConfigError(
-                    f"{self.name}: triplets have shape {shape}; expected (T, 3), rows of anchor, positive and negative"
+                    f"triplets have shape {shape}",
+                    remedy="expected (T, 3), rows of anchor, positive and negative",
+                    layer=self.name,
                 )
         elif bottom[1].count != num:
-            raise ConfigError(f"{self.name}: {bottom[1].count} labels for {num} embeddings; expected one each")
+            raise ConfigError(
+                f"{bottom[1].count} labels for {num} embeddings", remedy="expected one each", layer=self.name
+            )
 
     def compute(self, bottom: Blobs, top: Blobs) -> None:
         super().compute(bottom, top)

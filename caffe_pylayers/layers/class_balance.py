@@ -85,15 +85,17 @@ class _ClassBalance(Layer):
             found = self._targets.found(self.data(blob)) if options.per is None else ""
             if found:
                 raise DataError(
-                    f"{self.name}: {found}, which are no numbers of classes; {self.instead}; 'per': 'class' takes 0 and 1 "
-                    f"for the numbers of classes"
+                    f"{found}, which are no numbers of classes; {self.instead}",
+                    remedy="'per': 'class' takes 0 and 1 for the numbers of classes",
+                    layer=self.name,
                 )
             return self.labels(blob, options.n_classes, options.ignore_label)
         num_samples, *rest = blob.shape
         if (rest[0] if rest else 1) != options.n_classes:
             raise ConfigError(
-                f"{self.name}: label has shape {tuple(blob.shape)}, {rest[0] if rest else 1} labels per sample; 'n_classes' is "
-                f"{options.n_classes}, and with 'per': 'label' it is the number of labels"
+                f"label has shape {tuple(blob.shape)}, {rest[0] if rest else 1} labels per sample",
+                remedy=f"'n_classes' is {options.n_classes}, and with 'per': 'label' it is the number of labels",
+                layer=self.name,
             )
         targets, ignored = self.labels(blob, 2, options.ignore_label, "target", unknown=True)
         return target_index(targets.reshape(num_samples, options.n_classes, *rest[1:])).reshape(-1), ignored
@@ -149,7 +151,9 @@ class _ClassBalance(Layer):
         names = {"batch": "the batch", "running": "the batches so far"}
         source = names.get(self.options.counts, self.options.counts)
         raise DataError(
-            f"{self.name}: {missing} in {source}, and 'empty' is 'error'; 'empty': 'zero' gives an absent {what} weight 0"
+            f"{missing} in {source}, and 'empty' is 'error'",
+            remedy=f"'empty': 'zero' gives an absent {what} weight 0",
+            layer=self.name,
         )
 
     def _log(self, weights: np.ndarray, mean: float, deferred: bool) -> None:

@@ -88,8 +88,9 @@ class WeightedInfogainLoss(ClassLoss):
         num_classes = self._num_classes
         if blob.count != num_classes**2:
             raise ConfigError(
-                f"{self.name}: H has shape {tuple(blob.shape)}, {blob.count} numbers; expected {num_classes} x "
-                f"{num_classes} for scores with {num_classes} classes along axis {self.options.axis}"
+                f"H has shape {tuple(blob.shape)}, {blob.count} numbers",
+                remedy=f"expected {num_classes} x {num_classes} for scores with {num_classes} classes along axis {self.options.axis}",
+                layer=self.name,
             )
         matrix = self.data(blob).reshape(num_classes, num_classes)
         infogain = infogain_of(matrix)
@@ -128,7 +129,9 @@ class SoftCrossEntropyLoss(ScoresLoss):
         scores, distribution = self.data(bottom[0]), self.data(bottom[1])
         if _without_ones(scores.shape) != _without_ones(distribution.shape):
             raise ConfigError(
-                f"{self.name}: distribution has shape {distribution.shape}; expected that of the scores, {scores.shape}"
+                f"distribution has shape {distribution.shape}",
+                remedy=f"expected that of the scores, {scores.shape}",
+                layer=self.name,
             )
         return self.planes(distribution.reshape(scores.shape))
 

@@ -127,14 +127,17 @@ class DataLayer(Layer):
         if unknown is not None and not getattr(self.options, "multilabel", False):
             record = int(np.argmax(unknown.any(1)))
             raise DataError(
-                f"{self._source.describe(record)}: whether it has label {int(np.argmax(unknown[record]))} is not known (-1), "
-                f"which a top with the numbers of labels cannot say; use MultiLabelDataLayer with 'multilabel': true"
+                f"whether it has label {int(np.argmax(unknown[record]))} is not known (-1), which a top with the numbers of labels cannot say",
+                remedy="use MultiLabelDataLayer with 'multilabel': true",
+                source=self._source.describe(record),
+                record=record,
             )
         if self._source.labels is None:
             in_list = "write each behind its file name, " if self._source.kind == "CSV" else ""
             raise DataError(
-                f"{self._source.kind} source {self.options.source}: it has no labels, but the layer has a top for "
-                f"them; {in_list}leave the top out, or name labels with option 'labels'"
+                "it has no labels, but the layer has a top for them",
+                remedy=f"{in_list}leave the top out, or name labels with option 'labels'",
+                source=f"{self._source.kind} source {self.options.source}",
             )
         return self._source.labels
 
@@ -143,7 +146,7 @@ class DataLayer(Layer):
             count %= self._restart_every
         return self._sampler.batch(count * self._ranks + self._rank)
 
-    def _reject(self, complaints: Dict[int, str]) -> None:
+    def _reject(self, complaints: Dict[int, DataError]) -> None:
         """Records cannot be read: let others stand in for them, and say so."""
         for record, complaint in complaints.items():
             if self._sampler.reject([record]):
@@ -201,15 +204,17 @@ class ImageDataLayer(DataLayer):
             self._weights = self._source.sample_weights
             if self._weights is None:
                 raise DataError(
-                    f"{self._source.kind} source {self.options.source}: it has no sample weights, but the layer has a top for "
-                    f"them; leave that out, or name them with option 'sample_weights'"
+                    "it has no sample weights, but the layer has a top for them",
+                    remedy="leave that out, or name them with option 'sample_weights'",
+                    source=f"{self._source.kind} source {self.options.source}",
                 )
             top[2].reshape(*top[1].data.shape)
             each, labels = self._weights[0].size, top[1].data[0].size
             if each not in (1, labels):
                 raise DataError(
-                    f"{self._source.kind} source {self.options.source}: {each} sample weights a record, where the label top has "
-                    f"{labels} labels a sample; give one a record, or one for each label of the top"
+                    f"{each} sample weights a record, where the label top has {labels} labels a sample",
+                    remedy="give one a record, or one for each label of the top",
+                    source=f"{self._source.kind} source {self.options.source}",
                 )
 
     @property
@@ -249,8 +254,9 @@ class MultiLabelDataLayer(ImageDataLayer):
         if not options.multilabel:
             if labels.ndim > 1 and labels.shape[1] > 1:
                 raise DataError(
-                    f"{self.name}: records of {options.source} have {labels.shape[1]} labels; set 'multilabel': true, or use "
-                    f"ImageDataLayer for rows of labels as they are"
+                    f"records of {options.source} have {labels.shape[1]} labels",
+                    remedy="set 'multilabel': true, or use ImageDataLayer for rows of labels as they are",
+                    layer=self.name,
                 )
             return 1, 1, 1
         found = int(labels.max()) + 1
@@ -258,8 +264,9 @@ class MultiLabelDataLayer(ImageDataLayer):
         if found > label_dim:
             record = int(np.argwhere(labels == found - 1)[0][0])
             raise DataError(
-                f"{self._source.describe(record)}: label {found - 1}, but 'label_dim' is {label_dim}: labels are 0 to "
-                f"{label_dim - 1}"
+                f"label {found - 1}, but 'label_dim' is {label_dim}: labels are 0 to {label_dim - 1}",
+                source=self._source.describe(record),
+                record=record,
             )
         return label_dim, 1, 1
 

@@ -21,7 +21,7 @@ class L2Normalize(Layer):
         num_axes = len(bottom[0].shape)
         axis = self.options.axis
         if not -num_axes <= axis < num_axes:
-            raise ConfigError(f"{self.name}: axis {axis} is not an axis of x of shape {bottom[0].data.shape}")
+            raise ConfigError(f"axis {axis} is not an axis of x of shape {bottom[0].data.shape}", layer=self.name)
         self._axis = axis % num_axes
         self._axes = tuple(range(self._axis, num_axes)) if self.options.across_spatial else (self._axis,)
         if self.options.scale is not None:

@@ -58,8 +58,9 @@ class FrozenCounter:
         words = self._blob.data[:_HEAD]
         if not (words == np.floor(words)).all():
             raise ConfigError(
-                f"{self._layer}: the solver has changed the blob with the layer's position; with resume: true the layer "
-                f"needs param {{ lr_mult: 0  decay_mult: 0 }} in the prototxt"
+                "the solver has changed the blob with the layer's position",
+                remedy="with resume: true the layer needs param { lr_mult: 0  decay_mult: 0 } in the prototxt",
+                layer=self._layer,
             )
         return tuple(words.astype(np.int64).tolist())
 

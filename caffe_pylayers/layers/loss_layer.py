@@ -103,7 +103,9 @@ class LossLayer(Layer):
         numbers = self.data(blob).reshape(-1)
         at = int(self.xp.argmin(self.xp.isfinite(numbers)))
         if not math.isfinite(float(numbers[at])):
-            raise DataError(f"{self.name}: {what} {float(numbers[at]):g} at {place(blob, at)} is not finite{remedy}")
+            raise DataError(
+                f"{what} {float(numbers[at]):g} at {place(blob, at)} is not finite{remedy}", layer=self.name
+            )
 
     def weight_gradient(self, size: int) -> Array:
         """dL/dw, flat, for `size` weights: one a term, or one a sample."""

@@ -86,20 +86,23 @@ class TripletLoss(TripletsLayer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         if self.options.soft and "margin" in self.given:
-            raise ConfigError(f"{self.name}: 'soft': True has no margin; leave the bottom margin out")
+            raise ConfigError("'soft': True has no margin", remedy="leave the bottom margin out", layer=self.name)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         shapes = [tuple(bottom[i].shape) for i in range(3)]
         if len(set(shapes)) > 1:
             raise ConfigError(
-                f"{self.name}: anchor, positive and negative have shapes {', '.join(map(str, shapes))}; "
-                f"expected one shape"
+                f"anchor, positive and negative have shapes {', '.join(map(str, shapes))}",
+                remedy="expected one shape",
+                layer=self.name,
             )
         margin = self.bottom(bottom, "margin")
         if margin is not None and margin.count != shapes[0][0]:
             num_triplets = shapes[0][0]
-            raise ConfigError(f"{self.name}: {margin.count} margins for {num_triplets} triplets; expected one each")
+            raise ConfigError(
+                f"{margin.count} margins for {num_triplets} triplets", remedy="expected one each", layer=self.name
+            )
 
     def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
         options = self.options

@@ -23,8 +23,9 @@ class ScoresLayer(Layer):
         shape = scores.shape[:1] + scores.shape[2:]
         if bottom[1].count != math.prod(shape):
             raise ConfigError(
-                f"{self.name}: {bottom[1].count} labels for scores of shape {tuple(bottom[0].shape)}; expected "
-                f"{math.prod(shape)}, one for each position, with the classes along axis {self.options.axis}"
+                f"{bottom[1].count} labels for scores of shape {tuple(bottom[0].shape)}",
+                remedy=f"expected {math.prod(shape)}, one for each position, with the classes along axis {self.options.axis}",
+                layer=self.name,
             )
         labels, ignored = self.labels(bottom[1], scores.shape[1], self.options.ignore_label)
         self.index = labels.reshape(shape)
@@ -39,7 +40,7 @@ class ScoresLayer(Layer):
         if shape not in self._plane_shapes:
             axis = self.options.axis
             if not -len(shape) <= axis < len(shape):
-                raise ConfigError(f"{self.name}: axis {axis} is not an axis of scores of shape {shape}")
+                raise ConfigError(f"axis {axis} is not an axis of scores of shape {shape}", layer=self.name)
             axis %= len(shape)
             planes = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
             self._plane_shapes = {shape: planes[:2] if planes[2] == 1 else planes}

@@ -60,8 +60,10 @@ class ScoresLoss(ScoresLayer, LossLayer):
         numbers = getattr(self.options, option)
         if len(numbers) != num_classes:
             raise ConfigError(
-                f"{self.name}: option '{option}' has {len(numbers)} numbers, but the scores have {num_classes} classes "
-                f"along axis {self.options.axis}; give it {num_classes}"
+                f"option '{option}' has {len(numbers)} numbers, but the scores have {num_classes} classes along axis {self.options.axis}",
+                remedy=f"give it {num_classes}",
+                layer=self.name,
+                option=option,
             )
         return np.array(numbers, np.float64)
 

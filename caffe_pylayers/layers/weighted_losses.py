@@ -28,8 +28,9 @@ class PairLoss(LossLayer):
         one, other = self.data(bottom[0]), self.data(bottom[1])
         if one.size != other.size or len(one) != len(other):
             raise ConfigError(
-                f"{self.name}: {self.given[0]} has shape {one.shape} and {self.given[1]} {other.shape}; expected as "
-                f"many numbers in both, for as many samples"
+                f"{self.given[0]} has shape {one.shape} and {self.given[1]} {other.shape}",
+                remedy="expected as many numbers in both, for as many samples",
+                layer=self.name,
             )
         return _rows(one), _rows(other)
 
@@ -65,8 +66,9 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
             at = int(self.xp.argmin(right))
             hint = "" if self.options.ignore_label is None else f", and is not ignore_label {self.options.ignore_label}"
             raise DataError(
-                f"{self.name}: target {float(target.reshape(-1)[at]):.9g} at {place(self._target_blob, at)} is not from 0 to 1{hint}; "
-                f"scale the targets, name one that shall not count with 'ignore_label', or give it the weight 0"
+                f"target {float(target.reshape(-1)[at]):.9g} at {place(self._target_blob, at)} is not from 0 to 1{hint}",
+                remedy="scale the targets, name one that shall not count with 'ignore_label', or give it the weight 0",
+                layer=self.name,
             )
 
     def terms(self, bottom: Blobs) -> Terms:
@@ -123,8 +125,9 @@ class LabelLoss(LossLayer):
         scores = _rows(self.data(bottom[0]))
         if bottom[1].count != len(scores):
             raise ConfigError(
-                f"{self.name}: label has shape {tuple(bottom[1].shape)} and {self.given[0]} {tuple(bottom[0].shape)}; "
-                f"expected {len(scores)} labels, one a sample"
+                f"label has shape {tuple(bottom[1].shape)} and {self.given[0]} {tuple(bottom[0].shape)}",
+                remedy=f"expected {len(scores)} labels, one a sample",
+                layer=self.name,
             )
         self.index, _ = self.labels(bottom[1], scores.shape[1])
         return self.index.shape, None
@@ -177,8 +180,9 @@ class WeightedContrastiveLoss(PairLoss):
         feature, _ = self.pair(bottom)
         if bottom[2].count != len(feature):
             raise ConfigError(
-                f"{self.name}: sim has shape {tuple(bottom[2].shape)} and feature {tuple(bottom[0].shape)}; expected "
-                f"{len(feature)} numbers, one a pair"
+                f"sim has shape {tuple(bottom[2].shape)} and feature {tuple(bottom[0].shape)}",
+                remedy=f"expected {len(feature)} numbers, one a pair",
+                layer=self.name,
             )
         sim, _ = self.labels(bottom[2], 2, what="sim")
         self._similar = sim == 1

@@ -9,13 +9,19 @@ from caffe_pylayers.errors import ConfigError
 def import_caffe() -> Any:
     """The module `caffe`, whose log is quiet below errors unless GLOG_minloglevel says otherwise.
 
-    Raises ConfigError where it cannot be imported.
+    Raises NoCaffeError, a ConfigError, where it cannot be imported.
     """
     os.environ.setdefault("GLOG_minloglevel", "2")  # read once, at the import
     try:
         import caffe
     except Exception as error:  # a shared library that is missing, another NumPy: whatever its import may raise
-        raise ConfigError(
-            f"this needs Caffe, and `import caffe` fails: {type(error).__name__}: {error}; `caffe-pylayers doctor` says why"
-        ) from error
+        raise NoCaffeError(f"`import caffe` fails: {type(error).__name__}: {error}") from error
     return caffe
+
+
+class NoCaffeError(ConfigError):
+    """Caffe cannot be imported; `why` is the reason."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"this needs Caffe, and {why}", remedy="`caffe-pylayers doctor` says why")
+        self.why = why

@@ -77,7 +77,9 @@ def _rows_before(path: str, iteration: int) -> "tuple[List[str], List[Dict[str, 
 def _header(path: str, reader: "csv.DictReader[str]") -> List[str]:
     columns = list(reader.fieldnames or [])
     if columns[:1] != ["iteration"]:
-        raise DataError(f"{path}: not the log of a training, whose first column is 'iteration'; give another --log")
+        raise DataError(
+            "not the log of a training, whose first column is 'iteration'", remedy="give another --log", source=path
+        )
     return columns
 
 

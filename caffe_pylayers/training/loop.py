@@ -188,8 +188,9 @@ class Training:
         taken = [name for name in self.shapes if name in found]
         if not taken:
             raise DataError(
-                f"{path}: none of its layers is one of the net's; it has {', '.join(list(found)[:8])}, the net "
-                f"{', '.join(list(self.shapes)[:8])}: layers are found by name"
+                "none of its layers is one of the net's",
+                remedy=f"it has {', '.join(list(found)[:8])}, the net {', '.join(list(self.shapes)[:8])}: layers are found by name",
+                source=path,
             )
         problems = misfits(path, self.shapes)
         if problems:
@@ -218,9 +219,9 @@ class Training:
         each = 2 if type(self.solver).__name__ in ("AdamSolver", "AdaDeltaSolver") else 1
         if state.history != list(learned.values()) * each:
             raise DataError(
-                f"{state.path} is of another solver: {len(state.history)} blobs of history, where "
-                f"type {self.parameter.type!r} keeps {each} for each of {len(learned)} parameter blobs; set `type` as it was, "
-                f"or begin a new run with --weights {state.weights}"
+                f"{state.path} is of another solver: {len(state.history)} blobs of history, where type "
+                f"{self.parameter.type!r} keeps {each} for each of {len(learned)} parameter blobs",
+                remedy=f"set `type` as it was, or begin a new run with --weights {state.weights}",
             )
         self.solver.restore(state.path)
         self.notes.append(f"going on from {state.path}, iteration {self.iteration}")

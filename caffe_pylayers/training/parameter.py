@@ -37,7 +37,9 @@ def read_parameter(path: str) -> Any:
         parameter.snapshot_prefix = os.path.join(parameter.snapshot_prefix, stem)
     _check_snapshots(path, parameter)
     if parameter.max_iter < 1:
-        raise ConfigError(f"{path}: max_iter is {parameter.max_iter}; give the number of iterations to train")
+        raise ConfigError(
+            f"max_iter is {parameter.max_iter}", remedy="give the number of iterations to train", source=path
+        )
     learning_rate(parameter, 0)
     return parameter
 
@@ -46,16 +48,19 @@ def _check_snapshots(path: str, parameter: Any) -> None:
     folder = os.path.dirname(parameter.snapshot_prefix) or "."
     if not os.path.isdir(folder):
         raise ConfigError(
-            f"{path}: snapshot_prefix {parameter.snapshot_prefix!r}: there is no folder {os.path.abspath(folder)}; make it"
+            f"snapshot_prefix {parameter.snapshot_prefix!r}: there is no folder {os.path.abspath(folder)}",
+            remedy="make it",
+            source=path,
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(
-            f"{path}: snapshot_prefix {parameter.snapshot_prefix!r}: cannot write to {os.path.abspath(folder)}"
+            f"snapshot_prefix {parameter.snapshot_prefix!r}: cannot write to {os.path.abspath(folder)}", source=path
         )
     if parameter.snapshot_format == parameter.HDF5:
         raise ConfigError(
-            f"{path}: snapshot_format HDF5: from such a state many builds of Caffe restore the iteration but not the "
-            f"weights, and say nothing; use BINARYPROTO, the default"
+            "snapshot_format HDF5: from such a state many builds of Caffe restore the iteration but not the weights, and say nothing",
+            remedy="use BINARYPROTO, the default",
+            source=path,
         )
 
 
@@ -72,7 +77,8 @@ def check_room(parameter: Any, shapes: Dict[str, List[Shape]]) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ConfigError(
-            f"{os.path.abspath(folder)}: {free / 1e6:.0f} MB are free, and a snapshot takes up to {needed / 1e6:.0f} MB; make room"
+            f"{os.path.abspath(folder)}: {free / 1e6:.0f} MB are free, and a snapshot takes up to {needed / 1e6:.0f} MB",
+            remedy="make room",
         )
 
 
@@ -90,7 +96,9 @@ def choose_device(parameter: Any, gpu: Optional[int], own: Optional[int] = None)
     if gpu < 0:
         raise ConfigError(f"GPU {gpu}: devices are numbered from 0")
     if not hasattr(caffe._caffe.Blob, "_gpu_data_ptr"):
-        raise ConfigError(f"GPU {gpu} is asked for, but this Caffe is built for CPUs alone; set solver_mode: CPU")
+        raise ConfigError(
+            f"GPU {gpu} is asked for, but this Caffe is built for CPUs alone", remedy="set solver_mode: CPU"
+        )
     caffe.set_device(gpu)
     caffe.set_mode_gpu()
 

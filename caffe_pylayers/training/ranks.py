@@ -26,7 +26,8 @@ class Ranks:
             from mpi4py import MPI
         except Exception as error:  # it is not there, or finds no MPI
             raise ConfigError(
-                f"mpirun started this, and `from mpi4py import MPI` fails: {error}; pip install 'caffe-pylayers[mpi]'"
+                f"mpirun started this, and `from mpi4py import MPI` fails: {error}",
+                remedy="pip install 'caffe-pylayers[mpi]'",
             ) from error
         self._mpi = MPI
         self._world = MPI.COMM_WORLD

@@ -157,16 +157,17 @@ def _counted(
         of = "a net, whose layer says it" if kind == "NET" else f"a source ({kind}), but for nets"
         raise click.UsageError(f"--{idle[0].replace('_', '-')} is not for {of}; leave it out")
     if kind != "NET":
-        from caffe_pylayers import ConfigError, config
+        from caffe_pylayers import config
         from caffe_pylayers.commands.balance.label_counts import of_source
         from caffe_pylayers.data.sources import source_of
+        from caffe_pylayers.errors import ConfigError, in_words
 
         try:
             options = config.validate("ImageDataLayer", {"source_type": kind, "source": target, **given})
         except ConfigError as error:
-            raise click.UsageError(str(error).replace("ImageDataLayer: ", "")) from None
+            raise click.UsageError("\n".join(in_words(each.found, each.remedy) for each in error.problems)) from None
         if options.warnings:
-            raise click.UsageError("; ".join(options.warnings))
+            raise click.UsageError("; ".join(map(str, options.warnings)))
         return of_source(source_of(options, images=False), num_classes, ignore_label)
     from tqdm import tqdm
 

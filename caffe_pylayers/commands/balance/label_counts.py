@@ -89,7 +89,7 @@ def count(
             counter.add(rows[start : start + at_once])
     if not counter.counts.any():
         ignored = f": all {counter.num_ignored} are {ignore_label}, which is ignored" if counter.num_ignored else ""
-        raise DataError(f"{of}: it has no labels to count{ignored}")
+        raise DataError(f"it has no labels to count{ignored}", source=of)
     return LabelCounts(
         of, counter.counts, counter.in_images, counter.num_records, counter.a_record, counter.num_ignored
     )
@@ -141,7 +141,7 @@ class _Counter:
             remedy = f"with {most} classes labels are 0 to {most - 1}"
         else:
             remedy = f"classes are numbered from 0, up to {most - 1}"
-        raise DataError(f"{self._describe(self.num_records + row)}: label {label:.10g}; {remedy}")
+        raise DataError(f"label {label:.10g}", remedy=remedy, source=self._describe(self.num_records + row))
 
 
 def _sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -154,7 +154,9 @@ def of_source(source: Source, num_classes: Optional[int] = None, ignore_label: O
     """Count the labels of a source; its images are not read. Raises DataError as :func:`count` does."""
     of = f"{source.kind} source {source.path}"
     if source.labels is None:
-        raise DataError(f"{of}: it has no labels; name a file of them with --labels, or count another source")
+        raise DataError(
+            "it has no labels", remedy="name a file of them with --labels, or count another source", source=of
+        )
     several = source.labels.ndim > 1
     num_classes = num_classes or source.label_dim
     doubt = ""

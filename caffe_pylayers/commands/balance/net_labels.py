@@ -27,15 +27,18 @@ def of_net(
     found = nets.data_layers(net, state, layer)
     if len(found) > 1:
         names = ", ".join(f"{layer.name} ({layer.type})" for layer in found)
-        raise ConfigError(f"{net.path}: in {state} it has {len(found)} data layers; say which with --layer: {names}")
+        raise ConfigError(
+            f"in {state} it has {len(found)} data layers", remedy=f"say which with --layer: {names}", source=net.path
+        )
     chosen = found[0]
     reader = _READERS.get(chosen.type)
     if chosen.type == "Python" and chosen.python[0] == "caffe_pylayers":
         return of_source(_own_source(chosen), num_classes, ignore_label)
     if reader is None:
         raise ConfigError(
-            f"{chosen.file}:{chosen.line}: the source of {chosen.type} layer {chosen.name!r} cannot be read without Caffe; "
-            f"--top BLOB counts a blob in some batches of the net"
+            f"the source of {chosen.type} layer {chosen.name!r} cannot be read without Caffe",
+            remedy="--top BLOB counts a blob in some batches of the net",
+            source=f"{chosen.file}:{chosen.line}",
         )
     of, parts, describe = reader(chosen)
     return count(of, parts, num_classes, ignore_label, describe=describe)
@@ -49,7 +52,7 @@ def _own_source(layer: Layer) -> Source:
     try:
         options: Any = config.load(ALIASES.get(kind, kind), layer.python[2])
     except ConfigError as error:
-        raise ConfigError(f"{layer.file}:{layer.line}: layer {layer.name!r}: {error}") from None
+        raise error.within(f"{layer.file}:{layer.line}: layer {layer.name!r}") from None
     return source_of(options, images=False)
 
 
@@ -62,12 +65,13 @@ def _data(layer: Layer) -> _Read:
     param = layer.message.message("data_param")
     if str(param.get("backend", "LEVELDB")) not in ("LMDB", "1"):
         raise ConfigError(
-            f"{layer.file}:{layer.line}: Data layer {layer.name!r} reads a LEVELDB (its default backend), which is not read "
-            f"without Caffe; --top label counts some batches of the net"
+            f"Data layer {layer.name!r} reads a LEVELDB (its default backend), which is not read without Caffe",
+            remedy="--top label counts some batches of the net",
+            source=f"{layer.file}:{layer.line}",
         )
     source = open_source("LMDB", os.path.abspath(str(param.get("source", ""))))
     if source.labels is None:
-        raise DataError(f"LMDB source {source.path}: its Datums have no labels")
+        raise DataError("its Datums have no labels", source=f"LMDB source {source.path}")
     return f"LMDB source {source.path}", [source.labels], source.describe
 
 
@@ -80,7 +84,8 @@ def _image_data(layer: Layer) -> _Read:
             name, _, label = line.rstrip("\r\n").rpartition(" ")
             if not (name and label.lstrip("+-").isdigit()):
                 raise DataError(
-                    f"{path}:{number}: ImageData reads lines of a name, a space and a whole number, but this is {line.strip()[:80]!r}"
+                    f"ImageData reads lines of a name, a space and a whole number, but this is {line.strip()[:80]!r}",
+                    source=f"{path}:{number}",
                 )
             labels.append(int(label))
     return f"list {path}", [np.array(labels, np.int64)] if labels else [], lambda record: f"{path}:{record + 1}"
@@ -107,7 +112,9 @@ def _hdf5_labels(paths: List[str], top: str) -> Iterator[Labels]:
             with h5py.File(path, "r") as file:
                 if top not in file:
                     raise DataError(
-                        f"{path}: it has no data set {top!r}, which HDF5Data reads the top from; it has {', '.join(file)}"
+                        f"it has no data set {top!r}, which HDF5Data reads the top from",
+                        remedy=f"it has {', '.join(file)}",
+                        source=path,
                     )
                 data = file[top]
                 for start in range(0, len(data), _ROWS_AT_ONCE):
@@ -135,11 +142,13 @@ def of_blob(
     behind = layer_net.layers_behind(layers, blob)
     if not behind:
         blobs = ", ".join(dict.fromkeys(top for layer in layers for top in layer.tops))
-        raise ConfigError(f"{net.path}: in {state} it has no blob {blob!r}; its blobs: {blobs}")
+        raise ConfigError(f"in {state} it has no blob {blob!r}", remedy=f"its blobs: {blobs}", source=net.path)
     fed = [layer.name for layer in behind if layer.type in ("Input", "MemoryData")]
     if fed:
         raise ConfigError(
-            f"{net.path}: blob {blob!r} comes from {', '.join(fed)}, which a program feeds; there is no data to count"
+            f"blob {blob!r} comes from {', '.join(fed)}, which a program feeds",
+            remedy="there is no data to count",
+            source=net.path,
         )
     made = layer_net.net_of_layers(behind, state.phase)
 

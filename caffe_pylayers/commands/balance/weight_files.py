@@ -14,11 +14,14 @@ _LARGEST_MATRIX = 1 << 31  # bytes that protobuf reads
 def check_matrix(path: str, num_classes: int) -> None:
     """Raise ConfigError where H cannot be written so: another kind of file, or more than protobuf reads."""
     if not path.endswith((".binaryproto", ".npy")):
-        raise ConfigError(f"{path}: H is a .binaryproto, as stock InfogainLoss reads it, or a .npy; name it so")
+        raise ConfigError(
+            "H is a .binaryproto, as stock InfogainLoss reads it, or a .npy", remedy="name it so", source=path
+        )
     if 4 * num_classes**2 >= _LARGEST_MATRIX:
         raise ConfigError(
-            f"{path}: H of {num_classes} x {num_classes} numbers would be larger than the 2 GB that Caffe reads; use "
-            f"SampleWeight with the counts (--write-counts)"
+            f"H of {num_classes} x {num_classes} numbers would be larger than the 2 GB that Caffe reads",
+            remedy="use SampleWeight with the counts (--write-counts)",
+            source=path,
         )
 
 

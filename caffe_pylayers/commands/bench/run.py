@@ -16,14 +16,19 @@ from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.processes import interpreter, stock
 from caffe_pylayers.processes.probe import ENDS_WITH_US, ask
 
-_TRY = """
+_OURS = 77  # the exit status where an error of this package ends it
+_TRY = f"""
 import sys, caffe
+from caffe_pylayers.errors import PartedError
 if sys.argv[4]:
     caffe.set_mode_gpu()
     caffe.set_device(int(sys.argv[4]))
-net = caffe.Net(sys.argv[1], int(sys.argv[2]), stages=sys.argv[5:], level=int(sys.argv[3]))
-net.forward()
-net.backward()
+try:
+    net = caffe.Net(sys.argv[1], int(sys.argv[2]), stages=sys.argv[5:], level=int(sys.argv[3]))
+    net.forward()
+    net.backward()
+except PartedError:
+    sys.exit({_OURS})
 """
 
 
@@ -134,11 +139,11 @@ def _try(path: str, arguments: List[str]) -> None:
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     answer = ask([interpreter.executable(), "-c", ENDS_WITH_US + _TRY, *arguments], None, environment)
-    if answer.ok or "caffe_pylayers.errors." in answer.err:  # an error of this package comes again, as such
+    if answer.status in (0, _OURS):  # an error of this package comes again, as such
         return
     errors = re.findall(r"^(?!SystemError)[\w.]+(?:Error|Exception): .*$", answer.err, re.MULTILINE)
     why = errors[-1] if errors and (answer.status or 0) > 0 else answer.failure
-    raise ConfigError(f"{path}: Caffe gives up: {why}; see `caffe-pylayers check {path}`")
+    raise ConfigError(f"Caffe gives up: {why}", remedy=f"see `caffe-pylayers check {path}`", source=path)
 
 
 @contextlib.contextmanager

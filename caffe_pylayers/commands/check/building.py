@@ -9,13 +9,14 @@ import signal
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, NoReturn, Sequence, Tuple
+from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files.prototxt import text_of
 from caffe_pylayers.commands.check.caffe_log import judge
 from caffe_pylayers.commands.check.findings import Finding
 from caffe_pylayers.commands.check.shapes import Shape
 from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.errors import PartedError
 from caffe_pylayers.processes.boot import end_with
 from caffe_pylayers.processes.interpreter import environment
 from caffe_pylayers.processes.probe import Answer, ask
@@ -52,7 +53,7 @@ def build(views: Sequence[View]) -> Tuple[Dict[View, Built], Dict[View, Finding]
                 with open(f"{folder}/{number}.built") as stream:
                     built[view] = _built(json.load(stream))
             else:
-                wrong[view] = judge(view, _ending(f"{folder}/{number}", answer))
+                wrong[view] = judge(view, _ending(f"{folder}/{number}", answer), _raised(f"{folder}/{number}"))
     return built, wrong
 
 
@@ -70,6 +71,14 @@ def _ending(place: str, answer: Answer) -> Answer:
         status = int(stream.read())
     with open(f"{place}.log", errors="replace") as stream:
         return Answer(None if status == -signal.SIGALRM else status, "", stream.read())
+
+
+def _raised(place: str) -> Optional[PartedError]:
+    """The error of this package that ended the process of one net; None where another thing did."""
+    if not os.path.exists(f"{place}.error"):
+        return None
+    with open(f"{place}.error") as stream:
+        return PartedError(**json.load(stream))
 
 
 def main() -> None:
@@ -104,7 +113,10 @@ def _set_up(caffe: Any, parent: int, place: str, phase: str, level: int, stages:
         with open(f"{place}.writing", "w") as stream:
             json.dump(about, stream)
         os.rename(f"{place}.writing", f"{place}.built")
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, PartedError):
+            with open(f"{place}.error", "w") as stream:
+                json.dump(error.parts, stream)
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stderr.flush()

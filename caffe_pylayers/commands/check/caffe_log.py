@@ -5,10 +5,11 @@ import signal
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files.nets import Layer
-from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, of_layer, parted
+from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, of_layer
 from caffe_pylayers.commands.check.python_layers import ours
 from caffe_pylayers.commands.check.shapes import Shape, size
 from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.errors import PartedError
 from caffe_pylayers.processes.probe import Answer
 
 _SPLIT = re.compile(r"_\d+_split$")
@@ -16,13 +17,13 @@ _SPLIT = re.compile(r"_\d+_split$")
 _COMPARED = re.compile(r"^Check failed: (?P<condition>.*?) \((?P<values>[^()]* vs\. [^()]*)\) ?(?P<words>.*)$")
 
 
-def judge(view: View, answer: Answer) -> Finding:
-    """Why a net could not be set up, said of the layer at which it was."""
+def judge(view: View, answer: Answer, raised: Optional[PartedError]) -> Finding:
+    """Why a net could not be set up, said of the layer at which it was. raised: the error of this package that ended it."""
     log = answer.err
     layer, shapes = _last_layer(view, log)
     if answer.status is None:
         return _found(view, layer, WARNING, "not set up in time", "use --no-build, or see what it waits for")
-    message, remedy = _reason(log, answer, layer)
+    message, remedy = _reason(log, answer, layer, raised)
     bottoms = ", ".join(f"{name!r} {size(shapes[name])}" for name in (layer.bottoms if layer else []) if name in shapes)
     if not remedy:
         remedy = f"its bottoms: {bottoms}" if bottoms else "see the layer's parameters"
@@ -66,7 +67,7 @@ def _last_layer(view: View, log: str) -> Tuple[Optional[Layer], Dict[str, Shape]
     return (view.layers[behind] if behind < len(view.layers) else None), shapes
 
 
-def _reason(log: str, answer: Answer, layer: Optional[Layer]) -> Tuple[str, str]:
+def _reason(log: str, answer: Answer, layer: Optional[Layer], raised: Optional[PartedError]) -> Tuple[str, str]:
     """What Caffe, or a Python layer, says of it, and a remedy where that says one."""
     fatal = re.search(r"^F\d+ .*?\] (.*)$", log, re.MULTILINE)
     if fatal:
@@ -77,15 +78,13 @@ def _reason(log: str, answer: Answer, layer: Optional[Layer]) -> Tuple[str, str]
             f"it ends Caffe by {signal.Signals(-answer.status).name}, without a word",
             "see its code, or use --no-build",
         )
+    if raised is not None and layer is not None and ours(layer):
+        return " ".join(raised.found.split()), raised.remedy
     told = "\n".join(lines[_last_traceback(lines) :])
     error = re.search(r"^(?:[\w.]+\.)?(\w+): (.*)", told, re.DOTALL | re.MULTILINE)
     if error is None:
         return f"it cannot be set up: {answer.failure}", ""
     kind, text = error[1], " ".join(error[2].split())
-    own = ours(layer) if layer else ""
-    if own and kind in ("ConfigError", "DataError"):
-        text = text[len(own) + 2 :] if text.startswith(f"{own}: ") else text
-        return parted(text, "")
     places = re.findall(r'File "([^"]+)", line (\d+)', "\n".join(lines))
     place = f" ({places[-1][0]}:{places[-1][1]})" if places else ""
     return f"its Python code fails: {kind}: {text}{place}", "mend it there"

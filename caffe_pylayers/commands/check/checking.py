@@ -27,7 +27,6 @@ from caffe_pylayers.commands.check.shapes import check_shapes
 from caffe_pylayers.commands.check.sources import Labels
 from caffe_pylayers.commands.check.views import View, in_each
 from caffe_pylayers.commands.check.weight_shapes import check_sharing, check_weights
-from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.processes import stock
 
 
@@ -172,8 +171,8 @@ def _caffe(report: Report) -> Any:
     try:
         caffe = stock.import_caffe()
         why = "" if hasattr(caffe, "layer_type_list") else f"`import caffe` gives another module, {caffe}"
-    except ConfigError as problem:
-        why = str(problem)[str(problem).find("`import caffe`") :].partition("; ")[0]
+    except stock.NoCaffeError as problem:
+        why = problem.why
     if not why:
         return caffe
     report.skipped.append(f"fields, layer types and shapes, as {why} (see `caffe-pylayers doctor`)")

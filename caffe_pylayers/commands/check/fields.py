@@ -4,7 +4,8 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from caffe_pylayers.caffe_files.legacy_nets import V1_TYPES
 from caffe_pylayers.caffe_files.prototxt import Field, Message, NotDecimal, Word
-from caffe_pylayers.commands.check.findings import ERROR, Finding, listed, nearest
+from caffe_pylayers.commands.check.findings import ERROR, Finding, listed
+from caffe_pylayers.errors import did_you_mean
 
 _INTEGERS = {
     "int32": (-(2**31), 2**31 - 1),
@@ -39,7 +40,7 @@ def check_fields(message: Message, descriptor: Any, file: str, layer: str = "", 
 
         where = f" in {inside}" if inside not in ("", "layer", "layers") else ""
         if kind is None:
-            guess = _today(field, inside) or nearest(field.name, known)
+            guess = _today(field, inside) or did_you_mean(field.name, known)
             yield found(f"unknown field {field.name!r}{where}", guess or f"it has: {listed(known, 99)}")
             continue
         if not _repeated(kind) and field.name in lines:
@@ -107,7 +108,7 @@ def _wrong_enum(value: Any, enum: Any) -> Optional[str]:
         return None
     if _is_text(value) and value in names:
         return f"write it without quotes: {value}"
-    guess = nearest(str(value), names) if isinstance(value, str) else ""
+    guess = did_you_mean(str(value), names) if isinstance(value, str) else ""
     return f"{guess + ' ' if guess else ''}It is one of: {', '.join(names)}"
 
 

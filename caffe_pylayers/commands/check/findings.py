@@ -1,8 +1,7 @@
 """What a check finds: where, how bad, what is wrong and what to do."""
 
-import difflib
 from dataclasses import dataclass
-from typing import Iterable, List, Tuple
+from typing import Iterable, List
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
@@ -54,14 +53,8 @@ def warning(layer: Layer, message: str, remedy: str = "", at: str = "", number: 
 
 def of_error(error: PrototxtError) -> Finding:
     """The finding that a file that cannot be read as prototxt is."""
-    message, remedy = parted(error.problem, "see this line, and the end of the one before it")
-    return Finding(error.where, error.line, "", ERROR, message, remedy)
-
-
-def parted(problem: str, otherwise: str) -> Tuple[str, str]:
-    """The message of an error of this package, and the remedy that stands behind its last semicolon, or `otherwise`."""
-    message, _, remedy = problem.rpartition("; ")
-    return (message, remedy) if message else (problem, otherwise)
+    remedy = error.remedy or "see this line, and the end of the one before it"
+    return Finding(error.where, error.line, "", ERROR, error.problem, remedy)
 
 
 def line_of(message: Message, path: str, number: int = -1) -> int:
@@ -71,14 +64,6 @@ def line_of(message: Message, path: str, number: int = -1) -> int:
         message = message.message(each)
     lines = [field.line for field in message.fields if field.name == name]
     return lines[number] if lines else message.line
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """ ", did you mean 'x'?" for the one of the names that is most like this one; "" where none is."""
-    known = list(names)
-    lower = {each.lower(): each for each in known}
-    found = difflib.get_close_matches(name.lower(), lower, n=1)
-    return f"did you mean {lower[found[0]]!r}?" if found else ""
 
 
 def listed(names: Iterable[str], limit: int = 12) -> str:

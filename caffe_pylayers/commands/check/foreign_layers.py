@@ -12,7 +12,8 @@ from typing import Any, Dict, Iterator, List, Sequence, TextIO, Tuple
 
 from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.caffe_files.nets import Layer
-from caffe_pylayers.commands.check.findings import Finding, error, listed, nearest, warning
+from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
+from caffe_pylayers.errors import did_you_mean
 from caffe_pylayers.processes.probe import ask_python
 
 _METHODS = ("setup", "reshape", "forward", "backward")
@@ -59,7 +60,7 @@ def _judged(layer: Layer, about: Dict[str, Any]) -> Iterator[Finding]:
         )
         return
     if not about["has"]:
-        guess = nearest(kind, about["names"])
+        guess = did_you_mean(kind, about["names"])
         remedy = guess or f"its classes: {listed(about['names'])}"
         yield error(layer, f"module {module!r} ({about['file']}) has no {kind!r}", remedy, "python_param.layer")
     elif about["is_layer"] is False:

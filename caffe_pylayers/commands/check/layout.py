@@ -5,8 +5,9 @@ from typing import Dict, Iterator, List, Sequence
 
 from caffe_pylayers.caffe_files.legacy_nets import V1_TYPES
 from caffe_pylayers.caffe_files.nets import TEST, TRAIN, Layer, Net, NetState
-from caffe_pylayers.commands.check.findings import Finding, error, listed, nearest, warning
+from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
 from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.errors import did_you_mean
 
 
 def check_blobs(view: View) -> Iterator[Finding]:
@@ -37,7 +38,7 @@ def _where(view: View, blob: str, made: Dict[str, Layer]) -> str:
     for layer in view.net.layers:
         if blob in layer.tops:
             return f"{_named(layer)} makes it, but its include and exclude rules keep it out of this net"
-    return nearest(blob, made) or f"blobs so far: {listed(made)}"
+    return did_you_mean(blob, made) or f"blobs so far: {listed(made)}"
 
 
 def _named(layer: Layer) -> str:
@@ -77,7 +78,7 @@ def check_layer(layer: Layer, known_types: Sequence[str]) -> Iterator[Finding]:
         yield error(layer, "it has no type", 'add `type: "..."`, as in `type: "Convolution"`')
     elif known_types and layer.type not in known_types:
         today = V1_TYPES.get(layer.type)
-        guess = f"did you mean {today!r}?" if today else nearest(layer.type, known_types)
+        guess = did_you_mean(today or layer.type, [today] if today else known_types)
         yield error(
             layer, f"unknown layer type {layer.type!r}", guess or f"this Caffe has: {listed(known_types, 99)}", "type"
         )

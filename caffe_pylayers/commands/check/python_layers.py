@@ -2,13 +2,13 @@
 
 import functools
 import os
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, Optional, Sequence, Tuple
 
 from caffe_pylayers import ALIASES, LAYERS, config
 from caffe_pylayers.caffe_files.nets import Layer
-from caffe_pylayers.commands.check.findings import Finding, error, listed, nearest, parted, warning
+from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
 from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.errors import ConfigError, did_you_mean
 
 #: What python_param takes, share_in_parallel in older Caffes.
 _FIELDS = ("module", "layer", "param_str", "share_in_parallel")
@@ -29,14 +29,12 @@ def options_of(layer: Layer) -> Optional[config.Options]:
 
 
 @functools.lru_cache(maxsize=1000)
-def _load(kind: str, param_str: str, folder: str) -> Tuple[Optional[config.Options], List[str]]:
+def _load(kind: str, param_str: str, folder: str) -> Tuple[Optional[config.Options], Sequence[ConfigError]]:
     """The options, or what is wrong with them, a problem each. folder: the working directory, where paths start."""
     try:
-        return config.load(kind, param_str), []
-    except ConfigError as problems:
-        return None, [
-            line[len(kind) + 2 :] if line.startswith(f"{kind}: ") else line for line in str(problems).split("\n")
-        ]
+        return config.load(kind, param_str), ()
+    except ConfigError as error:
+        return None, error.problems
 
 
 def check_layer(layer: Layer) -> Iterator[Finding]:
@@ -53,7 +51,7 @@ def check_layer(layer: Layer) -> Iterator[Finding]:
         return
     name = ours(layer)
     if not name:
-        guess = nearest(kind, [*LAYERS, *ALIASES])
+        guess = did_you_mean(kind, [*LAYERS, *ALIASES])
         yield error(
             layer,
             f"caffe_pylayers has no layer {kind!r}",
@@ -64,12 +62,11 @@ def check_layer(layer: Layer) -> Iterator[Finding]:
     options, problems = _load(name, param_str, os.getcwd())
     described = f"`caffe-pylayers describe {name}` lists the options"
     for problem in problems:
-        message, remedy = (problem, described) if "is required" in problem else parted(problem, described)
-        yield error(layer, message, remedy, "python_param.param_str")
+        yield error(layer, problem.problem, problem.remedy or described, "python_param.param_str")
     if options is None:
         return
-    for text in options.warnings:
-        yield warning(layer, *parted(text, described), "python_param.param_str")
+    for remark in options.warnings:
+        yield warning(layer, remark.problem, remark.remedy or described, "python_param.param_str")
     yield from _check_counts(layer, name, options)
     yield from _check_in_place(layer, name, options)
 
@@ -85,7 +82,7 @@ def _check_python_param(layer: Layer) -> Iterator[Finding]:
     param = layer.message.message("python_param")
     for field in param.fields:
         if field.name not in _FIELDS:
-            guess = nearest(field.name.rstrip("_"), _FIELDS[:3])
+            guess = did_you_mean(field.name.rstrip("_"), _FIELDS[:3])
             yield error(
                 layer,
                 f"unknown field {field.name!r} in python_param",
@@ -108,8 +105,7 @@ def _check_counts(layer: Layer, kind: str, options: config.Options) -> Iterator[
         try:
             names_of(kind, options, len(given))
         except ConfigError as problem:
-            message, remedy = parted(str(problem)[len(kind) + 2 :], "see `caffe-pylayers describe`")
-            yield error(layer, message, remedy, at)
+            yield error(layer, problem.problem, problem.remedy or "see `caffe-pylayers describe`", at)
 
 
 def _check_in_place(layer: Layer, kind: str, options: config.Options) -> Iterator[Finding]:

@@ -4,7 +4,8 @@ import os
 from typing import Iterator
 
 from caffe_pylayers.caffe_files.prototxt import Message
-from caffe_pylayers.commands.check.findings import ERROR, NOTE, WARNING, Finding, line_of, listed, nearest
+from caffe_pylayers.commands.check.findings import ERROR, NOTE, WARNING, Finding, line_of, listed
+from caffe_pylayers.errors import did_you_mean
 
 #: What each policy reads (SGDSolver::GetLearningRate).
 POLICIES = {
@@ -38,7 +39,7 @@ def check_solver(message: Message, file: str, gpu: bool = True) -> Iterator[Find
         yield from rule(solver)
     kind = message.get("type")
     if kind is not None and kind not in TYPES:
-        remedy = f"{nearest(str(kind), TYPES)} Types: {listed(TYPES)}".lstrip()
+        remedy = f"{did_you_mean(str(kind), TYPES)} Types: {listed(TYPES)}".lstrip()
         yield solver.error("type", f"unknown solver type {str(kind)!r}", remedy)
     if "type" in message and "solver_type" in message:
         yield solver.error("solver_type", "type and solver_type are both given", "leave out solver_type, the older one")
@@ -116,7 +117,7 @@ def _check_learning_rate(solver: _Solver) -> Iterator[Finding]:
         return
     needs = POLICIES.get(str(policy))
     if needs is None:
-        remedy = f"{nearest(str(policy), POLICIES)} Policies: {listed(POLICIES)}".lstrip()
+        remedy = f"{did_you_mean(str(policy), POLICIES)} Policies: {listed(POLICIES)}".lstrip()
         yield solver.error("lr_policy", f"unknown lr_policy {str(policy)!r}", remedy)
         return
     for name in needs:

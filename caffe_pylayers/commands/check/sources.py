@@ -6,7 +6,7 @@ from typing import Any, Iterator, List, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers.caffe_files.nets import Layer
-from caffe_pylayers.commands.check.findings import Finding, error, parted, warning
+from caffe_pylayers.commands.check.findings import Finding, error, warning
 from caffe_pylayers.commands.check.python_layers import options_of, ours
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.errors import ConfigError, DataError
@@ -45,7 +45,7 @@ def check_source(layer: Layer, training: bool) -> Tuple[List[Finding], Optional[
     try:
         return _read(layer, options, training)
     except (ConfigError, DataError) as problem:
-        return [_found(layer, str(problem))], None
+        return [error(layer, problem.found, problem.remedy or _MEND, "python_param.param_str")], None
 
 
 def _read(layer: Layer, options: Any, training: bool) -> Tuple[List[Finding], Optional[Labels]]:
@@ -122,20 +122,11 @@ def _check_images(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
     out = np.empty((1, *recipe.shape), recipe.dtype)
     complaints = recipe.fill(np.array([len(source) - 1]), np.zeros(1, np.uint64), out, tolerant=tolerant)
     for complaint in complaints.values():
-        message, remedy = parted(complaint, _MEND)
-        yield warning(layer, message, remedy, "python_param.param_str")
+        yield warning(layer, complaint.found, complaint.remedy or _MEND, "python_param.param_str")
     stored = stored_axes(source)
-    doubt = axes_doubt(*stored) if stored else ""
+    doubt = axes_doubt(*stored) if stored else None
     if doubt:
-        message, remedy = parted(doubt, _MEND)
-        yield warning(layer, f"{source.describe(0)}: {message}", remedy, "python_param.param_str")
-
-
-def _found(layer: Layer, problem: str) -> Finding:
-    kind = ours(layer)
-    text = problem[len(kind) + 2 :] if problem.startswith(f"{kind}: ") else problem
-    message, remedy = parted(text, _MEND)
-    return error(layer, message, remedy, "python_param.param_str")
+        yield warning(layer, f"{source.describe(0)}: {doubt.problem}", doubt.remedy, "python_param.param_str")
 
 
 _MEND = "mend the source, or the options that name it"

@@ -6,7 +6,7 @@ from typing import Any, Iterator, List, Optional, Tuple
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.nets import Layer
-from caffe_pylayers.commands.check.findings import Finding, error, parted, warning
+from caffe_pylayers.commands.check.findings import Finding, error, warning
 from caffe_pylayers.commands.check.shapes import size
 from caffe_pylayers.commands.check.sources import Labels
 from caffe_pylayers.errors import DataError
@@ -74,8 +74,7 @@ def check_source(layer: Layer) -> Tuple[List[Finding], Optional[Labels]]:
     for picture in pictures[:1]:
         doubt = axes_doubt((picture.channels, picture.height, picture.width), picture.whole)
         if doubt:
-            message, remedy = parted(doubt, "write them again")
-            findings.append(warning(layer, f"{picture.name}: {message}", remedy, at))
+            findings.append(warning(layer, f"{picture.name}: {doubt.problem}", doubt.remedy, at))
     findings += [
         warning(
             layer, f"{picture.name}: has {picture.bits}-bit pixels, of which Caffe keeps the upper 8 bits", _DEEP, at
@@ -151,7 +150,7 @@ def _read_database(layer: Layer, source: str) -> Tuple[List[Picture], Optional[L
         ends = read_ends(source)
         pictures = [_decoded(bytes(datum.data), name) if datum.encoded else _raw(datum, name) for name, datum in ends]
     except DataError as problem:
-        raise _Wrong(*parted(str(problem), "write the LMDB again, as by convert_imageset")) from problem
+        raise _Wrong(problem.found, problem.remedy or "write the LMDB again, as by convert_imageset") from problem
     numbers = [(label, name) for name, datum in ends for label in datum.labels]
     return pictures, Labels(min(numbers)[0], *max(numbers)) if numbers else None
 
@@ -178,7 +177,7 @@ def _decoded(content: bytes, name: str, color: bool = True) -> Picture:
     try:
         image = decode(content, color)
     except DataError as problem:
-        raise _Wrong(*parted(f"{name}: {problem}", "mend or remove it")) from problem
+        raise _Wrong(problem.within(name).found, problem.remedy or "mend or remove it") from problem
     return Picture(1 if image.ndim == 2 else image.shape[2], image.shape[0], image.shape[1], name, 8 * image.itemsize)
 
 
@@ -299,8 +298,9 @@ def _check_transform(layer: Layer, pictures: List[Picture]) -> Iterator[Finding]
     try:
         mean = read_mean(os.path.abspath(str(path)), None)
     except DataError as problem:
-        message, remedy = parted(str(problem), "compute_image_mean writes one")
-        yield error(layer, message, remedy, "transform_param.mean_file")
+        yield error(
+            layer, problem.found, problem.remedy or "compute_image_mean writes one", "transform_param.mean_file"
+        )
         return
     assert mean is not None
     if pictures and mean.shape != (pictures[0].channels, pictures[0].height, pictures[0].width):

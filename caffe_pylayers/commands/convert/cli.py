@@ -56,7 +56,7 @@ def convert(
     caffe-pylayers convert train_lmdb train.h5 --encode raw
     """
     if seed is not None and not shuffle:
-        raise ConfigError("--seed has no effect without --shuffle; leave it out")
+        raise ConfigError("--seed has no effect without --shuffle", remedy="leave it out")
     source_type = source_type or guessed_format(source, "--from")
     target_type = target_type or guessed_format(target, "--to")
     _check_csv_options(source_type, origin)
@@ -85,7 +85,7 @@ def _say(line: str) -> None:
 def _check_csv_options(source_type: str, origin: Dict[str, Any]) -> None:
     given = [f"--{name}" for name in ("root", "header") if origin[name]] + ["--missing"] * (origin["missing"] == "skip")
     if given and source_type != "CSV":
-        raise ConfigError(f"{', '.join(given)}: of no effect, since the source is {source_type}; leave it out")
+        raise ConfigError(f"{', '.join(given)}: of no effect, since the source is {source_type}", remedy="leave it out")
 
 
 def _size(text: Optional[str]) -> Optional[Tuple[int, int]]:

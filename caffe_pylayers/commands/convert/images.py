@@ -39,7 +39,8 @@ class Images:
             )
         if self.encode == "raw" and self.target_type in _FILES_ONLY:
             raise ConfigError(
-                f"--encode raw: {self.target_type} holds encoded images only; png loses nothing, LMDB and HDF5 hold pixels"
+                f"--encode raw: {self.target_type} holds encoded images only",
+                remedy="png loses nothing, LMDB and HDF5 hold pixels",
             )
 
     @property
@@ -71,8 +72,11 @@ class Images:
     def _encoded(self, image: np.ndarray, encoding: str, source: Source, record: int) -> bytes:
         if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
             raise DataError(
-                f"{source.describe(record)}: an image of type {image.dtype} with {image.shape[2]} channels does not fit into "
-                f"an image file, which holds 8-bit pixels of 1 or 3 channels; convert it to LMDB or HDF5, without --encode"
+                f"an image of type {image.dtype} with {image.shape[2]} channels does not fit into an image file, which "
+                "holds 8-bit pixels of 1 or 3 channels",
+                remedy="convert it to LMDB or HDF5, without --encode",
+                source=source.describe(record),
+                record=record,
             )
         quality = _jpg_quality(encoding)
         if quality:

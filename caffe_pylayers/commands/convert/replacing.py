@@ -28,9 +28,11 @@ def refuse_source(sources: Iterable[str], target: Target, old: Iterable[str]) ->
         piece = replaced.get((status.st_dev, status.st_ino))
         if piece is not None:
             what = "it is the source" if piece == target.path == source else f"a conversion reads it, as {source}"
-            raise ConfigError(f"{piece}: {what}; write to another name")
+            raise ConfigError(what, remedy="write to another name", source=piece)
         if inside and os.path.samefile(os.path.dirname(os.path.abspath(source)), folder):
-            raise ConfigError(f"{target.path}: it would lie in the source, an LMDB; write to another folder")
+            raise ConfigError(
+                "it would lie in the source, an LMDB", remedy="write to another folder", source=target.path
+            )
 
 
 def _identities(path: str) -> Iterator[Tuple[int, int]]:
@@ -59,7 +61,7 @@ def old_pieces(target: Target, force: bool) -> List[str]:
     ours = _written_before(target.path)
     if not force:
         remedy = "--force replaces it" if {*map(os.path.basename, pieces)} <= {*ours} and ours else "move it away"
-        raise DataError(f"{[*pieces, provenance][0]} is there already; {remedy}, or write to another name")
+        raise DataError(f"{[*pieces, provenance][0]} is there already", remedy=f"{remedy}, or write to another name")
     folder = os.path.dirname(target.path)
     # What an earlier conversion wrote there in another format goes too.
     names = list(dict.fromkeys([*map(os.path.basename, pieces), *sorted(ours)]))
@@ -67,22 +69,23 @@ def old_pieces(target: Target, force: bool) -> List[str]:
         piece = os.path.join(folder, name)
         if name not in ours:
             raise DataError(
-                f"{piece} is there, and was not written by a conversion{'' if piece == target.path else f' to {target.path}'}, "
-                f"so that --force does not replace it; move it away, or write to another name"
+                f"{piece} is there, and was not written by a "
+                f"conversion{'' if piece == target.path else f' to {target.path}'}, so that --force does not replace it",
+                remedy="move it away, or write to another name",
             )
         for other in _put_into(piece):
             raise DataError(
-                f"{other} was not written by a conversion, and --force replaces all of {piece}; move it away, or write to "
-                f"another name"
+                f"{other} was not written by a conversion, and --force replaces all of {piece}",
+                remedy="move it away, or write to another name",
             )
         # By what the record has: those of earlier versions had no checksum of a folder.
         if os.path.lexists(piece) and not ours[name].items() <= _described(piece).items():
             raise DataError(
-                f"{piece} has changed since a conversion wrote it, so that --force does not replace it; move it away, or "
-                f"write to another name"
+                f"{piece} has changed since a conversion wrote it, so that --force does not replace it",
+                remedy="move it away, or write to another name",
             )
     if os.path.lexists(provenance) and not ours:
-        raise DataError(f"{provenance} is there, and is not the record of a conversion; move it away")
+        raise DataError(f"{provenance} is there, and is not the record of a conversion", remedy="move it away")
     return [*names, os.path.basename(provenance)]
 
 

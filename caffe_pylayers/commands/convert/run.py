@@ -116,10 +116,10 @@ class Run:
                 self._say(f"what is finished stays in {unfinished.path}: the same command goes on there; or remove it")
             if isinstance(error, OSError):
                 why = os.strerror(error.errno) if error.errno else str(error)  # h5py's own words are long
-                raise DataError(f"{self._target.path}: cannot write it: {why}") from error
+                raise DataError(f"cannot write it: {why}", source=self._target.path) from error
             if isinstance(error, DataError):
                 place = os.path.join(os.path.dirname(self._target.path), "")
-                raise DataError(str(error).replace(os.path.join(unfinished.made, ""), place)) from error
+                raise error.renamed(os.path.join(unfinished.made, ""), place) from error
             raise
 
     def _make(self, unfinished: Unfinished, num_workers: int) -> List[str]:
@@ -168,7 +168,9 @@ class Run:
             if place is not None:
                 complaint = complaint or f"the image of its record {place} is another one"
         if complaint:
-            raise DataError(f"{made.path}: read back it is not what was written: {complaint}; is the disk damaged?")
+            raise DataError(
+                f"read back it is not what was written: {complaint}", remedy="is the disk damaged?", source=made.path
+            )
         return self._entry(made, files)
 
     def _entry(self, made: Target, files: Dict[str, Any]) -> Dict[str, Any]:

@@ -51,9 +51,9 @@ class Segment:
                 stream.seek(max(0, start - size))
                 text = stream.read(size)
         except (OSError, struct.error) as error:
-            raise DataError(f"{path}: {error}") from error
+            raise DataError(str(error), source=path) from error
         if magic != _MAGIC or zlib.crc32(text) != checksum:
-            raise DataError(f"{path}: it is damaged")
+            raise DataError("it is damaged", source=path)
         table = json.loads(text)
         images = [(size, checksum, dtype, shape) for size, checksum, dtype, shape in table["images"]]
         skipped = [(record, reason) for record, reason in table["skipped"]]

@@ -31,7 +31,7 @@ class Unfinished:
         self.made = os.path.join(self.path, "made")
         self.target = target
         if not os.path.isdir(os.path.dirname(target)):
-            raise DataError(f"{target}: the folder {os.path.dirname(target)} is not there; make it first")
+            raise DataError(f"the folder {os.path.dirname(target)} is not there", remedy="make it first", source=target)
         lock = os.path.join(self.path, "lock")
         self._require_ours(lock)
         os.makedirs(self.path, exist_ok=True)
@@ -45,7 +45,7 @@ class Unfinished:
             ours = False
         if not ours:
             self._lock.close()
-            raise DataError(f"{target}: another process is writing it just now, in {self.path}")
+            raise DataError(f"another process is writing it just now, in {self.path}", source=target)
         self._remove_gone()
 
     def _require_ours(self, lock: str) -> None:
@@ -55,8 +55,8 @@ class Unfinished:
         folder = os.path.isdir(self.path) and not os.path.islink(self.path)
         if not folder or (os.listdir(self.path) and not os.path.isfile(lock)) or os.path.islink(lock):
             raise DataError(
-                f"{self.path} is there, and is not what a conversion left; move it away, or write to another name than "
-                f"{self.target}"
+                f"{self.path} is there, and is not what a conversion left",
+                remedy=f"move it away, or write to another name than {self.target}",
             )
 
     def __enter__(self) -> "Unfinished":
@@ -119,7 +119,8 @@ class Unfinished:
                 continue  # an interrupted run has put it there
             if os.path.lexists(there):
                 raise DataError(
-                    f"{there} was not there when the conversion began; move it away, and give the same command again"
+                    f"{there} was not there when the conversion began",
+                    remedy="move it away, and give the same command again",
                 )
             os.rename(made, there)
         self._remove()

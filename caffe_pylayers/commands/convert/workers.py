@@ -61,7 +61,8 @@ class Workers:
         except (EOFError, ConnectionResetError):
             end = ending(self._children[connection].process.wait())
             raise DataError(
-                f"a worker process ended with {end} at {part}; if it was for want of memory, give fewer workers"
+                f"a worker process ended with {end} at {part}",
+                remedy="if it was for want of memory, give fewer workers",
             ) from None
         if isinstance(answer, BaseException):
             raise answer

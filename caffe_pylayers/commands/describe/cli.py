@@ -52,7 +52,7 @@ def _page(output: Optional[str]) -> None:
         out().write(layers_page())
         return
     if os.path.isfile(output) and not is_made_here(output, INTRODUCTION[:100]):
-        raise ConfigError(f"{output} is there already, and was not written by it; name another file")
+        raise ConfigError(f"{output} is there already, and was not written by it", remedy="name another file")
     refuse_existing([output], force=True)
     with output_file(output) as path, open(path, "w", encoding="utf-8") as file:
         file.write(layers_page())

@@ -64,8 +64,8 @@ def export(
     if net is None:
         if layout == "tensorflow":
             raise ConfigError(
-                "the layout of TensorFlow needs the net: which convolution has groups, and what a fully connected layer reads, "
-                "stands there; give it with --net, best the deploy net"
+                "the layout of TensorFlow needs the net: which convolution has groups, and what a fully connected layer reads, stands there",
+                remedy="give it with --net, best the deploy net",
             )
         for layer in (layer for layer in found if layer.blobs):
             arrays = _prefixed(layer.name, caffe_arrays(layer.type, layer.blobs))
@@ -82,12 +82,14 @@ def _add_net(result: Export, found: Dict[str, LayerWeights], path: str, given: M
     result.left_out = [name for name in found if name not in names]
     if not names & set(found):
         raise DataError(
-            f"{result.weights}: no layer of {path} has weights in it; it has those of {', '.join(found) or 'none'}"
+            f"no layer of {path} has weights in it",
+            remedy=f"it has those of {', '.join(found) or 'none'}",
+            source=result.weights,
         )
     blobs = {top for layer in layers for top in layer.tops}
     for blob in given:
         if blob not in blobs:
-            raise ConfigError(f"{path}: no blob {blob!r}; its blobs: {', '.join(sorted(blobs))}")
+            raise ConfigError(f"no blob {blob!r}", remedy=f"its blobs: {', '.join(sorted(blobs))}", source=path)
     everything = shapes_of(layers, given)
     sources = (layer.tops[0] for layer, (_, tops) in zip(layers, everything) if not layer.bottoms and _unknown(tops))
     source = next(sources, None)
@@ -115,8 +117,10 @@ def _arrays_of(
             arrays = tensorflow_arrays(layer, arrays, bottom)
         except UnknownOrder as unknown:
             raise ConfigError(
-                f"{layer.file}:{layer.line}: layer {layer.name!r} (type {layer.type}): the order of its rows in TensorFlow depends "
-                f"on the shape of blob {layer.bottoms[0]!r}, which is not known: {unknown}; {remedy}"
+                f"layer {layer.name!r} (type {layer.type}): the order of its rows in TensorFlow depends on the shape "
+                f"of blob {layer.bottoms[0]!r}, which is not known: {unknown}",
+                remedy=remedy,
+                source=f"{layer.file}:{layer.line}",
             ) from None
     return _prefixed(layer.name, arrays)
 
@@ -138,8 +142,10 @@ def _check_outputs(layer: Layer, arrays: Arrays, weights: str) -> None:
         found = shape[1 if param.flag("transpose") else 0]
     if found != num_output:
         raise DataError(
-            f"{weights}: the weights of layer {layer.name!r} are of shape {dims(shape)}, for {found} outputs, and "
-            f"{layer.file}:{param.line_of('num_output')} has num_output {num_output}; are they another net's?"
+            f"the weights of layer {layer.name!r} are of shape {dims(shape)}, for {found} outputs, and "
+            f"{layer.file}:{param.line_of('num_output')} has num_output {num_output}",
+            remedy="are they another net's?",
+            source=weights,
         )
 
 

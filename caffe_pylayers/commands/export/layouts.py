@@ -81,8 +81,8 @@ def _check(layer: Layer, bottom: Known, channels: int, weights: np.ndarray) -> N
     found = bottom.shape[0] if isinstance(bottom, Blob) else None
     if found not in (None, channels):
         raise DataError(
-            f"{layer.file}:{layer.line}: layer {layer.name!r} has a bottom of {found} channels, and its weights of shape "
-            f"{dims(weights.shape)} are for {channels}"
+            f"layer {layer.name!r} has a bottom of {found} channels, and its weights of shape {dims(weights.shape)} are for {channels}",
+            source=f"{layer.file}:{layer.line}",
         )
 
 
@@ -126,8 +126,10 @@ def _reordered(layer: Layer, rows: np.ndarray, bottom: Known, axis: int = 1) -> 
         if rank == 2:  # a sequence of vectors, which have no positions
             return rows
         raise ConfigError(
-            f"{layer.file}:{layer.line}: layer {layer.name!r} has axis {axis} and a bottom of {rank + 1} axes: it works along rows of "
-            f"images, which with channels last is no fully connected layer; export in Caffe's layout, and compute it in Caffe's order"
+            f"layer {layer.name!r} has axis {axis} and a bottom of {rank + 1} axes: it works along rows of images, "
+            "which with channels last is no fully connected layer",
+            remedy="export in Caffe's layout, and compute it in Caffe's order",
+            source=f"{layer.file}:{layer.line}",
         )
     parts = bottom.flattened
     order = channels_last(parts)
@@ -137,8 +139,8 @@ def _reordered(layer: Layer, rows: np.ndarray, bottom: Known, axis: int = 1) -> 
         raise UnknownOrder(f"all that is known is {' + '.join(map(dims, parts))}")
     if len(order) != len(rows):
         raise DataError(
-            f"{layer.file}:{layer.line}: layer {layer.name!r} has a bottom of {' + '.join(map(dims, parts))} = {len(order)} numbers, "
-            f"and its weights are for {len(rows)}"
+            f"layer {layer.name!r} has a bottom of {' + '.join(map(dims, parts))} = {len(order)} numbers, and its weights are for {len(rows)}",
+            source=f"{layer.file}:{layer.line}",
         )
     return rows[order]
 

@@ -92,7 +92,9 @@ def whole_number(layer: Layer, param: Message, name: str, default: Optional[int]
     value = whole_numbers(layer, param, name)[-1:] or ([] if default is None else [default])
     if not value:
         raise ConfigError(
-            f"{layer.file}:{param.line_of(name)}: layer {layer.name!r}: {name} is missing; it is a whole number"
+            f"{name} is missing",
+            remedy="it is a whole number",
+            source=f"{layer.file}:{param.line_of(name)}: layer {layer.name!r}",
         )
     return value[0]
 
@@ -103,7 +105,8 @@ def whole_numbers(layer: Layer, param: Message, name: str) -> List[int]:
     for value in values:
         if not isinstance(value, int):
             raise ConfigError(
-                f"{layer.file}:{param.line_of(name)}: layer {layer.name!r}: {name} must be a whole number, not {value!r}"
+                f"{name} must be a whole number, not {value!r}",
+                source=f"{layer.file}:{param.line_of(name)}: layer {layer.name!r}",
             )
     return values
 

@@ -80,9 +80,9 @@ def fed_by(layer: Layer, phase: str, batches: Iterable[int]) -> Fed:
     try:
         taken = _taken(layer, phase, wanted)
     except (ConfigError, DataError) as error:
-        if str(error).startswith(layer.file):
+        if error.source == layer.described:
             raise
-        raise type(error)(f"{layer.file}:{layer.line}: layer {layer.name!r}: {error}") from None
+        raise error.within(f"{layer.file}:{layer.line}: layer {layer.name!r}") from None
     tops = {top: taken[0][top].shape for top in layer.tops}
     if layer.type == "Python" and layer.python[0] == "caffe_pylayers":
         kind = ALIASES.get(layer.python[1], layer.python[1])
@@ -158,7 +158,7 @@ def _other(fed: Fed, taken: List[Dict[str, np.ndarray]]) -> Fed:
     tops = {top: np.concatenate([each[top] for each in taken]) for top in fed.layer.tops}
     first = next(iter(tops.values()))
     if not first.ndim or not len(first):
-        raise ConfigError(f"{fed.where}: its first top has shape {first.shape}, which is no batch of images")
+        raise ConfigError(f"its first top has shape {first.shape}, which is no batch of images", source=fed.where)
     if first.ndim == 4:
         fed.stored = (first.shape[1], first.shape[2], first.shape[3]), False
     for top, values in tops.items():

@@ -116,9 +116,9 @@ def _normalised(fed: Fed, others: Sequence[Layer]) -> bool:
 
 def _of_images(fed: Fed) -> Iterator[str]:
     count = len(fed)
-    doubt = axes_doubt(*fed.stored) if fed.stored else ""
+    doubt = axes_doubt(*fed.stored) if fed.stored else None
     if doubt:
-        yield doubt
+        yield str(doubt)
     for role, images in fed.images.items():
         flat = images.reshape(count, -1)
         if flat.shape[1] == 1 or not fed.prepared[role].pixels:

@@ -75,7 +75,7 @@ def _drawn(kind: Type[Triplets], source: Source, options: Any, what: str, traini
 
 def _refuse_without_labels(source: Source, what_for: str) -> None:
     if source.labels is None:
-        raise DataError(f"{source.path}: it has no labels, which {what_for}")
+        raise DataError(f"it has no labels, which {what_for}", source=source.path)
 
 
 def _partners(source: Source, options: Any, what: str, graph: Any) -> Partners:

@@ -136,8 +136,9 @@ class Sampler:
 
     def _nothing_stands_in(self) -> DataError:
         return DataError(
-            f"{self._source.path}: nothing can stand in for a sample that cannot be read: {self.rejected} of "
-            f"{len(self._source)} records were found unreadable; mend the source, or write it again"
+            f"nothing can stand in for a sample that cannot be read: {self.rejected} of {len(self._source)} records were found unreadable",
+            remedy="mend the source, or write it again",
+            source=self._source.path,
         )
 
 

@@ -55,12 +55,14 @@ class Custom:
         where = f"{self._name}: batch {number}"
         if found.shape != self._shape or found.dtype.kind not in "iu":
             raise DataError(
-                f"{where} is {found.dtype} of shape {found.shape}; integers of shape {self._shape} are asked for "
-                f"(batch_size, images a sample)"
+                f"{where} is {found.dtype} of shape {found.shape}",
+                remedy=f"integers of shape {self._shape} are asked for (batch_size, images a sample)",
             )
         outside = found[(found < 0) | (found >= size)]
         if len(outside):
-            raise DataError(f"{where} has record {outside[0]}; those of {self._source.path} are 0 to {size - 1}")
+            raise DataError(
+                f"{where} has record {outside[0]}", remedy=f"those of {self._source.path} are 0 to {size - 1}"
+            )
         records = np.ascontiguousarray(found.T, np.int64)
         keys = keyed.bits(*self._seed, number, np.arange(len(found)))
         sims = same_label(self._source, records, f"{self._name} gives records alone") if self.arity == 2 else None
@@ -69,6 +71,6 @@ class Custom:
     def reject(self, records: Sequence[int]) -> int:
         """Nothing can stand in for a record of a batch that somebody else made. Raises DataError."""
         raise DataError(
-            f"{self._source.describe(min(records))} cannot be read, and {self._name} has no stand-in for it; "
-            f"mend the source, or leave the record out of the batches"
+            f"{self._source.describe(min(records))} cannot be read, and {self._name} has no stand-in for it",
+            remedy="mend the source, or leave the record out of the batches",
         )

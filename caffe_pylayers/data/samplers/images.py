@@ -88,8 +88,9 @@ class PK(Ordered):
         usable = np.flatnonzero(classes.counts >= self._fewest)
         if len(usable) < num_classes:
             raise DataError(
-                f"{source.path}: it has {len(usable)} class{'es' * (len(usable) != 1)} of {self._fewest} records or more, "
-                f"'classes_per_batch' is {num_classes}; lower it"
+                f"it has {len(usable)} class{'es' * (len(usable) != 1)} of {self._fewest} records or more, 'classes_per_batch' is {num_classes}",
+                remedy="lower it",
+                source=source.path,
             )
         super().__init__(source, options, usable, training=training, permuted=True)
         self.left_out = int(classes.counts[classes.counts < self._fewest].sum())

@@ -53,7 +53,7 @@ def of_labelled(source: Source, options: Any, make: Make) -> Any:
     if not num_unlabelled:
         return make(source, everyone)
     if num_unlabelled == len(source):
-        raise DataError(f"{source.path}: it has no record with a label: all labels are negative, which means none")
+        raise DataError("it has no record with a label: all labels are negative, which means none", source=source.path)
     damaged = _damaged(source, unlabelled)
     try:
         if getattr(options, "unlabelled", "drop") == "negative":
@@ -70,9 +70,9 @@ def of_labelled(source: Source, options: Any, make: Make) -> Any:
         why = f"having no label (a negative one{damaged})"
         return Labelled(make(labelled, records), records, num_unlabelled, why)
     except DataError as error:
-        raise DataError(
-            f"{error} ({num_unlabelled} of {len(source)} records have a negative label, which means none{damaged})"
-        ) from None
+        note = f" ({num_unlabelled} of {len(source)} records have a negative label, which means none{damaged})"
+        last = "remedy" if error.remedy else "problem"
+        raise DataError(**{**error.parts, last: error.parts[last] + note}) from None
 
 
 def _damaged(source: Source, unlabelled: np.ndarray) -> str:

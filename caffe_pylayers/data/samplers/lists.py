@@ -56,7 +56,9 @@ def listed_pairs(source: Source, options: Any, *, training: bool) -> Listed:
     if len(rows[0].names) == 3:
         for row in rows:
             if row.names[2] not in ("0", "1"):
-                raise DataError(f"{path}, line {row.line}: sim is '{row.names[2]}'; 1 (same) and 0 are allowed")
+                raise DataError(
+                    f"sim is '{row.names[2]}'", remedy="1 (same) and 0 are allowed", source=f"{path}, line {row.line}"
+                )
         sims = np.array([row.names[2] == "1" for row in rows], np.float32)
     else:
         sims = same_label(source, records, f"{path} has no column sim")
@@ -69,12 +71,14 @@ def same_label(source: Source, records: np.ndarray, why: str) -> np.ndarray:
     Raises DataError for a record without a label.
     """
     if source.labels is None:
-        raise DataError(f"{source.path}: it has no labels, which sim is taken from, since {why}")
+        raise DataError(f"it has no labels, which sim is taken from, since {why}", source=source.path)
     unlabelled = source.unlabelled()[records]
     if unlabelled.any():
         raise DataError(
-            f"{source.describe(int(records[unlabelled][0]))}: it has no label (a negative one), which sim of its pair is taken "
-            f"from, since {why}; leave the pair out, or list it with its sim"
+            f"it has no label (a negative one), which sim of its pair is taken from, since {why}",
+            remedy="leave the pair out, or list it with its sim",
+            source=source.describe(int(records[unlabelled][0])),
+            record=int(records[unlabelled][0]),
         )
     one, other = source.labels.reshape(len(source), -1)[records]
     return (one == other).all(1).astype(np.float32)
@@ -95,15 +99,15 @@ def _rows(path: str, widths: Tuple[int, ...], what: str) -> List[_Row]:
                     rows.append(_Row(reader.line_num, [name.strip() for name in names]))
                     if len(names) not in widths or len(names) != len(rows[0].names):
                         raise DataError(
-                            f"{path}, line {reader.line_num}: {len(names)} columns where each line has {what}, as many "
-                            f"in all lines: {','.join(names)[:80]!r}"
+                            f"{len(names)} columns where each line has {what}, as many in all lines: {','.join(names)[:80]!r}",
+                            source=f"{path}, line {reader.line_num}",
                         )
     except OSError as error:
-        raise DataError(f"{path}: cannot read it: {error.strerror}") from error
+        raise DataError(f"cannot read it: {error.strerror}", source=path) from error
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+        raise DataError(str(error), source=f"{path}, line {reader.line_num}") from error
     if not rows:
-        raise DataError(f"{path}: the list is empty; it takes lines of {what}")
+        raise DataError("the list is empty", remedy=f"it takes lines of {what}", source=path)
     return rows
 
 

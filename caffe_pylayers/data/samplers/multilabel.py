@@ -37,7 +37,8 @@ class MultilabelPartners(Partners):
         self.anchors = np.flatnonzero(self._usable()[self._sets.by.of])
         if len(self.anchors) == 0:
             raise DataError(
-                f"{source.path}: no {what} can be made of the label sets of {len(labels)} records: {self._it_takes}"
+                f"no {what} can be made of the label sets of {len(labels)} records: {self._it_takes}",
+                source=source.path,
             )
 
     _it_takes = "it takes two records that share a label and a third that is less similar to the first"

@@ -66,8 +66,9 @@ class ClassPartners(Partners):
         self.anchors = np.flatnonzero((classes.counts[classes.of] > 1) & ~unlabelled)
         if len(classes) < 2 or len(self.anchors) == 0:
             raise DataError(
-                f"{source.path}: no {what} can be made of {len(labels)} records in {len(classes)} "
-                f"class{'es' * (len(classes) != 1)}: it takes two records of one class and a record of another"
+                f"no {what} can be made of {len(labels)} records in {len(classes)} class{'es' * (len(classes) != 1)}: "
+                "it takes two records of one class and a record of another",
+                source=source.path,
             )
 
     def draw(

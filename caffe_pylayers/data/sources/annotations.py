@@ -68,8 +68,10 @@ def _indicated(
     values = values.reshape(len(values), -1)
     if not file and source.shorter is not None:
         raise DataError(
-            f"{source.describe(source.shorter)}: it has fewer numbers than others, where `label_format: {label_format}` takes "
-            f"one for each label; give it {values.shape[1]}"
+            f"it has fewer numbers than others, where `label_format: {label_format}` takes one for each label",
+            remedy=f"give it {values.shape[1]}",
+            source=source.describe(source.shorter),
+            record=source.shorter,
         )
     absent, allowed = (-1, "-1 and 1") if label_format == "sign" else (0, "0, 1 and -1 (not known)")
     minus = values == -1
@@ -77,8 +79,9 @@ def _indicated(
     _refuse(wrong, values, source, file, "label", f"{allowed} for `label_format: {label_format}`")
     if absent == 0 and minus.any() and (values != 0).all():
         raise DataError(
-            f"{source.kind} source {source.path}: its labels{_of(file)} are all -1 or 1, none is 0, where `label_format: "
-            f"indicator` takes -1 for not known; set `label_format: sign`, which takes -1 for 0"
+            f"its labels{_of(file)} are all -1 or 1, none is 0, where `label_format: indicator` takes -1 for not known",
+            remedy="set `label_format: sign`, which takes -1 for 0",
+            source=f"{source.kind} source {source.path}",
         )
     records, labels = np.nonzero(values == 1)
     counts = np.bincount(records, minlength=len(values))
@@ -96,8 +99,9 @@ def _weights(values: np.ndarray, source: Source, file: str) -> np.ndarray:
     width = 1 if labels is None else source.label_dim or labels[:1].size
     if values.ndim == 2 and values.shape[1] != width:
         raise DataError(
-            f"{source.kind} source {source.path}: sample weights{_of(file)} have {values.shape[1]} columns; one a record, or "
-            f"as many as there are labels ({width}) are allowed"
+            f"sample weights{_of(file)} have {values.shape[1]} columns",
+            remedy=f"one a record, or as many as there are labels ({width}) are allowed",
+            source=f"{source.kind} source {source.path}",
         )
     with np.errstate(over="ignore"):
         weights = values.astype(np.float32)
@@ -110,7 +114,12 @@ def _weights(values: np.ndarray, source: Source, file: str) -> np.ndarray:
 def _refuse(wrong: np.ndarray, values: np.ndarray, source: Source, file: str, what: str, allowed: str) -> None:
     if wrong.any():
         place = tuple(np.argwhere(wrong)[0])
-        raise DataError(f"{source.describe(int(place[0]))}: {what} {values[place]}{_of(file)}; {allowed} are allowed")
+        raise DataError(
+            f"{what} {values[place]}{_of(file)}",
+            remedy=f"{allowed} are allowed",
+            source=source.describe(int(place[0])),
+            record=int(place[0]),
+        )
 
 
 def _of(file: str) -> str:
@@ -130,15 +139,15 @@ def _read(option: str, file: str, source: Source) -> np.ndarray:
         numpy = start[:6] == b"\x93NUMPY" or file.endswith(".npy")
         values = _from_npy(where, file) if numpy else _from_text(where, regular_file.read_bytes(file))
     except OSError as error:
-        columns = ""
+        columns = remedy = ""
         if option == "sample_weights" and source.columns:
             columns = f", and it is none of the columns {', '.join(source.columns)}"
         elif option == "sample_weights" and source.kind == "CSV":
-            columns = "; if it is a column, the list needs a first line with names, and `header: true`"
-        raise DataError(f"{where}: cannot read it: {error.strerror}{columns}") from error
+            remedy = "if it is a column, the list needs a first line with names, and `header: true`"
+        raise DataError(f"cannot read it: {error.strerror}{columns}", remedy=remedy, source=where) from error
     if len(values) != len(source):
         raise DataError(
-            f"{where} has {len(values)} rows, but the source has {len(source)} records; a row each is needed"
+            f"{where} has {len(values)} rows, but the source has {len(source)} records", remedy="a row each is needed"
         )
     check_key_order(source, f"the rows of {option} {file}")
     return values
@@ -148,7 +157,7 @@ def _from_npy(where: str, file: str) -> np.ndarray:
     try:
         values = load_npy(file)
     except ValueError as error:
-        raise DataError(f"{where}: not a .npy file of numbers, or cut short: {error}") from error
+        raise DataError(f"not a .npy file of numbers, or cut short: {error}", source=where) from error
     if (
         not isinstance(values, np.ndarray)
         or values.dtype.kind not in "biuf"
@@ -156,7 +165,7 @@ def _from_npy(where: str, file: str) -> np.ndarray:
         or not values.size
     ):
         found = f"type {values.dtype} and shape {values.shape}" if isinstance(values, np.ndarray) else "several arrays"
-        raise DataError(f"{where}: numbers of shape (N,) or (N, L) are allowed, but it has {found}")
+        raise DataError(f"numbers of shape (N,) or (N, L) are allowed, but it has {found}", source=where)
     return values.astype(values.dtype.newbyteorder("="))
 
 
@@ -171,11 +180,11 @@ def _from_text(where: str, text: bytes) -> np.ndarray:
         except ValueError:
             shown = content.strip()[:80].decode(errors="backslashreplace")
             raise DataError(
-                f"{where}, line {line}: numbers are expected, as 3 or 17:24:35, but it reads '{shown}'"
+                f"numbers are expected, as 3 or 17:24:35, but it reads '{shown}'", source=f"{where}, line {line}"
             ) from None
         counts.append(len(words))
     if not counts:
-        raise DataError(f"{where}: it is empty")
+        raise DataError("it is empty", source=where)
     return padded(np.array(numbers), np.array(counts), np.nan)
 
 
@@ -183,18 +192,22 @@ def _from_lmdb(where: str, file: str, source: Source) -> np.ndarray:
     from caffe_pylayers.data.sources.lmdb import read_table  # here, so that others need no lmdb
 
     if isinstance(source.names, Numbers):
-        raise DataError(f"{where}: an LMDB goes by keys, which this source has none of; use a .npy or text file")
+        raise DataError(
+            "an LMDB goes by keys, which this source has none of", remedy="use a .npy or text file", source=where
+        )
     keys, values = read_table(file)
     rows: Dict[bytes, int] = {keys[row]: row for row in range(len(keys))}
     order = np.empty(len(source), np.int64)
     for record in range(len(source)):
         row = rows.get(source.names[record], -1)
         if row < 0:
-            raise DataError(f"{where}: it lacks the key of {source.describe(record)}; keys must be equal to names")
+            raise DataError(
+                f"it lacks the key of {source.describe(record)}", remedy="keys must be equal to names", source=where
+            )
         order[record] = row
     unused = np.ones(len(keys), bool)
     unused[order] = False
     if unused.any():
         key = keys[int(np.argmax(unused))].decode(errors="backslashreplace")
-        raise DataError(f"{where}: its key '{key}' is the name of no record; keys must be equal to names")
+        raise DataError(f"its key '{key}' is the name of no record", remedy="keys must be equal to names", source=where)
     return values[order]

@@ -86,12 +86,12 @@ class Source:
         sample_weights: Optional[np.ndarray] = None, label_dim: Optional[int] = None,
     ) -> None:  # fmt: skip
         if len(names) == 0:
-            raise DataError(f"{self.kind} source {path}: it has no records")
+            raise DataError("it has no records", source=f"{self.kind} source {path}")
         self.path = path
         self.names = names
         self.columns: Tuple[str, ...] = ()
         self.shorter: Optional[int] = None
-        self.damaged: Dict[int, str] = {}
+        self.damaged: Dict[int, DataError] = {}
         self.label_order: Optional[str] = None
         self.sample_weights = sample_weights
         self.set_labels(labels, label_dim)
@@ -124,8 +124,10 @@ class Source:
         if labels is not None and max(int(labels.max()), -int(labels.min())) > LARGEST_LABEL:
             record, *_ = np.argwhere((labels > LARGEST_LABEL) | (labels < -LARGEST_LABEL))[0].tolist()
             raise DataError(
-                f"{self.describe(record)}: its label is above {LARGEST_LABEL}, the largest number that Caffe's float32 "
-                f"blobs hold exactly; number the classes from 0"
+                f"its label is above {LARGEST_LABEL}, the largest number that Caffe's float32 blobs hold exactly",
+                remedy="number the classes from 0",
+                source=self.describe(record),
+                record=record,
             )
         self.labels = labels
         self.label_dim = label_dim
@@ -167,7 +169,7 @@ class Source:
         try:
             yield
         except DataError as error:
-            raise type(error)(f"{self.describe(record)}: {error}") from error
+            raise error.within(self.describe(record), record) from error
 
     def describe(self, record: int) -> str:
         """The record as messages name it."""

@@ -38,7 +38,9 @@ class BCFSource(Source):
             self._rows = _index(path)
         except OSError as error:
             raise DataError(
-                f"BCF source {path}: cannot read it: {error.strerror}; `source` is relative to the working directory"
+                f"cannot read it: {error.strerror}",
+                remedy="`source` is relative to the working directory",
+                source=f"BCF source {path}",
             ) from error
         super().__init__(path, Numbers(len(self._rows)))
         self._in_memory = mode == "MEM"
@@ -88,8 +90,9 @@ class BCFSource(Source):
         available = available_bytes()
         if file.size > available:
             raise DataError(
-                f"BCF source {self.path}: it has {file.size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of memory are free; "
-                f"use `bcf_mode: FILE`"
+                f"it has {file.size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of memory are free",
+                remedy="use `bcf_mode: FILE`",
+                source=f"BCF source {self.path}",
             )
         memory = SharedMemory("caffe_pylayers BCF")
         with regular_file.open_bytes(file.path) as stream, open(memory.fd, "wb", closefd=False) as copy:
@@ -102,23 +105,26 @@ class BCFSource(Source):
         try:
             changed = File.of(file.path) != file
         except OSError as error:
-            raise ChangedSourceError(f"BCF source {self.path}: cannot read it: {error.strerror}") from error
+            raise ChangedSourceError(f"cannot read it: {error.strerror}", source=f"BCF source {self.path}") from error
         if changed:
-            raise ChangedSourceError(f"BCF source {self.path}: {file.changed()}")
+            raise file.changed().within(f"BCF source {self.path}")
 
 
 def _index(path: str) -> Stretches:
     """Where the images lie."""
     file = File.of(path)
     if file.size < 8:
-        raise DataError(f"BCF source {path}: {file.size} bytes, too few for a header; was the copy cut short?")
+        raise DataError(
+            f"{file.size} bytes, too few for a header", remedy="was the copy cut short?", source=f"BCF source {path}"
+        )
     with regular_file.open_bytes(file.path) as stream:
         count = int.from_bytes(stream.read(8), "little")
         header = 8 + 8 * count
         if header > file.size:
             raise DataError(
-                f"BCF source {path}: header promises {count} entries ({header} bytes) but the file has {file.size} bytes; "
-                f"was the copy cut short?"
+                f"header promises {count} entries ({header} bytes) but the file has {file.size} bytes",
+                remedy="was the copy cut short?",
+                source=f"BCF source {path}",
             )
         sizes = np.fromfile(stream, "<u8", count)
     # In two halves, which cannot overflow.
@@ -126,7 +132,9 @@ def _index(path: str) -> Stretches:
     if len(sizes) != count or total != file.size:
         reason = "was the copy cut short?" if total > file.size else "is it a BCF file, and of little-endian numbers?"
         raise DataError(
-            f"BCF source {path}: header and images take {total} bytes by its {count} sizes, but the file has {file.size}; {reason}"
+            f"header and images take {total} bytes by its {count} sizes, but the file has {file.size}",
+            remedy=reason,
+            source=f"BCF source {path}",
         )
     sizes = sizes.astype(np.int64)
     return Stretches(file, header + np.cumsum(sizes) - sizes, sizes)

@@ -80,7 +80,7 @@ class CSVSource(Source):
             f"{first}, {os.fsdecode(self._file(first))}"
         )
         if missing == "error" or not there.any():
-            raise DataError(f"{found}; set `root` to the folder that the names start from, or mend the list")
+            raise DataError(found, remedy="set `root` to the folder that the names start from, or mend the list")
         logger.warning("%s; they are left out", found)
         self.names = Names(self.names[record] for record in np.flatnonzero(there).tolist())
         labels, unknown, weights = (
@@ -99,7 +99,9 @@ class CSVSource(Source):
             return regular_file.read_bytes(file)
         except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
             reason = getattr(error, "strerror", error)
-            raise DataError(f"{self.describe(record)}: cannot read {os.fsdecode(file)}: {reason}") from error
+            raise DataError(
+                f"cannot read {os.fsdecode(file)}: {reason}", source=self.describe(record), record=record
+            ) from error
 
     def _file(self, record: int) -> bytes:
         return os.path.join(self._root, self.names[record])
@@ -129,7 +131,9 @@ def _lines(path: str) -> Iterator[Tuple[int, str]]:
             for number, line in enumerate(iter(functools.partial(stream.readline, _LONGEST_LINE), ""), 1):
                 if len(line) == _LONGEST_LINE:
                     raise DataError(
-                        f"CSV source {path}, line {number}: it is longer than any name and labels; is it a list?"
+                        "it is longer than any name and labels",
+                        remedy="is it a list?",
+                        source=f"CSV source {path}, line {number}",
                     )
                 if line.strip():
                     yield number, line.rstrip("\n")
@@ -139,7 +143,7 @@ def _lines(path: str) -> Iterator[Tuple[int, str]]:
             remedy = "it is an LMDB: set 'source_type': 'LMDB'"
         elif os.path.isdir(path):
             remedy = "name a list of its images, a line each: the file name, then the label"
-        raise DataError(f"CSV source {path}: cannot read it: {error.strerror}; {remedy}") from error
+        raise DataError(f"cannot read it: {error.strerror}", remedy=remedy, source=f"CSV source {path}") from error
 
 
 def _separator(line: str) -> str:
@@ -159,9 +163,9 @@ def _rows(path: str, lines: Iterator[Tuple[int, str]]) -> Iterator[_Row]:
             columns = len(fields)
         if len(fields) != columns or not name:
             raise DataError(
-                f"CSV source {path}, line {number}: a name and {columns} label column{'s' * (columns != 1)} expected, "
-                f"as in the first line, but it reads {line.strip()[:80]!r}; quote names that have the separator "
-                f"{separator!r} in them"
+                f"a name and {columns} label column{'s' * (columns != 1)} expected, as in the first line, but it reads {line.strip()[:80]!r}",
+                remedy=f"quote names that have the separator {separator!r} in them",
+                source=f"CSV source {path}, line {number}",
             )
         yield _Row(name, labels)
 
@@ -177,8 +181,8 @@ def _header(path: str, lines: Iterator[Tuple[int, str]], weight: str) -> Optiona
     known = [name.casefold() for name in names]
     if any(_is_label(name) for name in names) or len(set(names)) < len(names):
         raise DataError(
-            f"CSV source {path}, line {number}: with `header: true` it names the columns, each differently, but it reads "
-            f"{line.strip()[:80]!r}"
+            f"with `header: true` it names the columns, each differently, but it reads {line.strip()[:80]!r}",
+            source=f"CSV source {path}, line {number}",
         )
     labels = (
         [known.index("label")] if "label" in known else [at for at, name in enumerate(known) if name[:5] == "label"]
@@ -195,8 +199,9 @@ def _named_rows(path: str, lines: Iterator[Tuple[int, str]], columns: _Columns) 
         fields = _fields(path, number, line, columns.separator)
         if len(fields) != len(columns.names) or not fields[columns.name]:
             raise DataError(
-                f"CSV source {path}, line {number}: {len(columns.names)} columns expected ({', '.join(columns.names)}), "
-                f"but it reads {line.strip()[:80]!r}; quote names that have the separator {columns.separator!r} in them"
+                f"{len(columns.names)} columns expected ({', '.join(columns.names)}), but it reads {line.strip()[:80]!r}",
+                remedy=f"quote names that have the separator {columns.separator!r} in them",
+                source=f"CSV source {path}, line {number}",
             )
         labels = [label for at in columns.labels for label in _labels(path, number, fields[at])]
         weight = None if columns.weight is None else _weight(path, number, fields[columns.weight])
@@ -207,7 +212,7 @@ def _fields(path: str, number: int, line: str, separator: str) -> List[str]:
     try:
         return [field.strip() for field in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
     except csv.Error as error:
-        raise DataError(f"CSV source {path}, line {number}: {error}") from error
+        raise DataError(str(error), source=f"CSV source {path}, line {number}") from error
 
 
 def _split(path: str, number: int, line: str, separator: str) -> Tuple[str, List[str]]:
@@ -240,9 +245,9 @@ def _labels(path: str, line: int, field: str) -> Tuple[int, ...]:
     labels = _whole(field)
     if not labels:
         raise DataError(
-            f"CSV source {path}, line {line}: label {field[:80]!r} is not a whole number up to {LARGEST_LABEL} (nor "
-            f"several, as in 17:24:35); a line is: name, then label"
-            f"{', and a header is expected only with `header: true`' * (line == 1)}"
+            f"label {field[:80]!r} is not a whole number up to {LARGEST_LABEL} (nor several, as in 17:24:35)",
+            remedy=f"a line is: name, then label{', and a header is expected only with `header: true`' * (line == 1)}",
+            source=f"CSV source {path}, line {line}",
         )
     return labels
 
@@ -263,7 +268,9 @@ def _weight(path: str, line: int, field: str) -> float:
     except ValueError:
         value = np.nan
     if not 0 <= value <= _LARGEST_WEIGHT:
-        raise DataError(f"CSV source {path}, line {line}: weight {field[:80]!r} is not a finite number from 0")
+        raise DataError(
+            f"weight {field[:80]!r} is not a finite number from 0", source=f"CSV source {path}, line {line}"
+        )
     return value
 
 
@@ -286,9 +293,9 @@ def write_csv(path: str, records: Iterable[Record], folder: str) -> int:
     have one name.
     """
     if os.path.exists(folder):
-        raise DataError(f"{folder} is there already; remove it, or write to another name")
+        raise DataError(f"{folder} is there already", remedy="remove it, or write to another name")
     if os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), "")):
-        raise DataError(f"{path} would lie in {folder}, which is for images; write the list elsewhere")
+        raise DataError(f"{path} would lie in {folder}, which is for images", remedy="write the list elsewhere")
     partial = private_name(folder)
     columns = Columns(path)
     with new_file(path) as listed:
@@ -309,7 +316,7 @@ def _write_list(file: str, path: str, columns: Columns) -> None:
     """Write the list into a file, which will be `path`."""
     names, labels, weights = columns.names or (), columns.labels, columns.weights
     if weights is not None and weights.ndim == 2:
-        raise DataError(f"{path}: records have several weights each, but a column of a CSV holds one a record")
+        raise DataError("records have several weights each, but a column of a CSV holds one a record", source=path)
     with open(file, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["name", *["label"] * (labels is not None), *["weight"] * (weights is not None)])

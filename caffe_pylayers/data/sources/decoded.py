@@ -51,7 +51,7 @@ class DecodedSource(Source):
         if self._memory is None:
             self._load()
         if record in self._complaints:
-            raise DataError(self._complaints[record])
+            raise self._complaints[record].kept()
         if self._images is None:
             self._map()
         assert self._images is not None
@@ -75,17 +75,23 @@ class DecodedSource(Source):
 
     def _filled(self, source: Source, transforms: Transforms, tolerant: bool) -> SharedMemory:
         """Memory with all images; what cannot be read is complained of."""
-        self._complaints: Dict[int, str] = {}
+        self._complaints: Dict[int, DataError] = {}
         images = self._decoded(source, transforms, tolerant)
         first_record, first = next(images, (0, None))
         if first is None:
-            raise DataError(f"{self.kind} source {self.path}: no record can be read; {self._complaints[0]}")
+            complaint = self._complaints[0]
+            raise DataError(
+                f"no record can be read; {complaint.found}",
+                remedy=complaint.remedy,
+                source=f"{self.kind} source {self.path}",
+            )
         self._shape, self._dtype = (len(source), *first.shape), first.dtype
         size, available = first.nbytes * len(source), available_bytes()
         if size > available:
             raise DataError(
-                f"{self.kind} source {self.path}: decoded it takes {size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of "
-                f"memory are free; leave out `compressed: false`, or lower `resize`"
+                f"decoded it takes {size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of memory are free",
+                remedy="leave out `compressed: false`, or lower `resize`",
+                source=f"{self.kind} source {self.path}",
             )
         memory = SharedMemory("caffe_pylayers decoded")
         os.ftruncate(memory.fd, size)
@@ -95,12 +101,14 @@ class DecodedSource(Source):
             if image.shape == first.shape and image.dtype == first.dtype:
                 into[record] = image
                 continue
-            complaint = (
-                f"{source.describe(record)}: {image.dtype} {image.shape} (height, width, channels) where the first record "
-                f"has {first.dtype} {first.shape}; `compressed: false` needs `resize` for images of unlike sizes"
+            complaint = DataError(
+                f"{image.dtype} {image.shape} (height, width, channels) where the first record has {first.dtype} {first.shape}",
+                remedy="`compressed: false` needs `resize` for images of unlike sizes",
+                source=source.describe(record),
+                record=record,
             )
             if not tolerant:
-                raise DataError(complaint)
+                raise complaint
             self._complaints[record] = complaint
         logger.info("%s source %s: %d images decoded, %.0f MB", self.kind, self.path, len(source), size / 1e6)
         return memory
@@ -113,6 +121,6 @@ class DecodedSource(Source):
             except DataError as error:
                 if not tolerant or isinstance(error, ChangedSourceError):
                     raise
-                self._complaints[record] = str(error)
+                self._complaints[record] = error.kept()
             else:
                 yield record, image

@@ -45,8 +45,9 @@ class HDF5Source(Source):
         for table in tables:
             if _form(table) != _form(tables[0]):
                 raise DataError(
-                    f"HDF5 source {path}: {table.rows.file.path} has {_form(table)}, but the first file has "
-                    f"{_form(tables[0])}; all files of a list must be alike"
+                    f"{table.rows.file.path} has {_form(table)}, but the first file has {_form(tables[0])}",
+                    remedy="all files of a list must be alike",
+                    source=f"HDF5 source {path}",
                 )
         self._rows = [table.rows for table in tables]
         self._dtypes, self._shape = [table.dtype for table in tables], tables[0].shape
@@ -85,7 +86,7 @@ class HDF5Source(Source):
         try:
             data = rows.row(record - int(self._ends[number]) + len(rows))
         except DataError as error:
-            raise type(error)(f"{self.describe(record)}: {error}") from error
+            raise error.within(self.describe(record), record) from error
         if not self._shape:
             return data
         planes = np.frombuffer(data, self._dtypes[number]).reshape(self._shape)
@@ -99,7 +100,7 @@ def _tables(path: str, weights: str) -> List[Table]:
     with contextlib.closing(read_tables(_files(path), weights)) as results:
         for table in results:
             if isinstance(table, DataError):
-                raise DataError(f"HDF5 source {path}: {table}")
+                raise table.within(f"HDF5 source {path}")
             tables.append(table)
     return tables
 
@@ -130,13 +131,17 @@ def _files(path: str) -> List[str]:
         text = regular_file.read_bytes(path)
     except OSError as error:
         raise DataError(
-            f"HDF5 source {path}: cannot read it: {error.strerror}; `source` is relative to the working directory"
+            f"cannot read it: {error.strerror}",
+            remedy="`source` is relative to the working directory",
+            source=f"HDF5 source {path}",
         ) from error
     if b"\0" in text:
-        raise DataError(f"HDF5 source {path}: neither an HDF5 file nor a text file with the path of one on each line")
+        raise DataError(
+            "neither an HDF5 file nor a text file with the path of one on each line", source=f"HDF5 source {path}"
+        )
     files = [os.path.abspath(line.strip()) for line in os.fsdecode(text).splitlines() if line.strip()]
     if not files:
-        raise DataError(f"HDF5 source {path}: it has no records: a list without a path")
+        raise DataError("it has no records: a list without a path", source=f"HDF5 source {path}")
     return files
 
 
@@ -160,8 +165,9 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
                 data, first = _dataset(file, row), row
             if row.ndim != first.ndim or (row.ndim == 3 and (row.shape, row.dtype) != (first.shape, first.dtype)):
                 raise DataError(
-                    f"{path}: record {count} is {_words(image)}, unlike those before it: either all images are encoded, or "
-                    f"all are pixels of one type and shape"
+                    f"record {count} is {_words(image)}, unlike those before it: either all images are encoded, or all "
+                    "are pixels of one type and shape",
+                    source=path,
                 )
             pending.append(row)
             if len(pending) * row.nbytes > _BYTES_AT_ONCE or len(pending) == _ROWS_AT_ONCE:
@@ -250,7 +256,7 @@ def _dataset(file: Any, row: np.ndarray) -> Any:
             "data", (0,), bytes_of_any_number, maxshape=(None,), chunks=(1024,), track_times=False
         )
     if row.dtype not in (np.uint8, np.float32):
-        raise DataError(f"{file.filename}: {_words(row)}; uint8 or float32 is allowed")
+        raise DataError(_words(row), remedy="uint8 or float32 is allowed", source=file.filename)
     return file.create_dataset(
         "data", (0, *row.shape), row.dtype, maxshape=(None, *row.shape), chunks=(1, *row.shape), track_times=False
     )

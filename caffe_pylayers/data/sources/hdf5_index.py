@@ -58,7 +58,8 @@ def read_tables(paths: Sequence[str], weights: str) -> Generator[Union[Table, Da
             yield pickle.loads(program.connection.recv_bytes())
     except (EOFError, ConnectionResetError):
         raise DataError(
-            f"HDF5: the program that reads such files ended early ({interpreter.executable()}); is h5py installed there?"
+            f"HDF5: the program that reads such files ended early ({interpreter.executable()})",
+            remedy="is h5py installed there?",
         ) from None
     finally:
         program.end()
@@ -93,8 +94,9 @@ def _in_a_process(path: str, weights: str) -> bytes:
         end = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else "an error"
         return pickle.dumps(
             DataError(
-                f"{path}: reading it ended libhdf5 with {end}; it is damaged, or has too many chunks for an old h5py; "
-                f"write it again"
+                f"reading it ended libhdf5 with {end}; it is damaged, or has too many chunks for an old h5py",
+                remedy="write it again",
+                source=path,
             )
         )
     return answer
@@ -105,7 +107,9 @@ def _attempt(path: str, weights: str) -> Union[Table, DataError]:
         file = File.of(path)
     except OSError as error:
         return DataError(
-            f"{path}: cannot read it: {error.strerror}; paths in a list are relative to the working directory"
+            f"cannot read it: {error.strerror}",
+            remedy="paths in a list are relative to the working directory",
+            source=path,
         )
     # A damaged file can make libhdf5 take gigabytes, or never end: no more than any sound one of its size may need.
     for kind, limit in (
@@ -117,9 +121,11 @@ def _attempt(path: str, weights: str) -> Union[Table, DataError]:
     try:
         return _read(file, weights)
     except DataError as error:
-        return DataError(f"{path}: {error}")
+        return error.within(path)
     except Exception as error:  # h5py passes on what libhdf5 reports as errors of many types
-        return DataError(f"{path}: h5py cannot read it ({type(error).__name__}: {error}); is it a whole HDF5 file?")
+        return DataError(
+            f"h5py cannot read it ({type(error).__name__}: {error})", remedy="is it a whole HDF5 file?", source=path
+        )
 
 
 def _read(file: File, weights: str) -> Table:
@@ -127,10 +133,10 @@ def _read(file: File, weights: str) -> Table:
 
     with h5py.File(file.path, "r") as opened:
         if opened.userblock_size or opened.id.get_create_plist().get_sizes() != (8, 8):
-            raise DataError(f"it has a user block, or addresses that are not of 8 bytes; {_REWRITE}")
+            raise DataError("it has a user block, or addresses that are not of 8 bytes", remedy=_REWRITE)
         columns = tuple(name for name in opened if opened.get(name, getclass=True) is h5py.Dataset)
         if "data" not in columns:
-            raise DataError(f"no data set `data`; it has {', '.join(columns) or 'none'}")
+            raise DataError("no data set `data`", remedy=f"it has {', '.join(columns) or 'none'}")
         rows, dtype, shape = _images(file, opened["data"])
         found: Dict[str, Any] = {}
         for name in ("label", weights, "name"):
@@ -158,7 +164,7 @@ def _values(file: File, dataset: Any, count: int) -> np.ndarray:
         return values.reshape(values.shape[:2])
     wanted = "strings (N,)" if dataset.name == "/name" else "numbers (N,) or (N, L)"
     raise DataError(
-        f"data set `{dataset.name[1:]}` has type {dataset.dtype} and shape {dataset.shape}; {wanted} are read"
+        f"data set `{dataset.name[1:]}` has type {dataset.dtype} and shape {dataset.shape}", remedy=f"{wanted} are read"
     )
 
 
@@ -172,8 +178,11 @@ def _images(file: File, data: Any) -> Tuple[Union[Stretches, Chunks], str, Tuple
     # Of a type that numpy has not exactly (12 bits of 16, say), the bytes of the file are not what numpy takes them for.
     if kind.kind not in "iuf" or data.ndim not in (2, 4) or not data.id.get_type().equal(h5py.h5t.py_create(kind)):
         raise DataError(
-            f"data set `data` has type {kind} and shape {shape}; numbers (N, channels, height, width) or (N, values), or "
-            f"rows of variable length with the bytes of an encoded image (uint8) are read"
+            f"data set `data` has type {kind} and shape {shape}",
+            remedy=(
+                "numbers (N, channels, height, width) or (N, values), or rows of variable length with the bytes of an "
+                "encoded image (uint8) are read"
+            ),
         )
     if min(shape) < 1:
         raise DataError(f"data set `data` has shape {shape}: it is empty")
@@ -185,14 +194,14 @@ def _rows(file: File, data: Any, itemsize: int) -> Union[Stretches, Chunks]:
     plist = data.id.get_create_plist()
     filters = tuple(_FILTERS.get(plist.get_filter(number)[0], "") for number in range(plist.get_nfilters()))
     if data.is_virtual or data.external or data.file.filename != file.path or "" in filters:
-        raise DataError(f"data set `data` lies in other files, or is compressed otherwise than by gzip; {_REWRITE}")
+        raise DataError("data set `data` lies in other files, or is compressed otherwise than by gzip", remedy=_REWRITE)
     shape, row = data.shape, itemsize
     for extent in data.shape[1:]:
         row *= extent
     if data.chunks is None:
         start = data.id.get_offset()
         if start is None:
-            raise DataError(f"data set `data` was never written, or is kept in the header; {_REWRITE}")
+            raise DataError("data set `data` was never written, or is kept in the header", remedy=_REWRITE)
         if start + shape[0] * row > file.size:
             raise DataError(
                 f"data set `data` takes {shape[0] * row} bytes from byte {start}, but the file has {file.size}"

@@ -23,8 +23,9 @@ def check_key_order(source: Source, what: str, remedy: str = "put them into this
     keys = "" if source.label_order == "key" else misplaced_keys(source)
     if keys:
         raise DataError(
-            f"LMDB source {source.path}: records come in the order of its keys, which are numbers without zeros in front: "
-            f"{keys}; {what} must come in this order too: if they do, set `label_order: key`, else {remedy}"
+            f"records come in the order of its keys, which are numbers without zeros in front: {keys}",
+            remedy=f"{what} must come in this order too: if they do, set `label_order: key`, else {remedy}",
+            source=f"LMDB source {source.path}",
         )
 
 

@@ -55,14 +55,14 @@ class LMDBSource(Source):
         self._rows.close()
 
     def read(self, record: int) -> Image:
+        if record in self.damaged:
+            raise self.damaged[record].within(self.describe(record), record)
         try:
-            if record in self.damaged:
-                raise DataError(self.damaged[record])
             datum = read_datum(self._rows.row(record))
             require_transaction(self._file, self._root)
             return datum.data if datum.encoded else interleaved(datum.raw())
         except DataError as error:
-            raise type(error)(f"{self.describe(record)}: {error}") from error
+            raise error.within(self.describe(record), record) from error
 
 
 def read_table(path: str) -> Tuple[Names, np.ndarray]:
@@ -91,7 +91,7 @@ def read_ends(path: str) -> List[Tuple[str, Datum]]:
             try:
                 found.append((f"LMDB source {path}: {name}", read_datum(file.read(offset, size))))
             except DataError as error:
-                raise DataError(f"{name}: {error}") from error
+                raise error.within(name, number) from error
         if not found:
             raise DataError("it has no records")
         return found
@@ -106,7 +106,7 @@ def write_lmdb(path: str, records: Iterable[Union[Datum, Record]]) -> int:
     import lmdb  # here, since reading does without
 
     if os.path.lexists(path):
-        raise DataError(f"{path} is there already; remove it, or write to another name")
+        raise DataError(f"{path} is there already", remedy="remove it, or write to another name")
     partial = private_name(path)
     try:
         os.mkdir(partial)
@@ -117,7 +117,7 @@ def write_lmdb(path: str, records: Iterable[Union[Datum, Record]]) -> int:
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, lmdb.Error):
-            raise DataError(f"{path}: cannot write it: {error}; is the disk full?") from error
+            raise DataError(f"cannot write it: {error}", remedy="is the disk full?", source=path) from error
         raise
     return count
 
@@ -146,8 +146,9 @@ def _behind_number(path: str, record: Record, number: int) -> bytes:
     name = record.name.encode("utf-8", "surrogateescape")
     if len(name) > _LONGEST_NAME:
         raise DataError(
-            f"{path}: record {number} has a name of {len(name)} bytes, {record.name[:60]!r}...; a key of an LMDB holds "
-            f"{_LONGEST_NAME} of them behind the number"
+            f"record {number} has a name of {len(name)} bytes, {record.name[:60]!r}...",
+            remedy=f"a key of an LMDB holds {_LONGEST_NAME} of them behind the number",
+            source=path,
         )
     return b"_" + name if name else b""
 
@@ -164,9 +165,9 @@ def datum_of(record: Record) -> Datum:
     return Datum(b"", label, channels, height, width, float_data=planes.reshape(-1))
 
 
-def _index(path: str, file: File, root: Root, tolerant: bool) -> Tuple[Index, Dict[int, str]]:
+def _index(path: str, file: File, root: Root, tolerant: bool) -> Tuple[Index, Dict[int, DataError]]:
     """The index, and what is wrong with records (number -> complaint), where that is tolerated."""
-    damaged: Dict[int, str] = {}
+    damaged: Dict[int, DataError] = {}
 
     def build() -> Index:
         walk = _Walk(path, file, root, read_labels, span_of_data, array("i"), damaged if tolerant else None)
@@ -183,15 +184,16 @@ def _index(path: str, file: File, root: Root, tolerant: bool) -> Tuple[Index, Di
     return cached(place, stamp, build, lambda: not damaged), damaged
 
 
-def _labels(walk: "_Walk", damaged: Optional[Dict[int, str]]) -> Optional[np.ndarray]:
+def _labels(walk: "_Walk", damaged: Optional[Dict[int, DataError]]) -> Optional[np.ndarray]:
     """int32 (N,), or (N, L) padded with -1, or None where there are none. damaged: takes the records that have none."""
     if not walk.counts.any():
         return None
     for number in np.flatnonzero(walk.counts == 0).tolist():
-        complaint = "has no label, others have; write it again with one"
+        complaint, remedy = "has no label, others have", "write it again with one"
         if damaged is None:
-            raise DataError(f"record {number} ({_text(walk.names[number])}) {complaint}")
-        damaged.setdefault(number, f"it {complaint}")
+            name = f"record {number} ({_text(walk.names[number])})"
+            raise DataError(f"{name} {complaint}", remedy=remedy, record=number)
+        damaged.setdefault(number, DataError(f"it {complaint}", remedy=remedy))
     return padded(walk.numbers, walk.counts, -1)
 
 
@@ -205,7 +207,7 @@ class _Walk:
     def __init__(
         self, path: str, file: File, root: Root, numbers_of: Callable[[Buffer], Sequence[float]],
         passed_over: Callable[[bytes], Tuple[int, int]], numbers: "array[Any]",
-        damaged: Optional[Dict[int, str]] = None,
+        damaged: Optional[Dict[int, DataError]] = None,
     ) -> None:  # fmt: skip
         packed, ends, counts = bytearray(), array("q"), array("i")
         offsets, sizes = array("q"), array("I")
@@ -224,8 +226,8 @@ class _Walk:
                             _fit(longest, root.entries, numbers.itemsize)
                     except DataError as error:
                         if damaged is None:
-                            raise DataError(f"record {len(counts)} ({_text(key)}): {error}") from error
-                        damaged[len(counts)], found = str(error), ()
+                            raise error.within(f"record {len(counts)} ({_text(key)})", len(counts)) from error
+                        damaged[len(counts)], found = error.kept(), ()
                     offsets.append(offset)
                     sizes.append(size)
                     packed += key
@@ -243,8 +245,8 @@ def _fit(longest: int, entries: int, itemsize: int) -> None:
     size = longest * entries * (itemsize + 1)
     if size > available_bytes():
         raise DataError(
-            f"{longest} labels, and rows of as many for {entries} records take {size / 1e6:.0f} MB, more than is free; "
-            f"is it damaged, or an image?"
+            f"{longest} labels, and rows of as many for {entries} records take {size / 1e6:.0f} MB, more than is free",
+            remedy="is it damaged, or an image?",
         )
 
 
@@ -268,9 +270,11 @@ def _file(path: str) -> File:
     except OSError as error:
         if isinstance(error, FileNotFoundError) and os.path.isdir(path):
             raise DataError(
-                "it is a folder without data.mdb; images in folders are read from a list, as a CSV"
+                "it is a folder without data.mdb", remedy="images in folders are read from a list, as a CSV"
             ) from error
-        raise DataError(f"cannot read it: {error.strerror}; `source` is relative to the working directory") from error
+        raise DataError(
+            f"cannot read it: {error.strerror}", remedy="`source` is relative to the working directory"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -288,4 +292,4 @@ def _errors_of(path: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise DataError(f"LMDB source {path}: {error}") from error
+        raise error.within(f"LMDB source {path}") from error

@@ -79,7 +79,9 @@ def read_root(file: File) -> Root:
     newest = _newest(file, first.page_size)
     promised = (newest.last_page + 1) * newest.page_size
     if file.size < promised:
-        raise DataError(f"its header promises {promised} bytes but the file has {file.size}; was the copy cut short?")
+        raise DataError(
+            f"its header promises {promised} bytes but the file has {file.size}", remedy="was the copy cut short?"
+        )
     return newest
 
 
@@ -125,7 +127,7 @@ def _meta(page: bytes) -> Root:
             "it is not an LMDB, or damaged, or of another kind: those of LMDB 0.9 on a 64-bit little-endian machine are read"
         )
     if flags & _SEVERAL_VALUES:
-        raise DataError("its keys have several values each; Caffe's databases have one")
+        raise DataError("its keys have several values each", remedy="Caffe's databases have one")
     return Root(page_size, depth, *others)
 
 
@@ -165,7 +167,9 @@ def _leaf(file: Held, root: Root, number: int) -> Leaf:
         begin, size = start + _NODE.size, low | high << 16
         end = begin + key_size
         if flags & ~_BIG_VALUE:
-            raise DataError("it has databases inside it, or keys with several values; Caffe's databases have neither")
+            raise DataError(
+                "it has databases inside it, or keys with several values", remedy="Caffe's databases have neither"
+            )
         if end + (_PAGE_NUMBER.size if flags else size) > root.page_size:
             raise _damaged(number, "a record lies outside of it")
         offset = here + end
@@ -195,4 +199,4 @@ def _nodes(file: Held, root: Root, number: int, kind: int) -> Tuple[bytes, Tuple
 
 
 def _damaged(number: int, what: str) -> DataError:
-    return DataError(f"it is damaged (page {number}: {what}); write it again")
+    return DataError(f"it is damaged (page {number}: {what})", remedy="write it again")

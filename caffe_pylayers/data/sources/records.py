@@ -33,8 +33,9 @@ class Record:
             return bytes(self.image)
         if self.image.dtype != np.uint8 or self.image.shape[2] not in (1, 3):
             raise DataError(
-                f"an image of type {self.image.dtype} with {self.image.shape[2]} channels does not fit into an image file, "
-                f"which holds 8-bit pixels of 1 or 3 channels; write HDF5 or LMDB"
+                f"an image of type {self.image.dtype} with {self.image.shape[2]} channels does not fit into an image "
+                "file, which holds 8-bit pixels of 1 or 3 channels",
+                remedy="write HDF5 or LMDB",
             )
         import cv2  # here, since the program that indexes HDF5 has no use for it
 
@@ -58,8 +59,9 @@ class Columns:
         ):
             if number and has != bool(others):
                 raise DataError(
-                    f"{self._path}: record {number} has {'a' if has else 'no'} {what}, those before it have "
-                    f"{'none' if has else 'one'}; give one to all, or to none"
+                    f"record {number} has {'a' if has else 'no'} {what}, those before it have {'none' if has else 'one'}",
+                    remedy="give one to all, or to none",
+                    source=self._path,
                 )
         self._labels.extend(record.labels)
         self._counts.append(len(record.labels))
@@ -106,7 +108,7 @@ def new_file(path: str) -> Iterator[str]:
     Raises DataError if `path` is there already.
     """
     if os.path.lexists(path):
-        raise DataError(f"{path} is there already; remove it, or write to another name")
+        raise DataError(f"{path} is there already", remedy="remove it, or write to another name")
     partial = private_name(path)
     try:
         yield partial

@@ -72,7 +72,8 @@ class File:
         """The error of a file that is not what it was. size: what it has now."""
         now = "" if size is None or size == self.size else f" (it has {size} bytes, at set-up {self.size})"
         return ChangedSourceError(
-            f"{self.path} has changed while in use{now}; start again, and write the next version under another name"
+            f"{self.path} has changed while in use{now}",
+            remedy="start again, and write the next version under another name",
         )
 
     def _opened(self) -> "_Opened":

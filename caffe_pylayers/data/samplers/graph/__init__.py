@@ -50,8 +50,8 @@ class Graph:
             if wrong.any():
                 edge = int(wrong.argmax())
                 raise DataError(
-                    f"{path}: the similarity of record {self._other[edge]} to record {one[edge]} "
-                    f"({self._similarities[edge]}) {what}"
+                    f"the similarity of record {self._other[edge]} to record {one[edge]} ({self._similarities[edge]}) {what}",
+                    source=path,
                 )
 
     def among(self, records: np.ndarray) -> "Graph":
@@ -96,7 +96,7 @@ def read_graph(path: str, source: Source, by: str) -> Graph:
                 return _nested(path, text.read(), source, by)
             return _csv(path, csv.reader(text, skipinitialspace=True, strict=True), source, by)
     except OSError as error:
-        raise DataError(f"{path}: cannot read it: {error.strerror or error}") from error
+        raise DataError(f"cannot read it: {error.strerror or error}", source=path) from error
 
 
 def _sparse(path: str, source: Source) -> Graph:
@@ -104,21 +104,23 @@ def _sparse(path: str, source: Source) -> Graph:
         import scipy.sparse
     except ImportError as error:
         raise DataError(
-            f"{path}: reading a sparse matrix takes scipy: `pip install scipy`; or write the graph as CSV with first line "
-            f"a,b,similarity"
+            "reading a sparse matrix takes scipy: `pip install scipy`",
+            remedy="or write the graph as CSV with first line a,b,similarity",
+            source=path,
         ) from error
     try:
         matrix = scipy.sparse.load_npz(path).tocoo()
     except Exception as error:  # of a broken or foreign archive: any of zipfile's, numpy's and scipy's
-        raise DataError(f"{path}: it is no scipy sparse matrix: {error}") from error
+        raise DataError(f"it is no scipy sparse matrix: {error}", source=path) from error
     if matrix.shape != (len(source), len(source)):
         raise DataError(
-            f"{path}: a matrix of shape {matrix.shape} where {source.path} has {len(source)} records; it takes a line "
-            f"and a column for each"
+            f"a matrix of shape {matrix.shape} where {source.path} has {len(source)} records",
+            remedy="it takes a line and a column for each",
+            source=path,
         )
     check_key_order(source, f"the lines and columns of {path}")
     if matrix.dtype.kind not in "biuf":
-        raise DataError(f"{path}: a matrix of {matrix.dtype}; it takes real numbers")
+        raise DataError(f"a matrix of {matrix.dtype}", remedy="it takes real numbers", source=path)
     return Graph(path, len(source), matrix.row, matrix.col, matrix.data)
 
 
@@ -129,15 +131,17 @@ def _nested(path: str, text: str, source: Source, by: str) -> Graph:
         try:
             nested = ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-            raise DataError(f"{path}: it is neither JSON nor a Python dict: {error}") from error
+            raise DataError(f"it is neither JSON nor a Python dict: {error}", source=path) from error
     if not isinstance(nested, dict) or not all(isinstance(edges, dict) for edges in nested.values()):
-        raise DataError(f"{path}: it takes names, for each names with numbers: {{name: {{name: similarity}}}}")
+        raise DataError("it takes names, for each names with numbers: {name: {name: similarity}}", source=path)
     names: List[str] = []
     similarities = array("f")
     for one, edges in nested.items():
         for other, similarity in edges.items():
             if isinstance(similarity, bool) or not isinstance(similarity, (int, float)):
-                raise DataError(f"{path}: the similarity of {other!r} to {one!r} is {similarity!r}; it takes a number")
+                raise DataError(
+                    f"the similarity of {other!r} to {one!r} is {similarity!r}", remedy="it takes a number", source=path
+                )
             names += [_text(one), _text(other)]
             similarities.append(_float(similarity))
     return _named(path, names, similarities, source, by, lambda index: path)
@@ -165,7 +169,9 @@ def _csv(path: str, reader: Any, source: Source, by: str) -> Graph:
     if first == ["a", "b", "similarity"]:
         return _edges(path, lines, source, by)
     if len(first) < 2 and len(source) > 1:
-        raise DataError(f"{path}: it is none of the forms of a graph: dict, JSON, CSV of a,b,similarity or N x N, .npz")
+        raise DataError(
+            "it is none of the forms of a graph: dict, JSON, CSV of a,b,similarity or N x N, .npz", source=path
+        )
     return _square(path, number, first, lines, source)
 
 
@@ -175,7 +181,7 @@ def _lines(path: str, reader: Any) -> Iterator[Tuple[int, List[str]]]:
             if line:
                 yield reader.line_num, [cell.strip() for cell in line]
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+        raise DataError(str(error), source=f"{path}, line {reader.line_num}") from error
 
 
 def _edges(path: str, lines: Iterator[Tuple[int, List[str]]], source: Source, by: str) -> Graph:
@@ -184,7 +190,9 @@ def _edges(path: str, lines: Iterator[Tuple[int, List[str]]], source: Source, by
     similarities = array("f")
     for number, line in lines:
         if len(line) != 3:
-            raise DataError(f"{path}, line {number}: {len(line)} columns; it takes a, b and similarity")
+            raise DataError(
+                f"{len(line)} columns", remedy="it takes a, b and similarity", source=f"{path}, line {number}"
+            )
         names += line[:2]
         numbers.append(number)
         similarities.append(_similarity(path, number, line[2]))
@@ -201,8 +209,9 @@ def _square(
     while line:
         if len(line) != size or row == size:
             raise DataError(
-                f"{path}, line {number}: {len(line)} numbers in line {row + 1} of the matrix; {source.path} has {size} "
-                f"records, so that it takes {size} lines of {size} numbers (or first line a,b,similarity)"
+                f"{len(line)} numbers in line {row + 1} of the matrix",
+                remedy=f"{source.path} has {size} records, so that it takes {size} lines of {size} numbers (or first line a,b,similarity)",
+                source=f"{path}, line {number}",
             )
         values = np.array([_similarity(path, number, cell) for cell in line])
         edges = np.flatnonzero(values)
@@ -212,7 +221,9 @@ def _square(
         row += 1
         number, line = next(lines, (number, []))
     if row < size:
-        raise DataError(f"{path}: {row} lines of numbers where {source.path} has {size} records; it takes {size}")
+        raise DataError(
+            f"{row} lines of numbers where {source.path} has {size} records", remedy=f"it takes {size}", source=path
+        )
     return Graph(path, size, np.array(one, np.int64), np.array(other, np.int64), np.array(similarities))
 
 
@@ -220,4 +231,4 @@ def _similarity(path: str, number: int, cell: str) -> float:
     try:
         return float(cell)
     except ValueError:
-        raise DataError(f"{path}, line {number}: '{cell[:80]}' is no number") from None
+        raise DataError(f"'{cell[:80]}' is no number", source=f"{path}, line {number}") from None

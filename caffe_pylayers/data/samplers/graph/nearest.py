@@ -25,7 +25,7 @@ def neighbours(data: np.ndarray, top: int = 10, labels: bool = False, unlike: Op
     import scipy.sparse
 
     if data.ndim not in (1, 2) or not len(data) or (data.ndim == 1 and not labels):
-        raise DataError(f"an array of shape {data.shape}; features are (N, D), label sets (N,) or (N, L)")
+        raise DataError(f"an array of shape {data.shape}", remedy="features are (N, D), label sets (N,) or (N, L)")
     if labels and data.dtype.kind not in "iu":
         raise DataError(f"label sets are whole numbers, the array is {data.dtype}")
     if not labels and not np.isfinite(np.asarray(data, np.float64)).all():
@@ -51,8 +51,8 @@ def _classes(labels: np.ndarray, size: int) -> np.ndarray:
     """The number of each record's class: int32 (size,)."""
     if labels.ndim not in (1, 2) or len(labels) != size or labels.dtype.kind not in "iu" or not labels.size:
         raise DataError(
-            f"labels of shape {labels.shape}, {labels.dtype}, where there are {size} records; classes are whole numbers "
-            f"({size},) or ({size}, L)"
+            f"labels of shape {labels.shape}, {labels.dtype}, where there are {size} records",
+            remedy=f"classes are whole numbers ({size},) or ({size}, L)",
         )
     return Classes(labels).of
 
