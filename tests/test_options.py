@@ -308,6 +308,10 @@ def test_refuses(layer, values, message):
         options(layer, **values)
     assert message in str(caught.value)
     assert str(caught.value).count("\n") == 0, "one problem, one line"
+    assert caught.value.layer == layer
+    option = caught.value.option
+    spellings = [option, *json_schema(layer)["properties"].get(option, {}).get("aliases", ())]
+    assert any(f"{name!r}" in caught.value.problem for name in spellings)
 
 
 @pytest.mark.parametrize(
@@ -418,7 +422,7 @@ def test_counts_of_classes_leave_the_batch_size_alone_where_they_have_no_effect(
 def test_uniform_noise_needs_low_and_high():
     with pytest.raises(ConfigError) as caught:
         load("LabelNoise", "distribution: UNIFORM, std: 1")
-    assert [line.split("'")[1] for line in str(caught.value).splitlines()] == ["low", "high"]
+    assert [problem.option for problem in caught.value.problems] == ["low", "high"]
     with pytest.raises(ConfigError, match="option 'low' is 2, above 'high', which is 1"):
         load("LabelNoise", "distribution: uniform, low: 2, high: 1")
     noise = load("LabelNoise", "distribution: uniform, low: -1, high: -1")
@@ -428,7 +432,7 @@ def test_uniform_noise_needs_low_and_high():
 def test_flips_need_probability_and_classes():
     with pytest.raises(ConfigError) as caught:
         load("LabelNoise", "distribution: flip, clip: [0, 1]")
-    assert [line.split("'")[1] for line in str(caught.value).splitlines()] == ["probability", "n_classes"]
+    assert [problem.option for problem in caught.value.problems] == ["probability", "n_classes"]
     assert load("LabelNoise", "distribution: flip, probability: 0.1, n_classes: 5").n_classes == 5
 
 

@@ -47,6 +47,8 @@ BROKEN = [
            "did you mean 'batch_size'?"),
     Broken("an option of a wrong type", NET, "'n_classes': 5", "'n_classes': 'five'", "weights",
            "option 'n_classes' must be a whole number of at least 1 and of at most 16777216, not 'five'", "describe SampleWeight"),
+    Broken("an option with a semicolon", NET, "'scale': 'mean_one'", "'rule': 'max; count'", "weights",
+           "'effective_number', not 'max; count'", "describe SampleWeight"),
     Broken("an option out of range", NET, "'batch_size': 4, 'shuffle'", "'batch_size': 0, 'shuffle'", "train_data",
            "option 'batch_size' must be a whole number of at least 1 and of at most 2147483647, not 0", "describe ImageDataLayer"),
     Broken("an option of none of its choices", NET, "'scale': 'mean_one'", "'scale': 'mean'", "weights",

@@ -75,13 +75,16 @@ class CSVSource(Source):
         if there.all():
             return
         first = int(np.argmin(there))
-        found = (
-            f"CSV source {self.path}: {len(there) - there.sum()} of {len(there)} files are not there; the first is record "
-            f"{first}, {os.fsdecode(self._file(first))}"
+        error = DataError(
+            f"{len(there) - there.sum()} of {len(there)} files are not there; the first is record {first}, "
+            f"{os.fsdecode(self._file(first))}",
+            remedy="set `root` to the folder that the names start from, or mend the list",
+            source=f"CSV source {self.path}",
+            record=first,
         )
         if missing == "error" or not there.any():
-            raise DataError(found, remedy="set `root` to the folder that the names start from, or mend the list")
-        logger.warning("%s; they are left out", found)
+            raise error
+        logger.warning("%s; they are left out", error.found)
         self.names = Names(self.names[record] for record in np.flatnonzero(there).tolist())
         labels, unknown, weights = (
             None if rows is None else rows[there] for rows in (self.labels, self.unknown, self.sample_weights)
