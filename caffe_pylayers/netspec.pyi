@@ -506,7 +506,7 @@ def LabelNoise(
 def LabelSmoothing(
     *blobs: Top,
     n_classes: int,
-    epsilon: float = 0.1,
+    smoothing: float = 0.1,
     over: Literal["all", "others"] = "all",
     ignore_label: int | None = None,
     ntop: int | None = None,
@@ -524,7 +524,7 @@ def LabelSmoothing(
     tops: distribution
 
     n_classes: Number of classes K, 2 to 16777216; labels are 0 to K - 1.
-    epsilon: Part e, from 0 to 1, that is taken off the true class.
+    smoothing: Label smoothing e, from 0 to 1: the part that is taken off the true class.
     over: Classes that e is spread over: all, so that the true one has 1 - e + e/K (Szegedy et al. 2016), or the others, so that it has 1 - e and each of them e/(K-1) (Goodfellow et al. 2016).
     ignore_label: Label that is left out, a whole number; none: no label is.
     """
