@@ -95,17 +95,15 @@ class Recipe:
         image = self.transforms.custom(self.transforms.load(self.source, record), key)
         self.transforms.check(image, self.source, record)
         if self.transforms.shape(image) != self.shape:
-            raise DataError(
+            raise self.source.error(
                 f"channels x height x width {self.transforms.shape(image)} where the first record has {self.shape}",
                 remedy="images of unlike sizes need `resize` or `crop_size`",
-                source=self.source.describe(record),
                 record=record,
             )
         if image.dtype != np.uint8 and self.dtype == np.uint8:
-            raise DataError(
+            raise self.source.error(
                 f"an image of type {image.dtype} where the first record has 8-bit pixels",
                 remedy="a source holds one kind of images",
-                source=self.source.describe(record),
                 record=record,
             )
         return image

@@ -127,26 +127,23 @@ class Transforms:
         """Raise DataError where the loaded image of a record is too small for the crop, or not of the mean's size."""
         height, width, channels = image.shape
         if self.crop_size and min(height, width) < self.crop_size:
-            raise DataError(
+            raise source.error(
                 f"{height} x {width} (height x width) is too small for crop_size {self.crop_size}",
                 remedy="set `resize`",
-                source=source.describe(record),
                 record=record,
             )
         if self.mean is None:
             return
         if len(self.mean) not in (1, channels):
-            raise DataError(
+            raise source.error(
                 f"{channels} channels, but the mean has {len(self.mean)}",
                 remedy="give one number for all, or one each",
-                source=source.describe(record),
                 record=record,
             )
         if self.mean.shape[1:] not in ((1, 1), (height, width)):
-            raise DataError(
+            raise source.error(
                 f"{height} x {width} (height x width), but the image of mean_file is {self.mean.shape[1]} x {self.mean.shape[2]}",
                 remedy="they must be equal before the crop: set `resize`, or use mean_value",
-                source=source.describe(record),
                 record=record,
             )
 

@@ -126,18 +126,16 @@ class DataLayer(Layer):
         unknown = self._source.unknown
         if unknown is not None and not getattr(self.options, "multilabel", False):
             record = int(np.argmax(unknown.any(1)))
-            raise DataError(
+            raise self._source.error(
                 f"whether it has label {int(np.argmax(unknown[record]))} is not known (-1), which a top with the numbers of labels cannot say",
                 remedy="use MultiLabelDataLayer with 'multilabel': true",
-                source=self._source.describe(record),
                 record=record,
             )
         if self._source.labels is None:
             in_list = "write each behind its file name, " if self._source.kind == "CSV" else ""
-            raise DataError(
+            raise self._source.error(
                 "it has no labels, but the layer has a top for them",
                 remedy=f"{in_list}leave the top out, or name labels with option 'labels'",
-                source=f"{self._source.kind} source {self.options.source}",
             )
         return self._source.labels
 
@@ -203,18 +201,16 @@ class ImageDataLayer(DataLayer):
         if len(top) > 2:
             self._weights = self._source.sample_weights
             if self._weights is None:
-                raise DataError(
+                raise self._source.error(
                     "it has no sample weights, but the layer has a top for them",
                     remedy="leave that out, or name them with option 'sample_weights'",
-                    source=f"{self._source.kind} source {self.options.source}",
                 )
             top[2].reshape(*top[1].data.shape)
             each, labels = self._weights[0].size, top[1].data[0].size
             if each not in (1, labels):
-                raise DataError(
+                raise self._source.error(
                     f"{each} sample weights a record, where the label top has {labels} labels a sample",
                     remedy="give one a record, or one for each label of the top",
-                    source=f"{self._source.kind} source {self.options.source}",
                 )
 
     @property
@@ -263,9 +259,8 @@ class MultiLabelDataLayer(ImageDataLayer):
         label_dim: int = options.label_dim or self._source.label_dim or max(found, 1)
         if found > label_dim:
             record = int(np.argwhere(labels == found - 1)[0][0])
-            raise DataError(
+            raise self._source.error(
                 f"label {found - 1}, but 'label_dim' is {label_dim}: labels are 0 to {label_dim - 1}",
-                source=self._source.describe(record),
                 record=record,
             )
         return label_dim, 1, 1

@@ -152,7 +152,7 @@ def _sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def of_source(source: Source, num_classes: Optional[int] = None, ignore_label: Optional[int] = None) -> LabelCounts:
     """Count the labels of a source; its images are not read. Raises DataError as :func:`count` does."""
-    of = f"{source.kind} source {source.path}"
+    of = source.described
     if source.labels is None:
         raise DataError(
             "it has no labels", remedy="name a file of them with --labels, or count another source", source=of

@@ -84,9 +84,7 @@ def _read_first(source: Source, seconds: float) -> Tuple[List[int], float]:
         if records and time.perf_counter() - started > seconds:
             break
     if not records:
-        raise DataError(
-            f"none of {len(drawn)} records drawn from it can be read", source=f"{source.kind} source {source.path}"
-        )
+        raise source.error(f"none of {len(drawn)} records drawn from it can be read")
     return records, 1e6 * (time.perf_counter() - started) / len(records)
 
 

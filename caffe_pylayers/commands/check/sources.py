@@ -74,7 +74,7 @@ def _read(layer: Layer, options: Any, training: bool) -> Tuple[List[Finding], Op
 
 def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
     tops = tops_of(ours(layer), options, len(layer.tops))
-    where = f"{source.kind} source {options.source}"
+    where = source.described
     if {"label", "label_p"} & set(tops) and source.labels is None:
         yield error(
             layer,

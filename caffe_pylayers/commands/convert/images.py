@@ -11,7 +11,7 @@ from caffe_pylayers.data.decoding import MAX_PIXELS, decode
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.base import Image
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.errors import ConfigError
 
 #: Formats whose images are the bytes of an image file, and nothing else.
 _FILES_ONLY = ("CSV", "BCF")
@@ -71,11 +71,10 @@ class Images:
 
     def _encoded(self, image: np.ndarray, encoding: str, source: Source, record: int) -> bytes:
         if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
-            raise DataError(
+            raise source.error(
                 f"an image of type {image.dtype} with {image.shape[2]} channels does not fit into an image file, which "
                 "holds 8-bit pixels of 1 or 3 channels",
                 remedy="convert it to LMDB or HDF5, without --encode",
-                source=source.describe(record),
                 record=record,
             )
         quality = _jpg_quality(encoding)

@@ -74,10 +74,9 @@ def same_label(source: Source, records: np.ndarray, why: str) -> np.ndarray:
         raise DataError(f"it has no labels, which sim is taken from, since {why}", source=source.path)
     unlabelled = source.unlabelled()[records]
     if unlabelled.any():
-        raise DataError(
+        raise source.error(
             f"it has no label (a negative one), which sim of its pair is taken from, since {why}",
             remedy="leave the pair out, or list it with its sim",
-            source=source.describe(int(records[unlabelled][0])),
             record=int(records[unlabelled][0]),
         )
     one, other = source.labels.reshape(len(source), -1)[records]

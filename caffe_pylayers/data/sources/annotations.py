@@ -67,10 +67,9 @@ def _indicated(
     """
     values = values.reshape(len(values), -1)
     if not file and source.shorter is not None:
-        raise DataError(
+        raise source.error(
             f"it has fewer numbers than others, where `label_format: {label_format}` takes one for each label",
             remedy=f"give it {values.shape[1]}",
-            source=source.describe(source.shorter),
             record=source.shorter,
         )
     absent, allowed = (-1, "-1 and 1") if label_format == "sign" else (0, "0, 1 and -1 (not known)")
@@ -78,10 +77,9 @@ def _indicated(
     wrong = (values != absent) & (values != 1) & ~minus
     _refuse(wrong, values, source, file, "label", f"{allowed} for `label_format: {label_format}`")
     if absent == 0 and minus.any() and (values != 0).all():
-        raise DataError(
+        raise source.error(
             f"its labels{_of(file)} are all -1 or 1, none is 0, where `label_format: indicator` takes -1 for not known",
             remedy="set `label_format: sign`, which takes -1 for 0",
-            source=f"{source.kind} source {source.path}",
         )
     records, labels = np.nonzero(values == 1)
     counts = np.bincount(records, minlength=len(values))
@@ -98,10 +96,9 @@ def _weights(values: np.ndarray, source: Source, file: str) -> np.ndarray:
     labels = source.labels
     width = 1 if labels is None else source.label_dim or labels[:1].size
     if values.ndim == 2 and values.shape[1] != width:
-        raise DataError(
+        raise source.error(
             f"sample weights{_of(file)} have {values.shape[1]} columns",
             remedy=f"one a record, or as many as there are labels ({width}) are allowed",
-            source=f"{source.kind} source {source.path}",
         )
     with np.errstate(over="ignore"):
         weights = values.astype(np.float32)
@@ -114,10 +111,9 @@ def _weights(values: np.ndarray, source: Source, file: str) -> np.ndarray:
 def _refuse(wrong: np.ndarray, values: np.ndarray, source: Source, file: str, what: str, allowed: str) -> None:
     if wrong.any():
         place = tuple(np.argwhere(wrong)[0])
-        raise DataError(
+        raise source.error(
             f"{what} {values[place]}{_of(file)}",
             remedy=f"{allowed} are allowed",
-            source=source.describe(int(place[0])),
             record=int(place[0]),
         )
 
@@ -128,7 +124,7 @@ def _of(file: str) -> str:
 
 def _read(option: str, file: str, source: Source) -> np.ndarray:
     """The numbers of a file, (N,) or (N, L), a row for each record of the source; NaN pads ragged rows."""
-    where = f"{source.kind} source {source.path}: {option} {file}"
+    where = f"{source.described}: {option} {file}"
     try:
         if os.path.isdir(file):
             return _from_lmdb(where, file, source)

@@ -85,9 +85,9 @@ class Source:
         self, path: str, names: Union[Names, Numbers, Sequence[bytes]], labels: Optional[np.ndarray] = None,
         sample_weights: Optional[np.ndarray] = None, label_dim: Optional[int] = None,
     ) -> None:  # fmt: skip
-        if len(names) == 0:
-            raise DataError("it has no records", source=f"{self.kind} source {path}")
         self.path = path
+        if len(names) == 0:
+            raise self.error("it has no records")
         self.names = names
         self.columns: Tuple[str, ...] = ()
         self.shorter: Optional[int] = None
@@ -123,10 +123,9 @@ class Source:
         """Take labels. Raises DataError where one is too large for a blob."""
         if labels is not None and max(int(labels.max()), -int(labels.min())) > LARGEST_LABEL:
             record, *_ = np.argwhere((labels > LARGEST_LABEL) | (labels < -LARGEST_LABEL))[0].tolist()
-            raise DataError(
+            raise self.error(
                 f"its label is above {LARGEST_LABEL}, the largest number that Caffe's float32 blobs hold exactly",
                 remedy="number the classes from 0",
-                source=self.describe(record),
                 record=record,
             )
         self.labels = labels
@@ -171,10 +170,20 @@ class Source:
         except DataError as error:
             raise error.within(self.describe(record), record) from error
 
+    def error(self, problem: str, *, remedy: str = "", record: Optional[int] = None) -> DataError:
+        """The error of the source, or of one of its records."""
+        where = self.described if record is None else self.describe(record)
+        return DataError(problem, remedy=remedy, source=where, record=record)
+
+    @property
+    def described(self) -> str:
+        """The source as messages name it."""
+        return f"{self.kind} source {self.path}"
+
     def describe(self, record: int) -> str:
         """The record as messages name it."""
         name = self.names[record].decode(errors="backslashreplace")
-        return f"{self.kind} source {self.path}: record {record} ('{name}')"
+        return f"{self.described}: record {record} ('{name}')"
 
 
 def interleaved(planes: np.ndarray) -> np.ndarray:

@@ -79,7 +79,7 @@ class CSVSource(Source):
             f"{len(there) - there.sum()} of {len(there)} files are not there; the first is record {first}, "
             f"{os.fsdecode(self._file(first))}",
             remedy="set `root` to the folder that the names start from, or mend the list",
-            source=f"CSV source {self.path}",
+            source=self.described,
             record=first,
         )
         if missing == "error" or not there.any():
@@ -102,9 +102,7 @@ class CSVSource(Source):
             return regular_file.read_bytes(file)
         except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
             reason = getattr(error, "strerror", error)
-            raise DataError(
-                f"cannot read {os.fsdecode(file)}: {reason}", source=self.describe(record), record=record
-            ) from error
+            raise self.error(f"cannot read {os.fsdecode(file)}: {reason}", record=record) from error
 
     def _file(self, record: int) -> bytes:
         return os.path.join(self._root, self.names[record])

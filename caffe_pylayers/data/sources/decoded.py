@@ -80,18 +80,16 @@ class DecodedSource(Source):
         first_record, first = next(images, (0, None))
         if first is None:
             complaint = self._complaints[0]
-            raise DataError(
+            raise self.error(
                 f"no record can be read; {complaint.found}",
                 remedy=complaint.remedy,
-                source=f"{self.kind} source {self.path}",
             )
         self._shape, self._dtype = (len(source), *first.shape), first.dtype
         size, available = first.nbytes * len(source), available_bytes()
         if size > available:
-            raise DataError(
+            raise self.error(
                 f"decoded it takes {size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of memory are free",
                 remedy="leave out `compressed: false`, or lower `resize`",
-                source=f"{self.kind} source {self.path}",
             )
         memory = SharedMemory("caffe_pylayers decoded")
         os.ftruncate(memory.fd, size)
@@ -101,10 +99,9 @@ class DecodedSource(Source):
             if image.shape == first.shape and image.dtype == first.dtype:
                 into[record] = image
                 continue
-            complaint = DataError(
+            complaint = source.error(
                 f"{image.dtype} {image.shape} (height, width, channels) where the first record has {first.dtype} {first.shape}",
                 remedy="`compressed: false` needs `resize` for images of unlike sizes",
-                source=source.describe(record),
                 record=record,
             )
             if not tolerant:

@@ -5,7 +5,6 @@ from typing import Optional
 import numpy as np
 
 from caffe_pylayers.data.sources.base import Source
-from caffe_pylayers.errors import DataError
 
 _SHOWN = 16  # numbers of a row
 
@@ -19,10 +18,9 @@ def check_sets(source: Source, label_dim: Optional[int] = None) -> None:
     labels = source.labels
     if source.label_dim is not None:
         if label_dim is not None and label_dim < source.label_dim:
-            raise DataError(
+            raise source.error(
                 f"rows of labels have {source.label_dim} numbers, one for each label, but 'label_dim' is {label_dim}",
                 remedy="leave it out",
-                source=f"{source.kind} source {source.path}",
             )
         return
     if labels is None or labels.ndim == 1 or labels.shape[1] == 1:
@@ -31,19 +29,17 @@ def check_sets(source: Source, label_dim: Optional[int] = None) -> None:
     whole = np.delete(labels, list(source.damaged), axis=0) if source.damaged else labels
     low, high = (int(whole.min()), int(whole.max())) if len(whole) else (-1, -1)
     if low == -1 and high == 1 and (whole != 0).all():
-        raise DataError(
+        raise source.error(
             f"labels {_shown(labels[0])}: the rows of all records have -1 and 1 alone, which are no numbers of labels",
             remedy="set `label_format: sign`, which takes -1 for 0",
-            source=source.describe(0),
             record=0,
         )
     # Rows of two, each 0 and 1 once, could be sets, but then all records would have all labels.
     if low == 0 and high <= 1 and label_dim in (None, num_columns):
-        raise DataError(
+        raise source.error(
             f"labels {_shown(labels[0])}: the rows of all records have {num_columns} numbers, each 0 or 1, which as "
             "numbers of labels would be the labels 0 and 1",
             remedy="set `label_format: indicator`",
-            source=source.describe(0),
             record=0,
         )
     ordered = np.sort(labels, axis=1)
@@ -53,10 +49,9 @@ def check_sets(source: Source, label_dim: Optional[int] = None) -> None:
         remedy = "name each label once"
         if low >= -1 and high <= 1:
             remedy += ", or, if a row has a 0 or 1 for each label (-1: not known), set `label_format: indicator`"
-        raise DataError(
+        raise source.error(
             f"labels {_shown(labels[record])} have {ordered[record, place + 1]} twice",
             remedy=remedy,
-            source=source.describe(record),
             record=record,
         )
 
