@@ -1,4 +1,4 @@
-"""What all tests need: a quiet Caffe, one BLAS thread, and Hypothesis without deadlines."""
+"""What all tests need: a quiet Caffe, one BLAS thread, Hypothesis without deadlines, and an end for what they start."""
 
 import os
 
@@ -8,8 +8,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import pytest
 from hypothesis import settings
 
+from tests import reaper
+
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
+
+
+def pytest_configure(config):
+    reaper.watch_this_process()
 
 
 @pytest.hookimpl(wrapper=True)
