@@ -1,6 +1,8 @@
 """What all tests need: a quiet Caffe, one BLAS thread, Hypothesis without deadlines, and an end for what they start."""
 
+import contextlib
 import os
+import signal
 
 os.environ.setdefault("GLOG_minloglevel", "2")  # before the first import of caffe, which reads it once
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -9,6 +11,8 @@ import pytest
 from hypothesis import settings
 
 from tests import reaper
+from tests.layers import runs
+from tests.photos import write_photos
 
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
@@ -24,6 +28,24 @@ def pytest_runtest_makereport(item, call):
     report = yield
     report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
     return report
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    return write_photos(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on():
+    """A test that fails must not leave a run behind that slows all others."""
+    yield
+    while runs.started:
+        process = runs.started.pop()
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.fixture

@@ -3,28 +3,13 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from caffe_pylayers import __version__
 from caffe_pylayers.commands.program import COMMANDS
 from tests import transcripts
-from tests.test_imports import modules_after
-
-PROGRAM = Path(sys.prefix) / "bin" / "caffe-pylayers"
-
-
-def run(*arguments, cwd=None, **environment):
-    return subprocess.run(
-        [str(PROGRAM), *arguments],
-        cwd=cwd,
-        env={**transcripts.environment(), **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+from tests.program import PROGRAM, modules_after, run
 
 
 def test_help_lists_the_commands_with_a_line_each():

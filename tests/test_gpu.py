@@ -7,8 +7,7 @@ import pytest
 from caffe_pylayers.layers import device
 from tests.caffe_nets import build, layer_text, run
 from tests.losses.cases import CASES
-from tests.losses.test_device import iterations
-from tests.losses.test_every_loss import batch, net_of, weights_of
+from tests.losses.loss_nets import batch, iterations, net_of, weights_of
 
 pytestmark = pytest.mark.gpu
 

@@ -5,11 +5,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Set
+from typing import List, Set
 
 import pytest
 
+from tests.program import modules_after
+
 PACKAGE = Path(__file__).parent.parent / "caffe_pylayers"
+
+TESTS = Path(__file__).parent
 
 TABLE = (PACKAGE.parent / "docs" / "design.md").read_text().partition("## Where things are")[2].partition("\n## ")[0]
 
@@ -20,8 +24,8 @@ ROOMS = {
 }
 
 
-def imported_rooms(path: Path) -> Set[str]:
-    """The rooms that a file imports from, at its top and inside functions; "__init__" for what the package itself has."""
+def imported(path: Path) -> List[str]:
+    """What a file imports, at its top and inside functions."""
     modules = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -29,16 +33,13 @@ def imported_rooms(path: Path) -> Set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
             modules += [f"{node.module}.{alias.name}" for alias in node.names]
-    rooms = [module.split(".")[1] for module in modules if module.startswith("caffe_pylayers.")]
+    return modules
+
+
+def imported_rooms(path: Path) -> Set[str]:
+    """The rooms that a file imports from; "__init__" for what the package itself has."""
+    rooms = [module.split(".")[1] for module in imported(path) if module.startswith("caffe_pylayers.")]
     return {room if room in ROOMS else "__init__" for room in rooms}
-
-
-def modules_after(code: str) -> set:
-    """The top-level and own modules that are loaded after some code has run."""
-    result = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], capture_output=True, text=True, check=True
-    )
-    return set(result.stdout.split())
 
 
 def test_the_house_is_as_its_table_says():
@@ -55,6 +56,13 @@ def test_nothing_imports_upwards():
     for room in reversed(list(ROOMS)):
         above.remove(room)
         assert ROOMS[room] <= above, room
+
+
+def test_no_test_imports_from_another():
+    """What several need is a fixture of a conftest, or in a module that has no tests."""
+    for path in TESTS.rglob("*.py"):
+        for module in imported(path):
+            assert not re.search(r"^tests\b.*\.(test_|conftest\b)", module), f"{path} imports {module}"
 
 
 def test_the_package_imports_nothing_heavy():

@@ -26,7 +26,7 @@ from caffe_pylayers.commands.program import main
 from caffe_pylayers.errors import ConfigError, DataError
 from tests import transcripts
 from tests.layers.runs import heed_ctrl_c
-from tests.test_cli import PROGRAM, run
+from tests.program import PROGRAM, run
 
 NET = """
 layer {{ name: "train_data"  type: "Python"  top: "data"  top: "label"

@@ -10,7 +10,7 @@ import pytest
 from caffe_pylayers.commands.balance.label_counts import count
 from caffe_pylayers.commands.balance.weight_files import write_counts, write_matrix, write_weights
 from tests import caffe_nets
-from tests.test_cli import run
+from tests.program import run
 
 COUNTS = count("labels", [np.repeat([0, 1, 3], [60, 30, 10])], num_classes=4)
 

@@ -22,7 +22,7 @@ from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
 from tests.data import gates
-from tests.data.conftest import plan_of
+from tests.data.plans import plan_of
 
 SHAPE = Transforms((24, 20), crop_size=16, mirror=True, random=True)
 

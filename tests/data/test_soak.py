@@ -15,7 +15,7 @@ from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.transforms import Transforms
-from tests.data.conftest import plan_of
+from tests.data.plans import plan_of
 
 NUM_BATCHES = 20_000
 NUM_SLOTS = 4

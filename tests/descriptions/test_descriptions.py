@@ -3,8 +3,6 @@
 import json
 
 import caffe
-import cv2
-import numpy as np
 import pytest
 
 from caffe_pylayers import ALIASES, LAYERS, ConfigError
@@ -14,30 +12,14 @@ from caffe_pylayers.config import json_schema, load
 from caffe_pylayers.descriptions import describe, is_loss, layer_called, layer_to_copy
 from caffe_pylayers.descriptions.page import layers_page
 from tests.caffe_nets import net_text, write
+from tests.descriptions.blobs import SHAPES
 from tests.pages import ROOT
-from tests.test_cli import run
-
-#: Blobs of the layers to copy: eight samples, ten classes.
-SHAPES = {
-    "label": (8,), "sim": (8,), "H": (1, 1, 10, 10), "sample_weight": (8,), "margin": (8,), "triplets": (8, 3),
-}  # fmt: skip
+from tests.program import run
 
 
 def test_the_page_is_fresh():
     fresh = (ROOT / "docs" / "layers.md").read_text() == layers_page()
     assert fresh, "docs/layers.md is stale: run `caffe-pylayers describe --markdown --output docs/layers.md`"
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """What the layers to copy name: a list of images in a folder, and counts of labels."""
-    (tmp_path / "images").mkdir()
-    for number in range(8):
-        cv2.imwrite(str(tmp_path / "images" / f"{number}.png"), np.full((20, 20, 3), 30 * number, np.uint8))
-    (tmp_path / "train.txt").write_text("".join(f"{number}.png {number % 4}\n" for number in range(8)))
-    np.savetxt(tmp_path / "counts.txt", np.arange(10) + 1)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.parametrize("layer", LAYERS)

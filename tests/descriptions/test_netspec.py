@@ -19,9 +19,9 @@ from caffe_pylayers.config import json_schema
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.descriptions import describe, is_loss
 from caffe_pylayers.descriptions.stub import PATH, stub
-from tests.descriptions.test_descriptions import SHAPES, folder  # noqa: F401 (a fixture)
+from tests.descriptions.blobs import SHAPES
 from tests.pages import ROOT
-from tests.test_imports import modules_after
+from tests.program import modules_after
 
 
 def inputs(*names):
@@ -39,7 +39,7 @@ def written(**tops):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_every_layer_passes_check_and_works_in_caffe(folder, layer):  # noqa: F811
+def test_every_layer_passes_check_and_works_in_caffe(folder, layer):
     description = describe(layer)
     bottoms = [name for name in description.bottoms if not name.startswith("[")]
     tops = [name for name in description.tops if not name.startswith("[")]
@@ -60,7 +60,7 @@ def test_every_layer_passes_check_and_works_in_caffe(folder, layer):  # noqa: F8
     assert len(proto.top) == len(tops)
 
 
-def test_a_net_that_trains(folder):  # noqa: F811
+def test_a_net_that_trains(folder):
     n = NetSpec()
     n.data, n.label = P.ImageDataLayer(source="train.txt", root="images", batch_size=8, resize=[20, 20], ntop=2)
     n.weights = P.SampleWeight(n.label, n_classes=4, rule="balanced", scale="mean_one")

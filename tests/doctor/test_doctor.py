@@ -5,7 +5,7 @@ import json
 import caffe
 
 from caffe_pylayers.commands.doctor.import_errors import VERSION
-from tests.test_cli import run
+from tests.program import run
 
 
 def test_where_all_is_well():

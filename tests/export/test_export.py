@@ -22,7 +22,7 @@ from tests import transcripts
 from tests.channels_last import net as channels_last_net
 from tests.channels_last import numpy_ops
 from tests.pages import ROOT
-from tests.test_cli import run
+from tests.program import run
 
 #: Every kind of layer with weights, and what changes the order of numbers between them; images of 3 x 13 x 11.
 NET = """

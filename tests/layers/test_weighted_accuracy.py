@@ -9,7 +9,7 @@ import pytest
 from caffe_pylayers import ConfigError, DataError
 from tests.caffe_nets import build, layer_text, python_layer
 from tests.layers.runs import CAFFE
-from tests.losses.test_accuracy import plain_counts
+from tests.losses.references import plain_counts
 
 RNG = np.random.RandomState(0)
 

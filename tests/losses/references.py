@@ -25,6 +25,21 @@ def reduce(values, ignored, weights=None, normalization="VALID", normalize_by="w
     return total / normalizer if normalizer > 0 else 0.0
 
 
+def plain_counts(scores, labels, top_k=1, weights=None, ignored=None):
+    """The weight of the labels that are right, and of all, by class, label by label."""
+    right, total = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
+    for index in np.ndindex(*labels.shape):
+        if ignored is not None and ignored[index]:
+            continue
+        row = scores[(index[0], slice(None), *index[1:])]
+        label = labels[index]
+        not_below = [c for c in range(len(row)) if c != label and row[c] >= row[label]]
+        weight = 1.0 if weights is None else weights[index]
+        total[label] += weight
+        right[label] += weight * (len(not_below) < top_k)
+    return right, total
+
+
 def check_nan_of_factor_zero(write_gradient, inner):
     """That terms with NaN scores and factor 0 get gradient 0, and others one of their own.
 

@@ -12,7 +12,7 @@ from caffe_pylayers.losses.reduction import array_module
 from tests.caffe_nets import build, python_layer, run
 from tests.losses.cases import CASES
 from tests.losses.device_arrays import Device, library, ndarray
-from tests.losses.test_every_loss import batch, net_of, weights_of
+from tests.losses.loss_nets import batch, iterations, net_of, weights_of
 
 every_loss = pytest.mark.parametrize("case", CASES, ids=str)
 
@@ -35,19 +35,6 @@ def on_device(monkeypatch):
 def call(function, *args):
     """Runs a function as it is, with NumPy's arrays."""
     return function(*args)
-
-
-def iterations(net, inputs, names):
-    """Loss and gradients of three iterations (in the second gradients are prepared, the third has other inputs)."""
-    found = []
-    for i in range(3):
-        if i == 2:
-            first = next(iter(inputs))
-            net.blobs[first].data[...] = np.roll(inputs[first], 1, axis=0)
-        gradients = run(net, *names)
-        found += [net.blobs["loss"].data.copy(), *gradients]
-    net.backward()  # a second time, when nothing is prepared
-    return [*found, *(net.blobs[name].diff.copy() for name in names)]
 
 
 def compare(on_device, case, inputs, weights, rtol=1e-6, **options):

@@ -9,6 +9,7 @@ import pytest
 from caffe_pylayers import ConfigError, DataError
 from tests.caffe_nets import build, layer_text, python_layer, run
 from tests.losses.cases import CASES
+from tests.losses.loss_nets import batch, net_of, weights_of
 from tests.losses.references import numeric_gradient, reduce
 
 
@@ -18,17 +19,6 @@ def indices(case):
 
 
 every_loss = pytest.mark.parametrize("case", CASES, ids=str)
-
-
-def net_of(case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options=None, top="loss", **given):
-    """A net of the loss alone, with the bottoms in order and sample_weight last."""
-    bottoms = dict(inputs)
-    options = {**case.options, **given}
-    if weights is not None:
-        bottoms["sample_weight"] = weights
-    if case.layer == "TripletLoss" and len(bottoms) > 3:
-        options["bottoms"] = list(bottoms)[3:]
-    return build([python_layer(case.layer, list(bottoms), [top], options, loss_weight)], bottoms, phase)
 
 
 def twin_of(case, inputs, loss_weight):
@@ -54,26 +44,6 @@ def expected_loss(case, inputs, weights=None, **given):
         weights = np.repeat(each, values.size // each.size, axis=1).reshape(values.shape)
     by = options.get("normalize_by", "weight")
     return reduce(values, ignored, weights, options["normalization"], by, *counts)
-
-
-def batch(case, seed=0, weighted=True):
-    rng = np.random.RandomState(seed)
-    inputs = {name: np.asarray(value, np.float32) for name, value in case.inputs(rng).items()}
-    return inputs, rng.uniform(0.3, 2, 4).astype(np.float32) if weighted else None
-
-
-def weights_of(case, kind, seed=0):
-    """None, one a sample, the same with a zero, or one a term."""
-    rng = np.random.RandomState(seed + 100)
-    weights = rng.uniform(0.3, 2, 4)
-    if kind == "zero":
-        weights[1] = 0
-    if kind == "each":
-        inputs, _ = batch(case, seed)
-        shape = case.reference(**inputs, **case.options)[0].shape
-        weights = rng.uniform(0.3, 2, shape)
-        weights.flat[-1] = 0
-    return None if kind == "none" else weights.astype(np.float32)
 
 
 @every_loss

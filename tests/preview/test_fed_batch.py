@@ -19,7 +19,7 @@ from caffe_pylayers.commands.preview.pictures import pictures, undone
 from caffe_pylayers.commands.preview.preview import is_preview, preview_of
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from tests import caffe_nets
-from tests.data.conftest import photos  # noqa: F401
+from tests.preview.data_layers import DATA, of_photos
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +36,8 @@ def fed_from_text(text, folder, phase="TRAIN"):
     return fed_by(nets.read_net(caffe_nets.write(text, folder)).layers[0], phase, [0])
 
 
-def of_photos(photos, **more):  # noqa: F811
-    return {"source": photos.csv, "root": str(photos.folder), "batch_size": 12, "resize": [40, 48], **more}
-
-
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
-def test_mean_image_and_scale_are_undone_where_each_image_was_cropped_and_mirrored(phase, photos, tmp_path):  # noqa: F811
+def test_mean_image_and_scale_are_undone_where_each_image_was_cropped_and_mirrored(phase, photos, tmp_path):
     mean = np.random.default_rng(0).uniform(0, 200, (3, 40, 48)).astype(np.float32)
     np.save(tmp_path / "mean.npy", mean)
     options = of_photos(photos, crop_size=32, mirror=True, shuffle=True)
@@ -61,7 +57,7 @@ def test_mean_image_and_scale_are_undone_where_each_image_was_cropped_and_mirror
 
 
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
-def test_labels_and_names_of_triplets_come_from_the_plan_of_the_batch(phase, photos):  # noqa: F811
+def test_labels_and_names_of_triplets_come_from_the_plan_of_the_batch(phase, photos):
     """TripletDataLayer has no top for labels unless it is stacked."""
     options = {**of_photos(photos), "mean_value": [1, 2, 3], "phase": phase, "batches": [0, 2, 4], "restart_every": 3}
     apart = fed("TripletDataLayer", **options)
@@ -78,7 +74,7 @@ def test_labels_and_names_of_triplets_come_from_the_plan_of_the_batch(phase, pho
     )
 
 
-def test_pairs_have_a_colour_and_words_for_sim(photos):  # noqa: F811
+def test_pairs_have_a_colour_and_words_for_sim(photos):
     pairs = fed("SiameseDataLayer", 5, **of_photos(photos))
     for label, label_p, sim in zip(pairs.labels["data"], pairs.labels["data_p"], pairs.values["sim"]):
         assert (label == label_p) == sim
@@ -88,7 +84,7 @@ def test_pairs_have_a_colour_and_words_for_sim(photos):  # noqa: F811
     assert {cell.frame for cell in groups[1].cells} == {contact_sheet.RED}
 
 
-def test_margins_and_several_labels_by_name(photos, tmp_path):  # noqa: F811
+def test_margins_and_several_labels_by_name(photos, tmp_path):
     lines = [f"{name},{number % 3}:{3 + number % 2}" for number, name in enumerate(photos.names)]
     (tmp_path / "sets.csv").write_text("\n".join(lines) + "\n")
     (tmp_path / "names.txt").write_text("cat\ndog\nhorse\nday\nnight\n")
@@ -105,7 +101,7 @@ def test_margins_and_several_labels_by_name(photos, tmp_path):  # noqa: F811
     assert preview_of(several).sheet.groups[1].cells[0].caption[0].replace("\u00a0", " ") == "labels 1, 4"
 
 
-def test_sample_weights_stand_under_their_images(photos, tmp_path):  # noqa: F811
+def test_sample_weights_stand_under_their_images(photos, tmp_path):
     lines = [f"{name},{label},{label / 4}" for name, label in zip(photos.names, photos.labels)]
     (tmp_path / "weights.csv").write_text("\n".join(["name,label,weight", *lines]) + "\n")
     options = {**of_photos(photos, header=True), "source": str(tmp_path / "weights.csv")}
@@ -113,7 +109,7 @@ def test_sample_weights_stand_under_their_images(photos, tmp_path):  # noqa: F81
     assert list(weighted.sheet.groups[3].cells[0].caption) == ["label 3", "weight 0.75", "photo 3.jpg"]
 
 
-def test_a_pk_batch_is_grouped_by_class(photos):  # noqa: F811
+def test_a_pk_batch_is_grouped_by_class(photos):
     options = {**of_photos(photos), "type": "PK", "classes_per_batch": 4, "samples_per_class": 3}
     batch = fed("ImageDataLayer", **options)
     groups = preview_of(batch).sheet.groups
@@ -121,12 +117,6 @@ def test_a_pk_batch_is_grouped_by_class(photos):  # noqa: F811
     assert [group.heading for group in groups] == [f"label {label}" for label in batch.labels["data"][::3]]
     assert len({group.heading for group in groups}) == 4
     assert [list(cell.caption) for group in groups for cell in group.cells] == [[name] for name in batch.names["data"]]
-
-
-DATA = (
-    'layer {{ name: "in" type: "Data" top: "data" top: "label" data_param {{ source: "{folder}/lmdb" backend: LMDB '
-    "batch_size: 10 }} transform_param {{ {transform} }} }}"
-)
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +223,7 @@ def found_in(batch, others=()):
     return "\n".join(findings(batch, channels(list(batch.images.values())), others))
 
 
-def test_usual_mistakes_are_found(photos):  # noqa: F811
+def test_usual_mistakes_are_found(photos):
     options = of_photos(photos, batch_size=10, shuffle=True)
     fine = fed("ImageDataLayer", 2, mean_value=110, scale=0.01, **options)
     assert found_in(fine) == ""
@@ -255,7 +245,7 @@ def test_usual_mistakes_are_found(photos):  # noqa: F811
     assert found_in(changed(fine, labels=same, phase="TEST")) == ""
 
 
-def test_equal_anchors_and_positives_and_one_sided_pairs_are_found(photos):  # noqa: F811
+def test_equal_anchors_and_positives_and_one_sided_pairs_are_found(photos):
     triplets = fed("TripletDataLayer", mean_value=110, **of_photos(photos))
     assert found_in(triplets) == ""
     triplets.images["positive"][:2] = triplets.images["anchor"][:2]
@@ -289,7 +279,7 @@ def raw(pixels, tmp_path_factory):
     return fed_from_text(DATA.format(folder=pixels[0], transform=""), tmp_path_factory.mktemp("raw"))
 
 
-def test_rows_of_0_and_1_as_numbers_of_labels_are_refused(photos, tmp_path):  # noqa: F811
+def test_rows_of_0_and_1_as_numbers_of_labels_are_refused(photos, tmp_path):
     np.save(tmp_path / "rows.npy", np.arange(37 * 3).reshape(37, 3) % 2)
     options = of_photos(photos, labels=str(tmp_path / "rows.npy"), multilabel=True)
     with pytest.raises(DataError, match="layer 'train_data': .*labels 0:1:0: .*; set `label_format: indicator`"):

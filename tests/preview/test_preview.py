@@ -16,10 +16,9 @@ from caffe_pylayers.commands.preview import contact_sheet
 from caffe_pylayers.commands.preview.fed_values import channels
 from caffe_pylayers.files.output_file import output_file
 from tests import transcripts
-from tests.data.conftest import photos  # noqa: F401
 from tests.layers.runs import assert_gone, heed_ctrl_c
-from tests.preview.test_fed_batch import DATA, of_photos
-from tests.test_cli import PROGRAM, run
+from tests.preview.data_layers import DATA, of_photos
+from tests.program import PROGRAM, run
 
 
 def test_pictures_are_on_the_sheet_side_by_side_in_their_colours(tmp_path):
@@ -60,7 +59,7 @@ layer {{ name: "test_data" type: "Python" top: "data" top: "label" include {{ ph
 
 
 @pytest.fixture
-def net(photos, tmp_path):  # noqa: F811
+def net(photos, tmp_path):
     options = of_photos(photos, mean_value=110, scale=0.01, prefetch=True)
     (tmp_path / "net.prototxt").write_text(NET.format(train=options))
     return tmp_path
@@ -98,7 +97,7 @@ def test_several_data_layers_have_a_picture_each(net, command):
     assert made == {"net.prototxt", "preview_train_data.png", "preview_more_data_2.png"}
 
 
-def test_a_layer_of_options_alone_with_a_finding(photos, tmp_path, command):  # noqa: F811
+def test_a_layer_of_options_alone_with_a_finding(photos, tmp_path, command):
     arguments = ["--layer-type", "ImageDataLayer", "--options", repr(of_photos(photos)), "--tops", "2"]
     status, out, _ = command("preview", *arguments, "--output", "raw.png")
     assert status == 1

@@ -1,0 +1,50 @@
+"""Nets of one loss, for the tests that hold for every loss."""
+
+import caffe
+import numpy as np
+
+from tests.caffe_nets import build, python_layer, run
+
+
+def net_of(case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options=None, top="loss", **given):
+    """A net of the loss alone, with the bottoms in order and sample_weight last."""
+    bottoms = dict(inputs)
+    options = {**case.options, **given}
+    if weights is not None:
+        bottoms["sample_weight"] = weights
+    if case.layer == "TripletLoss" and len(bottoms) > 3:
+        options["bottoms"] = list(bottoms)[3:]
+    return build([python_layer(case.layer, list(bottoms), [top], options, loss_weight)], bottoms, phase)
+
+
+def batch(case, seed=0, weighted=True):
+    rng = np.random.RandomState(seed)
+    inputs = {name: np.asarray(value, np.float32) for name, value in case.inputs(rng).items()}
+    return inputs, rng.uniform(0.3, 2, 4).astype(np.float32) if weighted else None
+
+
+def weights_of(case, kind, seed=0):
+    """None, one a sample, the same with a zero, or one a term."""
+    rng = np.random.RandomState(seed + 100)
+    weights = rng.uniform(0.3, 2, 4)
+    if kind == "zero":
+        weights[1] = 0
+    if kind == "each":
+        inputs, _ = batch(case, seed)
+        shape = case.reference(**inputs, **case.options)[0].shape
+        weights = rng.uniform(0.3, 2, shape)
+        weights.flat[-1] = 0
+    return None if kind == "none" else weights.astype(np.float32)
+
+
+def iterations(net, inputs, names):
+    """Loss and gradients of three iterations (in the second gradients are prepared, the third has other inputs)."""
+    found = []
+    for i in range(3):
+        if i == 2:
+            first = next(iter(inputs))
+            net.blobs[first].data[...] = np.roll(inputs[first], 1, axis=0)
+        gradients = run(net, *names)
+        found += [net.blobs["loss"].data.copy(), *gradients]
+    net.backward()  # a second time, when nothing is prepared
+    return [*found, *(net.blobs[name].diff.copy() for name in names)]
