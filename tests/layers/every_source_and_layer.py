@@ -1,8 +1,9 @@
 """Every source and every data layer, on the same photos: the lists that the tests of the promises run over."""
 
+import itertools
 import json
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 import caffe
 import cv2
@@ -67,10 +68,19 @@ LAYERS: Dict[str, Tuple[str, Tuple[str, ...], Dict[str, Any]]] = {
     ),
 }  # fmt: skip
 
-#: Every layer on one source, and every source under two layers.
-CASES = [("LMDB", layer) for layer in LAYERS] + [
-    (source, layer) for source in SOURCES if source != "LMDB" for layer in ("images", "triplets")
-]
+
+def in_turns(cases: Iterable[Any], *values: Any) -> List[Any]:
+    """Each case (a tuple) with one of the values behind, one after the other."""
+    return [(*case, value) for case, value in zip(cases, itertools.cycle(values))]
+
+
+OTHER_SOURCES = in_turns(([source] for source in SOURCES if source != "LMDB"), "images", "triplets")
+
+#: Every layer on one source, and every source under some layer: what a source does is the same under all.
+CASES = [*(("LMDB", layer) for layer in LAYERS), *OTHER_SOURCES]
+
+#: For what takes long: every source, and each way to plan a batch.
+FEW_CASES = [*(("LMDB", layer) for layer in ("images PK", "pairs MULTILABEL", "triplets HARD")), *OTHER_SOURCES]
 
 SAMPLER = """
 import numpy as np

@@ -41,6 +41,17 @@ def run(tmp_path, photos):
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def undisturbed(photos, tmp_path_factory):
+    """What 200 iterations of `run` feed."""
+    run = Run(
+        tmp_path_factory.mktemp("undisturbed") / "run", "TripletDataLayer", source_type="LMDB", source=photos.lmdb,
+        batch_size=5, resize=[30, 28], resume=True,
+    ).solver(max_iter=200)  # fmt: skip
+    run.train()
+    return run.record()
+
+
 def start(run, host, max_iter=FOREVER, *more):
     run.solver(max_iter=max_iter)
     if host == "caffe":
@@ -137,14 +148,9 @@ def test_stopped_workers_go_with_a_killed_parent(run, host):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=lambda how: how.name)
 @pytest.mark.parametrize("host", HOSTS)
-def test_lost_workers_do_not_change_the_stream(run, photos, tmp_path, host, how):
+def test_lost_workers_do_not_change_the_stream(run, undisturbed, host, how):
     net = run.folder / "net.prototxt"
     net.write_text(net.read_text().replace("'workers': 2", "'workers': 2, 'timeout': 2.0"))
-    undisturbed = Run(
-        tmp_path / "undisturbed", "TripletDataLayer", source_type="LMDB", source=photos.lmdb, batch_size=5,
-        resize=[30, 28], resume=True,
-    ).solver(max_iter=200)  # fmt: skip
-    undisturbed.train()
     process = start(run, host, 200)
     for _ in range(3):
         run.wait_for_batches(process, len(run.record()) + 5)
@@ -155,7 +161,7 @@ def test_lost_workers_do_not_change_the_stream(run, photos, tmp_path, host, how)
     log, _ = process.communicate(timeout=120)
     assert process.returncode == 0, log
     assert "another takes over" in log
-    assert run.record() == undisturbed.record()
+    assert run.record() == undisturbed
 
 
 def test_a_suspended_run_goes_on(run):
