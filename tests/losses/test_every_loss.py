@@ -8,7 +8,7 @@ import pytest
 
 from caffe_pylayers import ConfigError, DataError
 from tests.caffe_nets import build, layer_text, python_layer, run
-from tests.losses.cases import CASES
+from tests.losses.cases import CASES, ONE_A_LAYER
 from tests.losses.loss_nets import batch, net_of, weights_of
 from tests.losses.references import numeric_gradient, reduce
 
@@ -19,6 +19,7 @@ def indices(case):
 
 
 every_loss = pytest.mark.parametrize("case", CASES, ids=str)
+every_layer = pytest.mark.parametrize("case", ONE_A_LAYER, ids=lambda case: case.layer)
 
 
 def twin_of(case, inputs, loss_weight):
@@ -47,8 +48,7 @@ def expected_loss(case, inputs, weights=None, **given):
 
 
 @every_loss
-@pytest.mark.parametrize("loss_weight", [1, 3])
-@pytest.mark.parametrize("kind", ["none", "sample", "zero", "each"])
+@pytest.mark.parametrize("kind, loss_weight", [("none", 1), ("sample", 3), ("zero", 1), ("each", 3)])
 def test_loss_and_gradients_equal_the_plain_loop(case, kind, loss_weight):
     inputs, _ = batch(case)
     weights = weights_of(case, kind)
@@ -95,8 +95,7 @@ def test_an_iteration_allocates_less_than_the_size_of_its_bottom(case):
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.twin], ids=str)
-@pytest.mark.parametrize("loss_weight", [1, 3])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted, loss_weight", [(False, 3), (True, 1)])
 def test_equals_its_stock_twin(case, weighted, loss_weight):
     inputs, _ = batch(case)
     twin = twin_of(case, inputs, loss_weight)
@@ -145,7 +144,7 @@ def test_all_weights_zero_give_zeros(case):
     assert np.isfinite(net.blobs["sample_weight"].diff).all()
 
 
-@every_loss
+@every_layer
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
 def test_bad_weights_are_errors_that_name_the_sample(case, bad):
     inputs, weights = batch(case)
@@ -156,14 +155,14 @@ def test_bad_weights_are_errors_that_name_the_sample(case, bad):
         net_of(case, inputs, weights).forward()
 
 
-@every_loss
+@every_layer
 def test_too_few_weights_are_an_error(case):
     inputs, _ = batch(case)
     with pytest.raises(ConfigError, match=r"sample_weight has shape \(3,\), 3 weights; expected one a sample \(4\)"):
         net_of(case, inputs, np.ones(3)).forward()
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if indices(case)], ids=str)
+@pytest.mark.parametrize("case", [case for case in ONE_A_LAYER if indices(case)], ids=lambda case: case.layer)
 @pytest.mark.parametrize(
     ("bad", "message"),
     [(12, "label 12 at .* is outside 0..[0-9]"), (-3, "label -3 at .*"), (0.5, "label 0.5 at .* whole number"),
@@ -177,7 +176,7 @@ def test_bad_labels_are_errors_that_name_the_sample(case, bad, message):
             net_of(case, inputs).forward()
 
 
-@every_loss
+@every_layer
 def test_labels_that_force_backward_asks_for_get_zeros(case):
     inputs, weights = batch(case)
     net = net_of(case, inputs, weights)
@@ -217,7 +216,7 @@ def test_gradients_are_the_same_in_any_order_of_calls(case):
         np.testing.assert_allclose(gradients(train), expected, rtol=1e-6, atol=1e-7, err_msg=str(calls))
 
 
-@every_loss
+@every_layer
 def test_test_forward_prepares_nothing(case):
     inputs, _ = batch(case)
     net = net_of(case, inputs, phase=caffe.TEST)
@@ -242,7 +241,7 @@ def test_each_batch_gets_its_own_gradient(case):
     np.testing.assert_array_equal(got, run(net_of(case, others, other_weights), case.differentiable[0]))
 
 
-@every_loss
+@every_layer
 def test_a_loss_refuses_to_work_in_place(case):
     inputs, _ = batch(case)
     first = next(iter(inputs))
@@ -250,7 +249,7 @@ def test_a_loss_refuses_to_work_in_place(case):
         net_of(case, inputs, top=first)
 
 
-@every_loss
+@every_layer
 def test_missing_loss_weight_is_warned_of_once(case, caplog):
     inputs, _ = batch(case)
     for phase, loss_weight, warnings in [(caffe.TRAIN, None, 1), (caffe.TRAIN, 2, 0), (caffe.TEST, None, 0)]:
@@ -261,7 +260,7 @@ def test_missing_loss_weight_is_warned_of_once(case, caplog):
         assert len([m for m in caplog.messages if "loss_weight is 0" in m]) == warnings
 
 
-@every_loss
+@every_layer
 @pytest.mark.parametrize("count", [1, 9])
 def test_wrong_number_of_bottoms(case, count):
     inputs, _ = batch(case)
