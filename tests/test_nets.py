@@ -65,7 +65,7 @@ def test_an_old_net_is_what_caffe_makes_of_it(name, tmp_path):
     text, upgrades = OLD[name]
     (tmp_path / "old.prototxt").write_text(text)
     done = subprocess.run(
-        [str(UPGRADE), "old.prototxt", "new.prototxt"], cwd=tmp_path, stderr=subprocess.PIPE, timeout=60
+        [str(UPGRADE), "old.prototxt", "new.prototxt"], cwd=tmp_path, stderr=subprocess.PIPE, timeout=200
     )
     assert done.returncode == 0, done.stderr
     net = read_net(str(tmp_path / "old.prototxt"))

@@ -141,6 +141,6 @@ def test_hdf5_of_a_layer(folder):
     code = "from caffe_pylayers.data.sources import open_source; print(len(open_source('HDF5', 'made.h5')))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env={**transcripts.environment(), "PYTHONPATH": str(folder)},
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=200, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "12"

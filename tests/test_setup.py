@@ -329,7 +329,7 @@ def test_second_build_waits_for_the_first_and_takes_it(tmp_path):
         )
         assert "another 'make setup' is building Caffe: waiting for it" in waiting.stdout.readline()
         os.symlink(str(caffe_python().parent), prefix)
-    output, _ = waiting.communicate(timeout=20)
+    output, _ = waiting.communicate(timeout=200)
     assert waiting.returncode == 0
     assert output == f"{prefix}/python\n"
 

@@ -38,7 +38,7 @@ from tests.data.mutations import SPECIAL_FILES, make_special_file
 from tests.layers.runs import command_line
 from tests.transcripts import environment
 
-SECONDS = 20
+SECONDS = 120
 
 
 def a_source(path):
@@ -311,7 +311,7 @@ def test_caffe_that_waits_ends_with_the_command(tmp_path, name):
     time.sleep(1)  # in which it comes to the pipe
     process.kill()
     process.wait()
-    _, alive = psutil.wait_procs(waiting, timeout=5)
+    _, alive = psutil.wait_procs(waiting, timeout=60)
     for child in alive:
         child.kill()
     assert alive == []

@@ -318,7 +318,7 @@ def test_a_crash_of_libhdf5_is_an_error(write, tmp_path):
 
 @pytest.mark.parametrize("form", ["encoded", "pixels", "gzip"])
 def test_damaged_files(tmp_path, write, photos, form):
-    """500 mutations, and files that are none: an error that names the file, or records that are there."""
+    """200 mutations, and files that are none: an error that names the file, or records that are there."""
     path = str(tmp_path / "base.h5")
     if form == "encoded":
         write_hdf5(path, [Record(photos.bytes_of(number), (number,), 1.0, str(number)) for number in range(6)])
@@ -328,13 +328,13 @@ def test_damaged_files(tmp_path, write, photos, form):
         data = {"data": ROWS.astype(np.float32), "compression": "gzip", "shuffle": True}
         path = write("base.h5", libver="latest", data=data, label=np.arange(23.0))
     paths, found = [], Counter()
-    for number, _ in enumerate(mutated_files(str(tmp_path / "mutated"), Path(path).read_bytes(), 500, seed=1)):
+    for number, _ in enumerate(mutated_files(str(tmp_path / "mutated"), Path(path).read_bytes(), 200, seed=1)):
         paths.append(str(tmp_path / f"{number}.h5"))
         os.rename(tmp_path / "mutated", paths[-1])
     for number, (path, table) in enumerate(zip(paths, read_tables(paths, "sample_weight"))):
         cut = path if number % 5 == 0 else ""
         found.update(outcomes(lambda path=path, table=table: opened(path, table), path, cut))
-    assert found["refused"] > 200 and found["read"] > 500
+    assert found["refused"] > 80 and found["read"] > 200
 
 
 def opened(path, table):

@@ -305,7 +305,7 @@ def test_a_killed_writer_leaves_a_whole_file_and_nothing_that_is_read(tmp_path, 
     for _ in range(8):
         process = subprocess.Popen([sys.executable, "-c", WRITE, path])
         while process.poll() is None and not (place.exists() and partial()):
-            pass
+            time.sleep(0.001)
         time.sleep(rng.uniform(0, 0.01))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL

@@ -136,7 +136,7 @@ def workers_of(process: subprocess.Popen) -> List[psutil.Process]:
     return workers
 
 
-def assert_gone(processes: List[psutil.Process], seconds: float = 5.0) -> None:
+def assert_gone(processes: List[psutil.Process], seconds: float = 30.0) -> None:
     _, alive = psutil.wait_procs(processes, timeout=seconds)
     for process in alive:
         process.send_signal(signal.SIGKILL)

@@ -237,7 +237,7 @@ def test_bad_input_in_the_program(photos, tmp_path, name):
         'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 9 snapshot_after_train: false'
     )
     run = subprocess.run(
-        [str(CAFFE), "train", "--solver=solver.prototxt"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [str(CAFFE), "train", "--solver=solver.prototxt"], cwd=tmp_path, capture_output=True, text=True, timeout=200
     )
     assert run.returncode != 0
     (_,) = [line for line in run.stderr.splitlines() if line.startswith("caffe_pylayers: ")]

@@ -75,7 +75,7 @@ def test_normal_end(run, host):
     process = start(run, host, 200)
     run.wait_for_batches(process, 1)
     workers = workers_of(process)
-    log, _ = process.communicate(timeout=60)
+    log, _ = process.communicate(timeout=200)
     assert process.returncode == 0, log
     assert "Traceback" not in log
     assert_gone(workers)
@@ -88,7 +88,7 @@ def test_exception(run, host):
     run.wait_for_batches(process, 2)
     workers = workers_of(process)
     (run.folder / "now").touch()
-    log, _ = process.communicate(timeout=60)
+    log, _ = process.communicate(timeout=200)
     assert "RuntimeError: on purpose" in log
     assert process.returncode == 1
     assert_gone(workers)
@@ -108,11 +108,11 @@ def test_signals(run, host, how, whom):
         process.send_signal(how)
     if host == "daemonic" and whom == "process" and how != signal.SIGINT:
         # Python's daemonic children are left behind by a parent that is killed: not our processes, but Caffe's.
-        process.wait(60)
+        process.wait(200)
         for child in below:
             if "caffe_pylayers worker" not in command_line(child):
                 child.kill()
-    log, _ = process.communicate(timeout=60)
+    log, _ = process.communicate(timeout=200)
     assert_gone(below)
     if host == "caffe" and how == signal.SIGINT:
         assert process.returncode == 0, log
@@ -142,7 +142,7 @@ def test_stopped_workers_go_with_a_killed_parent(run, host):
     for worker in workers:
         worker.suspend()
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
     assert_gone(workers)
 
 
@@ -175,7 +175,7 @@ def test_a_suspended_run_goes_on(run):
     os.killpg(process.pid, signal.SIGCONT)
     run.wait_for_batches(process, len(run.record()) + 20)
     os.killpg(process.pid, signal.SIGINT)
-    log, _ = process.communicate(timeout=60)
+    log, _ = process.communicate(timeout=200)
     assert process.returncode == 0, log
     assert "another takes over" not in log
 
@@ -201,7 +201,7 @@ assert not (net.blobs["data"].data == first).all()
 print(len(psutil.Process().children()), "when used again")
 """)
     process = run.start(str(CAFFE.parent / "python"), "many.py")
-    log, _ = process.communicate(timeout=60)
+    log, _ = process.communicate(timeout=200)
     assert process.returncode == 0, log
     assert log.split("\n")[:4] == [
         "5 before", "4 after the last layer's close", "0 after close", "1 when used again",

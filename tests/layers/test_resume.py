@@ -74,7 +74,7 @@ def test_snapshot_by_ctrl_c(tmp_path, options):
     process = run.caffe()
     run.wait_for_batches(process, 9)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to Caffe and its workers alike
-    log, _ = process.communicate(timeout=60)
+    log, _ = process.communicate(timeout=200)
     assert process.returncode == 0, log
     (state,) = run.folder.glob("*.solverstate")
     stopped = int(re.findall(r"\d+", state.name)[-1])
@@ -142,7 +142,7 @@ def test_a_missing_param_block_is_told_before_it_does_harm(tmp_path, options):
     net.write_text(net.read_text().replace("param { lr_mult: 0  decay_mult: 0 }", ""))
     solver.write_text(solver.read_text().replace("1e-6", "0.1"))
     process = run.caffe()
-    log, _ = process.communicate(timeout=60)
+    log, _ = process.communicate(timeout=200)
     assert process.returncode != 0
     assert "caffe_pylayers: ImageDataLayer: the solver has changed the blob with the layer's position" in log
     assert len(run.record()) == 1

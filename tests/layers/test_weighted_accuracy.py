@@ -154,7 +154,7 @@ def test_caffe_never_prints_a_recall_that_is_wrong(tmp_path):
     command = [str(CAFFE), "test", "-model", "net.prototxt", "-weights", "none.caffemodel", "-iterations", "3"]
     (tmp_path / "none.caffemodel").write_bytes(b"")
     environment = {"PATH": os.environ["PATH"], "GLOG_logtostderr": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
     log_lines = done.stderr.splitlines()
     printed = [
         line.split("] ")[1] for line in log_lines if "caffe.cpp" in line and " = " in line and "Batch" not in line

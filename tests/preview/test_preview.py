@@ -173,7 +173,7 @@ def test_ctrl_c_leaves_no_worker_and_no_file(net):
             time.sleep(0.05)
             workers = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
-        printed, _ = process.communicate(timeout=30)
+        printed, _ = process.communicate(timeout=200)
     finally:
         process.kill()
     assert process.returncode == 130

@@ -85,7 +85,7 @@ def _compare(run, host, closed):
     text, *arguments = programs()[host]
     run.forget()
     process = run.start("sh", "-c", f"{text} {closed}", "sh", *arguments)
-    log, _ = process.communicate(timeout=60)
+    log, _ = process.communicate(timeout=200)
     assert process.returncode == 0, log
     assert run.record()[:BATCHES] == run.expected
 

@@ -97,7 +97,7 @@ def test_a_terminal_that_is_closed_does_not_end_it(folder):
     run = folder()
     process = run.start(COMMAND, "train", "solver.prototxt", "--no-plot", "--no-check")
     process.stdout.close()
-    assert process.wait(60) == 0
+    assert process.wait(200) == 0
     assert len(run.rows()) == 1 + 12 + 1
     assert (run.snap / "net_iter_12.solverstate").exists()
 

@@ -89,7 +89,7 @@ def test_a_second_ctrl_c_ends_it_at_once(folder):
     assert process.stdout.readline() == "\n"
     assert "once more to end at once" in process.stdout.readline()
     group(process)
-    process.communicate(timeout=20)
+    process.communicate(timeout=200)
     assert process.returncode == -signal.SIGINT
     assert_gone(below)
     assert not broken.snapshots()

@@ -85,7 +85,7 @@ def test_interrupted_and_resumed(unbroken, folder):
     process = broken.start(*TRAIN)
     broken.wait_for_rows(process, 4)
     group(process, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=200)
     done = len(broken.rows()) - 1
     assert (broken.snap / f"net_iter_{done}.solverstate").exists()
     printed = ended(broken.start(*TRAIN, "--resume"))
@@ -99,7 +99,7 @@ def test_an_error_in_one_rank_ends_all(folder):
     process = run.start(*TRAIN)
     run.wait_for_rows(process, 1)
     below = psutil.Process(process.pid).children(recursive=True)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=200)
     assert process.returncode != 0
     assert "caffe-pylayers: rank 1: KeyError: 'a mistake of its author'" in output
     assert_gone(below)
@@ -110,7 +110,7 @@ def test_several_gpus_are_a_process_each(folder):
     run = folder()
     path = f"{MPIEXEC.parent}:{os.environ['PATH']}"
     process = run.start(COMMAND, "train", "solver.prototxt", "--no-check", "--gpus", "3,5", PATH=path)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=200)
     assert process.returncode != 0
     assert any(f"rank {rank}: GPU {device} is asked for, but" in told for rank, device in enumerate((3, 5)))
     assert "rank 2" not in told
