@@ -53,12 +53,11 @@ def test_help_imports_nothing_heavy():
         (["balance", "absent.csv"], "absent.csv"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_on_stderr_and_status_2(tmp_path, arguments, message):
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert done.stdout == ""
+def test_what_cannot_be_done_is_one_line_on_stderr_and_status_2(command, tmp_path, arguments, message):
+    status, out, err = command(*arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
     assert os.listdir(tmp_path) == []
 
 

@@ -70,8 +70,10 @@ def bcf_run(photos, tmp_path_factory):
     return _run(folder, {"source_type": "BCF", "source": f"{folder}/photos.bcf", "bcf_mode": "MEM", "labels": labels})
 
 
-@pytest.mark.parametrize("closed", CLOSED)
-@pytest.mark.parametrize("host", ["caffe", "script", "train"])
+@pytest.mark.parametrize(
+    "host, closed",
+    [*(("script", closed) for closed in CLOSED), *itertools.product(["caffe", "train"], [CLOSED[0], CLOSED[-1]])],
+)
 def test_batches_are_those_of_a_run_with_open_streams(lmdb_run, host, closed):
     _compare(lmdb_run, host, closed)
 
