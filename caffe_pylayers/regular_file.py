@@ -55,7 +55,7 @@ def open_text(
     """The file, open for reading text; the arguments are those of `open`. OSError as for `read_bytes`."""
     file = open_bytes(path)
     try:
-        _require_room(path, os.fstat(file.fileno()).st_size)
+        require_room(path, os.fstat(file.fileno()).st_size)
     except OSError:
         file.close()
         raise
@@ -67,7 +67,7 @@ def read_bytes(path: Name) -> bytes:
     opened = descriptor(path)
     try:
         size = os.fstat(opened).st_size
-        _require_room(path, size)
+        require_room(path, size)
         parts = []
         while size > 0:
             parts.append(os.read(opened, size))
@@ -79,11 +79,12 @@ def read_bytes(path: Name) -> bytes:
         os.close(opened)
 
 
+def require_room(path: Name, size: int) -> None:
+    """For what is read whole by somebody else: that many bytes are no more than the memory that is free."""
+    if size > _ALWAYS_READ and size > available_bytes():
+        raise OSError(errno.EFBIG, f"it has {size / 1e6:.0f} MB, more than the memory that is free", path)
+
+
 def _require_regular(path: Name, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, f"it is not a file but {_KINDS[stat.S_IFMT(status.st_mode)]}", path)
-
-
-def _require_room(path: Name, size: int) -> None:
-    if size > _ALWAYS_READ and size > available_bytes():
-        raise OSError(errno.EFBIG, f"it has {size / 1e6:.0f} MB, more than the memory that is free", path)

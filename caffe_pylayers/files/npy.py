@@ -11,12 +11,13 @@ from caffe_pylayers import regular_file
 def load_npy(path: str) -> Any:
     """What `numpy.load` gives for a file, mapped, so that a damaged header that promises more than there is takes no memory.
 
-    Raises OSError where the file cannot be read, and ValueError where it is damaged or something else.
+    Raises OSError where the file cannot be read, or has more than the memory that is free, and ValueError where it is
+    damaged or something else.
     """
     try:
         with warnings.catch_warnings():  # about headers that Python 2 wrote
             warnings.simplefilter("ignore")
-            regular_file.require_regular(path)
+            regular_file.require_room(path, regular_file.require_regular(path).st_size)
             return np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise

@@ -6,8 +6,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from caffe_pylayers import regular_file
 from caffe_pylayers.data.samplers.graph import neighbours, write_graph
+from caffe_pylayers.files.npy import load_npy
 
 _EXAMPLE = """
 example:
@@ -58,11 +58,10 @@ def main() -> None:
 
 def _load(path: str) -> np.ndarray:
     try:
-        with regular_file.open_bytes(path) as file:
-            array = np.load(file, allow_pickle=False)
+        array = load_npy(path)
     except OSError as error:
         _fail(str(error))
-    except (ValueError, EOFError) as error:
+    except ValueError as error:
         _fail(f"{path}: {error}")
     if not isinstance(array, np.ndarray):
         _fail(f"{path}: an archive of several arrays; it takes one, as numpy.save writes it")

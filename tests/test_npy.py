@@ -1,0 +1,76 @@
+"""Files of arrays that are damaged: whoever reads one says which, and takes no memory for what it promises."""
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from caffe_pylayers.commands.check.check import check
+from caffe_pylayers.data.samplers.graph.__main__ import _load
+from caffe_pylayers.data.sources import open_source
+from caffe_pylayers.files.counts import read_counts
+from caffe_pylayers.files.matrix import read_matrix
+from caffe_pylayers.files.mean import read_mean
+
+PACKAGE = Path(__file__).parent.parent / "caffe_pylayers"
+
+READERS = {
+    "mean": lambda path: read_mean(path, None),
+    "counts": lambda path: read_counts(path, 3),
+    "matrix": lambda path: read_matrix(path, 3),
+    "labels": lambda path: open_source("CSV", a_list(path), labels=path),
+    "sample weights": lambda path: open_source("CSV", a_list(path), sample_weights=path),
+    "features for a graph": _load,
+}
+
+
+def a_list(path):
+    with open(f"{path}.list", "w") as file:
+        file.write("a.png\nb.png\nc.png\n")
+    return f"{path}.list"
+
+
+def write_promise(path, shape, size):
+    """A header that promises float32 of a shape, and so many zeros, which take no room on the disk."""
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        file.truncate(file.tell() + size)
+
+
+@pytest.mark.parametrize("size", [64, 1 << 40], ids=["promised", "there"])
+@pytest.mark.parametrize("name", READERS)
+def test_a_tebibyte_is_not_read(tmp_path, name, size, capsys):
+    path = str(tmp_path / "it.npy")
+    write_promise(path, (4, 1 << 18, 1 << 18) if name == "mean" else (1 << 20, 1 << 18), size)
+    with pytest.raises((ValueError, SystemExit)) as error:
+        READERS[name](path)
+    assert path in f"{error.value} {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("size", [64, 1 << 40], ids=["promised", "there"])
+def test_check_names_the_mean(tmp_path, size, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_promise(tmp_path / "mean.npy", (4, 1 << 18, 1 << 18), size)
+    stock, ours = (
+        'type: "ImageData"  image_data_param { source: "list.txt" }  transform_param { mean_file: "mean.npy" }',
+        'type: "Python"  python_param { module: "caffe_pylayers"  layer: "ImageDataLayer" '
+        "param_str: \"{'source': 'list.csv', 'batch_size': 2, 'mean_file': 'mean.npy'}\" }",
+    )
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "list.txt").write_text("a.png 0\n")
+    (tmp_path / "list.csv").write_text("a.png,0\n")
+    for layer in (stock, ours):
+        (tmp_path / "net.prototxt").write_text(f'layer {{ name: "data"  top: "data"  top: "label"  {layer} }}')
+        assert ["mean.npy" in finding.message for finding in check("net.prototxt", build=False)] == [True], layer
+
+
+def test_nobody_else_reads_such_files():
+    """NumPy takes the memory that a header promises, unless it is told to map the file."""
+    reading = re.compile(r"\b(np|numpy)\.load\(")
+    found = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if reading.search(path.read_text())}
+    assert found == {
+        "files/npy.py",
+        "data/sources/index.py",
+    }  # the second are archives of ours, no larger than their files
