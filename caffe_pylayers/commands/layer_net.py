@@ -1,8 +1,5 @@
 """Nets of nothing but a data layer, to look at what it feeds; data layers that options alone describe."""
 
-import os
-import re
-import sys
 import tempfile
 from typing import Any, List, Optional, Sequence
 
@@ -12,8 +9,7 @@ from caffe_pylayers.caffe_files.prototxt import Field, Message, text_of
 from caffe_pylayers.commands.layer_files import refuse_special_files
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.processes import interpreter
-from caffe_pylayers.processes.probe import ENDS_WITH_US, ask
+from caffe_pylayers.processes.probe import ask_caffe
 from caffe_pylayers.processes.stock import import_caffe
 
 
@@ -45,14 +41,12 @@ def net_of_layers(layers: Sequence[Layer], phase: str = TRAIN) -> Any:
 
 _PATIENCE = 300.0  # seconds for the first batch of a layer
 
-_TRY = "import sys\nsys.path = [folder for folder in sys.path if folder]\nimport caffe\ncaffe.Net(sys.argv[1], int(sys.argv[2])).forward()"
+_TRY = "import caffe\ncaffe.Net(sys.argv[1], int(sys.argv[2])).forward()"
 
 
 def _refuse_abort(layers: Sequence[Layer], path: str, phase: int) -> None:
     """Raise DataError where Caffe aborts on a net: a process of its own tries it, for an abort would end this one."""
-    environment = {**interpreter.environment(), "GLOG_minloglevel": "2", "GLOG_logtostderr": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-    tried = ask([interpreter.executable(), "-c", ENDS_WITH_US + _TRY, path, str(phase)], _PATIENCE, environment)
+    tried = ask_caffe(_TRY, path, str(phase), timeout=_PATIENCE)
     names = ", ".join(layer.described for layer in layers)
     if tried.status is None:
         raise DataError(
@@ -63,13 +57,7 @@ def _refuse_abort(layers: Sequence[Layer], path: str, phase: int) -> None:
     others = any(layer.type == "Python" and layer.python[0] != "caffe_pylayers" for layer in layers)
     if tried.ok or (tried.status > 0 and not others):
         return  # an error that a layer of ours raises comes again, whole
-    lines = tried.err.splitlines()
-    said = [line.partition("] ")[2] for line in lines if re.match(r"[EF]\d{4,8} ", line)]
-    if tried.status > 0:  # SystemError is what Boost.Python makes of an error in an import, which it prints itself
-        said = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line) and line[:11] != "SystemError"][
-            -1:
-        ]
-    raise DataError(f"Caffe gives up: {'; '.join(said) or f'signal {-tried.status}'}", source=names)
+    raise DataError(f"Caffe gives up: {tried.why_caffe_gave_up}", source=names)
 
 
 def layers_behind(layers: Sequence[Layer], blob: str) -> List[Layer]:

@@ -1,9 +1,6 @@
 """A net that is run a part at a time: its data layer, what lies behind it, or all of it."""
 
 import contextlib
-import os
-import re
-import sys
 import tempfile
 import time
 from typing import Any, Iterator, List, Optional, Tuple
@@ -13,12 +10,12 @@ from caffe_pylayers.caffe_files.prototxt import text_of
 from caffe_pylayers.commands import layer_net
 from caffe_pylayers.commands.layer_files import refuse_special_files
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.processes import interpreter, stock
-from caffe_pylayers.processes.probe import ENDS_WITH_US, ask
+from caffe_pylayers.processes import stock
+from caffe_pylayers.processes.probe import ask_caffe
 
 _OURS = 77  # the exit status where an error of this package ends it
 _TRY = f"""
-import sys, caffe
+import caffe
 from caffe_pylayers.errors import PartedError
 if sys.argv[4]:
     caffe.set_mode_gpu()
@@ -132,18 +129,11 @@ def run_net(net: Net, state: NetState, name: Optional[str], gpu: Optional[int] =
 
 def _try(path: str, arguments: List[str]) -> None:
     """Raise where Caffe cannot run a net: another process tries it, for an abort would end this one."""
-    environment = {
-        **interpreter.environment(),
-        "GLOG_minloglevel": "2",
-        "GLOG_logtostderr": "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }
-    answer = ask([interpreter.executable(), "-c", ENDS_WITH_US + _TRY, *arguments], None, environment)
+    answer = ask_caffe(_TRY, *arguments)
     if answer.status in (0, _OURS):  # an error of this package comes again, as such
         return
-    errors = re.findall(r"^(?!SystemError)[\w.]+(?:Error|Exception): .*$", answer.err, re.MULTILINE)
-    why = errors[-1] if errors and (answer.status or 0) > 0 else answer.failure
-    raise ConfigError(f"Caffe gives up: {why}", remedy=f"see `caffe-pylayers check {path}`", source=path)
+    remedy = f"see `caffe-pylayers check {path}`"
+    raise ConfigError(f"Caffe gives up: {answer.why_caffe_gave_up}", remedy=remedy, source=path)
 
 
 @contextlib.contextmanager

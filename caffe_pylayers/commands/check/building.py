@@ -18,8 +18,7 @@ from caffe_pylayers.commands.check.shapes import Shape
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.errors import PartedError
 from caffe_pylayers.processes.boot import end_with
-from caffe_pylayers.processes.interpreter import environment
-from caffe_pylayers.processes.probe import Answer, ask
+from caffe_pylayers.processes.probe import Answer, ask_caffe
 
 _TIMEOUT = 120  # seconds for a net
 
@@ -44,10 +43,10 @@ def build(views: Sequence[View]) -> Tuple[Dict[View, Built], Dict[View, Finding]
             with open(f"{folder}/{number}.prototxt", "w", encoding="utf-8", errors="surrogateescape") as stream:
                 stream.write(text_of(view.net.message))
             wanted.append([view.state.phase, view.state.level, list(view.state.stages)])
-        code = "from caffe_pylayers.commands.check.building import main; main()"
-        variables = {**environment(), "GLOG_minloglevel": "0", "GLOG_logtostderr": "1"}
-        command = [sys.executable, "-c", code, folder, json.dumps(wanted), str(os.getpid())]
-        answer = ask(command, timeout=60 + _TIMEOUT * len(views), env=variables)
+        # With the working directory, from where `caffe` takes modules too.
+        code = "sys.path.insert(0, '')\nfrom caffe_pylayers.commands.check.building import main\nmain()"
+        patience = 60 + _TIMEOUT * len(views)
+        answer = ask_caffe(code, folder, json.dumps(wanted), timeout=patience, quiet=False)
         for number, view in enumerate(views):
             if os.path.exists(f"{folder}/{number}.built"):
                 with open(f"{folder}/{number}.built") as stream:
@@ -85,7 +84,6 @@ def main() -> None:
     """Set up the nets of the folder that is the first argument, in the states that the second lists."""
     from caffe_pylayers.processes.stock import import_caffe
 
-    end_with(int(sys.argv[3]))  # nothing goes on behind a `check` that was killed
     folder, wanted = sys.argv[1], json.loads(sys.argv[2])
     caffe = import_caffe()
     for number, state in enumerate(wanted):

@@ -2,7 +2,7 @@
 
 import re
 import signal
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, of_layer
@@ -19,11 +19,10 @@ _COMPARED = re.compile(r"^Check failed: (?P<condition>.*?) \((?P<values>[^()]* v
 
 def judge(view: View, answer: Answer, raised: Optional[PartedError]) -> Finding:
     """Why a net could not be set up, said of the layer at which it was. raised: the error of this package that ended it."""
-    log = answer.err
-    layer, shapes = _last_layer(view, log)
+    layer, shapes = _last_layer(view, answer)
     if answer.status is None:
         return _found(view, layer, WARNING, "not set up in time", "use --no-build, or see what it waits for")
-    message, remedy = _reason(log, answer, layer, raised)
+    message, remedy = _reason(answer, layer, raised)
     bottoms = ", ".join(f"{name!r} {size(shapes[name])}" for name in (layer.bottoms if layer else []) if name in shapes)
     if not remedy:
         remedy = f"its bottoms: {bottoms}" if bottoms else "see the layer's parameters"
@@ -36,15 +35,14 @@ def _found(view: View, layer: Optional[Layer], level: str, message: str, remedy:
     return of_layer(layer, level, message, remedy)
 
 
-def _last_layer(view: View, log: str) -> Tuple[Optional[Layer], Dict[str, Shape]]:
+def _last_layer(view: View, answer: Answer) -> Tuple[Optional[Layer], Dict[str, Shape]]:
     """The layer that Caffe was at when it ended, and the shapes of the blobs before it."""
     created: List[str] = []
     finished: List[str] = []
     shapes: Dict[str, Shape] = {}
     pending: Iterator[str] = iter(())
     by_name = {layer.name: layer for layer in view.layers}
-    for line in log.splitlines():
-        text = line.partition("] ")[2]
+    for _, _, text in answer.log:
         if text.startswith("Creating Layer "):
             created.append(text[len("Creating Layer ") :])
         elif text.startswith("Setting up "):
@@ -56,10 +54,12 @@ def _last_layer(view: View, log: str) -> Tuple[Optional[Layer], Dict[str, Shape]
             if top is not None:
                 shapes[top] = tuple(int(each) for each in re.findall(r"\d+", text.partition("(")[0]))
     real = [name for name in created if not _SPLIT.search(name)]
-    named = re.search(r"Too many params specified for layer (\S+)|Cannot share param .* with layer '(.*?)';", log)
+    named = re.search(
+        r"Too many params specified for layer (\S+)|Cannot share param .* with layer '(.*?)';", answer.err
+    )
     if named:
         return by_name.get(named[1] or named[2]), shapes
-    if len(created) > len(finished) or "Network initialization done" in log:
+    if len(created) > len(finished) or "Network initialization done" in answer.err:
         return (by_name.get(real[-1]) if real else None), shapes
     # It ended between two layers: the next could not be made at all.
     names = [layer.name for layer in view.layers]
@@ -67,12 +67,10 @@ def _last_layer(view: View, log: str) -> Tuple[Optional[Layer], Dict[str, Shape]
     return (view.layers[behind] if behind < len(view.layers) else None), shapes
 
 
-def _reason(log: str, answer: Answer, layer: Optional[Layer], raised: Optional[PartedError]) -> Tuple[str, str]:
+def _reason(answer: Answer, layer: Optional[Layer], raised: Optional[PartedError]) -> Tuple[str, str]:
     """What Caffe, or a Python layer, says of it, and a remedy where that says one."""
-    fatal = re.search(r"^F\d+ .*?\] (.*)$", log, re.MULTILINE)
-    if fatal:
-        return f"Caffe stops: {_in_words(fatal[1].strip())}", ""
-    lines = [line for line in log.splitlines() if line.strip()]
+    if answer.fatal:
+        return f"Caffe stops: {_in_words(answer.fatal.text.strip())}", ""
     if answer.status is not None and answer.status < 0:
         return (
             f"it ends Caffe by {signal.Signals(-answer.status).name}, without a word",
@@ -80,21 +78,13 @@ def _reason(log: str, answer: Answer, layer: Optional[Layer], raised: Optional[P
         )
     if raised is not None and layer is not None and ours(layer):
         return " ".join(raised.found.split()), raised.remedy
-    told = "\n".join(lines[_last_traceback(lines) :])
-    error = re.search(r"^(?:[\w.]+\.)?(\w+): (.*)", told, re.DOTALL | re.MULTILINE)
-    if error is None:
+    if not answer.raised:
         return f"it cannot be set up: {answer.failure}", ""
-    kind, text = error[1], " ".join(error[2].split())
-    places = re.findall(r'File "([^"]+)", line (\d+)', "\n".join(lines))
+    kind, _, text = answer.raised.partition(": ")
+    kind = kind.rpartition(".")[2]
+    places = re.findall(r'File "([^"]+)", line (\d+)', answer.err)
     place = f" ({places[-1][0]}:{places[-1][1]})" if places else ""
     return f"its Python code fails: {kind}: {text}{place}", "mend it there"
-
-
-def _last_traceback(lines: Sequence[str]) -> int:
-    """The number of the line where the last error begins: the first one not indented behind its traceback."""
-    starts = [number for number, line in enumerate(lines) if line.startswith("Traceback ")]
-    begin = starts[-1] + 1 if starts else 0
-    return next((number for number in range(begin, len(lines)) if not lines[number].startswith(" ")), len(lines) - 1)
 
 
 def _in_words(text: str) -> str:
