@@ -1,17 +1,27 @@
 """What commands write over: only what they were told to, and never what they read or what somebody else made."""
 
+import contextlib
 import os
+import re
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from caffe_pylayers.caffe_files.datum import Datum
+from caffe_pylayers.commands.convert.segments import write_segment
+from caffe_pylayers.data.sources.bcf import write_bcf
+from caffe_pylayers.data.sources.csv import write_csv
+from caffe_pylayers.data.sources.hdf5 import write_hdf5
 from caffe_pylayers.data.sources.lmdb import write_lmdb
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.data.sources.records import Record
+from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.files.output_file import output_file, private_name, refuse_existing
 
 THESIS = "years of work"
+
+PACKAGE = Path(__file__).parent.parent / "caffe_pylayers"
 
 
 @pytest.fixture
@@ -34,6 +44,73 @@ def test_a_file_is_there_whole_or_not_at_all_and_not_written_through_a_link(tmp_
     assert thesis.read_text() == THESIS
     assert sorted(os.listdir(tmp_path)) == ["out", "thesis"]
     assert private_name(path) != private_name(path)
+
+
+def test_a_folder_too(tmp_path):
+    path = tmp_path / "folder"
+    for fails in (True, False):
+        with contextlib.suppress(KeyError), output_file(str(path)) as partial:
+            os.mkdir(partial)
+            (tmp_path / partial / "file").write_text("whole")
+            if fails:
+                raise KeyError
+        assert os.listdir(tmp_path) == ([] if fails else ["folder"])
+    assert (path / "file").read_text() == "whole"
+
+
+def test_what_must_last_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    calls = []
+    for name in ("fsync", "replace"):
+        do = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *arguments, name=name, do=do: calls.append(name) or do(*arguments))
+    for durable in (True, False):
+        with output_file(str(tmp_path / "out"), durable) as partial:
+            (tmp_path / partial).write_text("whole")
+    assert calls == ["fsync", "replace", "replace"]
+
+
+#: A function that writes records to a path, and what must not be there then.
+WRITERS = {
+    "CSV": (lambda path, records: write_csv(path, records, f"{path}_images"), ["", "_images"]),
+    "LMDB": (write_lmdb, [""]),
+    "BCF": (write_bcf, ["", ".labels.npy", ".weights.npy"]),
+    "HDF5": (write_hdf5, [""]),
+    "segment": (lambda path, records: write_segment(path, range(3), lambda _: next(records).image, False), []),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_nothing_is_left_of_what_breaks_off(tmp_path, name):
+    write, pieces = WRITERS[name]
+
+    def records(count):
+        for number in range(count):
+            yield Record(cv2.imencode(".png", np.zeros((2, 2, 3), np.uint8))[1].tobytes(), (1,), 0.5, f"{number}.png")
+        if count < 3:
+            raise KeyError
+
+    path = str(tmp_path / "it")
+    with pytest.raises(KeyError):
+        write(path, records(2))
+    assert os.listdir(tmp_path) == []
+    write(path, records(3))
+    written = {piece: (tmp_path / piece).stat().st_mtime_ns for piece in os.listdir(tmp_path)}
+    assert written.keys() >= {f"it{piece}" for piece in pieces}
+    for piece in pieces:
+        for other in os.listdir(tmp_path):
+            os.rename(tmp_path / other, tmp_path / f"{other}.away")
+        (tmp_path / f"it{piece}").write_text(THESIS)
+        with pytest.raises(DataError, match=f"it{piece} is there already; remove it, or write to another name"):
+            write(path, records(3))
+        os.remove(tmp_path / f"it{piece}")
+        assert all(left.endswith(".away") for left in os.listdir(tmp_path))
+
+
+def test_nobody_else_gives_a_file_its_name():
+    """Those that are named move what is whole: an old log aside, and what a conversion made to its place."""
+    moving = re.compile(r"\bos\.(replace|rename|fsync|link)\(|\bmkstemp\(|\bshutil\.move\(")
+    found = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if moving.search(path.read_text())}
+    assert found == {"files/output_file.py", "training/log.py", "commands/convert/unfinished.py"}
 
 
 def test_what_is_read_is_never_overwritten(tmp_path, thesis):

@@ -1,12 +1,13 @@
-"""Files that a command writes: whole or not at all, and over another one only where that was asked for."""
+"""Files and folders that are written: whole or not at all, and over another one only where that was asked for."""
 
 import contextlib
 import os
 import secrets
+import shutil
 from typing import Iterable, Iterator, Optional
 
 from caffe_pylayers import regular_file
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.errors import ConfigError, DataError
 
 _MARKED = 512  # bytes at the start of a file, of which the mark of its maker is among
 
@@ -34,6 +35,12 @@ def refuse_existing(paths: Iterable[str], force: bool, inputs: Iterable[Optional
             raise ConfigError(f"there is no folder {folder}", remedy="make it first", source=path)
 
 
+def require_absent(path: str) -> None:
+    """Raise DataError where anything of that name is there."""
+    if os.path.lexists(path):
+        raise DataError(f"{path} is there already", remedy="remove it, or write to another name")
+
+
 def _files(inputs: Iterable[Optional[str]]) -> Iterator[str]:
     """Those that are there, and what is in folders of them, as in that of an LMDB."""
     for path in inputs:
@@ -58,13 +65,27 @@ def private_name(path: str) -> str:
 
 
 @contextlib.contextmanager
-def output_file(path: str) -> Iterator[str]:
-    """A name beside `path` to write to; what is written there becomes `path` when all went well, else nothing is left."""
+def output_file(path: str, durable: bool = False) -> Iterator[str]:
+    """A name beside `path` to write to, a file or a folder; it becomes `path` when all went well, else nothing is left.
+
+    durable: its bytes are on the disk before, so that a file is whole after a power failure too.
+    """
     partial = private_name(path)
     try:
         yield partial
+        if durable:
+            to_disk(partial)
         os.replace(partial, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(partial)
+        if os.path.isdir(partial):
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(partial)
         raise
+
+
+def to_disk(path: str) -> None:
+    """Bring the bytes of a file to the disk."""
+    with regular_file.open_bytes(path) as file:
+        os.fsync(file.fileno())

@@ -215,13 +215,15 @@ pieces = [new.target, new.target + ".labels.npy"]
 def run(conversion, moment):
     process = os.fork()
     if not process:
-        left, rename = [moment], os.rename
-        def renamed_or_killed(source, target):
-            left[0] -= not os.path.basename(target).isdigit()  # which is a segment
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            rename(source, target)
-        os.rename = renamed_or_killed
+        left = [moment]
+        def or_killed(rename):
+            def renamed_or_killed(source, target):
+                left[0] -= 1
+                if left[0] < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                rename(source, target)
+            return renamed_or_killed
+        os.rename, os.replace = or_killed(os.rename), or_killed(os.replace)
         convert(conversion, force=True)
         os._exit(0)
     return os.waitpid(process, 0)[1]

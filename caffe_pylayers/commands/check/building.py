@@ -17,6 +17,7 @@ from caffe_pylayers.commands.check.findings import Finding
 from caffe_pylayers.commands.check.shapes import Shape
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.errors import PartedError
+from caffe_pylayers.files.output_file import output_file
 from caffe_pylayers.processes.boot import end_with
 from caffe_pylayers.processes.probe import Answer, ask_caffe
 
@@ -108,9 +109,8 @@ def _set_up(caffe: Any, parent: int, place: str, phase: str, level: int, stages:
         for name, layer in zip(net._layer_names, net.layers):
             params.setdefault(name, [list(layer.blobs[i].shape) for i in range(len(layer.blobs))])
         about = {"blobs": {name: list(blob.shape) for name, blob in net.blobs.items()}, "params": params}
-        with open(f"{place}.writing", "w") as stream:
+        with output_file(f"{place}.built") as partial, open(partial, "w") as stream:
             json.dump(about, stream)
-        os.rename(f"{place}.writing", f"{place}.built")
     except BaseException as error:
         if isinstance(error, PartedError):
             with open(f"{place}.error", "w") as stream:

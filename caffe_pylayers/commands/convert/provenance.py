@@ -11,6 +11,7 @@ import numpy as np
 
 import caffe_pylayers
 from caffe_pylayers import regular_file
+from caffe_pylayers.files.output_file import to_disk
 
 
 def provenance_of(target: str) -> str:
@@ -62,5 +63,4 @@ def flush(pieces: List[str]) -> None:
         os.sync()  # quicker than a million files one by one
     for piece in pieces:
         if os.path.isfile(piece):  # write_lmdb flushes its own
-            with regular_file.open_bytes(piece) as stream:
-                os.fsync(stream.fileno())
+            to_disk(piece)

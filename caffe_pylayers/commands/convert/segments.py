@@ -4,7 +4,6 @@ A segment appears whole or not at all. It has the images one after the other (pi
 records they are, their sizes, checksums and shapes, and the records that were left out; then the JSON's size and checksum.
 """
 
-import contextlib
 import json
 import os
 import struct
@@ -18,6 +17,7 @@ import numpy as np
 from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Image
 from caffe_pylayers.errors import ChangedSourceError, DataError
+from caffe_pylayers.files.output_file import output_file
 
 _END = struct.Struct("<QI8s")
 _MAGIC = b"segment1"
@@ -80,28 +80,21 @@ class Segment:
 def write_segment(path: str, records: Iterable[int], make: Callable[[int], Image], skip: bool) -> None:
     """Make the images of records and write them. skip: leave out those that cannot be made, instead of DataError."""
     numbers, images, skipped = [], [], []
-    partial = f"{path}.partial"
-    try:
-        with open(partial, "wb") as stream:
-            for record in records:
-                try:
-                    image = make(record)
-                except DataError as error:
-                    if not skip or isinstance(error, ChangedSourceError):
-                        raise
-                    skipped.append((record, str(error)))
-                    continue
-                pieces = _pieces(image)
-                stream.writelines(pieces)
-                numbers.append(record)
-                images.append(_described(image, pieces))
-            text = json.dumps({"records": numbers, "images": images, "skipped": skipped}).encode()
-            stream.write(text + _END.pack(len(text), zlib.crc32(text), _MAGIC))
-        os.rename(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(partial)
-        raise
+    with output_file(path) as partial, open(partial, "wb") as stream:
+        for record in records:
+            try:
+                image = make(record)
+            except DataError as error:
+                if not skip or isinstance(error, ChangedSourceError):
+                    raise
+                skipped.append((record, str(error)))
+                continue
+            pieces = _pieces(image)
+            stream.writelines(pieces)
+            numbers.append(record)
+            images.append(_described(image, pieces))
+        text = json.dumps({"records": numbers, "images": images, "skipped": skipped}).encode()
+        stream.write(text + _END.pack(len(text), zlib.crc32(text), _MAGIC))
 
 
 def _pieces(image: Image) -> List[bytes]:

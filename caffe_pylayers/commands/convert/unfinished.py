@@ -17,7 +17,7 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files.output_file import private_name
+from caffe_pylayers.files.output_file import output_file, private_name
 
 
 class Unfinished:
@@ -79,7 +79,7 @@ class Unfinished:
             self._save("plan.json", plan)
         os.makedirs(os.path.join(self.path, "segments"), exist_ok=True)
         for name in self._segments():
-            if name.endswith(".partial"):
+            if ".partial" in name:
                 os.remove(os.path.join(self.path, "segments", name))
         shutil.rmtree(self.made, ignore_errors=True)
         os.mkdir(self.made)
@@ -88,7 +88,7 @@ class Unfinished:
     def finished(self) -> Iterator[str]:
         """The segments that are there."""
         names = sorted(self._segments())
-        return (os.path.join(self.path, "segments", name) for name in names if not name.endswith(".partial"))
+        return (os.path.join(self.path, "segments", name) for name in names if ".partial" not in name)
 
     def segment(self, number: int) -> str:
         return os.path.join(self.path, "segments", f"{number:06d}")
@@ -162,9 +162,5 @@ class Unfinished:
 
     def _save(self, name: str, value: Dict[str, Any]) -> None:
         """Whole or not at all."""
-        path = os.path.join(self.path, name)
-        with open(f"{path}.partial", "w") as stream:
+        with output_file(os.path.join(self.path, name), durable=True) as partial, open(partial, "w") as stream:
             json.dump(value, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.rename(f"{path}.partial", path)

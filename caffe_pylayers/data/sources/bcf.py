@@ -14,9 +14,10 @@ import numpy as np
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Image, Numbers, Source
-from caffe_pylayers.data.sources.records import Columns, Record, new_file
+from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.data.sources.storage import File, SharedMemory, Stretches
 from caffe_pylayers.errors import ChangedSourceError, DataError
+from caffe_pylayers.files.output_file import output_file, require_absent
 from caffe_pylayers.processes.memory import available_bytes
 
 _MOVED_AT_ONCE = 1 << 20
@@ -148,11 +149,11 @@ def write_bcf(path: str, records: Iterable[Record], most: Optional[int] = None) 
     there are fewer. Nothing is left behind if it breaks off. Raises DataError where something of these names is there already.
     """
     sizes, columns = array("Q"), Columns(path)
+    for name in (path, f"{path}.labels.npy", f"{path}.weights.npy"):
+        require_absent(name)
     with contextlib.ExitStack() as files:
         # The last is renamed first: where the file itself is, the others are.
-        whole, labels, weights = (
-            files.enter_context(new_file(path + suffix)) for suffix in ("", ".labels.npy", ".weights.npy")
-        )
+        whole = files.enter_context(output_file(path))
         with open(whole, "w+b") as stream:
             room = 8 + 8 * (most or 0)
             stream.seek(room)
@@ -164,9 +165,9 @@ def write_bcf(path: str, records: Iterable[Record], most: Optional[int] = None) 
             _make_room(stream, room, 8 + 8 * len(sizes))
             stream.seek(0)
             np.array([len(sizes), *sizes], "<u8").tofile(stream)
-        for name, values in ((labels, columns.labels), (weights, columns.weights)):
+        for name, values in (("labels", columns.labels), ("weights", columns.weights)):
             if values is not None:
-                with open(name, "wb") as stream:
+                with open(files.enter_context(output_file(f"{path}.{name}.npy")), "wb") as stream:
                     np.save(stream, values)
     return len(sizes)
 

@@ -13,7 +13,6 @@ import csv
 import functools
 import logging
 import os
-import shutil
 from array import array
 from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -22,9 +21,9 @@ import numpy as np
 from caffe_pylayers import regular_file
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.data.sources.base import Names, Source, first_shorter, padded
-from caffe_pylayers.data.sources.records import Columns, Record, new_file
+from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files.output_file import private_name
+from caffe_pylayers.files.output_file import output_file, require_absent
 
 logger = logging.getLogger("caffe_pylayers")
 
@@ -293,23 +292,17 @@ def write_csv(path: str, records: Iterable[Record], folder: str) -> int:
     Nothing is left behind if it breaks off. Raises DataError where list or folder are there already, or two records
     have one name.
     """
-    if os.path.exists(folder):
-        raise DataError(f"{folder} is there already", remedy="remove it, or write to another name")
+    require_absent(folder)
     if os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), "")):
         raise DataError(f"{path} would lie in {folder}, which is for images", remedy="write the list elsewhere")
-    partial = private_name(folder)
+    require_absent(path)
     columns = Columns(path)
-    with new_file(path) as listed:
-        try:
-            os.mkdir(partial)
-            for number, record in enumerate(records):
-                name = _write_image(partial, record, f"{number:08d}")
-                columns.add(Record(b"", record.labels, record.weight, name))
-            _write_list(listed, path, columns)
-            os.rename(partial, folder)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+    with output_file(path) as listed, output_file(folder) as partial:
+        os.mkdir(partial)
+        for number, record in enumerate(records):
+            name = _write_image(partial, record, f"{number:08d}")
+            columns.add(Record(b"", record.labels, record.weight, name))
+        _write_list(listed, path, columns)
     return len(columns)
 
 

@@ -18,9 +18,10 @@ import numpy as np
 from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Image, Names, Numbers, Source, interleaved
 from caffe_pylayers.data.sources.hdf5_index import Table, read_tables
-from caffe_pylayers.data.sources.records import Columns, Record, new_file
+from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.data.sources.storage import Chunks
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.files.output_file import output_file, require_absent
 
 logger = logging.getLogger("caffe_pylayers")
 
@@ -153,8 +154,9 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
     """
     import h5py
 
+    require_absent(path)
     columns = Columns(path)
-    with new_file(path) as partial, _Disk(partial) as disk, h5py.File(disk, "w") as file:
+    with output_file(path) as partial, _Disk(partial) as disk, h5py.File(disk, "w") as file:
         data, pending = None, []  # the last are rows that are not written yet
         first: np.ndarray = np.empty(0)
         for count, record in enumerate(records):

@@ -16,7 +16,7 @@ import numpy as np
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Names
-from caffe_pylayers.files.output_file import private_name
+from caffe_pylayers.files.output_file import output_file
 
 #: Smaller sources are read faster than they are worth a file.
 FEWEST_RECORDS = 10_000
@@ -100,17 +100,11 @@ def _write(place: str, stamp: Tuple[int, ...], index: Index) -> None:
     if index.shorter is not None:
         arrays["shorter"] = np.array(index.shorter)
     _remove_unfinished(place)
-    partial = private_name(place)
-    with open(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)  # by which it is told from what a killed process left
-            np.savez(file, **arrays)
-            file.flush()
-            os.replace(partial, place)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(partial)
-            raise
+    with contextlib.ExitStack() as held, output_file(place) as partial:
+        file = held.enter_context(open(partial, "xb"))
+        fcntl.flock(file, fcntl.LOCK_EX)  # by which it is told from what a killed process left, until it has its name
+        np.savez(file, **arrays)
+        file.flush()
 
 
 def _remove_unfinished(place: str) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 from array import array
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union, cast
 
@@ -16,7 +15,7 @@ from caffe_pylayers.data.sources.lmdb_pages import Root, read_end_records, read_
 from caffe_pylayers.data.sources.records import Record
 from caffe_pylayers.data.sources.storage import File, Stretches
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files.output_file import private_name
+from caffe_pylayers.files.output_file import output_file, require_absent
 from caffe_pylayers.processes.memory import available_bytes
 
 #: Of what is written: bytes that are kept in memory; and a key has 511, of which nine are the number and a _.
@@ -105,20 +104,15 @@ def write_lmdb(path: str, records: Iterable[Union[Datum, Record]]) -> int:
     """
     import lmdb  # here, since reading does without
 
-    if os.path.lexists(path):
-        raise DataError(f"{path} is there already", remedy="remove it, or write to another name")
-    partial = private_name(path)
+    require_absent(path)
     try:
-        os.mkdir(partial)
-        with lmdb.open(partial, map_size=1 << 40, sync=False, lock=False) as environment:
-            count = _put_all(environment, path, records)
-            environment.sync(True)
-        os.rename(partial, path)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, lmdb.Error):
-            raise DataError(f"cannot write it: {error}", remedy="is the disk full?", source=path) from error
-        raise
+        with output_file(path) as partial:
+            os.mkdir(partial)
+            with lmdb.open(partial, map_size=1 << 40, sync=False, lock=False) as environment:
+                count = _put_all(environment, path, records)
+                environment.sync(True)
+    except lmdb.Error as error:
+        raise DataError(f"cannot write it: {error}", remedy="is the disk full?", source=path) from error
     return count
 
 

@@ -1,7 +1,5 @@
 """Records on their way into a file: what the writers of all formats take, and what they share."""
 
-import contextlib
-import os
 from array import array
 from dataclasses import dataclass
 from typing import Iterator, List, Optional, Tuple, Union
@@ -10,7 +8,6 @@ import numpy as np
 
 from caffe_pylayers.data.sources.base import Image, Names, padded
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files.output_file import private_name
 
 
 @dataclass(frozen=True)
@@ -99,22 +96,3 @@ class Columns:
     @property
     def names(self) -> Optional[Names]:
         return Names.of(bytes(self._names), np.array(self._ends)) if self._ends else None
-
-
-@contextlib.contextmanager
-def new_file(path: str) -> Iterator[str]:
-    """The name to write to; what is written becomes `path` when all went well, else nothing is left.
-
-    Raises DataError if `path` is there already.
-    """
-    if os.path.lexists(path):
-        raise DataError(f"{path} is there already", remedy="remove it, or write to another name")
-    partial = private_name(path)
-    try:
-        yield partial
-        if os.path.exists(partial):
-            os.rename(partial, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(partial)
-        raise
