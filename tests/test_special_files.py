@@ -137,7 +137,7 @@ READERS = {
     "check of a net": lambda path: check(path),
     "labels of ImageData": lambda path: labels_of(layer("ImageData", 'image_data_param { source: "PATH" }'), path),
     "labels of HDF5Data": lambda path: labels_of(layer("HDF5Data", 'hdf5_data_param { source: "PATH" }'), path),
-    "labels of HDF5Data's file": lambda path: list(net_labels._hdf5_labels([path], "label")),
+    "labels of HDF5Data's file": lambda path: list(net_labels._hdf5_labels("list", [path], "label")),
 }  # fmt: skip
 
 ENDINGS = {

@@ -6,11 +6,10 @@ from typing import Iterable, Iterator, Tuple
 
 from caffe_pylayers import ALIASES, config, regular_file
 from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.commands.stock_sources import PARAMS
 from caffe_pylayers.errors import ConfigError, DataError
 
-_STOCK = (
-    "data_param", "image_data_param", "hdf5_data_param", "window_data_param", "transform_param", "infogain_loss_param",
-)  # fmt: skip
+_STOCK = (*PARAMS.values(), "transform_param", "infogain_loss_param")
 
 
 def files_read(layers: Iterable[Layer]) -> Iterator[str]:

@@ -208,7 +208,10 @@ def test_only_what_makes_the_blob_is_run(data):
         ),
     ],
 )
-def test_nets_whose_labels_cannot_be_read(text, message, tmp_path):
+def test_nets_whose_labels_cannot_be_read(text, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leveldb").mkdir()
+    (tmp_path / "leveldb" / "CURRENT").touch()
     net = nets.read_net(caffe_nets.write(text, tmp_path))
     with pytest.raises(ConfigError, match=message):
         net_labels.of_net(net, TRAIN)
@@ -216,10 +219,12 @@ def test_nets_whose_labels_cannot_be_read(text, message, tmp_path):
 
 def test_lists_and_files_that_are_wrong_are_named(data, tmp_path):
     (tmp_path / "list.txt").write_text("a.jpg 1\nb.jpg\t2\n")
-    with pytest.raises(DataError, match=r"list.txt:2: ImageData reads lines of a name, a space and a whole number"):
+    with pytest.raises(
+        DataError, match=r"list.txt:2: .* does not end with a label, an integer; write lines as `path label`"
+    ):
         net_labels.of_net(net_of(tmp_path, "ImageData"), TRAIN)
     (tmp_path / "h5.txt").write_text(f"{tmp_path}/list.txt\n")
-    with pytest.raises(DataError, match=r"list.txt, of which HDF5Data reads: it is no HDF5 file"):
+    with pytest.raises(DataError, match=r"list.txt: not an HDF5 file, or damaged: .*; write it again"):
         net_labels.of_net(net_of(tmp_path, "HDF5Data"), TRAIN)
     (tmp_path / "h5.txt").write_text(f"{data}/1.h5\n")
     net = nets.read_net(
@@ -229,7 +234,9 @@ def test_lists_and_files_that_are_wrong_are_named(data, tmp_path):
             tmp_path,
         )
     )
-    with pytest.raises(DataError, match=r"1.h5: it has no data set 'class', .*; it has data, label"):
+    with pytest.raises(
+        DataError, match=r"1.h5: no data set 'class', of which a top has the name; data sets: data, label"
+    ):
         net_labels.of_net(net, TRAIN)
 
 

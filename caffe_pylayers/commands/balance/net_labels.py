@@ -5,9 +5,9 @@ from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
-from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files import nets
 from caffe_pylayers.caffe_files.nets import Layer, Net, NetState
+from caffe_pylayers.commands import stock_sources
 from caffe_pylayers.commands.balance.label_counts import LabelCounts, Labels, count, of_source
 from caffe_pylayers.data.sources import Source, open_source, source_of
 from caffe_pylayers.errors import ConfigError, DataError
@@ -62,14 +62,14 @@ _Read = Tuple[str, Iterable[Labels], Callable[[int], str]]
 
 def _data(layer: Layer) -> _Read:
     """Stock Data: an LMDB of Datums."""
-    param = layer.message.message("data_param")
-    if str(param.get("backend", "LEVELDB")) not in ("LMDB", "1"):
+    folder = stock_sources.lmdb_of(layer)
+    if folder is None:
         raise ConfigError(
             f"Data layer {layer.name!r} reads a LEVELDB (its default backend), which is not read without Caffe",
             remedy="--top label counts some batches of the net",
             source=f"{layer.file}:{layer.line}",
         )
-    source = open_source("LMDB", os.path.abspath(str(param.get("source", ""))))
+    source = open_source("LMDB", os.path.abspath(folder))
     if source.labels is None:
         raise DataError("its Datums have no labels", source=f"LMDB source {source.path}")
     return f"LMDB source {source.path}", [source.labels], source.describe
@@ -77,50 +77,25 @@ def _data(layer: Layer) -> _Read:
 
 def _image_data(layer: Layer) -> _Read:
     """Stock ImageData: a list of `name label`; its images are not looked for."""
-    path = os.path.abspath(str(layer.message.message("image_data_param").get("source", "")))
-    labels = []
-    with regular_file.open_text(path, errors="surrogateescape") as file:
-        for number, line in enumerate(file, 1):
-            name, _, label = line.rstrip("\r\n").rpartition(" ")
-            if not (name and label.lstrip("+-").isdigit()):
-                raise DataError(
-                    f"ImageData reads lines of a name, a space and a whole number, but this is {line.strip()[:80]!r}",
-                    source=f"{path}:{number}",
-                )
-            labels.append(int(label))
-    return f"list {path}", [np.array(labels, np.int64)] if labels else [], lambda record: f"{path}:{record + 1}"
+    images = stock_sources.ImageList(layer)
+    labels = np.array([images[number][1] for number in range(len(images))], np.int64)
+    return f"list {os.path.abspath(images.path)}", [labels], images.where
 
 
 def _hdf5_data(layer: Layer) -> _Read:
     """Stock HDF5Data: a list of files, with a data set for each top; the labels' top is `label`, else the second."""
-    source = str(layer.message.message("hdf5_data_param").get("source", ""))
     top = "label" if "label" in layer.tops or len(layer.tops) < 2 else layer.tops[1]
-    paths = regular_file.read_bytes(source).decode("utf-8", "surrogateescape").split()
-    return (
-        f"data set {top!r} of the HDF5 files in {os.path.abspath(source)}",
-        _hdf5_labels(paths, top),
-        "record {}".format,
-    )
+    source = stock_sources.source_of(layer)
+    labels = _hdf5_labels(source, stock_sources.hdf5_files(layer), top)
+    return f"data set {top!r} of the HDF5 files in {os.path.abspath(source)}", labels, "record {}".format
 
 
-def _hdf5_labels(paths: List[str], top: str) -> Iterator[Labels]:
-    import h5py
-
+def _hdf5_labels(source: str, paths: List[str], top: str) -> Iterator[Labels]:
     for path in paths:
-        try:
-            regular_file.require_regular(path)
-            with h5py.File(path, "r") as file:
-                if top not in file:
-                    raise DataError(
-                        f"it has no data set {top!r}, which HDF5Data reads the top from",
-                        remedy=f"it has {', '.join(file)}",
-                        source=path,
-                    )
-                data = file[top]
-                for start in range(0, len(data), _ROWS_AT_ONCE):
-                    yield data[start : start + _ROWS_AT_ONCE]
-        except OSError as error:
-            raise DataError(f"{path}, of which HDF5Data reads: it is no HDF5 file that can be read: {error}") from error
+        with stock_sources.opened_hdf5(source, path) as file:
+            data = stock_sources.data_set(file, top)
+            for start in range(0, len(data), _ROWS_AT_ONCE):
+                yield data[start : start + _ROWS_AT_ONCE]
 
 
 _READERS = {"Data": _data, "ImageData": _image_data, "HDF5Data": _hdf5_data}

@@ -1,0 +1,151 @@
+"""What Caffe's own data layers read: their databases, and their lists of images and of files.
+
+Paths are as Caffe takes them. What Caffe would abort on raises DataError, with a remedy.
+"""
+
+import contextlib
+import os
+import re
+from typing import Any, Iterator, List, Optional, Tuple
+
+from caffe_pylayers import regular_file
+from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.errors import DataError
+
+#: The types of data layers with a source, and the message in which each has it.
+PARAMS = {
+    "Data": "data_param", "ImageData": "image_data_param", "HDF5Data": "hdf5_data_param", "WindowData": "window_data_param",
+}  # fmt: skip
+
+_LISTED = re.compile(r"(.+) ([-+]?[0-9]{1,18})\r?")
+
+
+def source_of(layer: Layer) -> str:
+    """The path of its source; "" where it has none."""
+    return str(layer.message.message(PARAMS[layer.type]).get("source", ""))
+
+
+def where_paths_start() -> str:
+    """In words, for a remedy."""
+    return f"relative paths start at the working directory, {os.getcwd()}"
+
+
+def lmdb_of(layer: Layer) -> Optional[str]:
+    """The folder of the LMDB that a Data layer reads; None where it reads a LevelDB, which takes Caffe."""
+    source = source_of(layer)
+    _require_there("source", source)
+    lmdb = str(layer.message.message("data_param").get("backend", "LEVELDB")) in ("LMDB", "1")
+    is_lmdb, is_leveldb = (os.path.exists(os.path.join(source, name)) for name in ("data.mdb", "CURRENT"))
+    if not lmdb and is_lmdb:
+        raise DataError(
+            f"source {source!r} is an LMDB, but backend is LEVELDB, the default",
+            remedy="add `backend: LMDB` to data_param",
+        )
+    if lmdb and is_leveldb and not is_lmdb:
+        raise DataError(f"source {source!r} is a LevelDB, but backend is LMDB", remedy="set `backend: LEVELDB`")
+    if not lmdb and not is_leveldb:
+        raise DataError(f"source {source!r} is no LevelDB: it has no file CURRENT", remedy="was the copy cut short?")
+    return source if lmdb else None
+
+
+class ImageList:
+    """The list of an ImageData layer: images, each with a label. They are not looked for."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.path = source_of(layer)
+        self._root = str(layer.message.message("image_data_param").get("root_folder", ""))
+        self._lines = _text(self.path).split("\n")
+        if not self._lines[-1]:
+            self._lines.pop()
+        if not self._lines:
+            raise DataError(f"source {self.path!r} is empty", remedy="it lists images, a line each: `path label`")
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, number: int) -> Tuple[str, int]:
+        """The path of an image, and its label. A label is what stands behind the last space."""
+        listed = _LISTED.fullmatch(self._lines[number])
+        if listed is None:
+            raise DataError(
+                f"{self._lines[number][:80]!r} does not end with a label, an integer",
+                remedy="write lines as `path label`",
+                source=self.where(number),
+            )
+        return self._root + listed[1], int(listed[2])
+
+    def where(self, number: int) -> str:
+        """The line of an image."""
+        return f"{self.path}:{number + 1}"
+
+
+def hdf5_files(layer: Layer) -> List[str]:
+    """The files that an HDF5Data layer reads, as its list names them."""
+    source = source_of(layer)
+    text = _text(source)
+    if text.encode("utf-8", "surrogateescape").startswith(b"\x89HDF"):
+        raise DataError(
+            f"source {source!r} is an HDF5 file, where HDF5Data takes a list of them",
+            remedy=f"write {source!r} into a text file",
+        )
+    names = text.split()
+    if not names:
+        raise DataError(f"source {source!r} is empty", remedy="it lists HDF5 files, a line each")
+    return names
+
+
+@contextlib.contextmanager
+def opened_hdf5(source: str, path: str) -> Iterator[Any]:
+    """The h5py.File at a path that a list has. What is damaged in it raises DataError too."""
+    import h5py
+
+    if not os.path.isfile(path):
+        raise DataError(f"there is no file {path!r}", remedy=where_paths_start(), source=source)
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except OSError as error:
+        raise DataError(f"not an HDF5 file, or damaged: {error}", remedy="write it again", source=path) from error
+
+
+def data_set(file: Any, top: str) -> Any:
+    """The h5py.Dataset from which HDF5Data fills a top."""
+    import h5py
+
+    found = file[top] if top in list(file) else None
+    if not isinstance(found, h5py.Dataset):
+        raise DataError(
+            f"no data set {top!r}, of which a top has the name",
+            remedy=f"data sets: {', '.join(file)}",
+            source=file.filename,
+        )
+    return found
+
+
+def first_image_with_windows(layer: Layer) -> str:
+    """The path of the first image of a WindowData layer."""
+    source = source_of(layer)
+    words = _text(source).split()
+    if words[:1] != ["#"] or len(words) < 3:
+        raise DataError(
+            f"source {source!r} is no window file: it begins with `# 0`, the first image", remedy="see WindowDataLayer"
+        )
+    return str(layer.message.message("window_data_param").get("root_folder", "")) + words[2]
+
+
+def content(what: str, path: str) -> bytes:
+    """All that a file has. what: for the message."""
+    _require_there(what, path)
+    try:
+        return regular_file.read_bytes(path)
+    except OSError as error:
+        raise DataError(f"cannot read it: {error.strerror}", remedy="name a file", source=f"{what} {path!r}") from error
+
+
+def _text(source: str) -> str:
+    return content("source", source).decode("utf-8", "surrogateescape")
+
+
+def _require_there(what: str, path: str) -> None:
+    if not os.path.exists(path):
+        raise DataError("there is no such file or folder", remedy=where_paths_start(), source=f"{what} {path!r}")
