@@ -4,9 +4,10 @@
 class of :mod:`caffe_pylayers.config.catalogue`) and returns an object of that class.
 """
 
-from typing import Any, Dict, List, Optional, Type
+from typing import Any, Dict, List, Optional, Tuple, Type
 
 from pydantic import ValidationError
+from typing_extensions import get_args
 
 from caffe_pylayers.config.param_str import parse, shown
 from caffe_pylayers.config.schema import Options, Remark, spell
@@ -32,43 +33,73 @@ def load(layer: str, param_str: str, schema: Optional[Type[Options]] = None) -> 
 
 def validate(layer: str, values: Dict[str, Any], schema: Optional[Type[Options]] = None) -> Options:
     """Return the checked options of a layer from a dict of them; arguments and errors as those of :func:`load`."""
-    schema = schema or _schema(layer)
-    described = schema.model_json_schema()["properties"]
+    options, problems = _checked(schema or _schema(layer), values, "")
+    if options is None:
+        raise ConfigError.of([remark.error(layer) for remark in problems])
+    return options
+
+
+def _checked(schema: Type[Options], values: Dict[Any, Any], place: str) -> Tuple[Optional[Options], List[Remark]]:
+    """The options of a dict, None where any is wrong, and all that is wrong. place: what stands before their names in messages."""
+    described = schema.described()["properties"]
+    written, problems = _names(described, values, place)
+    given = {name: values[key] for name, key in written.items()}
+    inside: Dict[str, List[Remark]] = {}  # what is wrong in options that are dicts
+    for name, value in given.items():
+        inner = _schema_in(schema.model_fields[name].annotation)
+        if inner is not None and isinstance(value, dict):
+            given[name], inside[name] = _checked(inner, value, f"{place}{written[name]}.")
+    broken = {name for name, found in inside.items() if found}
+    right: Dict[str, Any] = {}
+    try:
+        options = schema.model_validate(
+            {name: value for name, value in given.items() if name not in broken}, context=right
+        )
+    except ValidationError as error:
+        wrong = broken.union(str(fault["loc"][0]) for fault in error.errors() if fault["loc"])
+        for name in (name for name in described if name in wrong):
+            problem = f"option {place + name!r} is required: {described[name]['description']}"
+            if name in written:
+                rule = f"option {place + written[name]!r} must be {allowed(described[name])}"
+                problem = f"{rule}, not {shown(values[written[name]])}"
+            problems += inside[name] if name in broken else [Remark((place + name,), problem)]
+        # The rest is judged too: required options that are wrong are None there, others have their default.
+        absent = {name: None for name in wrong if schema.model_fields[name].is_required()}
+        rest = schema.model_construct(set(written) - wrong, **absent, **right)
+        return None, problems + [remark.within(place) for remark in rest.problems() if wrong.isdisjoint(remark.names)]
+    problems += [remark for name in described if name in broken for remark in inside[name]]
+    return (None if problems else options), problems
+
+
+def _names(described: Dict[str, Any], values: Dict[Any, Any], place: str) -> Tuple[Dict[str, str], List[Remark]]:
+    """The option that each key is, as name -> key; and what is wrong with keys: unknown ones, and those of one option."""
     names = {alias: name for name in described for alias in [name, *described[name].get("aliases", ())]}
     problems: List[Remark] = []
     wrong_names = [key for key in values if key not in names]
     for key in wrong_names:
         options_there = f"Options: {', '.join(described)}" if key == wrong_names[-1] else ""
-        problem, remedy = unknown(f"unknown option {shown(key)}", did_you_mean(key, names), options_there)
-        problems.append(Remark((key,), problem, remedy))
-    written: Dict[str, str] = {}  # name of an option -> as the param_str spells it
+        problem, remedy = unknown(
+            f"unknown option {shown(f'{place}{key}')}", did_you_mean(str(key), names), options_there
+        )
+        problems.append(Remark((f"{place}{key}",), problem, remedy))
+    written: Dict[str, str] = {}
     for key in values:
         if key in names and written.setdefault(names[key], key) != key:
-            first = written[names[key]]
-            problems.append(Remark((first,), f"option {first!r} is given twice: {key!r} is the same option"))
-    right: Dict[str, Any] = {}
-    try:
-        options = schema.model_validate({name: values[key] for name, key in written.items()}, context=right)
-    except ValidationError as error:
-        wrong = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
-        for name in (name for name in described if name in wrong):
-            problem = f"option {name!r} is required: {described[name]['description']}"
-            if name in written:
-                rule = f"option {written[name]!r} must be {allowed(described[name])}"
-                problem = f"{rule}, not {shown(values[written[name]])}"
-            problems.append(Remark((name,), problem))
-        # The rest is judged too: required options that are wrong are None there, others have their default.
-        absent = {name: None for name in wrong if schema.model_fields[name].is_required()}
-        rest = schema.model_construct(set(written) - wrong, **absent, **right)
-        problems += [remark for remark in rest.problems() if wrong.isdisjoint(remark.names)]
-    if problems:
-        raise ConfigError.of([remark.error(layer) for remark in problems])
-    return options
+            first = place + written[names[key]]
+            problems.append(Remark((first,), f"option {first!r} is given twice: {place + key!r} is the same option"))
+    return written, problems
+
+
+def _schema_in(kind: Any) -> Optional[Type[Options]]:
+    """The schema of the dict that an option of this type may be; None where it may be none with options."""
+    if isinstance(kind, type) and issubclass(kind, Options):
+        return kind
+    return next(filter(None, map(_schema_in, get_args(kind))), None)
 
 
 def json_schema(layer: str) -> Dict[str, Any]:
     """Return the JSON Schema of a layer's options: type, range, default, description and aliases of each."""
-    return _schema(layer).model_json_schema()
+    return _schema(layer).described()
 
 
 def _schema(layer: str) -> Type[Options]:
@@ -97,6 +128,10 @@ def allowed(schema: Dict[str, Any]) -> str:
         entries = schema.get("prefixItems")
         each = allowed(entries[0] if entries else schema["items"])
         return f"a list of {len(entries)}, each {each}" if entries else f"a list, each entry {each}"
+    if "properties" in schema:
+        return f"a dict of {', '.join(map(repr, schema['properties']))}"
+    if schema["type"] == "object":
+        return f"a dict, each value {allowed(schema['additionalProperties'])}"
     kinds = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "none"}
     kind = kinds.get(schema["type"]) or _FORMATS.get(schema.get("format", ""), "text")
     limits = [f"{words} {spell(int, schema[key])}" for key, words in _LIMITS.items() if key in schema]

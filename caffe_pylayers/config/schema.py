@@ -62,6 +62,9 @@ def spell(kind: Any, value: Any) -> Any:
         return next((new for new in spelled if new is not value), value)
     if origin is tuple and isinstance(value, (list, tuple)):  # the entries of a tuple are of one type here
         return tuple(spell(members[0], entry) for entry in value)
+    if origin is dict and isinstance(value, dict):  # whose keys JSON has as text
+        entries = {spell(members[0], key): spell(members[1], entry) for key, entry in value.items()}
+        return entries if len(entries) == len(value) else value
     if isinstance(value, str):
         if origin is Literal:
             return next((name for name in members if name.lower() == value.lower()), value)
@@ -91,6 +94,17 @@ class Remark:
     def __str__(self) -> str:
         return in_words(self.problem, self.remedy)
 
+    def within(self, place: str) -> "Remark":
+        """The same of the options of a dict: `place` stands before their names.
+
+        >>> str(Remark(("width",), "option 'width' has no effect").within("resize."))
+        "option 'resize.width' has no effect"
+        """
+        texts = [self.problem, self.remedy]
+        for name in self.names:
+            texts = [text.replace(f"'{name}'", f"'{place}{name}'") for text in texts]
+        return Remark(tuple(place + name for name in self.names), *texts)
+
     def error(self, layer: str) -> ConfigError:
         """The error that it is of a layer."""
         return ConfigError(self.problem, remedy=self.remedy, layer=layer, option=self.names[0] if self.names else "")
@@ -99,7 +113,8 @@ class Remark:
 class Options(BaseModel):
     """The options of one layer: a field an option, with its type, range, default and help.
 
-    A field may have other names: ``Field(..., json_schema_extra={"aliases": ["root_folder"]})``.
+    A field may have other names: ``Field(..., json_schema_extra={"aliases": ["root_folder"]})``. It may be a dict with
+    options of its own: then its type is a class of this kind, or a union with one. Messages call them 'resize.width'.
     """
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
@@ -111,6 +126,13 @@ class Options(BaseModel):
     gives: ClassVar[Tuple[str, ...]] = ()
     #: The options of the layer to copy that `describe` and docs/layers.md show: what is required, what most nets want.
     example: ClassVar[Dict[str, Any]] = {}
+
+    @classmethod
+    def described(cls) -> Dict[str, Any]:
+        """The JSON Schema, in which the schemas of dicts stand whole where they are used."""
+        schema = cls.model_json_schema()
+        found: Dict[str, Any] = _inlined(schema, schema.pop("$defs", {}))
+        return found
 
     def bottom_names(self) -> Sequence[str]:
         """The bottoms, which may depend on the options."""
@@ -143,7 +165,8 @@ class Options(BaseModel):
     def _beyond_float32(self) -> Iterator[Remark]:
         for name in type(self).model_fields:
             value = getattr(self, name)
-            for number in value if isinstance(value, tuple) else (value,):
+            numbers = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+            for number in numbers:
                 if isinstance(number, float) and not in_range(number):
                     rule = f"must be 0, or from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g} in size"
                     yield Remark((name,), f"option {name!r} {rule}, not {number:g}: Caffe computes in float32")
@@ -164,7 +187,12 @@ class Options(BaseModel):
     @property
     def warnings(self) -> Tuple[Remark, ...]:
         """What is accepted without having the effect that it asks for, for the layer to log."""
-        return self._warnings
+        return (*self._warnings, *(text.within(f"{name}.") for name, inner in self._dicts() for text in inner.warnings))
+
+    def _dicts(self) -> Iterator[Tuple[str, "Options"]]:
+        """The options that are dicts with options of their own."""
+        values = ((name, getattr(self, name)) for name in type(self).model_fields)
+        yield from ((name, value) for name, value in values if isinstance(value, Options))
 
     def given(self, name: str) -> bool:
         """Return whether the param_str sets this option (to something else than none)."""
@@ -181,9 +209,13 @@ class Options(BaseModel):
 
     def paths(self) -> Dict[str, str]:
         """The options that hold a path, and the absolute path that each has."""
-        described = type(self).model_json_schema()["properties"]
+        described = type(self).described()["properties"]
         values = {name: getattr(self, name) for name, schema in described.items() if _is_path(schema)}
-        return {name: path for name, path in values.items() if isinstance(path, str) and os.path.isabs(path)}
+        inside = {f"{name}.{own}": path for name, inner in self._dicts() for own, path in inner.paths().items()}
+        return {
+            **{name: path for name, path in values.items() if isinstance(path, str) and os.path.isabs(path)},
+            **inside,
+        }
 
     @field_validator("*", mode="before")
     @classmethod
@@ -203,14 +235,29 @@ class Options(BaseModel):
         if problems:
             raise ValueError("\n".join(map(str, problems)))
         idle = dict(self.idle())
-        self._warnings = tuple(
+        without = [
             Remark((name,), f"option {name!r} has no effect where {idle[name]}", "leave it out") for name in idle
-        )
+        ]
         # Its blob stays: Caffe aborts on a layer that has a `param` and no blob.
         self.__dict__.update({name: type(self).model_fields[name].default for name in idle if name != "resume"})
-        self._warnings += tuple(self.remarks())
+        # Those of a dict are there already: it comes here again with the options that it is one of.
+        self._warnings = self._warnings or (*without, *self.remarks())
         return self
 
 
 def _is_path(schema: Dict[str, Any]) -> bool:
     return any(choice.get("format") == "path" for choice in schema.get("anyOf", [schema]))
+
+
+def _inlined(part: Any, schemas: Dict[str, Any]) -> Any:
+    """A part of a JSON Schema with the schemas that it refers to in their places; what stands beside a reference counts more."""
+    if isinstance(part, list):
+        return [_inlined(each, schemas) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if len(part.get("allOf", ())) == 1:  # as pydantic before 2.9 refers
+        part = {**part["allOf"][0], **{name: value for name, value in part.items() if name != "allOf"}}
+    if "$ref" in part:
+        referred = schemas[part["$ref"].rpartition("/")[2]]
+        part = {**referred, **{name: value for name, value in part.items() if name != "$ref"}}
+    return {name: _inlined(value, schemas) for name, value in part.items()}

@@ -72,7 +72,7 @@ def describe(layer: str) -> Description:
         bottoms=bottoms,
         tops=tops,
         variants=tuple(_variants(schema, {}, [(bottoms, tops)])),
-        options=tuple(_options(layer)),
+        options=tuple(_options(json_schema(layer)["properties"])),
     )
 
 
@@ -118,10 +118,13 @@ def layer_to_copy(layer: str) -> str:
     return "\n".join(["layer {", *lines, "  }", "}"]) + "\n"
 
 
-def _options(layer: str) -> Iterator[Option]:
-    for name, option in json_schema(layer)["properties"].items():
+def _options(described: Dict[str, Any], place: str = "") -> Iterator[Option]:
+    """Each option, and behind one that may be a dict those of the dict."""
+    for name, option in described.items():
         default = _default(option["default"]) if "default" in option else "required"
-        yield Option(name, allowed(option), default, option["description"], tuple(option.get("aliases", ())))
+        yield Option(place + name, allowed(option), default, option["description"], tuple(option.get("aliases", ())))
+        for choice in option.get("anyOf", [option]):
+            yield from _options(choice.get("properties", {}), f"{place}{name}.")
 
 
 def _default(value: Any) -> str:
@@ -155,7 +158,7 @@ def _variants(schema: Type[Options], given: Dict[str, Any], known: List[_Signatu
 
 def _tried(schema: Type[Options]) -> Iterator[Tuple[str, List[Any]]]:
     """Options that take few values, and values for them; for a path, any path."""
-    for name, option in schema.model_json_schema()["properties"].items():
+    for name, option in schema.described()["properties"].items():
         choices = option.get("anyOf", [option])
         values = [value for choice in choices for value in choice.get("enum", ())]
         values += [True, False] if any(choice.get("type") == "boolean" for choice in choices) else []

@@ -93,6 +93,10 @@ def _types_of(schema: Dict[str, Any]) -> Iterator[str]:
         yield f"Literal[{', '.join(map(repr, schema['enum']))}]"
     elif schema["type"] == "array":
         yield f"Sequence[{_type_of(schema['items'] if 'items' in schema else schema['prefixItems'][0])}]"
+    elif schema["type"] == "object":
+        yield (
+            f"dict[Any, {_type_of(schema['additionalProperties'])}]" if "properties" not in schema else "dict[str, Any]"
+        )
     elif schema.get("format") == "path":
         yield "Path"
     else:
@@ -175,4 +179,6 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, (list, tuple)):
         return [_plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
     return value
