@@ -85,4 +85,6 @@ _EXPECTED: Dict[str, Callable[[Mapping[str, Shape], int], _Allowed]] = {
     "WeightedMultinomialLogisticLoss": _of_samples,
     "WeightedHingeLoss": _of_samples,
     "WeightedContrastiveLoss": _of_samples,
+    "TripletLoss": _of_samples,
+    "BatchTripletLoss": _of_samples,
 }
