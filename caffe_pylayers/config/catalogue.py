@@ -6,8 +6,8 @@ A new layer is one class in the module of its kind, and one line in :data:`SCHEM
 from typing import Dict, Type
 
 from caffe_pylayers.config.comparisons import SiameseDataLayerOptions, TripletDataLayerOptions
-from caffe_pylayers.config.data import ImageDataLayerOptions, MultiLabelDataLayerOptions
 from caffe_pylayers.config.features import L2NormalizeOptions
+from caffe_pylayers.config.images import ImageDataLayerOptions, MultiLabelDataLayerOptions
 from caffe_pylayers.config.labels import (
     ComputeHOptions,
     LabelNoiseOptions,

@@ -3,8 +3,10 @@
 from typing import ClassVar, Iterator, Literal, Optional, Sequence, Tuple
 
 from pydantic import Field
+from typing_extensions import Annotated
 
 from caffe_pylayers.config.data import DataLayerOptions
+from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.schema import Path, Remark
 
 
@@ -17,23 +19,23 @@ class _ComparisonOptions(DataLayerOptions):
     _arity: ClassVar[int]  # images a sample
 
     shuffle: bool = Field(False, description="Taken, and of no effect: TRAIN has a new random order each epoch.")
-    k: int = Field(
+    k: Annotated[int, InOrder(5)] = Field(
         10,
         ge=1,
         le=10_000,
         description="Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms a sample.",
     )
-    n: int = Field(0, ge=0, description="Iterations, at least 0, before the HARD types choose.")
-    m: Optional[Path] = Field(
+    n: Annotated[int, InOrder(6)] = Field(0, ge=0, description="Iterations, at least 0, before the HARD types choose.")
+    m: Annotated[Optional[Path], InOrder(13)] = Field(
         None,
         description="File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.",
     )
-    names: Literal["number", "key"] = Field(
+    names: Annotated[Literal["number", "key"], InOrder(7)] = Field(
         "number",
         description="How lists and similarities name a record: by its place in the source from 0 (number), or by file "
         "name or LMDB key (key).",
     )
-    unlabelled: Literal["drop", "negative"] = Field(
+    unlabelled: Annotated[Literal["drop", "negative"], InOrder()] = Field(
         "drop",
         description="Records whose labels are all negative, which means that they have none: left out (drop), or negatives "
         "alone (negative).",
@@ -74,12 +76,12 @@ class SiameseDataLayerOptions(_ComparisonOptions):
 
     _list, _arity = "pairs", 2
 
-    type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD"] = Field(
+    type: Annotated[Literal["RANDOM", "RANDOM_MULTILABEL", "HARD"], InOrder(4)] = Field(
         "RANDOM",
         description="How pairs are drawn: of one class or two (RANDOM), with a label in common or none "
         "(RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).",
     )
-    pairs: Optional[Path] = Field(
+    pairs: Annotated[Optional[Path], InOrder(14)] = Field(
         None, description="Fixed list, a CSV file of two names and, if wanted, 1 (same) or 0 a line; none: drawn."
     )
 
@@ -98,12 +100,12 @@ class TripletDataLayerOptions(_ComparisonOptions):
 
     _list, _arity = "triplets", 3
 
-    type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD_MULTILABEL", "HARD"] = Field(
+    type: Annotated[Literal["RANDOM", "RANDOM_MULTILABEL", "HARD_MULTILABEL", "HARD"], InOrder(4)] = Field(
         "RANDOM",
         description="How positives and negatives are drawn: by class (RANDOM), by labels in common (RANDOM_MULTILABEL), "
         "or the hardest of k such negatives by `m` (HARD) or by labels (HARD_MULTILABEL).",
     )
-    triplets: Optional[Path] = Field(
+    triplets: Annotated[Optional[Path], InOrder(15)] = Field(
         None, description="Fixed list, a CSV file of three names a line: anchor, positive, negative; none: drawn."
     )
 

@@ -1,11 +1,12 @@
-"""The options of the data layers, and those of single images; see :mod:`caffe_pylayers.config.catalogue`."""
+"""The options that all data layers have."""
 
 from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple, Union
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
+from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.schema import Options, Path, Remark, Resume, Seed, Stream, spell
 from caffe_pylayers.data.formats import Format
 
@@ -79,7 +80,7 @@ class DataLayerOptions(Options):
         "prefetch": True,
     }
 
-    source_type: Union[Format, Plugin] = Field(
+    source_type: Annotated[Union[Format, Plugin], InOrder(0)] = Field(
         "CSV", description="What the source is: a CSV file, an LMDB, a BCF file, HDF5, or a class of your own."
     )
     source: Path = Field(
@@ -100,10 +101,10 @@ class DataLayerOptions(Options):
     bcf_mode: Literal["FILE", "MEM"] = Field(
         "FILE", description="Read a BCF file where it lies (FILE), or all of it into memory (MEM)."
     )
-    labels: Optional[Path] = Field(
+    labels: Annotated[Optional[Path], InOrder(16)] = Field(
         None, description="Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source."
     )
-    label_format: Literal["indices", "indicator", "sign"] = Field(
+    label_format: Annotated[Literal["indices", "indicator", "sign"], InOrder(12)] = Field(
         "indices",
         description="A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known "
         "(indicator), or a -1 (0) or 1 (sign).",
@@ -113,7 +114,7 @@ class DataLayerOptions(Options):
         description="Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, "
         "are in the order of the keys (key); none: that is an error.",
     )
-    batch_size: int = Field(
+    batch_size: Annotated[int, InOrder(1)] = Field(
         256, ge=1, le=LARGEST_BLOB, description="Samples a batch, at least 1; a blob holds 2147483647 numbers."
     )
     resize: Size = Field(
@@ -153,15 +154,17 @@ class DataLayerOptions(Options):
         description="Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be "
         "read.",
     )
-    seed: Seed = 0
-    stream: Stream = 0
+    seed: Annotated[Seed, InOrder(2)] = 0
+    stream: Annotated[Stream, InOrder(3)] = 0
     prefetch: BatchesAhead = Field(
         0, description="Batches that worker processes prepare ahead, at least 0; true is 3, false is 0."
     )
     workers: int = Field(1, ge=1, description="Worker processes of prefetch, at least 1.")
     timeout: float = Field(60.0, gt=0, description="Seconds, above 0, of silence after which a worker is replaced.")
     resume: Resume = False
-    iter_size: int = Field(1, ge=1, description="The solver's iter_size, at least 1: batches an iteration.")
+    iter_size: Annotated[int, InOrder(11)] = Field(
+        1, ge=1, description="The solver's iter_size, at least 1: batches an iteration."
+    )
     restart_every: int = Field(
         0,
         ge=0,
@@ -172,7 +175,7 @@ class DataLayerOptions(Options):
         description="A record that cannot be read: an error (stop), or another in its place: of its class at random "
         "(replace), or the next of the order (skip).",
     )
-    sampler: Optional[Plugin] = Field(
+    sampler: Annotated[Optional[Plugin], InOrder(8)] = Field(
         None, description="Class of yours, 'module:Class', whose batch(number) says which records a batch has."
     )
 
@@ -253,104 +256,3 @@ class DataLayerOptions(Options):
                     f"a blob of Caffe holds {LARGEST_BLOB}: lower one of them",
                 )
             return
-
-
-class ImageDataLayerOptions(DataLayerOptions):
-    """Labelled images."""
-
-    gives: ClassVar[Tuple[str, ...]] = ("data", "[label]", "[sample_weight]")
-
-    example: ClassVar[Dict[str, Any]] = {**DataLayerOptions.example, "shuffle": True}
-
-    _sampling = ("type", "shuffle")
-    _counts: ClassVar[Tuple[str, ...]] = ("classes_per_batch", "samples_per_class")
-
-    sample_weights: Optional[str] = Field(
-        None,
-        min_length=1,
-        description="Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or "
-        "text file; none: the column `weight`, the data set `sample_weight`.",
-    )
-    shuffle: bool = Field(False, description="A new random order each epoch of TRAIN; false: the source's order.")
-    type: Literal["ALL", "BALANCED", "PK"] = Field(
-        "ALL",
-        description="Which samples a batch has: each once an epoch (ALL), all classes equally often (BALANCED), or "
-        "several of each of several classes (PK).",
-    )
-    classes_per_batch: Optional[int] = Field(None, ge=1, description="Classes in a batch of type PK, at least 1.")
-    samples_per_class: Optional[int] = Field(None, ge=1, description="Samples of each class in a batch of type PK.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _batch_of_classes(cls, values: Dict[str, Any]) -> Dict[str, Any]:
-        counts = [spell(int, values.get(name)) for name in ("classes_per_batch", "samples_per_class")]
-        of_classes = spell(cls.model_fields["type"].annotation, values.get("type")) == "PK"
-        if (
-            of_classes
-            and values.get("batch_size") is None
-            and all(type(count) is int and count > 0 for count in counts)
-        ):
-            return {**values, "batch_size": counts[0] * counts[1]}
-        return values
-
-    def conflicts(self) -> Iterator[Remark]:
-        yield from super().conflicts()
-        if self.type == "PK":
-            missing = [name for name in self._counts if getattr(self, name) is None]
-            for name in missing:
-                yield Remark((name, "type"), f"option {name!r} is required where 'type' is 'PK'")
-            if not missing and self.batch_size != self.classes_per_batch * self.samples_per_class:  # type: ignore[operator]
-                yield Remark(
-                    ("batch_size", *self._counts),
-                    f"option 'batch_size' is {self.batch_size}, but 'classes_per_batch' times 'samples_per_class' is "
-                    f"{self.classes_per_batch * self.samples_per_class}",  # type: ignore[operator]
-                    "leave it out",
-                )
-
-    def idle(self) -> Iterator[Tuple[str, str]]:
-        yield from super().idle()
-        if self.type != "PK":
-            yield from self.without_effect(self._counts, f"'type' is {self.type!r}")
-        if self.type != "ALL":
-            yield from self.without_effect(("shuffle",), f"'type' is {self.type!r}: its order is always random")
-
-
-class MultiLabelDataLayerOptions(ImageDataLayerOptions):
-    """Images with one label, or several, each."""
-
-    gives = ("data", "label", "[sample_weight]")
-    example: ClassVar[Dict[str, Any]] = {
-        **DataLayerOptions.example,
-        "shuffle": True,
-        "multilabel": True,
-        "label_dim": 10,
-    }
-
-    multilabel: bool = Field(
-        False, description="Several labels an image, as 0 and 1 for each of them; false: one label."
-    )
-    label_dim: Optional[int] = Field(
-        None,
-        ge=1,
-        description="Number of labels, at least 1; none: the largest in the source and 1 more.",
-        json_schema_extra={"aliases": ["label dim"]},
-    )
-
-    def conflicts(self) -> Iterator[Remark]:
-        yield from super().conflicts()
-        if self.multilabel and self.label_dim is not None and self.batch_size * self.label_dim > LARGEST_BLOB:
-            yield Remark(
-                ("batch_size", "label_dim"),
-                f"options 'batch_size', which is {self.batch_size}, and 'label_dim', {self.label_dim}, make a top of "
-                f"{self.batch_size * self.label_dim} numbers",
-                f"a blob of Caffe holds {LARGEST_BLOB}: lower one of them",
-            )
-
-    @property
-    def rows_are_sets(self) -> bool:
-        return self.multilabel
-
-    def idle(self) -> Iterator[Tuple[str, str]]:
-        yield from super().idle()
-        if not self.multilabel and self.label_dim != 1:
-            yield from self.without_effect(("label_dim",), "'multilabel' is false")

@@ -1,12 +1,12 @@
 """Data layers: they carry batches of the data engine to the tops, and keep the place in the stream."""
 
-import os
 import time
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 import caffe
 import numpy as np
 
+from caffe_pylayers.config.order import order_of
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.feeder import Feeder, InProcess
 from caffe_pylayers.data.recipe import Batch, Recipe
@@ -17,14 +17,6 @@ from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import FrozenCounter
-
-#: The options that say which records a batch has: a position in the stream means something under these alone.
-_ORDER = (
-    "source_type", "batch_size", "seed", "stream", "type", "k", "n", "names", "sampler", "classes_per_batch",
-    "samples_per_class", "iter_size", "label_format",
-)  # fmt: skip
-#: Files that do too, by their names without folders: data may be moved.
-_ORDER_FILES = ("m", "pairs", "triplets", "labels")
 
 #: What makes tops of images and of labels as large as they are.
 _OF_IMAGES, _OF_LABELS = "'batch_size', 'resize' or 'crop_size'", "'batch_size', or leave the label top out"
@@ -176,11 +168,7 @@ class DataLayer(Layer):
 
     def _order(self, source: Source) -> str:
         """What gives the count its meaning."""
-        options = [getattr(self.options, name, None) for name in _ORDER]
-        files = [os.path.basename(getattr(self.options, name, None) or "") for name in _ORDER_FILES]
-        if getattr(self.options, "unlabelled", "drop") != "drop":
-            options.append(self.options.unlabelled)
-        return repr([self.name, len(source), self._ranks, self._permuted, *options, *files])
+        return repr([self.name, len(source), self._ranks, self._permuted, *order_of(self.options)])
 
 
 class ImageDataLayer(DataLayer):

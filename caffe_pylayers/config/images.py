@@ -1,0 +1,116 @@
+"""The options of the data layers of single images."""
+
+from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple
+
+from pydantic import Field, model_validator
+from typing_extensions import Annotated
+
+from caffe_pylayers.blob_limits import LARGEST_BLOB
+from caffe_pylayers.config.data import DataLayerOptions
+from caffe_pylayers.config.order import InOrder
+from caffe_pylayers.config.schema import Remark, spell
+
+
+class ImageDataLayerOptions(DataLayerOptions):
+    """Labelled images."""
+
+    gives: ClassVar[Tuple[str, ...]] = ("data", "[label]", "[sample_weight]")
+
+    example: ClassVar[Dict[str, Any]] = {**DataLayerOptions.example, "shuffle": True}
+
+    _sampling = ("type", "shuffle")
+    _counts: ClassVar[Tuple[str, ...]] = ("classes_per_batch", "samples_per_class")
+
+    sample_weights: Optional[str] = Field(
+        None,
+        min_length=1,
+        description="Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or "
+        "text file; none: the column `weight`, the data set `sample_weight`.",
+    )
+    shuffle: bool = Field(False, description="A new random order each epoch of TRAIN; false: the source's order.")
+    type: Annotated[Literal["ALL", "BALANCED", "PK"], InOrder(4)] = Field(
+        "ALL",
+        description="Which samples a batch has: each once an epoch (ALL), all classes equally often (BALANCED), or "
+        "several of each of several classes (PK).",
+    )
+    classes_per_batch: Annotated[Optional[int], InOrder(9)] = Field(
+        None, ge=1, description="Classes in a batch of type PK, at least 1."
+    )
+    samples_per_class: Annotated[Optional[int], InOrder(10)] = Field(
+        None, ge=1, description="Samples of each class in a batch of type PK."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _batch_of_classes(cls, values: Dict[str, Any]) -> Dict[str, Any]:
+        counts = [spell(int, values.get(name)) for name in ("classes_per_batch", "samples_per_class")]
+        of_classes = spell(cls.model_fields["type"].annotation, values.get("type")) == "PK"
+        if (
+            of_classes
+            and values.get("batch_size") is None
+            and all(type(count) is int and count > 0 for count in counts)
+        ):
+            return {**values, "batch_size": counts[0] * counts[1]}
+        return values
+
+    def conflicts(self) -> Iterator[Remark]:
+        yield from super().conflicts()
+        if self.type == "PK":
+            missing = [name for name in self._counts if getattr(self, name) is None]
+            for name in missing:
+                yield Remark((name, "type"), f"option {name!r} is required where 'type' is 'PK'")
+            if not missing and self.batch_size != self.classes_per_batch * self.samples_per_class:  # type: ignore[operator]
+                yield Remark(
+                    ("batch_size", *self._counts),
+                    f"option 'batch_size' is {self.batch_size}, but 'classes_per_batch' times 'samples_per_class' is "
+                    f"{self.classes_per_batch * self.samples_per_class}",  # type: ignore[operator]
+                    "leave it out",
+                )
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
+        if self.type != "PK":
+            yield from self.without_effect(self._counts, f"'type' is {self.type!r}")
+        if self.type != "ALL":
+            yield from self.without_effect(("shuffle",), f"'type' is {self.type!r}: its order is always random")
+
+
+class MultiLabelDataLayerOptions(ImageDataLayerOptions):
+    """Images with one label, or several, each."""
+
+    gives = ("data", "label", "[sample_weight]")
+    example: ClassVar[Dict[str, Any]] = {
+        **DataLayerOptions.example,
+        "shuffle": True,
+        "multilabel": True,
+        "label_dim": 10,
+    }
+
+    multilabel: bool = Field(
+        False, description="Several labels an image, as 0 and 1 for each of them; false: one label."
+    )
+    label_dim: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Number of labels, at least 1; none: the largest in the source and 1 more.",
+        json_schema_extra={"aliases": ["label dim"]},
+    )
+
+    def conflicts(self) -> Iterator[Remark]:
+        yield from super().conflicts()
+        if self.multilabel and self.label_dim is not None and self.batch_size * self.label_dim > LARGEST_BLOB:
+            yield Remark(
+                ("batch_size", "label_dim"),
+                f"options 'batch_size', which is {self.batch_size}, and 'label_dim', {self.label_dim}, make a top of "
+                f"{self.batch_size * self.label_dim} numbers",
+                f"a blob of Caffe holds {LARGEST_BLOB}: lower one of them",
+            )
+
+    @property
+    def rows_are_sets(self) -> bool:
+        return self.multilabel
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
+        if not self.multilabel and self.label_dim != 1:
+            yield from self.without_effect(("label_dim",), "'multilabel' is false")
