@@ -16,30 +16,31 @@ from caffe_pylayers.errors import ConfigError, DataError
 
 __version__ = "0.1.0"
 
-#: Every layer that a prototxt can name, and the module of ``caffe_pylayers.layers`` that has it.
+#: Every layer that a prototxt can name: the module of ``caffe_pylayers.layers`` that has it, and that of
+#: ``caffe_pylayers.config`` that has its options, a class of its name with Options behind.
 LAYERS = {
-    "ComputeH": "class_balance",
-    "SampleWeight": "class_balance",
-    "WeightedSoftmaxLoss": "class_losses",
-    "WeightedInfogainLoss": "class_losses",
-    "WeightedSigmoidCrossEntropyLoss": "weighted_losses",
-    "WeightedEuclideanLoss": "weighted_losses",
-    "WeightedHingeLoss": "weighted_losses",
-    "WeightedContrastiveLoss": "weighted_losses",
-    "WeightedMultinomialLogisticLoss": "weighted_losses",
-    "SoftCrossEntropyLoss": "class_losses",
-    "FocalLoss": "class_losses",
-    "LDAMLoss": "class_losses",
-    "TripletLoss": "metric_losses",
-    "BatchTripletLoss": "batch_triplet",
-    "WeightedAccuracy": "accuracy",
-    "LabelNoise": "label_noise",
-    "LabelSmoothing": "label_smoothing",
-    "L2Normalize": "feature_layers",
-    "ImageDataLayer": "data_layers",
-    "MultiLabelDataLayer": "data_layers",
-    "SiameseDataLayer": "data_layers",
-    "TripletDataLayer": "data_layers",
+    "ComputeH": ("class_balance", "labels"),
+    "SampleWeight": ("class_balance", "labels"),
+    "WeightedSoftmaxLoss": ("class_losses", "losses"),
+    "WeightedInfogainLoss": ("class_losses", "losses"),
+    "WeightedSigmoidCrossEntropyLoss": ("weighted_losses", "losses"),
+    "WeightedEuclideanLoss": ("weighted_losses", "losses"),
+    "WeightedHingeLoss": ("weighted_losses", "losses"),
+    "WeightedContrastiveLoss": ("weighted_losses", "losses"),
+    "WeightedMultinomialLogisticLoss": ("weighted_losses", "losses"),
+    "SoftCrossEntropyLoss": ("class_losses", "losses"),
+    "FocalLoss": ("class_losses", "losses"),
+    "LDAMLoss": ("class_losses", "losses"),
+    "TripletLoss": ("metric_losses", "losses"),
+    "BatchTripletLoss": ("batch_triplet", "losses"),
+    "WeightedAccuracy": ("accuracy", "losses"),
+    "LabelNoise": ("label_noise", "labels"),
+    "LabelSmoothing": ("label_smoothing", "labels"),
+    "L2Normalize": ("feature_layers", "features"),
+    "ImageDataLayer": ("data_layers", "images"),
+    "MultiLabelDataLayer": ("data_layers", "images"),
+    "SiameseDataLayer": ("data_layers", "comparisons"),
+    "TripletDataLayer": ("data_layers", "comparisons"),
 }
 
 #: Other names of layers.
@@ -65,7 +66,7 @@ def __getattr__(name: str) -> Any:
     if name not in LAYERS:
         raise AttributeError(f"module 'caffe_pylayers' has no layer {name!r}; its layers: {', '.join(LAYERS)}")
     # importlib, for "from . import" would ask this function again, without end.
-    return getattr(importlib.import_module(f"caffe_pylayers.layers.{LAYERS[name]}"), name)
+    return getattr(importlib.import_module(f"caffe_pylayers.layers.{LAYERS[name][0]}"), name)
 
 
 def __dir__() -> List[str]:
