@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.caffe_files import prototxt
 from caffe_pylayers.caffe_files.legacy_nets import upgrade
 from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
@@ -61,6 +62,19 @@ class Layer:
     def described(self) -> str:
         """The layer as messages name one of Caffe's."""
         return f"{self.file}:{self.line} {self.type} layer {self.name!r}"
+
+    @property
+    def own(self) -> str:
+        """The layer of this package that it is meant to be, by its main name; "" where it is another's, or no Python layer.
+
+        It may be none that there is. A module within the package counts too, where it is the one that has the layer.
+        """
+        module, kind, _ = self.python
+        if self.type != "Python":
+            return ""
+        if module == "caffe_pylayers":
+            return ALIASES.get(kind, kind)
+        return kind if kind in LAYERS and module == f"caffe_pylayers.layers.{LAYERS[kind][0]}" else ""
 
     def in_state(self, state: NetState) -> bool:
         """Whether a net of that state has this layer."""

@@ -4,7 +4,7 @@ import contextlib
 import os
 from typing import Iterable, Iterator, Tuple
 
-from caffe_pylayers import ALIASES, config, regular_file
+from caffe_pylayers import config, regular_file
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.stock_sources import PARAMS
 from caffe_pylayers.errors import ConfigError, DataError
@@ -18,7 +18,7 @@ def files_read(layers: Iterable[Layer]) -> Iterator[str]:
     A layer whose options or source cannot be read gives what is known of it.
     """
     for layer in layers:
-        if layer.type == "Python" and layer.python[0] == "caffe_pylayers":
+        if layer.own:
             with contextlib.suppress(ConfigError, DataError):
                 yield from _of_own(layer)
         else:
@@ -50,8 +50,7 @@ def _of_stock(layer: Layer) -> Iterator[Tuple[str, str]]:
 def _of_own(layer: Layer) -> Iterator[str]:
     from caffe_pylayers.data.sources import source_of
 
-    _, kind, param_str = layer.python
-    options = config.load(ALIASES.get(kind, kind), param_str)
+    options = config.load(layer.own, layer.python[2])
     yield from options.paths().values()
     if hasattr(options, "source_type"):
         yield from source_of(options, images=False).files()

@@ -13,12 +13,9 @@ from caffe_pylayers.processes.probe import ask_caffe
 from caffe_pylayers.processes.stock import import_caffe
 
 
-def net_of_layer(layer: Layer, phase: str = TRAIN, **options: Any) -> Any:
-    """A `caffe.Net` of nothing but this data layer, to look at what it feeds.
-
-    options: of a layer of this package, set in its param_str. Raises ConfigError or DataError as the layer does.
-    """
-    return net_of_layers([with_options(layer, **options) if options else layer], phase)
+def net_of_layer(layer: Layer, phase: str = TRAIN) -> Any:
+    """A `caffe.Net` of nothing but this data layer, to look at what it feeds. Raises ConfigError or DataError as it does."""
+    return net_of_layers([layer], phase)
 
 
 def net_of_layers(layers: Sequence[Layer], phase: str = TRAIN) -> Any:
@@ -34,7 +31,7 @@ def net_of_layers(layers: Sequence[Layer], phase: str = TRAIN) -> Any:
             kept = [field for field in layer.message.fields if field.name not in ("include", "exclude")]
             file.write(text_of(Message([Field("layer", Message(kept), 1)])))
         file.flush()
-        if any(layer.python[0] != "caffe_pylayers" for layer in layers):
+        if not all(layer.own for layer in layers):
             _refuse_abort(layers, file.name, getattr(caffe, phase))
         return caffe.Net(file.name, getattr(caffe, phase))
 
@@ -54,7 +51,7 @@ def _refuse_abort(layers: Sequence[Layer], path: str, phase: int) -> None:
             remedy="does it read a pipe, or a disk that hangs?",
             source=names,
         )
-    others = any(layer.type == "Python" and layer.python[0] != "caffe_pylayers" for layer in layers)
+    others = any(layer.type == "Python" and not layer.own for layer in layers)
     if tried.ok or (tried.status > 0 and not others):
         return  # an error that a layer of ours raises comes again, whole
     raise DataError(f"Caffe gives up: {tried.why_caffe_gave_up}", source=names)
@@ -97,17 +94,3 @@ def layer_of(kind: str, param_str: str, tops: Optional[int] = None) -> Layer:
         ),
         "options",
     )
-
-
-def with_options(layer: Layer, **options: Any) -> Layer:
-    """The layer with these options set in its param_str; None takes one away."""
-    _, kind, param_str = layer.python
-    values = {**config.parse(param_str), **options}
-    kept = {name: value for name, value in values.items() if value is not None}
-    config.validate(kind, kept)
-    python = layer.message.message("python_param")
-    param = [field for field in python.fields if field.name != "param_str"]
-    param.append(Field("param_str", repr(kept), python.line))
-    fields = [field for field in layer.message.fields if field.name != "python_param"]
-    fields.append(Field("python_param", Message(param, python.line), python.line))
-    return Layer(Message(fields, layer.line), layer.file)

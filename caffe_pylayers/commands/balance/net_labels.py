@@ -32,7 +32,7 @@ def of_net(
         )
     chosen = found[0]
     reader = _READERS.get(chosen.type)
-    if chosen.type == "Python" and chosen.python[0] == "caffe_pylayers":
+    if chosen.own:
         return of_source(_own_source(chosen), num_classes, ignore_label)
     if reader is None:
         raise ConfigError(
@@ -46,11 +46,10 @@ def of_net(
 
 def _own_source(layer: Layer) -> Source:
     """The source of a data layer of this package."""
-    from caffe_pylayers import ALIASES, config
+    from caffe_pylayers import config
 
-    kind = layer.python[1]
     try:
-        options: Any = config.load(ALIASES.get(kind, kind), layer.python[2])
+        options: Any = config.load(layer.own, layer.python[2])
     except ConfigError as error:
         raise error.within(f"{layer.file}:{layer.line}: layer {layer.name!r}") from None
     return source_of(options, images=False)

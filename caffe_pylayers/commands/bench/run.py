@@ -111,7 +111,7 @@ def run_net(net: Net, state: NetState, name: Optional[str], gpu: Optional[int] =
     """
     layers = data_layers(net, state)
     chosen = data_layers(net, state, name)
-    data = next((layer for layer in chosen if layer.python[0] == "caffe_pylayers"), chosen[0])
+    data = next((layer for layer in chosen if layer.own), chosen[0])
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text_of(net.message))
         file.flush()

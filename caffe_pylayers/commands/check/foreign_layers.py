@@ -24,7 +24,7 @@ def check_layers(layers: Sequence[Layer], timeout: float = 60.0) -> Iterator[Fin
 
     timeout: seconds that the import of all may take.
     """
-    foreign = [layer for layer in layers if layer.type == "Python" and _is_foreign(layer)]
+    foreign = [layer for layer in layers if layer.type == "Python" and not layer.own and all(layer.python[:2])]
     wanted = list(dict.fromkeys(layer.python[:2] for layer in foreign))
     if not wanted:
         return
@@ -36,11 +36,6 @@ def check_layers(layers: Sequence[Layer], timeout: float = 60.0) -> Iterator[Fin
         about = found.get((module, kind), {"error": f"its import did not end: {answer.failure}"})
         if not about.get("no_caffe"):
             yield from _judged(layer, about)
-
-
-def _is_foreign(layer: Layer) -> bool:
-    module, kind, _ = layer.python
-    return bool(module and kind) and module.partition(".")[0] != "caffe_pylayers"
 
 
 def _judged(layer: Layer, about: Dict[str, Any]) -> Iterator[Finding]:

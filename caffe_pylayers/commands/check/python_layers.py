@@ -16,10 +16,7 @@ _FIELDS = ("module", "layer", "param_str", "share_in_parallel")
 
 def ours(layer: Layer) -> str:
     """The class of this package that a Python layer names; "" where it is another's, or no Python layer."""
-    module, kind, _ = layer.python
-    if layer.type != "Python" or module.partition(".")[0] != "caffe_pylayers":
-        return ""
-    return ALIASES.get(kind, kind) if ALIASES.get(kind, kind) in LAYERS else ""
+    return layer.own if layer.own in LAYERS else ""
 
 
 def options_of(layer: Layer) -> Optional[config.Options]:
@@ -46,11 +43,11 @@ def check_layer(layer: Layer) -> Iterator[Finding]:
             )
         return
     yield from _check_python_param(layer)
-    module, kind, param_str = layer.python
-    if module.partition(".")[0] != "caffe_pylayers" or not kind:
-        return
-    name = ours(layer)
+    _, kind, param_str = layer.python
+    name = layer.own
     if not name:
+        return
+    if name not in LAYERS:
         guess = did_you_mean(kind, [*LAYERS, *ALIASES])
         yield error(
             layer,

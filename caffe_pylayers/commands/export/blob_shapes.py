@@ -65,7 +65,7 @@ def _tops(layer: Layer, bottoms: Sequence[Known]) -> List[Known]:
         return nothing
     if layer.type == "Slice":
         return (_slices(layer, bottoms[0]) + nothing)[:number]
-    if layer.type in _SAME or layer.python[:2] == ("caffe_pylayers", "L2Normalize"):
+    if layer.type in _SAME or layer.own == "L2Normalize":
         return [bottoms[0]] * number
     rule = _RULES.get(layer.type)
     return [rule(layer, bottoms)] * number if rule else nothing

@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 import numpy as np
 from tqdm import tqdm
 
-from caffe_pylayers import ALIASES, config
+from caffe_pylayers import config
 from caffe_pylayers.caffe_files.nets import TRAIN, Layer
 from caffe_pylayers.commands import layer_net
 from caffe_pylayers.config.bottoms_and_tops import tops_of
@@ -84,9 +84,8 @@ def fed_by(layer: Layer, phase: str, batches: Iterable[int]) -> Fed:
             raise
         raise error.within(f"{layer.file}:{layer.line}: layer {layer.name!r}") from None
     tops = {top: taken[0][top].shape for top in layer.tops}
-    if layer.type == "Python" and layer.python[0] == "caffe_pylayers":
-        kind = ALIASES.get(layer.python[1], layer.python[1])
-        return _own(Fed(layer, kind, phase, tops), taken, wanted)
+    if layer.own:
+        return _own(Fed(layer, layer.own, phase, tops), taken, wanted)
     return _other(Fed(layer, layer.python[1] if layer.type == "Python" else layer.type, phase, tops), taken)
 
 
