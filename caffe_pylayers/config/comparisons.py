@@ -16,7 +16,6 @@ class _ComparisonOptions(DataLayerOptions):
     _sampling = ("type", "k", "n", "m", "unlabelled")
     _ordered = ("labels", "m", "pairs", "triplets")
     _list: ClassVar[str]  # the option with a fixed list
-    _arity: ClassVar[int]  # images a sample
 
     shuffle: bool = Field(False, description="Taken, and of no effect: TRAIN has a new random order each epoch.")
     k: Annotated[int, InOrder(5)] = Field(
@@ -46,7 +45,10 @@ class _ComparisonOptions(DataLayerOptions):
     type: str
 
     def images_a_top(self) -> int:
-        return self.batch_size * (self._arity if self.stacked else 1)
+        return self.batch_size * (len(self.images) if self.stacked else 1)
+
+    def counts_iterations(self) -> bool:
+        return self.n > 0
 
     def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
@@ -74,7 +76,8 @@ class _ComparisonOptions(DataLayerOptions):
 class SiameseDataLayerOptions(_ComparisonOptions):
     """Pairs of images, of one class and of two, in turn."""
 
-    _list, _arity = "pairs", 2
+    images = ("data", "data_p")
+    _list = "pairs"
 
     type: Annotated[Literal["RANDOM", "RANDOM_MULTILABEL", "HARD"], InOrder(4)] = Field(
         "RANDOM",
@@ -88,7 +91,7 @@ class SiameseDataLayerOptions(_ComparisonOptions):
     def top_names(self) -> Sequence[str]:
         if self.stacked:
             return "data", "sim", "[label]"
-        return "data", "data_p", "sim", "[label]", "[label_p]"
+        return *self.images, "sim", "[label]", "[label_p]"
 
     def top_problems(self, found: int) -> Iterator[Remark]:
         if found == 4 and not self.stacked:
@@ -98,7 +101,8 @@ class SiameseDataLayerOptions(_ComparisonOptions):
 class TripletDataLayerOptions(_ComparisonOptions):
     """Triplets of images: anchor, positive of its class, negative of another."""
 
-    _list, _arity = "triplets", 3
+    images = ("anchor", "positive", "negative")
+    _list = "triplets"
 
     type: Annotated[Literal["RANDOM", "RANDOM_MULTILABEL", "HARD_MULTILABEL", "HARD"], InOrder(4)] = Field(
         "RANDOM",
@@ -111,7 +115,7 @@ class TripletDataLayerOptions(_ComparisonOptions):
 
     def top_names(self) -> Sequence[str]:
         if not self.stacked:
-            return "anchor", "positive", "negative", "[margin]"
+            return *self.images, "[margin]"
         return ("data", "[margin]", "[label]") if self._graded else ("data", "[label]")
 
     def top_problems(self, found: int) -> Iterator[Remark]:

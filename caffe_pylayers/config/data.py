@@ -179,6 +179,8 @@ class DataLayerOptions(Options):
         None, description="Class of yours, 'module:Class', whose batch(number) says which records a batch has."
     )
 
+    #: The images of a sample, which are the first tops.
+    images: ClassVar[Tuple[str, ...]] = ("data",)
     #: Options that choose what `sampler` would choose, and files that may go by the order of the source.
     _sampling: ClassVar[Tuple[str, ...]] = ("type",)
     _ordered: ClassVar[Tuple[str, ...]] = ("labels", "sample_weights")

@@ -20,3 +20,6 @@ class L2NormalizeOptions(Options):
 
     def works_in_place(self) -> bool:
         return True
+
+    def num_blobs(self) -> int:
+        return int(self.scale is not None)

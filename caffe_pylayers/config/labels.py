@@ -16,6 +16,8 @@ class SampleWeightOptions(Options):
 
     takes = ("label",)
     gives: ClassVar[Tuple[str, ...]] = ("weights",)
+    #: What to do where the labels are 0/1 targets.
+    for_targets: ClassVar[str] = "add 'per': 'label'"
     example: ClassVar[Dict[str, Any]] = {
         "n_classes": 10,
         "rule": "balanced",
@@ -103,11 +105,15 @@ class SampleWeightOptions(Options):
     def works_in_place(self) -> bool:
         return True
 
+    def counts_iterations(self) -> bool:
+        return self.defer > 0
+
 
 class ComputeHOptions(SampleWeightOptions):
     """The matrix H of stock InfogainLoss with class weights on its diagonal."""
 
     gives = ("H",)
+    for_targets = "take SampleWeight with 'per': 'label'"
 
     smoothing: float = Field(
         0.0,
@@ -206,8 +212,16 @@ class LabelNoiseOptions(Options):
                 needed, owner, value = self.one_hot, "one_hot", str(self.one_hot).lower()
             yield name, needed, owner, f"{owner!r} is {value}"
 
+    @property
+    def keeps_numbers_whole(self) -> bool:
+        """Whether noisy labels are whole numbers still, or distributions of them."""
+        return self.distribution == "flip" or self.one_hot
+
     def works_in_place(self) -> bool:
         return not self.one_hot
+
+    def counts_iterations(self) -> bool:
+        return True
 
 
 class LabelSmoothingOptions(Options):

@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, T
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Remark, Resume, Seed, Stream
+from caffe_pylayers.config.schema import IgnoreLabel, Options, Path, Remark
+from caffe_pylayers.config.sizes import Shapes, Sizes, of_classes, of_distributions, of_samples, of_targets
 
 Normalization = Literal["FULL", "VALID", "BATCH_SIZE", "NONE"]
 NormalizeBy = Annotated[
@@ -53,16 +54,22 @@ class _NormalizedLossOptions(_ModeOptions):
 
 
 class _ClassLossOptions(_NormalizedLossOptions):
-    """A loss on scores and labels that are class numbers."""
+    """A loss on the softmax of scores, and labels that are class numbers."""
 
     takes: ClassVar[Tuple[str, ...]] = ("scores", "label", "[sample_weight]")
     gives: ClassVar[Tuple[str, ...]] = ("loss", "[prob]")
+    inside = "Softmax"
 
     axis: Axis = 1
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        return of_classes(shapes, self.axis)
 
 
 class WeightedSoftmaxLossOptions(_ClassLossOptions):
     """Stock SoftmaxWithLoss with sample weights."""
+
+    twin = "SoftmaxWithLoss"
 
     class_weights: Optional[Tuple[Annotated[float, Field(ge=0)], ...]] = Field(
         None, description="Weight of each class, K numbers of at least 0, which multiplies that of the sample."
@@ -71,6 +78,8 @@ class WeightedSoftmaxLossOptions(_ClassLossOptions):
 
 class WeightedInfogainLossOptions(_ClassLossOptions):
     """Stock InfogainLoss with sample weights."""
+
+    twin = "InfogainLoss"
 
     source: Optional[Path] = Field(
         None, description="File of the matrix H, K x K, .binaryproto or .npy; none: H is the third bottom."
@@ -83,10 +92,15 @@ class WeightedInfogainLossOptions(_ClassLossOptions):
 class WeightedSigmoidCrossEntropyLossOptions(_NormalizedLossOptions):
     """Stock SigmoidCrossEntropyLoss with sample weights."""
 
+    twin = "SigmoidCrossEntropyLoss"
     takes = ("scores", "target", "[sample_weight]")
     gives = ("loss",)
+    inside = "Sigmoid"
 
     normalization: Normalization = Field("BATCH_SIZE", validate_default=True, description=_NORMALIZATION)
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        return of_targets(shapes)
 
 
 class _BatchLossOptions(Options):
@@ -98,22 +112,31 @@ class _BatchLossOptions(Options):
 
     normalize_by: NormalizeBy = "weight"
 
+    def sizes(self, shapes: Shapes) -> Sizes:
+        return of_samples(shapes)
+
 
 class WeightedEuclideanLossOptions(_BatchLossOptions):
     """Stock EuclideanLoss with sample weights."""
 
+    twin = "EuclideanLoss"
     takes = ("prediction", "target", "[sample_weight]")
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        return of_targets(shapes)
 
 
 class WeightedMultinomialLogisticLossOptions(_BatchLossOptions):
     """Stock MultinomialLogisticLoss with sample weights."""
 
+    twin = "MultinomialLogisticLoss"
     takes = ("prob", "label", "[sample_weight]")
 
 
 class WeightedHingeLossOptions(_BatchLossOptions):
     """Stock HingeLoss with sample weights."""
 
+    twin = "HingeLoss"
     takes = ("scores", "label", "[sample_weight]")
 
     norm: Literal["L1", "L2"] = Field("L1", description="The hinges (L1) or their squares (L2) are added up.")
@@ -122,6 +145,7 @@ class WeightedHingeLossOptions(_BatchLossOptions):
 class WeightedContrastiveLossOptions(_BatchLossOptions):
     """Stock ContrastiveLoss with sample weights."""
 
+    twin = "ContrastiveLoss"
     takes = ("feature", "feature_p", "sim", "[sample_weight]")
 
     margin: float = Field(1.0, ge=0, description="Distance from which on unlike samples cost nothing, at least 0.")
@@ -139,10 +163,14 @@ class SoftCrossEntropyLossOptions(_ModeOptions):
 
     takes = ("scores", "distribution", "[sample_weight]")
     gives = ("loss", "[prob]")
+    inside = "Softmax"
 
     axis: Axis = 1
     normalization: Normalization = Field("VALID", description=_NORMALIZATION)
     normalize_by: NormalizeBy = "weight"
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        return of_distributions(shapes, self.axis)
 
 
 class FocalLossOptions(_ClassLossOptions):
@@ -176,105 +204,13 @@ class LDAMLossOptions(_ClassLossOptions):
             yield Remark(("counts",), f"option 'counts' must have a number above 0, not {list(self.counts)}")
 
 
-# --------------------------------------------------------------------------------------------------- metric losses
-
-
-class _TripletOptions(Options):
-    """What a triplet costs, and which of them are averaged over."""
-
-    gives: ClassVar[Tuple[str, ...]] = ("loss", "[stats]")
-
-    distance: Literal["squared", "euclidean"] = Field(
-        "squared", description="Distance of embeddings: squared Euclidean (squared) or Euclidean."
-    )
-    margin: float = Field(0.2, ge=0, description="Margin, at least 0; a margin bottom multiplies it.")
-    soft: bool = Field(False, description="Use log(1 + exp(d_ap - d_an)), without a margin, in place of the hinge.")
-    average: Literal["all", "active"] = Field(
-        "all", description="Triplets to average over: all there are, or those with a loss (active)."
-    )
-
-    def conflicts(self) -> Iterator[Remark]:
-        if self.soft and self.average == "active":
-            rule = "option 'average' cannot be 'active' where 'soft' is true: every loss is above 0"
-            yield Remark(("average", "soft"), rule)
-
-    def idle(self) -> Iterator[Tuple[str, str]]:
-        if self.soft:
-            yield from self.without_effect(self.idle_if_soft(), "'soft' is true")
-
-    def idle_if_soft(self) -> Tuple[str, ...]:
-        """The options that have no effect with softplus, which has no margin."""
-        return ("margin",)
-
-
-class TripletLossOptions(_TripletOptions):
-    """Triplet loss: an anchor nearer to its positive than to its negative, by a margin."""
-
-    takes = ("anchor", "positive", "negative", "[margin]", "[sample_weight]")
-
-    bottoms: Optional[Tuple[Literal["margin", "sample_weight"], ...]] = Field(
-        None, description="List of the bottoms after the negative: margin, sample_weight."
-    )
-
-    def conflicts(self) -> Iterator[Remark]:
-        bottoms = list(self.bottoms or ())
-        if bottoms != sorted(set(bottoms)):
-            rule = f"option 'bottoms' must have each name once, margin before sample_weight, not {bottoms}"
-            yield Remark(("bottoms",), rule)
-        yield from super().conflicts()
-        if self.soft and "margin" in bottoms:
-            rule = "option 'bottoms' cannot have a margin where 'soft' is true: there is none to multiply"
-            yield Remark(("bottoms", "soft"), rule)
-
-
-class BatchTripletLossOptions(_TripletOptions):
-    """Triplet loss on the triplets that are mined in the batch."""
-
-    takes = ("embedding", "label", "[sample_weight]")
-
-    mining: Literal["all", "semihard", "hard", "distance", "given"] = Field(
-        "all",
-        description="Triplets of a batch: every one (all), the nearest negative beyond each positive (semihard), the "
-        "farthest positive and nearest negative (hard), a negative drawn by its distance (distance), or those of a "
-        "bottom with rows of (anchor, positive, negative) in place of the label (given).",
-    )
-    cutoff: float = Field(
-        0.5, gt=0, description="Distance mining: Euclidean distance below which all negatives are drawn alike, above 0."
-    )
-    nonzero_loss_cutoff: float = Field(
-        1.4, gt=0, description="Distance mining: Euclidean distance from which on negatives are not drawn, above 0."
-    )
-    seed: Seed = 0
-    stream: Stream = 0
-    iter_size: IterSize = 1
-    resume: Resume = False
-
-    def conflicts(self) -> Iterator[Remark]:
-        yield from super().conflicts()
-        if self.mining == "distance" and self.cutoff >= self.nonzero_loss_cutoff:
-            rule = f"not below 'nonzero_loss_cutoff', which is {self.nonzero_loss_cutoff:g}"
-            yield Remark(("cutoff", "nonzero_loss_cutoff"), f"option 'cutoff' is {self.cutoff:g}, {rule}")
-
-    def idle(self) -> Iterator[Tuple[str, str]]:
-        yield from super().idle()
-        if self.mining != "distance":
-            names = self.changed("cutoff", "nonzero_loss_cutoff", "seed", "stream", "iter_size", "resume")
-            yield from self.without_effect(names, f"'mining' is {self.mining!r}")
-
-    def bottom_names(self) -> Sequence[str]:
-        return self.takes if self.mining != "given" else ("embedding", "triplets", "[sample_weight]")
-
-    def idle_if_soft(self) -> Tuple[str, ...]:
-        # Semi-hard negatives are those inside the margin, with softplus too.
-        return () if self.mining == "semihard" else super().idle_if_soft()
-
-
 # -------------------------------------------------------------------------------------------------------- accuracy
 
 
 class WeightedAccuracyOptions(Options):
     """Stock Accuracy with sample weights, and balanced over the classes if wanted."""
 
+    twin = "Accuracy"
     takes = ("scores", "label", "[sample_weight]")
     gives = ("accuracy", "[per_class]")
 
@@ -284,3 +220,6 @@ class WeightedAccuracyOptions(Options):
     balanced: bool = Field(
         False, description="Mean of the classes' recalls in place of the part of all labels that is right."
     )
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        return of_classes(shapes, self.axis)

@@ -20,6 +20,7 @@ from pydantic import (
 from typing_extensions import Annotated, get_args, get_origin
 
 from caffe_pylayers.blob_limits import LARGEST_NUMBER, SMALLEST_NUMBER, in_range
+from caffe_pylayers.config.sizes import Shapes, Sizes
 from caffe_pylayers.errors import ConfigError, in_words
 
 #: A path of a file or folder; the checked object holds it absolute, resolved against the working directory.
@@ -111,7 +112,7 @@ class Remark:
 
 
 class Options(BaseModel):
-    """The options of one layer: a field an option, with its type, range, default and help.
+    """The options of one layer: a field an option, with its type, range, default and help; and all else that is true of it.
 
     A field may have other names: ``Field(..., json_schema_extra={"aliases": ["root_folder"]})``. It may be a dict with
     options of its own: then its type is a class of this kind, or a union with one. Messages call them 'resize.width'.
@@ -121,9 +122,14 @@ class Options(BaseModel):
 
     _warnings: Tuple[Remark, ...] = PrivateAttr(())
 
-    #: The bottoms that the layer takes and the tops that it gives, in order; "[x]" for one that may be missing.
+    #: The bottoms that the layer takes and the tops that it gives, in order; "[x]" for one that may be missing. A bottom
+    #: `label` has numbers of classes, as many as `scores` or `prob` before it; a first top `loss` is a loss.
     takes: ClassVar[Tuple[str, ...]] = ()
     gives: ClassVar[Tuple[str, ...]] = ()
+    #: The layer of Caffe that it equals without weights, of which what is said here is true too.
+    twin: ClassVar[str] = ""
+    #: The type of Caffe's that it has inside for its first bottom, so that none stands before it.
+    inside: ClassVar[str] = ""
     #: The options of the layer to copy that `describe` and docs/layers.md show: what is required, what most nets want.
     example: ClassVar[Dict[str, Any]] = {}
 
@@ -146,8 +152,25 @@ class Options(BaseModel):
         """Yield what is wrong with so many tops, where a range of numbers does not say it."""
         yield from ()
 
+    @classmethod
+    def is_loss(cls) -> bool:
+        """Whether the first top is a loss, which wants a `loss_weight`."""
+        return cls.gives[:1] == ("loss",)
+
     def works_in_place(self) -> bool:
-        """Whether the first top may be the blob of the first bottom."""
+        """Whether the first top may be the blob of the first bottom; it has its shape then."""
+        return False
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        """How many numbers a bottom may have, by name, of those that the layer does not look at before its first forward."""
+        return {}
+
+    def num_blobs(self) -> int:
+        """How many parameter blobs the layer has: by default that of its position."""
+        return int(getattr(self, "resume", False))
+
+    def counts_iterations(self) -> bool:
+        """Whether anything that the layer does depends on the number of the iteration, and so on `iter_size`."""
         return False
 
     def conflicts(self) -> Iterator[Remark]:

@@ -9,7 +9,6 @@ from caffe_pylayers.config import Options, allowed, json_schema
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError, did_you_mean, unknown
 
-_TWIN = re.compile(r"Stock (\w+) ")
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -64,11 +63,10 @@ def describe(layer: str) -> Description:
     schema = SCHEMAS[layer]
     bottoms, tops = _signature(schema, {})
     summary = " ".join(str(schema.__doc__).split())
-    twin = _TWIN.match(summary)
     return Description(
         layer=layer,
         summary=summary,
-        twin=twin[1] if twin else "",
+        twin=schema.twin,
         bottoms=bottoms,
         tops=tops,
         variants=tuple(_variants(schema, {}, [(bottoms, tops)])),
@@ -98,7 +96,7 @@ def names_in_words(names: Sequence[str]) -> str:
 
 def is_loss(layer: str) -> bool:
     """Whether a layer's first top is a loss, which wants a `loss_weight`."""
-    return SCHEMAS[layer].gives[:1] == ("loss",)
+    return SCHEMAS[layer].is_loss()
 
 
 def layer_to_copy(layer: str) -> str:

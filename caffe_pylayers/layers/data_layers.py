@@ -23,7 +23,7 @@ _OF_IMAGES, _OF_LABELS = "'batch_size', 'resize' or 'crop_size'", "'batch_size',
 
 
 class DataLayer(Layer):
-    """What all data layers share. A layer says how it samples (`sampler`) and what its other tops hold (`annotate`).
+    """What all data layers share. A layer says what its other tops hold (`annotate`), its options how it samples.
 
     Tops of images are float32 (B, channels, height, width), blue, green, red, (x - mean) * scale.
     `stand_ins` counts the samples so far that stood in for one that cannot be read (`on_error`), `waiting` the seconds
@@ -108,7 +108,7 @@ class DataLayer(Layer):
         return True
 
     def sampler(self, source: Source) -> samplers.Sampler:
-        raise NotImplementedError
+        return samplers.sampler_of(source, self.options, training=self.training, ranks=self._ranks)
 
     def annotate(self, top: Blobs, batch: Batch) -> None:
         """Write the tops behind the images."""
@@ -205,9 +205,6 @@ class ImageDataLayer(DataLayer):
     def _permuted(self) -> bool:
         return bool(self.options.shuffle)
 
-    def sampler(self, source: Source) -> samplers.Sampler:
-        return samplers.images(source, self.options, training=self.training, ranks=self._ranks)
-
     def label_shape(self) -> Tuple[int, ...]:
         """The shape of a sample's labels in the top."""
         return self.source_labels().shape[1:]
@@ -271,7 +268,7 @@ class _ComparisonLayer(DataLayer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         options, batch_size = self.options, self.options.batch_size
-        if self.training and options.n and not options.resume and options.type.startswith("HARD"):
+        if self.training and options.counts_iterations() and not options.resume:
             log.warning(
                 "%s: a run that is restored from a snapshot starts again at iteration 0, with %d iterations of plain sampling "
                 "('n'); set 'resume': true to go on",
@@ -312,15 +309,9 @@ class SiameseDataLayer(_ComparisonLayer):
     stacked: data (2B, C, H, W), sim [, label (2B,)]. Drawn pairs are of one class and of two in turn.
     """
 
-    def sampler(self, source: Source) -> samplers.Sampler:
-        return samplers.pairs(source, self.options, training=self.training, ranks=self._ranks)
-
 
 class TripletDataLayer(_ComparisonLayer):
     """Triplets: anchor, positive, negative, each (B, C, H, W) [, margin (B, 1, 1, 1) for the MULTILABEL types].
 
     stacked: data (3B, C, H, W) [, margin] [, label (3B,)]. Anchors are permuted each epoch in TRAIN.
     """
-
-    def sampler(self, source: Source) -> samplers.Sampler:
-        return samplers.triplets(source, self.options, training=self.training, ranks=self._ranks)

@@ -132,3 +132,41 @@ def test_bottoms_of_wrong_sizes_are_found_where_the_layer_looks(layer, name, fin
     assert [finding.layer for finding in findings([text], inputs, data=False) if finding.level == "error"] == [
         "top_layer"
     ]
+
+
+#: Layers, their options, and whether anything that they do depends on the iteration.
+COUNTING = [
+    ("LabelNoise", LAYERS["LabelNoise"][1], True),
+    ("SampleWeight", {"n_classes": 3}, False),
+    ("SampleWeight", {"n_classes": 3, "counts": "running"}, False),
+    ("SampleWeight", {"n_classes": 3, "defer": 4}, True),
+    ("ComputeH", {"n_classes": 3}, False),
+    ("ComputeH", {"n_classes": 3, "defer": 4}, True),
+    ("BatchTripletLoss", {}, False),
+    ("BatchTripletLoss", {"mining": "distance"}, True),
+    ("ImageDataLayer", {"source": "train.csv", "shuffle": True}, False),
+    ("MultiLabelDataLayer", {"source": "train.csv"}, False),
+    ("SiameseDataLayer", {"source": "train.csv"}, False),
+    ("SiameseDataLayer", {"source": "train.csv", "type": "HARD", "m": "graph.json", "n": 4}, True),
+    ("TripletDataLayer", {"source": "train.csv", "type": "HARD_MULTILABEL"}, False),
+    ("TripletDataLayer", {"source": "train.csv", "type": "HARD_MULTILABEL", "n": 4}, True),
+]
+
+
+def test_an_iter_size_matters_where_iterations_are_counted(findings):
+    assert {layer for layer, _, _ in COUNTING} == {
+        layer for layer, schema in SCHEMAS.items() if "iter_size" in schema.model_fields
+    }
+    layers = [
+        python_layer(layer, SCHEMAS[layer].takes[: 2 if layer in LOSSES else 1], [f"top{number}"], options)
+        for number, (layer, options, _) in enumerate(COUNTING)
+    ]
+    with open("solver.prototxt", "w") as file:
+        file.write('net: "losses.prototxt"  iter_size: 2')
+    findings(layers)
+    told = check_files(["solver.prototxt"], data=False, build=False).findings
+    assert {
+        finding.layer
+        for finding in told
+        if finding.message.startswith("option 'iter_size' is 1, but the solver's is 2")
+    } == {f"top{number}_layer" for number, (_, _, counts) in enumerate(COUNTING) if counts}

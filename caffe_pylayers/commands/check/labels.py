@@ -4,15 +4,11 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, warning
-from caffe_pylayers.commands.check.losses import OF_CLASSES, SIGMOID_INSIDE, kind_of
-from caffe_pylayers.commands.check.python_layers import options_of, ours
+from caffe_pylayers.commands.check.python_layers import bottom_names, options_of, ours, schema_of, takes_label
 from caffe_pylayers.commands.check.sources import Labels
 from caffe_pylayers.commands.check.views import View
 
 Shapes = Mapping[str, Tuple[int, ...]]
-
-#: Of OF_CLASSES, those that compare labels with one another only.
-_ANY_LABELS = ("BatchTripletLoss",)
 
 
 def check_labels(view: View, labels: Mapping[Layer, Labels], shapes: Shapes) -> Iterator[Finding]:
@@ -28,7 +24,7 @@ def check_labels(view: View, labels: Mapping[Layer, Labels], shapes: Shapes) -> 
             if given.targets:
                 yield from _check_unknown(layer, number, given)
                 continue
-            if number == 1 and kind_of(layer) in _ANY_LABELS and given.low < 0:
+            if takes_label(layer, number) and bottom_names(layer)[0] == "embedding" and given.low < 0:
                 yield error(
                     layer,
                     f"the data have label {given.low}, and labels of this layer are from 0",
@@ -53,7 +49,9 @@ def check_labels(view: View, labels: Mapping[Layer, Labels], shapes: Shapes) -> 
 
 def _check_unknown(layer: Layer, number: int, given: Labels) -> Iterator[Finding]:
     """The sigmoid loss ignores targets of -1; with weights those may have the weight 0."""
-    if number != 1 or kind_of(layer) not in SIGMOID_INSIDE or len(layer.bottoms) > 2 or _ignored(layer) == -1:
+    schema = schema_of(layer)
+    sigmoid = schema is not None and schema.inside == "Sigmoid"
+    if number != 1 or not sigmoid or len(layer.bottoms) > 2 or _ignored(layer) == -1:
         return
     ignore = "'ignore_label': -1" if ours(layer) else "loss_param { ignore_label: -1 }"
     yield (error if ours(layer) else warning)(
@@ -79,11 +77,10 @@ def _labels_of(view: View, layer: Layer, blob: str, labels: Mapping[Layer, Label
 
 def _classes(view: View, layer: Layer, number: int, shapes: Shapes) -> Tuple[Optional[int], str]:
     """How many classes a layer expects of the labels that are its bottom `number`, and who says so; None for any."""
-    kind = kind_of(layer)
     own = getattr(options_of(layer), "n_classes", None)
     if own is not None and number == 0:
         return own, f"'n_classes' is {own}"
-    if number != 1 or kind not in OF_CLASSES or kind in _ANY_LABELS:
+    if not takes_label(layer, number) or bottom_names(layer)[0] not in ("scores", "prob"):
         return None, ""
     return width(view, layer, layer.bottoms[0], shapes)
 

@@ -4,21 +4,10 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, warning
-from caffe_pylayers.commands.check.python_layers import options_of, ours
+from caffe_pylayers.commands.check.python_layers import bottom_names, options_of, ours, schema_of, takes_label
 from caffe_pylayers.commands.check.views import View
-
-#: Losses that have a softmax inside, ours and stock's.
-_SOFTMAX_INSIDE = (
-    "SoftmaxWithLoss", "InfogainLoss", "WeightedSoftmaxLoss", "WeightedInfogainLoss", "SoftCrossEntropyLoss", "FocalLoss",
-    "LDAMLoss",
-)  # fmt: skip
-SIGMOID_INSIDE = ("SigmoidCrossEntropyLoss", "WeightedSigmoidCrossEntropyLoss")
-_OF_PROBABILITIES = ("MultinomialLogisticLoss", "WeightedMultinomialLogisticLoss")
-#: What takes a label as the number of a class, as its second bottom.
-OF_CLASSES = (
-    *_SOFTMAX_INSIDE, *_OF_PROBABILITIES, "HingeLoss", "WeightedHingeLoss", "Accuracy", "WeightedAccuracy",
-    "BatchTripletLoss",
-)  # fmt: skip
+from caffe_pylayers.config.data import DataLayerOptions
+from caffe_pylayers.config.labels import LabelNoiseOptions, SampleWeightOptions
 
 
 def kind_of(layer: Layer) -> str:
@@ -32,7 +21,7 @@ def check_loss_weight(view: View) -> Iterator[Finding]:
         if layer.type != "Python" or layer.message.all("loss_weight") or not layer.tops:
             continue
         options = options_of(layer)
-        loss = options is not None and tuple(options.top_names()[:1]) == ("loss",)
+        loss = options is not None and options.is_loss()
         foreign = not ours(layer) and any(name.lower().endswith("loss") for name in (layer.python[1], layer.name))
         if not (loss or foreign) or any(view.consumers(layer, top) for top in layer.tops):
             continue
@@ -49,20 +38,18 @@ def check_loss_weight(view: View) -> Iterator[Finding]:
 def check_inputs(view: View) -> Iterator[Finding]:
     """What is done twice, or not at all, before a loss."""
     for layer in view.layers:
-        kind = kind_of(layer)
+        kind, schema = kind_of(layer), schema_of(layer)
         before = _maker(view, layer, 0)
-        if before is None:
+        if before is None or schema is None:
             continue
-        if kind in _SOFTMAX_INSIDE and before.type == "Softmax":
+        if schema.inside and before.type == schema.inside:
             since = (
                 " since April 2017 (`caffe-pylayers doctor` says which this Caffe has)"
                 if kind == "InfogainLoss"
                 else ""
             )
             yield _twice(layer, kind, before, since)
-        if kind in SIGMOID_INSIDE and before.type == "Sigmoid":
-            yield _twice(layer, kind, before, "")
-        if kind in _OF_PROBABILITIES and before.type in ("InnerProduct", "Convolution"):
+        if bottom_names(layer)[:1] == ["prob"] and before.type in ("InnerProduct", "Convolution"):
             yield warning(
                 layer,
                 f"{kind} takes probabilities, but its bottom {layer.bottoms[0]!r} comes from {before.type} {before.name!r}",
@@ -109,16 +96,18 @@ def check_targets(view: View) -> Iterator[Finding]:
         options: Any = options_of(layer)
         made = _maker(view, layer, 0)
         source: Any = options_of(made) if made is not None else None
-        if ours(layer) not in ("ComputeH", "SampleWeight") or options is None or options.per is not None:
+        if not isinstance(options, SampleWeightOptions) or options.per is not None:
             continue
         several = getattr(source, "multilabel", False) and source.label_dim != 1 and options.n_classes > 2
         if made is not None and several and made.tops[1:2] == layer.bottoms[:1]:
-            remedy = "add 'per': 'label'" if ours(layer) == "SampleWeight" else "take SampleWeight with 'per': 'label'"
             problem = (
                 f"layer {made.name!r} gives a 0 or a 1 for each label ('multilabel'), which are no numbers of classes"
             )
             yield error(
-                layer, problem, f"{remedy}, which weights each label by its own positives and negatives", "bottom"
+                layer,
+                problem,
+                f"{options.for_targets}, which weights each label by its own positives and negatives",
+                "bottom",
             )
 
 
@@ -143,18 +132,15 @@ def check_label_maps(view: View) -> Iterator[Finding]:
 
 def _label_bottom(layer: Layer) -> Optional[int]:
     """Which bottom of a layer has numbers of classes; None where none has."""
-    options = options_of(layer)
-    if options is not None and tuple(options.takes[:1]) == ("label",):
-        return 0
-    return 1 if kind_of(layer) in OF_CLASSES else None
+    names = bottom_names(layer)
+    return names.index("label") if "label" in names else None
 
 
 def _resized_images(source: Layer, blob: str) -> bool:
     """Whether a blob has the images of a data layer that resizes them, and takes off no mean."""
-    options: Any = options_of(source)
-    if options is not None and ours(source).endswith("DataLayer"):
-        top = options.top_names()[source.tops.index(blob)].strip("[]")
-        is_image = top not in ("label", "label_p", "sim", "margin", "sample_weight")
+    options = options_of(source)
+    if isinstance(options, DataLayerOptions):
+        is_image = options.top_names()[source.tops.index(blob)] in ("data", *options.images)
         return is_image and bool(options.resize) and options.mean_file is None and options.mean_value is None
     transform = source.message.message("transform_param")
     return (
@@ -175,9 +161,9 @@ def check_noise(view: View) -> Iterator[Finding]:
     seen: Dict[Tuple[int, int], Layer] = {}
     for layer in view.layers:
         options = options_of(layer)
-        if options is None or ours(layer) != "LabelNoise":
+        if not isinstance(options, LabelNoiseOptions):
             continue
-        draws: Tuple[int, int] = (options.seed, options.stream)  # type: ignore[attr-defined]
+        draws = (options.seed, options.stream)
         if draws in seen:
             yield warning(
                 layer,
@@ -186,15 +172,14 @@ def check_noise(view: View) -> Iterator[Finding]:
                 "python_param.param_str",
             )
         seen.setdefault(draws, layer)
-        whole = options.distribution == "flip" or options.one_hot  # type: ignore[attr-defined]
         for user in (user for top in layer.tops for user in view.consumers(layer, top)):
-            kind = kind_of(user)
-            if kind not in OF_CLASSES or layer.tops[0] not in user.bottoms[1:2]:
+            schema = schema_of(user)
+            if schema is None or not takes_label(user, 1) or layer.tops[0] not in user.bottoms[1:2]:
                 continue
             number = user.bottoms.index(layer.tops[0])
-            if not whole:
-                yield _broken_labels(user, kind, layer, number)
-            elif kind in ("Accuracy", "WeightedAccuracy"):
+            if not options.keeps_numbers_whole:
+                yield _broken_labels(user, kind_of(user), layer, number)
+            elif not schema.is_loss():
                 yield warning(
                     user,
                     f"in TRAIN its labels are those with the noise of layer {layer.name!r}",

@@ -2,12 +2,13 @@
 
 import functools
 import os
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple, Type
 
 from caffe_pylayers import ALIASES, LAYERS, config
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
 from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
+from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError, did_you_mean
 
 #: What python_param takes, share_in_parallel in older Caffes.
@@ -17,6 +18,26 @@ _FIELDS = ("module", "layer", "param_str", "share_in_parallel")
 def ours(layer: Layer) -> str:
     """The class of this package that a Python layer names; "" where it is another's, or no Python layer."""
     return layer.own if layer.own in LAYERS else ""
+
+
+_TWINS = {schema.twin: schema for schema in SCHEMAS.values() if schema.twin}
+
+
+def schema_of(layer: Layer) -> Optional[Type[config.Options]]:
+    """What is true of a layer of this package, or of one of Caffe's that one here equals; None for any other."""
+    return SCHEMAS.get(layer.own) or _TWINS.get(layer.type)
+
+
+def bottom_names(layer: Layer) -> List[str]:
+    """What such a layer calls its bottoms, those too that it may lack; none where it is another."""
+    options, schema = options_of(layer), schema_of(layer)
+    names = options.bottom_names() if options else schema.takes if schema else ()
+    return [name.strip("[]") for name in names]
+
+
+def takes_label(layer: Layer, number: int) -> bool:
+    """Whether the bottom of that number has numbers of classes."""
+    return bottom_names(layer)[number : number + 1] == ["label"]
 
 
 def options_of(layer: Layer) -> Optional[config.Options]:

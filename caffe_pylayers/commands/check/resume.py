@@ -19,10 +19,7 @@ def resumes(layer: Layer) -> bool:
 def num_blobs(layer: Layer) -> Optional[int]:
     """How many parameter blobs a layer of this package has; None for any other layer, or where options are wrong."""
     options = options_of(layer)
-    if options is None:
-        return None
-    learned = ours(layer) == "L2Normalize" and options.scale is not None  # type: ignore[attr-defined]
-    return int(resumes(layer) or learned)
+    return None if options is None else options.num_blobs()
 
 
 def check_param(layer: Layer) -> Iterator[Finding]:
@@ -114,7 +111,7 @@ def check_solver(solver: Solver) -> Iterator[Finding]:
     for layer in training:
         options = options_of(layer)
         own = getattr(options, "iter_size", None)
-        if own is not None and own != iter_size and (own != 1 or _counts_iterations(layer)):
+        if options is not None and own is not None and own != iter_size and (own != 1 or options.counts_iterations()):
             yield warning(
                 layer,
                 f"option 'iter_size' is {own}, but the solver's is {iter_size}: it takes {own} forward passes for an iteration",
@@ -132,15 +129,3 @@ def check_solver(solver: Solver) -> Iterator[Finding]:
                     f"set 'restart_every': {iterations[number]}",
                     "python_param.param_str",
                 )
-
-
-def _counts_iterations(layer: Layer) -> bool:
-    """Whether anything that the layer does depends on the number of the iteration."""
-    options, kind = options_of(layer), ours(layer)
-    if kind == "LabelNoise":
-        return True
-    if kind == "BatchTripletLoss":
-        return bool(options.mining == "distance")  # type: ignore[union-attr]
-    if kind in ("ComputeH", "SampleWeight"):
-        return bool(options.defer)  # type: ignore[union-attr]
-    return bool(getattr(options, "n", 0)) and str(getattr(options, "type", "")).startswith("HARD")

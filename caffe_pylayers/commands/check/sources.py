@@ -7,8 +7,9 @@ import numpy as np
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, warning
-from caffe_pylayers.commands.check.python_layers import options_of, ours
+from caffe_pylayers.commands.check.python_layers import options_of, ours, schema_of
 from caffe_pylayers.config.bottoms_and_tops import tops_of
+from caffe_pylayers.config.data import DataLayerOptions
 from caffe_pylayers.errors import ConfigError, DataError
 
 
@@ -27,7 +28,8 @@ class Labels:
 
 def is_data_layer(layer: Layer) -> bool:
     """Whether it is a data layer of this package."""
-    return ours(layer).endswith("DataLayer")
+    schema = schema_of(layer)
+    return schema is not None and issubclass(schema, DataLayerOptions)
 
 
 def check_source(layer: Layer, training: bool) -> Tuple[List[Finding], Optional[Labels]]:
@@ -52,13 +54,11 @@ def _read(layer: Layer, options: Any, training: bool) -> Tuple[List[Finding], Op
     from caffe_pylayers.data import samplers
     from caffe_pylayers.data.sources import source_of
 
-    kind = ours(layer)
     source = source_of(options)
-    make = {"SiameseDataLayer": samplers.pairs, "TripletDataLayer": samplers.triplets}.get(kind, samplers.images)
     findings = list(_check_annotations(layer, options, source))
     fed: Any = slice(None)  # records
     if not findings:
-        sampler = make(source, options, training=training, ranks=1)
+        sampler = samplers.sampler_of(source, options, training=training, ranks=1)
         fed = sampler.records if isinstance(sampler, samplers.Labelled) else fed
     findings += _check_images(layer, options, source)
     labels = None

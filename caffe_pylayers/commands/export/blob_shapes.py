@@ -6,6 +6,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Uni
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.prototxt import Message
 from caffe_pylayers.commands.export.windows import PARAMS, Size, whole_number, whole_numbers, window_of
+from caffe_pylayers.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _tops(layer: Layer, bottoms: Sequence[Known]) -> List[Known]:
         return nothing
     if layer.type == "Slice":
         return (_slices(layer, bottoms[0]) + nothing)[:number]
-    if layer.type in _SAME or layer.own == "L2Normalize":
+    if layer.type in _SAME or _works_in_place(layer):
         return [bottoms[0]] * number
     rule = _RULES.get(layer.type)
     return [rule(layer, bottoms)] * number if rule else nothing
@@ -76,6 +77,18 @@ _SAME = {
     "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Exp", "LRN", "Log", "MVN", "PReLU", "Power", "ReLU", "Scale",
     "Sigmoid", "Softmax", "Split", "Swish", "TanH", "Threshold",
 }  # fmt: skip
+
+
+def _works_in_place(layer: Layer) -> bool:
+    """Whether it is a layer of this package whose top has the shape of its bottom."""
+    if not layer.own:
+        return False
+    from caffe_pylayers import config
+
+    try:
+        return config.load(layer.own, layer.python[2]).works_in_place()
+    except ConfigError:
+        return False
 
 
 def _input(layer: Layer) -> List[Known]:

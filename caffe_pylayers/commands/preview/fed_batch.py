@@ -17,10 +17,6 @@ from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.files.mean import read_mean
 
-#: The images of a sample, by how many it has.
-_ROLES = {1: ("data",), 2: ("data", "data_p"), 3: ("anchor", "positive", "negative")}
-_IMAGES = {role for roles in _ROLES.values() for role in roles}
-
 
 @dataclass(frozen=True, eq=False)
 class Preparation:
@@ -103,18 +99,17 @@ def _taken(layer: Layer, phase: str, batches: List[int]) -> List[Dict[str, np.nd
 def _own(fed: Fed, taken: List[Dict[str, np.ndarray]], batches: List[int]) -> Fed:
     """Of a layer of this package, whose samples are known by their places in the source."""
     options: Any = config.load(fed.kind, fed.layer.python[2])
-    arity = {"SiameseDataLayer": 2, "TripletDataLayer": 3}.get(fed.kind, 1)
-    roles = _ROLES[arity]
+    roles: Tuple[str, ...] = options.images
     stacked = getattr(options, "stacked", False)
     of_top = dict(zip(fed.layer.tops, tops_of(fed.kind, options, len(fed.layer.tops))))
     several = getattr(options, "multilabel", False)
     for top, name in of_top.items():
         blocks = [
-            np.split(each[top], arity) if stacked and name in ("data", "label") else [each[top]] for each in taken
+            np.split(each[top], len(roles)) if stacked and name in ("data", "label") else [each[top]] for each in taken
         ]
         parts = [np.concatenate(part) for part in zip(*blocks)]
         for number, part in enumerate(parts):
-            if name in _IMAGES:
+            if name in ("data", *roles):
                 fed.images[roles[number] if stacked else name] = part
             elif name in ("label", "label_p"):
                 role = roles[number] if stacked else roles[("label", "label_p").index(name)]
@@ -140,8 +135,7 @@ def _plans(fed: Fed, options: Any, batches: List[int], roles: Tuple[str, ...]) -
     """
     source = source_of(options, images=False)
     fed.stored = stored_axes(source)
-    make = {2: samplers.pairs, 3: samplers.triplets}.get(len(roles), samplers.images)
-    sampler = make(source, options, training=fed.phase == TRAIN, ranks=1)
+    sampler = samplers.sampler_of(source, options, training=fed.phase == TRAIN, ranks=1)
     every = options.restart_every if fed.phase != TRAIN else 0
     plans = [sampler.batch(number % every if every else number) for number in batches]
     for number, role in enumerate(roles):

@@ -25,6 +25,12 @@ Sampler = Union[_Stream, Labelled, Custom]
 _OF_CLASSES = {"BALANCED": Balanced, "PK": PK}
 
 
+def sampler_of(source: Source, options: Any, *, training: bool, ranks: int) -> Sampler:
+    """What a layer draws with, by how many images a sample of it has."""
+    make = {1: images, 2: pairs, 3: triplets}[len(options.images)]
+    return make(source, options, training=training, ranks=ranks)
+
+
 def images(source: Source, options: Any, *, training: bool, ranks: int) -> Sampler:
     """Single images: type ALL, BALANCED, PK, or a custom sampler."""
     if getattr(options, "sampler", None):

@@ -1,0 +1,104 @@
+"""The options of the losses on distances between embeddings."""
+
+from typing import ClassVar, Iterator, Literal, Optional, Sequence, Tuple
+
+from pydantic import Field
+
+from caffe_pylayers.config.schema import IterSize, Options, Remark, Resume, Seed, Stream
+from caffe_pylayers.config.sizes import Shapes, Sizes, of_samples
+
+
+class _TripletOptions(Options):
+    """What a triplet costs, and which of them are averaged over."""
+
+    gives: ClassVar[Tuple[str, ...]] = ("loss", "[stats]")
+
+    distance: Literal["squared", "euclidean"] = Field(
+        "squared", description="Distance of embeddings: squared Euclidean (squared) or Euclidean."
+    )
+    margin: float = Field(0.2, ge=0, description="Margin, at least 0; a margin bottom multiplies it.")
+    soft: bool = Field(False, description="Use log(1 + exp(d_ap - d_an)), without a margin, in place of the hinge.")
+    average: Literal["all", "active"] = Field(
+        "all", description="Triplets to average over: all there are, or those with a loss (active)."
+    )
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        return of_samples(shapes)
+
+    def conflicts(self) -> Iterator[Remark]:
+        if self.soft and self.average == "active":
+            rule = "option 'average' cannot be 'active' where 'soft' is true: every loss is above 0"
+            yield Remark(("average", "soft"), rule)
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        if self.soft:
+            yield from self.without_effect(self.idle_if_soft(), "'soft' is true")
+
+    def idle_if_soft(self) -> Tuple[str, ...]:
+        """The options that have no effect with softplus, which has no margin."""
+        return ("margin",)
+
+
+class TripletLossOptions(_TripletOptions):
+    """Triplet loss: an anchor nearer to its positive than to its negative, by a margin."""
+
+    takes = ("anchor", "positive", "negative", "[margin]", "[sample_weight]")
+
+    bottoms: Optional[Tuple[Literal["margin", "sample_weight"], ...]] = Field(
+        None, description="List of the bottoms after the negative: margin, sample_weight."
+    )
+
+    def conflicts(self) -> Iterator[Remark]:
+        bottoms = list(self.bottoms or ())
+        if bottoms != sorted(set(bottoms)):
+            rule = f"option 'bottoms' must have each name once, margin before sample_weight, not {bottoms}"
+            yield Remark(("bottoms",), rule)
+        yield from super().conflicts()
+        if self.soft and "margin" in bottoms:
+            rule = "option 'bottoms' cannot have a margin where 'soft' is true: there is none to multiply"
+            yield Remark(("bottoms", "soft"), rule)
+
+
+class BatchTripletLossOptions(_TripletOptions):
+    """Triplet loss on the triplets that are mined in the batch."""
+
+    takes = ("embedding", "label", "[sample_weight]")
+
+    mining: Literal["all", "semihard", "hard", "distance", "given"] = Field(
+        "all",
+        description="Triplets of a batch: every one (all), the nearest negative beyond each positive (semihard), the "
+        "farthest positive and nearest negative (hard), a negative drawn by its distance (distance), or those of a "
+        "bottom with rows of (anchor, positive, negative) in place of the label (given).",
+    )
+    cutoff: float = Field(
+        0.5, gt=0, description="Distance mining: Euclidean distance below which all negatives are drawn alike, above 0."
+    )
+    nonzero_loss_cutoff: float = Field(
+        1.4, gt=0, description="Distance mining: Euclidean distance from which on negatives are not drawn, above 0."
+    )
+    seed: Seed = 0
+    stream: Stream = 0
+    iter_size: IterSize = 1
+    resume: Resume = False
+
+    def conflicts(self) -> Iterator[Remark]:
+        yield from super().conflicts()
+        if self.mining == "distance" and self.cutoff >= self.nonzero_loss_cutoff:
+            rule = f"not below 'nonzero_loss_cutoff', which is {self.nonzero_loss_cutoff:g}"
+            yield Remark(("cutoff", "nonzero_loss_cutoff"), f"option 'cutoff' is {self.cutoff:g}, {rule}")
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
+        if self.mining != "distance":
+            names = self.changed("cutoff", "nonzero_loss_cutoff", "seed", "stream", "iter_size", "resume")
+            yield from self.without_effect(names, f"'mining' is {self.mining!r}")
+
+    def counts_iterations(self) -> bool:
+        return self.mining == "distance"
+
+    def bottom_names(self) -> Sequence[str]:
+        return self.takes if self.mining != "given" else ("embedding", "triplets", "[sample_weight]")
+
+    def idle_if_soft(self) -> Tuple[str, ...]:
+        # Semi-hard negatives are those inside the margin, with softplus too.
+        return () if self.mining == "semihard" else super().idle_if_soft()
