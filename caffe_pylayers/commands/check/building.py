@@ -8,13 +8,12 @@ import os
 import signal
 import sys
 import tempfile
-from dataclasses import dataclass, field
 from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files.prototxt import text_of
 from caffe_pylayers.commands.check.caffe_log import judge
 from caffe_pylayers.commands.check.findings import Finding
-from caffe_pylayers.commands.check.shapes import Shape
+from caffe_pylayers.commands.check.report import Built
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.errors import PartedError
 from caffe_pylayers.files.output_file import output_file
@@ -22,14 +21,6 @@ from caffe_pylayers.processes.boot import end_with
 from caffe_pylayers.processes.probe import Answer, ask_caffe
 
 _TIMEOUT = 120  # seconds for a net
-
-
-@dataclass
-class Built:
-    """A net that Caffe has set up: the shapes of its blobs, and of the parameter blobs of each layer, by name."""
-
-    blobs: Dict[str, Shape] = field(default_factory=dict)
-    params: Dict[str, List[Shape]] = field(default_factory=dict)
 
 
 def build(views: Sequence[View]) -> Tuple[Dict[View, Built], Dict[View, Finding]]:

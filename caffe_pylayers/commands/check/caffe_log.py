@@ -7,7 +7,8 @@ from typing import Dict, Iterator, List, Optional, Tuple
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, of_layer
 from caffe_pylayers.commands.check.python_layers import ours
-from caffe_pylayers.commands.check.shapes import Shape, size
+from caffe_pylayers.commands.check.report import Shape
+from caffe_pylayers.commands.check.shapes import size
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.errors import PartedError
 from caffe_pylayers.processes.probe import Answer

@@ -1,32 +1,17 @@
 """All checks of some nets and solvers, in order: what is written, then how it hangs together, data, Caffe, weights."""
 
 from dataclasses import replace
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files import nets, prototxt
 from caffe_pylayers.caffe_files.nets import Layer, Net, Solver
 from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
 from caffe_pylayers.caffe_files.weights import read_weights
-from caffe_pylayers.commands.check import (
-    building,
-    fields,
-    foreign_layers,
-    layout,
-    losses,
-    python_layers,
-    resume,
-    solvers,
-    sources,
-    stock_data,
-)
-from caffe_pylayers.commands.check.building import Built
+from caffe_pylayers.commands.check import building, fields, solvers, sources, stock_data
 from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, listed, of_error
-from caffe_pylayers.commands.check.labels import check_labels
 from caffe_pylayers.commands.check.report import Report
-from caffe_pylayers.commands.check.shapes import check_shapes
-from caffe_pylayers.commands.check.sources import Labels
+from caffe_pylayers.commands.check.rules import Scope, found, found_in_files
 from caffe_pylayers.commands.check.views import View, in_each
-from caffe_pylayers.commands.check.weight_shapes import check_sharing, check_weights
 from caffe_pylayers.processes import stock
 
 
@@ -44,117 +29,57 @@ def check_files(
     """
     report = Report()
     caffe = _caffe(report)
-    trained = read_weights(weights) if weights is not None else []
+    if weights is not None:
+        report.weights, report.trained = weights, read_weights(weights)
     for path in paths:
         try:
             _read(prototxt.read(path), path, stages, caffe, report)
         except PrototxtError as problem:
             report.findings.append(of_error(problem))
-    _check_nets(report, list(caffe.layer_type_list()) if caffe else [])
-    labels = _check_data(report) if data else {}
-    if not data:
+    report.types = list(caffe.layer_type_list()) if caffe else []
+    report.findings += found_in_files(report)
+    if data:
+        report.sources = sum(stock_data.is_data_layer(each) or sources.is_data_layer(each) for each in report.layers)
+        report.findings += found(report, Scope.DATA, report.layers)
+    else:
         report.skipped.append("data (--no-data)")
-    built = _build(report, bool(caffe), build, data)
-    for view in report.views:
-        shapes = built[view].blobs if view in built else {}
-        report.findings += check_labels(view, labels, shapes)
-        report.findings += check_shapes(view, shapes)
-        if view in built and weights is not None:
-            report.findings += check_weights(view, built[view], trained, weights)
-    if weights is not None and weights.endswith(".h5"):
-        trouble = (
-            "weights in HDF5, which Caffe loads only where it was built so: elsewhere it stops, or keeps its fillers"
-        )
-        remedy = "save them as .caffemodel: `net.load_hdf5(...)`, `net.save(...)` in pycaffe"
-        report.findings.append(Finding(weights, 1, "", WARNING, trouble, remedy))
-    if weights is not None and len(built) < len(report.views):
+    _build(report, bool(caffe), build, data)
+    report.findings += found(report, Scope.PAIR, _pairs(report))
+    report.findings += found(report, Scope.SET_UP, report.views)
+    report.findings += found(report, Scope.WEIGHTS, [report.weights] if report.weights else [])
+    if report.weights and len(report.built) < len(report.views):
         report.skipped.append("weights, for nets that are not set up")
     report.findings = _in_order(report.findings)
     return report
 
 
-def _check_nets(report: Report, types: Sequence[str]) -> None:
-    """What the files alone say. types: of layers that this Caffe has; none where it is not here."""
-    for net in report.nets:
-        report.findings += layout.check_net(net)
-        of_net = [view for view in report.views if view.net is net]
-        for rule in _RULES:
-            report.findings += in_each(of_net, rule)
-        for rule in _RULES_OF_TRAINING:
-            report.findings += in_each([view for view in of_net if view.training], rule)
-        for layer in net.layers:
-            report.findings += layout.check_layer(layer, types)
-            report.findings += python_layers.check_layer(layer)
-            report.findings += resume.check_param(layer)
-    report.findings += foreign_layers.check_layers(report.layers)
-    report.findings += resume.check_names(report.views)
-    for solver in report.solvers:
-        report.findings += resume.check_solver(solver)
-
-
-_RULES = (
-    layout.check_blobs,
-    layout.check_names,
-    losses.check_inputs,
-    losses.check_targets,
-    losses.check_label_maps,
-    losses.check_force_backward,
-)
-_RULES_OF_TRAINING = (losses.check_loss_weight, losses.check_noise)
-
-
-def _check_data(report: Report) -> Dict[Layer, Labels]:
-    """What the data say; returns the labels that data layers have."""
-    found: Dict[Layer, Labels] = {}
-    training = {layer for view in report.views if view.training for layer in view.layers}
-    for layer in report.layers:
-        absent = list(python_layers.check_files(layer))
-        report.findings += absent + list(stock_data.check_file(layer, "infogain_loss_param.source"))
-        if not (stock_data.is_data_layer(layer) or sources.is_data_layer(layer)):
-            continue
-        report.sources += 1
-        if stock_data.is_data_layer(layer):
-            findings, labels = stock_data.check_source(layer)
-        elif not absent:
-            findings, labels = sources.check_source(layer, layer in training)
-        else:
-            continue
-        report.findings += findings
-        if labels is not None:
-            found[layer] = labels
-    return found
-
-
-def _build(report: Report, caffe: bool, wanted: bool, data: bool) -> Dict[View, Built]:
-    """The nets as Caffe sets them up: those in which no error was found, and none of whose data was left alone."""
+def _build(report: Report, caffe: bool, wanted: bool, data: bool) -> None:
+    """Have Caffe set up the nets in which no error was found, and none of whose data was left alone."""
     if not (caffe and wanted and report.views):
         if caffe and not wanted:
             report.skipped.append("shapes (--no-build)")
-        return {}
+        return
     wrong = {finding.file for finding in report.findings if finding.level == ERROR}
     right = [view for view in report.views if view.net.path not in wrong]
     if not data:
         right = [view for view in right if not any(is_data(layer) for layer in view.layers)]
     if len(right) < len(report.views):
         report.skipped.append("shapes of nets with errors" if data else "shapes of nets with data layers")
-    built, failed = building.build(right)
+    report.built, failed = building.build(right)
     for net in report.nets:
         views = [view for view in failed if view.net is net]
         report.findings += in_each(views, lambda view: iter([failed[view]]))
-    for train, test in _pairs(report):
-        if train in built and test in built:
-            report.findings += check_sharing(built[train], test, built[test])
-    return built
 
 
 def _pairs(report: Report) -> Iterator[Tuple[View, View]]:
-    """The TRAIN and TEST nets of which one solver has both: a solver's, or those of a file."""
+    """The TRAIN and TEST nets that Caffe has set up, and of which one solver has both: a solver's, or those of a file."""
     of = {(view.net, view.state): view for view in report.views}
     together = [(of[solver.train], [of[test] for test in solver.tests]) for solver in report.solvers]
     for net in report.nets:
         views = [view for view in report.views if view.net is net]
         together += [(view, [test for test in views if not test.training]) for view in views if view.training]
-    yield from dict.fromkeys((train, test) for train, tests in together for test in tests)
+    pairs = dict.fromkeys((train, test) for train, tests in together for test in tests)
+    yield from (pair for pair in pairs if all(view in report.built for view in pair))
 
 
 def is_data(layer: Layer) -> bool:

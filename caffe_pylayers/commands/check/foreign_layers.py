@@ -13,26 +13,28 @@ from typing import Any, Dict, Iterator, List, Sequence, TextIO, Tuple
 from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
+from caffe_pylayers.commands.check.report import Report
+from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.errors import did_you_mean
 from caffe_pylayers.processes.probe import ask_python
 
 _METHODS = ("setup", "reshape", "forward", "backward")
 
 
-def check_layers(layers: Sequence[Layer], timeout: float = 60.0) -> Iterator[Finding]:
-    """What is wrong with the modules and classes that Python layers of other packages name.
+_TIMEOUT = 60.0  # seconds that the import of all may take
 
-    timeout: seconds that the import of all may take.
-    """
-    foreign = [layer for layer in layers if layer.type == "Python" and not layer.own and all(layer.python[:2])]
+
+def check_layers(_: Sequence[View], report: Report) -> Iterator[Finding]:
+    """What is wrong with the modules and classes that Python layers of other packages name."""
+    foreign = [layer for layer in report.layers if layer.type == "Python" and not layer.own and all(layer.python[:2])]
     wanted = list(dict.fromkeys(layer.python[:2] for layer in foreign))
     if not wanted:
         return
     code = "from caffe_pylayers.commands.check.foreign_layers import main; main(answers)"
-    answer = ask_python(code, json.dumps(wanted), timeout=timeout)
+    answer = ask_python(code, json.dumps(wanted), timeout=_TIMEOUT)
     found: Dict[Tuple[str, str], Dict[str, Any]] = dict(zip(wanted, map(json.loads, answer.out.splitlines())))
     for layer in foreign:
-        module, kind, _ = layer.python
+        module, kind = layer.python[:2]
         about = found.get((module, kind), {"error": f"its import did not end: {answer.failure}"})
         if not about.get("no_caffe"):
             yield from _judged(layer, about)

@@ -5,20 +5,20 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, warning
 from caffe_pylayers.commands.check.python_layers import bottom_names, options_of, ours, schema_of, takes_label
-from caffe_pylayers.commands.check.sources import Labels
+from caffe_pylayers.commands.check.report import Labels, Report, Shape
 from caffe_pylayers.commands.check.views import View
 
-Shapes = Mapping[str, Tuple[int, ...]]
+Shapes = Mapping[str, Shape]
 
 
-def check_labels(view: View, labels: Mapping[Layer, Labels], shapes: Shapes) -> Iterator[Finding]:
+def check_labels(view: View, report: Report) -> Iterator[Finding]:
     """Labels are numbers of classes, 0 to K-1, or targets of which a loss ignores those that are not known.
 
-    labels: what the data layers give. shapes: of blobs, where Caffe has set up the net; else what the layers say counts.
+    How many classes there are the scores say that Caffe has set up, or else the layers before them.
     """
     for layer in view.layers:
         for number, bottom in enumerate(layer.bottoms):
-            given = _labels_of(view, layer, bottom, labels)
+            given = _labels_of(view, layer, bottom, report.labels)
             if given is None:
                 continue
             if given.targets:
@@ -32,7 +32,7 @@ def check_labels(view: View, labels: Mapping[Layer, Labels], shapes: Shapes) -> 
                     "bottom",
                     number,
                 )
-            classes, whose = _classes(view, layer, number, shapes)
+            classes, whose = _classes(view, layer, number, report.shapes(view))
             ignored = _ignored(layer)
             wrong = [label for label in (given.low, given.high) if not 0 <= label < (classes or 0) and label != ignored]
             if classes is None or not wrong:

@@ -6,11 +6,12 @@ from typing import Dict, Iterator, List, Sequence
 from caffe_pylayers.caffe_files.legacy_nets import V1_TYPES
 from caffe_pylayers.caffe_files.nets import TEST, TRAIN, Layer, Net, NetState
 from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
+from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.errors import did_you_mean
 
 
-def check_blobs(view: View) -> Iterator[Finding]:
+def check_blobs(view: View, _: Report) -> Iterator[Finding]:
     """Every bottom has been a top before, and every top is new, or the bottom at the same place (in place)."""
     made: Dict[str, Layer] = {}
     for layer in view.layers:
@@ -45,7 +46,7 @@ def _named(layer: Layer) -> str:
     return f"layer {layer.name!r} in line {layer.line}"
 
 
-def check_names(view: View) -> Iterator[Finding]:
+def check_names(view: View, _: Report) -> Iterator[Finding]:
     """One name is one layer's: weights are found by it."""
     seen: Dict[str, Layer] = {}
     for layer in view.layers:
@@ -70,8 +71,9 @@ _WITH_OUTPUTS = {
 }
 
 
-def check_layer(layer: Layer, known_types: Sequence[str]) -> Iterator[Finding]:
-    """What one layer says of itself. known_types: those of the Caffe that is there; empty where none is."""
+def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
+    """What one layer says of itself."""
+    known_types = report.types
     if not layer.name:
         yield error(layer, "it has no name", 'add `name: "..."`: weights are found by it')
     if not layer.type:
@@ -130,7 +132,7 @@ def _can_be_in(layer: Layer) -> bool:
     )
 
 
-def check_net(net: Net) -> Iterator[Finding]:
+def check_net(net: Net, _: Report) -> Iterator[Finding]:
     """What is wrong with a net as a whole."""
     if not net.layers:
         yield Finding(

@@ -5,6 +5,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, warning
 from caffe_pylayers.commands.check.python_layers import bottom_names, options_of, ours, schema_of, takes_label
+from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.config.data import DataLayerOptions
 from caffe_pylayers.config.labels import LabelNoiseOptions, SampleWeightOptions
@@ -15,7 +16,7 @@ def kind_of(layer: Layer) -> str:
     return ours(layer) or layer.type
 
 
-def check_loss_weight(view: View) -> Iterator[Finding]:
+def check_loss_weight(view: View, _: Report) -> Iterator[Finding]:
     """In TRAIN a Python loss has a loss_weight: Caffe gives one by itself to its own losses only."""
     for layer in view.layers:
         if layer.type != "Python" or layer.message.all("loss_weight") or not layer.tops:
@@ -35,7 +36,7 @@ def check_loss_weight(view: View) -> Iterator[Finding]:
             yield warning(layer, problem, f"add `{weights}` if it is a loss")
 
 
-def check_inputs(view: View) -> Iterator[Finding]:
+def check_inputs(view: View, _: Report) -> Iterator[Finding]:
     """What is done twice, or not at all, before a loss."""
     for layer in view.layers:
         kind, schema = kind_of(layer), schema_of(layer)
@@ -75,7 +76,7 @@ def _maker(view: View, layer: Layer, number: int) -> Optional[Layer]:
     return view.producer(layer, layer.bottoms[number]) if len(layer.bottoms) > number else None
 
 
-def check_force_backward(view: View) -> Iterator[Finding]:
+def check_force_backward(view: View, _: Report) -> Iterator[Finding]:
     """`force_backward: true` asks stock InfogainLoss for the gradient of H, at which it aborts."""
     if not view.net.message.flag("force_backward"):
         return
@@ -90,7 +91,7 @@ def check_force_backward(view: View) -> Iterator[Finding]:
             )
 
 
-def check_targets(view: View) -> Iterator[Finding]:
+def check_targets(view: View, _: Report) -> Iterator[Finding]:
     """Class weights are not made of the 0/1 targets of several labels, which are no numbers of classes."""
     for layer in view.layers:
         options: Any = options_of(layer)
@@ -111,7 +112,7 @@ def check_targets(view: View) -> Iterator[Finding]:
             )
 
 
-def check_label_maps(view: View) -> Iterator[Finding]:
+def check_label_maps(view: View, _: Report) -> Iterator[Finding]:
     """Images that are labels, one a pixel, are not resized: between two classes that makes others."""
     for layer in view.layers:
         number = _label_bottom(layer)
@@ -156,7 +157,7 @@ def _resized_images(source: Layer, blob: str) -> bool:
 _KEEP_VALUES = ("Split", "Reshape", "Flatten", "Slice", "Crop")
 
 
-def check_noise(view: View) -> Iterator[Finding]:
+def check_noise(view: View, _: Report) -> Iterator[Finding]:
     """In TRAIN noisy labels go where they may, and two layers do not draw the same noise."""
     seen: Dict[Tuple[int, int], Layer] = {}
     for layer in view.layers:

@@ -7,6 +7,7 @@ from typing import Iterator, List, Optional, Sequence, Tuple, Type
 from caffe_pylayers import ALIASES, LAYERS, config
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
+from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError, did_you_mean
@@ -55,7 +56,7 @@ def _load(kind: str, param_str: str, folder: str) -> Tuple[Optional[config.Optio
         return None, error.problems
 
 
-def check_layer(layer: Layer) -> Iterator[Finding]:
+def check_layer(layer: Layer, _: Report) -> Iterator[Finding]:
     """Everything that a layer of this package says by itself."""
     if layer.type != "Python":
         if "python_param" in layer.message:
@@ -64,7 +65,7 @@ def check_layer(layer: Layer) -> Iterator[Finding]:
             )
         return
     yield from _check_python_param(layer)
-    _, kind, param_str = layer.python
+    kind, param_str = layer.python[1:]
     name = layer.own
     if not name:
         return
@@ -138,7 +139,7 @@ def _check_in_place(layer: Layer, kind: str, options: config.Options) -> Iterato
             )
 
 
-def check_files(layer: Layer) -> Iterator[Finding]:
+def check_files(layer: Layer, _: Report) -> Iterator[Finding]:
     """The files and folders that options name are there."""
     options = options_of(layer)
     if options is None:

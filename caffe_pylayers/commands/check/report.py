@@ -1,19 +1,45 @@
-"""What was found in nets and solvers, and what was looked at."""
+"""What was found in nets and solvers, and what is known of them."""
 
 from dataclasses import dataclass, field
-from typing import List
+from typing import Dict, List, Mapping, Sequence, Set, Tuple
 
 from caffe_pylayers.caffe_files.nets import Layer, Net, Solver
+from caffe_pylayers.caffe_files.weights import LayerWeights
 from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding
 from caffe_pylayers.commands.check.views import View
+
+Shape = Tuple[int, ...]
+
+
+@dataclass
+class Labels:
+    """The labels that a data layer gives: the smallest and the largest, and where the largest is.
+
+    targets: they are a 0 or a 1 for each of several labels, some -1, not known, of which `where` names a record.
+    """
+
+    low: int
+    high: int
+    where: str
+    targets: bool = False
+
+
+@dataclass
+class Built:
+    """A net that Caffe has set up: the shapes of its blobs, and of the parameter blobs of each layer, by name."""
+
+    blobs: Dict[str, Shape] = field(default_factory=dict)
+    params: Dict[str, List[Shape]] = field(default_factory=dict)
 
 
 @dataclass
 class Report:
-    """What was found, and what was looked at.
+    """What was found, what was looked at, and what rules may know of it.
 
     findings: by file, as given, and line. views: the nets, in each of their states. others: nets that are no solver's.
     sources: how many data layers were read. skipped: what was not checked, and why, in words.
+    types: of layers that this Caffe has; none where it is not here. labels: of data layers that were read. built: the nets
+    that Caffe has set up. weights, trained: the path of those that are to be loaded, "" where none are, and what it has.
     """
 
     findings: List[Finding] = field(default_factory=list)
@@ -22,6 +48,11 @@ class Report:
     others: List[Net] = field(default_factory=list)
     sources: int = 0
     skipped: List[str] = field(default_factory=list)
+    types: Sequence[str] = ()
+    labels: Dict[Layer, Labels] = field(default_factory=dict)
+    built: Dict[View, Built] = field(default_factory=dict)
+    weights: str = ""
+    trained: Sequence[LayerWeights] = ()
 
     @property
     def summary(self) -> str:
@@ -48,6 +79,15 @@ class Report:
     def layers(self) -> List[Layer]:
         """Each layer that is in one of the states once."""
         return list(dict.fromkeys(layer for view in self.views for layer in view.layers))
+
+    @property
+    def trained_layers(self) -> Set[Layer]:
+        """Those that are in a TRAIN net."""
+        return {layer for view in self.views if view.training for layer in view.layers}
+
+    def shapes(self, view: View) -> Mapping[str, Shape]:
+        """Of the blobs of a net, by name; none where Caffe has not set it up."""
+        return self.built[view].blobs if view in self.built else {}
 
 
 def _counted(number: int, noun: str) -> str:

@@ -6,6 +6,7 @@ from caffe_pylayers.caffe_files.nets import Layer, Solver
 from caffe_pylayers.caffe_files.prototxt import Message
 from caffe_pylayers.commands.check.findings import Finding, error, line_of, warning
 from caffe_pylayers.commands.check.python_layers import options_of, ours
+from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
 
 _FROZEN = "param { lr_mult: 0  decay_mult: 0 }"
@@ -22,7 +23,7 @@ def num_blobs(layer: Layer) -> Optional[int]:
     return None if options is None else options.num_blobs()
 
 
-def check_param(layer: Layer) -> Iterator[Finding]:
+def check_param(layer: Layer, _: Report) -> Iterator[Finding]:
     """As many param blocks as there are blobs, and a frozen one for a position."""
     found = layer.message.messages("param")
     blobs = num_blobs(layer)
@@ -55,7 +56,7 @@ def _blocks(found: Sequence[Message]) -> str:
     return "block" if len(found) == 1 else "blocks"
 
 
-def check_names(views: Sequence[View]) -> Iterator[Finding]:
+def check_names(views: Sequence[View], _: Report) -> Iterator[Finding]:
     """A layer that keeps a position shares its name only with layers that have the blob too, in all nets."""
     by_name: Dict[str, List[Layer]] = {}
     for layer in dict.fromkeys(layer for view in views for layer in view.layers):
@@ -91,7 +92,7 @@ def _clash(layer: Layer, other: Layer) -> Finding:
     )
 
 
-def check_solver(solver: Solver) -> Iterator[Finding]:
+def check_solver(solver: Solver, _: Report) -> Iterator[Finding]:
     """What a solver must say alike: snapshot_format, iter_size, test_iter."""
     message = solver.message
     train, state = solver.train

@@ -1,19 +1,19 @@
 """The shapes of what this package's losses are given, in nets that Caffe has set up: they look at them in forward only."""
 
 import math
-from typing import Iterator, Mapping, Sequence, Tuple
+from typing import Iterator, Sequence
 
 from caffe_pylayers.commands.check.findings import Finding, error
 from caffe_pylayers.commands.check.python_layers import options_of
+from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.config.bottoms_and_tops import bottoms_of
 from caffe_pylayers.errors import ConfigError
 
-Shape = Tuple[int, ...]
 
-
-def check_shapes(view: View, shapes: Mapping[str, Shape]) -> Iterator[Finding]:
-    """Labels, targets and weights are as many as there are terms. shapes: of the net's blobs."""
+def check_shapes(view: View, report: Report) -> Iterator[Finding]:
+    """Labels, targets and weights are as many as there are terms."""
+    shapes = report.shapes(view)
     for layer in view.layers:
         options = options_of(layer)
         if options is None or not layer.bottoms or not all(bottom in shapes for bottom in layer.bottoms):

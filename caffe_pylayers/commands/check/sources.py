@@ -1,29 +1,16 @@
 """The data of this package's data layers: the source is there, its first and last record can be used, it has labels."""
 
-from dataclasses import dataclass
 from typing import Any, Iterator, List, Optional, Tuple
 
 import numpy as np
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, warning
-from caffe_pylayers.commands.check.python_layers import options_of, ours, schema_of
+from caffe_pylayers.commands.check.python_layers import check_files, options_of, ours, schema_of
+from caffe_pylayers.commands.check.report import Labels, Report
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.config.data import DataLayerOptions
 from caffe_pylayers.errors import ConfigError, DataError
-
-
-@dataclass
-class Labels:
-    """The labels that a data layer gives: the smallest and the largest, and where the largest is.
-
-    targets: they are a 0 or a 1 for each of several labels, some -1, not known, of which `where` names a record.
-    """
-
-    low: int
-    high: int
-    where: str
-    targets: bool = False
 
 
 def is_data_layer(layer: Layer) -> bool:
@@ -32,22 +19,23 @@ def is_data_layer(layer: Layer) -> bool:
     return schema is not None and issubclass(schema, DataLayerOptions)
 
 
-def check_source(layer: Layer, training: bool) -> Tuple[List[Finding], Optional[Labels]]:
-    """What is wrong with the data of a data layer, and the labels that its top of labels has.
-
-    The files that options name are there.
-    """
+def check_source(layer: Layer, report: Report) -> Iterator[Finding]:
+    """What is wrong with the data of a data layer; the labels of its top of labels go into the report."""
     options = options_of(layer)
-    if options is None or not is_data_layer(layer):
-        return [], None
+    if options is None or not is_data_layer(layer) or any(check_files(layer, report)):
+        return
     try:
         tops_of(ours(layer), options, len(layer.tops))
     except ConfigError:  # python_layers has found it
-        return [], None
+        return
     try:
-        return _read(layer, options, training)
+        findings, labels = _read(layer, options, layer in report.trained_layers)
     except (ConfigError, DataError) as problem:
-        return [error(layer, problem.found, problem.remedy or _MEND, "python_param.param_str")], None
+        yield error(layer, problem.found, problem.remedy or _MEND, "python_param.param_str")
+        return
+    yield from findings
+    if labels is not None:
+        report.labels[layer] = labels
 
 
 def _read(layer: Layer, options: Any, training: bool) -> Tuple[List[Finding], Optional[Labels]]:

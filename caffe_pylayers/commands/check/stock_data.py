@@ -8,8 +8,8 @@ from typing import Any, Iterator, List, Optional, Tuple
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands import stock_sources
 from caffe_pylayers.commands.check.findings import Finding, error, warning
+from caffe_pylayers.commands.check.report import Labels, Report
 from caffe_pylayers.commands.check.shapes import size
-from caffe_pylayers.commands.check.sources import Labels
 from caffe_pylayers.errors import DataError
 
 _OPENCV_MOST = 1 << 30  # pixels that it decodes
@@ -38,11 +38,24 @@ def is_data_layer(layer: Layer) -> bool:
     return layer.type in stock_sources.PARAMS
 
 
-def check_source(layer: Layer) -> Tuple[List[Finding], Optional[Labels]]:
-    """What is wrong with the data of a layer, and the labels of its first and last record."""
+def check_matrix(layer: Layer, _: Report) -> Iterator[Finding]:
+    """The file of the matrix H is there."""
+    yield from check_file(layer, "infogain_loss_param.source")
+
+
+def check_source(layer: Layer, report: Report) -> Iterator[Finding]:
+    """What is wrong with the data of a layer; the labels of its first and last record go into the report."""
     name = stock_sources.PARAMS.get(layer.type)
     if name is None:
-        return [], None
+        return
+    findings, labels = _read(layer, name)
+    yield from findings
+    if labels is not None:
+        report.labels[layer] = labels
+
+
+def _read(layer: Layer, name: str) -> Tuple[List[Finding], Optional[Labels]]:
+    """What is wrong, and the labels. name: of the layer's parameters."""
     at = f"{name}.source"
     if not stock_sources.source_of(layer):
         return [error(layer, f"{name} has no source", f'add `source: "..."` to {name}', name)], None

@@ -1,19 +1,32 @@
 """Weights against the nets that are to load them: Caffe finds them by a layer's name, and stops where shapes differ."""
 
-from typing import Dict, Iterator, List, Sequence
+from typing import Dict, Iterator, List, Tuple
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.weights import LayerWeights, fits
-from caffe_pylayers.commands.check.building import Built
-from caffe_pylayers.commands.check.findings import NOTE, Finding, error, listed, of_layer
+from caffe_pylayers.commands.check.findings import NOTE, WARNING, Finding, error, listed, of_layer
 from caffe_pylayers.commands.check.python_layers import ours
+from caffe_pylayers.commands.check.report import Report, Shape
 from caffe_pylayers.commands.check.resume import resumes
-from caffe_pylayers.commands.check.shapes import Shape, size
+from caffe_pylayers.commands.check.shapes import size
 from caffe_pylayers.commands.check.views import View
 
 
-def check_weights(view: View, built: Built, weights: Sequence[LayerWeights], path: str) -> Iterator[Finding]:
-    """What Caffe makes of the weights in a net that it has set up. path: of their file."""
+def check_format(path: str, _: Report) -> Iterator[Finding]:
+    """Weights in HDF5 are loaded by some Caffes alone."""
+    if path.endswith(".h5"):
+        trouble = (
+            "weights in HDF5, which Caffe loads only where it was built so: elsewhere it stops, or keeps its fillers"
+        )
+        remedy = "save them as .caffemodel: `net.load_hdf5(...)`, `net.save(...)` in pycaffe"
+        yield Finding(path, 1, "", WARNING, trouble, remedy)
+
+
+def check_weights(view: View, report: Report) -> Iterator[Finding]:
+    """What Caffe makes of the weights in a net that it has set up."""
+    if not report.weights or view not in report.built:
+        return
+    built, weights, path = report.built[view], report.trained, report.weights
     by_name: Dict[str, Layer] = {}
     for layer in view.layers:
         by_name.setdefault(layer.name, layer)
@@ -84,9 +97,10 @@ def _why_not(layer: Layer, source: LayerWeights, expected: int) -> str:
     return ""
 
 
-def check_sharing(train: Built, view: View, test: Built) -> Iterator[Finding]:
+def check_sharing(pair: Tuple[View, View], report: Report) -> Iterator[Finding]:
     """A test net shares the blobs of the train net's layers of its names: as many, of the same shapes."""
-    for layer in view.layers:
+    train, test = (report.built[view] for view in pair)
+    for layer in pair[1].layers:
         own, shared = test.params.get(layer.name, []), train.params.get(layer.name)
         if shared is not None and own != shared:
             yield error(
