@@ -102,7 +102,7 @@ def test_nets_that_cannot_be_upgraded(text, line, says):
     with pytest.raises(PrototxtError) as error:
         net_of(parse(text), "net")
     assert error.value.line == line
-    assert says in str(error.value)
+    assert says in error.value.problem
 
 
 # -------------------------------------------------------------------------------------------------------- states
@@ -202,9 +202,9 @@ def test_the_nets_of_a_solver_are_those_that_caffe_makes(text, nets, folder):
     ],
 )
 def test_solvers_without_one_net(text, line, says, folder):
-    with pytest.raises(ConfigError) as error:
+    with pytest.raises(PrototxtError) as error:
         _solver(folder, text)
-    assert str(error.value).startswith(f"solver.prototxt:{line}: ")
+    assert (error.value.where, error.value.line) == ("solver.prototxt", line)
     assert says in str(error.value)
 
 

@@ -137,7 +137,7 @@ def test_lines_are_those_of_the_fields():
 def test_errors_say_the_line_and_what_was_expected(text, line, says):
     with pytest.raises(PrototxtError) as error:
         parse(text, "net.prototxt")
-    assert str(error.value).startswith(f"net.prototxt:{line}: ")
+    assert (error.value.where, error.value.line) == ("net.prototxt", line)
     assert says in str(error.value)
 
 

@@ -72,7 +72,7 @@ def test_bad_files(tmp_path, mode, data, message):
     path.write_bytes(data)
     with pytest.raises(DataError, match=message) as error:
         open_source("BCF", str(path), bcf_mode=mode)
-    assert f"BCF source {path}: " in str(error.value)
+    assert error.value.source == f"BCF source {path}"
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -49,7 +49,7 @@ def test_rows_of_a_file(unpadded, tmp_path, option, name):
     file = str(tmp_path / name)
     with pytest.raises(DataError, match=MESSAGE.format(f"the rows of {option} {file}")) as caught:
         open_source("LMDB", unpadded, **{option: file})
-    assert str(caught.value).endswith("if they do, set `label_order: key`, else put them into this order")
+    assert caught.value.remedy.endswith("if they do, set `label_order: key`, else put them into this order")
     source = open_source("LMDB", unpadded, label_order="key", **{option: file})
     np.testing.assert_array_equal(source.labels if option == "labels" else source.sample_weights, rows)
 
@@ -122,7 +122,7 @@ def test_numbers_in_lists_and_graphs(made, tmp_path):
     file = next(value for value in options.values() if "/" in value)
     with pytest.raises(DataError, match=MESSAGE.format(f"the numbers of records in {file}")) as caught:
         drawn(layer, {**source, **options})
-    assert str(caught.value).endswith("else name them by their keys, with `names: key`")
+    assert caught.value.remedy.endswith("else name them by their keys, with `names: key`")
     drawn(layer, {**source, **options, "label_order": "key"})
     layer, options = made(tmp_path, KEYS["with names"])
     drawn(layer, {**source, **options, "names": "key"})

@@ -61,9 +61,9 @@ def test_rows_of_0_and_1_are_no_numbers_of_labels(rows_of, layer, options):
     given = rows_of([[0, 0, 1, 1], [1, 0, 0, 0], [1, 1, 0, 1]])
     with pytest.raises(DataError) as caught:
         opened(given, layer, **options)
-    assert "record 0 (" in str(caught.value)
-    assert "labels 0:0:1:1: the rows of all records have 4 numbers, each 0 or 1" in str(caught.value)
-    assert str(caught.value).endswith("; set `label_format: indicator`")
+    assert caught.value.record == 0
+    assert caught.value.problem.startswith("labels 0:0:1:1: the rows of all records have 4 numbers, each 0 or 1")
+    assert caught.value.remedy == "set `label_format: indicator`"
     source = opened(given, layer, **options, label_format="indicator")
     assert (source.labels.tolist(), source.label_dim) == ([[2, 3, -1], [0, -1, -1], [0, 1, 3]], 4)
 

@@ -204,9 +204,9 @@ def test_targets_are_not_taken_for_class_numbers(layer, remedy, targets, num_cla
     net = build([python_layer(layer, ["target"], ["out"], options)], {"target": targets})
     with pytest.raises(DataError) as caught:
         net.forward()
-    assert f"has a 0 or a 1 for each of {targets.shape[1]} labels" in str(caught.value)
+    assert f"has a 0 or a 1 for each of {targets.shape[1]} labels" in caught.value.problem
     assert remedy in str(caught.value)
-    assert "'per': 'class' takes 0 and 1 for the numbers of classes" in str(caught.value)
+    assert caught.value.remedy.endswith("'per': 'class' takes 0 and 1 for the numbers of classes")
 
 
 @pytest.mark.parametrize("layer", ["SampleWeight", "ComputeH"])

@@ -45,7 +45,7 @@ def test_wrong_matrices_are_errors_that_name_the_file(tmp_path, monkeypatch, nam
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=message) as error:
         read_matrix(name, 3)
-    assert str(tmp_path / name) in str(error.value)
+    assert error.value.source == f"matrix {tmp_path / name}"
 
 
 def test_files_that_are_absent_or_hold_something_else(tmp_path):
