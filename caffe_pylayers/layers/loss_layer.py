@@ -99,13 +99,12 @@ class LossLayer(Layer):
         self._prepared = {}
 
     def check_finite(self, blob: Any, what: str, remedy: str = "") -> None:
-        """Raises DataError where a number of a blob is not finite; `remedy` ends its message."""
+        """Raises DataError where a number of a blob is not finite."""
         numbers = self.data(blob).reshape(-1)
         at = int(self.xp.argmin(self.xp.isfinite(numbers)))
         if not math.isfinite(float(numbers[at])):
-            raise DataError(
-                f"{what} {float(numbers[at]):g} at {place(blob, at)} is not finite{remedy}", layer=self.name
-            )
+            found = f"{what} {float(numbers[at]):g} at {place(blob, at)} is not finite"
+            raise DataError(found, remedy=remedy, layer=self.name)
 
     def weight_gradient(self, size: int) -> Array:
         """dL/dw, flat, for `size` weights: one a term, or one a sample."""

@@ -101,7 +101,7 @@ class WeightedEuclideanLoss(PairLoss):
         super().compute(bottom, top)
         # Targets that are not finite make a loss that is not, so there is no need to look at them before.
         if not math.isfinite(self._loss):
-            remedy = "; give it a number and its sample the weight 0 if it shall not count"
+            remedy = "give it a number and its sample the weight 0 if it shall not count"
             self.check_finite(bottom[1], self.given[1], remedy)
 
     def terms(self, bottom: Blobs) -> Terms:
