@@ -1,6 +1,7 @@
 """Every example trains on the real Caffe, and keeps the rules that the package's users are told."""
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -61,9 +62,15 @@ def train(folder, net, max_iter=2, more=(), **fields):
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def trained(data):
+    """What Caffe says as it trains a net, which it does once."""
+    return functools.lru_cache(maxsize=None)(lambda net: train(data, net))
+
+
 @pytest.mark.parametrize("net", NETS)
-def test_an_example_trains(data, net):
-    output = train(data, net)
+def test_an_example_trains(trained, net):
+    output = trained(net)
     losses = [float(loss) for loss in re.findall(r"Iteration \d+.*?, loss = (\S+)", output)]
     assert len(losses) == 3
     assert np.isfinite(losses).all()
@@ -93,22 +100,22 @@ def test_the_resumed_example_goes_on_where_it_was(data):
 
 
 @pytest.mark.parametrize("deploy", DEPLOYS)
-def test_a_deploy_net_answers_as_the_trained_net_does(data, deploy, monkeypatch):
+def test_a_deploy_net_answers_as_the_trained_net_does(data, trained, deploy, monkeypatch):
     monkeypatch.chdir(data)
     example = os.path.dirname(deploy)
     trunks = {"fashion_mining": "fashion_triplet"}  # trains another way what is deployed as the triplets' net is
     for net in (name for name in NETS if trunks.get(os.path.dirname(name), os.path.dirname(name)) == example):
-        train(data, net)
+        trained(net)
         weights = f"{os.path.splitext(net)[0]}_iter_2.caffemodel"
-        trained = caffe.Net(net, caffe.TEST, weights=weights)
+        as_trained = caffe.Net(net, caffe.TEST, weights=weights)
         deployed = caffe.Net(deploy, caffe.TEST, weights=weights)
-        trained.forward()
-        images = trained.blobs["data"].data
+        as_trained.forward()
+        images = as_trained.blobs["data"].data
         answer = {"fashion_triplet": "unit", "fashion_long_tail": "scores"}[example]
         deployed.blobs["data"].reshape(*images.shape)
         deployed.blobs["data"].data[...] = images
         deployed.forward()
-        np.testing.assert_allclose(deployed.blobs[answer].data, trained.blobs[answer].data, atol=1e-5)
+        np.testing.assert_allclose(deployed.blobs[answer].data, as_trained.blobs[answer].data, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NETS + DEPLOYS)

@@ -256,16 +256,15 @@ def test_a_conversion_leaves_out_no_record_since_the_source_has_changed(source, 
 
 
 @pytest.mark.parametrize("change", ["updated", "renamed", "data.mdb renamed", "link switched", "overwritten"])
-@pytest.mark.parametrize("prefetch", [False, 2])
 @pytest.mark.parametrize("option", ["labels", "sample_weights"])
-def test_an_lmdb_of_labels_or_weights_that_changes(source, tmp_path, option, change, prefetch):
+def test_an_lmdb_of_labels_or_weights_that_changes(source, tmp_path, option, change):
     """They are read once, at set-up."""
     path, other = source("LMDB of labels", change)
     images = str(tmp_path / "images")
     write_lmdb(images, (Datum(bytes([record]) * 64, record, 1, 8, 8) for record in range(NUM_RECORDS)))
     tops = ["data", "label", "weight"][: 3 if option == "sample_weights" else 2]
     options = {
-        "source_type": "LMDB", "source": images, option: path, "batch_size": 5, "color": False, "prefetch": prefetch,
+        "source_type": "LMDB", "source": images, option: path, "batch_size": 5, "color": False,
     }  # fmt: skip
     net = caffe.Net(
         caffe_nets.write(caffe_nets.python_layer("ImageDataLayer", [], tops, options), tmp_path), caffe.TRAIN

@@ -46,11 +46,11 @@ def held():
     return Counter([*opened, *mapped])
 
 
-@pytest.mark.parametrize("prefetch", [0, 2])
 @pytest.mark.parametrize(
-    "source_type, options",
-    [("CSV", {"compressed": False}), ("BCF", {"bcf_mode": "MEM"}), ("BCF", {}), ("HDF5", {}), ("LMDB", {}),
-     ("BCF", {"bcf_mode": "MEM", "compressed": False}), ("HDF5", {"compressed": False}), ("LMDB", {"compressed": False})],
+    "source_type, options, prefetch",
+    [("CSV", {"compressed": False}, 2), ("BCF", {"bcf_mode": "MEM"}, 2), ("BCF", {}, 0), ("HDF5", {}, 2), ("LMDB", {}, 2),
+     ("BCF", {"bcf_mode": "MEM", "compressed": False}, 0), ("HDF5", {"compressed": False}, 0), ("CSV", {"compressed": False}, 0),
+     ("LMDB", {"compressed": False}, 0), ("LMDB", {}, 0), ("BCF", {"bcf_mode": "MEM"}, 0)],
 )  # fmt: skip
 def test_nothing_is_left(sources, tmp_path, source_type, options, prefetch):
     options = {**sources[source_type], **options, "batch_size": 5, "shuffle": True, "prefetch": prefetch}

@@ -94,10 +94,13 @@ def test_exception(run, host):
     assert_gone(workers)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
-@pytest.mark.parametrize("whom", ["group", "process"])
+@pytest.mark.parametrize(
+    "whom, how",
+    [("group", "SIGINT"), ("group", "SIGTERM"), ("process", "SIGINT"), ("process", "SIGTERM"), ("process", "SIGKILL")],
+)
 @pytest.mark.parametrize("host", HOSTS)
 def test_signals(run, host, how, whom):
+    how = signal.Signals[how]
     process = start(run, host)
     run.wait_for_batches(process, 3)
     below = psutil.Process(process.pid).children(recursive=True)

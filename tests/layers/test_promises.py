@@ -193,11 +193,11 @@ def test_memory_does_not_grow(folder, source, layer):
     assert (growth < 4).all(), f"MB in this process and its worker: {growth}"
 
 
-@every_case
-def test_test_passes_are_the_same_and_do_not_disturb_training(folder, source, layer):
+@for_each(in_turns(CASES, False, 2), "source, layer, prefetch")
+def test_test_passes_are_the_same_and_do_not_disturb_training(folder, source, layer, prefetch):
     expected = stream_of(net_of(folder, source, layer), 6)
-    train = net_of(folder, source, layer, prefetch=2)
-    test = net_of(folder, source, layer, phase=caffe.TEST, restart_every=3, prefetch=2)
+    train = net_of(folder, source, layer, prefetch=prefetch)
+    test = net_of(folder, source, layer, phase=caffe.TEST, restart_every=3, prefetch=prefetch)
     passes = []
     for start in (0, 2, 4):
         assert stream_of(train, 2) == expected[start : start + 2]
