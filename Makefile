@@ -15,7 +15,7 @@ setup: ## .venv with stock Caffe (built once if there is none) and this package;
 	@bash scripts/setup.sh
 
 test: lint ## lint, then all tests, on the real Caffe
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## ruff (rules and format) and mypy
 	$(PY) -m ruff check .

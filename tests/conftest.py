@@ -22,6 +22,23 @@ def pytest_configure(config):
     reaper.watch_this_process()
 
 
+#: What takes longest comes first, so that no process of `pytest -n 2 --dist loadfile` is left with it at the end.
+LONG = (
+    "test_promises",
+    "test_demo",
+    "test_commands_page",
+    "test_processes",
+    "test_streams",
+    "test_changed_sources",
+    "test_docs",
+)
+
+
+def pytest_collection_modifyitems(items):
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """File names of any bytes stand in the log of some tests; what one process of pytest tells another must be text."""

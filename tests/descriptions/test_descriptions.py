@@ -115,9 +115,14 @@ def test_options_that_do_not_go_together(tmp_path, arguments):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture(scope="module")
+def page():
+    return layers_page()
+
+
 @pytest.mark.parametrize("layer", LAYERS)
-def test_every_option_is_in_the_page_with_its_default(layer):
-    section = layers_page().split(f"\n## {layer}\n")[1].split("\n## ")[0] + layers_page().split("## Options of all")[1]
+def test_every_option_is_in_the_page_with_its_default(page, layer):
+    section = page.split(f"\n## {layer}\n")[1].split("\n## ")[0] + page.split("## Options of all")[1]
     example = layer_to_copy(layer)
     options = load(layer, parse(example).message("layer").message("python_param").get("param_str", ""))
     for name, field in type(options).model_fields.items():

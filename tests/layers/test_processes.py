@@ -149,8 +149,7 @@ def test_stopped_workers_go_with_a_killed_parent(run, host):
     assert_gone(workers)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=lambda how: how.name)
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host, how", [*((host, signal.SIGKILL) for host in HOSTS), ("caffe", signal.SIGSTOP)])
 def test_lost_workers_do_not_change_the_stream(run, undisturbed, host, how):
     net = run.folder / "net.prototxt"
     net.write_text(net.read_text().replace("'workers': 2", "'workers': 2, 'timeout': 2.0"))

@@ -72,7 +72,10 @@ def bcf_run(photos, tmp_path_factory):
 
 @pytest.mark.parametrize(
     "host, closed",
-    [*(("script", closed) for closed in CLOSED), *itertools.product(["caffe", "train"], [CLOSED[0], CLOSED[-1]])],
+    [
+        *itertools.product(["script"], [*STREAMS, CLOSED[-1]]),
+        *itertools.product(["caffe", "train"], [CLOSED[0], CLOSED[-1]]),
+    ],
 )
 def test_batches_are_those_of_a_run_with_open_streams(lmdb_run, host, closed):
     _compare(lmdb_run, host, closed)
