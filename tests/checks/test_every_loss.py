@@ -6,7 +6,7 @@ from caffe_pylayers.commands.check.checking import check_files
 from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import layer_text, net_text, python_layer
 from tests.checks.good_nets import write_good
-from tests.layers.test_empty_batch import LAYERS, WEIGHT
+from tests.layers.every_layer import LAYERS, WEIGHT
 
 LOSSES = [layer for layer, schema in SCHEMAS.items() if schema.gives[:1] == ("loss",)]
 OURS = [*LOSSES, "WeightedAccuracy"]

@@ -6,9 +6,8 @@ import pytest
 from caffe_pylayers.config import load
 from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import build, layer_text, net_text, python_layer, write
-from tests.layers.test_empty_batch import LAYERS, OTHERS
-from tests.layers.test_order import LAYERS as DATA_LAYERS
-from tests.layers.test_order import folder, net  # noqa: F401
+from tests.layers.every_layer import LAYERS, OTHERS
+from tests.layers.small_source import LAYERS as DATA_LAYERS
 
 CASES = [*((name, *case) for name, case in LAYERS.items()), *OTHERS]
 RESUMED = [
@@ -42,9 +41,9 @@ def test_every_layer_that_resumes_is_here(layer):
 
 @pytest.mark.parametrize("stacked", [False, True])
 @pytest.mark.parametrize("layer", DATA_LAYERS)
-def test_images_and_blobs_of_data_layers(layer, stacked, net):  # noqa: F811
+def test_images_and_blobs_of_data_layers(layer, stacked, resuming_net):
     several = layer in ("SiameseDataLayer", "TripletDataLayer")
-    made = net(layer, **({"stacked": stacked} if several else {}))
+    made = resuming_net(layer, **({"stacked": stacked} if several else {}))
     made.forward()
     (images, *_) = made.blobs.values()
     assert num_blobs(made) == 1

@@ -1,0 +1,56 @@
+"""Every layer but those that make batches, with what it takes: the lists that the tests of all layers run over."""
+
+import numpy as np
+
+RNG = np.random.RandomState(0)
+ROWS, LABELS = (RNG.rand(4, 3) for _ in range(2)), np.array([0, 1, 2, 0])
+X, Y = ROWS
+SOFT = Y / Y.sum(axis=1, keepdims=True)
+TARGETS = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 0]])
+PAIR = {"x": X, "y": Y, "sim": np.array([0, 1, 0, 1])}
+TRIPLET = {"x": X, "y": Y, "z": X[::-1].copy()}
+WEIGHT = {"sample_weight": np.array([1.0, 2, 0, 1])}
+
+#: Layer -> (its bottoms, options); losses get sample_weight too.
+LAYERS = {
+    "WeightedSoftmaxLoss": ({"x": X, "label": LABELS}, {"class_weights": [1, 2, 3]}),
+    "WeightedInfogainLoss": ({"x": X, "label": LABELS, "H": np.eye(3)[None, None]}, {}),
+    "WeightedSigmoidCrossEntropyLoss": ({"x": X, "target": TARGETS}, {"ignore_label": -1}),
+    "WeightedEuclideanLoss": ({"x": X, "y": Y}, {}),
+    "WeightedHingeLoss": ({"x": X, "label": LABELS}, {}),
+    "WeightedContrastiveLoss": (PAIR, {}),
+    "WeightedMultinomialLogisticLoss": ({"x": SOFT, "label": LABELS}, {}),
+    "SoftCrossEntropyLoss": ({"x": X, "y": SOFT}, {}),
+    "FocalLoss": ({"x": X, "label": LABELS}, {}),
+    "LDAMLoss": ({"x": X, "label": LABELS}, {"counts": [3, 2, 1]}),
+    "TripletLoss": (TRIPLET, {}),
+    "BatchTripletLoss": ({"x": X, "label": LABELS}, {}),
+    "WeightedAccuracy": ({"x": X, "label": LABELS}, {}),
+    "ComputeH": ({"label": LABELS}, {"n_classes": 3}),
+    "SampleWeight": ({"label": LABELS}, {"n_classes": 3}),
+    "LabelNoise": ({"label": LABELS}, {"distribution": "flip", "probability": 0.5, "n_classes": 3}),
+    "LabelSmoothing": ({"label": LABELS}, {"n_classes": 3}),
+    "L2Normalize": ({"x": X}, {"scale": 2.0}),
+}
+
+#: The same layers in other ways.
+OTHERS = [
+    ("BatchTripletLoss", *({"x": X, "label": LABELS}, {"mining": mining})) for mining in ("semihard", "hard", "distance")
+] + [
+    ("BatchTripletLoss", {"x": X, "label": LABELS}, {"soft": True}),
+    ("BatchTripletLoss", {"x": X, "label": LABELS}, {"average": "active"}),
+    ("TripletLoss", TRIPLET, {"average": "active"}),
+    ("TripletLoss", TRIPLET, {"soft": True, "distance": "euclidean"}),
+    ("SampleWeight", {"label": TARGETS}, {"n_classes": 3, "per": "label"}),
+    ("SampleWeight", {"label": LABELS}, {"n_classes": 3, "rule": "median_frequency"}),
+    ("SampleWeight", {"label": LABELS}, {"n_classes": 3, "counts": "running", "scale": "mean_one", "defer": 3}),
+    ("LabelNoise", {"label": LABELS}, {"distribution": "uniform", "low": 0, "high": 1}),
+    ("LabelNoise", {"label": LABELS}, {"distribution": "gaussian", "std": 1, "one_hot": True, "n_classes": 3}),
+    ("LabelSmoothing", {"label": LABELS.reshape(4, 1, 1, 1)}, {"n_classes": 3, "ignore_label": 1}),
+    ("L2Normalize", {"x": X}, {"across_spatial": True}),
+    ("WeightedContrastiveLoss", PAIR, {"legacy_version": True}),
+    ("WeightedHingeLoss", {"x": X, "label": LABELS}, {"norm": "L2"}),
+    *(("WeightedSoftmaxLoss", {"x": X, "label": LABELS}, {"normalization": mode}) for mode in ("FULL", "BATCH_SIZE", "NONE")),
+    ("WeightedSoftmaxLoss", {"x": X[:, :, None, None], "label": LABELS.reshape(4, 1, 1, 1)}, {"ignore_label": 1}),
+    ("WeightedAccuracy", {"x": X, "label": LABELS}, {"balanced": True, "top_k": 2}),
+]  # fmt: skip
