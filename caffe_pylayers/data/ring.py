@@ -1,6 +1,6 @@
 """The ring: slots in shared memory, filled ahead by worker processes, taken in order by the net.
 
-A slot is handed over only by its worker's message of (batch, slot, generation). A worker that dies, or is silent
+A slot is handed over only by its worker's message of (number of the batch, slot, generation). A worker that dies, or is silent
 for too long, is killed and replaced, and what it had to do is done again from the start: since a batch is a pure
 function of its number, nothing can be lost, repeated or torn. Threads would not do: Caffe never releases the GIL.
 """
@@ -32,7 +32,7 @@ class _Worker:
     def __init__(self, number: int) -> None:
         self.number = number
         self.generation = 0
-        self.asked: Deque[Tuple[int, int]] = deque()  # (batch, slot)
+        self.asked: Deque[Tuple[int, int]] = deque()  # (number of a batch, slot)
         self.beat = -1  # its heartbeat when last looked at, and for how many seconds of waiting it has not changed
         self.silence = 0.0
         self.process: Optional[subprocess.Popen] = None
@@ -47,11 +47,11 @@ class _Worker:
                 self.number, theirs.fileno(), fds=(theirs.fileno(), *inherited), name="caffe_pylayers worker"
             )
 
-    def ask(self, batch: int, slot: int) -> None:
+    def ask(self, number: int, slot: int) -> None:
         assert self.channel is not None
         # A worker that is gone is noticed where its messages are received. No SIGPIPE for whom embeds us.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.channel.send(DONE.pack(batch, slot, self.generation), socket.MSG_NOSIGNAL)
+            self.channel.send(DONE.pack(number, slot, self.generation), socket.MSG_NOSIGNAL)
 
     def stop(self, patience: float) -> Optional[int]:
         """End it: by end-of-file on its socket, after `patience` seconds by SIGKILL. None if even that did not."""
@@ -70,7 +70,7 @@ class Ring(Feeder):
 
     timeout: seconds without a sign of life after which a worker that is waited for is replaced. Processes and memory come
     with the first `take` and go with `stop`; a `take` after that starts them again. Numbers usually follow each other; any
-    other number makes it start anew there. A record that takes the workers down twice is a DataError of its batch.
+    other number makes it start again there. A record that takes the workers down twice is a DataError of its batch.
     """
 
     def __init__(
@@ -131,8 +131,10 @@ class Ring(Feeder):
         self._pid = os.getpid()
         self._plans: List[Batch] = [batch] * self._num_slots
         self._free = deque(range(self._num_slots))
-        self._done: Dict[int, Tuple[int, Optional[DataError]]] = {}  # batch -> its slot, and the complaint about it
-        self._failures: Counter = Counter()  # batch -> workers that it took down
+        self._done: Dict[
+            int, Tuple[int, Optional[DataError]]
+        ] = {}  # number of a batch -> its slot, and the complaint about it
+        self._failures: Counter = Counter()  # number of a batch -> workers that it took down
         self._stillborn = 0  # workers lost in a row before they read anything
         self._generation = 0
         self._next_taken = self._next_asked = number
@@ -149,21 +151,21 @@ class Ring(Feeder):
         """Ask for as many batches as there are free slots."""
         while self._free:
             slot = self._free.popleft()
-            batch = self._next_asked
+            number = self._next_asked
             self._next_asked += 1
-            self._ask(min(self._workers, key=lambda worker: len(worker.asked)), batch, slot)
+            self._ask(min(self._workers, key=lambda worker: len(worker.asked)), number, slot)
 
-    def _ask(self, worker: _Worker, batch: int, slot: int) -> None:
-        """Plan a batch, and ask a worker for it."""
+    def _ask(self, worker: _Worker, number: int, slot: int) -> None:
+        """Plan batch `number`, and ask a worker for it."""
         try:
-            self._plans[slot] = plan = self._plan(batch)
+            self._plans[slot] = plan = self._plan(number)
         except DataError as error:  # no record is left that could stand in; told when the batch is due
-            self._done[batch] = slot, error.kept()
+            self._done[number] = slot, error.kept()
             return
         self.memory.slots[slot].records[:] = plan.records.ravel()
         self.memory.slots[slot].keys[:] = plan.keys.ravel()
-        worker.asked.append((batch, slot))
-        worker.ask(batch, slot)
+        worker.asked.append((number, slot))
+        worker.ask(number, slot)
 
     def _wait(self, number: int) -> int:
         """The slot with batch `number`, once a worker has handed it over."""
@@ -198,8 +200,8 @@ class Ring(Feeder):
             status = worker.stop(patience=5.0)
             self._replace(worker, f"died ({ending(status)})")
             return
-        batch, slot, generation = DONE.unpack_from(message)
-        if generation != worker.generation or not worker.asked or worker.asked[0] != (batch, slot):
+        number, slot, generation = DONE.unpack_from(message)
+        if generation != worker.generation or not worker.asked or worker.asked[0] != (number, slot):
             return  # of an earlier life
         worker.asked.popleft()
         self._stillborn = 0
@@ -208,9 +210,9 @@ class Ring(Feeder):
             assert self._reject is not None
             records = self.memory.slots[slot].records
             self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
-            self._ask(worker, batch, slot)
+            self._ask(worker, number, slot)
         else:
-            self._done[batch] = slot, complaints.get(NO_PLACE)
+            self._done[number] = slot, complaints.get(NO_PLACE)
 
     def _listen(self, worker: _Worker, interval: float) -> None:
         beat = int(self.memory.beats[worker.number, 0])
@@ -237,22 +239,22 @@ class Ring(Feeder):
             if self._stillborn == _MAX_STILLBORN:
                 raise DataError(f"{_MAX_STILLBORN} workers in a row did not get to read anything; the last {what}")
         elif worker.asked:  # wherever it was: one that dies when it hands a batch over does so each time
-            batch, slot = worker.asked[0]
-            self._failures[batch] += 1
-            if self._failures[batch] == _MAX_FAILURES:
+            number, slot = worker.asked[0]
+            self._failures[number] += 1
+            if self._failures[number] == _MAX_FAILURES:
                 worker.asked.popleft()
                 problem = f"{_MAX_FAILURES} workers failed at one batch; the last {what}{at}"
-                self._done[batch] = slot, DataError(problem)
+                self._done[number] = slot, DataError(problem)
         self._start(worker)
-        for batch, slot in worker.asked:
-            worker.ask(batch, slot)
+        for number, slot in worker.asked:
+            worker.ask(number, slot)
 
     def _at(self, worker: _Worker) -> str:
         """The record or the batch that it was at, for messages."""
         if not worker.asked:
             return " between two batches"
-        batch, slot = worker.asked[0]
+        number, slot = worker.asked[0]
         place = int(self.memory.beats[worker.number, 1])
         if place < 0:
-            return f" as it took or handed over batch {batch}"
+            return f" as it took or handed over batch {number}"
         return f" at {self._recipe.source.describe(self.memory.slots[slot].records[place])}"
