@@ -61,7 +61,7 @@ def describe(layer: str) -> Description:
     """
     layer = layer_called(layer)
     schema = SCHEMAS[layer]
-    bottoms, tops = _signature(schema, {})
+    bottoms, tops = _bottoms_and_tops(schema, {})
     summary = " ".join(str(schema.__doc__).split())
     return Description(
         layer=layer,
@@ -102,7 +102,7 @@ def is_loss(layer: str) -> bool:
 def layer_to_copy(layer: str) -> str:
     """A layer as prototxt, with what it needs, and with the options that most nets give it."""
     schema = SCHEMAS[layer]
-    bottoms, tops = _signature(schema, schema.example)
+    bottoms, tops = _bottoms_and_tops(schema, schema.example)
     if not bottoms and tops[1:2] == ("[label]",):  # nobody trains on images without labels
         tops = (tops[0], "label", *tops[2:])
     name = "train_data" if not bottoms else _WORDS.sub("_", layer).lower()
@@ -131,26 +131,26 @@ def _default(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-_Signature = Tuple[Tuple[str, ...], Tuple[str, ...]]
+_BottomsAndTops = Tuple[Tuple[str, ...], Tuple[str, ...]]
 
 
-def _signature(schema: Type[Options], values: Dict[str, Any]) -> _Signature:
+def _bottoms_and_tops(schema: Type[Options], values: Dict[str, Any]) -> _BottomsAndTops:
     """Bottoms and tops under some options, which need not be complete."""
     options = schema.model_construct(None, **values)
     return tuple(options.bottom_names()), tuple(options.top_names())
 
 
-def _variants(schema: Type[Options], given: Dict[str, Any], known: List[_Signature]) -> Iterator[Variant]:
+def _variants(schema: Type[Options], given: Dict[str, Any], known: List[_BottomsAndTops]) -> Iterator[Variant]:
     """Other bottoms and tops than those `known`: options are tried one by one, and beside each that changes them all others."""
     for name, values in _tried(schema):
-        found: Dict[_Signature, List[Any]] = {}
+        found: Dict[_BottomsAndTops, List[Any]] = {}
         for value in values:
-            found.setdefault(_signature(schema, {**given, name: value}), []).append(value)
-        for signature, same in found.items():
-            if name not in given and signature not in known:
-                known.append(signature)
+            found.setdefault(_bottoms_and_tops(schema, {**given, name: value}), []).append(value)
+        for blobs, same in found.items():
+            if name not in given and blobs not in known:
+                known.append(blobs)
                 words = [_given(option, [value]) for option, value in given.items()]
-                yield Variant(", ".join([*words, _given(name, same)]), *signature)
+                yield Variant(", ".join([*words, _given(name, same)]), *blobs)
                 yield from _variants(schema, {**given, name: same[0]}, known)
 
 
