@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 import caffe_pylayers
-from caffe_pylayers import ConfigError, DataError
+from caffe_pylayers import ConfigError
 from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.sources.lmdb import write_lmdb
-from tests.caffe_nets import layer_text, python_layer
 from tests.layers.every_source_and_layer import LAYERS, net_of, write_all
 
 
@@ -22,183 +21,6 @@ def folder(photos, tmp_path_factory):
     path = tmp_path_factory.mktemp("tops")
     write_all(path, photos)
     return path
-
-
-@pytest.fixture
-def net(tmp_path):
-    """Make a net of one layer."""
-
-    def make(layer, tops, phase=caffe.TRAIN, **options):
-        path = tmp_path / "data.prototxt"
-        path.write_text(
-            f'layer {{ name: "train_data" type: "Python" {" ".join(f"top: {chr(34)}{top}{chr(34)}" for top in tops)} '
-            f'python_param {{ module: "caffe_pylayers" layer: "{layer}" param_str: "{options}" }} }}'
-        )
-        made = caffe.Net(str(path), phase)
-        made.forward()
-        return made
-
-    return make
-
-
-@pytest.fixture
-def pixels(tmp_path):
-    """An LMDB of seven small images, each all of its number."""
-    write_lmdb(str(tmp_path / "lmdb"), [Datum(bytes([number] * 12), number % 3, 3, 2, 2) for number in range(7)])
-    return {"source_type": "LMDB", "source": str(tmp_path / "lmdb"), "batch_size": 7}
-
-
-def lines(path, text):
-    path.write_text(text)
-    return str(path)
-
-
-SETS = [{0, 4}, {1}, {2, 3}, set(), {4}, {0, 1, 2}, {3}]
-
-
-@pytest.fixture
-def sets(tmp_path):
-    return lines(
-        tmp_path / "sets.txt", "".join(":".join(map(str, sorted(one))) + "\n" if one else "-1\n" for one in SETS)
-    )
-
-
-@pytest.mark.parametrize("label_dim", [None, 5, 8])
-def test_several_labels_as_zeros_and_ones(net, pixels, sets, label_dim):
-    more = {} if label_dim is None else {"label_dim": label_dim}
-    many = net("MultiLabelDataLayer", ["data", "label"], multilabel=True, labels=sets, **more, **pixels)
-    labels = many.blobs["label"].data
-    assert labels.shape == (7, label_dim or 5, 1, 1)
-    assert [set(np.flatnonzero(row)) for row in labels] == SETS
-    assert set(np.unique(labels)) == {0, 1}
-
-
-def test_indicator_rows_come_out_as_they_are(net, pixels, tmp_path):
-    rows = [[number in one for number in range(6)] for one in SETS]
-    np.save(str(tmp_path / "rows.npy"), np.array(rows, np.uint8))
-    options = {"labels": str(tmp_path / "rows.npy"), "label_format": "indicator", **pixels}
-    indicated = net("MultiLabelDataLayer", ["data", "label"], multilabel=True, **options)
-    np.testing.assert_array_equal(indicated.blobs["label"].data[..., 0, 0], rows)
-    listed = net("ImageDataLayer", ["data", "label"], **options).blobs["label"].data
-    assert [set(row[row >= 0]) for row in listed] == SETS
-
-
-def test_what_is_not_known_passes_to_the_loss_and_has_no_gradient(net, pixels, tmp_path):
-    """-1 of an indicator is -1 in the top, for `ignore_label: -1`; the other terms are as if it were not there."""
-    rows = np.random.RandomState(0).choice([-1, 0, 1], (7, 5), p=[0.3, 0.4, 0.3])
-    np.save(str(tmp_path / "rows.npy"), rows)
-    options = {"labels": str(tmp_path / "rows.npy"), "label_format": "indicator", "multilabel": True, **pixels}
-    path = tmp_path / "net.prototxt"
-    path.write_text(
-        python_layer("MultiLabelDataLayer", [], ["data", "label"], options)
-        + layer_text("InnerProduct", ["data"], ["scores"], 'inner_product_param { num_output: 5 weight_filler { type: "xavier" } }')
-        + layer_text("Reshape", ["scores"], ["shaped"], "reshape_param { shape { dim: 0 dim: 0 dim: 1 dim: 1 } }")
-        + python_layer(
-            "WeightedSigmoidCrossEntropyLoss", ["shaped", "label"], ["loss"],
-            {"ignore_label": -1, "normalization": "VALID"}, 1, "propagate_down: true propagate_down: false",
-        )
-    )  # fmt: skip
-    made = caffe.Net(str(path), caffe.TRAIN)
-    made.forward()
-    made.backward()
-    label, gradient = (blob[..., 0, 0] for blob in (made.blobs["label"].data, made.blobs["shaped"].diff))
-    np.testing.assert_array_equal(label, rows)
-    known = rows >= 0
-    assert 5 < known.sum() < 30
-    assert not gradient[~known].any()
-    scores = made.blobs["scores"].data.astype(np.float64)
-    expected = (1 / (1 + np.exp(-scores)) - rows) / known.sum()
-    np.testing.assert_allclose(gradient[known], expected[known], rtol=1e-4, atol=1e-6)
-
-
-def test_what_is_not_known_has_no_place_among_numbers_of_labels(net, pixels, tmp_path):
-    np.save(str(tmp_path / "rows.npy"), [[1, 0, 0], [0, -1, 1], *[[0, 1, 1]] * 5])
-    options = {"labels": str(tmp_path / "rows.npy"), "label_format": "indicator", **pixels}
-    assert net("ImageDataLayer", ["data"], **options).blobs["data"].data.any()
-    message = (
-        r"record 1 .*whether it has label 1 is not known .-1., .*; use MultiLabelDataLayer with 'multilabel': true"
-    )
-    with pytest.raises(DataError, match=message):
-        net("ImageDataLayer", ["data", "label"], **options)
-
-
-def test_signs_come_out_as_0_and_1(net, pixels, tmp_path):
-    rows = np.random.RandomState(0).choice([-1, 1], (7, 5))
-    np.save(str(tmp_path / "rows.npy"), rows)
-    options = {"labels": str(tmp_path / "rows.npy"), "label_format": "sign", "multilabel": True, **pixels}
-    label = net("MultiLabelDataLayer", ["data", "label"], **options).blobs["label"].data
-    np.testing.assert_array_equal(label[..., 0, 0], rows > 0)
-
-
-def test_rows_of_0_and_1_are_not_taken_for_numbers(net, pixels, tmp_path):
-    np.save(str(tmp_path / "rows.npy"), [[0, 0, 1, 1]] * 7)
-    options = {"labels": str(tmp_path / "rows.npy"), **pixels}
-    with pytest.raises(DataError, match="labels 0:0:1:1: .*; set `label_format: indicator`"):
-        net("MultiLabelDataLayer", ["data", "label"], multilabel=True, **options)
-    two_tasks = net("ImageDataLayer", ["data", "label"], **options).blobs["label"].data
-    np.testing.assert_array_equal(two_tasks, [[0, 0, 1, 1]] * 7)
-
-
-def test_one_label_has_the_seeds_shape_under_either_name(net, pixels):
-    for name in ("MultiLabelDataLayer", "MultiLabelLayer"):
-        labels = net(name, ["data", "label"], **pixels).blobs["label"].data
-        assert labels.shape == (7, 1, 1, 1)
-        assert labels.ravel().tolist() == [0, 1, 2, 0, 1, 2, 0]
-
-
-def test_wrong_numbers_of_labels(net, pixels, sets):
-    with pytest.raises(DataError, match=r"record 0 .*label 4, but 'label_dim' is 3: labels are 0 to 2"):
-        net("MultiLabelDataLayer", ["data", "label"], multilabel=True, label_dim=3, labels=sets, **pixels)
-    with pytest.raises(DataError, match="records of .*lmdb have 3 labels; set 'multilabel': true"):
-        net("MultiLabelDataLayer", ["data", "label"], labels=sets, **pixels)
-
-
-@pytest.mark.parametrize("layer, shape", [("ImageDataLayer", (7,)), ("MultiLabelDataLayer", (7, 1, 1, 1))])
-def test_sample_weights(net, pixels, tmp_path, layer, shape):
-    weights = lines(tmp_path / "weights.txt", "0.5\n" * 3 + "2\n" * 4)
-    weighted = net(layer, ["data", "label", "weight"], sample_weights=weights, **pixels)
-    assert weighted.blobs["weight"].data.shape == weighted.blobs["label"].data.shape == shape
-    assert weighted.blobs["weight"].data.ravel().tolist() == [0.5] * 3 + [2] * 4
-
-
-def test_a_weight_a_sample_is_that_of_all_its_labels(net, pixels, sets, tmp_path):
-    one = lines(tmp_path / "one.txt", "".join(f"{number}\n" for number in range(7)))
-    many = net("MultiLabelDataLayer", ["data", "label", "weight"], multilabel=True, labels=sets, sample_weights=one,
-               **pixels)  # fmt: skip
-    np.testing.assert_array_equal(many.blobs["weight"].data[..., 0, 0], np.repeat(np.arange(7)[:, None], 5, axis=1))
-    with pytest.raises(DataError, match="2 columns|2 sample weights a record"):
-        two = lines(tmp_path / "two.txt", "1 2\n" * 7)
-        net(
-            "MultiLabelDataLayer",
-            ["data", "label", "weight"],
-            multilabel=True,
-            labels=sets,
-            sample_weights=two,
-            **pixels,
-        )
-
-
-def test_weights_of_a_csv_with_a_header(net, photos, tmp_path):
-    rows = "".join(
-        f"{number % 3},{photos.folder}/{name},{number},{2 * number}\n" for number, name in enumerate(photos.names)
-    )
-    listed = lines(tmp_path / "list.csv", f"label,name,weight,other\n{rows}")
-    for option, factor in (({}, 1), ({"sample_weights": "other"}, 2)):
-        csv = net(
-            "ImageDataLayer", ["data", "label", "weight"], source=listed, header=True, resize=8, batch_size=5, **option
-        )
-        assert csv.blobs["label"].data.tolist() == [0, 1, 2, 0, 1]
-        assert csv.blobs["weight"].data.tolist() == [factor * number for number in range(5)]
-
-
-def test_a_top_of_weights_needs_weights(net, pixels):
-    with pytest.raises(DataError, match="it has no sample weights, but the layer has a top for them"):
-        net("ImageDataLayer", ["data", "label", "weight"], **pixels)
-
-
-def test_weights_without_a_top_are_told(net, pixels, tmp_path, caplog):
-    net("ImageDataLayer", ["data", "label"], sample_weights=lines(tmp_path / "w.txt", "1\n" * 7), **pixels)
-    assert "ImageDataLayer: 'sample_weights' has no effect: the layer has no third top" in caplog.text
 
 
 def labels_of(photos, images):
@@ -268,12 +90,12 @@ def similarity(one, other):
         ("MultiLabelDataLayer", ["data"], {}, "found 1 top, but it has 2 to 3: data, label, \\[sample_weight\\]"),
     ],
 )
-def test_wrong_numbers_of_tops(net, pixels, layer, tops, options, message):
+def test_wrong_numbers_of_tops(data_net, pixels, layer, tops, options, message):
     with pytest.raises(ConfigError, match=message):
-        net(layer, tops, **options, **pixels)
+        data_net(layer, tops, **options, **pixels)
 
 
-def test_float_datums_equal_stock_data(net, tmp_path):
+def test_float_datums_equal_stock_data(data_net, tmp_path):
     rng = np.random.default_rng(0)
     write_lmdb(str(tmp_path / "floats"), [
         Datum(label=label, channels=5, height=4, width=3, float_data=rng.normal(size=60).astype("f4")) for label in range(6)
@@ -282,7 +104,7 @@ def test_float_datums_equal_stock_data(net, tmp_path):
         data_param {{ source: "{tmp_path / "floats"}" backend: LMDB batch_size: 4 }} transform_param {{ scale: 3 }} }}""")
     for prefetch in (False, 2):
         stock = caffe.Net(str(tmp_path / "stock.prototxt"), caffe.TEST)
-        ours = net(
+        ours = data_net(
             "ImageDataLayer", ["data", "label"], source_type="LMDB", source=str(tmp_path / "floats"), batch_size=4,
             scale=3, prefetch=prefetch,
         )  # fmt: skip
@@ -292,7 +114,7 @@ def test_float_datums_equal_stock_data(net, tmp_path):
     caffe_pylayers.close()
 
 
-def test_hdf5_equals_stock_hdf5data(net, tmp_path):
+def test_hdf5_equals_stock_hdf5data(data_net, tmp_path):
     """Its three tops, sample_weight too, over two files."""
     rng = np.random.default_rng(0)
     for name, size in (("a.h5", 5), ("b.h5", 4)):
@@ -300,11 +122,14 @@ def test_hdf5_equals_stock_hdf5data(net, tmp_path):
             file["data"] = rng.normal(size=(size, 3, 4, 5)).astype("f4")
             file["label"] = rng.integers(0, 9, size).astype("f4")
             file["sample_weight"] = rng.random(size).astype("f4")
-    listed = lines(tmp_path / "files.txt", f"{tmp_path}/a.h5\n{tmp_path}/b.h5\n")
+    listed = tmp_path / "files.txt"
+    listed.write_text(f"{tmp_path}/a.h5\n{tmp_path}/b.h5\n")
     (tmp_path / "stock.prototxt").write_text(f"""layer {{ name: "stock" type: "HDF5Data" top: "data" top: "label"
         top: "sample_weight" hdf5_data_param {{ source: "{listed}" batch_size: 3 }} }}""")
     stock = caffe.Net(str(tmp_path / "stock.prototxt"), caffe.TEST)
-    ours = net("ImageDataLayer", ["data", "label", "sample_weight"], source_type="HDF5", source=listed, batch_size=3)
+    ours = data_net(
+        "ImageDataLayer", ["data", "label", "sample_weight"], source_type="HDF5", source=str(listed), batch_size=3
+    )
     for number in range(7):
         stock.forward()
         if number:
@@ -322,24 +147,24 @@ def test_hard_negatives_that_begin_later_are_told_without_resume(folder, caplog)
     assert "plain sampling" not in caplog.text
 
 
-def test_anchors_left_out_are_counted(net, tmp_path, caplog):
+def test_anchors_left_out_are_counted(data_net, tmp_path, caplog):
     caplog.set_level("INFO")
     write_lmdb(str(tmp_path / "lmdb"), [Datum(bytes(12), label, 3, 2, 2) for label in (0, 0, 1, 1, 2)])
-    net("TripletDataLayer", ["a", "p", "n"], source_type="LMDB", source=str(tmp_path / "lmdb"), batch_size=2)
+    data_net("TripletDataLayer", ["a", "p", "n"], source_type="LMDB", source=str(tmp_path / "lmdb"), batch_size=2)
     assert (
         f"TripletDataLayer: 1 of 5 records of {tmp_path}/lmdb are left out, being the only ones of their class"
         in caplog.text
     )
 
 
-def test_damaged_records_are_not_said_to_have_a_negative_label(net, tmp_path, caplog):
+def test_damaged_records_are_not_said_to_have_a_negative_label(data_net, tmp_path, caplog):
     caplog.set_level("INFO")
     path = str(tmp_path / "lmdb")
     write_lmdb(path, [Datum(bytes(12), label, 3, 2, 2) for label in (0, 0, 1, 1, -1)])
     with lmdb.open(path, map_size=1 << 24) as environment, environment.begin(write=True) as transaction:
         transaction.put(b"00000001", b"\x22\x0c")
     options = {"source_type": "LMDB", "source": path, "batch_size": 2, "on_error": "skip"}
-    net("ImageDataLayer", ["data"], type="BALANCED", **options)
+    data_net("ImageDataLayer", ["data"], type="BALANCED", **options)
     (line,) = caplog.messages
     damage = f"LMDB source {path}: record 1 ('00000001'): a protobuf message cut short"
     assert (
@@ -354,13 +179,15 @@ def test_damaged_records_are_not_said_to_have_a_negative_label(net, tmp_path, ca
     ("ImageDataLayer", ["data"], {"type": "BALANCED"}),
     ("ImageDataLayer", ["data"], {"type": "PK", "classes_per_batch": 2, "samples_per_class": 2}),
 ])  # fmt: skip
-def test_records_without_a_label_are_in_no_batch_and_counted_in_a_line(net, tmp_path, caplog, layer, tops, options):
+def test_records_without_a_label_are_in_no_batch_and_counted_in_a_line(
+    data_net, tmp_path, caplog, layer, tops, options
+):
     """Each image is all of its number; from 4 on they are junk."""
     caplog.set_level("INFO")
     labels = (0, 0, 1, 1, -1, -1, -1)
     write_lmdb(str(tmp_path / "lmdb"), [Datum(bytes([n] * 12), label, 3, 2, 2) for n, label in enumerate(labels)])
     options = {"source_type": "LMDB", "source": str(tmp_path / "lmdb"), "batch_size": 4, **options}
-    made = net(layer, tops, **options)
+    made = data_net(layer, tops, **options)
     line = f"{layer}: 3 of 7 records of {tmp_path}/lmdb are left out, having no label (a negative one)"
     assert caplog.messages == [line]
     images = [top for top in tops if top != "sim"]
@@ -370,7 +197,7 @@ def test_records_without_a_label_are_in_no_batch_and_counted_in_a_line(net, tmp_
     if len(tops) == 1:
         return
     caplog.clear()
-    made = net(layer, tops, unlabelled="negative", **options)
+    made = data_net(layer, tops, unlabelled="negative", **options)
     assert caplog.messages == [
         line.replace(
             "having no label (a negative one)", "except as negatives (having a negative label, which means none)"
@@ -388,9 +215,11 @@ def test_records_without_a_label_are_in_no_batch_and_counted_in_a_line(net, tmp_
     assert seen >= {4, 5, 6}
 
 
-def test_all_images_are_fed_with_the_labels_that_they_have(net, tmp_path):
+def test_all_images_are_fed_with_the_labels_that_they_have(data_net, tmp_path):
     write_lmdb(str(tmp_path / "lmdb"), [Datum(bytes(12), label, 3, 2, 2) for label in (0, -1, 1)])
-    made = net("ImageDataLayer", ["data", "label"], source_type="LMDB", source=str(tmp_path / "lmdb"), batch_size=3)
+    made = data_net(
+        "ImageDataLayer", ["data", "label"], source_type="LMDB", source=str(tmp_path / "lmdb"), batch_size=3
+    )
     assert made.blobs["label"].data.tolist() == [0, -1, 1]
 
 
