@@ -1,0 +1,20 @@
+"""Options of layers, with those that a layer must have."""
+
+from caffe_pylayers.config import load
+
+DATA = "ImageDataLayer"
+REQUIRED = {
+    "ComputeH": {"n_classes": 3},
+    "SampleWeight": {"n_classes": 3},
+    "LDAMLoss": {"counts": [9, 1]},
+    "LabelNoise": {"distribution": "gaussian", "std": 0.5},
+    "LabelSmoothing": {"n_classes": 3},
+    "ImageDataLayer": {"source": "train.csv"},
+    "MultiLabelDataLayer": {"source": "train.csv"},
+    "SiameseDataLayer": {"source": "train.csv"},
+    "TripletDataLayer": {"source": "train.csv"},
+}
+
+
+def options(layer, **values):
+    return load(layer, repr({**REQUIRED.get(layer, {}), **values}))
