@@ -4,11 +4,9 @@ import os
 
 import numpy as np
 
-from caffe_pylayers import regular_file
 from caffe_pylayers.blob_limits import NUMBER_RULE, too_large
-from caffe_pylayers.caffe_files.datum import read_blob
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files.npy import read_npy
+from caffe_pylayers.files.npy import read_array
 
 
 def read_matrix(path: str, num_classes: int) -> np.ndarray:
@@ -19,17 +17,7 @@ def read_matrix(path: str, num_classes: int) -> np.ndarray:
     Raises DataError where the file is absent or damaged, has another count of numbers, or one that is not finite or too large.
     """
     where = f"matrix {os.path.abspath(path)}"
-    try:
-        if path.endswith(".npy"):
-            matrix = read_npy(path)
-        else:
-            matrix = read_blob(regular_file.read_bytes(path))
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror or error}", source=where) from error
-    except ValueError as error:
-        raise DataError(
-            str(error), remedy="expected a .npy file or a BlobProto (.binaryproto)", source=where
-        ) from error
+    matrix = read_array(path, where, "expected a .npy file or a BlobProto (.binaryproto)")
     if matrix.size != num_classes**2:
         raise DataError(
             f"has {matrix.size} numbers, of shape {matrix.shape}",

@@ -4,11 +4,9 @@ from typing import Optional, Sequence, Union
 
 import numpy as np
 
-from caffe_pylayers import regular_file
 from caffe_pylayers.blob_limits import NUMBER_RULE, too_large
-from caffe_pylayers.caffe_files.datum import read_blob
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files.npy import load_npy
+from caffe_pylayers.files.npy import read_array
 
 
 def read_mean(
@@ -26,24 +24,14 @@ def read_mean(
         return None
     if not isinstance(mean_file, str):
         return np.array(mean_file[::-1], np.float32)[:, None, None]
-    try:
-        if mean_file.endswith(".npy"):
-            mean = load_npy(mean_file)
-        else:
-            mean = read_blob(regular_file.read_bytes(mean_file))
-    except OSError as error:
-        raise DataError(f"cannot read it: {error.strerror or error}", source=f"mean_file {mean_file}") from error
-    except ValueError as error:
-        raise DataError(
-            str(error), remedy="it takes .npy, or compute_image_mean's .binaryproto", source=f"mean_file {mean_file}"
-        ) from error
+    mean = read_array(mean_file, f"mean_file {mean_file}", "it takes .npy, or compute_image_mean's .binaryproto")
     while mean.ndim > 3 and len(mean) == 1:
         mean = mean[0]
     if mean.ndim == 1:
         mean = mean[:, None, None]
-    if mean.ndim != 3 or mean.dtype.kind not in "fiu":
+    if mean.ndim != 3:
         raise DataError(
-            f"an array of shape {mean.shape} and type {mean.dtype}",
+            f"an array of shape {mean.shape}",
             remedy="it must be numbers, channels x height x width or one a channel",
             source=f"mean_file {mean_file}",
         )
@@ -55,4 +43,4 @@ def read_mean(
             remedy=f"it must be finite, and {NUMBER_RULE}",
             source=f"mean_file {mean_file}",
         )
-    return np.array(mean, np.float32, order="C")  # a copy, since a .npy is mapped
+    return mean.astype(np.float32, order="C")

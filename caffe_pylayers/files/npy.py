@@ -1,4 +1,4 @@
-"""Arrays in .npy files that may be damaged."""
+"""Arrays in files that may be damaged: .npy, and .binaryproto of Caffe's."""
 
 import warnings
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from caffe_pylayers import regular_file
+from caffe_pylayers.caffe_files.datum import read_blob
+from caffe_pylayers.errors import DataError
 
 
 def load_npy(path: str) -> Any:
@@ -35,3 +37,13 @@ def read_npy(path: str) -> np.ndarray:
         raise ValueError("not a .npy file of numbers")
     with np.errstate(all="ignore"):  # numbers that float64 cannot hold become infinite, which is told later
         return array.astype(np.float64)
+
+
+def read_array(path: str, source: str, remedy: str) -> np.ndarray:
+    """The numbers of a .npy file, or of a BlobProto in a file of another name. source, remedy: for DataError."""
+    try:
+        return read_npy(path) if path.endswith(".npy") else read_blob(regular_file.read_bytes(path))
+    except OSError as error:
+        raise DataError(f"cannot read it: {error.strerror or error}", source=source) from error
+    except ValueError as error:
+        raise DataError(str(error), remedy=remedy, source=source) from error

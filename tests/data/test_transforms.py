@@ -108,10 +108,12 @@ def test_mean_files(tmp_path):
     np.save(tmp_path / "three.npy", np.array([1.0, 2.0, 3.0]))
     assert read_mean(str(tmp_path / "three.npy"), None).ravel().tolist() == [1, 2, 3]
     np.save(tmp_path / "flat.npy", np.ones((5, 6)))
+    np.save(tmp_path / "words.npy", np.array(["a", "b", "c"]))
     (tmp_path / "text.binaryproto").write_text("not a blob")
     (tmp_path / "text.npy").write_text("not an array")
     for name, message in {
-        "flat.npy": r"shape \(5, 6\) .* must be numbers, channels x height x width",
+        "flat.npy": r"shape \(5, 6\); it must be numbers, channels x height x width",
+        "words.npy": "words.npy: not a .npy file of numbers; it takes .npy",
         "none.npy": "cannot read it",
         "none.binaryproto": "cannot read it: No such file",
         "text.binaryproto": "text.binaryproto: .*; it takes .npy, or compute_image_mean",

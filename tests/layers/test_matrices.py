@@ -50,9 +50,9 @@ def test_wrong_matrices_are_errors_that_name_the_file(tmp_path, monkeypatch, nam
 
 def test_files_that_are_absent_or_hold_something_else(tmp_path):
     for name in ("none.npy", "none.binaryproto"):
-        with pytest.raises(DataError, match=f"{tmp_path / name}: cannot be read: No such file"):
+        with pytest.raises(DataError, match=f"{tmp_path / name}: cannot read it: No such file"):
             read_matrix(str(tmp_path / name), 3)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="cannot read it"):
         read_matrix(str(tmp_path), 3)
     (tmp_path / "h.binaryproto").write_text("1 0 0 0 1 0 0 0 1")
     with pytest.raises(DataError, match=r"expected a .npy file or a BlobProto"):

@@ -162,10 +162,8 @@ def _described(layer: Layer, bottoms: Sequence[Known], tops: Sequence[Known], la
         "top": layer.tops,
         "bottom_shape": [_shape(blob, layout) for blob in bottoms],
         "top_shape": [_shape(blob, layout) for blob in tops],
-        "param": {
-            each.name: _plain(each.value) for each in layer.message.fields if each.name.endswith("_param")
-        },
-    }  # fmt: skip
+        "param": {each.name: _plain(each.value) for each in layer.message.fields if each.name.endswith("_param")},
+    }
     if layer.type in PARAMS:
         spatial = bottoms[0].shape[1:] if isinstance(bottoms[0], Blob) else (None, None)
         window = window_of(layer, len(spatial))

@@ -150,9 +150,7 @@ class Ordered(Sampler):
 
     _num_attempts = 1  # draws by other keys that may give an anchor another sample
 
-    def __init__(
-        self, source: Source, options: Any, anchors: np.ndarray, *, training: bool, permuted: bool
-    ) -> None:  # fmt: skip
+    def __init__(self, source: Source, options: Any, anchors: np.ndarray, *, training: bool, permuted: bool) -> None:
         super().__init__(source, options, training=training, epoch_size=len(anchors))
         self.anchors = anchors
         self._replace = getattr(options, "on_error", "stop") == "replace"

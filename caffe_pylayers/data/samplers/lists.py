@@ -26,7 +26,7 @@ class Listed(Ordered):
 
     def __init__(
         self, source: Source, options: Any, records: np.ndarray, sims: Optional[np.ndarray], *, training: bool
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(source, options, np.arange(records.shape[1]), training=training, permuted=True)
         self.arity = len(records)
         self._records = records

@@ -108,7 +108,7 @@ class MultilabelPartners(Partners):
 
     def _tries_below(
         self, anchors: np.ndarray, limits: np.ndarray, keys: np.ndarray, rounds: Sequence[Tuple[int, int]] = _ROUNDS
-    ) -> Tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    ) -> Tuple[np.ndarray, np.ndarray]:
         negatives = np.empty(len(anchors), np.int64)
         open_ = np.arange(len(anchors))
         for start, stop in rounds:

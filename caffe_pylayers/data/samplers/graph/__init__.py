@@ -199,9 +199,7 @@ def _edges(path: str, lines: Iterator[Tuple[int, List[str]]], source: Source, by
     return _named(path, names, similarities, source, by, lambda index: f"{path}, line {numbers[index // 2]}")
 
 
-def _square(
-    path: str, number: int, line: List[str], lines: Iterator[Tuple[int, List[str]]], source: Source
-) -> Graph:  # fmt: skip
+def _square(path: str, number: int, line: List[str], lines: Iterator[Tuple[int, List[str]]], source: Source) -> Graph:
     size = len(source)
     check_key_order(source, f"the lines and columns of {path}")
     one, other, similarities = array("q"), array("q"), array("f")
