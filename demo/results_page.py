@@ -20,17 +20,17 @@ def page(results: Dict[str, Any], picture: str) -> str:
     seeds = results["seeds"]
     parts = [
         "# Published behaviour, repeated",
-        "Two experiments from the literature, run again with the layers of this package in stock Caffe. `make results` "
-        "makes this page: it trains everything, evaluates it, and writes all figures but those that are said to be "
-        "published. Nets, solvers and logs of all runs, and `results.json`, are then in `demo_output/published/`.",
+        "This page repeats two experiments from the literature with the layers of this package in stock Caffe. "
+        "`make results` makes the page: it trains, evaluates, and writes all figures except those called published. Nets, "
+        "solvers and logs of all runs, and `results.json`, are then in `demo_output/published/`.",
         f"Images: {results['data set']}, {results['train images']} for training and {results['test images']} for "
         "tests, "
         f"28 x 28 pixels, grey, {len(results['classes'])} classes. Each training is a `caffe train` on the CPU with "
         "one "
         f"thread, two at a time on a machine of {results['cores']} cores. Figures are the mean ± the sample standard "
         f"deviation over {len(seeds)} runs, with the seeds {', '.join(map(str, seeds))} for the first weights and the "
-        f"order of the images. Settings were chosen on training images that were held out (as `demo/results.py "
-        "--held-out` does), mostly by one run each, none on the test images. Everything took "
+        f"order of the images. Settings were chosen on held-out training images (as `demo/results.py --held-out` "
+        "does), mostly by one run per setting, never on the test images. Everything took "
         f"{results['seconds'] / 60:.0f} minutes.",
         f"## {tail_title}",
         markdown(tail_rows),
@@ -43,10 +43,9 @@ def page(results: Dict[str, Any], picture: str) -> str:
         *_about_mining(results),
         "## Run it again",
         "```bash\nmake results\n```",
-        "A difference is called clear where it is more than twice its standard error, by the spreads of the runs. "
-        "The same seeds give the same images in the same order; where BLAS sums in another order, figures differ in "
-        "the "
-        "last digits, and so, after many iterations, may a run.",
+        "A difference is called clear if it is more than twice its standard error, by the standard deviations of the "
+        "runs. The same seeds give the same images in the same order. If BLAS sums in another order, figures differ in "
+        "the last digits, and after many iterations a run may differ more.",
     ]
     return "\n\n".join(map(_filled, parts)) + "\n"
 
@@ -66,36 +65,36 @@ def tables(results: Dict[str, Any]) -> List[Tuple[str, Rows, str]]:
 def _imbalance_table(results: Dict[str, Any]) -> Tuple[str, Rows, str]:
     found = results["long tail"]
     counts, settings = found["counts"], found["settings"]
-    rows = [["", *MEASURES, "seconds a run"]]
+    rows = [["", *MEASURES, "seconds per run"]]
     rows += [[title, *_cells(found["runs"][name], MEASURES)] for name, title in imbalance.METHODS.items()]
     how = (
         f"The training set has {sum(counts)} images, by class {', '.join(map(str, counts))} "
         f"({counts[0] / counts[-1]:.0f}:1). One net ({_TAIL_NETS}), {settings['iterations']} batches of "
         f"{settings['batch size']}"
         f"{' images, mirrored at random' if settings['mirror'] else ''}, {settings['solver']}, for all. Plain is stock "
-        "SoftmaxWithLoss; class-balanced is `SampleWeight` "
-        f"`{ {**settings['SampleWeight'], 'defer': 0} }` into `WeightedSoftmaxLoss`; deferred is the same with "
-        f"`'defer': {settings['SampleWeight']['defer']}`; LDAM + deferred has `LDAMLoss` `{settings['LDAMLoss']}` in its place. "
-        f"Balanced accuracy is the mean recall of the classes; of the rarest: the mean of the {NUM_RAREST} rarest; at the "
-        f"training frequencies: the recalls weighted by the training set's classes."
+        "SoftmaxWithLoss. Class-balanced is `SampleWeight` "
+        f"`{ {**settings['SampleWeight'], 'defer': 0} }` into `WeightedSoftmaxLoss`. Deferred is the same with "
+        f"`'defer': {settings['SampleWeight']['defer']}`. LDAM + deferred has `LDAMLoss` `{settings['LDAMLoss']}` instead of `WeightedSoftmaxLoss`. "
+        f"Balanced accuracy is the mean recall of the classes. Recall of the rarest is the mean over the {NUM_RAREST} rarest "
+        f"classes. Accuracy at the training frequencies weights the recalls by the class sizes of the training set."
     )
-    return f"{results['data set']}, long-tailed: class weights and when they set in", rows, how
+    return f"{results['data set']}, long-tailed: class weights and when they start", rows, how
 
 
 def _mining_table(results: Dict[str, Any]) -> Tuple[str, Rows, str]:
     found = results["mining"]
     settings = found["settings"]
     heads = [f"recall@{k}" for k in mining.RANKS]
-    rows = [["", *heads, "seconds a run"]]
+    rows = [["", *heads, "seconds per run"]]
     rows += [[name, *(f"{recall[head]:.3f}" for head in heads), ""] for name, recall in found["raw pixels"].items()]
     rows += [[title, *_cells(found["runs"][name], heads)] for name, title in mining.METHODS.items()]
     num_images = settings["classes"] * settings["samples"]
     losses = "; ".join(f"{mining.METHODS[name]} `{options}`" for name, options in settings["losses"].items())
     how = (
-        f"Each of the {results['test images']} test images is a query among the others; recall@k is the part that has an "
-        "image of its class among the k nearest. The embedding is 64 numbers, divided by their norm (`L2Normalize`). One "
+        f"Each of the {results['test images']} test images is a query among the others. Recall@k is the part of the queries that "
+        "have an image of their class among the k nearest. The embedding is 64 numbers, divided by their norm (`L2Normalize`). One "
         f"net ({_MINING_NETS}), {settings['iterations']} batches of {num_images} images, {settings['solver']}, for all. "
-        f"Random triplets come from `TripletDataLayer`, {num_images // 3} a batch, into `TripletLoss`; the others are mined by "
+        f"Random triplets come from `TripletDataLayer`, {num_images // 3} per batch, into `TripletLoss`. The others are mined by "
         f"`BatchTripletLoss` in batches of {settings['samples']} images of each of {settings['classes']} classes "
         f"(`ImageDataLayer`, `type: 'PK'`). Options of the loss: {losses}."
     )
@@ -120,11 +119,11 @@ def _about_imbalance(results: Dict[str, Any]) -> List[str]:
         "27.63 class-balanced, 22.97 LDAM + deferred.",
         f"Here, from worst to best: {_order(found, methods, 'balanced accuracy')}, {published}. "
         f"{_verdict(found, methods, 'balanced accuracy')}",
-        f"Step by step in the published order: {'; '.join(steps)}. All of it, {methods[names[-1]]} against "
-        f"{methods[names[0]]}: {whole}. What it costs where the classes are as frequent as in training, against "
+        f"Step by step in the published order: {'; '.join(steps)}. All steps together, {methods[names[-1]]} against "
+        f"{methods[names[0]]}: {whole}. The cost if the classes are as frequent as in training, against "
         f"{methods[names[0]]}: {'; '.join(prices)}.",
-        "The learning rate is the one with the best mean over the four methods on held-out images; plain alone was a little "
-        "better there with a third of it, so that the gains over plain are a little flattering.",
+        "The learning rate is the one with the best mean over the four methods on held-out images. Plain alone was a little "
+        "better there with a third of it, so the gains over plain are a little too large.",
     ]
 
 
@@ -134,13 +133,13 @@ def _about_mining(results: Dict[str, Any]) -> List[str]:
     pixels = max(recall["recall@1"] for recall in results["mining"]["raw pixels"].values())
     return [
         "Published (Wu et al. 2017, recall@1 on CUB-200): margin loss with distance-weighted mining 63.4, triplet loss with "
-        "semi-hard mining 61.4. No table for Fashion-MNIST is known to us.",
+        "semi-hard mining 61.4. We know no table for Fashion-MNIST.",
         f"Here, from worst to best: raw pixels ({pixels:.3f}), {_order(found, methods, 'recall@1')}. "
         f"{_verdict(found, methods, 'recall@1')} Against random triplets on as many images: {'; '.join(against)}.",
-        "Random triplets were a little better in larger batches when the settings were chosen, by far less than mining "
-        "gains; all have batches of one size here.",
-        "Hard mining needs care: with three times as many images of each class in a batch it put them nearly on one spot, "
-        "the loss within a few hundredths of its margin, when the settings were chosen.",
+        "When the settings were chosen, random triplets were a little better in larger batches, by far less than mining "
+        "gains. Here all methods have batches of one size.",
+        "Hard mining needs care. When the settings were chosen, with three times as many images per class in a batch all "
+        "embeddings became nearly equal, and the loss stayed within a few hundredths of its margin.",
     ]
 
 
