@@ -39,7 +39,7 @@ def loss_curve(path: str, curve: Sequence[Tuple[int, float]], active: Sequence[f
 
 
 def triplet_sheet(path: str, triplets: Sequence[np.ndarray], names: Sequence[Sequence[str]], count: int = 10) -> None:
-    """The first triplets of a batch, one a column: three arrays uint8 (B, H, W), and the classes of each."""
+    """The first triplets of a batch, one per column: three arrays uint8 (B, H, W), and the classes of each."""
     figure, rows = plt.subplots(3, count, figsize=(1.05 * count + 0.9, 4.4), constrained_layout=True)
     for row, images, classes, title, colour in zip(
         rows, triplets, names, ("anchor", "positive", "negative"), (QUERY, RIGHT, WRONG)
@@ -48,7 +48,7 @@ def triplet_sheet(path: str, triplets: Sequence[np.ndarray], names: Sequence[Seq
             _show(axes, image, colour, 2)
             axes.set_title(name, fontsize=9, pad=3)
         row[0].set_ylabel(title, color=colour, fontsize=11, fontweight="bold")
-    figure.suptitle("Triplets as TripletDataLayer feeds them, one a column", fontsize=12)
+    figure.suptitle("Triplets as TripletDataLayer feeds them, one per column", fontsize=12)
     _save(figure, path)
 
 
@@ -107,7 +107,7 @@ def class_recalls(
             places + (number - (len(methods) - 1) / 2) * width,
             mean,
             width,
-            yerr=np.maximum(0, [mean - recalls.min(axis=0), recalls.max(axis=0) - mean]),  # but for rounding
+            yerr=np.maximum(0, [mean - recalls.min(axis=0), recalls.max(axis=0) - mean]),  # except for rounding
             label=name,
             color=METHOD_COLOURS[number],
             error_kw={"elinewidth": 1, "capsize": 2},

@@ -108,7 +108,7 @@ def run(folder: str, dataset: fashion.DataSet, quick: bool, progress: Progress) 
 
 
 def clear(folder: str) -> None:
-    """Remove what an earlier run left in the folder, but for its LMDBs."""
+    """Remove what an earlier run left in the folder, except its LMDBs."""
     os.makedirs(folder, exist_ok=True)
     for name in (imbalance.EXAMPLE, mining.EXAMPLE, mining.RANDOM):
         shutil.rmtree(os.path.join(folder, name), ignore_errors=True)

@@ -117,7 +117,7 @@ def choose_images(only_digits: bool, say: Callable[[str], None]) -> fashion.Data
 
 
 def clear(folder: str) -> None:
-    """Remove what an earlier run left in the folder, but for its LMDBs."""
+    """Remove what an earlier run left in the folder, except its LMDBs."""
     os.makedirs(folder, exist_ok=True)
     for name in (embedding.EXAMPLE, long_tail.EXAMPLE):
         shutil.rmtree(os.path.join(folder, name), ignore_errors=True)

@@ -33,7 +33,7 @@ class Training:
     """
 
     def __init__(self, name: str, folder: str, solver: str, batch_size: int) -> None:
-        """solver: its path in the folder. batch_size: images that the net sees an iteration."""
+        """solver: its path in the folder. batch_size: images that the net sees per iteration."""
         self.name = name
         self.solver = os.path.join(folder, solver)
         self.curve: List[Tuple[int, float]] = []
