@@ -4,15 +4,15 @@ import math
 from typing import Sequence
 
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.layers.adapter import Blobs, log
-from caffe_pylayers.layers.scores import ScoresLayer
+from caffe_pylayers.layers.adapter import Blobs, Layer, log
+from caffe_pylayers.layers.scores import ClassAxis
 from caffe_pylayers.losses.accuracy import accuracy, count_right, recall
 from caffe_pylayers.losses.blocks import work_size
 
 _LISTED = 10  # classes that a logged line names
 
 
-class WeightedAccuracy(ScoresLayer):
+class WeightedAccuracy(Layer):
     """Stock Accuracy with sample weights: sum of w_e over the labels that are right / sum of w_e.
 
     bottoms: scores, with the K classes along `axis`; label, whole numbers in 0 .. K-1, of the scores' shape
@@ -26,10 +26,11 @@ class WeightedAccuracy(ScoresLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
+        self._axis = ClassAxis(self)
         self._told = False
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        num_classes = self.plane_shape(tuple(bottom[0].shape))[1]
+        num_classes = self._axis.plane_shape(tuple(bottom[0].shape))[1]
         if self.options.top_k > num_classes:
             raise ConfigError(f"top_k {self.options.top_k} is more than the {num_classes} classes", layer=self.name)
         top[0].reshape()
@@ -38,11 +39,12 @@ class WeightedAccuracy(ScoresLayer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
-            scores = self.planes(self.data(bottom[0]))
-            shape, ignored = self.index_labels(scores, bottom)
-            weights = self.weights(bottom, shape)
+            inputs = [self.data(bottom[i]) for i in range(len(bottom))]
+            scores = self._axis.planes(inputs[0])
+            labels, ignored = self._axis.index_labels(*inputs[:2])
+            weights = self.weights(inputs, labels.shape)
             work = self.buffer("work", (work_size(scores),), bool)
-            right, total = count_right(scores, self.index, self.options.top_k, weights, ignored, work)
+            right, total = count_right(scores, labels, self.options.top_k, weights, ignored, work)
             recalls, of_all = recall(right, total), accuracy(right, total, self.options.balanced)
             if len(top) > 1:
                 self.data(top[1])[...] = recalls

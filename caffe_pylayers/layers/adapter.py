@@ -82,7 +82,7 @@ class Layer(caffe.Layer):
     """A Python layer with options, named bottoms and tops, and errors that reach the user.
 
     From `setup` on, `self.options` holds the checked options, `self.given` the names of the bottoms that the
-    net gives, and `self.name` the class's name, for messages (Caffe does not tell a layer its own). A
+    net gives, `self.gives` those of the tops that it takes, and `self.name` the class's name, for messages (Caffe does not tell a layer its own). A
     subclass that extends `setup` calls `super().setup(bottom, top)` first. Where the net is built inside the
     `caffe` program, an error in any of the four methods is printed to stderr, since Caffe would not.
     """
@@ -114,7 +114,7 @@ class Layer(caffe.Layer):
         for warning in self.options.warnings:
             log.warning("%s: %s", self.name, warning)
         self.given = bottoms_of(self.name, self.options, len(bottom))
-        tops_of(self.name, self.options, len(top))
+        self.gives = tops_of(self.name, self.options, len(top))
         self._check_in_place(bottom, top)
 
     # Caffe calls all four methods, and one that is missing calls itself without end.
@@ -166,8 +166,8 @@ class Layer(caffe.Layer):
     def training(self) -> bool:
         return bool(self.phase == caffe.TRAIN)
 
-    def bottom(self, bottom: Blobs, name: str) -> Any:
-        """The bottom of that name, or None where the net does not give it."""
+    def bottom(self, bottom: Any, name: str) -> Any:
+        """The bottom of that name, or of the bottoms' arrays that of it; None where the net does not give it."""
         return bottom[self.given.index(name)] if name in self.given else None
 
     def buffer(self, name: str, shape: Sequence[int], dtype: Any = np.float32) -> Array:
@@ -179,20 +179,19 @@ class Layer(caffe.Layer):
 
     def labels(
         self,
-        blob: Any,
+        given: Array,
         num_classes: int,
         ignore_label: Optional[int] = None,
         what: str = "label",
         unknown: bool = False,
     ) -> Tuple[Array, Optional[Array]]:
-        """The labels of a blob as whole numbers, and which of them are ignored.
+        """The labels of a blob's array as whole numbers, and which of them are ignored.
 
         Returns (labels, ignored), flat: an array of intp in 0 .. num_classes-1, 0 where ignored, valid until
         the next call; and an array of bool, or None where no label is ignored. Raises DataError for a label
         that is not whole or out of range, in which `what` names it. With `unknown` -1 is ignored too.
         """
-        xp = self.xp
-        given = self.data(blob).reshape(-1)
+        xp, array, given = self.xp, given, given.reshape(-1)
         size = given.size
         checked, ignored = given, None
         if ignore_label is not None or unknown:
@@ -212,30 +211,30 @@ class Layer(caffe.Layer):
         rule = f"is outside 0..{num_classes - 1}" if label == np.floor(label) else "is not a whole number"
         hint = "" if ignore_label is None else f" and not ignore_label {ignore_label}"
         hint += " and not -1, a target not known" if unknown else ""
-        raise DataError(f"{what} {label:.9g} at {place(blob, at)} {rule}{hint}", layer=self.name)
+        raise DataError(f"{what} {label:.9g} at {place(array, at)} {rule}{hint}", layer=self.name)
 
-    def weights(self, bottom: Blobs, shape: Tuple[int, ...]) -> Optional[Array]:
-        """The weights of the terms, of `shape`, from the bottom sample_weight: one a term, or one a sample."""
-        blob = self.bottom(bottom, "sample_weight")
-        if blob is None:
+    def weights(self, inputs: Sequence[Array], shape: Tuple[int, ...]) -> Optional[Array]:
+        """The weights of the terms, of `shape`, from the array of sample_weight: one a term, or one a sample."""
+        given = self.bottom(inputs, "sample_weight")
+        if given is None:
             return None
-        weights = self.data(blob).reshape(-1)
+        weights = given.reshape(-1)
         if weights.size and not (float(weights.min()) >= 0 and float(weights.max()) < np.inf):
             at = int(self.xp.argmin((weights >= 0) & (weights < np.inf)))
             raise DataError(
-                f"sample_weight {float(weights[at]):.9g} at {place(blob, at)} is not finite and at least 0",
+                f"sample_weight {float(weights[at]):.9g} at {place(given, at)} is not finite and at least 0",
                 layer=self.name,
             )
         num_terms = math.prod(shape)
         if weights.size == num_terms:
             return weights.reshape(shape)
-        num_samples = bottom[0].shape[0]
+        num_samples = len(inputs[0])
         # Where the classes come first, the axis 0 of the scores is not that of the samples.
         has_samples = num_samples > 0 and shape[0] % num_samples == 0
         if weights.size != num_samples or not has_samples:
             a_sample = f"one a sample ({num_samples}) or " if has_samples else ""
             raise ConfigError(
-                f"sample_weight has shape {tuple(blob.shape)}, {weights.size} weights",
+                f"sample_weight has shape {given.shape}, {weights.size} weights",
                 remedy=f"expected {a_sample}one a label ({num_terms})",
                 layer=self.name,
             )
@@ -261,10 +260,10 @@ if embedded():
     _print_errors(Layer)
 
 
-def place(blob: Any, at: int) -> str:
-    """Where the element number `at` of a blob is, in words."""
-    index = tuple(int(i) for i in np.unravel_index(at, tuple(blob.shape)))
-    return f"sample {at}" if blob.count == blob.shape[0] else f"index {index}"
+def place(array: Array, at: int) -> str:
+    """Where the element number `at` of a blob's array is, in words."""
+    index = tuple(int(i) for i in np.unravel_index(at, array.shape))
+    return f"sample {at}" if array.size == len(array) else f"index {index}"
 
 
 def _ensure_handler() -> None:

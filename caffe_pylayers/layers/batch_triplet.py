@@ -1,7 +1,7 @@
 """The triplet loss on triplets that are mined in the batch."""
 
 import math
-from typing import Any, List, Optional, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from caffe_pylayers.data import keyed
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.layers.adapter import Blobs, log
 from caffe_pylayers.layers.frozen import counter, draw_key, warn_of_repeated
+from caffe_pylayers.layers.loss_layer import Terms, Wanted
 from caffe_pylayers.layers.metric_losses import TripletsLayer
 from caffe_pylayers.losses.batch_triplet import Rule, batch_triplet_gradient, batch_triplet_loss
 from caffe_pylayers.losses.reduction import Array, Reduction
@@ -55,50 +56,51 @@ class BatchTripletLoss(TripletsLayer):
             )
 
     def compute(self, bottom: Blobs, top: Blobs) -> None:
+        self._number = self._forwards.read() if self.training else 0
         super().compute(bottom, top)
         if self.training and self.options.mining == "distance":
-            self._forwards.write(self._forwards.read() + 1)
+            self._forwards.write(self._number + 1)
 
-    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
-        embedding = self.embedding(bottom[0])
+    def terms(self, inputs: Sequence[Array]) -> Terms:
+        embedding = self.embedding(inputs[0])
         labels = triplets = None
         if self.options.mining == "given":
-            triplets = self.labels(bottom[1], len(embedding), what="row number")[0].reshape(-1, 3)
+            triplets = self.labels(inputs[1], len(embedding), what="row number")[0].reshape(-1, 3)
         else:
-            labels = self.labels(bottom[1], _LABELS)[0]
+            labels = self.labels(inputs[1], _LABELS)[0]
         if not self._norms_checked:
             self._check_norms(embedding)
-        self._triplets = batch_triplet_loss(embedding, labels, self._rule, self._draw(), triplets, self.buffer)
-        return (len(embedding),), None
+        found = batch_triplet_loss(embedding, labels, self._rule, self._draw(), triplets, self.buffer)
+        return Terms((len(embedding),), None, (found, embedding))
 
-    def reduction(self, shape: Tuple[int, ...], weights: Optional[Array], ignored: Optional[Array]) -> Reduction:
-        triplets = self._triplets
+    def reduction(self, terms: Terms, weights: Optional[Array]) -> Reduction:
+        triplets, _ = terms.of
         counts = triplets.active if self.options.average == "active" else triplets.counts
-        return Reduction(shape, weights, ignored, counts=counts)
+        return Reduction(terms.shape, weights, terms.ignored, counts=counts)
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        if gradients[0] is not None:
-            gradient = gradients[0].reshape(self._triplets.points.shape)
-            batch_triplet_gradient(self._triplets, factor, gradient, self.buffer)
-        return self._triplets.values
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        triplets, _ = terms.of
+        if wanted.gradients[0] is not None:
+            batch_triplet_gradient(triplets, wanted.factor, self.embedding(wanted.gradients[0]), self.buffer)
+        return triplets.values
 
-    def stats(self, bottom: Blobs) -> Tuple[float, float, float, float]:
-        triplets = self._triplets
+    def stats(self, terms: Terms) -> Tuple[float, float, float, float]:
+        triplets, embedding = terms.of
         active, d_ap, d_an, number = (
             float(each.sum()) for each in (triplets.active, triplets.d_ap, triplets.d_an, triplets.counts)
         )
-        norm = mean_norm(self.embedding(bottom[0]))
+        norm = mean_norm(embedding)
         # A mean of nothing, which Caffe would take into its mean over test batches, is no 0.
         return (active / number, d_ap / number, d_an / number, norm) if number else (math.nan, math.nan, math.nan, norm)
 
-    def loss_if_alike(self) -> float:
+    def loss_if_alike(self, terms: Terms) -> float:
         if self._reduction.normalizer <= 0:
             return 0.0
         return math.log(2) if self.options.soft else self.options.margin
 
     def _draw(self) -> Any:
         """The draws of this forward pass: (anchors, positives) -> uniform in [0, 1)."""
-        key = draw_key(self.options, self._forwards.read() if self.training else 0)
+        key = draw_key(self.options, self._number)
 
         def draw(anchors: Array, positives: Array) -> Array:
             on_host = self.xp is np

@@ -89,7 +89,7 @@ class _ClassBalance(Layer):
                     remedy="'per': 'class' takes 0 and 1 for the numbers of classes",
                     layer=self.name,
                 )
-            return self.labels(blob, options.n_classes, options.ignore_label)
+            return self.labels(self.data(blob), options.n_classes, options.ignore_label)
         num_samples, *rest = blob.shape
         if (rest[0] if rest else 1) != options.n_classes:
             raise ConfigError(
@@ -97,7 +97,7 @@ class _ClassBalance(Layer):
                 remedy=f"'n_classes' is {options.n_classes}, and with 'per': 'label' it is the number of labels",
                 layer=self.name,
             )
-        targets, ignored = self.labels(blob, 2, options.ignore_label, "target", unknown=True)
+        targets, ignored = self.labels(self.data(blob), 2, options.ignore_label, "target", unknown=True)
         return target_index(targets.reshape(num_samples, options.n_classes, *rest[1:])).reshape(-1), ignored
 
     def _weights(self, counts: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Losses on scores and the classes they are for, with a softmax inside."""
 
 import math
-from typing import Any, List, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -9,13 +9,93 @@ from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.files.counts import read_counts
 from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.layers.adapter import Blobs
-from caffe_pylayers.layers.scores_loss import ClassLoss, ScoresLoss
+from caffe_pylayers.layers.loss_layer import LossLayer, Terms, Wanted
+from caffe_pylayers.layers.scores import ClassAxis
+from caffe_pylayers.losses.blocks import work_size
 from caffe_pylayers.losses.focal import focal
 from caffe_pylayers.losses.infogain import Infogain, infogain_loss, infogain_of
 from caffe_pylayers.losses.ldam import ldam, ldam_margins
-from caffe_pylayers.losses.reduction import Array, in_rows
+from caffe_pylayers.losses.reduction import Array, Reduction, in_rows
 from caffe_pylayers.losses.soft import masses, soft_cross_entropy
 from caffe_pylayers.losses.softmax import softmax_cross_entropy
+
+
+class ScoresLoss(LossLayer):
+    """A loss on scores, with K classes along the option `axis`."""
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        self.axis = ClassAxis(self)
+        self._num_classes = 0
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        super().reshape(bottom, top)
+        # Caffe takes 12 us to tell a shape.
+        shape = tuple(bottom[0].shape) if len(top) > 1 or not self._num_classes else ()
+        if not self._num_classes:
+            self._set_classes(self.axis.plane_shape(shape)[1])
+        if len(top) > 1:
+            top[1].reshape(*shape)
+
+    def for_classes(self, num_classes: int) -> None:
+        """Checks and prepares what goes with the number of classes, before the first forward."""
+
+    def scores(self, inputs: Sequence[Array]) -> Array:
+        """The scores, as planes."""
+        scores = self.axis.planes(inputs[0])
+        if scores.shape[1] != self._num_classes:
+            self._set_classes(scores.shape[1])
+        return scores
+
+    def planes(self, wanted: Wanted) -> Tuple[Optional[Array], Optional[Array]]:
+        """Where the gradient of the scores and the softmax go, as planes."""
+        gradient, prob = (
+            None if each is None else self.axis.planes(each) for each in (wanted.gradients[0], wanted.prob)
+        )
+        return gradient, prob
+
+    def work(self, scores: Array, arrays: int = 1) -> Array:
+        """What the functions of the losses work in."""
+        return self.buffer("work", (work_size(scores, arrays),))
+
+    def one_a_class(self, option: str, num_classes: int) -> np.ndarray:
+        """The numbers of an option, of which there must be one a class, float64."""
+        numbers = getattr(self.options, option)
+        if len(numbers) != num_classes:
+            raise ConfigError(
+                f"option '{option}' has {len(numbers)} numbers, but the scores have {num_classes} classes along axis {self.options.axis}",
+                remedy=f"give it {num_classes}",
+                layer=self.name,
+                option=option,
+            )
+        return np.array(numbers, np.float64)
+
+    def here(self, name: str, numbers: np.ndarray) -> Array:
+        """Numbers that do not change, as a float32 array where this layer computes, made once."""
+        if name not in self._buffers:
+            self._buffers[name] = self.xp.asarray(numbers, np.float32)
+        return self._buffers[name]
+
+    def _set_classes(self, num_classes: int) -> None:
+        self.for_classes(num_classes)
+        self._num_classes = num_classes
+
+
+class Labelled(NamedTuple):
+    """Scores and their labels."""
+
+    scores: Array  #: as planes
+    labels: Array  #: the number of the class of each position
+    extra: Any = None  #: what else a loss needs to know of them
+
+
+class ClassLoss(ScoresLoss):
+    """A loss on scores and labels that are class numbers, one a position."""
+
+    def terms(self, inputs: Sequence[Array]) -> Terms:
+        scores = self.scores(inputs)
+        labels, ignored = self.axis.index_labels(*inputs[:2])
+        return Terms(labels.shape, ignored, Labelled(scores, labels))
 
 
 class WeightedSoftmaxLoss(ClassLoss):
@@ -33,24 +113,32 @@ class WeightedSoftmaxLoss(ClassLoss):
         if self.options.class_weights is not None:
             self._class_weights = self.one_a_class("class_weights", num_classes)
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        scores, gradient = self.scores(bottom), self.gradient(gradients)
-        values = self.buffer("values", self.index.shape)
-        return softmax_cross_entropy(scores, self.index, factor, gradient, self.prob(), values, self.work(scores))
-
-    def weights(self, bottom: Blobs, shape: Tuple[int, ...]) -> Optional[Array]:
-        weights = super().weights(bottom, shape)
+    def terms(self, inputs: Sequence[Array]) -> Terms:
+        terms = super().terms(inputs)
         if self._class_weights is None:
-            return weights
-        self._label_weights = self.here("class_weights", self._class_weights)[self.index]
-        if self.ignored is not None:
-            self._label_weights[self.ignored] = 0
-        return self._label_weights if weights is None else self._label_weights * weights
+            return terms
+        of_labels = self.here("class_weights", self._class_weights)[terms.of.labels]
+        if terms.ignored is not None:
+            of_labels[terms.ignored] = 0
+        return terms._replace(of=terms.of._replace(extra=of_labels))
 
-    def weight_gradient(self, size: int) -> Array:
-        if self._class_weights is None:
-            return super().weight_gradient(size)
-        by_weight = super().weight_gradient(self._label_weights.size) * self._label_weights.reshape(-1)
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        scores, labels, _ = terms.of
+        gradient, prob = self.planes(wanted)
+        values, work = self.buffer("values", terms.shape), self.work(scores)
+        return softmax_cross_entropy(scores, labels, wanted.factor, gradient, prob, values, work)
+
+    def reduction(self, terms: Terms, weights: Optional[Array]) -> Reduction:
+        of_labels = terms.of.extra
+        if of_labels is not None:
+            weights = of_labels if weights is None else of_labels * weights
+        return super().reduction(terms, weights)
+
+    def weight_gradient(self, terms: Terms, size: int) -> Array:
+        of_labels = terms.of.extra
+        if of_labels is None:
+            return super().weight_gradient(terms, size)
+        by_weight = super().weight_gradient(terms, of_labels.size) * of_labels.reshape(-1)
         return in_rows(by_weight, size).sum(axis=1)
 
 
@@ -68,34 +156,33 @@ class WeightedInfogainLoss(ClassLoss):
         if self.options.source is not None:
             self._matrix = read_matrix(self.options.source, num_classes)
 
-    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
-        terms = super().terms(bottom)
-        if self._matrix is None:
-            self._infogain = self._of_bottom(bottom[2])
-        else:
-            matrix = self.here("H", self._matrix)
-            if self._infogain is None or self._infogain.rows is not matrix:
-                self._infogain = infogain_of(matrix)
-        return terms
+    def terms(self, inputs: Sequence[Array]) -> Terms:
+        terms = super().terms(inputs)
+        infogain = self._of_bottom(inputs[2]) if self._matrix is None else self._of_file(self.here("H", self._matrix))
+        return terms._replace(of=terms.of._replace(extra=infogain))
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        scores, gradient = self.scores(bottom), self.gradient(gradients)
-        values, work = self.buffer("values", self.index.shape), self.work(scores, 3)
-        assert self._infogain is not None
-        return infogain_loss(scores, self.index, self._infogain, factor, gradient, self.prob(), values, work)
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        scores, labels, infogain = terms.of
+        gradient, prob = self.planes(wanted)
+        values, work = self.buffer("values", terms.shape), self.work(scores, 3)
+        return infogain_loss(scores, labels, infogain, wanted.factor, gradient, prob, values, work)
 
-    def _of_bottom(self, blob: Any) -> Infogain:
+    def _of_file(self, matrix: Array) -> Infogain:
+        if self._infogain is None or self._infogain.rows is not matrix:
+            self._infogain = infogain_of(matrix)
+        return self._infogain
+
+    def _of_bottom(self, given: Array) -> Infogain:
         num_classes = self._num_classes
-        if blob.count != num_classes**2:
+        if given.size != num_classes**2:
             raise ConfigError(
-                f"H has shape {tuple(blob.shape)}, {blob.count} numbers",
+                f"H has shape {given.shape}, {given.size} numbers",
                 remedy=f"expected {num_classes} x {num_classes} for scores with {num_classes} classes along axis {self.options.axis}",
                 layer=self.name,
             )
-        matrix = self.data(blob).reshape(num_classes, num_classes)
-        infogain = infogain_of(matrix)
+        infogain = infogain_of(given.reshape(num_classes, num_classes))
         if not bool(self.xp.isfinite(infogain.sums).all()):
-            self.check_finite(blob, "H")
+            self.check_finite(given, "H")
         return infogain
 
 
@@ -109,31 +196,28 @@ class SoftCrossEntropyLoss(ScoresLoss):
     distribution gets no gradient. With one-hot distributions this is WeightedSoftmaxLoss.
     """
 
-    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
-        scores = self.scores(bottom)
-        distribution = self._distribution(bottom)
-        shape = scores.shape[:1] + scores.shape[2:]
-        self._mass, empty = masses(distribution, self.buffer("mass", shape))
-        if self._mass.size and not (-math.inf < float(self._mass.min()) and float(self._mass.max()) < math.inf):
-            self.check_finite(bottom[1], "distribution")
-        return shape, empty
+    def terms(self, inputs: Sequence[Array]) -> Terms:
+        scores, distribution = self.scores(inputs), self._distribution(*inputs[:2])
+        mass, empty = masses(distribution, self.buffer("mass", (*scores.shape[:1], *scores.shape[2:])))
+        if mass.size and not (-math.inf < float(mass.min()) and float(mass.max()) < math.inf):
+            self.check_finite(inputs[1], "distribution")
+        return Terms(mass.shape, empty, (scores, distribution, mass))
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        scores, gradient = self.scores(bottom), self.gradient(gradients)
-        distribution, values = self._distribution(bottom), self.buffer("values", self._mass.shape)
-        work = self.work(scores, 2)
-        return soft_cross_entropy(scores, distribution, self._mass, factor, gradient, self.prob(), values, work)
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        scores, distribution, mass = terms.of
+        gradient, prob = self.planes(wanted)
+        values, work = self.buffer("values", terms.shape), self.work(scores, 2)
+        return soft_cross_entropy(scores, distribution, mass, wanted.factor, gradient, prob, values, work)
 
-    def _distribution(self, bottom: Blobs) -> Array:
+    def _distribution(self, scores: Array, distribution: Array) -> Array:
         """The distributions, as planes."""
-        scores, distribution = self.data(bottom[0]), self.data(bottom[1])
         if _without_ones(scores.shape) != _without_ones(distribution.shape):
             raise ConfigError(
                 f"distribution has shape {distribution.shape}",
                 remedy=f"expected that of the scores, {scores.shape}",
                 layer=self.name,
             )
-        return self.planes(distribution.reshape(scores.shape))
+        return self.axis.planes(distribution.reshape(scores.shape))
 
 
 def _without_ones(shape: Tuple[int, ...]) -> Tuple[int, ...]:
@@ -154,11 +238,12 @@ class FocalLoss(ClassLoss):
         if isinstance(self.options.alpha, tuple):
             self._alphas = self.one_a_class("alpha", num_classes)
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        scores, gradient = self.scores(bottom), self.gradient(gradients)
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        scores, labels, _ = terms.of
         alpha = self.options.alpha if self._alphas is None else self.here("alpha", self._alphas)
-        values, work = self.buffer("values", self.index.shape), self.work(scores)
-        return focal(scores, self.index, self.options.gamma, alpha, factor, gradient, values, work)
+        gradient, _ = self.planes(wanted)
+        values, work = self.buffer("values", terms.shape), self.work(scores)
+        return focal(scores, labels, self.options.gamma, alpha, wanted.factor, gradient, values, work)
 
 
 class LDAMLoss(ClassLoss):
@@ -177,8 +262,9 @@ class LDAMLoss(ClassLoss):
             counts = self.one_a_class("counts", num_classes)
         self._margins = ldam_margins(counts, self.options.max_margin)
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        scores, gradient = self.scores(bottom), self.gradient(gradients)
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        scores, labels, _ = terms.of
         margins, scale = self.here("margins", self._margins), self.options.scale
-        values, work = self.buffer("values", self.index.shape), self.work(scores, 2)
-        return ldam(scores, self.index, margins, scale, factor, gradient, values, work)
+        gradient, _ = self.planes(wanted)
+        values, work = self.buffer("values", terms.shape), self.work(scores, 2)
+        return ldam(scores, labels, margins, scale, wanted.factor, gradient, values, work)

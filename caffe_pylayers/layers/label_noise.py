@@ -79,7 +79,7 @@ class LabelNoise(Layer):
 
     def _flip(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
         options = self.options
-        labels, ignored = self.labels(bottom[0], options.n_classes, options.ignore_label)
+        labels, ignored = self.labels(self.data(bottom[0]), options.n_classes, options.ignore_label)
         given, out = self.data(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
         for place in _blocks(labels.size):
             position = np.arange(place.start, place.stop)
@@ -91,7 +91,7 @@ class LabelNoise(Layer):
 
     def _one_hot(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
         options = self.options
-        flat, ignored = self.labels(bottom[0], options.n_classes, options.ignore_label)
+        flat, ignored = self.labels(self.data(bottom[0]), options.n_classes, options.ignore_label)
         num_samples = bottom[0].shape[0]
         labels = flat.reshape(num_samples, flat.size // max(num_samples, 1))
         num_classes, size = options.n_classes, labels.shape[1]

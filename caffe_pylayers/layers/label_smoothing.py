@@ -27,7 +27,7 @@ class LabelSmoothing(Layer):
         options = self.options
         num_classes, smoothing = options.n_classes, options.smoothing
         self._targets.warn(self.name, self.data(bottom[0]), "it takes one label per position")
-        labels, ignored = self.labels(bottom[0], num_classes, options.ignore_label)
+        labels, ignored = self.labels(self.data(bottom[0]), num_classes, options.ignore_label)
         off = smoothing / (num_classes if options.over == "all" else num_classes - 1)
         on = 1 - smoothing + (off if options.over == "all" else 0)
         num_samples = bottom[0].shape[0]

@@ -1,11 +1,28 @@
 """What all losses share: from the terms of a loss to its value and the gradients that Caffe asks for."""
 
 import math
-from typing import Any, ClassVar, Dict, List, Optional, Sequence, Tuple
+from typing import Any, ClassVar, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log, place
+from caffe_pylayers.losses.blocks import same
 from caffe_pylayers.losses.reduction import Array, Reduction
+
+
+class Terms(NamedTuple):
+    """What a loss adds up."""
+
+    shape: Tuple[int, ...]  #: of the terms, the outer index first
+    ignored: Optional[Array]  #: which of them are ignored, bool of that shape; None: none
+    of: Any  #: what the loss needs to know of them
+
+
+class Wanted(NamedTuple):
+    """What a loss writes while it computes the values of its terms."""
+
+    factor: Any  #: what each term's derivatives are multiplied by: a float, or an array of the terms' shape
+    gradients: Sequence[Optional[Array]]  #: for each bottom where the derivatives by it go; None: not wanted
+    prob: Optional[Array] = None  #: where the top prob goes; None: there is none, or it is backward
 
 
 class LossLayer(Layer):
@@ -13,42 +30,41 @@ class LossLayer(Layer):
 
     A subclass writes two methods:
 
-    - `terms(bottom)` checks the bottoms and returns the shape of the terms, the outer index first, and which
-      of them are ignored (bool of that shape, or None).
-    - `values(bottom, factor, gradients)` returns the terms' values, of that shape. Where gradients[i] is an
-      array it writes there the derivative by bottom i, each term's multiplied by its `factor` (a float or an
-      array of the terms' shape).
+    - `terms(inputs)` checks the bottoms' arrays, and returns the Terms.
+    - `values(terms, wanted)` returns the terms' values, of the terms' shape, and writes what is wanted.
 
-    Both take the blobs' arrays from `data(blob)` and compute with `xp`, so that they run on the GPU where Caffe
-    does and CuPy is installed.
+    Both compute with `xp`, so that they run on the GPU where Caffe does and CuPy is installed.
 
     differentiable: the bottoms, by place, that have a gradient. Others get zeros where `force_backward: true`
         asks for one, but for sample_weight, whose gradient is there for any loss.
     one_factor_a_sample: with one weight a sample the loss takes a `factor` of shape (N, 1, ...), so that it need not
         be repeated for every term.
 
-    In TRAIN a forward prepares the gradients that the last backward was asked for, straight in the bottoms'
-    diffs, which takes a tenth less time than a buffer of our own. Caffe writes nothing there in between: a blob
-    with two consumers is split, and each branch has its own diff. Backward then only multiplies by the loss
-    weight. In TEST, or a second time, or where a script has written into the diff, it computes the gradient anew.
+    Gradients are those at the bottoms as they were in forward, save that changed labels, weights and H are followed: a net
+    may go forward once, and backward for one label after the other. So forward keeps copies of the bottoms without a
+    gradient, which are small as a rule, to compare. In TRAIN it prepares the gradients that the last backward was asked
+    for, in buffers of our own, since a script may write into the diffs; backward then multiplies them by the loss weight.
+    In TEST, and where no backward has been yet, it keeps copies of the other bottoms, of which backward computes.
     """
 
     differentiable: ClassVar[Sequence[int]] = (0,)
 
-    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
+    def terms(self, inputs: Sequence[Array]) -> Terms:
         raise NotImplementedError(f"{self.name} has no terms")
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
         raise NotImplementedError(f"{self.name} has no values")
 
-    def reduction(self, shape: Tuple[int, ...], weights: Optional[Array], ignored: Optional[Array]) -> Reduction:
+    def reduction(self, terms: Terms, weights: Optional[Array]) -> Reduction:
         options = self.options
-        return Reduction(shape, weights, ignored, options.normalization, options.normalize_by, buffer=self.buffer)
+        return Reduction(
+            terms.shape, weights, terms.ignored, options.normalization, options.normalize_by, buffer=self.buffer
+        )
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self._asked: List[int] = []  # bottoms whose gradient the last backward was asked for
-        self._prepared: Dict[int, bytes] = {}  # those whose diff holds it now, and a sample of it
+        self._prepared: Dict[int, Array] = {}  # those whose gradient is prepared, and it
         self._loss_weight_seen = False
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -60,14 +76,15 @@ class LossLayer(Layer):
 
     def compute(self, bottom: Blobs, top: Blobs) -> None:
         """What forward does, where the arrays are; a subclass with more tops extends it."""
-        shape, ignored = self.terms(bottom)
-        self._reduction = self.reduction(shape, self.weights(bottom, shape), ignored)
         prepare = self._asked if self.training else []
-        gradients = self._gradients(bottom, prepare)
-        self._values = self.values(bottom, self._reduction.factor, gradients)
-        self._loss = self._reduction.loss(self._values)
+        self._kept = [i for i in range(len(bottom)) if not (prepare and i in self.differentiable)]
+        self.inputs = [self._input(bottom, i) for i in range(len(bottom))]
+        self._look_at_terms()
+        gradients = [self.buffer(f"gradient {i}", self.inputs[i].shape) for i in prepare]
+        prob = self.data(top[self.gives.index("prob")]) if "prob" in self.gives else None
+        self._evaluate(self._reduction.factor, dict(zip(prepare, gradients)), prob)
+        self._prepared = dict(zip(prepare, gradients))
         top[0].data[...] = self._loss
-        self._prepared = {i: self.sample(gradients[i]) for i in prepare}
         if self.training and not self._loss_weight_seen:
             self._loss_weight_seen = True
             if not top[0].diff.any():
@@ -83,42 +100,66 @@ class LossLayer(Layer):
 
     def _differentiate(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         loss_weight = float(top[0].diff)
-        asked = [i for i in self.differentiable if propagate_down[i]]
-        missing = [i for i in asked if not self._is_prepared(i, self.diff(bottom[i]))]
-        if missing:
-            self.values(bottom, self._reduction.factor * loss_weight, self._gradients(bottom, missing))
-        if loss_weight != 1:
-            for i in asked:
-                if i not in missing:
-                    self.diff(bottom[i])[...] *= loss_weight
+        self._asked = [i for i in self.differentiable if propagate_down[i]]
+        changed = self._follow(bottom)
+        missing = {i: self.diff(bottom[i]) for i in self._asked if i not in self._prepared}
+        if changed or missing:
+            self._evaluate(self._reduction.factor * loss_weight, missing)
+        for i in self._asked:
+            if i not in missing:
+                self.xp.multiply(self._prepared[i], loss_weight, out=self.diff(bottom[i]))
         for i in range(len(bottom)):
             if propagate_down[i] and i not in self.differentiable:
                 diff = self.diff(bottom[i]).reshape(-1)
-                diff[...] = self.weight_gradient(diff.size) * loss_weight if self.given[i] == "sample_weight" else 0
-        self._asked = asked
-        self._prepared = {}
+                weighted = self.given[i] == "sample_weight"
+                diff[...] = self.weight_gradient(self._terms, diff.size) * loss_weight if weighted else 0
 
-    def check_finite(self, blob: Any, what: str, remedy: str = "") -> None:
-        """Raises DataError where a number of a blob is not finite."""
-        numbers = self.data(blob).reshape(-1)
+    def check_finite(self, array: Array, what: str, remedy: str = "") -> None:
+        """Raises DataError where a number of a bottom's array is not finite."""
+        numbers = array.reshape(-1)
         at = int(self.xp.argmin(self.xp.isfinite(numbers)))
         if not math.isfinite(float(numbers[at])):
-            found = f"{what} {float(numbers[at]):g} at {place(blob, at)} is not finite"
+            found = f"{what} {float(numbers[at]):g} at {place(array, at)} is not finite"
             raise DataError(found, remedy=remedy, layer=self.name)
 
-    def weight_gradient(self, size: int) -> Array:
+    def weight_gradient(self, terms: Terms, size: int) -> Array:
         """dL/dw, flat, for `size` weights: one a term, or one a sample."""
         return self._reduction.weight_gradient(self._values, self._loss, size)
 
-    def sample(self, diff: Array) -> bytes:
-        """A few numbers of a diff, which tell whether anyone, such as a script that zeroes diffs, wrote there."""
-        sample: bytes = diff.reshape(-1)[:: diff.size // 64 + 1].tobytes()
-        return sample
+    def _look_at_terms(self) -> None:
+        """What the inputs say, before any value is known; where they are wrong nothing of an earlier batch is left."""
+        self._prepared = {}
+        self._terms: Any = None
+        terms = self.terms(self.inputs)
+        self._reduction = self.reduction(terms, self.weights(self.inputs, terms.shape))
+        self._terms = terms
 
-    def _is_prepared(self, i: int, diff: Array) -> bool:
-        sample = self._prepared.get(i, b"")
-        # One of zeros, of either sign, does not tell.
-        return sample.strip(b"\0\x80") != b"" and sample == self.sample(diff)
+    def _evaluate(self, factor: Any, gradients: Dict[int, Array], prob: Optional[Array] = None) -> None:
+        each = [gradients.get(i) for i in range(len(self.inputs))]
+        self._values = self.values(self._terms, Wanted(factor, each, prob))
+        self._loss = self._reduction.loss(self._values)
 
-    def _gradients(self, bottom: Blobs, which: Sequence[int]) -> List[Optional[Array]]:
-        return [self.diff(bottom[i]) if i in which else None for i in range(len(bottom))]
+    def _follow(self, bottom: Blobs) -> bool:
+        """Looks at the terms again where what forward left is not enough; returns whether it did.
+
+        That is where a bottom without a gradient has changed, or where a gradient is asked for that forward has not
+        prepared, and no copies of the bottoms that it is of.
+        """
+        others = [i for i in range(len(bottom)) if i not in self.differentiable]
+        changed = [i for i in others if not same(self.inputs[i], self.data(bottom[i]))]
+        unkept = [i for i in self.differentiable if i not in self._kept]
+        again = bool(changed or (unkept and any(i not in self._prepared for i in self._asked)))
+        if again:
+            for i in [*changed, *unkept]:
+                self.inputs[i] = self._input(bottom, i)
+            self._look_at_terms()
+        return again
+
+    def _input(self, bottom: Blobs, i: int) -> Array:
+        """A bottom's array; a copy of it where the blob may be written into before the array is read for the last time."""
+        array = self.data(bottom[i])
+        if i not in self._kept:
+            return array
+        copy = self.buffer(f"bottom {i}", array.shape)
+        copy[...] = array
+        return copy

@@ -1,11 +1,11 @@
 """Losses on distances between embeddings."""
 
 import math
-from typing import Any, List, Optional, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.layers.adapter import Blobs, log
-from caffe_pylayers.layers.loss_layer import LossLayer
+from caffe_pylayers.layers.loss_layer import LossLayer, Terms, Wanted
 from caffe_pylayers.losses.reduction import Array, Reduction
 from caffe_pylayers.losses.triplet import triplet_gradients, triplet_loss, triplet_stats
 
@@ -36,40 +36,40 @@ class TripletsLayer(LossLayer):
     def compute(self, bottom: Blobs, top: Blobs) -> None:
         super().compute(bottom, top)
         if self.training:
-            self._watch(bottom)
+            self._watch(self._terms)
         if len(top) > 1:
-            top[1].data[...] = self.stats(bottom)
+            top[1].data[...] = self.stats(self._terms)
 
-    def stats(self, bottom: Blobs) -> Tuple[float, float, float, float]:
+    def stats(self, terms: Terms) -> Tuple[float, float, float, float]:
         """Fraction of triplets active, mean d_ap, mean d_an, mean norm."""
         raise NotImplementedError(f"{self.name} has no stats")
 
-    def loss_if_alike(self) -> float:
+    def loss_if_alike(self, terms: Terms) -> float:
         """The loss of this batch if all embeddings were alike."""
         raise NotImplementedError(f"{self.name} does not say when it has collapsed")
 
-    def _watch(self, bottom: Blobs) -> None:
+    def _watch(self, terms: Terms) -> None:
         """Warns when the loss has long been that of embeddings which are all alike (Hermans et al. 2017)."""
-        collapsed = self.loss_if_alike()
+        collapsed = self.loss_if_alike(terms)
         if collapsed <= 0:
             return
         now = self._loss / collapsed
         self._level = now if self._level is None else self._level + (now - self._level) / SMOOTHING
-        self._alike = self._alike + 1 if abs(self._level - 1) < NEAR and self._are_alike(bottom) else 0
+        self._alike = self._alike + 1 if abs(self._level - 1) < NEAR and self._are_alike(terms) else 0
         if self._alike == LONG:
             log.warning(
                 f"{self.name}: the loss has been about {self._loss:.4g} for {LONG} iterations, as when all "
                 f"embeddings are alike; try a lower learning rate, or easier triplets first"
             )
 
-    def _are_alike(self, bottom: Blobs) -> bool:
+    def _are_alike(self, terms: Terms) -> bool:
         """Whether anchors and negatives are on one spot: the loss of semi-hard triplets is near the margin anyway."""
-        _, _, d_an, norm = self.stats(bottom)
+        _, _, d_an, norm = self.stats(terms)
         return (d_an if self.options.distance == "squared" else d_an**2) <= NEAR * norm**2
 
-    def embedding(self, blob: Any) -> Array:
-        """A bottom as (N, D)."""
-        return self.data(blob).reshape(blob.shape[0], math.prod(blob.shape[1:]))
+    def embedding(self, array: Array) -> Array:
+        """A bottom's array as (N, D)."""
+        return array.reshape(len(array), math.prod(array.shape[1:]))
 
 
 class TripletLoss(TripletsLayer):
@@ -104,32 +104,31 @@ class TripletLoss(TripletsLayer):
                 f"{margin.count} margins for {num_triplets} triplets", remedy="expected one each", layer=self.name
             )
 
-    def terms(self, bottom: Blobs) -> Tuple[Tuple[int, ...], Optional[Array]]:
+    def terms(self, inputs: Sequence[Array]) -> Terms:
         options = self.options
         margin: Any = options.margin
         if "margin" in self.given:
-            margin = margin * self.data(self.bottom(bottom, "margin")).reshape(-1)
-        anchor, positive, negative = self._embeddings(bottom)
-        self._triplets = triplet_loss(anchor, positive, negative, margin, options.distance, options.soft)
-        values = self._triplets.values
-        self._margins = self.xp.zeros_like(values) + (math.log(2) if options.soft else margin)
-        return values.shape, values <= 0 if options.average == "active" else None
+            margin = margin * self.bottom(inputs, "margin").reshape(-1)
+        anchor, positive, negative = embeddings = [self.embedding(each) for each in inputs[:3]]
+        triplets = triplet_loss(anchor, positive, negative, margin, options.distance, options.soft)
+        values = triplets.values
+        margins = self.xp.zeros_like(values) + (math.log(2) if options.soft else margin)
+        ignored = values <= 0 if options.average == "active" else None
+        return Terms(values.shape, ignored, (triplets, embeddings, margins))
 
-    def reduction(self, shape: Tuple[int, ...], weights: Optional[Array], ignored: Optional[Array]) -> Reduction:
-        return Reduction(shape, weights, ignored)
+    def reduction(self, terms: Terms, weights: Optional[Array]) -> Reduction:
+        return Reduction(terms.shape, weights, terms.ignored)
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        if any(array is not None for array in gradients[:3]):
-            embeddings = self._embeddings(bottom)
-            flat = [None if array is None else array.reshape(embeddings[0].shape) for array in gradients[:3]]
-            triplet_gradients(self._triplets, embeddings, flat, factor, self.options.distance)
-        return self._triplets.values
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        triplets, embeddings, _ = terms.of
+        gradients = [None if each is None else self.embedding(each) for each in wanted.gradients[:3]]
+        if any(gradient is not None for gradient in gradients):
+            triplet_gradients(triplets, embeddings, gradients, wanted.factor, self.options.distance)
+        return triplets.values
 
-    def stats(self, bottom: Blobs) -> Tuple[float, float, float, float]:
-        return triplet_stats(self._triplets, *self._embeddings(bottom))
+    def stats(self, terms: Terms) -> Tuple[float, float, float, float]:
+        triplets, embeddings, _ = terms.of
+        return triplet_stats(triplets, *embeddings)
 
-    def loss_if_alike(self) -> float:
-        return self._reduction.loss(self._margins)
-
-    def _embeddings(self, bottom: Blobs) -> List[Array]:
-        return [self.embedding(bottom[i]) for i in range(3)]
+    def loss_if_alike(self, terms: Terms) -> float:
+        return self._reduction.loss(terms.of[2])

@@ -1,11 +1,11 @@
 """The other losses of stock Caffe, with a weight for each sample."""
 
 import math
-from typing import Any, List, Optional, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers.adapter import Blobs, place
-from caffe_pylayers.layers.loss_layer import LossLayer
+from caffe_pylayers.layers.loss_layer import LossLayer, Terms, Wanted
 from caffe_pylayers.losses.blocks import work_size
 from caffe_pylayers.losses.contrastive import contrastive
 from caffe_pylayers.losses.euclidean import euclidean
@@ -14,8 +14,6 @@ from caffe_pylayers.losses.multinomial import multinomial_logistic
 from caffe_pylayers.losses.reduction import Array, Reduction
 from caffe_pylayers.losses.sigmoid import sigmoid_cross_entropy
 
-Terms = Tuple[Tuple[int, ...], Optional[Array]]
-
 #: How far beyond 0 and 1 a target of the sigmoid loss may lie: images by `scale: 0.003922` for 1/255 have a white of 1.0001.
 _ROUNDED = 1e-3
 
@@ -23,9 +21,9 @@ _ROUNDED = 1e-3
 class PairLoss(LossLayer):
     """A loss that compares its first two bottoms number by number: of one count, and of one first dimension."""
 
-    def pair(self, bottom: Blobs) -> Tuple[Array, Array]:
+    def pair(self, inputs: Sequence[Array]) -> Tuple[Array, Array]:
         """The two as (N, D)."""
-        one, other = self.data(bottom[0]), self.data(bottom[1])
+        one, other = inputs[:2]
         if one.size != other.size or len(one) != len(other):
             raise ConfigError(
                 f"{self.given[0]} has shape {one.shape} and {self.given[1]} {other.shape}",
@@ -45,46 +43,44 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
 
     one_factor_a_sample = True
 
-    def reduction(self, shape: Tuple[int, ...], weights: Optional[Array], ignored: Optional[Array]) -> Reduction:
-        self._check_targets(weights, ignored)
-        return super().reduction(shape, weights, ignored)
+    def reduction(self, terms: Terms, weights: Optional[Array]) -> Reduction:
+        self._check_targets(terms, weights)
+        return super().reduction(terms, weights)
 
-    def _check_targets(self, weights: Optional[Array], ignored: Optional[Array]) -> None:
+    def _check_targets(self, terms: Terms, weights: Optional[Array]) -> None:
         """Raises DataError where a target that counts is not from 0 to 1: stock's loss is below 0 there, without bound."""
-        target = self._target
+        _, target = terms.of
         if not target.size or (
             float(target.min()) >= -_ROUNDED and float(target.max()) <= 1 + _ROUNDED
         ):  # NaN is in no range
             return
         right = self.xp.greater_equal(target, -_ROUNDED, out=self.buffer("right", target.shape, bool))
         right &= self.xp.less_equal(target, 1 + _ROUNDED, out=self.buffer("below", target.shape, bool))
-        if ignored is not None:
-            right |= ignored
+        if terms.ignored is not None:
+            right |= terms.ignored
         if weights is not None:
             right |= weights == 0
         if not bool(right.all()):
             at = int(self.xp.argmin(right))
             hint = "" if self.options.ignore_label is None else f", and is not ignore_label {self.options.ignore_label}"
             raise DataError(
-                f"target {float(target.reshape(-1)[at]):.9g} at {place(self._target_blob, at)} is not from 0 to 1{hint}",
+                f"target {float(target.reshape(-1)[at]):.9g} at {place(self.inputs[1], at)} is not from 0 to 1{hint}",
                 remedy="scale the targets, name one that shall not count with 'ignore_label', or give it the weight 0",
                 layer=self.name,
             )
 
-    def terms(self, bottom: Blobs) -> Terms:
-        scores, target = self.pair(bottom)
-        self._target, self._target_blob = target, bottom[1]
+    def terms(self, inputs: Sequence[Array]) -> Terms:
+        scores, target = self.pair(inputs)
         if self.options.ignore_label is None:
-            return scores.shape, None
+            return Terms(scores.shape, None, (scores, target))
         whole = self.xp.trunc(target, out=self.buffer("values", target.shape))
         ignored = self.xp.equal(whole, self.options.ignore_label, out=self.buffer("ignored", target.shape, bool))
-        return scores.shape, ignored if bool(ignored.any()) else None
+        return Terms(scores.shape, ignored if bool(ignored.any()) else None, (scores, target))
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        scores, target = self.pair(bottom)
-        values = self.buffer("values", scores.shape)
-        work = self.buffer("work", (work_size(scores),))
-        return sigmoid_cross_entropy(scores, target, factor, _rows(gradients[0]), values, work)
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        scores, target = terms.of
+        values, work = self.buffer("values", terms.shape), self.buffer("work", (work_size(scores),))
+        return sigmoid_cross_entropy(scores, target, wanted.factor, _rows(wanted.gradients[0]), values, work)
 
 
 class WeightedEuclideanLoss(PairLoss):
@@ -102,35 +98,34 @@ class WeightedEuclideanLoss(PairLoss):
         # Targets that are not finite make a loss that is not, so there is no need to look at them before.
         if not math.isfinite(self._loss):
             remedy = "give it a number and its sample the weight 0 if it shall not count"
-            self.check_finite(bottom[1], self.given[1], remedy)
+            self.check_finite(self.inputs[1], self.given[1], remedy)
 
-    def terms(self, bottom: Blobs) -> Terms:
-        prediction, _ = self.pair(bottom)
-        weight = self.bottom(bottom, "sample_weight")
-        one_a_sample = weight is None or weight.count == len(prediction)
-        self._shape = prediction.shape[:1] if one_a_sample else prediction.shape
-        return self._shape, None
+    def terms(self, inputs: Sequence[Array]) -> Terms:
+        pair = self.pair(inputs)
+        weight = self.bottom(inputs, "sample_weight")
+        one_a_sample = weight is None or weight.size == len(inputs[0])
+        return Terms(pair[0].shape[:1] if one_a_sample else pair[0].shape, None, pair)
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        prediction, target = self.pair(bottom)
-        values = self.buffer("values", self._shape)
-        work = self.buffer("work", (work_size(prediction),))
-        return euclidean(prediction, target, factor, [_rows(g) for g in gradients[:2]], values, work)
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        prediction, target = terms.of
+        both = [_rows(gradient) for gradient in wanted.gradients[:2]]
+        values, work = self.buffer("values", terms.shape), self.buffer("work", (work_size(prediction),))
+        return euclidean(prediction, target, wanted.factor, both, values, work)
 
 
 class LabelLoss(LossLayer):
     """A loss with one label a sample, among as many classes as the first bottom has numbers a sample."""
 
-    def terms(self, bottom: Blobs) -> Terms:
-        scores = _rows(self.data(bottom[0]))
-        if bottom[1].count != len(scores):
+    def terms(self, inputs: Sequence[Array]) -> Terms:
+        scores, label = _rows(inputs[0]), inputs[1]
+        if label.size != len(scores):
             raise ConfigError(
-                f"label has shape {tuple(bottom[1].shape)} and {self.given[0]} {tuple(bottom[0].shape)}",
+                f"label has shape {label.shape} and {self.given[0]} {inputs[0].shape}",
                 remedy=f"expected {len(scores)} labels, one a sample",
                 layer=self.name,
             )
-        self.index, _ = self.labels(bottom[1], scores.shape[1])
-        return self.index.shape, None
+        labels, _ = self.labels(label, scores.shape[1])
+        return Terms(labels.shape, None, (scores, labels))
 
 
 class WeightedHingeLoss(LabelLoss):
@@ -141,11 +136,10 @@ class WeightedHingeLoss(LabelLoss):
     s_ik is 1 at the label and -1 elsewhere; with `norm: 'L2'` the hinges are squared. Z is the sum of the weights.
     """
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        scores = _rows(self.data(bottom[0]))
-        values = self.buffer("values", self.index.shape)
-        work = self.buffer("work", (2, work_size(scores)))
-        return hinge(scores, self.index, self.options.norm, factor, _rows(gradients[0]), values, work)
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        scores, labels = terms.of
+        values, work = self.buffer("values", terms.shape), self.buffer("work", (2, work_size(scores)))
+        return hinge(scores, labels, self.options.norm, wanted.factor, _rows(wanted.gradients[0]), values, work)
 
 
 class WeightedMultinomialLogisticLoss(LabelLoss):
@@ -156,13 +150,9 @@ class WeightedMultinomialLogisticLoss(LabelLoss):
     Z is the sum of the weights. WeightedSoftmaxLoss takes the scores in place of prob, and is more accurate.
     """
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        return multinomial_logistic(_rows(self.data(bottom[0])), self.index, factor, _rows(gradients[0]))
-
-    def sample(self, diff: Array) -> bytes:
-        some = self.index[:64]  # elsewhere the gradient is 0, and would not tell
-        sample: bytes = _rows(diff)[self.xp.arange(len(some)), some].tobytes()
-        return sample
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        prob, labels = terms.of
+        return multinomial_logistic(prob, labels, wanted.factor, _rows(wanted.gradients[0]))
 
 
 class WeightedContrastiveLoss(PairLoss):
@@ -176,27 +166,23 @@ class WeightedContrastiveLoss(PairLoss):
 
     differentiable = (0, 1)
 
-    def terms(self, bottom: Blobs) -> Terms:
-        feature, _ = self.pair(bottom)
-        if bottom[2].count != len(feature):
+    def terms(self, inputs: Sequence[Array]) -> Terms:
+        pair, sim = self.pair(inputs), inputs[2]
+        if sim.size != len(inputs[0]):
             raise ConfigError(
-                f"sim has shape {tuple(bottom[2].shape)} and feature {tuple(bottom[0].shape)}",
-                remedy=f"expected {len(feature)} numbers, one a pair",
+                f"sim has shape {sim.shape} and feature {inputs[0].shape}",
+                remedy=f"expected {len(inputs[0])} numbers, one a pair",
                 layer=self.name,
             )
-        sim, _ = self.labels(bottom[2], 2, what="sim")
-        self._similar = sim == 1
-        return sim.shape, None
+        similar = self.labels(sim, 2, what="sim")[0] == 1
+        return Terms(similar.shape, None, (*pair, similar))
 
-    def values(self, bottom: Blobs, factor: Any, gradients: List[Optional[Array]]) -> Array:
-        options = self.options
-        feature, feature_p = self.pair(bottom)
-        values = self.buffer("values", self._similar.shape)
-        work = self.buffer("work", (work_size(feature),))
-        both = [_rows(gradient) for gradient in gradients[:2]]
-        return contrastive(
-            feature, feature_p, self._similar, options.margin, options.legacy_version, factor, both, values, work
-        )
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        feature, feature_p, similar = terms.of
+        margin, legacy_version = self.options.margin, self.options.legacy_version
+        both = [_rows(gradient) for gradient in wanted.gradients[:2]]
+        values, work = self.buffer("values", terms.shape), self.buffer("work", (work_size(feature),))
+        return contrastive(feature, feature_p, similar, margin, legacy_version, wanted.factor, both, values, work)
 
 
 def _rows(array: Optional[Array]) -> Any:

@@ -125,31 +125,6 @@ def test_buffers_live_from_one_iteration_to_the_next(monkeypatch):
     assert sizes != []
 
 
-def test_train_prepares_the_gradient_that_backward_will_want():
-    net = build([softmax_loss("scores", "label")], {"scores": SCORES, "label": LABEL})
-    net.forward()
-    assert not net.blobs["scores"].diff.any()
-    net.backward()
-    expected = net.blobs["scores"].diff.copy()
-    net.blobs["scores"].diff[...] = 0
-    net.forward()
-    np.testing.assert_allclose(net.blobs["scores"].diff, expected)
-
-
-def test_a_sparse_gradient_survives_a_script_that_zeroes_diffs():
-    labels = np.full(200, 255)
-    labels[199] = 1
-    inputs = {"scores": np.zeros((200, 3)), "label": labels}
-    net = build([softmax_loss("scores", "label", options={"ignore_label": 255})], inputs)
-    (expected,) = run(net, "scores")
-    assert np.flatnonzero(expected.any(axis=1)) == [199]
-    for factor in (0, -1):
-        net.forward()
-        net.blobs["scores"].diff[...] *= factor
-        net.backward()
-        np.testing.assert_array_equal(net.blobs["scores"].diff, expected)
-
-
 def test_reshape_between_forwards():
     net = build([softmax_loss("scores", "label")], {"scores": SCORES, "label": LABEL})
     run(net, "scores")

@@ -3,7 +3,7 @@
 import caffe
 import numpy as np
 
-from tests.caffe_nets import build, python_layer, run
+from tests.caffe_nets import build, layer_text, python_layer, run
 
 
 def net_of(case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options=None, top="loss", **given):
@@ -15,6 +15,19 @@ def net_of(case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options
     if case.layer == "TripletLoss" and len(bottoms) > 3:
         options["bottoms"] = list(bottoms)[3:]
     return build([python_layer(case.layer, list(bottoms), [top], options, loss_weight)], bottoms, phase)
+
+
+def twin_of(case, inputs, loss_weight):
+    """The stock layer. Learnable factors of 1 ask for gradients: some abort where `force_backward` asks for all."""
+    names = {name: f"{name}_in" if name in case.differentiable else name for name in inputs}
+    layers = [
+        *(
+            layer_text("Scale", [names[name]], [name], "scale_param { axis: 0 num_axes: 0 }")
+            for name in case.differentiable
+        ),
+        layer_text(case.twin, list(inputs), ["loss"], case.twin_params, loss_weight),
+    ]
+    return build(layers, {names[name]: value for name, value in inputs.items()}, force_backward=False)
 
 
 def batch(case, seed=0, weighted=True):
@@ -38,7 +51,10 @@ def weights_of(case, kind, seed=0):
 
 
 def iterations(net, inputs, names):
-    """Loss and gradients of three iterations (in the second gradients are prepared, the third has other inputs)."""
+    """Loss and gradients of three iterations (in the second gradients are prepared, the third has other inputs).
+
+    Then the gradients of a second backward, and of a third, for other labels and weights.
+    """
     found = []
     for i in range(3):
         if i == 2:
@@ -46,5 +62,10 @@ def iterations(net, inputs, names):
             net.blobs[first].data[...] = np.roll(inputs[first], 1, axis=0)
         gradients = run(net, *names)
         found += [net.blobs["loss"].data.copy(), *gradients]
-    net.backward()  # a second time, when nothing is prepared
-    return [*found, *(net.blobs[name].diff.copy() for name in names)]
+    for change in (False, True):
+        for name in net.blobs if change else ():
+            if name not in (*names, "loss") or name == "sample_weight":
+                net.blobs[name].data[...] = np.roll(net.blobs[name].data, 1, axis=0)
+        net.backward()
+        found += [net.blobs[name].diff.copy() for name in names]
+    return found

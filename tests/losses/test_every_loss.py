@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import ConfigError, DataError
-from tests.caffe_nets import build, layer_text, python_layer, run
+from tests.caffe_nets import build, python_layer, run
 from tests.losses.cases import CASES, ONE_A_LAYER
-from tests.losses.loss_nets import batch, net_of, weights_of
+from tests.losses.loss_nets import batch, net_of, twin_of, weights_of
 from tests.losses.references import numeric_gradient, reduce
 
 
@@ -20,19 +20,6 @@ def indices(case):
 
 every_loss = pytest.mark.parametrize("case", CASES, ids=str)
 every_layer = pytest.mark.parametrize("case", ONE_A_LAYER, ids=lambda case: case.layer)
-
-
-def twin_of(case, inputs, loss_weight):
-    """The stock layer. Learnable factors of 1 ask for gradients: some abort where `force_backward` asks for all."""
-    names = {name: f"{name}_in" if name in case.differentiable else name for name in inputs}
-    layers = [
-        *(
-            layer_text("Scale", [names[name]], [name], "scale_param { axis: 0 num_axes: 0 }")
-            for name in case.differentiable
-        ),
-        layer_text(case.twin, list(inputs), ["loss"], case.twin_params, loss_weight),
-    ]
-    return build(layers, {names[name]: value for name, value in inputs.items()}, force_backward=False)
 
 
 def expected_loss(case, inputs, weights=None, **given):
@@ -214,19 +201,6 @@ def test_gradients_are_the_same_in_any_order_of_calls(case):
             else:
                 train.forward() if call == "f" else train.backward()
         np.testing.assert_allclose(gradients(train), expected, rtol=1e-6, atol=1e-7, err_msg=str(calls))
-
-
-@every_layer
-def test_test_forward_prepares_nothing(case):
-    inputs, _ = batch(case)
-    net = net_of(case, inputs, phase=caffe.TEST)
-    for _ in range(2):
-        gradients = [net.blobs[name].diff for name in case.differentiable]
-        for gradient in gradients:
-            gradient[...] = 7
-        net.forward()
-        assert all((gradient == 7).all() for gradient in gradients)
-        net.backward()
 
 
 @every_loss
