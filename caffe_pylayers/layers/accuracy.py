@@ -7,7 +7,6 @@ from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.scores import ClassAxis
 from caffe_pylayers.losses.accuracy import accuracy, count_right, recall
-from caffe_pylayers.losses.blocks import work_size
 
 _LISTED = 10  # classes that a logged line names
 
@@ -43,8 +42,7 @@ class WeightedAccuracy(Layer):
             scores = self._axis.planes(inputs[0])
             labels, ignored = self._axis.index_labels(*inputs[:2])
             weights = self.weights(inputs, labels.shape)
-            work = self.buffer("work", (work_size(scores),), bool)
-            right, total = count_right(scores, labels, self.options.top_k, weights, ignored, work)
+            right, total = count_right(scores, labels, self.options.top_k, weights, ignored, self.buffer)
             recalls, of_all = recall(right, total), accuracy(right, total, self.options.balanced)
             if len(top) > 1:
                 self.data(top[1])[...] = recalls

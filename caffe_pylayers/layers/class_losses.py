@@ -11,7 +11,6 @@ from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.layers.adapter import Blobs
 from caffe_pylayers.layers.loss_layer import LossLayer, Terms, Wanted
 from caffe_pylayers.layers.scores import ClassAxis
-from caffe_pylayers.losses.blocks import work_size
 from caffe_pylayers.losses.focal import focal
 from caffe_pylayers.losses.infogain import Infogain, infogain_loss, infogain_of
 from caffe_pylayers.losses.ldam import ldam, ldam_margins
@@ -53,10 +52,6 @@ class ScoresLoss(LossLayer):
             None if each is None else self.axis.planes(each) for each in (wanted.gradients[0], wanted.prob)
         )
         return gradient, prob
-
-    def work(self, scores: Array, arrays: int = 1) -> Array:
-        """What the functions of the losses work in."""
-        return self.buffer("work", (work_size(scores, arrays),))
 
     def one_a_class(self, option: str, num_classes: int) -> np.ndarray:
         """The numbers of an option, of which there must be one a class, float64."""
@@ -125,8 +120,7 @@ class WeightedSoftmaxLoss(ClassLoss):
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         scores, labels, _ = terms.of
         gradient, prob = self.planes(wanted)
-        values, work = self.buffer("values", terms.shape), self.work(scores)
-        return softmax_cross_entropy(scores, labels, wanted.factor, gradient, prob, values, work)
+        return softmax_cross_entropy(scores, labels, wanted.factor, gradient, prob, buffer=self.buffer)
 
     def reduction(self, terms: Terms, weights: Optional[Array]) -> Reduction:
         of_labels = terms.of.extra
@@ -164,8 +158,7 @@ class WeightedInfogainLoss(ClassLoss):
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         scores, labels, infogain = terms.of
         gradient, prob = self.planes(wanted)
-        values, work = self.buffer("values", terms.shape), self.work(scores, 3)
-        return infogain_loss(scores, labels, infogain, wanted.factor, gradient, prob, values, work)
+        return infogain_loss(scores, labels, infogain, wanted.factor, gradient, prob, self.buffer)
 
     def _of_file(self, matrix: Array) -> Infogain:
         if self._infogain is None or self._infogain.rows is not matrix:
@@ -198,7 +191,7 @@ class SoftCrossEntropyLoss(ScoresLoss):
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         scores, distribution = self.scores(inputs), self._distribution(*inputs[:2])
-        mass, empty = masses(distribution, self.buffer("mass", (*scores.shape[:1], *scores.shape[2:])))
+        mass, empty = masses(distribution, self.buffer)
         if mass.size and not (-math.inf < float(mass.min()) and float(mass.max()) < math.inf):
             self.check_finite(inputs[1], "distribution")
         return Terms(mass.shape, empty, (scores, distribution, mass))
@@ -206,8 +199,7 @@ class SoftCrossEntropyLoss(ScoresLoss):
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         scores, distribution, mass = terms.of
         gradient, prob = self.planes(wanted)
-        values, work = self.buffer("values", terms.shape), self.work(scores, 2)
-        return soft_cross_entropy(scores, distribution, mass, wanted.factor, gradient, prob, values, work)
+        return soft_cross_entropy(scores, distribution, mass, wanted.factor, gradient, prob, buffer=self.buffer)
 
     def _distribution(self, scores: Array, distribution: Array) -> Array:
         """The distributions, as planes."""
@@ -242,8 +234,7 @@ class FocalLoss(ClassLoss):
         scores, labels, _ = terms.of
         alpha = self.options.alpha if self._alphas is None else self.here("alpha", self._alphas)
         gradient, _ = self.planes(wanted)
-        values, work = self.buffer("values", terms.shape), self.work(scores)
-        return focal(scores, labels, self.options.gamma, alpha, wanted.factor, gradient, values, work)
+        return focal(scores, labels, self.options.gamma, alpha, wanted.factor, gradient, self.buffer)
 
 
 class LDAMLoss(ClassLoss):
@@ -266,5 +257,4 @@ class LDAMLoss(ClassLoss):
         scores, labels, _ = terms.of
         margins, scale = self.here("margins", self._margins), self.options.scale
         gradient, _ = self.planes(wanted)
-        values, work = self.buffer("values", terms.shape), self.work(scores, 2)
-        return ldam(scores, labels, margins, scale, wanted.factor, gradient, values, work)
+        return ldam(scores, labels, margins, scale, wanted.factor, gradient, self.buffer)

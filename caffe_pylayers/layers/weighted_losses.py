@@ -6,7 +6,6 @@ from typing import Any, Optional, Sequence, Tuple
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers.adapter import Blobs, place
 from caffe_pylayers.layers.loss_layer import LossLayer, Terms, Wanted
-from caffe_pylayers.losses.blocks import work_size
 from caffe_pylayers.losses.contrastive import contrastive
 from caffe_pylayers.losses.euclidean import euclidean
 from caffe_pylayers.losses.hinge import hinge
@@ -79,8 +78,7 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         scores, target = terms.of
-        values, work = self.buffer("values", terms.shape), self.buffer("work", (work_size(scores),))
-        return sigmoid_cross_entropy(scores, target, wanted.factor, _rows(wanted.gradients[0]), values, work)
+        return sigmoid_cross_entropy(scores, target, wanted.factor, _rows(wanted.gradients[0]), self.buffer)
 
 
 class WeightedEuclideanLoss(PairLoss):
@@ -109,8 +107,7 @@ class WeightedEuclideanLoss(PairLoss):
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         prediction, target = terms.of
         both = [_rows(gradient) for gradient in wanted.gradients[:2]]
-        values, work = self.buffer("values", terms.shape), self.buffer("work", (work_size(prediction),))
-        return euclidean(prediction, target, wanted.factor, both, values, work)
+        return euclidean(prediction, target, wanted.factor, both, len(terms.shape) > 1, self.buffer)
 
 
 class LabelLoss(LossLayer):
@@ -138,8 +135,7 @@ class WeightedHingeLoss(LabelLoss):
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         scores, labels = terms.of
-        values, work = self.buffer("values", terms.shape), self.buffer("work", (2, work_size(scores)))
-        return hinge(scores, labels, self.options.norm, wanted.factor, _rows(wanted.gradients[0]), values, work)
+        return hinge(scores, labels, self.options.norm, wanted.factor, _rows(wanted.gradients[0]), self.buffer)
 
 
 class WeightedMultinomialLogisticLoss(LabelLoss):
@@ -181,8 +177,7 @@ class WeightedContrastiveLoss(PairLoss):
         feature, feature_p, similar = terms.of
         margin, legacy_version = self.options.margin, self.options.legacy_version
         both = [_rows(gradient) for gradient in wanted.gradients[:2]]
-        values, work = self.buffer("values", terms.shape), self.buffer("work", (work_size(feature),))
-        return contrastive(feature, feature_p, similar, margin, legacy_version, wanted.factor, both, values, work)
+        return contrastive(feature, feature_p, similar, margin, legacy_version, wanted.factor, both, self.buffer)
 
 
 def _rows(array: Optional[Array]) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
 
-from caffe_pylayers.losses.blocks import score_blocks, work_size
+from caffe_pylayers.losses.blocks import Buffer, largest_block, score_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 
 
@@ -15,7 +15,7 @@ def count_right(
     top_k: int = 1,
     weights: Optional[Array] = None,
     ignored: Optional[Array] = None,
-    work: Optional[Array] = None,
+    buffer: Optional[Buffer] = None,
 ) -> Tuple[Array, Array]:
     """The weight of the labels that are right, and of all labels, by class.
 
@@ -26,7 +26,7 @@ def count_right(
     labels: whole numbers 0 .. K-1, (M,) or (M, P).
     weights: of the labels' shape, finite and not negative; none means 1 each.
     ignored: bool of the labels' shape; True leaves a label out.
-    work: bool, of `work_size(scores)`, to reuse from call to call.
+    buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.
     Returns two arrays float64 (K,).
 
     >>> scores = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [3.0, 3.0, 0.0]])
@@ -40,8 +40,7 @@ def count_right(
     """
     xp = array_module(scores)
     num_classes = scores.shape[1]
-    if work is None:
-        work = xp.empty(work_size(scores), bool)
+    work = scratch(buffer, scores)("not below", (largest_block(scores),), bool)
     counts = np.min_scalar_type(num_classes)  # in the smallest type sums are three times as fast
     right, total = xp.zeros(num_classes), xp.zeros(num_classes)
     for part, terms in score_blocks(scores):

@@ -1,16 +1,15 @@
 """The triplet loss on the triplets that are mined in a batch, added up by anchor."""
 
-from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
 from caffe_pylayers.losses import mining
 from caffe_pylayers.losses.batch_terms import all_terms_hinge, all_terms_soft, chosen_terms
-from caffe_pylayers.losses.blocks import row_blocks
+from caffe_pylayers.losses.blocks import Buffer, row_blocks, scratch
 from caffe_pylayers.losses.mining import Block
 from caffe_pylayers.losses.reduction import Array, array_module
 
-Buffer = Callable[[str, Sequence[int], Any], Array]
 Draw = Callable[[Array, Array], Array]
 Space = Callable[..., Array]
 
@@ -64,7 +63,7 @@ def batch_triplet_loss(
     labels: whole numbers (N,); not used with "given".
     draw: for "distance", (anchors, positives) -> uniform in [0, 1), arrays of one length.
     triplets: for "given", row numbers (T, 3) of anchor, positive and negative.
-    buffer: makes the large arrays, (name, shape, dtype) -> array; for reuse.
+    buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.
     Embeddings that are not finite make all values NaN.
     Memory is one array (N, N) and a few rows. "all" sorts the distances of an anchor, N log N steps; with `soft` it has
     to look at every triplet.
@@ -74,7 +73,7 @@ def batch_triplet_loss(
     array([0. , 0.5, 0. ])
     """
     xp = array_module(embedding)
-    buffer = buffer or (lambda name, shape, dtype: xp.empty(shape, dtype))
+    buffer = scratch(buffer, embedding)
     num = len(embedding)
     # In float64 products of float32 are exact, and what |x|^2 + |y|^2 - 2xy loses does not show.
     points = buffer("points", embedding.shape, np.float64)
@@ -135,7 +134,7 @@ def batch_triplet_gradient(
     # 2 (sum_j s_ij (x_i - x_j) + sum_a s_ai (x_i - x_a)).
     slopes, points = triplets.slopes, triplets.points
     xp = array_module(points)
-    buffer = buffer or (lambda name, shape, dtype: xp.empty(shape, dtype))
+    buffer = scratch(buffer, points)
     factors = xp.zeros(len(points)) + factor
     each = factors[:, None]
     from_anchors, to_others = (buffer(name, points.shape, np.float64) for name in ("from_anchors", "to_others"))

@@ -2,7 +2,7 @@
 
 from typing import Optional, Sequence, Union
 
-from caffe_pylayers.losses.blocks import clear, row_blocks, work_size
+from caffe_pylayers.losses.blocks import Buffer, clear, largest_block, row_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 
 
@@ -14,8 +14,7 @@ def contrastive(
     legacy_version: bool = False,
     factor: Union[float, Array] = 1.0,
     gradients: Sequence[Optional[Array]] = (None, None),
-    values: Optional[Array] = None,
-    work: Optional[Array] = None,
+    buffer: Optional[Buffer] = None,
 ) -> Array:
     """Pulls pairs that are similar together, and pushes others apart up to a margin (Hadsell et al. 2006).
 
@@ -31,7 +30,7 @@ def contrastive(
     factor: the gradients are multiplied by it: one for all, or one a pair (N,). Where an array is 0 the gradients
         are 0, be the features NaN.
     gradients: arrays (N, D) that receive those by feature and feature_p; None: not computed.
-    values, work: arrays to reuse from call to call, (N,) and of `work_size(feature)`.
+    buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.
     Returns the values, (N,).
 
     >>> import numpy as np
@@ -40,10 +39,9 @@ def contrastive(
     array([12.5,  2. ])
     """
     xp = array_module(feature)
-    if values is None:
-        values = xp.empty(len(feature), feature.dtype)
-    if work is None:
-        work = xp.empty(work_size(feature), feature.dtype)
+    buffer = scratch(buffer, feature)
+    values = buffer("values", similar.shape, feature.dtype)
+    work = buffer("difference", (largest_block(feature),), feature.dtype)
 
     for rows in row_blocks(feature):
         a, b, pulled = feature[rows], feature_p[rows], similar[rows]

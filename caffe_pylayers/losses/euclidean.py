@@ -2,7 +2,7 @@
 
 from typing import Optional, Sequence, Union
 
-from caffe_pylayers.losses.blocks import blocks, clear, factor_of, work_size
+from caffe_pylayers.losses.blocks import Buffer, blocks, clear, factor_of, largest_block, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 
 
@@ -11,8 +11,8 @@ def euclidean(
     target: Array,
     factor: Union[float, Array] = 1.0,
     gradients: Sequence[Optional[Array]] = (None, None),
-    values: Optional[Array] = None,
-    work: Optional[Array] = None,
+    by_element: bool = False,
+    buffer: Optional[Buffer] = None,
 ) -> Array:
     """|y - t|^2 / 2 for each row, or (y - t)^2 / 2 for each element, of predictions y and targets t.
 
@@ -22,19 +22,18 @@ def euclidean(
     factor: the gradients are multiplied by it: one for all, one a row (N,), or (N, D). Where an array is 0 the
         gradients are 0, be the prediction NaN.
     gradients: arrays (N, D) that receive those by prediction and target; None: not computed.
-    values: array for the values: (N,), one a row, as when it is None; or (N, D), one an element.
-    work: array to reuse from call to call, of `work_size(prediction)`.
-    Returns the values.
+    by_element: whether there is a value for each element, or one for each row.
+    buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.
+    Returns the values, (N, D) or (N,).
 
     >>> import numpy as np
     >>> euclidean(np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]))
     array([2. , 0.5])
     """
     xp = array_module(prediction)
-    if values is None:
-        values = xp.empty(len(prediction), prediction.dtype)
-    if work is None:
-        work = xp.empty(work_size(prediction), prediction.dtype)
+    buffer = scratch(buffer, prediction)
+    values = buffer("values", prediction.shape if by_element else prediction.shape[:1], prediction.dtype)
+    work = buffer("difference", (largest_block(prediction),), prediction.dtype)
     if not isinstance(factor, (int, float)) and factor.ndim == 1:
         factor = factor[:, None]
     values[...] = 0

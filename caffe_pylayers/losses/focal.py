@@ -2,7 +2,7 @@
 
 from typing import Optional, Union
 
-from caffe_pylayers.losses.blocks import score_blocks, work_size
+from caffe_pylayers.losses.blocks import Buffer, largest_block, score_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 from caffe_pylayers.losses.softmax import TINY, clear, exponentials, factor_of, places, sum_classes
 
@@ -14,15 +14,14 @@ def focal(
     alpha: Union[float, Array, None] = None,
     factor: Union[float, Array] = 1.0,
     gradient: Optional[Array] = None,
-    values: Optional[Array] = None,
-    work: Optional[Array] = None,
+    buffer: Optional[Buffer] = None,
 ) -> Array:
     """-alpha (1 - p)^gamma log p at each label, with p = softmax of the scores along axis 1.
 
         l = -alpha[label] (1 - p)^gamma log max(p, tiny)        with p = p[label]
         dl/dscore_k = alpha[label] ((1 - p)^gamma - gamma p (1 - p)^(gamma-1) log p) (p_k - [k = label])
 
-    scores, labels, factor, gradient, values, work: as in `softmax_cross_entropy`.
+    scores, labels, factor, gradient, buffer: as in `softmax_cross_entropy`.
     gamma: at least 0; 0 without alpha is softmax cross-entropy.
     alpha: one number for all, or (K,).
     Returns the values, of the labels' shape. 1 - p is the sum over the other classes, so it is exact where p is near
@@ -33,10 +32,8 @@ def focal(
     array([0.018])
     """
     xp = array_module(scores)
-    if values is None:
-        values = xp.empty(labels.shape, scores.dtype)
-    if work is None:
-        work = xp.empty(work_size(scores), scores.dtype)
+    buffer = scratch(buffer, scores)
+    values, work = buffer("values", labels.shape, scores.dtype), buffer("exps", (largest_block(scores),), scores.dtype)
     tiny = TINY[scores.dtype]
 
     for part, terms in score_blocks(scores):

@@ -2,7 +2,7 @@
 
 from typing import Optional, Union
 
-from caffe_pylayers.losses.blocks import clear, row_blocks, work_size
+from caffe_pylayers.losses.blocks import Buffer, clear, largest_block, row_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 
 
@@ -12,8 +12,7 @@ def hinge(
     norm: str = "L1",
     factor: Union[float, Array] = 1.0,
     gradient: Optional[Array] = None,
-    values: Optional[Array] = None,
-    work: Optional[Array] = None,
+    buffer: Optional[Buffer] = None,
 ) -> Array:
     """The sum over the classes of max(0, 1 - s_k x_k), or of its square, with s = 1 at the label, -1 elsewhere.
 
@@ -25,7 +24,7 @@ def hinge(
     factor: the gradient is multiplied by it: one for all, or one a row (N,). Where an array is 0 the gradient is
         0, be the scores NaN.
     gradient: array of the scores' shape that receives the gradient; not computed when None.
-    values, work: arrays to reuse from call to call, (N,) and (2, `work_size(scores)`).
+    buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.
     Returns the values, (N,).
 
     >>> import numpy as np
@@ -33,16 +32,15 @@ def hinge(
     array([4.25])
     """
     xp = array_module(scores)
-    if values is None:
-        values = xp.empty(len(scores), scores.dtype)
-    if work is None:
-        work = xp.empty((2, work_size(scores)), scores.dtype)
-    zeros = work[1]  # numpy takes the maximum with an array in a fifth of the time of that with a number
+    buffer = scratch(buffer, scores)
+    values = buffer("values", labels.shape, scores.dtype)
+    work, zeros = (buffer(name, (largest_block(scores),), scores.dtype) for name in ("hinges", "zeros"))
+    # numpy takes the maximum with an array in a fifth of the time of that with a number
     zeros[...] = 0
 
     for rows in row_blocks(scores):
         block = scores[rows]
-        hinges = work[0, : block.size].reshape(block.shape)
+        hinges = work[: block.size].reshape(block.shape)
         at_label = xp.arange(len(block)), labels[rows]
         xp.add(block, 1, out=hinges)
         hinges[at_label] = 1 - block[at_label]

@@ -5,9 +5,9 @@ from typing import NamedTuple, Optional, Union
 
 import numpy as np
 
-from caffe_pylayers.losses.blocks import GAP, score_blocks, work_size
+from caffe_pylayers.losses import soft
+from caffe_pylayers.losses.blocks import Buffer, largest_block, part_of, score_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
-from caffe_pylayers.losses.soft import soft_cross_entropy
 from caffe_pylayers.losses.softmax import factor_of, softmax_cross_entropy, sum_classes
 
 #: Where stock Caffe cuts a probability before its logarithm (kLOG_THRESHOLD).
@@ -40,50 +40,38 @@ def infogain_loss(
     factor: Union[float, Array] = 1.0,
     gradient: Optional[Array] = None,
     prob: Optional[Array] = None,
-    values: Optional[Array] = None,
-    work: Optional[Array] = None,
+    buffer: Optional[Buffer] = None,
 ) -> Array:
     """- sum_k H[label, k] log p_k, with p = softmax of the scores along axis 1.
 
         l = - sum_k H[label, k] log max(p_k, 1e-20)        dl/dscore_k = p_k sum(H[label]) - H[label, k]
 
-    scores, labels, factor, gradient, prob, values: as in `softmax_cross_entropy`; the gradient is not cut.
-    work: to reuse from call to call, of at least `work_size(scores, 3)`.
+    scores, labels, factor, gradient, prob, buffer: as in `softmax_cross_entropy`; the gradient is not cut.
     Returns the values, of the labels' shape. A diagonal H takes the time of `softmax_cross_entropy`.
 
     >>> infogain_loss(np.zeros((1, 2)), np.array([1]), infogain_of(np.array([[1.0, 0.0], [0.0, 3.0]]))).round(4)
     array([2.0794])
     """
-    xp = array_module(scores)
-    if work is None:
-        work = xp.empty(work_size(scores, 3), scores.dtype)
-    if values is None:
-        values = xp.empty(labels.shape, scores.dtype)
     if infogain.diagonal is not None:
         each = infogain.diagonal[labels]
-        softmax_cross_entropy(scores, labels, factor * each, gradient, prob, values, work, LOWEST_PROBABILITY)
+        values = softmax_cross_entropy(scores, labels, factor * each, gradient, prob, LOWEST_PROBABILITY, buffer)
         values *= each
         return values
-    columns = xp.ascontiguousarray(infogain.rows.T) if scores.ndim > 2 else None
+    buffer = scratch(buffer, scores)
+    values = buffer("values", labels.shape, scores.dtype)
+    taken, *work = (buffer(name, (largest_block(scores),), scores.dtype) for name in ("rows", "exps", "shifted"))
+    columns = array_module(scores).ascontiguousarray(infogain.rows.T) if scores.ndim > 2 else None
     for part, terms in score_blocks(scores):
         block, label = scores[part], labels[terms]
-        rows, rest = work[: block.size].reshape(block.shape), work[block.size + GAP :]
+        rows = taken[: block.size].reshape(block.shape)
         if columns is None:
             _take(infogain.rows, label, 0, rows)
         else:
             for i in range(len(block)):
                 _take(columns, label[i], 1, rows[i])
-        soft_cross_entropy(
-            block,
-            rows,
-            infogain.sums[label],
-            factor_of(factor, terms),
-            None if gradient is None else gradient[part],
-            None if prob is None else prob[part],
-            values[terms],
-            rest,
-            math.log(LOWEST_PROBABILITY),
-        )
+        to = part_of(gradient, part), part_of(prob, part)
+        each, mass = factor_of(factor, terms), infogain.sums[label]
+        soft.of_block(block, rows, mass, each, *to, values[terms], work, math.log(LOWEST_PROBABILITY))
     return values
 
 

@@ -4,9 +4,9 @@ from typing import Optional, Union
 
 import numpy as np
 
-from caffe_pylayers.losses.blocks import GAP, score_blocks, work_size
+from caffe_pylayers.losses.blocks import Buffer, largest_block, part_of, score_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
-from caffe_pylayers.losses.softmax import factor_of, places, softmax_cross_entropy
+from caffe_pylayers.losses.softmax import factor_of, of_block, places
 
 
 def ldam_margins(counts: Array, max_margin: float = 0.5) -> np.ndarray:
@@ -31,33 +31,28 @@ def ldam(
     scale: float = 1.0,
     factor: Union[float, Array] = 1.0,
     gradient: Optional[Array] = None,
-    values: Optional[Array] = None,
-    work: Optional[Array] = None,
+    buffer: Optional[Buffer] = None,
 ) -> Array:
     """Softmax cross-entropy of z, the scores with the label's margin taken off the label's, times `scale`.
 
         z_k = scale (score_k - margin[label] [k = label])
 
-    scores, labels, factor, gradient, values: as in `softmax_cross_entropy`, whose limits hold.
+    scores, labels, factor, gradient, buffer: as in `softmax_cross_entropy`, whose limits hold.
     margins: float (K,).
-    work: to reuse from call to call, of at least `work_size(scores, 2)`.
     Returns the values, of the labels' shape.
 
     >>> ldam(np.array([[1.0, 0.5]]), np.array([0]), np.array([0.5, 0.1])).round(4)
     array([0.6931])
     """
     xp = array_module(scores)
-    if values is None:
-        values = xp.empty(labels.shape, scores.dtype)
-    if work is None:
-        work = xp.empty(work_size(scores, 2), scores.dtype)
+    buffer = scratch(buffer, scores)
+    values = buffer("values", labels.shape, scores.dtype)
+    flat, exps = (buffer(name, (largest_block(scores),), scores.dtype) for name in ("shifted", "exps"))
     for part, terms in score_blocks(scores):
         block, label = scores[part], labels[terms]
-        flat, rest = work[: block.size], work[block.size + GAP :]
-        shifted = flat.reshape(block.shape)
+        shifted = flat[: block.size].reshape(block.shape)
         xp.multiply(block, scale, out=shifted)
         flat[places(label, block.shape)] -= scale * margins[label]
         each = factor_of(factor, terms) * scale
-        to = None if gradient is None else gradient[part]
-        softmax_cross_entropy(shifted, label, each, to, values=values[terms], work=rest)
+        of_block(shifted, label, each, part_of(gradient, part), None, values[terms], exps)
     return values

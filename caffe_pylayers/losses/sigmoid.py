@@ -2,7 +2,7 @@
 
 from typing import Optional, Union
 
-from caffe_pylayers.losses.blocks import blocks, clear, factor_of, work_size
+from caffe_pylayers.losses.blocks import Buffer, blocks, clear, factor_of, largest_block, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 
 
@@ -11,8 +11,7 @@ def sigmoid_cross_entropy(
     target: Array,
     factor: Union[float, Array] = 1.0,
     gradient: Optional[Array] = None,
-    values: Optional[Array] = None,
-    work: Optional[Array] = None,
+    buffer: Optional[Buffer] = None,
 ) -> Array:
     """-t log p - (1 - t) log(1 - p) for each score x and target t, with p = sigmoid(x) = 1 / (1 + exp(-x)).
 
@@ -22,7 +21,7 @@ def sigmoid_cross_entropy(
     factor: the gradient is multiplied by it: one for all, one a row (N, 1), or (N, D). Where an array is 0 the
         gradient is 0, be the score NaN.
     gradient: array of the scores' shape that receives the gradient; not computed when None.
-    values, work: arrays to reuse from call to call, of the scores' shape and of `work_size(scores)`.
+    buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.
     Returns the values, of the scores' shape.
 
     >>> import numpy as np
@@ -30,10 +29,8 @@ def sigmoid_cross_entropy(
     array([[  0.6931,   0.    , 100.    ]])
     """
     xp = array_module(scores)
-    if values is None:
-        values = xp.empty(scores.shape, scores.dtype)
-    if work is None:
-        work = xp.empty(work_size(scores), scores.dtype)
+    buffer = scratch(buffer, scores)
+    values, work = buffer("values", scores.shape, scores.dtype), buffer("exps", (largest_block(scores),), scores.dtype)
 
     for part in blocks(scores):
         x, t, value = scores[part], target[part], values[part]

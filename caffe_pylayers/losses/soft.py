@@ -1,27 +1,27 @@
 """Softmax cross-entropy of scores and soft labels: a distribution over the classes for each position."""
 
 import math
-from typing import Optional, Tuple, Union
+from typing import Optional, Sequence, Tuple, Union
 
-from caffe_pylayers.losses.blocks import GAP, score_blocks, work_size
+from caffe_pylayers.losses.blocks import Buffer, largest_block, part_of, score_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 from caffe_pylayers.losses.softmax import clear, exponentials, factor_of, sum_classes
 
 
-def masses(distribution: Array, out: Optional[Array] = None) -> Tuple[Array, Optional[Array]]:
+def masses(distribution: Array, buffer: Optional[Buffer] = None) -> Tuple[Array, Optional[Array]]:
     """What each distribution adds up to, and which are all zeros.
 
     distribution: float (M, K), or (M, K, P).
-    out: receives the sums, (M,) or (M, P).
-    Returns (sums, empty): empty is bool of that shape, or None where no distribution is all zeros.
+    buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.
+    Returns (sums, empty): the sums are (M,) or (M, P); empty is bool of that shape, or None where no distribution is all
+    zeros.
 
     >>> import numpy as np
     >>> masses(np.array([[0.5, 0.5], [0.0, 0.0]]))
     (array([1., 0.]), array([False,  True]))
     """
-    xp = array_module(distribution)
-    if out is None:
-        out = xp.empty(distribution.shape[:1] + distribution.shape[2:], distribution.dtype)
+    shape = distribution.shape[:1] + distribution.shape[2:]
+    out = scratch(buffer, distribution)("masses", shape, distribution.dtype)
     for part, terms in score_blocks(distribution):
         out[terms] = sum_classes(distribution[part])
     empty = out == 0
@@ -40,9 +40,8 @@ def soft_cross_entropy(
     factor: Union[float, Array] = 1.0,
     gradient: Optional[Array] = None,
     prob: Optional[Array] = None,
-    values: Optional[Array] = None,
-    work: Optional[Array] = None,
     lowest: float = -math.inf,
+    buffer: Optional[Buffer] = None,
 ) -> Array:
     """Cross-entropy of p = softmax of the scores along axis 1, with a distribution q for each position.
 
@@ -51,8 +50,7 @@ def soft_cross_entropy(
     scores: float (M, K), or (M, K, P) with P positions each.
     distribution: q, of the scores' shape: any finite numbers, which need not add up to 1.
     mass: sum(q), (M,) or (M, P), as `masses` gives it.
-    factor, gradient, prob, values: as in `softmax_cross_entropy`; the gradient is not cut at `lowest`.
-    work: to reuse from call to call, of at least `work_size(scores, 2)`.
+    factor, gradient, prob, buffer: as in `softmax_cross_entropy`; the gradient is not cut at `lowest`.
     Returns the values, of mass's shape.
 
     >>> import numpy as np
@@ -60,35 +58,48 @@ def soft_cross_entropy(
     >>> soft_cross_entropy(np.array([[0.0, np.log(3.0)]]), q, masses(q)[0]).round(4)
     array([0.2877])
     """
-    xp = array_module(scores)
-    if values is None:
-        values = xp.empty(mass.shape, scores.dtype)
-    if work is None:
-        work = xp.empty(work_size(scores, 2), scores.dtype)
+    buffer = scratch(buffer, scores)
+    values, size = buffer("values", mass.shape, scores.dtype), largest_block(scores)
+    work = buffer("exps", (size,), scores.dtype), buffer("shifted", (size,), scores.dtype)
     for part, terms in score_blocks(scores):
-        block, q, value, total = scores[part], distribution[part], values[terms], mass[terms]
-        exps = work[: block.size].reshape(block.shape)
-        rest = work[block.size + GAP :][: block.size].reshape(block.shape)
-        sums, shifted = exponentials(block, exps, rest)
-        if prob is not None:
-            xp.divide(exps, sums[:, None], out=prob[part])
-
-        log_sums = xp.log(sums)
-        if lowest == -math.inf or float(shifted.min()) - float(log_sums.max()) > lowest:  # nothing to cut
-            xp.multiply(total, log_sums, out=value)
-            value -= _dot(q, shifted)
-        else:
-            xp.subtract(shifted, log_sums[:, None], out=rest)
-            xp.maximum(rest, lowest, out=rest)
-            xp.negative(_dot(q, rest), out=value)
-
-        if gradient is not None:
-            each = factor_of(factor, terms)
-            exps *= (total / sums)[:, None]
-            exps -= q
-            xp.multiply(exps, each if isinstance(each, (int, float)) else each[:, None], out=gradient[part])
-            clear(gradient[part], each, sums)
+        to = part_of(gradient, part), part_of(prob, part)
+        each = factor_of(factor, terms)
+        of_block(scores[part], distribution[part], mass[terms], each, *to, values[terms], work, lowest)
     return values
+
+
+def of_block(
+    block: Array,
+    q: Array,
+    mass: Array,
+    factor: Union[float, Array],
+    gradient: Optional[Array],
+    prob: Optional[Array],
+    values: Array,
+    work: Sequence[Array],
+    lowest: float,
+) -> None:
+    """Writes what `soft_cross_entropy` gives for a block of scores; `work` are two arrays of as many elements, or more."""
+    xp = array_module(block)
+    exps, rest = (each[: block.size].reshape(block.shape) for each in work)
+    sums, shifted = exponentials(block, exps, rest)
+    if prob is not None:
+        xp.divide(exps, sums[:, None], out=prob)
+
+    log_sums = xp.log(sums)
+    if lowest == -math.inf or float(shifted.min()) - float(log_sums.max()) > lowest:  # nothing to cut
+        xp.multiply(mass, log_sums, out=values)
+        values -= _dot(q, shifted)
+    else:
+        xp.subtract(shifted, log_sums[:, None], out=rest)
+        xp.maximum(rest, lowest, out=rest)
+        xp.negative(_dot(q, rest), out=values)
+
+    if gradient is not None:
+        exps *= (mass / sums)[:, None]
+        exps -= q
+        xp.multiply(exps, factor if isinstance(factor, (int, float)) else factor[:, None], out=gradient)
+        clear(gradient, factor, sums)
 
 
 def _dot(x: Array, y: Array) -> Array:

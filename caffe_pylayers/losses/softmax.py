@@ -5,7 +5,7 @@ from typing import Any, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from caffe_pylayers.losses.blocks import score_blocks, work_size
+from caffe_pylayers.losses.blocks import Buffer, largest_block, part_of, score_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 
 # With no score above the first and no sum of exponentials below the second, float32 neither overflows nor
@@ -23,9 +23,8 @@ def softmax_cross_entropy(
     factor: Union[float, Array] = 1.0,
     gradient: Optional[Array] = None,
     prob: Optional[Array] = None,
-    values: Optional[Array] = None,
-    work: Optional[Array] = None,
     lowest: Optional[float] = None,
+    buffer: Optional[Buffer] = None,
 ) -> Array:
     """-log p at each label, with p = softmax of the scores along axis 1.
 
@@ -36,44 +35,52 @@ def softmax_cross_entropy(
     factor: the gradient is multiplied by it: one for all, or of the labels' shape. Where it is 0 the gradient
         is 0, be the scores NaN.
     gradient, prob: arrays of the scores' shape that receive the gradient and p; not computed when None.
-    values, work: arrays to reuse from call to call, of the labels' shape and of at least `work_size(scores)`.
     lowest: where p is cut in the value, not in the gradient. None: as stock Caffe at the smallest normal float, so
         that a value is at most 87.3 in float32.
+    buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.
     Returns the values, of the labels' shape.
 
     >>> scores = np.array([[0.0, np.log(3.0)]])
     >>> softmax_cross_entropy(scores, np.array([1])).round(4)
     array([0.2877])
     """
-    xp = array_module(scores)
-    if values is None:
-        values = xp.empty(labels.shape, scores.dtype)
-    if work is None:
-        work = xp.empty(work_size(scores), scores.dtype)
-    cut = TINY[scores.dtype] if lowest is None else lowest
-
+    buffer = scratch(buffer, scores)
+    values, exps = buffer("values", labels.shape, scores.dtype), buffer("exps", (largest_block(scores),), scores.dtype)
     for part, terms in score_blocks(scores):
-        block = scores[part]
-        flat = work[: block.size]
-        exps = flat.reshape(block.shape)
-        sums, _ = exponentials(block, exps)
-        if prob is not None:
-            xp.divide(exps, sums[:, None], out=prob[part])
-
-        place = places(labels[terms], block.shape)
-        exp_at_label = flat[place]
-        value = values[terms]
-        xp.divide(exp_at_label, sums, out=value)
-        xp.maximum(value, cut, out=value)
-        xp.log(value, out=value)
-        xp.negative(value, out=value)
-
-        if gradient is not None:
-            flat[place] = exp_at_label - sums
-            each = factor_of(factor, terms)
-            xp.multiply(exps, xp.divide(each, sums, dtype=sums.dtype)[:, None], out=gradient[part])
-            clear(gradient[part], each, sums)
+        to = part_of(gradient, part), part_of(prob, part)
+        of_block(scores[part], labels[terms], factor_of(factor, terms), *to, values[terms], exps, lowest)
     return values
+
+
+def of_block(
+    block: Array,
+    labels: Array,
+    factor: Union[float, Array],
+    gradient: Optional[Array],
+    prob: Optional[Array],
+    values: Array,
+    work: Array,
+    lowest: Optional[float] = None,
+) -> None:
+    """Writes what `softmax_cross_entropy` gives for a block of scores; `work` has as many elements as it, or more."""
+    xp = array_module(block)
+    flat = work[: block.size]
+    exps = flat.reshape(block.shape)
+    sums, _ = exponentials(block, exps)
+    if prob is not None:
+        xp.divide(exps, sums[:, None], out=prob)
+
+    place = places(labels, block.shape)
+    exp_at_label = flat[place]
+    xp.divide(exp_at_label, sums, out=values)
+    xp.maximum(values, TINY[block.dtype] if lowest is None else lowest, out=values)
+    xp.log(values, out=values)
+    xp.negative(values, out=values)
+
+    if gradient is not None:
+        flat[place] = exp_at_label - sums
+        xp.multiply(exps, xp.divide(factor, sums, dtype=sums.dtype)[:, None], out=gradient)
+        clear(gradient, factor, sums)
 
 
 def exponentials(block: Array, out: Array, shifted: Optional[Array] = None) -> Tuple[Array, Array]:

@@ -68,3 +68,20 @@ def numeric_gradient(function, x, step=1e-6):
         x[index] = kept
         gradient[index] = (above - below) / (2 * step)
     return gradient
+
+
+class Buffers:
+    """A `buffer` for the functions of losses, which keeps what it makes."""
+
+    def __init__(self):
+        self.made = {}
+
+    def __call__(self, name, shape, dtype):
+        if name not in self.made:
+            self.made[name] = np.empty(shape, dtype)
+        return self.made[name]
+
+    @property
+    def size(self):
+        """Of all arrays together."""
+        return sum(array.size for array in self.made.values())

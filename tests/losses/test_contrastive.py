@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from caffe_pylayers.losses import blocks
 from caffe_pylayers.losses.contrastive import contrastive
 from tests.losses import references, stock_cases
+from tests.losses.references import Buffers
 
 
 def random_batch(rng, num, size):
@@ -74,6 +75,6 @@ def test_pairs_of_factor_zero_may_be_nan():
 def test_works_in_the_arrays_that_it_is_given_and_leaves_its_input():
     feature, feature_p, similar = random_batch(np.random.RandomState(2), 400, 1000)
     feature.flags.writeable = feature_p.flags.writeable = similar.flags.writeable = False
-    values, work = np.empty(400), np.empty(blocks.work_size(feature))
-    assert contrastive(feature, feature_p, similar, values=values, work=work) is values
-    assert work.size < feature.size
+    buffers = Buffers()
+    assert contrastive(feature, feature_p, similar, buffer=buffers) is buffers.made["values"]
+    assert buffers.size < feature.size

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from caffe_pylayers.losses import blocks
 from caffe_pylayers.losses.hinge import hinge
 from tests.losses import references, stock_cases
+from tests.losses.references import Buffers
 
 norms = pytest.mark.parametrize("norm", ["L1", "L2"])
 
@@ -64,6 +65,6 @@ def test_rows_of_factor_zero_may_be_nan(norm):
 def test_works_in_the_arrays_that_it_is_given_and_leaves_its_input():
     scores, labels = random_batch(np.random.RandomState(2), 400, 1000)
     scores.flags.writeable = labels.flags.writeable = False
-    values, work = np.empty(400), np.empty((2, blocks.work_size(scores)))
-    assert hinge(scores, labels, values=values, work=work) is values
-    assert work.size < scores.size
+    buffers = Buffers()
+    assert hinge(scores, labels, buffer=buffers) is buffers.made["values"]
+    assert buffers.size < scores.size

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from caffe_pylayers.losses import blocks
 from caffe_pylayers.losses.sigmoid import sigmoid_cross_entropy
 from tests.losses import references, stock_cases
+from tests.losses.references import Buffers
 
 
 def random_batch(rng, shape):
@@ -67,6 +68,6 @@ def test_scores_of_factor_zero_may_be_nan():
 def test_works_in_the_arrays_that_it_is_given_and_leaves_its_input(shape):
     scores, target = random_batch(np.random.RandomState(2), shape)
     scores.flags.writeable = target.flags.writeable = False
-    values, work = np.empty(shape), np.empty(blocks.work_size(np.empty(shape)))
-    assert sigmoid_cross_entropy(scores, target, values=values, work=work) is values
-    assert work.size < scores.size
+    buffers = Buffers()
+    assert sigmoid_cross_entropy(scores, target, buffer=buffers) is buffers.made["values"]
+    assert buffers.made["exps"].size < scores.size

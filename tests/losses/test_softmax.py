@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from caffe_pylayers.losses import blocks
 from caffe_pylayers.losses.softmax import softmax_cross_entropy
 from tests.losses import class_cases, references
+from tests.losses.references import Buffers
 
 
 def random_batch(rng, shape):
@@ -91,6 +92,7 @@ def test_nan_scores_of_factor_zero_give_gradient_zero(inner):
 def test_works_in_the_arrays_that_it_is_given_and_leaves_its_input():
     scores, labels = random_batch(np.random.RandomState(3), (400, 1000))
     scores.flags.writeable = labels.flags.writeable = False
-    values, work = np.empty(400), np.empty(blocks.work_size(scores))
-    assert softmax_cross_entropy(scores, labels, values=values, work=work) is values
-    assert work.size < scores.size
+    buffers = Buffers()
+    assert softmax_cross_entropy(scores, labels, buffer=buffers) is buffers.made["values"]
+    assert softmax_cross_entropy(scores, labels, buffer=buffers) is buffers.made["values"]
+    assert buffers.size < scores.size
