@@ -281,9 +281,8 @@ class _Reader:
             if len(escape) > 1:
                 number = int(escape[1:], 16)
                 return bytes([number]) if escape[:1] in b"xX" else chr(number).encode("utf-8", "surrogatepass")
-            raise PrototxtError(
-                self._where, line, f"unknown escape '{match[0].decode(errors='replace')}' in a text", "write \\\\ for a backslash"
-            )  # fmt: skip
+            problem = f"unknown escape '{match[0].decode(errors='replace')}' in a text"
+            raise PrototxtError(self._where, line, problem, "write \\\\ for a backslash")
 
         return _ESCAPE.sub(meant, self._take()[1:-1].encode("utf-8", "surrogateescape"))
 

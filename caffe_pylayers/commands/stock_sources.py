@@ -14,8 +14,11 @@ from caffe_pylayers.errors import DataError
 
 #: The types of data layers with a source, and the message in which each has it.
 PARAMS = {
-    "Data": "data_param", "ImageData": "image_data_param", "HDF5Data": "hdf5_data_param", "WindowData": "window_data_param",
-}  # fmt: skip
+    "Data": "data_param",
+    "ImageData": "image_data_param",
+    "HDF5Data": "hdf5_data_param",
+    "WindowData": "window_data_param",
+}
 
 _LISTED = re.compile(r"(.+) ([-+]?[0-9]{1,18})\r?")
 

@@ -30,10 +30,8 @@ def cores() -> Iterator[Finding]:
     if any(os.environ.get(name) for name in _THREADS):
         yield Finding("cores", OK, found)
     else:
-        yield Finding(
-            "cores", NOTE, f"{found}; the BLAS of Caffe starts {count} threads all the same, and they wait for each other",
-            f"export OPENBLAS_NUM_THREADS={whole} OMP_NUM_THREADS={whole}",
-        )  # fmt: skip
+        found += f"; the BLAS of Caffe starts {count} threads all the same, and they wait for each other"
+        yield Finding("cores", NOTE, found, f"export OPENBLAS_NUM_THREADS={whole} OMP_NUM_THREADS={whole}")
 
 
 def _cgroup_cores() -> Optional[float]:
@@ -65,10 +63,8 @@ def memory() -> Iterator[Finding]:
     try:
         os.close(os.memfd_create("caffe_pylayers doctor"))
     except (AttributeError, OSError) as error:
-        yield Finding(
-            "memfd_create", ERROR, f"is refused: {error}; workers (`prefetch`) share memory by it",
-            "leave `prefetch` out, or let the container's seccomp profile allow memfd_create",
-        )  # fmt: skip
+        remedy = "leave `prefetch` out, or let the container's seccomp profile allow memfd_create"
+        yield Finding("memfd_create", ERROR, f"is refused: {error}; workers (`prefetch`) share memory by it", remedy)
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
         yield Finding("ulimit -v", WARNING, "address space is limited: LMDB maps whole files", "ulimit -v unlimited")
 
@@ -97,11 +93,9 @@ def folders() -> Iterator[Finding]:
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
     if not os.path.isdir(existing) or not os.access(existing, os.W_OK):
-        yield Finding(
-            "cache folder", WARNING,
-            f"{cache} cannot be written: the index of a large source that lies in a read-only folder is made anew each time",
-            "export XDG_CACHE_HOME=/a/folder", '"cannot write to the cache folder"',
-        )  # fmt: skip
+        why = "the index of a large source that lies in a read-only folder is made anew each time"
+        found, remedy = f"{cache} cannot be written: {why}", "export XDG_CACHE_HOME=/a/folder"
+        yield Finding("cache folder", WARNING, found, remedy, '"cannot write to the cache folder"')
     else:
         free = shutil.disk_usage(existing).free
         level = OK if free > _GB / 4 else WARNING

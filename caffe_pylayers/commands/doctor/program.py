@@ -64,9 +64,8 @@ def caffe_program() -> Iterator[Finding]:
     if not programs:
         beside = os.path.join(sys.prefix, "bin", "caffe")
         if not os.access(beside, os.X_OK):
-            yield Finding(
-                _SUBJECT, NOTE, "none on PATH; nets can be trained from Python all the same", "`caffe-pylayers train`, or put the program's folder on PATH"
-            )  # fmt: skip
+            remedy = "`caffe-pylayers train`, or put the program's folder on PATH"
+            yield Finding(_SUBJECT, NOTE, "none on PATH; nets can be trained from Python all the same", remedy)
             return
         programs = [beside]
         yield Finding(
@@ -100,10 +99,10 @@ def _examined(program: str) -> Finding:
         found, remedy, see = explain(f"{answer.err}\n{answer.failure}", answer.failure)
         return Finding(_SUBJECT, ERROR, f"{program}: {found}", remedy, see)
     if about is not None and about["version"] != VERSION:
-        return Finding(
-            _SUBJECT, ERROR, f"{program} embeds Python {about['version']}, but this package is installed for {VERSION}",
-            f"python{about['version']} -m pip install caffe-pylayers, or a `caffe` that is linked with Python {VERSION}",
-        )  # fmt: skip
+        version = about["version"]
+        found = f"{program} embeds Python {version}, but this package is installed for {VERSION}"
+        remedy = f"python{version} -m pip install caffe-pylayers, or a `caffe` that is linked with Python {VERSION}"
+        return Finding(_SUBJECT, ERROR, found, remedy)
     trouble = _trouble(about, answer)
     for variables in _remedies():
         better, _ = _run(program, variables)

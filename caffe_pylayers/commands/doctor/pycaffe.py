@@ -226,7 +226,6 @@ def _gpu(about: Dict[str, Any]) -> Iterator[Finding]:
     elif "CPU-only" in answer.err:
         yield Finding("build", OK, "CPU only: a solver wants `solver_mode: CPU`")
     else:
-        yield Finding(
-            "build", WARNING, f"GPU, for {several}; but the first GPU cannot be used: {answer.failure}",
-            "`solver_mode: CPU`; or see that `nvidia-smi` works, and that its driver fits the CUDA of this Caffe",
-        )  # fmt: skip
+        found = f"GPU, for {several}; but the first GPU cannot be used: {answer.failure}"
+        remedy = "`solver_mode: CPU`; or see that `nvidia-smi` works, and that its driver fits the CUDA of this Caffe"
+        yield Finding("build", WARNING, found, remedy)

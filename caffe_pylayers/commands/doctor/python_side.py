@@ -60,10 +60,8 @@ def package() -> Iterator[Finding]:
     others = {os.path.realpath(copy) for copy in copies if os.path.isfile(os.path.join(copy, "__init__.py"))} - {own}
     where = f"{caffe_pylayers.__version__}, {own}"
     if others:
-        yield Finding(
-            "caffe_pylayers", WARNING, f"{where}; another copy: {', '.join(sorted(others))}",
-            "which one a run takes depends on the order of PYTHONPATH: take one of them away",
-        )  # fmt: skip
+        remedy = "which one a run takes depends on the order of PYTHONPATH: take one of them away"
+        yield Finding("caffe_pylayers", WARNING, f"{where}; another copy: {', '.join(sorted(others))}", remedy)
     else:
         yield Finding("caffe_pylayers", OK, where)
 
@@ -79,10 +77,9 @@ def variables() -> Iterator[Finding]:
     versions = [(entry, re.search(r"/python(\d\.\d+)/", f"{entry}/")) for entry in entries]
     foreign = [entry for entry, match in versions if match and match[1] != VERSION]
     if foreign:
-        yield Finding(
-            "PYTHONPATH", WARNING, f"packages of another Python than this {VERSION}: {', '.join(foreign)}",
-            "take them out of PYTHONPATH; install for each Python with its own pip",
-        )  # fmt: skip
+        found = f"packages of another Python than this {VERSION}: {', '.join(foreign)}"
+        remedy = "take them out of PYTHONPATH; install for each Python with its own pip"
+        yield Finding("PYTHONPATH", WARNING, found, remedy)
     if "" in entries:
         yield Finding("PYTHONPATH", NOTE, "an empty entry (`::`, or a colon at an end) is the working directory")
     home = os.environ.get("PYTHONHOME")
@@ -91,11 +88,10 @@ def variables() -> Iterator[Finding]:
             "PYTHONHOME", WARNING, f"{home}, but the prefix of this Python is {sys.base_prefix}", "unset PYTHONHOME"
         )
     elif home:
-        yield Finding(
-            "PYTHONHOME", NOTE, f"{home}: right for the `caffe` program, wrong for any other Python",
-            "set it for the `caffe` program alone: PYTHONHOME=... caffe train ...",
-            "Another Python started from a layer fails with \"SRE module mismatch\" or \"No module named ...\"",
-        )  # fmt: skip
+        found = f"{home}: right for the `caffe` program, wrong for any other Python"
+        remedy = "set it for the `caffe` program alone: PYTHONHOME=... caffe train ..."
+        see = 'Another Python started from a layer fails with "SRE module mismatch" or "No module named ..."'
+        yield Finding("PYTHONHOME", NOTE, found, remedy, see)
     level = os.environ.get("GLOG_minloglevel", "0")  # noqa: SIM112 (its name)
     if level not in ("", "0"):
         yield Finding("GLOG_minloglevel", NOTE, f"{level}: Caffe prints no losses of a run", "unset GLOG_minloglevel")
@@ -134,10 +130,9 @@ def _opencv() -> Iterator[Finding]:
     found = [f"{name} {version}" for name, version in _installed(_OPENCV)]
     if len(found) > 1:
         names = " ".join(entry.split()[0] for entry in found)
-        yield Finding(
-            "OpenCV", WARNING, f"{' and '.join(found)} are both installed: each has overwritten files of the other",
-            pip(f"uninstall -y {names}") + " && " + pip("install 'opencv-python-headless<4.12'"),
-        )  # fmt: skip
+        why = f"{' and '.join(found)} are both installed: each has overwritten files of the other"
+        remedy = pip(f"uninstall -y {names}") + " && " + pip("install 'opencv-python-headless<4.12'")
+        yield Finding("OpenCV", WARNING, why, remedy)
 
 
 def optional() -> Iterator[Finding]:
@@ -205,7 +200,6 @@ _FIRST_WITHOUT_NUMPY_1 = (3, 13)
 def numpy_for_caffe() -> Iterator[Finding]:
     """Said where no Caffe is there yet: whether this Python can have the NumPy that it needs."""
     if sys.version_info >= _FIRST_WITHOUT_NUMPY_1:
-        yield Finding(
-            "NumPy 1", WARNING, f"has no release for Python {VERSION}, and stock pycaffe is written for it",
-            "use Python 3.8 to 3.12", '"NumPy 1, which Caffe needs, is there for Python 3.8 to 3.12"',
-        )  # fmt: skip
+        found = f"has no release for Python {VERSION}, and stock pycaffe is written for it"
+        see = '"NumPy 1, which Caffe needs, is there for Python 3.8 to 3.12"'
+        yield Finding("NumPy 1", WARNING, found, "use Python 3.8 to 3.12", see)

@@ -108,10 +108,8 @@ class Sampler:
         places %= self.epoch_size
         positions = Positions(numbers, epochs, places, keyed.bits(*self._seed, epochs, places))
         records, values = self._sample(positions)
-        return (
-            positions, np.asarray(records, np.int64), values,
-            keyed.bits(positions.keys, np.arange(self.arity)[:, None]),
-        )  # fmt: skip
+        keys = keyed.bits(positions.keys, np.arange(self.arity)[:, None])
+        return positions, np.asarray(records, np.int64), values, keys
 
     def _sample(self, positions: Positions) -> Drawn:
         """What is at these positions."""

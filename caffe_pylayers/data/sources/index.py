@@ -91,10 +91,8 @@ def _read(place: str, stamp: Tuple[int, ...]) -> Optional[Index]:
 def _write(place: str, stamp: Tuple[int, ...], index: Index) -> None:
     """Write all of it or nothing. OSError where it cannot be written."""
     packed, ends = index.names.arrays()
-    arrays = {
-        "stamp": _stamp(stamp), "names": np.frombuffer(packed, np.uint8), "ends": ends, "offsets": index.offsets,
-        "sizes": index.sizes,
-    }  # fmt: skip
+    arrays = {"stamp": _stamp(stamp), "names": np.frombuffer(packed, np.uint8), "ends": ends}
+    arrays.update(offsets=index.offsets, sizes=index.sizes)
     if index.labels is not None:
         arrays["labels"] = index.labels
     if index.shorter is not None:

@@ -206,10 +206,9 @@ class _Walk:
         packed, ends, counts = bytearray(), array("q"), array("i")
         offsets, sizes = array("q"), array("I")
         longest = 1
-        with _unchanged(file, root), tqdm(
-            desc=f"indexing {path}", total=root.entries, unit="records",
-            disable=None if root.entries >= FEWEST_RECORDS else True,
-        ) as progress:  # fmt: skip
+        quiet = None if root.entries >= FEWEST_RECORDS else True
+        bar = tqdm(desc=f"indexing {path}", total=root.entries, unit="records", disable=quiet)
+        with _unchanged(file, root), bar as progress:
             held = file.held()
             for leaf in read_leaves(held, root):
                 for (key, offset, size), value in zip(leaf.records, leaf.values(held, passed_over)):
