@@ -12,7 +12,7 @@ Bottoms are given in order, options by name; `help(P.TripletDataLayer)` lists th
 `param { lr_mult: 0 decay_mult: 0 }`, and a data layer the name train_data, unless others are given.
 
 Caffe is imported when the first layer is made. netspec.pyi says the same to editors and type checkers; a test keeps it
-true, and `python -m caffe_pylayers.descriptions.stub` writes it anew.
+true, and `python -m caffe_pylayers.descriptions.stub` writes it again.
 """
 
 import sys

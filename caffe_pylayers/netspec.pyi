@@ -49,10 +49,10 @@ def ComputeH(
     counts: Label counts: those of each batch (batch), of all batches so far (running), or a .npy or text file with K of them (for median_frequency, K more: the labels of all images that the class occurs in; per label: L positives, then L negatives).
     decay: Factor of the running counts before each batch is added, above 0 and below 1.
     defer: Iterations, at least 0, in which all classes get the mean weight (deferred re-weighting).
-    iter_size: The solver's iter_size, at least 1: forward passes an iteration.
+    iter_size: The solver's iter_size, at least 1: forward passes per iteration.
     resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
     empty: What a class without samples gives: weight 0 (zero) or an error.
-    ignore_label: Label that is left out, a whole number; none: no label is.
+    ignore_label: Label that is left out, an integer; none: no label is.
     smoothing: Label smoothing e, from 0 to below 1: H = diag(w) ((1-e) I + e/K 11').
     source: File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is smoothing's.
     """
@@ -95,10 +95,10 @@ def SampleWeight(
     counts: Label counts: those of each batch (batch), of all batches so far (running), or a .npy or text file with K of them (for median_frequency, K more: the labels of all images that the class occurs in; per label: L positives, then L negatives).
     decay: Factor of the running counts before each batch is added, above 0 and below 1.
     defer: Iterations, at least 0, in which all classes get the mean weight (deferred re-weighting).
-    iter_size: The solver's iter_size, at least 1: forward passes an iteration.
+    iter_size: The solver's iter_size, at least 1: forward passes per iteration.
     resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
     empty: What a class without samples gives: weight 0 (zero) or an error.
-    ignore_label: Label that is left out, a whole number; none: no label is.
+    ignore_label: Label that is left out, an integer; none: no label is.
     """
 
 def WeightedSoftmaxLoss(
@@ -123,11 +123,11 @@ def WeightedSoftmaxLoss(
     bottoms: scores, label [, sample_weight]
     tops: loss [, prob]
 
-    ignore_label: Label that is left out, a whole number; none: no label is.
+    ignore_label: Label that is left out, an integer; none: no label is.
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
-    axis: Axis of the classes in the scores, a whole number; -1 is the last.
+    axis: Axis of the classes in the scores, an integer; -1 is the last.
     class_weights: Weight of each class, K numbers of at least 0, which multiplies that of the sample.
     """
 
@@ -154,11 +154,11 @@ def WeightedInfogainLoss(
     tops: loss [, prob]
     with 'source': ...: scores, label [, sample_weight] -> loss [, prob]
 
-    ignore_label: Label that is left out, a whole number; none: no label is.
+    ignore_label: Label that is left out, an integer; none: no label is.
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
-    axis: Axis of the classes in the scores, a whole number; -1 is the last.
+    axis: Axis of the classes in the scores, an integer; -1 is the last.
     source: File of the matrix H, K x K, .binaryproto or .npy; none: H is the third bottom.
     """
 
@@ -182,9 +182,9 @@ def WeightedSigmoidCrossEntropyLoss(
     bottoms: scores, target [, sample_weight]
     tops: loss
 
-    ignore_label: Label that is left out, a whole number; none: no label is.
+    ignore_label: Label that is left out, an integer; none: no label is.
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
     """
 
@@ -250,8 +250,8 @@ def WeightedContrastiveLoss(
     tops: loss
 
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
-    margin: Distance from which on unlike samples cost nothing, at least 0.
-    legacy_version: Use max(0, margin - d^2) for unlike samples in place of max(0, margin - d)^2, as Caffe once did.
+    margin: Distance from which on samples of different classes cost nothing, at least 0.
+    legacy_version: Use max(0, margin - d^2) for samples of different classes in place of max(0, margin - d)^2, as Caffe once did.
     """
 
 def WeightedMultinomialLogisticLoss(
@@ -293,8 +293,8 @@ def SoftCrossEntropyLoss(
     bottoms: scores, distribution [, sample_weight]
     tops: loss [, prob]
 
-    axis: Axis of the classes in the scores, a whole number; -1 is the last.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    axis: Axis of the classes in the scores, an integer; -1 is the last.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
     """
 
@@ -321,13 +321,13 @@ def FocalLoss(
     bottoms: scores, label [, sample_weight]
     tops: loss
 
-    ignore_label: Label that is left out, a whole number; none: no label is.
+    ignore_label: Label that is left out, an integer; none: no label is.
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
-    axis: Axis of the classes in the scores, a whole number; -1 is the last.
+    axis: Axis of the classes in the scores, an integer; -1 is the last.
     gamma: Exponent of (1 - p), at least 0; 0 is the softmax loss.
-    alpha: Factor of the loss: one number of at least 0, or K of them, one a class; none: 1.
+    alpha: Factor of the loss: one number of at least 0, or K of them, one per class; none: 1.
     """
 
 def LDAMLoss(
@@ -354,11 +354,11 @@ def LDAMLoss(
     bottoms: scores, label [, sample_weight]
     tops: loss
 
-    ignore_label: Label that is left out, a whole number; none: no label is.
+    ignore_label: Label that is left out, an integer; none: no label is.
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
-    axis: Axis of the classes in the scores, a whole number; -1 is the last.
+    axis: Axis of the classes in the scores, an integer; -1 is the last.
     counts: Labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them.
     max_margin: Margin of the rarest class, above 0.
     scale: Factor of the scores after the margin, above 0; 30 for cosines.
@@ -429,7 +429,7 @@ def BatchTripletLoss(
     nonzero_loss_cutoff: Distance mining: Euclidean distance from which on negatives are not drawn, above 0.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: two layers want two.
-    iter_size: The solver's iter_size, at least 1: forward passes an iteration.
+    iter_size: The solver's iter_size, at least 1: forward passes per iteration.
     resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
     """
 
@@ -454,8 +454,8 @@ def WeightedAccuracy(
     tops: accuracy [, per_class]
 
     top_k: A label is right if its score is among so many highest, at least 1.
-    axis: Axis of the classes in the scores, a whole number; -1 is the last.
-    ignore_label: Label that is left out, a whole number; none: no label is.
+    axis: Axis of the classes in the scores, an integer; -1 is the last.
+    ignore_label: Label that is left out, an integer; none: no label is.
     balanced: Mean of the classes' recalls in place of the part of all labels that is right.
     """
 
@@ -488,18 +488,18 @@ def LabelNoise(
     bottoms: label
     tops: label
 
-    distribution: Noise: uniform from low to high, gaussian around 0, or labels drawn anew (flip).
+    distribution: Noise: uniform from low to high, gaussian around 0, or labels drawn again (flip).
     low: Smallest uniform noise, any number up to high.
     high: Largest uniform noise, any number from low on.
     std: Standard deviation of the gaussian noise, above 0.
-    probability: Part of the labels, from 0 to 1, that flip draws anew from all n_classes, the true one too.
+    probability: Part of the labels, from 0 to 1, that flip draws again from all n_classes, the true one too.
     n_classes: Number of classes K of flip and one_hot, 2 to 16777216; labels are 0 to K - 1.
     one_hot: Turn a label into a distribution over n_classes, 1 for its class, add the noise to each entry, clip it and divide by the sum.
     clip: Range [lo, hi] to clip noisy labels to; none: they are not (one_hot: [0, 1]).
-    ignore_label: Label that is left out, a whole number; none: no label is.
+    ignore_label: Label that is left out, an integer; none: no label is.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: two layers want two.
-    iter_size: The solver's iter_size, at least 1: forward passes an iteration.
+    iter_size: The solver's iter_size, at least 1: forward passes per iteration.
     resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
     """
 
@@ -526,7 +526,7 @@ def LabelSmoothing(
     n_classes: Number of classes K, 2 to 16777216; labels are 0 to K - 1.
     smoothing: Label smoothing e, from 0 to 1: the part that is taken off the true class.
     over: Classes that e is spread over: all, so that the true one has 1 - e + e/K (Szegedy et al. 2016), or the others, so that it has 1 - e and each of them e/(K-1) (Goodfellow et al. 2016).
-    ignore_label: Label that is left out, a whole number; none: no label is.
+    ignore_label: Label that is left out, an integer; none: no label is.
     """
 
 def L2Normalize(
@@ -549,10 +549,10 @@ def L2Normalize(
     bottoms: x
     tops: y
 
-    axis: Axis that the vectors lie along, a whole number; -1 is the last.
-    across_spatial: One norm over the axis and all after it; false: one a position.
+    axis: Axis that the vectors lie along, an integer; -1 is the last.
+    across_spatial: One norm over the axis and all after it; false: one per position.
     eps: Small number, above 0, added to the sum of squares under the root.
-    scale: Start value of a learned factor a channel; none: no factor.
+    scale: Start value of a learned factor per channel; none: no factor.
     """
 
 def ImageDataLayer(
@@ -634,13 +634,13 @@ def ImageDataLayer(
     workers: Worker processes of prefetch, at least 1.
     timeout: Seconds, above 0, of silence after which a worker is replaced.
     resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
-    iter_size: The solver's iter_size, at least 1: batches an iteration.
+    iter_size: The solver's iter_size, at least 1: batches per iteration.
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
-    type: Which samples a batch has: each once an epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
+    type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
     classes_per_batch: Classes in a batch of type PK, at least 1.
     samples_per_class: Samples of each class in a batch of type PK.
     """
@@ -726,16 +726,16 @@ def MultiLabelDataLayer(
     workers: Worker processes of prefetch, at least 1.
     timeout: Seconds, above 0, of silence after which a worker is replaced.
     resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
-    iter_size: The solver's iter_size, at least 1: batches an iteration.
+    iter_size: The solver's iter_size, at least 1: batches per iteration.
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
-    type: Which samples a batch has: each once an epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
+    type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
     classes_per_batch: Classes in a batch of type PK, at least 1.
     samples_per_class: Samples of each class in a batch of type PK.
-    multilabel: Several labels an image, as 0 and 1 for each of them; false: one label.
+    multilabel: Several labels per image, as 0 and 1 for each of them; false: one label.
     label_dim: Number of labels, at least 1; none: the largest in the source and 1 more.
     """
 
@@ -823,12 +823,12 @@ def SiameseDataLayer(
     workers: Worker processes of prefetch, at least 1.
     timeout: Seconds, above 0, of silence after which a worker is replaced.
     resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
-    iter_size: The solver's iter_size, at least 1: batches an iteration.
+    iter_size: The solver's iter_size, at least 1: batches per iteration.
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
     shuffle: Taken, and of no effect: TRAIN has a new random order each epoch.
-    k: Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms a sample.
+    k: Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms per sample.
     n: Iterations, at least 0, before the HARD types choose.
     m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
@@ -923,12 +923,12 @@ def TripletDataLayer(
     workers: Worker processes of prefetch, at least 1.
     timeout: Seconds, above 0, of silence after which a worker is replaced.
     resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
-    iter_size: The solver's iter_size, at least 1: batches an iteration.
+    iter_size: The solver's iter_size, at least 1: batches per iteration.
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
     shuffle: Taken, and of no effect: TRAIN has a new random order each epoch.
-    k: Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms a sample.
+    k: Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms per sample.
     n: Iterations, at least 0, before the HARD types choose.
     m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).

@@ -1,4 +1,4 @@
-"""Print, one a line, what the build must know of the interpreter that runs this (any Python 3)."""
+"""Print, one per line, what the build must know of the interpreter that runs this (any Python 3)."""
 
 import os
 import sys

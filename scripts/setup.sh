@@ -125,7 +125,7 @@ make_venv() {
 
     if [ "$(cat "$venv/setup.requirements" 2>/dev/null)" != "$requirements" ]; then
         say "installing Python packages (a minute)"
-        : >"$venv/setup.interpreter" # pip may take half an installation for a whole one: if interrupted, start anew
+        : >"$venv/setup.interpreter" # pip may take half an installation for a whole one: if interrupted, start again
         # The bounds hold for both calls: what asks for NumPy 2 shall fail here, and not break `import caffe`.
         logged "$venv/bin/python" -m pip install -r "$root/scripts/requirements.txt" &&
             logged "$venv/bin/python" -m pip install --no-build-isolation \

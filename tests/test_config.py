@@ -313,22 +313,22 @@ def problems(layer, param_str):
         (
             "ComputeH",
             "n_classes: 7.5",
-            "option 'n_classes' must be a whole number of at least 1 and of at most 16777216, not 7.5",
+            "option 'n_classes' must be an integer of at least 1 and of at most 16777216, not 7.5",
         ),
         (
             "ComputeH",
             "n_classes: true",
-            "option 'n_classes' must be a whole number of at least 1 and of at most 16777216, not True",
+            "option 'n_classes' must be an integer of at least 1 and of at most 16777216, not True",
         ),
         (
             "ComputeH",
             "n_classes: 010",
-            "option 'n_classes' must be a whole number of at least 1 and of at most 16777216, not '010'",
+            "option 'n_classes' must be an integer of at least 1 and of at most 16777216, not '010'",
         ),
         (
             "ComputeH",
             "n_classes: null",
-            "option 'n_classes' must be a whole number of at least 1 and of at most 16777216, not None",
+            "option 'n_classes' must be an integer of at least 1 and of at most 16777216, not None",
         ),
         ("ComputeH", "n_classes: 7, smoothing: 1", "must be a number of at least 0 and below 1, not 1"),
         (

@@ -93,7 +93,7 @@ def test_all_problems_of_all_options_are_in_one_message():
         "Net: unknown option 'sacle'; did you mean 'scale'? Options: resize, keep, label_map, scale",
         "Net: unknown option 'resize.heigth'; did you mean 'height'? Options: height, width, method, file, border",
         "Net: option 'resize.height' is required: Rows, at least 1.",
-        "Net: option 'resize.w' must be a whole number of at least 1, not 0",
+        "Net: option 'resize.w' must be an integer of at least 1, not 0",
         "Net: option 'resize.method' must be one of 'AREA', 'LINEAR', not 'CUBIC'",
         "Net: option 'resize.border.value' must be a number, not 'x'",
         "Net: option 'keep.height' is above 'keep.width'; lower 'keep.height'",
@@ -104,15 +104,15 @@ def test_all_problems_of_all_options_are_in_one_message():
 @pytest.mark.parametrize(
     "param_str, message",
     [
-        ("{'resize': 'x'}", "option 'resize' must be a whole number, or a dict of 'height', 'width', 'method', 'file', 'border', not 'x'"),
+        ("{'resize': 'x'}", "option 'resize' must be an integer, or a dict of 'height', 'width', 'method', 'file', 'border', not 'x'"),
         ("{'scale': {'height': 3}}", "option 'scale' must be a number above 0, not {'height': 3}"),
         ("{'resize': {'height': 3, 'width': 4, 'w': 4}}", "option 'resize.width' is given twice: 'resize.w' is the same option"),
         ("{'resize': {3: 4, 'height': 1}}", "unknown option 'resize.3'. Options: height, width, method, file, border"),
         ("{'resize': {'height': 1, 'border': {'value': 1e30}}}", "option 'resize.border.value' must be 0, or from 1e-37 to 1e+18 in size, not 1e+30"),
-        ("{'label_map': {'a': 1}}", "option 'label_map' must be a dict, each value a whole number, not {'a': 1}"),
-        ("{'label_map': {3: 1, '3': 2}}", "option 'label_map' must be a dict, each value a whole number, not {3: 1, '3': 2}"),
-        ("{'label_map': {3: 1.5}}", "option 'label_map' must be a dict, each value a whole number, not {3: 1.5}"),
-        ("{'label_map': [1]}", "option 'label_map' must be a dict, each value a whole number, not [1]"),
+        ("{'label_map': {'a': 1}}", "option 'label_map' must be a dict, each value an integer, not {'a': 1}"),
+        ("{'label_map': {3: 1, '3': 2}}", "option 'label_map' must be a dict, each value an integer, not {3: 1, '3': 2}"),
+        ("{'label_map': {3: 1.5}}", "option 'label_map' must be a dict, each value an integer, not {3: 1.5}"),
+        ("{'label_map': [1]}", "option 'label_map' must be a dict, each value an integer, not [1]"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said(param_str, message):
@@ -151,10 +151,7 @@ def test_a_dict_is_described(layer, command):
     names = [option.name for option in describe(layer).options]
     assert names[:3] == ["resize", "resize.height", "resize.width"] and names[5] == "resize.border"
     assert names[6:8] == ["resize.border.value", "keep"] and "keep.border.value" in names
-    assert (
-        "| `resize.width` | 8 | a whole number of at least 1 | Columns, at least 1. Also written `w`. |"
-        in layers_page()
-    )
+    assert "| `resize.width` | 8 | an integer of at least 1 | Columns, at least 1. Also written `w`. |" in layers_page()
     assert "resize.height: Rows, at least 1." in documentation_of(layer)
     parameters = signature_of(layer).parameters
     assert [str(parameters[name]) for name in ("resize", "keep", "label_map")] == [

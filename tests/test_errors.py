@@ -90,7 +90,7 @@ def test_an_error_that_is_kept_holds_no_frames():
             "options 'normalize' and 'normalization' are both given",
             "leave one out",
         ),
-        ("ComputeH", {"n_classes": 3, "per": "label"}, "per", "option 'per' cannot be 'label': H has a row a class", "take SampleWeight"),
+        ("ComputeH", {"n_classes": 3, "per": "label"}, "per", "option 'per' cannot be 'label': H has a row per class", "take SampleWeight"),
     ],
 )  # fmt: skip
 def test_an_error_of_an_option_has_its_parts(layer, values, option, problem, remedy):

@@ -169,7 +169,7 @@ def test_normalises(layer, values, name, value):
             {"mining": "distance", "cutoff": 2},
             "option 'cutoff' is 2, not below 'nonzero_loss_cutoff', which is 1.4",
         ),
-        ("LabelNoise", {"seed": -1}, "option 'seed' must be a whole number of at least 0"),
+        ("LabelNoise", {"seed": -1}, "option 'seed' must be an integer of at least 0"),
         ("TripletLoss", {"margin": -1}, "option 'margin' must be a number of at least 0, not -1"),
         ("TripletLoss", {"soft": True, "average": "active"}, "option 'average' cannot be 'active'"),
         ("TripletLoss", {"soft": True, "bottoms": ["margin"]}, "option 'bottoms' cannot have a margin"),
@@ -181,19 +181,19 @@ def test_normalises(layer, values, name, value):
         ("TripletLoss", {"bottoms": ["sample_weight", "margin"]}, "must have each name once, margin before"),
         ("TripletLoss", {"bottoms": ["margin", "margin"]}, "must have each name once"),
         ("L2Normalize", {"eps": 0}, "option 'eps' must be a number above 0, not 0"),
-        ("L2Normalize", {"axis": "C"}, "option 'axis' must be a whole number, not 'C'"),
+        ("L2Normalize", {"axis": "C"}, "option 'axis' must be an integer, not 'C'"),
         (
             DATA,
             {"batch_size": 0},
-            "option 'batch_size' must be a whole number of at least 1 and of at most 2147483647, not 0",
+            "option 'batch_size' must be an integer of at least 1 and of at most 2147483647, not 0",
         ),
         (
             DATA,
             {"resize": 0},
-            "must be -1, or a whole number of at least 1, or a list of 2, each a whole number",
+            "must be -1, or an integer of at least 1, or a list of 2, each an integer",
         ),
         (DATA, {"resize": True}, "option 'resize' must be -1, or"),
-        (DATA, {"resize": [256]}, "or a list of 2, each a whole number of at least 1, or none, not [256]"),
+        (DATA, {"resize": [256]}, "or a list of 2, each an integer of at least 1, or none, not [256]"),
         (
             DATA,
             {"crop_size": 300, "resize": 256},
@@ -219,12 +219,12 @@ def test_normalises(layer, values, name, value):
         (
             DATA,
             {"prefetch": -1},
-            "option 'prefetch' must be true or false, or a whole number of at least 0, not -1",
+            "option 'prefetch' must be true or false, or an integer of at least 0, not -1",
         ),
         (
             DATA,
             {"batch_size": 10**12},
-            "option 'batch_size' must be a whole number of at least 1 and of at most 2147483647",
+            "option 'batch_size' must be an integer of at least 1 and of at most 2147483647",
         ),
         (
             DATA,
@@ -251,10 +251,10 @@ def test_normalises(layer, values, name, value):
         (
             "TripletDataLayer",
             {"type": "HARD_MULTILABEL", "k": 10**8},
-            "must be a whole number of at least 1 and of at most 10000",
+            "must be an integer of at least 1 and of at most 10000",
         ),
         ("ComputeH", {"n_classes": 46341}, "H would have 2147488281 numbers, and a blob of Caffe holds 2147483647"),
-        ("LabelSmoothing", {"n_classes": 10**12}, "must be a whole number of at least 2 and of at most 16777216"),
+        ("LabelSmoothing", {"n_classes": 10**12}, "must be an integer of at least 2 and of at most 16777216"),
         (DATA, {"timeout": 0, "prefetch": 2}, "option 'timeout' must be a number above 0, not 0"),
         (DATA, {"k": 3}, "unknown option 'k'"),
         (

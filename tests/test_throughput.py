@@ -244,8 +244,8 @@ def test_a_net_that_cannot_be_run(photos, tmp_path, capsys, change, message):
     [
         ([], "give a net or solver, or --layer-type"),
         (["net.prototxt", "--options", "{}"], "--options are those of a --layer-type"),
-        (["net.prototxt", "--workers", "two"], "'two' is no list of whole numbers"),
-        (["net.prototxt", "--workers", "-1"], "'-1' is no list of whole numbers"),
+        (["net.prototxt", "--workers", "two"], "'two' is no list of integers"),
+        (["net.prototxt", "--workers", "-1"], "'-1' is no list of integers"),
         (["--layer-type", "ImageDataLayer", "--gpu", "0"], "--gpu are for a net"),
         (["solver.prototxt", "--stage", "deep"], "--stage is for a net"),
         (["none.prototxt"], "none.prototxt: cannot read it"),
@@ -309,13 +309,13 @@ def in_net(*steps, net=20.0, workers=0):
                                               "in place of 960"]),
         (in_net((0, 40, 20), (1, 20.5, 0.3), (2, 20.4, 0.3)),
          ["set 'prefetch': True: a step takes 20.5 ms in place of 40.0",
-          "nothing more to gain from the data: the net is the limit, 20.0 of 20.5 ms a step"]),
-        (in_net((0, 40, 20), (1, 20.5, 0.3), workers=1), ["nothing to change: the net is the limit, 20.0 of 20.5 ms a step"]),
+          "nothing more to gain from the data: the net is the limit, 20.0 of 20.5 ms per step"]),
+        (in_net((0, 40, 20), (1, 20.5, 0.3), workers=1), ["nothing to change: the net is the limit, 20.0 of 20.5 ms per step"]),
         (in_net((0, 20.1, 0.2), (1, 20.0, 0.1), workers=1),
          ["leave 'prefetch' and 'workers' out would do as well as 1 worker: a step takes 20.1 ms in place of 20.0",
-          "nothing more to gain from the data: the net is the limit, 20.0 of 20.1 ms a step"]),
+          "nothing more to gain from the data: the net is the limit, 20.0 of 20.1 ms per step"]),
         (in_net((0, 30.0, 9), (1, 30.2, 0.1), workers=1),
-         ["the net hardly waits for data, 0.1 of 30.2 ms a step, but by itself it takes 20.0: it shares its cores with the "
+         ["the net hardly waits for data, 0.1 of 30.2 ms per step, but by itself it takes 20.0: it shares its cores with the "
           "workers; more cores, or images that cost less, would help"]),
         (in_net((0, 90, 70), (4, 40, 19), workers=4),
          ["the data are the limit: a step waits 19.0 of its 40.0 ms for them, even with 4 workers; more cores would help"]),
@@ -334,7 +334,7 @@ def test_advice_on_workers(figures, expected):
         ({"small": 590.0}, None),
         ({"decoded_bytes": 10**8}, "'compressed': False keeps all images decoded, in 100 MB: an image takes 40 us in place of 650"),
         ({"decoded_bytes": 10**9}, None),  # all that is free
-        ({"gray": True}, "the 50 images that were looked at are all gray: 'color': False feeds one channel in place of three"),
+        ({"gray": True}, "the 50 images that were looked at are all grey: 'color': False feeds one channel in place of three"),
         ({"first_read": 900.0}, "the first reading of an image took 900 us, the next 10"),
     ],
 )  # fmt: skip
@@ -347,7 +347,7 @@ def test_advice_on_the_data(change, expected):
     else:
         assert len(sentences) == 1 and sentences[0].startswith(expected)
     bound = replace(in_net((0, 40, 20), (1, 20.5, 0.3), workers=1), stages=stages_)
-    assert advice(bound) == ["nothing to change: the net is the limit, 20.0 of 20.5 ms a step"]
+    assert advice(bound) == ["nothing to change: the net is the limit, 20.0 of 20.5 ms per step"]
 
 
 def test_a_layer_of_options_alone():

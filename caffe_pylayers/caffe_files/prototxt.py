@@ -64,7 +64,7 @@ class Message:
         return str(value).lower() in ("true", "t", "1")
 
     def whole(self, name: str, default: int = 0) -> int:
-        """The value of a field of whole numbers; the default where it is something else too."""
+        """The value of a field of integers; the default where it is something else too."""
         value = self.get(name, default)
         return value if isinstance(value, int) else default
 

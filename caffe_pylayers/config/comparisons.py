@@ -22,7 +22,7 @@ class _ComparisonOptions(DataLayerOptions):
         10,
         ge=1,
         le=10_000,
-        description="Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms a sample.",
+        description="Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms per sample.",
     )
     n: Annotated[int, InOrder(6)] = Field(0, ge=0, description="Iterations, at least 0, before the HARD types choose.")
     m: Annotated[Optional[Path], InOrder(13)] = Field(
@@ -44,7 +44,7 @@ class _ComparisonOptions(DataLayerOptions):
     )
     type: str
 
-    def images_a_top(self) -> int:
+    def images_per_top(self) -> int:
         return self.batch_size * (len(self.images) if self.stacked else 1)
 
     def counts_iterations(self) -> bool:

@@ -163,7 +163,7 @@ class DataLayerOptions(Options):
     timeout: float = Field(60.0, gt=0, description="Seconds, above 0, of silence after which a worker is replaced.")
     resume: Resume = False
     iter_size: Annotated[int, InOrder(11)] = Field(
-        1, ge=1, description="The solver's iter_size, at least 1: batches an iteration."
+        1, ge=1, description="The solver's iter_size, at least 1: batches per iteration."
     )
     restart_every: int = Field(
         0,
@@ -195,7 +195,7 @@ class DataLayerOptions(Options):
     def _no_crop(cls, value: Optional[int]) -> Optional[int]:
         return value or None
 
-    def images_a_top(self) -> int:
+    def images_per_top(self) -> int:
         """How many images a top has."""
         return self.batch_size
 
@@ -249,12 +249,12 @@ class DataLayerOptions(Options):
                 continue
             # Raw images of an LMDB or HDF5 may have one channel whatever `color` says.
             channels = 3 if self.color and self.source_type in ("CSV", "BCF") else 1
-            numbers = self.images_a_top() * channels * size[0] * size[1]
+            numbers = self.images_per_top() * channels * size[0] * size[1]
             if numbers > LARGEST_BLOB:
                 yield Remark(
                     ("batch_size", name),
                     f"options 'batch_size', which is {self.batch_size}, and {name!r}, {list(size)}, make a top of {numbers} "
-                    f"numbers ({self.images_a_top()} x {channels} x {size[0]} x {size[1]})",
+                    f"numbers ({self.images_per_top()} x {channels} x {size[0]} x {size[1]})",
                     f"a blob of Caffe holds {LARGEST_BLOB}: lower one of them",
                 )
             return

@@ -13,10 +13,10 @@ class L2NormalizeOptions(Options):
     takes = ("x",)
     gives = ("y",)
 
-    axis: int = Field(1, description="Axis that the vectors lie along, a whole number; -1 is the last.")
-    across_spatial: bool = Field(False, description="One norm over the axis and all after it; false: one a position.")
+    axis: int = Field(1, description="Axis that the vectors lie along, an integer; -1 is the last.")
+    across_spatial: bool = Field(False, description="One norm over the axis and all after it; false: one per position.")
     eps: float = Field(1e-10, gt=0, description="Small number, above 0, added to the sum of squares under the root.")
-    scale: Optional[float] = Field(None, description="Start value of a learned factor a channel; none: no factor.")
+    scale: Optional[float] = Field(None, description="Start value of a learned factor per channel; none: no factor.")
 
     def works_in_place(self) -> bool:
         return True

@@ -30,7 +30,7 @@ class ImageDataLayerOptions(DataLayerOptions):
     shuffle: bool = Field(False, description="A new random order each epoch of TRAIN; false: the source's order.")
     type: Annotated[Literal["ALL", "BALANCED", "PK"], InOrder(4)] = Field(
         "ALL",
-        description="Which samples a batch has: each once an epoch (ALL), all classes equally often (BALANCED), or "
+        description="Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or "
         "several of each of several classes (PK).",
     )
     classes_per_batch: Annotated[Optional[int], InOrder(9)] = Field(
@@ -87,7 +87,7 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
     }
 
     multilabel: bool = Field(
-        False, description="Several labels an image, as 0 and 1 for each of them; false: one label."
+        False, description="Several labels per image, as 0 and 1 for each of them; false: one label."
     )
     label_dim: Optional[int] = Field(
         None,

@@ -136,7 +136,7 @@ class ComputeHOptions(SampleWeightOptions):
                 "SampleWeight and WeightedSoftmaxLoss give the same weights without H",
             )
         if self.per == "label":
-            rule = "option 'per' cannot be 'label': H has a row a class"
+            rule = "option 'per' cannot be 'label': H has a row per class"
             yield Remark(("per",), rule, "take SampleWeight for targets of several labels")
 
     def idle(self) -> Iterator[Tuple[str, str]]:
@@ -156,7 +156,7 @@ class LabelNoiseOptions(Options):
     example: ClassVar[Dict[str, Any]] = {"distribution": "flip", "probability": 0.1, "n_classes": 10}
 
     distribution: Literal["uniform", "gaussian", "flip"] = Field(
-        description="Noise: uniform from low to high, gaussian around 0, or labels drawn anew (flip)."
+        description="Noise: uniform from low to high, gaussian around 0, or labels drawn again (flip)."
     )
     low: Optional[float] = Field(None, description="Smallest uniform noise, any number up to high.")
     high: Optional[float] = Field(None, description="Largest uniform noise, any number from low on.")
@@ -165,7 +165,7 @@ class LabelNoiseOptions(Options):
         None,
         ge=0,
         le=1,
-        description="Part of the labels, from 0 to 1, that flip draws anew from all n_classes, the true one too.",
+        description="Part of the labels, from 0 to 1, that flip draws again from all n_classes, the true one too.",
     )
     n_classes: Optional[int] = Field(
         None, ge=2, le=LARGEST_LABEL, description=f"Number of classes K of flip and one_hot, {_CLASSES.format(2)}."
@@ -214,7 +214,7 @@ class LabelNoiseOptions(Options):
 
     @property
     def keeps_numbers_whole(self) -> bool:
-        """Whether noisy labels are whole numbers still, or distributions of them."""
+        """Whether noisy labels are integers still, or distributions of them."""
         return self.distribution == "flip" or self.one_hot
 
     def works_in_place(self) -> bool:

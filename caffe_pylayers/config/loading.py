@@ -116,7 +116,7 @@ def allowed(schema: Dict[str, Any]) -> str:
     """Return in words what a JSON Schema allows.
 
     >>> allowed({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]})
-    'a whole number of at least 1, or none'
+    'an integer of at least 1, or none'
     """
     if "anyOf" in schema:
         return ", or ".join(allowed(choice) for choice in schema["anyOf"])
@@ -132,7 +132,7 @@ def allowed(schema: Dict[str, Any]) -> str:
         return f"a dict of {', '.join(map(repr, schema['properties']))}"
     if schema["type"] == "object":
         return f"a dict, each value {allowed(schema['additionalProperties'])}"
-    kinds = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "none"}
+    kinds = {"integer": "an integer", "number": "a number", "boolean": "true or false", "null": "none"}
     kind = kinds.get(schema["type"]) or _FORMATS.get(schema.get("format", ""), "text")
     limits = [f"{words} {spell(int, schema[key])}" for key, words in _LIMITS.items() if key in schema]
     return f"{kind} {' and '.join(limits)}" if limits else kind

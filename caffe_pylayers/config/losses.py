@@ -13,9 +13,9 @@ NormalizeBy = Annotated[
     Literal["weight", "count"],
     Field(description="What a term adds to the divisor of the sum: its weight, or 1 (count)."),
 ]
-Axis = Annotated[int, Field(description="Axis of the classes in the scores, a whole number; -1 is the last.")]
+Axis = Annotated[int, Field(description="Axis of the classes in the scores, an integer; -1 is the last.")]
 _NORMALIZATION = (
-    "Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms a sample "
+    "Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample "
     "(BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these."
 )
 
@@ -148,10 +148,12 @@ class WeightedContrastiveLossOptions(_BatchLossOptions):
     twin = "ContrastiveLoss"
     takes = ("feature", "feature_p", "sim", "[sample_weight]")
 
-    margin: float = Field(1.0, ge=0, description="Distance from which on unlike samples cost nothing, at least 0.")
+    margin: float = Field(
+        1.0, ge=0, description="Distance from which on samples of different classes cost nothing, at least 0."
+    )
     legacy_version: bool = Field(
         False,
-        description="Use max(0, margin - d^2) for unlike samples in place of max(0, margin - d)^2, as Caffe once did.",
+        description="Use max(0, margin - d^2) for samples of different classes in place of max(0, margin - d)^2, as Caffe once did.",
     )
 
 
@@ -180,7 +182,7 @@ class FocalLossOptions(_ClassLossOptions):
 
     gamma: float = Field(2.0, ge=0, description="Exponent of (1 - p), at least 0; 0 is the softmax loss.")
     alpha: Union[Annotated[float, Field(ge=0)], Tuple[Annotated[float, Field(ge=0)], ...], None] = Field(
-        None, description="Factor of the loss: one number of at least 0, or K of them, one a class; none: 1."
+        None, description="Factor of the loss: one number of at least 0, or K of them, one per class; none: 1."
     )
 
 

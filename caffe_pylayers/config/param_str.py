@@ -63,7 +63,7 @@ def shown(value: Any) -> str:
     """Return a value as a message shows it: as Python writes it, on one line, and shortened."""
     try:
         text = repr(value)
-    except ValueError:  # Python does not write whole numbers of thousands of digits
+    except ValueError:  # Python does not write integers of thousands of digits
         text = f"a {type(value).__name__} too long to show"
     return text if len(text) <= 100 else text[:60] + " ... " + text[-30:]
 

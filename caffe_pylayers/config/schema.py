@@ -32,10 +32,10 @@ Path = Annotated[
 ]
 
 # Options that several layers have.
-IgnoreLabel = Annotated[Optional[int], Field(description="Label that is left out, a whole number; none: no label is.")]
+IgnoreLabel = Annotated[Optional[int], Field(description="Label that is left out, an integer; none: no label is.")]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="Seed of the random draws, at least 0.")]
 Stream = Annotated[int, Field(ge=0, lt=2**63, description="Random stream, at least 0: two layers want two.")]
-IterSize = Annotated[int, Field(ge=1, description="The solver's iter_size, at least 1: forward passes an iteration.")]
+IterSize = Annotated[int, Field(ge=1, description="The solver's iter_size, at least 1: forward passes per iteration.")]
 Resume = Annotated[
     bool,
     Field(

@@ -47,7 +47,7 @@ class Feeder:
                 yield taken
 
     def stop(self) -> None:
-        """End what works on batches and give their memory back; the next `take` begins anew."""
+        """End what works on batches and give their memory back; the next `take` begins again."""
         raise NotImplementedError
 
     def close(self) -> None:

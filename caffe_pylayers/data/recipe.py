@@ -97,7 +97,7 @@ class Recipe:
         if self.transforms.shape(image) != self.shape:
             raise self.source.error(
                 f"channels x height x width {self.transforms.shape(image)} where the first record has {self.shape}",
-                remedy="images of unlike sizes need `resize` or `crop_size`",
+                remedy="images of different sizes need `resize` or `crop_size`",
                 record=record,
             )
         if image.dtype != np.uint8 and self.dtype == np.uint8:

@@ -122,7 +122,7 @@ def _made(layer: str, blobs: Sequence[Any], given: Dict[str, Any], fields: Dict[
     needed = [top for top in options.top_names() if not top.startswith("[")]
     ntop = fields.pop("ntop", len(needed))
     if type(ntop) is not int:
-        raise ConfigError(f"ntop must be a whole number, not {ntop!r}", layer=layer)
+        raise ConfigError(f"ntop must be an integer, not {ntop!r}", layer=layer)
     tops_of(layer, options, ntop)
     if is_loss(layer) or "loss_weight" in fields:
         fields["loss_weight"] = _loss_weights(layer, fields.get("loss_weight", 1), ntop)

@@ -2,7 +2,7 @@
 
     python -m caffe_pylayers.descriptions.stub
 
-writes it anew, beside netspec.py.
+writes it again, beside netspec.py.
 """
 
 import os

@@ -12,7 +12,7 @@ from caffe_pylayers.files.npy import read_npy
 
 
 def read_counts(path: str, num_classes: int) -> np.ndarray:
-    """The counts of a file, one a class: float64 (num_classes,).
+    """The counts of a file, one per class: float64 (num_classes,).
 
     path: a .npy file, or text with numbers between spaces or line ends, class 0 first. A second row, which
     `read_image_counts` reads, may follow.
@@ -76,7 +76,7 @@ def _read_table(path: str, num_classes: int) -> np.ndarray:
             warnings.simplefilter("ignore")
             table = read_npy(path) if path.endswith(".npy") else _read_text(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot be read ({error})", remedy="expected one count a class", source=where) from error
+        raise DataError(f"cannot be read ({error})", remedy="expected one count per class", source=where) from error
     if table.size != num_classes and table.shape != (2, num_classes):
         raise DataError(
             f"has {table.size} numbers, of shape {table.shape}",

@@ -14,7 +14,7 @@ def read_mean(
 ) -> Optional[np.ndarray]:
     """The mean in Caffe's order blue, green, red: float32 (C, H, W) or (C, 1, 1), or None where there is none.
 
-    mean_file: path of a .binaryproto (compute_image_mean) or .npy, channels x height x width or one number a channel;
+    mean_file: path of a .binaryproto (compute_image_mean) or .npy, channels x height x width or one number per channel;
     or the seed's [red, green, blue]. mean_value: one number for all channels, or one each in Caffe's order.
     Raises DataError where the file is not there or is something else.
     """
@@ -32,7 +32,7 @@ def read_mean(
     if mean.ndim != 3:
         raise DataError(
             f"an array of shape {mean.shape}",
-            remedy="it must be numbers, channels x height x width or one a channel",
+            remedy="it must be numbers, channels x height x width or one per channel",
             source=f"mean_file {mean_file}",
         )
     beyond = too_large(mean)

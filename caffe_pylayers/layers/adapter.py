@@ -81,7 +81,7 @@ def _print_errors(layer: type) -> None:
 class Layer(caffe.Layer):
     """A Python layer with options, named bottoms and tops, and errors that reach the user.
 
-    From `setup` on, `self.options` holds the checked options, `self.given` the names of the bottoms that the
+    From `setup` on, `self.options` holds the checked options, `self.bottom_names` the names of the bottoms that the
     net gives, `self.gives` those of the tops that it takes, and `self.name` the class's name, for messages (Caffe does not tell a layer its own). A
     subclass that extends `setup` calls `super().setup(bottom, top)` first. Where the net is built inside the
     `caffe` program, an error in any of the four methods is printed to stderr, since Caffe would not.
@@ -89,7 +89,7 @@ class Layer(caffe.Layer):
 
     #: The class of the options. A layer of this package has that of its name; a class that derives from one inherits it.
     schema: ClassVar[Optional[Type[config.Options]]] = None
-    one_factor_a_sample: ClassVar[bool] = False
+    one_factor_per_sample: ClassVar[bool] = False
     device: Any = device.HOST
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -113,7 +113,7 @@ class Layer(caffe.Layer):
         self.options: Any = config.load(self.name, self.param_str, self.schema)
         for warning in self.options.warnings:
             log.warning("%s: %s", self.name, warning)
-        self.given = bottoms_of(self.name, self.options, len(bottom))
+        self.bottom_names = bottoms_of(self.name, self.options, len(bottom))
         self.gives = tops_of(self.name, self.options, len(top))
         self._check_in_place(bottom, top)
 
@@ -168,7 +168,7 @@ class Layer(caffe.Layer):
 
     def bottom(self, bottom: Any, name: str) -> Any:
         """The bottom of that name, or of the bottoms' arrays that of it; None where the net does not give it."""
-        return bottom[self.given.index(name)] if name in self.given else None
+        return bottom[self.bottom_names.index(name)] if name in self.bottom_names else None
 
     def buffer(self, name: str, shape: Sequence[int], dtype: Any = np.float32) -> Array:
         """An array that lives from one iteration to the next, new only when the shape changes."""
@@ -185,7 +185,7 @@ class Layer(caffe.Layer):
         what: str = "label",
         unknown: bool = False,
     ) -> Tuple[Array, Optional[Array]]:
-        """The labels of a blob's array as whole numbers, and which of them are ignored.
+        """The labels of a blob's array as integers, and which of them are ignored.
 
         Returns (labels, ignored), flat: an array of intp in 0 .. num_classes-1, 0 where ignored, valid until
         the next call; and an array of bool, or None where no label is ignored. Raises DataError for a label
@@ -208,13 +208,13 @@ class Layer(caffe.Layer):
             return labels, ignored
         at = int(xp.argmin(whole & (checked >= 0) & (checked < num_classes)))
         label = float(given[at])
-        rule = f"is outside 0..{num_classes - 1}" if label == np.floor(label) else "is not a whole number"
+        rule = f"is outside 0..{num_classes - 1}" if label == np.floor(label) else "is not an integer"
         hint = "" if ignore_label is None else f" and not ignore_label {ignore_label}"
         hint += " and not -1, a target not known" if unknown else ""
         raise DataError(f"{what} {label:.9g} at {place(array, at)} {rule}{hint}", layer=self.name)
 
     def weights(self, inputs: Sequence[Array], shape: Tuple[int, ...]) -> Optional[Array]:
-        """The weights of the terms, of `shape`, from the array of sample_weight: one a term, or one a sample."""
+        """The weights of the terms, of `shape`, from the array of sample_weight: one per term, or one per sample."""
         given = self.bottom(inputs, "sample_weight")
         if given is None:
             return None
@@ -232,13 +232,13 @@ class Layer(caffe.Layer):
         # Where the classes come first, the axis 0 of the scores is not that of the samples.
         has_samples = num_samples > 0 and shape[0] % num_samples == 0
         if weights.size != num_samples or not has_samples:
-            a_sample = f"one a sample ({num_samples}) or " if has_samples else ""
+            a_sample = f"one per sample ({num_samples}) or " if has_samples else ""
             raise ConfigError(
                 f"sample_weight has shape {given.shape}, {weights.size} weights",
-                remedy=f"expected {a_sample}one a label ({num_terms})",
+                remedy=f"expected {a_sample}one per label ({num_terms})",
                 layer=self.name,
             )
-        if self.one_factor_a_sample:
+        if self.one_factor_per_sample:
             return weights.reshape(num_samples, *[1] * (len(shape) - 1))
         each = self.buffer("weights", (num_samples, num_terms // num_samples))
         each[...] = weights[:, None]

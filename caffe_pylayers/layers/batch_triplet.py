@@ -15,16 +15,16 @@ from caffe_pylayers.losses.batch_triplet import Rule, batch_triplet_gradient, ba
 from caffe_pylayers.losses.reduction import Array, Reduction
 from caffe_pylayers.losses.triplet import mean_norm
 
-_LABELS = 1 << 24  # float32, which labels come as, holds every whole number up to this
+_LABELS = 1 << 24  # float32, which labels come as, holds every integer up to this
 _UNIT = 0.01  # how far the mean norm of unit vectors may be from 1
 
 
 class BatchTripletLoss(TripletsLayer):
     """The triplet loss on the triplets that the option `mining` finds in the batch, or on those that a bottom lists.
 
-    bottoms: embedding (N, ...), flattened to (N, D); label, one an embedding, whole numbers from 0 to below 2**24, or
+    bottoms: embedding (N, ...), flattened to (N, D); label, one per embedding, integers from 0 to below 2**24, or
         with `mining: given` triplets (T, 3), rows of anchor, positive and negative as row numbers of the embedding;
-        sample_weight, one an embedding: a triplet's weight is its anchor's.
+        sample_weight, one per embedding: a triplet's weight is its anchor's.
     tops: loss; stats, (4,): fraction of triplets active, mean d_ap, mean d_an, mean norm of the embeddings.
     Where there is no triplet, as in a batch of one class, loss and gradient are 0. What `mining: distance` draws is a
     function of (seed, stream, rank, iteration, forward within it): a run repeats, and with `resume` it goes on after a

@@ -53,8 +53,8 @@ class ScoresLoss(LossLayer):
         )
         return gradient, prob
 
-    def one_a_class(self, option: str, num_classes: int) -> np.ndarray:
-        """The numbers of an option, of which there must be one a class, float64."""
+    def one_per_class(self, option: str, num_classes: int) -> np.ndarray:
+        """The numbers of an option, of which there must be one per class, float64."""
         numbers = getattr(self.options, option)
         if len(numbers) != num_classes:
             raise ConfigError(
@@ -85,7 +85,7 @@ class Labelled(NamedTuple):
 
 
 class ClassLoss(ScoresLoss):
-    """A loss on scores and labels that are class numbers, one a position."""
+    """A loss on scores and labels that are class numbers, one per position."""
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         scores = self.scores(inputs)
@@ -96,8 +96,8 @@ class ClassLoss(ScoresLoss):
 class WeightedSoftmaxLoss(ClassLoss):
     """Stock SoftmaxWithLoss with sample weights: sum of w_e * -log softmax(scores)[label_e] / Z.
 
-    bottoms: scores, with the K classes along `axis`; label, whole numbers in 0 .. K-1, of the scores' shape
-        without that axis or any shape of that count; sample_weight, of the label's shape or one a sample.
+    bottoms: scores, with the K classes along `axis`; label, integers in 0 .. K-1, of the scores' shape
+        without that axis or any shape of that count; sample_weight, of the label's shape or one per sample.
     tops: loss; prob, the softmax of the scores.
     Z is as `caffe_pylayers.losses.reduction` has it; without weights it is stock Caffe's. With `class_weights` w_e is
     the sample's weight times that of its label, as if the layer SampleWeight gave it; an ignored label has weight 0.
@@ -106,7 +106,7 @@ class WeightedSoftmaxLoss(ClassLoss):
     def for_classes(self, num_classes: int) -> None:
         self._class_weights: Optional[np.ndarray] = None
         if self.options.class_weights is not None:
-            self._class_weights = self.one_a_class("class_weights", num_classes)
+            self._class_weights = self.one_per_class("class_weights", num_classes)
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         terms = super().terms(inputs)
@@ -183,7 +183,7 @@ class SoftCrossEntropyLoss(ScoresLoss):
     """Softmax loss on soft labels: sum of w_e * -sum_k q_ek log softmax(scores)_ek / Z.
 
     bottoms: scores, with the K classes along `axis`; distribution, q, of the scores' shape (but for ones at its
-        end): any finite numbers, which need not add up to 1; sample_weight, one a position or one a sample.
+        end): any finite numbers, which need not add up to 1; sample_weight, one per position or one per sample.
     tops: loss; prob, the softmax of the scores.
     A position whose distribution is all zeros is ignored: it is what LabelSmoothing gives for an ignored label. The
     distribution gets no gradient. With one-hot distributions this is WeightedSoftmaxLoss.
@@ -228,7 +228,7 @@ class FocalLoss(ClassLoss):
     def for_classes(self, num_classes: int) -> None:
         self._alphas: Optional[np.ndarray] = None
         if isinstance(self.options.alpha, tuple):
-            self._alphas = self.one_a_class("alpha", num_classes)
+            self._alphas = self.one_per_class("alpha", num_classes)
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         scores, labels, _ = terms.of
@@ -250,7 +250,7 @@ class LDAMLoss(ClassLoss):
         if isinstance(counts, str):
             counts = read_counts(counts, num_classes)
         else:
-            counts = self.one_a_class("counts", num_classes)
+            counts = self.one_per_class("counts", num_classes)
         self._margins = ldam_margins(counts, self.options.max_margin)
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:

@@ -197,8 +197,8 @@ class ImageDataLayer(DataLayer):
             each, labels = self._weights[0].size, top[1].data[0].size
             if each not in (1, labels):
                 raise self._source.error(
-                    f"{each} sample weights a record, where the label top has {labels} labels a sample",
-                    remedy="give one a record, or one for each label of the top",
+                    f"{each} sample weights per record, where the label top has {labels} labels per sample",
+                    remedy="give one per record, or one for each label of the top",
                 )
 
     @property
@@ -218,7 +218,7 @@ class ImageDataLayer(DataLayer):
             self.write_labels(records, top[1].data)
         if self._weights is not None:
             weights, out = self._weights[records], top[2].data
-            # A weight a sample is that of all its labels.
+            # A weight per sample is that of all its labels.
             np.copyto(out.reshape(len(records), -1), weights.reshape(len(records), -1))
 
 

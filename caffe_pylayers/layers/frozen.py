@@ -1,4 +1,4 @@
-"""A whole number, and others that go with it, that travel in Caffe's snapshots.
+"""An integer, and others that go with it, that travel in Caffe's snapshots.
 
 A Python layer may own parameter blobs; with ``param { lr_mult: 0 decay_mult: 0 }`` the solver leaves them alone
 and stores them in every snapshot. That is how a layer's position survives ``caffe train --snapshot``.
@@ -13,7 +13,7 @@ import numpy as np
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.layers.adapter import log
 
-_BASE = 1 << 24  # float32 holds every whole number up to this
+_BASE = 1 << 24  # float32 holds every integer up to this
 _HEAD = 4
 
 

@@ -24,7 +24,7 @@ class LabelNoise(Layer):
     With `one_hot` a label becomes a distribution: 1 for its class plus noise on each of the K entries, clipped and
     divided by the sum; in TEST just 1 for its class.
 
-    bottom: label, of any shape. With flip and one_hot it must be a whole number in 0 .. n_classes-1.
+    bottom: label, of any shape. With flip and one_hot it must be an integer in 0 .. n_classes-1.
     top: float label, of its shape, and in place if wanted; a label that is `ignore_label` stays. With `one_hot`
         distributions of the shape that LabelSmoothing gives, all zeros for `ignore_label`.
     The noise is a function of (seed, stream, rank, iteration, forward within it): a run repeats, and with `resume` it
@@ -86,8 +86,8 @@ class LabelNoise(Layer):
             drawn = keyed.uniform(*key, position, 0) < options.probability
             if ignored is not None:
                 drawn &= ~ignored[place]
-            anew = np.floor(keyed.uniform(*key, position, 1) * options.n_classes)
-            out[place] = np.where(drawn, anew, given[place])
+            again = np.floor(keyed.uniform(*key, position, 1) * options.n_classes)
+            out[place] = np.where(drawn, again, given[place])
 
     def _one_hot(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
         options = self.options

@@ -11,7 +11,7 @@ class LabelSmoothing(Layer):
         over: all      (1 - e) onehot + e/K       (Szegedy et al. 2016)
         over: others   1 - e for the true class, e/(K-1) for each other   (Goodfellow, Bengio, Courville 2016)
 
-    bottom: label, of any shape, whole numbers in 0 .. K-1.
+    bottom: label, of any shape, integers in 0 .. K-1.
     top: distribution, float32, with K in the place of an axis 1 of one element and put in there otherwise: (N,),
         (N, 1) give (N, K); (N, H, W), (N, 1, H, W) give (N, K, H, W). All zeros where the label is `ignore_label`.
     """

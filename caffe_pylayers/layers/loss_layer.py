@@ -37,7 +37,7 @@ class LossLayer(Layer):
 
     differentiable: the bottoms, by place, that have a gradient. Others get zeros where `force_backward: true`
         asks for one, but for sample_weight, whose gradient is there for any loss.
-    one_factor_a_sample: with one weight a sample the loss takes a `factor` of shape (N, 1, ...), so that it need not
+    one_factor_per_sample: with one weight per sample the loss takes a `factor` of shape (N, 1, ...), so that it need not
         be repeated for every term.
 
     Gradients are those at the bottoms as they were in forward, save that changed labels, weights and H are followed: a net
@@ -111,7 +111,7 @@ class LossLayer(Layer):
         for i in range(len(bottom)):
             if propagate_down[i] and i not in self.differentiable:
                 diff = self.diff(bottom[i]).reshape(-1)
-                weighted = self.given[i] == "sample_weight"
+                weighted = self.bottom_names[i] == "sample_weight"
                 diff[...] = self.weight_gradient(self._terms, diff.size) * loss_weight if weighted else 0
 
     def check_finite(self, array: Array, what: str, remedy: str = "") -> None:
@@ -123,7 +123,7 @@ class LossLayer(Layer):
             raise DataError(found, remedy=remedy, layer=self.name)
 
     def weight_gradient(self, terms: Terms, size: int) -> Array:
-        """dL/dw, flat, for `size` weights: one a term, or one a sample."""
+        """dL/dw, flat, for `size` weights: one per term, or one per sample."""
         return self._reduction.weight_gradient(self._values, self._loss, size)
 
     def _look_at_terms(self) -> None:

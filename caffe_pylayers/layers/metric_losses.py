@@ -75,8 +75,8 @@ class TripletsLayer(LossLayer):
 class TripletLoss(TripletsLayer):
     """The mean of max(0, d(anchor, positive) - d(anchor, negative) + margin) (Schroff et al. 2015).
 
-    bottoms: anchor, positive, negative, all of one shape (N, ...), flattened to (N, D); margin, one a triplet,
-        which multiplies the option `margin`; sample_weight, one a triplet. With one of the last two, the option
+    bottoms: anchor, positive, negative, all of one shape (N, ...), flattened to (N, D); margin, one per triplet,
+        which multiplies the option `margin`; sample_weight, one per triplet. With one of the last two, the option
         `bottoms` says which.
     tops: loss; stats, (4,): fraction of triplets active, mean d_ap, mean d_an, mean norm.
     """
@@ -85,7 +85,7 @@ class TripletLoss(TripletsLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        if self.options.soft and "margin" in self.given:
+        if self.options.soft and "margin" in self.bottom_names:
             raise ConfigError("'soft': True has no margin", remedy="leave the bottom margin out", layer=self.name)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -107,7 +107,7 @@ class TripletLoss(TripletsLayer):
     def terms(self, inputs: Sequence[Array]) -> Terms:
         options = self.options
         margin: Any = options.margin
-        if "margin" in self.given:
+        if "margin" in self.bottom_names:
             margin = margin * self.bottom(inputs, "margin").reshape(-1)
         anchor, positive, negative = embeddings = [self.embedding(each) for each in inputs[:3]]
         triplets = triplet_loss(anchor, positive, negative, margin, options.distance, options.soft)

@@ -15,7 +15,7 @@ class Targets:
         (N, L, 1, 1)  as MultiLabelDataLayer has it; with `num_classes` 2, that is with classes 0 and 1, only if L is 2
         (N, L)        if L is `num_classes`, and not 2: rows of class numbers have as many as there are tasks
 
-    A label map (N, 1, H, W) or (N, H, W) and a label a sample have other shapes. What a batch has shown to be class
+    A label map (N, 1, H, W) or (N, H, W) and a label per sample have other shapes. What a batch has shown to be class
     numbers stays that.
     """
 

@@ -25,7 +25,7 @@ class PairLoss(LossLayer):
         one, other = inputs[:2]
         if one.size != other.size or len(one) != len(other):
             raise ConfigError(
-                f"{self.given[0]} has shape {one.shape} and {self.given[1]} {other.shape}",
+                f"{self.bottom_names[0]} has shape {one.shape} and {self.bottom_names[1]} {other.shape}",
                 remedy="expected as many numbers in both, for as many samples",
                 layer=self.name,
             )
@@ -36,11 +36,11 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
     """Stock SigmoidCrossEntropyLoss with sample weights: sum of w_e (-t_e log p_e - (1 - t_e) log(1 - p_e)) / Z.
 
     bottoms: scores, p = sigmoid(scores); target, numbers from 0 to 1, as many as there are scores; sample_weight, one
-        a score or one a sample. A target that is ignored, or has weight 0, may be any number.
+        a score or one per sample. A target that is ignored, or has weight 0, may be any number.
     A target whose whole part is `ignore_label` is ignored, as in stock Caffe: 0 ignores all between -1 and 1.
     """
 
-    one_factor_a_sample = True
+    one_factor_per_sample = True
 
     def reduction(self, terms: Terms, weights: Optional[Array]) -> Reduction:
         self._check_targets(terms, weights)
@@ -84,9 +84,9 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
 class WeightedEuclideanLoss(PairLoss):
     """Stock EuclideanLoss with sample weights: sum of w_i |prediction_i - target_i|^2 / 2 / Z.
 
-    bottoms: prediction; target, any finite numbers, as many as there are predictions; sample_weight, one a sample or
+    bottoms: prediction; target, any finite numbers, as many as there are predictions; sample_weight, one per sample or
         one a number. Both of the first two have a gradient.
-    Z is the sum of the weights of all numbers over the numbers a sample: without weights the batch size.
+    Z is the sum of the weights of all numbers over the numbers per sample: without weights the batch size.
     """
 
     differentiable = (0, 1)
@@ -96,7 +96,7 @@ class WeightedEuclideanLoss(PairLoss):
         # Targets that are not finite make a loss that is not, so there is no need to look at them before.
         if not math.isfinite(self._loss):
             remedy = "give it a number and its sample the weight 0 if it shall not count"
-            self.check_finite(self.inputs[1], self.given[1], remedy)
+            self.check_finite(self.inputs[1], self.bottom_names[1], remedy)
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         pair = self.pair(inputs)
@@ -111,14 +111,14 @@ class WeightedEuclideanLoss(PairLoss):
 
 
 class LabelLoss(LossLayer):
-    """A loss with one label a sample, among as many classes as the first bottom has numbers a sample."""
+    """A loss with one label per sample, among as many classes as the first bottom has numbers per sample."""
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         scores, label = _rows(inputs[0]), inputs[1]
         if label.size != len(scores):
             raise ConfigError(
-                f"label has shape {label.shape} and {self.given[0]} {inputs[0].shape}",
-                remedy=f"expected {len(scores)} labels, one a sample",
+                f"label has shape {label.shape} and {self.bottom_names[0]} {inputs[0].shape}",
+                remedy=f"expected {len(scores)} labels, one per sample",
                 layer=self.name,
             )
         labels, _ = self.labels(label, scores.shape[1])
@@ -128,7 +128,7 @@ class LabelLoss(LossLayer):
 class WeightedHingeLoss(LabelLoss):
     """Stock HingeLoss with sample weights: sum over samples and classes of w_i max(0, 1 - s_ik scores_ik) / Z.
 
-    bottoms: scores, (N, K), flattened to it; label, whole numbers in 0 .. K-1, one a sample; sample_weight, one a
+    bottoms: scores, (N, K), flattened to it; label, integers in 0 .. K-1, one per sample; sample_weight, one per
         sample.
     s_ik is 1 at the label and -1 elsewhere; with `norm: 'L2'` the hinges are squared. Z is the sum of the weights.
     """
@@ -141,7 +141,7 @@ class WeightedHingeLoss(LabelLoss):
 class WeightedMultinomialLogisticLoss(LabelLoss):
     """Stock MultinomialLogisticLoss with sample weights: sum of w_i * -log prob_i[label_i] / Z.
 
-    bottoms: prob, (N, K), flattened to it; label, whole numbers in 0 .. K-1, one a sample; sample_weight, one a
+    bottoms: prob, (N, K), flattened to it; label, integers in 0 .. K-1, one per sample; sample_weight, one per
         sample.
     Z is the sum of the weights. WeightedSoftmaxLoss takes the scores in place of prob, and is more accurate.
     """
@@ -155,8 +155,8 @@ class WeightedContrastiveLoss(PairLoss):
     """Stock ContrastiveLoss with sample weights (Hadsell et al. 2006): pulls similar pairs together, others apart.
 
     bottoms: feature, feature_p, (N, D), flattened to it: both have a gradient; sim, 1 for a similar pair and 0 for
-        another, one a pair; sample_weight, one a pair.
-    A term is d^2 / 2, or max(0, margin - d)^2 / 2 for unlike pairs (max(0, margin - d^2) / 2 with `legacy_version`),
+        another, one per pair; sample_weight, one per pair.
+    A term is d^2 / 2, or max(0, margin - d)^2 / 2 for pairs of different classes (max(0, margin - d^2) / 2 with `legacy_version`),
     d the Euclidean distance; Z is the sum of the weights.
     """
 
@@ -167,7 +167,7 @@ class WeightedContrastiveLoss(PairLoss):
         if sim.size != len(inputs[0]):
             raise ConfigError(
                 f"sim has shape {sim.shape} and feature {inputs[0].shape}",
-                remedy=f"expected {len(inputs[0])} numbers, one a pair",
+                remedy=f"expected {len(inputs[0])} numbers, one per pair",
                 layer=self.name,
             )
         similar = self.labels(sim, 2, what="sim")[0] == 1

@@ -23,7 +23,7 @@ def count_right(
     in stock Accuracy. No number is above NaN, so a label with the score NaN is right there, and here.
 
     scores: float (M, K), or (M, K, P) with P positions each.
-    labels: whole numbers 0 .. K-1, (M,) or (M, P).
+    labels: integers 0 .. K-1, (M,) or (M, P).
     weights: of the labels' shape, finite and not negative; none means 1 each.
     ignored: bool of the labels' shape; True leaves a label out.
     buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.

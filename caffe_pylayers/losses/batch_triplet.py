@@ -60,7 +60,7 @@ def batch_triplet_loss(
         given      those of `triplets`
 
     embedding: float (N, D).
-    labels: whole numbers (N,); not used with "given".
+    labels: integers (N,); not used with "given".
     draw: for "distance", (anchors, positives) -> uniform in [0, 1), arrays of one length.
     triplets: for "given", row numbers (T, 3) of anchor, positive and negative.
     buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.

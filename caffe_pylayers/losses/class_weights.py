@@ -8,7 +8,7 @@ _FADED = 1e-20  # running counts fade down to about this, so that a class once s
 
 
 def count_labels(labels: np.ndarray, num_classes: int, ignored: Optional[np.ndarray] = None) -> np.ndarray:
-    """How many labels each class has: int64 (num_classes,). labels: whole numbers in 0 .. num_classes-1."""
+    """How many labels each class has: int64 (num_classes,). labels: integers in 0 .. num_classes-1."""
     return np.bincount(labels if ignored is None else labels[~ignored], minlength=num_classes)
 
 

@@ -27,7 +27,7 @@ def contrastive(
 
     feature, feature_p: float (N, D).
     similar: bool (N,).
-    factor: the gradients are multiplied by it: one for all, or one a pair (N,). Where an array is 0 the gradients
+    factor: the gradients are multiplied by it: one for all, or one per pair (N,). Where an array is 0 the gradients
         are 0, be the features NaN.
     gradients: arrays (N, D) that receive those by feature and feature_p; None: not computed.
     buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.

@@ -20,7 +20,7 @@ def distribution_shape(label_shape: Sequence[int], num_classes: int) -> Tuple[in
 def spread(labels: np.ndarray, on: float, off: float, out: np.ndarray) -> None:
     """Write distributions that have `on` at the label's class and `off` at each other.
 
-    labels: whole numbers 0 .. K-1, (N, M). out: float (N, K, M).
+    labels: integers 0 .. K-1, (N, M). out: float (N, K, M).
 
     >>> out = np.empty((1, 3, 1)); spread(np.array([[2]]), 0.8, 0.1, out); out.ravel()
     array([0.1, 0.1, 0.8])
@@ -33,7 +33,7 @@ def spread(labels: np.ndarray, on: float, off: float, out: np.ndarray) -> None:
 def add_one_hot(labels: np.ndarray, noise: np.ndarray, clip: Tuple[float, float]) -> None:
     """Turn noise into distributions, in place: 1 more at the label's class, clipped, divided by the sum.
 
-    labels: whole numbers 0 .. K-1, (N, M). noise: float (N, K, M). clip: lowest and highest entry before the division,
+    labels: integers 0 .. K-1, (N, M). noise: float (N, K, M). clip: lowest and highest entry before the division,
     neither below 0. Where the sum is 0 the distribution is 1 at the label.
     """
     rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]

@@ -19,7 +19,7 @@ def euclidean(
         dl/dy = y - t        dl/dt = t - y
 
     prediction, target: float (N, D).
-    factor: the gradients are multiplied by it: one for all, one a row (N,), or (N, D). Where an array is 0 the
+    factor: the gradients are multiplied by it: one for all, one per row (N,), or (N, D). Where an array is 0 the
         gradients are 0, be the prediction NaN.
     gradients: arrays (N, D) that receive those by prediction and target; None: not computed.
     by_element: whether there is a value for each element, or one for each row.

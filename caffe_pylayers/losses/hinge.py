@@ -19,9 +19,9 @@ def hinge(
         dl/dx_k = -s_k where the hinge is above 0 ("L1"), or -2 s_k max(0, 1 - s_k x_k) ("L2")
 
     scores: float (N, K).
-    labels: whole numbers 0 .. K-1, (N,).
+    labels: integers 0 .. K-1, (N,).
     norm: "L1" or "L2".
-    factor: the gradient is multiplied by it: one for all, or one a row (N,). Where an array is 0 the gradient is
+    factor: the gradient is multiplied by it: one for all, or one per row (N,). Where an array is 0 the gradient is
         0, be the scores NaN.
     gradient: array of the scores' shape that receives the gradient; not computed when None.
     buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.

@@ -113,8 +113,8 @@ def sort_rows(block: Block, shift: float, positives_first: bool) -> Tuple[Array,
     Returns the columns in that order, int64 (B, N), and 1 where the column is a positive, 0 elsewhere; both valid until
     the next call.
     """
-    # A float of 0 or more, read as a whole number, keeps its order. The lowest bits of that, which matter as little as
-    # a part in 2**30 of the distance, hold the column: sorting whole numbers takes a third of the time of argsort.
+    # A float of 0 or more, read as an integer, keeps its order. The lowest bits of that, which matter as little as
+    # a part in 2**30 of the distance, hold the column: sorting integers takes a third of the time of argsort.
     xp = array_module(block.distances)
     keys, flags = block.whole
     num_columns = keys.shape[1]

@@ -18,8 +18,8 @@ def multinomial_logistic(
         l = -log max(p[label], 1e-20)        dl/dp[label] = -1 / max(p[label], 1e-20), 0 elsewhere
 
     prob: float (N, K).
-    labels: whole numbers 0 .. K-1, (N,).
-    factor: the gradient is multiplied by it: one for all, or one a row (N,). Where an array is 0 the gradient is
+    labels: integers 0 .. K-1, (N,).
+    factor: the gradient is multiplied by it: one for all, or one per row (N,). Where an array is 0 the gradient is
         0, be the probability NaN.
     gradient: array (N, K) that receives the gradient; not computed when None. As in stock Caffe it stays where p
         is cut at 1e-20, so that a net can come back from there.

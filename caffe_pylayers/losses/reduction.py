@@ -35,8 +35,8 @@ def array_module(array: Array) -> Any:
 class Reduction:
     """Weights and normalisation of one batch, which hold before any value is known.
 
-    shape: of the terms, the outer index first: (N,), or (N, H, W) for a label a pixel.
-    weights: of that shape, or (N, 1, ...) for one a sample; finite and not negative; none means 1 each.
+    shape: of the terms, the outer index first: (N,), or (N, H, W) for a label per pixel.
+    weights: of that shape, or (N, 1, ...) for one per sample; finite and not negative; none means 1 each.
     ignored: bool of that shape; True takes a term out of the sum, and out of Z under VALID.
     normalization: FULL, VALID, BATCH_SIZE or NONE.
     normalize_by: "weight", or "count", which puts 1 for each weight into Z.

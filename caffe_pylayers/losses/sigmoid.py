@@ -18,7 +18,7 @@ def sigmoid_cross_entropy(
         l = max(x, 0) - x t + log(1 + exp(-|x|))        dl/dx = p - t
 
     scores, target: float (N, D); a target is any finite number, a probability as a rule.
-    factor: the gradient is multiplied by it: one for all, one a row (N, 1), or (N, D). Where an array is 0 the
+    factor: the gradient is multiplied by it: one for all, one per row (N, 1), or (N, D). Where an array is 0 the
         gradient is 0, be the score NaN.
     gradient: array of the scores' shape that receives the gradient; not computed when None.
     buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.

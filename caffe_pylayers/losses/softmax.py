@@ -31,7 +31,7 @@ def softmax_cross_entropy(
         l = -log max(p[label], lowest)        dl/dscore_k = p_k - [k = label]
 
     scores: float (M, K), or (M, K, P) with P positions each.
-    labels: whole numbers 0 .. K-1, (M,) or (M, P).
+    labels: integers 0 .. K-1, (M,) or (M, P).
     factor: the gradient is multiplied by it: one for all, or of the labels' shape. Where it is 0 the gradient
         is 0, be the scores NaN.
     gradient, prob: arrays of the scores' shape that receive the gradient and p; not computed when None.

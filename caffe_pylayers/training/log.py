@@ -1,4 +1,4 @@
-"""The log of a training as CSV, a row an iteration: iteration, loss, lr, images_per_s, waiting, outputs of nets."""
+"""The log of a training as CSV, a row per iteration: iteration, loss, lr, images_per_s, waiting, outputs of nets."""
 
 import csv
 import os

@@ -9,7 +9,7 @@ from caffe_pylayers.caffe_files.weights import by_name, read_weights
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.training.learning_rate import learning_rate
 from caffe_pylayers.training.parameter import check_room, choose_device, clear_weights, make_solver, read_parameter
-from caffe_pylayers.training.passes import StoppedInTest, TestPasses, TrainPasses, data_layers, images_an_iteration
+from caffe_pylayers.training.passes import StoppedInTest, TestPasses, TrainPasses, data_layers, images_per_iteration
 from caffe_pylayers.training.ranks import Ranks
 
 
@@ -69,11 +69,11 @@ class Training:
             TestPasses(net, f"test{i}" if several else "test", self.parameter.test_iter[i])
             for i, net in enumerate(self.solver.test_nets)
         ]
-        self.images_an_iteration = images_an_iteration(self.solver.net, self.parameter.iter_size)
+        self.images_per_iteration = images_per_iteration(self.solver.net, self.parameter.iter_size)
         self._asked_to_stop = self._stop = self._snapshot = False
         self._ranks = ranks
         if ranks is not None:
-            self.images_an_iteration *= ranks.size
+            self.images_per_iteration *= ranks.size
             ranks.share(self.solver)
             self.solver.add_callback(lambda: None, self._average)
         own_state = state_path(self.parameter.snapshot_prefix, self.iteration)
@@ -99,7 +99,7 @@ class Training:
         return self._train.names + [name for test in self._tests for name in test.names]
 
     def __iter__(self) -> Iterator[Row]:
-        """Train up to max_iter, a row an iteration; with Caffe's tests and snapshots, the last ones too."""
+        """Train up to max_iter, a row per iteration; with Caffe's tests and snapshots, the last ones too."""
         if self.iteration >= self.max_iter:
             return
         try:
@@ -145,7 +145,7 @@ class Training:
             iteration,
             self._loss if self._ranks else self._train.loss,
             learning_rate(self.parameter, iteration),
-            self.images_an_iteration / seconds,
+            self.images_per_iteration / seconds,
             None if waited is None else min(1.0, waited / seconds),
             {**self._train.outputs(), **self._tested()},
         )
@@ -196,7 +196,7 @@ class Training:
         if problems:
             raise DataError(
                 "\n".join(f"{path}: {problem}" for problem in problems)
-                + "\nA layer that is to be learned anew takes another name in the net: then it begins with its filler."
+                + "\nA layer that is to be learned again takes another name in the net: then it begins with its filler."
             )
         for net in (self.solver.net, *self.solver.test_nets):
             net.copy_from(path)

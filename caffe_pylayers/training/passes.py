@@ -124,7 +124,7 @@ def data_layers(net: Any) -> List[Any]:
     return [layer for layer in net.layers if hasattr(layer, "images_a_batch")]
 
 
-def images_an_iteration(net: Any, iter_size: int) -> int:
+def images_per_iteration(net: Any, iter_size: int) -> int:
     """How many images a train net reads in an iteration: those of the layer without bottoms with the largest top.
 
     Raises DataError where it has none.

@@ -24,7 +24,7 @@ TRAIN = NetState("TRAIN")
 
 
 def as_a_loop(records, ignored):
-    """counts, in_images, labels a record: of lists of labels."""
+    """counts, in_images, labels per record: of lists of labels."""
     kept = [[label for label in record if label != ignored] for record in records]
     size = max((label for record in kept for label in record), default=0) + 1
     counts = [sum(record.count(label) for record in kept) for label in range(size)]
@@ -62,8 +62,8 @@ def test_ragged_rows_are_counted_as_in_a_loop(records, ignored, part):
             {},
             r"record 2: label -1; classes are numbered from 0; if it is no class, --ignore-label -1 leaves",
         ),
-        ([0, 1.5], {}, r"record 1: label 1.5; labels of classes are whole numbers"),
-        ([0, np.nan], {}, r"record 1: label nan; labels of classes are whole numbers"),
+        ([0, 1.5], {}, r"record 1: label 1.5; labels of classes are integers"),
+        ([0, np.nan], {}, r"record 1: label nan; labels of classes are integers"),
         ([0, 7, 2], {"num_classes": 7}, r"record 1: label 7; with 7 classes labels are 0 to 6"),
         ([0, 1 << 25], {}, r"record 1: label 33554432; classes are numbered from 0, up to 16777215"),
         ([255, 255], {"ignore_label": 255}, r"it has no labels to count: all 2 are 255, which is ignored"),

@@ -1,4 +1,4 @@
-"""Feeding: how many images a second come, with nothing else running."""
+"""Feeding: how many images per second come, with nothing else running."""
 
 import multiprocessing
 import os

@@ -29,7 +29,7 @@ class Contest(NamedTuple):
     twin: str = ""  #: type of a stock layer, and its parameters
     options: Mapping[str, object] = {}
     torch: str = ""  #: the same in torch, of the bottoms by name
-    weighted: bool = False  #: with a weight a sample, that only ours takes
+    weighted: bool = False  #: with a weight per sample, that only ours takes
     differentiable: int = 1  #: how many of the bottoms get a gradient
 
     def name(self, shape: Shape) -> str:

@@ -60,7 +60,7 @@ def net_of(text: str) -> caffe.Net:
         return caffe.Net(file.name, caffe.TRAIN)
 
 
-#: A program that prints how many images a second a net feeds, after the six batches that were made ahead. Arguments:
+#: A program that prints how many images per second a net feeds, after the six batches that were made ahead. Arguments:
 #: net, batches to count, rank, ranks.
 FEED = """
 import sys, time, caffe

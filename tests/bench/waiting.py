@@ -18,7 +18,7 @@ CONSTANT = """
 layer { name: "train_data"  type: "DummyData"  top: "data"  top: "label"
   dummy_data_param { shape { dim: 64 dim: 3 dim: 256 dim: 256 }  shape { dim: 64 } } }
 """
-# About 90 ms a step on one core at 64 x 3 x 256 x 256.
+# About 90 ms per step on one core at 64 x 3 x 256 x 256.
 SMALL_NET = """
 layer { name: "conv"  type: "Convolution"  bottom: "data"  top: "conv"
   convolution_param { num_output: 16  kernel_size: 7  stride: 4  weight_filler { type: "xavier" } } }
@@ -82,7 +82,7 @@ def step() -> Iterator[Row]:
             net.backward()
         return 100 * (time.perf_counter() - start)
 
-    rate = 1000 * BATCH / steps(nets["constant"])  # images a second that the net takes
+    rate = 1000 * BATCH / steps(nets["constant"])  # images per second that the net takes
 
     def beside() -> float:
         """What no feeding can avoid: another process decodes as many images, and each batch is copied once."""
@@ -106,7 +106,7 @@ def step() -> Iterator[Row]:
 
 
 def _decode(folder: str, rate: float, begun: Any, over: Any) -> None:
-    """Decode and resize so many images a second, a batch at a time."""
+    """Decode and resize so many images per second, a batch at a time."""
     keep_freed_memory()
     cv2.setNumThreads(0)
     files = [np.fromfile(f"{folder}/{number}.jpg", np.uint8) for number in range(BATCH)]

@@ -23,7 +23,7 @@ BROKEN = [
     Broken("unknown enum", NET, "pool: MAX", "pool: MAXIMUM", "pool", "field 'pool' in pooling_param is MAXIMUM", "MAX, AVE, STOCHASTIC"),
     Broken("an enum in quotes", NET, "pool: MAX", 'pool: "MAX"', "pool", "field 'pool' in pooling_param is 'MAX'", "without quotes: MAX"),
     Broken("a number in quotes", NET, "num_output: 5", 'num_output: "5"', "scores", "'num_output' in inner_product_param is '5'",
-           "a whole number, without quotes"),
+           "an integer, without quotes"),
     Broken("a name without quotes", NET, 'top: "scores"', "top: scores", "scores", "field 'top' is scores", 'in quotes: `top: "scores"`'),
     Broken("a negative count", NET, "num_output: 5", "num_output: -5", "scores", "is -5", "from 0 to"),
     Broken("a message without braces", NET, "pooling_param { pool: MAX  kernel_size: 2  stride: 2 }", "pooling_param: 2", "pool",

@@ -112,7 +112,7 @@ def test_a_test_net_whose_layers_have_other_sizes(good):
             "in TEST it has 5 x 72 and 5, in TRAIN the layer of its name has 5 x 200 and 5"
         )
         assert str(finding).startswith("net.prototxt:29: error: layer 'scores': in TEST it has")
-        assert str(finding).endswith("; make them alike, or give them unlike names")
+        assert str(finding).endswith("; make them alike, or give them different names")
 
 
 def test_each_test_net_of_a_solver_has_its_stages(good):

@@ -190,7 +190,7 @@ def check_pk(case, labels, records, readable):
 
 
 def distribution(case, labels, anchor, hard=True):
-    """The probability of each (positive, negative) of an anchor, both drawn anew each time."""
+    """The probability of each (positive, negative) of an anchor, both drawn again each time."""
     others = others_of(case, labels, anchor)
     k = case.options.get("k", 3) if case.type.startswith("HARD") and hard else 1
     if not case.type.endswith("MULTILABEL"):

@@ -177,7 +177,7 @@ def test_what_is_finished_serves_the_same_conversion_only(with_a_bad_record, tmp
     finished = 8 * len([*segments.glob("??????")])
     assert finished > 140 and not target.exists()
     said = []
-    # To leave bad records out does not change those that are finished; a damaged segment is made anew.
+    # To leave bad records out does not change those that are finished; a damaged segment is made again.
     (segments / "000003").write_bytes((segments / "000003").read_bytes()[:-1])
     damaged = bytearray((segments / "000004").read_bytes())
     damaged[5] ^= 1
@@ -190,11 +190,11 @@ def test_what_is_finished_serves_the_same_conversion_only(with_a_bad_record, tmp
     for change, option in (("images", {"size": 60}), ("order", {"shuffle": True})):
         stop_at_the_bad_record(conversion_of(with_a_bad_record, tmp_path / f"{change}.bcf"))
         convert(conversion_of(with_a_bad_record, tmp_path / f"{change}.bcf", skip=True, **option), say=said.append)
-        assert said.pop() == f"{tmp_path}/{change}.bcf.partial was of another conversion ({change}): starting anew"
+        assert said.pop() == f"{tmp_path}/{change}.bcf.partial was of another conversion ({change}): starting again"
     stop_at_the_bad_record(conversion_of(with_a_bad_record, tmp_path / "source.bcf"))
     (tmp_path / "bad.jpg").write_bytes(b"still no image")
     convert(conversion_of(with_a_bad_record, tmp_path / "source.bcf", skip=True), say=said.append)
-    assert "was of another conversion (contents of the source): starting anew" in said.pop()
+    assert "was of another conversion (contents of the source): starting again" in said.pop()
 
 
 def test_two_processes_at_one_target(origin, tmp_path):

@@ -188,7 +188,7 @@ def test_neighbours_of_more_records_than_go_at_once():
 
 @pytest.mark.parametrize("wrong", [np.zeros(3), np.zeros(4, int), np.zeros((3, 1, 1), int), np.zeros((3, 0), int)])
 def test_classes_that_are_none(wrong):
-    with pytest.raises(DataError, match="where there are 3 records; classes are whole numbers \\(3,\\) or \\(3, L\\)"):
+    with pytest.raises(DataError, match="where there are 3 records; classes are integers \\(3,\\) or \\(3, L\\)"):
         neighbours(np.eye(3), unlike=wrong)
 
 
@@ -244,7 +244,7 @@ def test_the_command_says_what_is_wrong_in_a_line(tmp_path, monkeypatch, capsys)
         ((tmp_path / "none.npy", out), "No such file"),
         ((tmp_path / "text.npy", out), "text.npy: "),
         ((tmp_path / "flat.npy", out), "an array of shape (3,); features are (N, D)"),
-        ((tmp_path / "flat.npy", out, "--labels"), "label sets are whole numbers, the array is float64"),
+        ((tmp_path / "flat.npy", out, "--labels"), "label sets are integers, the array is float64"),
         ((tmp_path / "nan.npy", out), "the features have numbers that are not finite"),
         ((tmp_path / "several.npz", out), "several.npz: an archive of several arrays; it takes one"),
         (

@@ -125,7 +125,7 @@ def test_a_database_that_changed_is_indexed_again(database, name):
     assert is_used(database)
     change(database, name)
     assert is_right(database)
-    forge(cache_of(database))  # written anew, under the new stamp
+    forge(cache_of(database))  # written again, under the new stamp
     assert is_used(database)
 
 

@@ -207,7 +207,7 @@ WRONG = {
         "may be margin or sample_weight; say which in param_str: 'bottoms': ['margin']",
     ),
     "a top too many": (lambda s, y: P.FocalLoss(s, y, ntop=2), "FocalLoss: found 2 tops, but it has 1: loss"),
-    "no number of tops": (lambda s, y: P.FocalLoss(s, y, ntop="1"), "ntop must be a whole number, not '1'"),
+    "no number of tops": (lambda s, y: P.FocalLoss(s, y, ntop="1"), "ntop must be an integer, not '1'"),
     "loss weights": (
         lambda s, y: P.FocalLoss(s, y, loss_weight=[1, 0]),
         "loss_weight has 2 numbers and ntop is 1",

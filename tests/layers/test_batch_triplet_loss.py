@@ -99,8 +99,8 @@ def test_shapes_that_do_not_fit_are_errors():
 
 @pytest.mark.parametrize(
     ("bad", "message"),
-    [(-3, "label -3 at sample 2 is outside 0..16777215"), (0.5, "label 0.5 at sample 2 is not a whole number"),
-     (np.nan, "label nan at sample 2 is not a whole number"), (2.0**24, "label 16777216 at sample 2 is outside")],
+    [(-3, "label -3 at sample 2 is outside 0..16777215"), (0.5, "label 0.5 at sample 2 is not an integer"),
+     (np.nan, "label nan at sample 2 is not an integer"), (2.0**24, "label 16777216 at sample 2 is outside")],
 )  # fmt: skip
 def test_bad_labels_are_errors_that_name_the_sample(bad, message):
     labels = LABEL.astype(float)

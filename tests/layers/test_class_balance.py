@@ -113,7 +113,7 @@ def test_an_absent_class_can_be_an_error():
         h_of(LABELS * 0, {"n_classes": 3, "empty": "error"})
 
 
-@pytest.mark.parametrize(("label", "message"), [(3, "label 3 at sample 2 is outside 0..2"), (0.5, "whole number")])
+@pytest.mark.parametrize(("label", "message"), [(3, "label 3 at sample 2 is outside 0..2"), (0.5, "integer")])
 def test_bad_labels_are_errors(label, message):
     labels = LABELS.astype(float)
     labels[2] = label

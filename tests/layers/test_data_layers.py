@@ -146,7 +146,7 @@ BAD = {
     ),
     "wrong type": (
         "ImageDataLayer", ["data"], lambda photos, tmp: {"source": photos.csv, "batch_size": "many"}, ConfigError,
-        "option 'batch_size' must be a whole number",
+        "option 'batch_size' must be an integer",
     ),
     "runs code": (
         "ImageDataLayer", ["data"], lambda photos, tmp: f"{{'source': open('{tmp / 'ran'}', 'w')}}", ConfigError,
@@ -179,7 +179,7 @@ BAD = {
     ),
     "unlike sizes": (
         "ImageDataLayer", ["data"], lambda photos, tmp: {"source": photos.csv, "root": str(photos.folder)}, DataError,
-        "images of unlike sizes need `resize` or `crop_size`",
+        "images of different sizes need `resize` or `crop_size`",
     ),
     "no labels": (
         "ImageDataLayer", ["data", "label"],
@@ -263,7 +263,7 @@ def test_decoded_up_front_feeds_the_same(net, photos, caplog, prefetch):
 
 
 def test_decoding_up_front_needs_images_of_one_size(net, photos):
-    with pytest.raises(DataError, match="`compressed: false` needs `resize` for images of unlike sizes"):
+    with pytest.raises(DataError, match="`compressed: false` needs `resize` for images of different sizes"):
         net(
             "ImageDataLayer",
             ["data"],

@@ -75,7 +75,7 @@ def test_the_draw_is_a_function_of_seed_stream_iteration_and_rank(options):
     finally:
         caffe.set_solver_rank(0)
     for other in others:
-        # Labels that are drawn anew from five, and entries that are clipped, may be equal.
+        # Labels that are drawn again from five, and entries that are clipped, may be equal.
         assert np.mean(np.equal(first, other)) < (0.5 if "n_classes" in options else 1e-9)
         assert not {noise.tobytes() for noise in other} & {noise.tobytes() for noise in first}
 

@@ -149,7 +149,7 @@ def test_the_log_tells_positives_and_negatives(caplog):
     ("targets", "options", "error", "message"),
     [
         (TARGETS, {"n_classes": 4}, ConfigError, r"label has shape \(5, 3\), 3 labels per sample; 'n_classes' is 4"),
-        (np.array([[1, 0.5, 0]]), {}, DataError, r"target 0.5 at index \(0, 1\) is not a whole number"),
+        (np.array([[1, 0.5, 0]]), {}, DataError, r"target 0.5 at index \(0, 1\) is not an integer"),
         (
             np.array([[1, 2, 0]]),
             {},
@@ -213,7 +213,7 @@ def test_targets_are_not_taken_for_class_numbers(layer, remedy, targets, num_cla
 @pytest.mark.parametrize(
     ("labels", "num_classes"),
     [
-        (np.array([0, 1, 1, 0]), 4),  # a label a sample
+        (np.array([0, 1, 1, 0]), 4),  # a label per sample
         (np.array([0, 1, 1, 0]).reshape(4, 1, 1, 1), 4),
         (np.array([0, 1, 1, 0] * 4).reshape(4, 1, 2, 2), 4),  # label maps
         (np.array([0, 1, 1, 0] * 4).reshape(4, 2, 2), 4),
@@ -246,7 +246,7 @@ def test_per_class_takes_them_as_they_are():
 
 
 def test_h_has_no_labels():
-    with pytest.raises(ConfigError, match="option 'per' cannot be 'label': H has a row a class; take SampleWeight"):
+    with pytest.raises(ConfigError, match="option 'per' cannot be 'label': H has a row per class; take SampleWeight"):
         build([python_layer("ComputeH", ["label"], ["H"], {"n_classes": 3, "per": "label"})], {"label": TARGETS})
 
 

@@ -216,7 +216,7 @@ def test_contrastive_equals_stock(shape, legacy, margin):
     assert_same(CONTRASTIVE, "ContrastiveLoss", inputs, ["a", "b"], params, 1e-4, margin=margin, legacy_version=legacy)
 
 
-@pytest.mark.parametrize(("bad", "rule"), [(2, "is outside 0..1"), (0.5, "is not a whole number"), (np.nan, "is not")])
+@pytest.mark.parametrize(("bad", "rule"), [(2, "is outside 0..1"), (0.5, "is not an integer"), (np.nan, "is not")])
 def test_sim_is_0_or_1(bad, rule):
     inputs = {"a": SCORES, "b": TARGET, "sim": np.array([0, 1, bad, 0])}
     with pytest.raises(DataError, match=rf"{CONTRASTIVE}: sim {bad:g} at sample 2 {rule}"):

@@ -84,7 +84,7 @@ def test_scores_that_are_no_numbers_count_as_in_stock(bad):
 @pytest.mark.parametrize("each", [False, True])
 @pytest.mark.parametrize("ignore", [None, 2])
 def test_weights(each, balanced, ignore):
-    """One a sample or one a label, some of them 0; class 4 has no weight at all."""
+    """One per sample or one per label, some of them 0; class 4 has no weight at all."""
     inputs = batch((6, 5, 3), ignore=ignore)
     weights = RNG.uniform(0.2, 2, (6, 3) if each else 6)
     weights.flat[2] = 0
@@ -165,7 +165,7 @@ def test_caffe_never_prints_a_recall_that_is_wrong(tmp_path):
 
 def test_where_the_classes_come_first_there_are_no_samples_to_weigh():
     inputs = {"scores": np.zeros((4, 4, 3)), "label": np.zeros((4, 3)), "sample_weight": np.ones(4)}
-    with pytest.raises(ConfigError, match=r"sample_weight has shape \(4,\), 4 weights; expected one a label \(12\)"):
+    with pytest.raises(ConfigError, match=r"sample_weight has shape \(4,\), 4 weights; expected one per label \(12\)"):
         outputs([ours(*inputs, axis=0)], inputs, "accuracy")
 
 
@@ -194,9 +194,9 @@ def test_backward_gives_zeros_and_no_loss_weight_is_missed(caplog):
         ({"scores": np.eye(3), "label": np.arange(3)}, {"axis": 2}, ConfigError, r"axis 2 is not an axis of scores of shape \(3, 3\)"),
         ({"scores": np.eye(3), "label": np.arange(2)}, {}, ConfigError, r"2 labels for scores of shape \(3, 3\); expected 3, "),
         ({"scores": np.eye(3), "label": np.array([0, 3, 1])}, {}, DataError, r"label 3 at sample 1 is outside 0\.\.2"),
-        ({"scores": np.eye(3), "label": np.array([0, 0.5, 1])}, {}, DataError, "label 0.5 at sample 1 is not a whole number"),
+        ({"scores": np.eye(3), "label": np.array([0, 0.5, 1])}, {}, DataError, "label 0.5 at sample 1 is not an integer"),
         ({"scores": np.eye(3), "label": np.arange(3), "w": np.array([1, -1, 1])}, {}, DataError, "sample_weight -1 at sample 1 is not finite"),
-        ({"scores": np.eye(3), "label": np.arange(3), "w": np.ones(2)}, {}, ConfigError, r"2 weights; expected one a sample \(3\)"),
+        ({"scores": np.eye(3), "label": np.arange(3), "w": np.ones(2)}, {}, ConfigError, r"2 weights; expected one per sample \(3\)"),
         ({"scores": np.eye(3)}, {}, ConfigError, "found 1 bottom, but it has 2 to 3"),
     ],
 )  # fmt: skip

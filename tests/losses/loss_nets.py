@@ -37,7 +37,7 @@ def batch(case, seed=0, weighted=True):
 
 
 def weights_of(case, kind, seed=0):
-    """None, one a sample, the same with a zero, or one a term."""
+    """None, one per sample, the same with a zero, or one per term."""
     rng = np.random.RandomState(seed + 100)
     weights = rng.uniform(0.3, 2, 4)
     if kind == "zero":

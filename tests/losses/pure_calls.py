@@ -64,7 +64,7 @@ def scores_calls(name, function, **options):
 
 
 def flat_calls(name, function, **options):
-    """A function of scores (N, K) and a label a sample."""
+    """A function of scores (N, K) and a label per sample."""
 
     def inputs(rng, shape):
         scores = rng.uniform(0.05, 1, shape).astype(np.float32)

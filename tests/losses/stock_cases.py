@@ -99,7 +99,7 @@ def euclidean_case(shape):
 
 def hinge_case(shape, twin_params="", **options):
     def inputs(shape):
-        """With one label a sample, whatever the rank of the scores."""
+        """With one label per sample, whatever the rank of the scores."""
 
         def of(rng):
             flat = scores_and_labels(shape[0], int(np.prod(shape[1:])))(rng)

@@ -206,7 +206,7 @@ def test_label_maps_are_drawn_in_colours_beside_their_images(tmp_path):
     (tmp_path / "list.txt").write_text(f"{tmp_path}/1.h5\n")
     made = preview_of(fed_from_text(HDF5.format(folder=tmp_path), tmp_path))
     assert list(made.sheet.columns) == ["data", "label"]
-    assert made.notes[-1] == "label: whole numbers, a colour each: 0 black, 255 white"
+    assert made.notes[-1] == "label: integers, a colour each: 0 black, 255 white"
     rows = made.sheet.groups[0].cells[1].picture[:, 0].tolist()
     assert rows[0] == rows[1] == rows[4] == [0, 0, 0]
     assert rows[5] == [255, 255, 255]

@@ -33,7 +33,7 @@ def test_rows_in_a_notebook(run):
     training = Training("solver.prototxt")
     train, test = ["train accuracy", "train loss"], ["test accuracy", "test loss"]
     assert training.output_names == train + test
-    assert training.images_an_iteration == 5
+    assert training.images_per_iteration == 5
     rows = list(training)
     training.close()
     assert [row.iteration for row in rows] == [0, 1, 2, 3, 4]
@@ -60,7 +60,7 @@ def test_the_loss_is_that_of_all_losses_and_passes(run):
     assert row.loss == pytest.approx(np.mean([0.5 * size + loss for size, loss in seen]))
     assert row.outputs["train size"] == seen[-1][0]
     assert row.outputs["train loss"] == seen[-1][1]
-    assert training.images_an_iteration == 10
+    assert training.images_per_iteration == 10
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])

@@ -111,7 +111,7 @@ def balance(
         told.append(_INFOGAIN.format(path=write_h, size=len(counts.counts)))
     if write_weights:
         weight_files.write_weights(write_weights, weights[rules[0]])
-        told.append(f"wrote {write_weights}, a weight a class")
+        told.append(f"wrote {write_weights}, a weight per class")
     if write_counts:
         weight_files.write_counts(write_counts, counts)
         told.append(_COUNTS.format(path=write_counts, size=len(counts.counts), scale=scale))

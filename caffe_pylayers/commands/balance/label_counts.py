@@ -22,7 +22,7 @@ RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effective
 
 _LABELS_AT_ONCE = 1 << 20
 
-#: A part of the labels: whole numbers (N,) or (N, ...), a row a record.
+#: A part of the labels: integers (N,) or (N, ...), a row per record.
 Labels = np.ndarray
 
 
@@ -76,7 +76,7 @@ def count(
 
     num_classes: K; None: the largest label and 1 more. padded: -1 is no label, but fills a row that has fewer.
     describe: names a record in messages.
-    Raises DataError where there is no label, or one is not a whole number from 0 to K - 1.
+    Raises DataError where there is no label, or one is not an integer from 0 to K - 1.
 
     >>> count("three records", [np.array([0, 2, 2])]).counts
     array([1, 0, 2])
@@ -110,7 +110,7 @@ class _Counter:
         self.num_records = self.num_ignored = 0
 
     def add(self, rows: Labels) -> None:
-        """Count rows (N, L), one a record."""
+        """Count rows (N, L), one per record."""
         there = rows != -1 if self._padded else np.ones(rows.shape, bool)
         if self._ignore_label is not None:
             ignored = there & (rows == self._ignore_label)
@@ -134,7 +134,7 @@ class _Counter:
         row, place = np.argwhere(wrong)[0].tolist()
         label = rows[row, place]
         if label != np.floor(label):  # NaN too
-            remedy = "labels of classes are whole numbers"
+            remedy = "labels of classes are integers"
         elif label < 0:
             remedy = f"classes are numbered from 0; if it is no class, --ignore-label {label:.0f} leaves it out"
         elif self._num_classes:

@@ -104,7 +104,7 @@ def of_blob(
     net: Net, state: NetState, blob: str, batches: Iterable[int], num_classes: Optional[int] = None,
     ignore_label: Optional[int] = None,
 ) -> LabelCounts:  # fmt: skip
-    """Run what a net makes a blob of, and count the labels in it: label maps (N, 1, H, W) too, a label a pixel.
+    """Run what a net makes a blob of, and count the labels in it: label maps (N, 1, H, W) too, a label per pixel.
 
     batches: as many forwards as it has entries. Raises ConfigError where no data layer is behind the blob, DataError as
     :func:`count` does.

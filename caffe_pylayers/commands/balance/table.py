@@ -18,7 +18,7 @@ _NO_CLASS = 255  # by convention
 def print_table(
     out: Console, counts: LabelCounts, names: Sequence[str], weights: Dict[str, np.ndarray], scale: str
 ) -> None:
-    """Print what was counted, and a row a class with its count, share and weights.
+    """Print what was counted, and a row per class with its count, share and weights.
 
     names: of the classes, (K,). weights: by rule, each (K,), of that scale.
     """
@@ -75,7 +75,7 @@ def _summary(counts: LabelCounts) -> str:
     ]
     lengths = [(n, int(records)) for n, records in enumerate(counts.a_record) if records]
     if counts.several and len(lengths) <= _MOST_LENGTHS:
-        lines.append("labels a record: " + ", ".join(f"{n} in {records}" for n, records in lengths))
+        lines.append("labels per record: " + ", ".join(f"{n} in {records}" for n, records in lengths))
     if counts.num_ignored:
         lines.append(f"ignored: {counts.num_ignored} labels")
     if counts.doubt:

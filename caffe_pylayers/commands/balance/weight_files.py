@@ -40,7 +40,7 @@ def write_matrix(path: str, weights: np.ndarray, smoothing: float = 0.0) -> None
 
 
 def write_weights(path: str, weights: np.ndarray) -> None:
-    """Write class weights, (K,): .npy, or text with one a line."""
+    """Write class weights, (K,): .npy, or text with one per line."""
     if path.endswith(".npy"):
         _write_npy(path, weights)
         return

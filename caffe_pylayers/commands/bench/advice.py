@@ -90,7 +90,7 @@ def _cheaper(figures: Figures, stages: Stages) -> Iterator[str]:
         )
     if stages.gray:
         yield (
-            f"the {stages.images} images that were looked at are all gray: 'color': False feeds one channel in place of "
+            f"the {stages.images} images that were looked at are all grey: 'color': False feeds one channel in place of "
             f"three, to a net that is made for it"
         )
     if stages.first_read > max(5 * stages.read, stages.total):
@@ -118,14 +118,14 @@ def _data_are_the_limit(figures: Figures, best: Feeding, step: float, waiting: f
             f"{_count(best.workers)}{cores}"
         )
     return (
-        f"the net hardly waits for data, {waiting:.1f} of {step:.1f} ms a step, but by itself it takes {net:.1f}: it shares "
+        f"the net hardly waits for data, {waiting:.1f} of {step:.1f} ms per step, but by itself it takes {net:.1f}: it shares "
         f"its cores with the workers; more cores, or images that cost less, would help"
     )
 
 
 def _net_is_the_limit(what: str, figures: Figures, best: Feeding) -> str:
     assert figures.net is not None and best.step is not None
-    return f"{what}: the net is the limit, {min(figures.net, best.step):.1f} of {best.step:.1f} ms a step"
+    return f"{what}: the net is the limit, {min(figures.net, best.step):.1f} of {best.step:.1f} ms per step"
 
 
 def _as_it_is(figures: Figures) -> str:

@@ -52,7 +52,7 @@ class Bare:
 
 
 def main(recipe: Recipe, descriptor: int) -> None:
-    """The process: told for how many seconds, it says how many images a second it made."""
+    """The process: told for how many seconds, it says how many images per second it made."""
     connection = Connection(descriptor)
     keep_freed_memory()
     cv2.setNumThreads(0)

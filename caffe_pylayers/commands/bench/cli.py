@@ -22,7 +22,7 @@ def _counts(context: click.Context, parameter: click.Parameter, text: Optional[s
     except ValueError:
         counts = [-1]
     if counts[0] < 0 or counts[-1] > 256:
-        raise click.BadParameter(f"{text!r} is no list of whole numbers from 0 to 256, as in 0,1,2")
+        raise click.BadParameter(f"{text!r} is no list of integers from 0 to 256, as in 0,1,2")
     return counts
 
 
@@ -116,11 +116,11 @@ def _show(figures: "Figures", advice: List[str]) -> None:
         f"{figures.megabytes:.1f} MB a batch; {figures.cores} cores; set-up {figures.setup:.1f} s"
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("workers", "samples/s", "ms a batch", "first batch, s"):
+    for heading in ("workers", "samples/s", "ms per batch", "first batch, s"):
         table.add_column(heading, justify="right")
     whole = figures.net is not None
     if whole:
-        table.add_column("whole net, ms a step", justify="right")
+        table.add_column("whole net, ms per step", justify="right")
         table.add_column("of it waiting for data", justify="right")
     for feeding in figures.feeding:
         cells = [
@@ -148,7 +148,7 @@ def _below(figures: "Figures") -> Iterator[str]:
         yield "* as the options have it"
     if figures.net is not None:
         rate = 1000 * figures.batch_size / figures.net
-        yield f"the net on a constant batch: {figures.net:.1f} ms a step, so it takes {rate:.0f} samples/s"
+        yield f"the net on a constant batch: {figures.net:.1f} ms per step, so it takes {rate:.0f} samples/s"
     if figures.limit is not None:
         processes = f"{figures.limit_processes} process{'' if figures.limit_processes == 1 else 'es'}"
         yield f"the limit, {processes} making images and nothing else: {figures.limit:.0f} samples/s"

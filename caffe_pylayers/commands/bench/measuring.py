@@ -120,13 +120,13 @@ class _Measurement:
             layer.batches.stop()
 
     def _fed_by(self, workers: int) -> Feeding:
-        """A layer started anew with so many workers."""
+        """A layer started again with so many workers."""
         self._layer.feed(self._ahead(workers), workers)
         first = self._run.data()
         return Feeding(workers, self._rate(workers), first)
 
     def _ahead(self, workers: int) -> int:
-        """Batches ahead that so many workers make: as in the options, and one a worker at least."""
+        """Batches ahead that so many workers make: as in the options, and one per worker at least."""
         return max(self._figures.ahead or _AHEAD, workers) if workers else 0
 
     def _rate(self, workers: int = 0) -> float:

@@ -97,7 +97,7 @@ def _wrong(field: Field, kind: Any) -> Optional[str]:
         return None if isinstance(value, (int, float)) else "it must be a number, without quotes"
     low, high = _INTEGERS[name]
     if not _is_whole(value):
-        return "it must be a whole number, without quotes"
+        return "it must be an integer, without quotes"
     return None if low <= int(value) <= high else f"it must be from {low} to {high}"
 
 

@@ -24,7 +24,7 @@ def check_blobs(view: View, _: Report) -> Iterator[Finding]:
                 yield error(
                     layer,
                     f"top blob {top!r} is already made by {_named(made[top])}",
-                    "give the top another name, or the layers include rules of unlike phases",
+                    "give the top another name, or the layers include rules of different phases",
                     "top",
                     number,
                 )

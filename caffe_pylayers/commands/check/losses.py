@@ -1,4 +1,4 @@
-"""What the losses of a net are given: a loss_weight, scores that are no probabilities, labels that are whole numbers."""
+"""What the losses of a net are given: a loss_weight, scores that are no probabilities, labels that are integers."""
 
 from typing import Any, Dict, Iterator, Optional, Tuple
 
@@ -113,7 +113,7 @@ def check_targets(view: View, _: Report) -> Iterator[Finding]:
 
 
 def check_label_maps(view: View, _: Report) -> Iterator[Finding]:
-    """Images that are labels, one a pixel, are not resized: between two classes that makes others."""
+    """Images that are labels, one per pixel, are not resized: between two classes that makes others."""
     for layer in view.layers:
         number = _label_bottom(layer)
         source = _maker(view, layer, number) if number is not None else None
@@ -194,7 +194,7 @@ def _broken_labels(user: Layer, kind: str, noise: Layer, number: int) -> Finding
     make = error if ours(user) else warning
     return make(
         user,
-        f"{kind} takes whole numbers, and layer {noise.name!r} makes others of its labels"
+        f"{kind} takes integers, and layer {noise.name!r} makes others of its labels"
         + ("" if ours(user) else ", which it truncates"),
         "use 'distribution': 'flip' there, which draws classes, or 'one_hot': True with SoftCrossEntropyLoss",
         "bottom",

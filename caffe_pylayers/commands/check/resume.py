@@ -81,7 +81,7 @@ def _clash(layer: Layer, other: Layer) -> Finding:
         return error(
             layer,
             f"'resume': True, but the layer of this name at {place} has not: Caffe aborts, as it shares blobs by name",
-            "give both 'resume': True and the param block, or unlike names",
+            "give both 'resume': True and the param block, or different names",
             "python_param.param_str",
         )
     return error(

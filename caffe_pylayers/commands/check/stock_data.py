@@ -186,7 +186,7 @@ def _read_list(layer: Layer) -> Tuple[List[Picture], Optional[Labels]]:
         first, last = pictures
         if (first.height, first.width) != (last.height, last.width):
             raise DataError(
-                f"images of unlike sizes: {first.name} has {first.height} x {first.width}, {last.name} {last.height} x {last.width}",
+                f"images of different sizes: {first.name} has {first.height} x {first.width}, {last.name} {last.height} x {last.width}",
                 remedy="set new_height and new_width, or crop_size",
             )
     return pictures, Labels(min(labels)[0], *max(labels))
@@ -210,7 +210,9 @@ def _read_hdf5(layer: Layer) -> Tuple[List[Picture], Optional[Labels]]:
             ]
         if len(set(sizes.values())) > 1:
             lengths = ", ".join(f"{top!r} {size(shape)}" for top, shape in sizes.items())
-            raise DataError(f"data sets of unlike lengths: {lengths}", remedy="write as many rows of each", source=name)
+            raise DataError(
+                f"data sets of different lengths: {lengths}", remedy="write as many rows of each", source=name
+            )
     return pictures, None
 
 
@@ -248,7 +250,7 @@ def _check_transform(layer: Layer, pictures: List[Picture]) -> Iterator[Finding]
         yield error(
             layer,
             f"{len(values)} mean_values, but images have {pictures[0].channels} channels",
-            "give one, or one a channel",
+            "give one, or one per channel",
             "transform_param.mean_value",
         )
     path = param.get("mean_file")

@@ -39,7 +39,7 @@ def check_weights(view: View, report: Report) -> Iterator[Finding]:
                     target,
                     NOTE,
                     f"{path} brings its position along: training goes on there in the data",
-                    "rename the layer to begin anew",
+                    "rename the layer to begin again",
                     "name",
                 )
     there = {source.name for source in weights}
@@ -106,7 +106,7 @@ def check_sharing(pair: Tuple[View, View], report: Report) -> Iterator[Finding]:
             yield error(
                 layer,
                 f"in TEST it has {_shapes(own)}, in TRAIN the layer of its name has {_shapes(shared)}: Caffe stops, as they are shared",
-                "make them alike, or give them unlike names",
+                "make them alike, or give them different names",
                 "name",
             )
 

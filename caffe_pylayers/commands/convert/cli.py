@@ -46,7 +46,7 @@ def convert(
     encode: Optional[str], max_pixels: int, shuffle: bool, seed: Optional[int], on_error: str, workers: Optional[int], force: bool,
     as_json: bool, **origin: Any,
 ) -> None:  # fmt: skip
-    """Write a source in another format: CSV, LMDB, BCF or HDF5, images resized or encoded anew if wanted.
+    """Write a source in another format: CSV, LMDB, BCF or HDF5, images resized or encoded again if wanted.
 
     What is written is read back and compared, and TARGET appears when it is whole. A run that was interrupted, killed even,
     goes on where it was when the same command is given again: what is finished is kept in TARGET.partial until then.

@@ -91,7 +91,7 @@ class Run:
         """Look what an earlier run has finished."""
         changed = unfinished.begin(plan)
         if changed:
-            self._say(f"{unfinished.path} was of another conversion ({', '.join(changed)}): starting anew")
+            self._say(f"{unfinished.path} was of another conversion ({', '.join(changed)}): starting again")
         kept = 0
         for path in tqdm([*unfinished.finished()], desc="looking at what is finished", unit="parts", disable=None):
             try:

@@ -93,7 +93,7 @@ def folders() -> Iterator[Finding]:
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
     if not os.path.isdir(existing) or not os.access(existing, os.W_OK):
-        why = "the index of a large source that lies in a read-only folder is made anew each time"
+        why = "the index of a large source that lies in a read-only folder is made again each time"
         found, remedy = f"{cache} cannot be written: {why}", "export XDG_CACHE_HOME=/a/folder"
         yield Finding("cache folder", WARNING, found, remedy, '"cannot write to the cache folder"')
     else:

@@ -60,7 +60,7 @@ def tensorflow_arrays(layer: Layer, arrays: Arrays, bottom: Known) -> Arrays:
 
 
 def _convolution(layer: Layer, arrays: Arrays, bottom: Known) -> Arrays:
-    """(out, in / group, height, width) -> (height, width, in / group, out); one input a group: (.., in, out / in)."""
+    """(out, in / group, height, width) -> (height, width, in / group, out); one input per group: (.., in, out / in)."""
     group = whole_number(layer, layer.message.message("convolution_param"), "group", 1)
     weights = arrays["weights"]
     _check(layer, bottom, weights.shape[1] * group, weights)

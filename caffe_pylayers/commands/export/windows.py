@@ -88,24 +88,24 @@ def window_of(layer: Layer, num_axes: int = 2) -> Window:
 
 
 def whole_number(layer: Layer, param: Message, name: str, default: Optional[int] = None) -> int:
-    """A field that is a whole number. Raises ConfigError where it is none, or missing without a default."""
+    """A field that is an integer. Raises ConfigError where it is none, or missing without a default."""
     value = whole_numbers(layer, param, name)[-1:] or ([] if default is None else [default])
     if not value:
         raise ConfigError(
             f"{name} is missing",
-            remedy="it is a whole number",
+            remedy="it is an integer",
             source=f"{layer.file}:{param.line_of(name)}: layer {layer.name!r}",
         )
     return value[0]
 
 
 def whole_numbers(layer: Layer, param: Message, name: str) -> List[int]:
-    """The numbers of a repeated field. Raises ConfigError where one is no whole number."""
+    """The numbers of a repeated field. Raises ConfigError where one is not an integer."""
     values = param.all(name)
     for value in values:
         if not isinstance(value, int):
             raise ConfigError(
-                f"{name} must be a whole number, not {value!r}",
+                f"{name} must be an integer, not {value!r}",
                 source=f"{layer.file}:{param.line_of(name)}: layer {layer.name!r}",
             )
     return values

@@ -195,7 +195,7 @@ def _cell(num_cells: int) -> int:
 
 
 def _fitted(size: Tuple[int, int], cell: int) -> Tuple[int, int]:
-    """(height, width) of a picture whose longest side is at most `cell`; small ones are enlarged by whole numbers."""
+    """(height, width) of a picture whose longest side is at most `cell`; small ones are enlarged by integers."""
     factor = cell / max(size)
     factor = int(factor) if factor >= 2 else factor
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))

@@ -41,7 +41,7 @@ class Fed:
     """N samples, in the order of the batches.
 
     tops: the shape of each top. images: by role ("data", "anchor", ...), each (N, ...), as fed. prepared: how, by role.
-    labels: by role, whole numbers (N,) or (N, L), -1 for none. names: by role, of the records, where they are known.
+    labels: by role, integers (N,) or (N, L), -1 for none. names: by role, of the records, where they are known.
     values: other numbers of each sample by name, (N,) or (N, M): margin, sim, sample_weight.
     a_class: how many samples in a row are of one class (type PK), else 0. stored: channels, height and width as the source
     has them, and whether they are 8-bit pixels; None where that is not known.

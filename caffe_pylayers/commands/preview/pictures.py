@@ -56,7 +56,7 @@ def pictures(images: np.ndarray, prepared: Preparation, shown: Iterable[int]) ->
     ):
         notes.append("the mean image is added at the centre, for it is not known where each was cropped")
     if not prepared.pixels and planes.shape[1] == 1 and _are_classes(planes):
-        notes.append("whole numbers, a colour each: 0 black, 255 white")
+        notes.append("integers, a colour each: 0 black, 255 white")
         return Pictures([_PALETTE[planes[number, 0].astype(np.uint8)] for number in shown], "; ".join(notes))
     low, high, outside = _range(planes, prepared)
     stretch = not prepared.pixels or outside > _FEW or high < _DARK
@@ -81,7 +81,7 @@ def pictures(images: np.ndarray, prepared: Preparation, shown: Iterable[int]) ->
 
 
 def _are_classes(maps: np.ndarray) -> bool:
-    """Whether they are maps of labels: whole numbers of 0 to 255."""
+    """Whether they are maps of labels: integers of 0 to 255."""
     return bool(((maps >= 0) & (maps <= 255) & (maps == np.floor(maps))).all())
 
 

@@ -33,7 +33,7 @@ _NEWEST = "the newest"
     "--gpu", "--gpus", metavar="ID[,ID]",
     help="Train on this GPU, or under mpirun on several, a process each.  [default: the solver's solver_mode]",
 )  # fmt: skip
-@click.option("--log", metavar="CSV", help="A row an iteration.  [default: snapshot_prefix + _log.csv]")
+@click.option("--log", metavar="CSV", help="A row per iteration.  [default: snapshot_prefix + _log.csv]")
 @click.option("--plot", metavar="PNG", help="The loss, drawn as it goes.  [default: snapshot_prefix + _loss.png]")
 @click.option("--no-plot", is_flag=True, help="Draw nothing.")
 @click.option("--no-check", is_flag=True, help="Begin even where `caffe-pylayers check` finds an error.")

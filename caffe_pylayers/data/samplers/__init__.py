@@ -1,6 +1,6 @@
 """Samplers: which records each batch has. A factory for each kind of layer; what they make has `batch(number)`.
 
-source: labels whole numbers (N,), or (N, L) padded with -1, or None. options: those of the layer, as attributes.
+source: labels integers (N,), or (N, L) padded with -1, or None. options: those of the layer, as attributes.
 training: TRAIN permutes where the type does and has a new epoch's draws each epoch; TEST repeats itself.
 ranks: how many processes share the stream. All raise DataError where the source does not have what the type needs.
 """

@@ -1,7 +1,7 @@
 """Batch number -> records: pure functions of (options, labels, number), planned in the parent from compact arrays.
 
 The stream is the orders of all epochs one after the other. Batch b is the positions bB .. bB+B-1 of it, so that
-batches run over the end of an epoch, none is short, and every anchor comes once an epoch. In TEST every epoch is
+batches run over the end of an epoch, none is short, and every anchor comes once per epoch. In TEST every epoch is
 epoch 0: each pass over the data is the same, in the order of the source.
 
 A record that cannot be read (`reject`) has stand-ins. A sample's stand-in is the first, in a sequence of candidates
@@ -141,7 +141,7 @@ class Sampler:
 
 
 class Ordered(Sampler):
-    """A sampler of anchors, each once an epoch: in the order given, or permuted anew each epoch.
+    """A sampler of anchors, each once per epoch: in the order given, or permuted again each epoch.
 
     anchors: (M,) records, or whatever the sampler makes samples of. A sampler says how it does (`_draw`).
     """

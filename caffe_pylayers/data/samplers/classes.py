@@ -8,7 +8,7 @@ import numpy as np
 class Classes:
     """Records grouped by label; a row of several labels, as it stands, is one class.
 
-    labels: whole numbers (N,) or (N, L). Classes are numbered 0 .. C-1 in the order of their labels.
+    labels: integers (N,) or (N, L). Classes are numbered 0 .. C-1 in the order of their labels.
     of: int32 (N,), the class of each record. counts, starts: int64 (C,). members: int32 (N,), the records grouped by
     class, in their order within each; those of class c are members[starts[c] : starts[c] + counts[c]].
     """

@@ -56,7 +56,7 @@ class Custom:
         if found.shape != self._shape or found.dtype.kind not in "iu":
             raise DataError(
                 f"{where} is {found.dtype} of shape {found.shape}",
-                remedy=f"integers of shape {self._shape} are asked for (batch_size, images a sample)",
+                remedy=f"integers of shape {self._shape} are asked for (batch_size, images per sample)",
             )
         outside = found[(found < 0) | (found >= size)]
         if len(outside):

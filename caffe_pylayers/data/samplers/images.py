@@ -12,7 +12,7 @@ from caffe_pylayers.errors import DataError
 
 
 class All(Ordered):
-    """ALL: every record once an epoch, in the order of the source or, with `shuffle` in TRAIN, permuted anew."""
+    """ALL: every record once per epoch, in the order of the source or, with `shuffle` in TRAIN, permuted again."""
 
     def __init__(self, source: Source, options: Any, *, training: bool) -> None:
         super().__init__(source, options, np.arange(len(source)), training=training, permuted=options.shuffle)
@@ -22,7 +22,7 @@ class All(Ordered):
 
 
 class Balanced(Sampler):
-    """BALANCED: all classes equally often. The stream is rounds; in each every class comes once, permuted anew in
+    """BALANCED: all classes equally often. The stream is rounds; in each every class comes once, permuted again in
     TRAIN, with a sample uniform over the class. An epoch is the smallest number of whole rounds that has as many
     positions as there are records.
 
@@ -70,7 +70,7 @@ class Balanced(Sampler):
 class PK(Ordered):
     """PK: batches of `classes_per_batch` different classes, `samples_per_class` samples of each, class after class.
 
-    An epoch is one pass over the classes, permuted anew in TRAIN; those that do not fill a batch are left out of that
+    An epoch is one pass over the classes, permuted again in TRAIN; those that do not fill a batch are left out of that
     epoch. In TEST they come in their order, round and round, and none is left out. Samples are drawn without replacement; a class with fewer gives all of its records, then repeats them.
     Where several samples are asked, a class of one record is left out. Raises DataError for too few classes.
 

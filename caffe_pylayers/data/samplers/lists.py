@@ -18,7 +18,7 @@ from caffe_pylayers.errors import DataError
 
 
 class Listed(Ordered):
-    """The samples of a list, each once an epoch, in the order of the list in TEST, permuted anew in TRAIN.
+    """The samples of a list, each once per epoch, in the order of the list in TEST, permuted again in TRAIN.
 
     records: (arity, M). sims: float32 (M,) for pairs, else None. For a line with a record that cannot be read the next of
     the order stands in, or with `replace` a drawn one of the same sim.

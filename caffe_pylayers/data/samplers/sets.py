@@ -23,7 +23,7 @@ class Related(NamedTuple):
 
 
 class LabelSets:
-    """The label sets of records: labels whole numbers (N,) or (N, L), where -1 is no label.
+    """The label sets of records: labels integers (N,) or (N, L), where -1 is no label.
 
     A label that one record alone has makes nothing similar, it only counts in the union. So records are of one set where
     the other labels are the same, and the number of all.

@@ -53,7 +53,7 @@ def _indices(values: np.ndarray, source: Source, file: str) -> np.ndarray:
     """Labels as int32 (N,) or (N, L); NaN, which pads ragged rows of a file, becomes -1."""
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), -1, values) if file and values.ndim == 2 else values
-        _refuse(values != np.floor(values), values, source, file, "label", "whole numbers")
+        _refuse(values != np.floor(values), values, source, file, "label", "integers")
     # Larger ones are refused by the source; uint64 has no common integer type with a negative bound.
     values = values.astype(np.float64) if values.dtype == np.uint64 else values
     return np.clip(values, -LARGEST_LABEL - 1, LARGEST_LABEL + 1).astype(np.int32)
@@ -98,7 +98,7 @@ def _weights(values: np.ndarray, source: Source, file: str) -> np.ndarray:
     if values.ndim == 2 and values.shape[1] != width:
         raise source.error(
             f"sample weights{_of(file)} have {values.shape[1]} columns",
-            remedy=f"one a record, or as many as there are labels ({width}) are allowed",
+            remedy=f"one per record, or as many as there are labels ({width}) are allowed",
         )
     with np.errstate(over="ignore"):
         weights = values.astype(np.float32)

@@ -69,8 +69,8 @@ class Numbers:
 class Source:
     """Records in the order of the source.
 
-    path: what messages name. names: one a record (file name, key, or its number).
-    labels: whole numbers (N,), or (N, L) where records have several (rows padded with -1), or None where they have none.
+    path: what messages name. names: one per record (file name, key, or its number).
+    labels: integers (N,), or (N, L) where records have several (rows padded with -1), or None where they have none.
     label_dim: how many labels there are, where the source says so (an indicator row has a column each), or None.
     unknown: bool (N, label_dim), the indicators that are not known, or None where all are. shorter: a record that has fewer
     labels than another, where the source itself has rows of unequal length, or None.

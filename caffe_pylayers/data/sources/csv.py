@@ -2,7 +2,7 @@
 
 cat/one.jpg 3           spaces (as Caffe's ImageData lists), tabs or commas; what the first line has holds for all
 "cat/one two.jpg",3     quotes where a name has the separator in it
-cat/one.jpg 3 7         several labels a record, the same number in every line
+cat/one.jpg 3 7         several labels per record, the same number in every line
 cat/one.jpg 3:7:12      several labels, as many as each record has
 
 With `header: true` the first line names the columns: `name` (else the first) has the files, `label` (else all whose
@@ -245,7 +245,7 @@ def _labels(path: str, line: int, field: str) -> Tuple[int, ...]:
     labels = _whole(field)
     if not labels:
         raise DataError(
-            f"label {field[:80]!r} is not a whole number up to {LARGEST_LABEL} (nor several, as in 17:24:35)",
+            f"label {field[:80]!r} is not an integer up to {LARGEST_LABEL} (nor several, as in 17:24:35)",
             remedy=f"a line is: name, then label{', and a header is expected only with `header: true`' * (line == 1)}",
             source=f"CSV source {path}, line {line}",
         )
@@ -254,7 +254,7 @@ def _labels(path: str, line: int, field: str) -> Tuple[int, ...]:
 
 @functools.lru_cache(maxsize=1 << 16)
 def _whole(field: str) -> Tuple[int, ...]:
-    """The whole numbers of a field, as in 17:24:35; () if it has anything else."""
+    """The integers of a field, as in 17:24:35; () if it has anything else."""
     try:
         values = [float(part) for part in field.split(":")]
     except ValueError:
@@ -310,7 +310,7 @@ def _write_list(file: str, path: str, columns: Columns) -> None:
     """Write the list into a file, which will be `path`."""
     names, labels, weights = columns.names or (), columns.labels, columns.weights
     if weights is not None and weights.ndim == 2:
-        raise DataError("records have several weights each, but a column of a CSV holds one a record", source=path)
+        raise DataError("records have several weights each, but a column of a CSV holds one per record", source=path)
     with open(file, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["name", *["label"] * (labels is not None), *["weight"] * (weights is not None)])

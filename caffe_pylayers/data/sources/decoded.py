@@ -101,7 +101,7 @@ class DecodedSource(Source):
                 continue
             complaint = source.error(
                 f"{image.dtype} {image.shape} (height, width, channels) where the first record has {first.dtype} {first.shape}",
-                remedy="`compressed: false` needs `resize` for images of unlike sizes",
+                remedy="`compressed: false` needs `resize` for images of different sizes",
                 record=record,
             )
             if not tolerant:

@@ -2,7 +2,7 @@
 
 data           numbers (N, channels, height, width), or (N, values): uint8 stays so, others become float32;
                or rows of variable length of uint8, each the bytes of an encoded image
-label          whole numbers (N,), or (N, L) where records have several (-1 pads a row); may be missing
+label          integers (N,), or (N, L) where records have several (-1 pads a row); may be missing
 sample_weight  numbers (N,) or (N, L); may be missing
 name           strings (N,); may be missing
 """
@@ -150,7 +150,7 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
     """Write an HDF5 file; returns how many records. Either all images are encoded, or all are pixels of one shape.
 
     Rows are stored each by itself, so that one is read without the others. Nothing is left behind if it breaks off.
-    Raises DataError where something of that name is there already, or a record is unlike those before it.
+    Raises DataError where something of that name is there already, or a record differs from those before it.
     """
     import h5py
 
@@ -167,7 +167,7 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
                 data, first = _dataset(file, row), row
             if row.ndim != first.ndim or (row.ndim == 3 and (row.shape, row.dtype) != (first.shape, first.dtype)):
                 raise DataError(
-                    f"record {count} is {_words(image)}, unlike those before it: either all images are encoded, or all "
+                    f"record {count} is {_words(image)}, different from those before it: either all images are encoded, or all "
                     "are pixels of one type and shape",
                     source=path,
                 )

@@ -68,7 +68,7 @@ def read_table(path: str) -> Tuple[Names, np.ndarray]:
     """What an LMDB of labels or weights holds: its keys, and the numbers of each Datum, float64 (N, L).
 
     The numbers are the float_data of a Datum if there are any, else its raw data, else its label or labels. Rows are
-    padded with NaN where Datums have unlike many. Raises DataError where it is no such LMDB (with the key).
+    padded with NaN where Datums have different counts. Raises DataError where it is no such LMDB (with the key).
     """
     with _errors_of(path):
         file = _file(path)

@@ -28,10 +28,10 @@ __all__ = ["Graph", "neighbours", "read_graph", "write_graph"]
 
 
 class Graph:
-    """Similarities by pair of records, in memory by the edges: 8 bytes each, and 8 a record.
+    """Similarities by pair of records, in memory by the edges: 8 bytes each, and 8 per record.
 
-    one, other: whole numbers (E,), 0 to size - 1; similarities: (E,), finite.
-    Raises DataError for an edge that is not a number or is given twice with unlike similarities.
+    one, other: integers (E,), 0 to size - 1; similarities: (E,), finite.
+    Raises DataError for an edge that is not a number or is given twice with different similarities.
     """
 
     def __init__(self, path: str, size: int, one: np.ndarray, other: np.ndarray, similarities: np.ndarray) -> None:
@@ -45,7 +45,7 @@ class Graph:
         twice[1:] &= self._similarities[1:] != self._similarities[:-1]
         for wrong, what in (
             (~np.isfinite(self._similarities), "is no finite number"),
-            (twice, "is given twice, with unlike numbers; leave one out"),
+            (twice, "is given twice, with different numbers; leave one out"),
         ):
             if wrong.any():
                 edge = int(wrong.argmax())
@@ -55,7 +55,7 @@ class Graph:
                 )
 
     def among(self, records: np.ndarray) -> "Graph":
-        """The graph of these records alone, ascending, which are numbered anew from 0."""
+        """The graph of these records alone, ascending, which are numbered again from 0."""
         size = len(self._first) - 1
         if len(records) == size:
             return self

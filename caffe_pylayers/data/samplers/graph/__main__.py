@@ -24,10 +24,10 @@ def main() -> None:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("data", help=".npy of features (N, D), a row a record in the order of the source")
+    parser.add_argument("data", help=".npy of features (N, D), a row per record in the order of the source")
     parser.add_argument("graph", help="the .npz to write, a scipy sparse matrix (N, N)")
     parser.add_argument("--top", type=int, default=10, help="neighbours of each record, at least 1 (default: 10)")
-    parser.add_argument("--labels", action="store_true", help="data are label sets: whole numbers (N, L), -1 for none")
+    parser.add_argument("--labels", action="store_true", help="data are label sets: integers (N, L), -1 for none")
     parser.add_argument(
         "--unlike",
         metavar="CLASSES",

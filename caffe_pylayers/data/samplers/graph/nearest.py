@@ -16,7 +16,7 @@ _AT_ONCE = 1 << 23
 def neighbours(data: np.ndarray, top: int = 10, labels: bool = False, unlike: Optional[np.ndarray] = None) -> Any:
     """A scipy.sparse CSR matrix (N, N), float32, of the largest similarities: `top` for each record, both ways.
 
-    data: features (N, D), compared by their cosine, or with `labels` whole numbers (N,) or (N, L), -1 for none, compared
+    data: features (N, D), compared by their cosine, or with `labels` integers (N,) or (N, L), -1 for none, compared
     by intersection over union. Similarities of 0 and below are left out, and a record's to itself. Where a is among the
     nearest of b it is an edge of b to a, too. unlike: labels (N,) or (N, L), each row a class; records of one class are
     then no neighbours, as they are no negatives of each other. Takes memory by its edges, time by N x N. Raises DataError
@@ -27,7 +27,7 @@ def neighbours(data: np.ndarray, top: int = 10, labels: bool = False, unlike: Op
     if data.ndim not in (1, 2) or not len(data) or (data.ndim == 1 and not labels):
         raise DataError(f"an array of shape {data.shape}", remedy="features are (N, D), label sets (N,) or (N, L)")
     if labels and data.dtype.kind not in "iu":
-        raise DataError(f"label sets are whole numbers, the array is {data.dtype}")
+        raise DataError(f"label sets are integers, the array is {data.dtype}")
     if not labels and not np.isfinite(np.asarray(data, np.float64)).all():
         raise DataError("the features have numbers that are not finite")
     classes = np.arange(len(data)) if unlike is None else _classes(unlike, len(data))
@@ -52,7 +52,7 @@ def _classes(labels: np.ndarray, size: int) -> np.ndarray:
     if labels.ndim not in (1, 2) or len(labels) != size or labels.dtype.kind not in "iu" or not labels.size:
         raise DataError(
             f"labels of shape {labels.shape}, {labels.dtype}, where there are {size} records",
-            remedy=f"classes are whole numbers ({size},) or ({size}, L)",
+            remedy=f"classes are integers ({size},) or ({size}, L)",
         )
     return Classes(labels).of
 
