@@ -3,12 +3,13 @@
 Run as a program it sets up the nets that a folder holds, and writes beside each what it is like, and Caffe's log.
 """
 
+import functools
 import json
 import os
 import signal
 import sys
 import tempfile
-from typing import Any, Dict, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files.prototxt import text_of
 from caffe_pylayers.commands.check.caffe_log import judge
@@ -17,7 +18,7 @@ from caffe_pylayers.commands.check.report import Built
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.errors import PartedError
 from caffe_pylayers.files.output_file import output_file
-from caffe_pylayers.processes.boot import end_with
+from caffe_pylayers.processes.boot import fork, status_of
 from caffe_pylayers.processes.probe import Answer, ask_caffe
 
 _TIMEOUT = 120  # seconds for a net
@@ -79,17 +80,13 @@ def main() -> None:
     folder, wanted = sys.argv[1], json.loads(sys.argv[2])
     caffe = import_caffe()
     for number, state in enumerate(wanted):
-        parent, child = os.getpid(), os.fork()  # so that each has the imported Caffe at once, and gives its memory back
-        if child == 0:
-            _set_up(caffe, parent, f"{folder}/{number}", *state)
-        _, status = os.waitpid(child, 0)
+        status = status_of(fork(functools.partial(_set_up, caffe, f"{folder}/{number}", *state)))
         with open(f"{folder}/{number}.status", "w") as stream:
-            stream.write(str(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)))
+            stream.write(str(status))
 
 
-def _set_up(caffe: Any, parent: int, place: str, phase: str, level: int, stages: List[str]) -> NoReturn:
-    """Set up the net of `place`.prototxt, write what it is like, and end this process."""
-    end_with(parent)
+def _set_up(caffe: Any, place: str, phase: str, level: int, stages: List[str]) -> None:
+    """Set up the net of `place`.prototxt, and write what it is like."""
     signal.alarm(_TIMEOUT)
     log = os.open(f"{place}.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 1)
@@ -107,6 +104,5 @@ def _set_up(caffe: Any, parent: int, place: str, phase: str, level: int, stages:
             with open(f"{place}.error", "w") as stream:
                 json.dump(error.parts, stream)
         sys.excepthook(*sys.exc_info())
-    finally:
         sys.stderr.flush()
-        os._exit(1)
+        raise

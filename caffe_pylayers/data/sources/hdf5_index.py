@@ -22,7 +22,7 @@ from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.storage import Chunks, File, Stretches
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.processes import interpreter
-from caffe_pylayers.processes.boot import end_with
+from caffe_pylayers.processes.boot import fork, status_of
 from caffe_pylayers.processes.child import Child, Order
 
 _FILTERS = {1: "gzip", 2: "shuffle"}
@@ -77,21 +77,18 @@ def main(paths: Sequence[str], weights: str, descriptor: int) -> None:
 def _in_a_process(path: str, weights: str) -> bytes:
     """What _attempt says, pickled."""
     reader, writer = os.pipe()
-    parent, child = os.getpid(), os.fork()
-    if not child:
-        try:
-            end_with(parent)
-            with open(writer, "wb") as pipe:
-                pickle.dump(_attempt(path, weights), pipe)
-            os._exit(0)
-        finally:
-            os._exit(1)
+
+    def attempt() -> None:
+        with open(writer, "wb") as pipe:
+            pickle.dump(_attempt(path, weights), pipe)
+
+    child = fork(attempt)
     os.close(writer)
     with open(reader, "rb") as pipe:
         answer = pipe.read()
-    _, status = os.waitpid(child, 0)
+    status = status_of(child)
     if status:
-        end = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else "an error"
+        end = signal.Signals(-status).name if status < 0 else "an error"
         return pickle.dumps(
             DataError(
                 f"reading it ended libhdf5 with {end}; it is damaged, or has too many chunks for an old h5py",
