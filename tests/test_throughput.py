@@ -209,7 +209,7 @@ def test_the_table(photos, tmp_path):
     (tmp_path / "net.prototxt").write_text(NET.format(options=photos))
     done = run("bench", "net.prototxt", "--layer", "more_data", "--workers", "1", "--seconds", "0.1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("more_data (ImageDataLayer): 4 samples, 4 images, 0.0 MB a batch; ")
+    assert done.stdout.startswith("more_data (ImageDataLayer): 4 samples, 4 images, 0.0 MB per batch; ")
     assert "the net on a constant batch: " in done.stdout and "advice:\n- " in done.stdout
     assert max(map(len, done.stdout.splitlines()[:-3])) <= 120
 

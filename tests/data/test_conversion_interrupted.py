@@ -267,9 +267,10 @@ def test_a_full_disk(format, limit, origin, tmp_path):
     """Files cannot grow beyond a limit, which the system reports as it does a full disk."""
     target = f"it{SUFFIXES[format]}"
     arguments = [origin.source, target, "--root", origin.root, "--header", "--resize", "30x31", "--workers", "1"]
-    # -B: else Python's own files of compiled modules would be cut short.
-    limited = ["prlimit", f"--fsize={limit}", sys.executable, "-B", "-m", "caffe_pylayers", "convert", *arguments]
-    run = subprocess.run(limited, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    limited = ["prlimit", f"--fsize={limit}", sys.executable, "-m", "caffe_pylayers", "convert", *arguments]
+    # Python's own files of compiled modules would be cut short, those of the workers too.
+    variables = {**environment(), "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run(limited, cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert run.returncode == 2, run.stderr
     assert re.search(f"{tmp_path}/{target}: cannot write it: .*(File too large|is the disk full)", run.stderr), (
         run.stderr

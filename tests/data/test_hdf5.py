@@ -261,9 +261,9 @@ def test_what_is_written(tmp_path, photos):
     [
         (
             [b"x", np.zeros((2, 2, 3), np.uint8)],
-            r"record 1 is an image of type uint8 and shape \(2, 2, 3\), unlike those",
+            r"record 1 is an image of type uint8 and shape \(2, 2, 3\), different from those",
         ),
-        ([np.zeros((2, 2, 3), np.uint8), b"x"], "record 1 is an encoded image, unlike those"),
+        ([np.zeros((2, 2, 3), np.uint8), b"x"], "record 1 is an encoded image, different from those"),
         ([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 3, 3), np.uint8)], "record 1 is an image of type uint8"),
         ([np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3), np.float32)], "record 1 is an image of type float32"),
         ([np.zeros((2, 2, 3))], "an image of type float64 .*; uint8 or float32 is allowed"),

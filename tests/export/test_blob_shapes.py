@@ -157,7 +157,7 @@ def test_what_is_not_known_says_why():
     ).layers
     blobs = blobs_of(layers)
     assert blobs["uneven"] == Unknown(
-        "layer 'uneven' (type Eltwise) takes flat blobs that hold their numbers in unlike orders"
+        "layer 'uneven' (type Eltwise) takes flat blobs that hold their numbers in different orders"
     )
     assert blobs["part1"] == Unknown("layer 'part' (type Slice, axis 1) gives it")
     assert blobs["behind"] == Unknown("layer 'own' (type Python) gives it")

@@ -113,7 +113,7 @@ def _show(figures: "Figures", advice: List[str]) -> None:
     terminal = console()
     terminal.print(
         f"{figures.layer} ({figures.type}): {figures.batch_size} samples, {figures.images} images, "
-        f"{figures.megabytes:.1f} MB a batch; {figures.cores} cores; set-up {figures.setup:.1f} s"
+        f"{figures.megabytes:.1f} MB per batch; {figures.cores} cores; set-up {figures.setup:.1f} s"
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("workers", "samples/s", "ms per batch", "first batch, s"):
@@ -161,4 +161,4 @@ def _below(figures: "Figures") -> Iterator[str]:
             "mean, scale, planes": stages.write,
         }  # fmt: skip
         told = ", ".join(f"{name} {part / stages.total:.0%}" for name, part in parts.items() if part)
-        yield f"an image: {stages.total:.0f} us of one core: {told}"
+        yield f"per image: {stages.total:.0f} us of one core: {told}"

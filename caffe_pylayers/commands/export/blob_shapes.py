@@ -210,7 +210,7 @@ def _eltwise(layer: Layer, bottoms: Sequence[Known]) -> Known:
     for bottom in bottoms:
         if isinstance(bottom, Blob) and isinstance(first, Blob) and _order(bottom) != _order(first):
             return Unknown(
-                f"layer {layer.name!r} (type Eltwise) takes flat blobs that hold their numbers in unlike orders"
+                f"layer {layer.name!r} (type Eltwise) takes flat blobs that hold their numbers in different orders"
             )
     return next((bottom for bottom in bottoms if isinstance(bottom, Blob)), first)
 
