@@ -40,11 +40,11 @@ class LossLayer(Layer):
     one_factor_per_sample: with one weight per sample the loss takes a `factor` of shape (N, 1, ...), so that it need not
         be repeated for every term.
 
-    Gradients are those at the bottoms as they were in forward, save that changed labels, weights and H are followed: a net
-    may go forward once, and backward for one label after the other. So forward keeps copies of the bottoms without a
-    gradient, which are small as a rule, to compare. In TRAIN it prepares the gradients that the last backward was asked
-    for, in buffers of our own, since a script may write into the diffs; backward then multiplies them by the loss weight.
-    In TEST, and where no backward has been yet, it keeps copies of the other bottoms, of which backward computes.
+    A gradient is that at the differentiable bottoms as forward saw them, and at the others (labels, weights, H) as they are
+    in backward. So forward keeps copies of the others, which are small as a rule, and backward compares them. In TRAIN
+    forward prepares the gradients that the last backward was asked for, in buffers of our own, because a script may write
+    into the diffs; backward multiplies them by the loss weight. Elsewhere forward keeps copies of the differentiable bottoms
+    too, and backward computes from them.
     """
 
     differentiable: ClassVar[Sequence[int]] = (0,)
