@@ -10,6 +10,7 @@ from caffe_pylayers.config.schema import Options
 class L2NormalizeOptions(Options):
     """Vectors divided by their Euclidean norm."""
 
+    forks = ("L2Normalization",)
     takes = ("x",)
     gives = ("y",)
 

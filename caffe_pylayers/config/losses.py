@@ -53,7 +53,7 @@ class _NormalizedLossOptions(_ModeOptions):
     normalize_by: NormalizeBy = "weight"
 
 
-class _ClassLossOptions(_NormalizedLossOptions):
+class ClassLossOptions(_NormalizedLossOptions):
     """A loss on the softmax of scores, and labels that are class numbers."""
 
     takes: ClassVar[Tuple[str, ...]] = ("scores", "label", "[sample_weight]")
@@ -66,17 +66,18 @@ class _ClassLossOptions(_NormalizedLossOptions):
         return of_classes(shapes, self.axis)
 
 
-class WeightedSoftmaxLossOptions(_ClassLossOptions):
+class WeightedSoftmaxLossOptions(ClassLossOptions):
     """Stock SoftmaxWithLoss with sample weights."""
 
     twin = "SoftmaxWithLoss"
+    forks = ("WeightedSoftmaxWithLoss",)
 
     class_weights: Optional[Tuple[Annotated[float, Field(ge=0)], ...]] = Field(
         None, description="Weight of each class, K numbers of at least 0, which multiplies that of the sample."
     )
 
 
-class WeightedInfogainLossOptions(_ClassLossOptions):
+class WeightedInfogainLossOptions(ClassLossOptions):
     """Stock InfogainLoss with sample weights."""
 
     twin = "InfogainLoss"
@@ -103,7 +104,7 @@ class WeightedSigmoidCrossEntropyLossOptions(_NormalizedLossOptions):
         return of_targets(shapes)
 
 
-class _BatchLossOptions(Options):
+class BatchLossOptions(Options):
     """A loss that stock Caffe divides by the batch size, whatever loss_param says."""
 
     gives: ClassVar[Tuple[str, ...]] = ("loss",)
@@ -116,7 +117,7 @@ class _BatchLossOptions(Options):
         return of_samples(shapes)
 
 
-class WeightedEuclideanLossOptions(_BatchLossOptions):
+class WeightedEuclideanLossOptions(BatchLossOptions):
     """Stock EuclideanLoss with sample weights."""
 
     twin = "EuclideanLoss"
@@ -126,14 +127,14 @@ class WeightedEuclideanLossOptions(_BatchLossOptions):
         return of_targets(shapes)
 
 
-class WeightedMultinomialLogisticLossOptions(_BatchLossOptions):
+class WeightedMultinomialLogisticLossOptions(BatchLossOptions):
     """Stock MultinomialLogisticLoss with sample weights."""
 
     twin = "MultinomialLogisticLoss"
     takes = ("prob", "label", "[sample_weight]")
 
 
-class WeightedHingeLossOptions(_BatchLossOptions):
+class WeightedHingeLossOptions(BatchLossOptions):
     """Stock HingeLoss with sample weights."""
 
     twin = "HingeLoss"
@@ -142,7 +143,7 @@ class WeightedHingeLossOptions(_BatchLossOptions):
     norm: Literal["L1", "L2"] = Field("L1", description="The hinges (L1) or their squares (L2) are added up.")
 
 
-class WeightedContrastiveLossOptions(_BatchLossOptions):
+class WeightedContrastiveLossOptions(BatchLossOptions):
     """Stock ContrastiveLoss with sample weights."""
 
     twin = "ContrastiveLoss"
@@ -175,9 +176,10 @@ class SoftCrossEntropyLossOptions(_ModeOptions):
         return of_distributions(shapes, self.axis)
 
 
-class FocalLossOptions(_ClassLossOptions):
+class FocalLossOptions(ClassLossOptions):
     """Focal loss: softmax loss in which what is already right counts less."""
 
+    forks = ("FocalLoss",)
     gives = ("loss",)
 
     gamma: float = Field(2.0, ge=0, description="Exponent of (1 - p), at least 0; 0 is the softmax loss.")
@@ -186,7 +188,7 @@ class FocalLossOptions(_ClassLossOptions):
     )
 
 
-class LDAMLossOptions(_ClassLossOptions):
+class LDAMLossOptions(ClassLossOptions):
     """Softmax loss with a margin for each class, the wider the rarer the class."""
 
     gives = ("loss",)

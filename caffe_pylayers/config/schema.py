@@ -112,7 +112,7 @@ class Remark:
 
 
 class Options(BaseModel):
-    """The options of one layer: a field an option, with its type, range, default and help; and all else that is true of it.
+    """The options of one layer: a field per option, with its type, range, default and help; and all else that is true of it.
 
     A field may have other names: ``Field(..., json_schema_extra={"aliases": ["root_folder"]})``. It may be a dict with
     options of its own: then its type is a class of this kind, or a union with one. Messages call them 'resize.width'.
@@ -128,6 +128,8 @@ class Options(BaseModel):
     gives: ClassVar[Tuple[str, ...]] = ()
     #: The layer of Caffe that it equals without weights, of which what is said here is true too.
     twin: ClassVar[str] = ""
+    #: The types of layers in forks of Caffe that it stands for.
+    forks: ClassVar[Tuple[str, ...]] = ()
     #: The type of Caffe's that it has inside for its first bottom, so that none stands before it.
     inside: ClassVar[str] = ""
     #: The options of the layer to copy that `describe` and docs/layers.md show: what is required, what most nets want.

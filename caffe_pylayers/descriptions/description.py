@@ -35,13 +35,14 @@ class Variant(NamedTuple):
 class Description:
     """One layer in words.
 
-    twin: the layer of stock Caffe that it equals without weights, or "".
+    twin: the layer of stock Caffe that it equals without weights, or "". forks: the types of forks that it stands for.
     bottoms, tops: their names in order; "[x]" may be left out.
     """
 
     layer: str
     summary: str
     twin: str
+    forks: Tuple[str, ...]
     bottoms: Tuple[str, ...]
     tops: Tuple[str, ...]
     variants: Tuple[Variant, ...]
@@ -67,6 +68,7 @@ def describe(layer: str) -> Description:
         layer=layer,
         summary=summary,
         twin=schema.twin,
+        forks=schema.forks,
         bottoms=bottoms,
         tops=tops,
         variants=tuple(_variants(schema, {}, [(bottoms, tops)])),

@@ -48,6 +48,7 @@ def _section(layer: Description, shared: Sequence[Option]) -> str:
         facts.append(f"with `{given}`: {', '.join(changed)}")
     facts += [f"also called `{alias}`" for alias in layer.aliases]
     facts += [f"without weights it equals stock `{layer.twin}`"] if layer.twin else []
+    facts += [f"forks of Caffe have the type `{kind}`" for kind in layer.forks]
     lines = [f"## {layer.layer}", "", f"{layer.summary} More in [{page}]({page}#{layer.layer.lower()}).", ""]
     lines += [f"- {fact}" for fact in facts]
     lines += ["", f"```prototxt\n{layer_to_copy(layer.layer)}```", ""]

@@ -48,6 +48,8 @@ BROKEN = [
     Broken("no type", NET, 'name: "relu"  type: "ReLU"', 'name: "relu"', "relu", "it has no type", "add `type:"),
     Broken("no name", NET, 'name: "relu"  type: "ReLU"', 'type: "ReLU"', "", "it has no name", "add `name:"),
     Broken("unknown type", NET, '"InnerProduct"', '"InerProduct"', "scores", "unknown layer type 'InerProduct'", "did you mean 'InnerProduct'?"),
+    Broken("a type of ours", NET, '"InnerProduct"', '"L2Normalize"', "scores", "unknown layer type 'L2Normalize'", "`python_param { module: \"caffe_pylayers\"  layer: \"L2Normalize\" }`"),
+    Broken("a type of forks", NET, '"InnerProduct"', '"L2Normalization"', "scores", "unknown layer type 'L2Normalization'", "`python_param { module: \"caffe_pylayers\"  layer: \"L2Normalize\" }`"),
     Broken("a type of old nets", NET, 'type: "ReLU"', 'type: "RELU"', "relu", "unknown layer type 'RELU'", "did you mean 'ReLU'?"),
     Broken("a type of old nets, without quotes", NET, 'type: "ReLU"', "type: RELU", "relu", "field 'type' is RELU", "today it is `type: \"ReLU\"`"),
     Broken("a field of old nets", NET, 'top: "scores"', 'top: "scores"  blobs_lr: 2', "scores", "unknown field 'blobs_lr'",

@@ -8,6 +8,7 @@ from caffe_pylayers.caffe_files.nets import TEST, TRAIN, Layer, Net, NetState
 from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
 from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import did_you_mean
 
 
@@ -71,6 +72,16 @@ _WITH_OUTPUTS = {
 }
 
 
+def _known_type(kind: str, known_types: Sequence[str]) -> str:
+    """What to write in place of a type that this Caffe does not have."""
+    for name, schema in SCHEMAS.items():
+        if kind in (name, *schema.forks):
+            return f'write `type: "Python"` and `python_param {{ module: "caffe_pylayers"  layer: "{name}" }}`'
+    today = V1_TYPES.get(kind)
+    guess = did_you_mean(today or kind, [today] if today else known_types)
+    return guess or f"this Caffe has: {listed(known_types, 99)}"
+
+
 def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
     """What one layer says of itself."""
     known_types = report.types
@@ -79,11 +90,7 @@ def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
     if not layer.type:
         yield error(layer, "it has no type", 'add `type: "..."`, as in `type: "Convolution"`')
     elif known_types and layer.type not in known_types:
-        today = V1_TYPES.get(layer.type)
-        guess = did_you_mean(today or layer.type, [today] if today else known_types)
-        yield error(
-            layer, f"unknown layer type {layer.type!r}", guess or f"this Caffe has: {listed(known_types, 99)}", "type"
-        )
+        yield error(layer, f"unknown layer type {layer.type!r}", _known_type(layer.type, known_types), "type")
     name = _WITH_OUTPUTS.get(layer.type)
     param = layer.message.message(name) if name else None
     if name and param is not None and not param.get("num_output"):

@@ -100,6 +100,8 @@ def _show(terminal: "Console", layer: "Description") -> None:
     say(layer.summary)
     if layer.twin:
         say(f"Without weights it equals stock {layer.twin}.")
+    for kind in layer.forks:
+        say(f"Forks of Caffe have the type {kind}.")
     say(f"\nbottoms: {names_in_words(layer.bottoms)}\ntops:    {names_in_words(layer.tops)}")
     for given, bottoms, tops in layer.variants:
         say(f"with {given}: {names_in_words(bottoms)} -> {names_in_words(tops)}".replace("none ->", "->"))
