@@ -179,7 +179,6 @@ class SoftCrossEntropyLossOptions(_ModeOptions):
 class FocalLossOptions(ClassLossOptions):
     """Focal loss: softmax loss in which what is already right counts less."""
 
-    forks = ("FocalLoss",)
     gives = ("loss",)
 
     gamma: float = Field(2.0, ge=0, description="Exponent of (1 - p), at least 0; 0 is the softmax loss.")

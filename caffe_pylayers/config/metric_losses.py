@@ -42,7 +42,6 @@ class _TripletOptions(Options):
 class TripletLossOptions(_TripletOptions):
     """Triplet loss: an anchor nearer to its positive than to its negative, by a margin."""
 
-    forks = ("TripletLoss",)
     takes = ("anchor", "positive", "negative", "[margin]", "[sample_weight]")
 
     bottoms: Optional[Tuple[Literal["margin", "sample_weight"], ...]] = Field(

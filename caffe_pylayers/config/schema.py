@@ -128,7 +128,7 @@ class Options(BaseModel):
     gives: ClassVar[Tuple[str, ...]] = ()
     #: The layer of Caffe that it equals without weights, of which what is said here is true too.
     twin: ClassVar[str] = ""
-    #: The types of layers in forks of Caffe that it stands for.
+    #: The types of layers in forks of Caffe that it stands for, besides one of its own name.
     forks: ClassVar[Tuple[str, ...]] = ()
     #: The type of Caffe's that it has inside for its first bottom, so that none stands before it.
     inside: ClassVar[str] = ""
