@@ -10,8 +10,8 @@ from caffe_pylayers.caffe_files.datum import read_blob
 from caffe_pylayers.errors import DataError
 
 
-def load_npy(path: str) -> Any:
-    """What `numpy.load` gives for a file, mapped, so that a damaged header that promises more than there is takes no memory.
+def load_npy(path: str) -> np.ndarray:
+    """The array of a .npy file, mapped, so that a damaged header that promises more than there is takes no memory.
 
     Raises OSError where the file cannot be read, or has more than the memory that is free, and ValueError where it is
     damaged or something else.
@@ -20,11 +20,15 @@ def load_npy(path: str) -> Any:
         with warnings.catch_warnings():  # about headers that Python 2 wrote
             warnings.simplefilter("ignore")
             regular_file.require_room(path, regular_file.require_regular(path).st_size)
-            return np.load(path, mmap_mode="r", allow_pickle=False)
+            found: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError:
         raise
     except Exception as error:  # of many types, as the header is evaluated
         raise ValueError(str(error)) from error
+    if isinstance(found, np.ndarray):
+        return found
+    found.close()
+    raise ValueError("an archive of several arrays; it takes one, as numpy.save writes it")
 
 
 def read_npy(path: str) -> np.ndarray:
@@ -33,7 +37,7 @@ def read_npy(path: str) -> np.ndarray:
         array = load_npy(path)
     except ValueError as error:
         raise ValueError(f"not a .npy file of numbers, or cut short ({error})") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+    if array.dtype.kind not in "iuf":
         raise ValueError("not a .npy file of numbers")
     with np.errstate(all="ignore"):  # numbers that float64 cannot hold become infinite, which is told later
         return array.astype(np.float64)

@@ -225,7 +225,7 @@ def test_provenance(several, tmp_path):
 def test_what_cannot_be_written_is_refused_by_name(photos, several, tmp_path):
     origin = Origin("CSV", photos.csv, root=str(photos.folder))
     with pytest.raises(
-        DataError, match=rf"{tmp_path}/it.h5: record 1 is an image of type uint8 .*unlike those before it"
+        DataError, match=rf"{tmp_path}/it.h5: record 1 is an image of type uint8 .*different from those before it"
     ):
         converted(origin, tmp_path / "it.h5", "HDF5", {"encode": "raw"})
     with pytest.raises(ConfigError, match="--encode raw: BCF holds encoded images only; png loses nothing"):

@@ -145,7 +145,7 @@ def test_sizes_that_do_not_fit_are_named(photos, tmp_path):
     source = open_source("CSV", photos.csv, root=str(photos.folder))
     recipe = Recipe.of(source, Transforms())
     other = next(r for r in range(len(source)) if photos.decoded(r).shape != photos.decoded(0).shape)
-    with pytest.raises(DataError, match=rf"record {other} .* unlike sizes need `resize` or `crop_size`"):
+    with pytest.raises(DataError, match=rf"record {other} .* different sizes need `resize` or `crop_size`"):
         recipe.fill(np.array([other]), np.zeros(1, np.uint64), np.empty((1, *recipe.shape), np.uint8))
     with pytest.raises(DataError, match="too small for crop_size 200; set `resize`"):
         Recipe.of(source, Transforms(crop_size=200))

@@ -109,7 +109,7 @@ def test_bad_labels_are_errors_that_name_the_sample(bad, message):
         net_of(second=labels).forward()
 
 
-@pytest.mark.parametrize(("bad", "rule"), [(12, r"is outside 0\.\.11"), (-1, "is outside"), (1.5, "is not a whole")])
+@pytest.mark.parametrize(("bad", "rule"), [(12, r"is outside 0\.\.11"), (-1, "is outside"), (1.5, "is not an integer")])
 def test_bad_row_numbers_are_errors_that_name_the_place(bad, rule):
     triplets = TRIPLETS.astype(float)
     triplets[3, 1] = bad

@@ -127,7 +127,10 @@ def test_flip_keeps_ignored_labels_and_shape_and_works_in_place():
 
 @pytest.mark.parametrize("options", [FLIP, ONE_HOT], ids=str)
 def test_labels_that_are_no_class_are_errors(options):
-    for label, message in [(5, "label 5 at sample 1 is outside 0..4"), (0.5, "label 0.5 at sample 1 is not a whole")]:
+    for label, message in [
+        (5, "label 5 at sample 1 is outside 0..4"),
+        (0.5, "label 0.5 at sample 1 is not an integer"),
+    ]:
         with pytest.raises(DataError, match=f"LabelNoise: {message}"):
             noise_net(options, np.array([0, label])).forward()
 

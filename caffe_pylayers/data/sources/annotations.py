@@ -154,13 +154,8 @@ def _from_npy(where: str, file: str) -> np.ndarray:
         values = load_npy(file)
     except ValueError as error:
         raise DataError(f"not a .npy file of numbers, or cut short: {error}", source=where) from error
-    if (
-        not isinstance(values, np.ndarray)
-        or values.dtype.kind not in "biuf"
-        or values.ndim not in (1, 2)
-        or not values.size
-    ):
-        found = f"type {values.dtype} and shape {values.shape}" if isinstance(values, np.ndarray) else "several arrays"
+    if values.dtype.kind not in "biuf" or values.ndim not in (1, 2) or not values.size:
+        found = f"type {values.dtype} and shape {values.shape}"
         raise DataError(f"numbers of shape (N,) or (N, L) are allowed, but it has {found}", source=where)
     return values.astype(values.dtype.newbyteorder("="))
 

@@ -58,14 +58,11 @@ def main() -> None:
 
 def _load(path: str) -> np.ndarray:
     try:
-        array = load_npy(path)
+        return load_npy(path)
     except OSError as error:
         _fail(str(error))
     except ValueError as error:
         _fail(f"{path}: {error}")
-    if not isinstance(array, np.ndarray):
-        _fail(f"{path}: an archive of several arrays; it takes one, as numpy.save writes it")
-    return array
 
 
 def _fail(message: str) -> NoReturn:
