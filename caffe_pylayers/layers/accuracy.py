@@ -14,11 +14,12 @@ _LISTED = 10  # classes that a logged line names
 class WeightedAccuracy(Layer):
     """Stock Accuracy with sample weights: sum of w_e over the labels that are right / sum of w_e.
 
-    bottoms: scores, with the K classes along `axis`; label, integers in 0 .. K-1, of the scores' shape
-        without that axis or any shape of that count; sample_weight, of the label's shape or one per sample.
-    tops: accuracy, with `balanced` the mean of the recalls of the classes that occur, and NaN where no label counts;
+    bottoms: scores, float32, with the K classes along `axis`; label, integers in 0 .. K-1, of the scores' shape without that
+        axis or any shape of that count; sample_weight, at least 0, of the label's shape or one per sample.
+    tops: accuracy, a scalar, with `balanced` the mean of the recalls of the classes that occur, and NaN where no label counts;
         per_class, (K,): the recall of each class, weighted too, and NaN for one that does not occur. Stock Accuracy has 0
         there, which Caffe's mean over test batches takes for labels that are all wrong.
+    errors: as those of WeightedSoftmaxLoss.
     A label is right if its score is among the `top_k` highest; one that shares its score with others counts as
     below them, as in stock. Labels equal to `ignore_label` are left out. It has no gradient: give it no loss_weight.
     """

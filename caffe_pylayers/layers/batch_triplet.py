@@ -22,11 +22,13 @@ _UNIT = 0.01  # how far the mean norm of unit vectors may be from 1
 class BatchTripletLoss(TripletsLayer):
     """The triplet loss on the triplets that the option `mining` finds in the batch, or on those that a bottom lists.
 
-    bottoms: embedding (N, ...), flattened to (N, D); label, one per embedding, integers from 0 to below 2**24, or
+    bottoms: embedding, float32 (N, ...), flattened to (N, D); label, one per embedding, integers from 0 to below 2**24, or
         with `mining: given` triplets (T, 3), rows of anchor, positive and negative as row numbers of the embedding;
-        sample_weight, one per embedding: a triplet's weight is its anchor's.
-    tops: loss; stats, (4,): fraction of triplets active, mean d_ap, mean d_an, mean norm of the embeddings.
-    Where there is no triplet, as in a batch of one class, loss and gradient are 0. What `mining: distance` draws is a
+        sample_weight, at least 0, one per embedding: a triplet's weight is its anchor's.
+    tops: loss, a scalar; stats, (4,): fraction of triplets active, mean d_ap, mean d_an, mean norm of the embeddings.
+    errors: ConfigError for counts that do not fit; DataError for a label or row number that is not an integer in range, or a weight that is
+        negative or not finite.
+    Where there is no triplet, as in a batch of one class, loss and gradient are 0. What `mining: distance` draws (Wu et al. 2017) is a
     function of (seed, stream, rank, iteration, forward within it): a run repeats, and with `resume` it goes on after a
     restore. In TEST every batch has the draws of iteration 0.
     """

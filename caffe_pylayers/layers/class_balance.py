@@ -202,9 +202,12 @@ class _ClassBalance(Layer):
 class ComputeH(_ClassBalance):
     """The infogain matrix H = diag(w) M, for stock InfogainLoss as its third bottom.
 
-    w are the class weights; M is (1 - e) I + e/K 11' with e the option `smoothing`, or the matrix of the file `source`.
-    bottom: label, of any shape, counted over all of it.
-    top: H, (1, 1, K, K). The row of a class without labels is 0, and never read.
+    w are the class weights; M is (1 - e) I + e/K 11' with e the option `smoothing` (Szegedy et al. 2016), or the matrix of the
+    file `source`.
+    bottoms: label, float32 of any shape, integers in 0 .. K-1, counted over all of it.
+    tops: H, float32 (1, 1, K, K). The row of a class without labels is 0, and never read.
+    errors: DataError for a label that is not an integer in range, a file that cannot be read, and with `empty: error` a class
+        without labels.
     """
 
     instead = "for targets of several labels take SampleWeight with 'per': 'label' into WeightedSigmoidCrossEntropyLoss"
@@ -228,8 +231,10 @@ class ComputeH(_ClassBalance):
 class SampleWeight(_ClassBalance):
     """The class weight of each label: the sample_weight of any weighted loss.
 
-    bottom: label, of any shape; with `per: label` targets (N, L, ...), 0 or 1 for each of L labels, -1 where not known.
-    top: weights, of the label's shape; an ignored label, or a target not known, has weight 0. Works in place.
+    bottoms: label, float32 of any shape, integers in 0 .. K-1; with `per: label` targets (N, L, ...), 0 or 1 for each of L labels, -1
+        where not known.
+    tops: weights, float32 of the label's shape. An ignored label, or a target not known, has weight 0. Works in place.
+    errors: ConfigError for targets without `per: label`; DataError as those of ComputeH.
     """
 
     instead = (

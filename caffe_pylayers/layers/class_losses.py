@@ -96,9 +96,11 @@ class ClassLoss(ScoresLoss):
 class WeightedSoftmaxLoss(ClassLoss):
     """Stock SoftmaxWithLoss with sample weights: sum of w_e * -log softmax(scores)[label_e] / Z.
 
-    bottoms: scores, with the K classes along `axis`; label, integers in 0 .. K-1, of the scores' shape
-        without that axis or any shape of that count; sample_weight, of the label's shape or one per sample.
-    tops: loss; prob, the softmax of the scores.
+    bottoms: scores, float32, with the K classes along `axis`; label, integers in 0 .. K-1, of the scores' shape without that
+        axis or any shape of that count; sample_weight, at least 0, of the label's shape or one per sample.
+    tops: loss, a scalar; prob, the softmax of the scores, of their shape.
+    errors: ConfigError for counts that do not fit, or an axis that is not there; DataError for a label that is not an integer in
+        range, or a weight that is negative or not finite.
     Z is as `caffe_pylayers.losses.reduction` has it; without weights it is stock Caffe's. With `class_weights` w_e is
     the sample's weight times that of its label, as if the layer SampleWeight gave it; an ignored label has weight 0.
     """
@@ -140,8 +142,9 @@ class WeightedInfogainLoss(ClassLoss):
     """Stock InfogainLoss with sample weights: sum of w_e * -sum_k H[label_e, k] log softmax(scores)_k / Z.
 
     bottoms: scores, label and sample_weight as in WeightedSoftmaxLoss; H after the label, K x K finite numbers in any
-        shape, or in a file with the option `source`, and then there is no such bottom. H gets no gradient.
-    tops: loss; prob, the softmax of the scores.
+        shape. With the option `source` H comes from a file, and there is no such bottom. H gets no gradient.
+    tops: loss, a scalar; prob, the softmax of the scores, of their shape.
+    errors: as those of WeightedSoftmaxLoss; ConfigError for an H of another size, DataError for one that is not finite or cannot be read.
     """
 
     def for_classes(self, num_classes: int) -> None:
@@ -182,9 +185,11 @@ class WeightedInfogainLoss(ClassLoss):
 class SoftCrossEntropyLoss(ScoresLoss):
     """Softmax loss on soft labels: sum of w_e * -sum_k q_ek log softmax(scores)_ek / Z.
 
-    bottoms: scores, with the K classes along `axis`; distribution, q, of the scores' shape (but for ones at its
-        end): any finite numbers, which need not add up to 1; sample_weight, one per position or one per sample.
-    tops: loss; prob, the softmax of the scores.
+    bottoms: scores, float32, with the K classes along `axis`; distribution, q, of the scores' shape (ones at its end may be more
+        or fewer): any finite numbers, which need not add up to 1; sample_weight, at least 0, one per position or one per sample.
+    tops: loss, a scalar; prob, the softmax of the scores, of their shape.
+    errors: ConfigError for shapes that do not fit, or an axis that is not there; DataError for a distribution that is not finite, or a
+        weight that is negative or not finite.
     A position whose distribution is all zeros is ignored: it is what LabelSmoothing gives for an ignored label. The
     distribution gets no gradient. With one-hot distributions this is WeightedSoftmaxLoss.
     """
@@ -222,7 +227,10 @@ def _without_ones(shape: Tuple[int, ...]) -> Tuple[int, ...]:
 class FocalLoss(ClassLoss):
     """Focal loss (Lin et al. 2017) on a softmax: sum of w_e * -alpha[label_e] (1 - p_e)^gamma log p_e / Z.
 
-    bottoms: as in WeightedSoftmaxLoss. p_e is the softmax at the label. Unlike class weights alpha is no part of Z.
+    bottoms: scores, label and sample_weight as in WeightedSoftmaxLoss. p_e is the softmax at the label.
+    tops: loss, a scalar.
+    errors: as those of WeightedSoftmaxLoss; ConfigError for another number of alphas than classes.
+    Z counts class weights, but not alpha.
     """
 
     def for_classes(self, num_classes: int) -> None:
@@ -240,9 +248,11 @@ class FocalLoss(ClassLoss):
 class LDAMLoss(ClassLoss):
     """Softmax loss with a margin for each class (Cao et al. 2019): the scores are z_k = scale (score_k - m [k = label]).
 
+    bottoms: scores, label and sample_weight as in WeightedSoftmaxLoss. The paper's scores are cosines, times a scale of 30.
+    tops: loss, a scalar.
+    errors: as those of WeightedSoftmaxLoss; ConfigError for another number of `counts` than classes, DataError for a file that cannot be read.
     The margin m of the label's class is C / n^(1/4), n of `counts`, with C such that the rarest class has `max_margin`;
     so has a class with count 0, which the paper does not define.
-    bottoms: as in WeightedSoftmaxLoss. The paper's scores are cosines, times a scale of 30.
     """
 
     def for_classes(self, num_classes: int) -> None:

@@ -172,9 +172,11 @@ class DataLayer(Layer):
 
 
 class ImageDataLayer(DataLayer):
-    """Plain labelled samples: data (B, C, H, W) [, label (B,), or (B, L) where records have several] [, sample_weight of
-    the label's shape].
+    """Plain labelled samples.
 
+    bottoms: none.
+    tops: data, float32 (B, C, H, W); label, (B,), or (B, L) where records have several; sample_weight, of the label's shape.
+    errors: ConfigError for tops that do not fit the source or the options; DataError for a source, a record or a label that cannot be used.
     type ALL: in TRAIN the source's order, or a new permutation each epoch with `shuffle`; in TEST the source's order.
     BALANCED: all classes equally often. PK: several samples of each of several classes, for mining in the batch.
     """
@@ -223,8 +225,11 @@ class ImageDataLayer(DataLayer):
 
 
 class MultiLabelDataLayer(ImageDataLayer):
-    """Samples with labels as (B, L, 1, 1): data, label [, sample_weight of the label's shape].
+    """Samples with several labels each.
 
+    bottoms: none.
+    tops: data, float32 (B, C, H, W); label, (B, L, 1, 1); sample_weight, of the label's shape.
+    errors: ConfigError for tops that do not fit the source or the options; DataError for a source, a record or a label that cannot be used.
     multilabel: 0 or 1 for each of the L labels (`label_dim`), -1 where that is not known; otherwise L is 1 and it is the
     label itself.
     """
@@ -304,14 +309,22 @@ _SHAPES: Dict[str, Tuple[int, ...]] = {"sim": (), "margin": (1, 1, 1)}
 
 
 class SiameseDataLayer(_ComparisonLayer):
-    """Pairs: data, data_p (B, C, H, W), sim (B,): 1 of one class, 0 of two [, label, label_p].
+    """Pairs, as stock ContrastiveLoss wants them.
 
-    stacked: data (2B, C, H, W), sim [, label (2B,)]. Drawn pairs are of one class and of two in turn.
+    bottoms: none.
+    tops: data, data_p, float32 (B, C, H, W); sim, (B,): 1 of one class, 0 of two; label, label_p, (B,). With `stacked` data (2B, C, H, W),
+        sim, label (2B,).
+    errors: ConfigError for tops that do not fit the source or the options; DataError for a source, a record or a label that cannot be used.
+    Drawn pairs are of one class and of two in turn.
     """
 
 
 class TripletDataLayer(_ComparisonLayer):
-    """Triplets: anchor, positive, negative, each (B, C, H, W) [, margin (B, 1, 1, 1) for the MULTILABEL types].
+    """Triplets of an anchor, a positive of its class, and a negative of another.
 
-    stacked: data (3B, C, H, W) [, margin] [, label (3B,)]. Anchors are permuted each epoch in TRAIN.
+    bottoms: none.
+    tops: anchor, positive, negative, each float32 (B, C, H, W); margin, (B, 1, 1, 1), for the MULTILABEL types. With `stacked` data
+        (3B, C, H, W), margin, label (3B,).
+    errors: ConfigError for tops that do not fit the source or the options; DataError for a source, a record or a label that cannot be used.
+    Anchors are permuted each epoch in TRAIN.
     """

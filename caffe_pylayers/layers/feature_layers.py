@@ -9,11 +9,13 @@ from caffe_pylayers.layers.adapter import Blobs, Layer
 
 
 class L2Normalize(Layer):
-    """y = x / sqrt(sum of x^2 + eps), along `axis`, or along it and all after it with `across_spatial`.
+    """y = scale * x / sqrt(sum of x^2 + eps), along `axis`, or along it and all after it with `across_spatial`.
 
-    With the option `scale` y is multiplied by a learnable factor for each index along `axis`, which starts at
-    that value (ParseNet, Liu et al. 2015); it is the layer's parameter blob, (C,). A zero vector gives 0, and
-    gradient 0. Works in place.
+    bottoms: x, float32 of any shape that has the axis.
+    tops: y, of the same shape. Works in place. A zero vector gives 0, and gradient 0.
+    errors: ConfigError for an axis that is not there.
+    The option `scale` makes a learnable factor for each index along `axis`, which starts at that value (ParseNet, Liu et al.
+    2015); it is the layer's parameter blob, (C,). Without it the factor is 1.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:

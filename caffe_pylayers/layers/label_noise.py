@@ -24,9 +24,10 @@ class LabelNoise(Layer):
     With `one_hot` a label becomes a distribution: 1 for its class plus noise on each of the K entries, clipped and
     divided by the sum; in TEST just 1 for its class.
 
-    bottom: label, of any shape. With flip and one_hot it must be an integer in 0 .. n_classes-1.
-    top: float label, of its shape, and in place if wanted; a label that is `ignore_label` stays. With `one_hot`
+    bottoms: label, float32 of any shape. With flip and one_hot it must be an integer in 0 .. n_classes-1.
+    tops: noisy, float32 of the label's shape, and in place if wanted; a label that is `ignore_label` stays. With `one_hot`
         distributions of the shape that LabelSmoothing gives, all zeros for `ignore_label`.
+    errors: ConfigError for a top in place with `one_hot`; DataError for a label that is not an integer in range where it must be one.
     The noise is a function of (seed, stream, rank, iteration, forward within it): a run repeats, and with `resume` it
     goes on after a restore.
     """
@@ -35,7 +36,7 @@ class LabelNoise(Layer):
         super().setup(bottom, top)
         self._forwards = counter(self, order="LabelNoise")
         warn_of_repeated(self, "noise")
-        num_classes = self.options.n_classes  # none where labels are but numbers
+        num_classes = self.options.n_classes  # none where labels are only numbers
         self._targets = Targets(num_classes, self.options.ignore_label) if num_classes else None
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

@@ -11,9 +11,10 @@ class LabelSmoothing(Layer):
         over: all      (1 - e) onehot + e/K       (Szegedy et al. 2016)
         over: others   1 - e for the true class, e/(K-1) for each other   (Goodfellow, Bengio, Courville 2016)
 
-    bottom: label, of any shape, integers in 0 .. K-1.
-    top: distribution, float32, with K in the place of an axis 1 of one element and put in there otherwise: (N,),
+    bottoms: label, float32 of any shape, integers in 0 .. K-1.
+    tops: distribution, float32, with K in the place of an axis 1 of one element and put in there otherwise: (N,),
         (N, 1) give (N, K); (N, H, W), (N, 1, H, W) give (N, K, H, W). All zeros where the label is `ignore_label`.
+    errors: ConfigError for a top that Caffe cannot count; DataError for a label that is not an integer in range.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:

@@ -75,10 +75,12 @@ class TripletsLayer(LossLayer):
 class TripletLoss(TripletsLayer):
     """The mean of max(0, d(anchor, positive) - d(anchor, negative) + margin) (Schroff et al. 2015).
 
-    bottoms: anchor, positive, negative, all of one shape (N, ...), flattened to (N, D); margin, one per triplet,
-        which multiplies the option `margin`; sample_weight, one per triplet. With one of the last two, the option
+    bottoms: anchor, positive, negative, float32, all of one shape (N, ...), flattened to (N, D); margin, one per triplet,
+        which multiplies the option `margin`; sample_weight, at least 0, one per triplet. With one of the last two, the option
         `bottoms` says which.
-    tops: loss; stats, (4,): fraction of triplets active, mean d_ap, mean d_an, mean norm.
+    tops: loss, a scalar; stats, (4,): fraction of triplets active, mean d_ap, mean d_an, mean norm.
+    errors: ConfigError for shapes or counts that do not fit, or an option `bottoms` that is missing; DataError for a weight
+        that is negative or not finite.
     """
 
     differentiable = (0, 1, 2)

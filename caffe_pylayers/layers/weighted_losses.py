@@ -35,9 +35,12 @@ class PairLoss(LossLayer):
 class WeightedSigmoidCrossEntropyLoss(PairLoss):
     """Stock SigmoidCrossEntropyLoss with sample weights: sum of w_e (-t_e log p_e - (1 - t_e) log(1 - p_e)) / Z.
 
-    bottoms: scores, p = sigmoid(scores); target, numbers from 0 to 1, as many as there are scores; sample_weight, one
-        a score or one per sample. A target that is ignored, or has weight 0, may be any number.
-    A target whose whole part is `ignore_label` is ignored, as in stock Caffe: 0 ignores all between -1 and 1.
+    bottoms: scores, float32 (N, ...), p = sigmoid(scores); target, numbers from 0 to 1, as many as there are scores;
+        sample_weight, at least 0, one per score or one per sample.
+    tops: loss, a scalar.
+    errors: ConfigError for counts that do not fit; DataError for a target outside 0 .. 1, or a weight that is negative or not finite.
+    A target that is ignored, or has weight 0, may be any number. A target whose whole part is `ignore_label` is ignored, as in
+    stock Caffe: 0 ignores all between -1 and 1.
     """
 
     one_factor_per_sample = True
@@ -84,8 +87,10 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
 class WeightedEuclideanLoss(PairLoss):
     """Stock EuclideanLoss with sample weights: sum of w_i |prediction_i - target_i|^2 / 2 / Z.
 
-    bottoms: prediction; target, any finite numbers, as many as there are predictions; sample_weight, one per sample or
-        one a number. Both of the first two have a gradient.
+    bottoms: prediction, float32 (N, ...); target, any finite numbers, as many as there are predictions; sample_weight, at least 0,
+        one per sample or one per number. Both of the first two have a gradient.
+    tops: loss, a scalar.
+    errors: ConfigError for counts that do not fit; DataError for a target that is not finite, or a weight that is negative or not finite.
     Z is the sum of the weights of all numbers over the numbers per sample: without weights the batch size.
     """
 
@@ -128,8 +133,11 @@ class LabelLoss(LossLayer):
 class WeightedHingeLoss(LabelLoss):
     """Stock HingeLoss with sample weights: sum over samples and classes of w_i max(0, 1 - s_ik scores_ik) / Z.
 
-    bottoms: scores, (N, K), flattened to it; label, integers in 0 .. K-1, one per sample; sample_weight, one per
+    bottoms: scores, float32 (N, K), flattened to it; label, integers in 0 .. K-1, one per sample; sample_weight, at least 0, one per
         sample.
+    tops: loss, a scalar.
+    errors: ConfigError for counts that do not fit; DataError for a label that is not an integer in range, or a weight that is negative or
+        not finite.
     s_ik is 1 at the label and -1 elsewhere; with `norm: 'L2'` the hinges are squared. Z is the sum of the weights.
     """
 
@@ -141,8 +149,11 @@ class WeightedHingeLoss(LabelLoss):
 class WeightedMultinomialLogisticLoss(LabelLoss):
     """Stock MultinomialLogisticLoss with sample weights: sum of w_i * -log prob_i[label_i] / Z.
 
-    bottoms: prob, (N, K), flattened to it; label, integers in 0 .. K-1, one per sample; sample_weight, one per
+    bottoms: prob, float32 (N, K), flattened to it; label, integers in 0 .. K-1, one per sample; sample_weight, at least 0, one per
         sample.
+    tops: loss, a scalar.
+    errors: ConfigError for counts that do not fit; DataError for a label that is not an integer in range, or a weight that is negative or
+        not finite.
     Z is the sum of the weights. WeightedSoftmaxLoss takes the scores in place of prob, and is more accurate.
     """
 
@@ -154,10 +165,12 @@ class WeightedMultinomialLogisticLoss(LabelLoss):
 class WeightedContrastiveLoss(PairLoss):
     """Stock ContrastiveLoss with sample weights (Hadsell et al. 2006): pulls similar pairs together, others apart.
 
-    bottoms: feature, feature_p, (N, D), flattened to it: both have a gradient; sim, 1 for a similar pair and 0 for
-        another, one per pair; sample_weight, one per pair.
-    A term is d^2 / 2, or max(0, margin - d)^2 / 2 for pairs of different classes (max(0, margin - d^2) / 2 with `legacy_version`),
-    d the Euclidean distance; Z is the sum of the weights.
+    bottoms: feature, feature_p, float32 (N, D), flattened to it: both have a gradient; sim, 1 for a similar pair and 0 for
+        another, one per pair; sample_weight, at least 0, one per pair.
+    tops: loss, a scalar.
+    errors: ConfigError for counts that do not fit; DataError for a sim that is not 0 or 1, or a weight that is negative or not finite.
+    A term is d^2 / 2, or max(0, margin - d)^2 / 2 for pairs that are not similar (max(0, margin - d^2) / 2 with
+    `legacy_version`), d the Euclidean distance. Z is the sum of the weights.
     """
 
     differentiable = (0, 1)
