@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.layers.runs import heed_ctrl_c
+from tests.layers.runs import assert_gone, heed_ctrl_c
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "demo"
@@ -120,8 +120,7 @@ def test_ctrl_c_ends_the_trainings(program, tmp_path):
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "interrupted" in output
-    _, alive = psutil.wait_procs(everyone, timeout=60)
-    assert not alive
+    assert_gone(everyone)
 
 
 # --------------------------------------------------------------------------------------- the published results

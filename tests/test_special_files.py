@@ -35,7 +35,7 @@ from caffe_pylayers.files.mean import read_mean
 from caffe_pylayers.training.log import TrainingLog, read_log
 from caffe_pylayers.training.parameter import read_parameter
 from tests.data.mutations import SPECIAL_FILES, make_special_file
-from tests.layers.runs import command_line
+from tests.layers.runs import assert_gone, command_line
 from tests.transcripts import environment
 
 SECONDS = 120
@@ -311,7 +311,4 @@ def test_caffe_that_waits_ends_with_the_command(tmp_path, name):
     time.sleep(1)  # in which it comes to the pipe
     process.kill()
     process.wait()
-    _, alive = psutil.wait_procs(waiting, timeout=60)
-    for child in alive:
-        child.kill()
-    assert alive == []
+    assert_gone(waiting)

@@ -25,7 +25,7 @@ from caffe_pylayers.commands.bench.stages import stages
 from caffe_pylayers.commands.program import main
 from caffe_pylayers.errors import ConfigError, DataError
 from tests import transcripts
-from tests.layers.runs import heed_ctrl_c
+from tests.layers.runs import assert_gone, heed_ctrl_c
 from tests.program import PROGRAM, run
 
 NET = """
@@ -281,8 +281,7 @@ def test_nothing_runs_on_when_it_is_ended(photos, tmp_path, kill, whom):
     out, err = process.communicate(timeout=200)
     assert process.returncode == (130 if kill == signal.SIGINT else -signal.SIGKILL)
     assert out == b"" and b"Traceback" not in err
-    _, alive = psutil.wait_procs(workers, timeout=200)
-    assert not alive
+    assert_gone(workers)
 
 
 # --- advice ----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from caffe_pylayers.commands.convert.convert import Conversion, Images, Origin, 
 from caffe_pylayers.commands.convert.unfinished import Unfinished
 from caffe_pylayers.errors import DataError
 from tests.data.conversions import SUFFIXES
-from tests.layers.runs import heed_ctrl_c
+from tests.layers.runs import assert_gone, heed_ctrl_c
 from tests.transcripts import environment
 
 #: Runs a conversion in processes of its own, kills them at random moments until it has killed six, and then lets it end.
@@ -132,8 +132,7 @@ def test_no_process_is_left_and_it_goes_on_where_it_was(how, origin, tmp_path):
     assert len(workers) >= 2
     os.killpg(run.pid, how) if how == signal.SIGINT else run.kill()
     _, errors = run.communicate(timeout=120)
-    psutil.wait_procs(workers, 60)
-    assert not any(worker.is_running() for worker in workers)
+    assert_gone(workers)
     if how == signal.SIGINT:
         assert run.returncode == 130
         assert f"what is finished stays in {tmp_path}/it.bcf.partial: the same command goes on there" in errors

@@ -137,7 +137,19 @@ def workers_of(process: subprocess.Popen) -> List[psutil.Process]:
 
 
 def assert_gone(processes: List[psutil.Process], seconds: float = 30.0) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    """Each of them has ended before long; it may be a zombie, which its parent or the system has not looked at yet."""
+    deadline = time.monotonic() + seconds
+    alive = processes
+    while alive and time.monotonic() < deadline:
+        alive = [process for process in alive if not _has_ended(process)]
+        time.sleep(0.01)
     for process in alive:
         process.send_signal(signal.SIGKILL)
     assert not alive, f"orphans: {alive}"
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -37,7 +37,7 @@ FOREVER = 10_000_000
 def run(tmp_path, photos):
     return Run(
         tmp_path / "run", "TripletDataLayer", source_type="LMDB", source=photos.lmdb, batch_size=5, resize=[30, 28],
-        prefetch=True, workers=2, resume=True,
+        prefetch=True, workers=1, resume=True,
     )  # fmt: skip
 
 
@@ -50,6 +50,13 @@ def undisturbed(photos, tmp_path_factory):
     ).solver(max_iter=200)  # fmt: skip
     run.train()
     return run.record()
+
+
+def set_timeout(run, seconds):
+    net = run.folder / "net.prototxt"
+    text = net.read_text()
+    assert text.count("'workers': 1") == 2  # TRAIN and TEST
+    net.write_text(text.replace("'workers': 1", f"'workers': 1, 'timeout': {seconds}"))
 
 
 def start(run, host, max_iter=FOREVER, *more):
@@ -104,7 +111,7 @@ def test_signals(run, host, how, whom):
     process = start(run, host)
     run.wait_for_batches(process, 3)
     below = psutil.Process(process.pid).children(recursive=True)
-    assert len(workers_of(process)) == 4  # two layers, TRAIN and TEST
+    assert len(workers_of(process)) == 2  # two layers, TRAIN and TEST
     if whom == "group":
         os.killpg(process.pid, how)
     else:
@@ -151,8 +158,7 @@ def test_stopped_workers_go_with_a_killed_parent(run, host):
 
 @pytest.mark.parametrize("host, how", [*((host, signal.SIGKILL) for host in HOSTS), ("caffe", signal.SIGSTOP)])
 def test_lost_workers_do_not_change_the_stream(run, undisturbed, host, how):
-    net = run.folder / "net.prototxt"
-    net.write_text(net.read_text().replace("'workers': 2", "'workers': 2, 'timeout': 2.0"))
+    set_timeout(run, 2.0)
     process = start(run, host, 200)
     for _ in range(3):
         run.wait_for_batches(process, len(run.record()) + 5)
@@ -168,8 +174,7 @@ def test_lost_workers_do_not_change_the_stream(run, undisturbed, host, how):
 
 def test_a_suspended_run_goes_on(run):
     """Ctrl-Z and fg: nobody is taken for stuck, however long it was."""
-    net = run.folder / "net.prototxt"
-    net.write_text(net.read_text().replace("'workers': 2", "'workers': 2, 'timeout': 2.0"))
+    set_timeout(run, 2.0)
     process = start(run, "caffe")
     run.wait_for_batches(process, 5)
     os.killpg(process.pid, signal.SIGSTOP)
