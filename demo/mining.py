@@ -41,7 +41,7 @@ def prepare(examples: str, folder: str, seeds: Sequence[int], quick: bool) -> Li
         shutil.copytree(os.path.join(examples, example), os.path.join(folder, example))
     data = layer_options(os.path.join(folder, EXAMPLE, "train_val.prototxt"), "train_data")
     num_images = data["classes_per_batch"] * data["samples_per_class"]
-    fields: Dict[str, Any] = {"max_iter": 40} if quick else {}
+    fields: Dict[str, Any] = {"max_iter": 20} if quick else {}
     runs = []
     for seed in seeds:
         for method, title in METHODS.items():

@@ -41,7 +41,9 @@ def main() -> int:
         "--page", help="the page to write (default: docs/results.md; with one of those below, in OUTPUT)"
     )
     parser.add_argument("--held-out", action="store_true", help="test on held-out training images: to choose settings")
-    parser.add_argument("--quick", action="store_true", help="40 iterations, two seeds, on digits: whether it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="20 to 40 iterations, two seeds, on digits: whether it runs"
+    )
     arguments = parser.parse_args()
 
     def work(progress: Progress) -> Dict[str, Any]:

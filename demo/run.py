@@ -42,7 +42,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", default="demo_output", help="folder of the results (default: demo_output)")
     parser.add_argument("--digits", action="store_true", help="scikit-learn's digits in place of Fashion-MNIST")
-    parser.add_argument("--quick", action="store_true", help="60 iterations a training: whether it runs, not how well")
+    parser.add_argument(
+        "--quick", action="store_true", help="20 to 60 iterations per training: whether it runs, not how well"
+    )
     arguments = parser.parse_args()
 
     console, results = supervise(

@@ -45,7 +45,7 @@ def programs():
 
 def _run(folder, options):
     """A run with open streams: its folder, and what it was fed."""
-    run = Run(folder / "run", "ImageDataLayer", **options, batch_size=5, resize=20, prefetch=True, workers=2)
+    run = Run(folder / "run", "ImageDataLayer", **options, batch_size=5, resize=20, prefetch=True)
     run.solver(max_iter=BATCHES)
     solver = run.folder / "solver.prototxt"
     solver.write_text(solver.read_text().replace("display: 0", "display: 1"))  # a line of the log for each batch
