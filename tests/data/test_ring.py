@@ -1,6 +1,5 @@
 """The ring against batches made in this process; then each of its promises, broken on purpose."""
 
-import contextlib
 import logging
 import os
 import select
@@ -23,6 +22,7 @@ from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
 from tests.data import gates
 from tests.data.plans import plan_of
+from tests.layers.runs import has_ended
 
 SHAPE = Transforms((24, 20), crop_size=16, mirror=True, random=True)
 
@@ -111,9 +111,8 @@ class Gate:
 
 def wait_for_death(worker):
     """Not `worker.wait()`: that would take the exit status, which is the ring's."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.01)
+    while not has_ended(worker):
+        time.sleep(0.01)
 
 
 FIRST, MIDDLE, LAST = 8, 12, 15  # records at the first, a middle and the last place of batch 1

@@ -141,14 +141,15 @@ def assert_gone(processes: List[psutil.Process], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     alive = processes
     while alive and time.monotonic() < deadline:
-        alive = [process for process in alive if not _has_ended(process)]
+        alive = [process for process in alive if not has_ended(process)]
         time.sleep(0.01)
     for process in alive:
         process.send_signal(signal.SIGKILL)
     assert not alive, f"orphans: {alive}"
 
 
-def _has_ended(process: psutil.Process) -> bool:
+def has_ended(process: psutil.Process) -> bool:
+    """Whether it computes no more: it is gone, or a zombie whose exit status its parent has yet to take."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
