@@ -57,9 +57,15 @@ class PartedError(ValueError):
     """
 
     def __init__(
-        self, problem: str, *, remedy: str = "", layer: str = "", option: str = "", source: str = "",
+        self,
+        problem: str,
+        *,
+        remedy: str = "",
+        layer: str = "",
+        option: str = "",
+        source: str = "",
         record: Optional[int] = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(problem)
         self.problem, self.remedy, self.layer, self.option, self.source = problem, remedy, layer, option, source
         self.record = None if record is None else int(record)

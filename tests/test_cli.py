@@ -64,8 +64,11 @@ def test_what_cannot_be_done_is_one_line_on_stderr_and_status_2(command, tmp_pat
 def test_a_reader_that_stops_reading_is_no_error():
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", f"{PROGRAM} describe --json | head -n 1"],
-        env=transcripts.environment(), capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
+        env=transcripts.environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -104,17 +104,29 @@ def test_all_problems_of_all_options_are_in_one_message():
 @pytest.mark.parametrize(
     "param_str, message",
     [
-        ("{'resize': 'x'}", "option 'resize' must be an integer, or a dict of 'height', 'width', 'method', 'file', 'border', not 'x'"),
+        (
+            "{'resize': 'x'}",
+            "option 'resize' must be an integer, or a dict of 'height', 'width', 'method', 'file', 'border', not 'x'",
+        ),
         ("{'scale': {'height': 3}}", "option 'scale' must be a number above 0, not {'height': 3}"),
-        ("{'resize': {'height': 3, 'width': 4, 'w': 4}}", "option 'resize.width' is given twice: 'resize.w' is the same option"),
+        (
+            "{'resize': {'height': 3, 'width': 4, 'w': 4}}",
+            "option 'resize.width' is given twice: 'resize.w' is the same option",
+        ),
         ("{'resize': {3: 4, 'height': 1}}", "unknown option 'resize.3'. Options: height, width, method, file, border"),
-        ("{'resize': {'height': 1, 'border': {'value': 1e30}}}", "option 'resize.border.value' must be 0, or from 1e-37 to 1e+18 in size, not 1e+30"),
+        (
+            "{'resize': {'height': 1, 'border': {'value': 1e30}}}",
+            "option 'resize.border.value' must be 0, or from 1e-37 to 1e+18 in size, not 1e+30",
+        ),
         ("{'label_map': {'a': 1}}", "option 'label_map' must be a dict, each value an integer, not {'a': 1}"),
-        ("{'label_map': {3: 1, '3': 2}}", "option 'label_map' must be a dict, each value an integer, not {3: 1, '3': 2}"),
+        (
+            "{'label_map': {3: 1, '3': 2}}",
+            "option 'label_map' must be a dict, each value an integer, not {3: 1, '3': 2}",
+        ),
         ("{'label_map': {3: 1.5}}", "option 'label_map' must be a dict, each value an integer, not {3: 1.5}"),
         ("{'label_map': [1]}", "option 'label_map' must be a dict, each value an integer, not [1]"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said(param_str, message):
     (found,) = problems(param_str)
     assert found.startswith(f"Net: {message}")

@@ -23,8 +23,12 @@ def test_the_quickstart(tmp_path):
     assert 0 < counts[8] == counts.min() < counts.mean() / 5  # most of the eights are left out, not all
     # Nets that are shown and not trained there train here.
     for name in ("infogain", "triplet"):
-        run("bash", f"""sed 's/train_val/{name}/; s/^test_iter.*//; s/digits/{name}/; s/100/3/' solver.prototxt > {name}_solver
-            caffe train --solver={name}_solver""", tmp_path)  # fmt: skip
+        run(
+            "bash",
+            f"""sed 's/train_val/{name}/; s/^test_iter.*//; s/digits/{name}/; s/100/3/' solver.prototxt > {name}_solver
+            caffe train --solver={name}_solver""",
+            tmp_path,
+        )
         assert (tmp_path / f"{name}_iter_3.caffemodel").exists()
 
 

@@ -75,7 +75,13 @@ def test_an_error_that_is_kept_holds_no_frames():
             "option 'rule' must be one of 'max_count', 'balanced', 'inverse_sqrt', 'median_frequency', 'effective_number', not 'max; count'",
             "",
         ),
-        ("ComputeH", {"n_classes": 3, "empti": "zero"}, "empti", "unknown option 'empti'", "did you mean 'empty'? Options: "),
+        (
+            "ComputeH",
+            {"n_classes": 3, "empti": "zero"},
+            "empti",
+            "unknown option 'empti'",
+            "did you mean 'empty'? Options: ",
+        ),
         (
             "ComputeH",
             {},
@@ -90,9 +96,15 @@ def test_an_error_that_is_kept_holds_no_frames():
             "options 'normalize' and 'normalization' are both given",
             "leave one out",
         ),
-        ("ComputeH", {"n_classes": 3, "per": "label"}, "per", "option 'per' cannot be 'label': H has a row per class", "take SampleWeight"),
+        (
+            "ComputeH",
+            {"n_classes": 3, "per": "label"},
+            "per",
+            "option 'per' cannot be 'label': H has a row per class",
+            "take SampleWeight",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_error_of_an_option_has_its_parts(layer, values, option, problem, remedy):
     with pytest.raises(ConfigError) as caught:
         config.validate(layer, values)

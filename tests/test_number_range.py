@@ -72,35 +72,78 @@ ONE, OTHER, THIRD = (RNG.randn(6, 3) for _ in range(3))
     ("layer", "inputs", "options"),
     [
         ("WeightedContrastiveLoss", {"a": ONE, "b": OTHER, "s": np.arange(6) % 2}, {"margin": LARGEST_NUMBER}),
-        ("WeightedContrastiveLoss", {"a": ONE, "b": OTHER, "s": np.arange(6) % 2}, {"margin": LARGEST_NUMBER, "legacy_version": True}),
+        (
+            "WeightedContrastiveLoss",
+            {"a": ONE, "b": OTHER, "s": np.arange(6) % 2},
+            {"margin": LARGEST_NUMBER, "legacy_version": True},
+        ),
         ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [LARGEST_NUMBER, SMALLEST_NUMBER, 1]}),
-        ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [LARGEST_NUMBER, 0, 1], "normalization": "NONE"}),
+        (
+            "WeightedSoftmaxLoss",
+            {"x": SCORES, "y": LABEL},
+            {"class_weights": [LARGEST_NUMBER, 0, 1], "normalization": "NONE"},
+        ),
         ("WeightedSoftmaxLoss", {"x": SCORES, "y": LABEL}, {"class_weights": [SMALLEST_NUMBER] * 3}),
         ("FocalLoss", {"x": SCORES, "y": LABEL}, {"gamma": LARGEST_NUMBER}),
         ("FocalLoss", {"x": SCORES, "y": LABEL}, {"gamma": SMALLEST_NUMBER}),
         ("FocalLoss", {"x": SCORES, "y": LABEL}, {"alpha": LARGEST_NUMBER}),
-        ("FocalLoss", {"x": SCORES, "y": LABEL}, {"alpha": [LARGEST_NUMBER, SMALLEST_NUMBER, 0], "gamma": LARGEST_NUMBER}),
+        (
+            "FocalLoss",
+            {"x": SCORES, "y": LABEL},
+            {"alpha": [LARGEST_NUMBER, SMALLEST_NUMBER, 0], "gamma": LARGEST_NUMBER},
+        ),
         ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [LARGEST_NUMBER, SMALLEST_NUMBER, 1]}),
-        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [3, 2, 1], "max_margin": LARGEST_NUMBER, "scale": LARGEST_NUMBER}),
-        ("LDAMLoss", {"x": SCORES, "y": LABEL}, {"counts": [3, 2, 1], "max_margin": SMALLEST_NUMBER, "scale": SMALLEST_NUMBER}),
+        (
+            "LDAMLoss",
+            {"x": SCORES, "y": LABEL},
+            {"counts": [3, 2, 1], "max_margin": LARGEST_NUMBER, "scale": LARGEST_NUMBER},
+        ),
+        (
+            "LDAMLoss",
+            {"x": SCORES, "y": LABEL},
+            {"counts": [3, 2, 1], "max_margin": SMALLEST_NUMBER, "scale": SMALLEST_NUMBER},
+        ),
         ("TripletLoss", {"a": ONE, "p": OTHER, "n": THIRD}, {"margin": LARGEST_NUMBER}),
         ("TripletLoss", {"a": ONE, "p": OTHER, "n": THIRD}, {"margin": SMALLEST_NUMBER, "distance": "euclidean"}),
         ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"margin": LARGEST_NUMBER}),
         ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"margin": LARGEST_NUMBER, "mining": "semihard"}),
-        ("BatchTripletLoss", {"x": ONE, "y": LABEL}, {"mining": "distance", "cutoff": SMALLEST_NUMBER, "nonzero_loss_cutoff": LARGEST_NUMBER}),
+        (
+            "BatchTripletLoss",
+            {"x": ONE, "y": LABEL},
+            {"mining": "distance", "cutoff": SMALLEST_NUMBER, "nonzero_loss_cutoff": LARGEST_NUMBER},
+        ),
         ("LabelNoise", {"y": LABEL}, {"distribution": "gaussian", "std": LARGEST_NUMBER}),
         ("LabelNoise", {"y": LABEL}, {"distribution": "uniform", "low": -LARGEST_NUMBER, "high": LARGEST_NUMBER}),
-        ("LabelNoise", {"y": LABEL}, {"distribution": "uniform", "low": 0, "high": LARGEST_NUMBER, "one_hot": True, "n_classes": 3, "clip": [0, LARGEST_NUMBER]}),
+        (
+            "LabelNoise",
+            {"y": LABEL},
+            {
+                "distribution": "uniform",
+                "low": 0,
+                "high": LARGEST_NUMBER,
+                "one_hot": True,
+                "n_classes": 3,
+                "clip": [0, LARGEST_NUMBER],
+            },
+        ),
         ("LabelSmoothing", {"y": LABEL}, {"n_classes": 3, "epsilon": SMALLEST_NUMBER}),
         ("L2Normalize", {"x": ONE}, {"eps": LARGEST_NUMBER, "scale": LARGEST_NUMBER}),
         ("L2Normalize", {"x": ONE}, {"eps": SMALLEST_NUMBER, "scale": SMALLEST_NUMBER}),
-        ("SampleWeight", {"y": LABEL}, {"n_classes": 3, "weights": [LARGEST_NUMBER, SMALLEST_NUMBER, 0], "scale": "mean_one"}),
+        (
+            "SampleWeight",
+            {"y": LABEL},
+            {"n_classes": 3, "weights": [LARGEST_NUMBER, SMALLEST_NUMBER, 0], "scale": "mean_one"},
+        ),
         ("SampleWeight", {"y": LABEL}, {"n_classes": 3, "rule": "effective_number", "beta": SMALLEST_NUMBER}),
-        ("ComputeH", {"y": LABEL}, {"n_classes": 3, "weights": [LARGEST_NUMBER, SMALLEST_NUMBER, 0], "scale": "sum_one"}),
+        (
+            "ComputeH",
+            {"y": LABEL},
+            {"n_classes": 3, "weights": [LARGEST_NUMBER, SMALLEST_NUMBER, 0], "scale": "sum_one"},
+        ),
         ("ComputeH", {"y": LABEL}, {"n_classes": 3, "counts": "running", "decay": SMALLEST_NUMBER}),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_computed_with_the_extremes_is_finite(layer, inputs, options):
     loss = layer.endswith("Loss")
     net = build([python_layer(layer, list(inputs), ["top"], options, 1 if loss else None)], inputs)

@@ -78,7 +78,13 @@ from tests.options import DATA, options
         ("TripletDataLayer", {"triplets": "t.csv", "k": 3}, "k", "there is a list: 'triplets'", 10),
         ("TripletDataLayer", {"names": "key"}, "names", "there is neither 'triplets' nor 'm' for type HARD", "number"),
         ("TripletDataLayer", {"n": 100}, "n", "'type' is 'RANDOM'", 0),
-        ("TripletDataLayer", {"type": "HARD_MULTILABEL", "k": 3, "m": "g.npz"}, "m", "'type' is 'HARD_MULTILABEL'", None),
+        (
+            "TripletDataLayer",
+            {"type": "HARD_MULTILABEL", "k": 3, "m": "g.npz"},
+            "m",
+            "'type' is 'HARD_MULTILABEL'",
+            None,
+        ),
         (
             "TripletDataLayer",
             {"triplets": "t.csv", "unlabelled": "negative"},
@@ -88,7 +94,7 @@ from tests.options import DATA, options
         ),
         ("SiameseDataLayer", {"sampler": "a:B", "k": 3}, "k", "there is a 'sampler' of your own", 10),
     ],
-)  # fmt: skip
+)
 def test_an_option_that_others_make_meaningless_is_a_warning_and_has_its_default(layer, values, idle, where, value):
     checked = options(layer, **values)
     assert checked.warnings == (Remark((idle,), f"option {idle!r} has no effect where {where}", "leave it out"),)

@@ -141,13 +141,22 @@ def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
         (["export", "thesis", "--output", "thesis", "--force"], "thesis is what is read"),
         (["export", "net", "--net", "thesis", "--output", "thesis", "--force"], "thesis is what is read"),
         (["balance", "thesis", "--type", "CSV", "--plot", "thesis", "--force"], "thesis is what is read"),
-        (["balance", "net", "--type", "CSV", "--classes", "thesis", "--plot", "thesis", "--force"], "thesis is what is read"),
-        (["balance", "net", "--type", "CSV", "--labels", "thesis", "--plot", "thesis", "--force"], "thesis is what is read"),
-        (["balance", "net", "--type", "CSV", "--plot", "x", "--write-counts", "x", "--force"], "x is named for two files"),
+        (
+            ["balance", "net", "--type", "CSV", "--classes", "thesis", "--plot", "thesis", "--force"],
+            "thesis is what is read",
+        ),
+        (
+            ["balance", "net", "--type", "CSV", "--labels", "thesis", "--plot", "thesis", "--force"],
+            "thesis is what is read",
+        ),
+        (
+            ["balance", "net", "--type", "CSV", "--plot", "x", "--write-counts", "x", "--force"],
+            "x is named for two files",
+        ),
         (["preview", "train.prototxt", "--output", "train.prototxt", "--force"], "train.prototxt is what is read"),
         (["describe", "--markdown", "--output", "thesis"], "thesis is there already, and was not written by it"),
     ],
-)  # fmt: skip
+)
 def test_commands_overwrite_nothing_of_the_users(tmp_path, thesis, command, arguments, message):
     (tmp_path / "net").write_text("net")
     net = (

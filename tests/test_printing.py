@@ -89,9 +89,14 @@ def folder(tmp_path):
 def run(folder, *arguments):
     """The command's stdout behind the first words, and its stderr."""
     done = subprocess.run(
-        [str(PROGRAM), *arguments], cwd=folder, env={**transcripts.environment(), "PYTHONPATH": str(folder)},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
+        [str(PROGRAM), *arguments],
+        cwd=folder,
+        env={**transcripts.environment(), "PYTHONPATH": str(folder)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr
     assert done.stdout.startswith(FIRST_WORDS)
     return done.stdout[len(FIRST_WORDS) :], done.stderr
@@ -140,7 +145,12 @@ def test_hdf5_of_a_layer(folder):
     run(folder, "convert", "list.csv", "made.h5")
     code = "from caffe_pylayers.data.sources import open_source; print(len(open_source('HDF5', 'made.h5')))"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env={**transcripts.environment(), "PYTHONPATH": str(folder)},
-        capture_output=True, text=True, timeout=200, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**transcripts.environment(), "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=True,
+    )
     assert done.stdout.splitlines()[-1] == "12"

@@ -81,13 +81,30 @@ def test_files_mean_what_protobuf_reads_in_them(path):
 @pytest.mark.parametrize(
     "text, value",
     [
-        ("a: 7", 7), ("a: -7", -7), ("a: - 7", -7), ("a: 0x1F", NotDecimal(31)), ("a: 017", NotDecimal(15)), ("a: 0", 0), ("a: 1.5", 1.5), ("a: .5", 0.5),
-        ("a: 1e-3", 0.001), ("a: 1.5f", 1.5), ("a: 2f", 2.0), ("a: inf", float("inf")), ("a: -inf", -float("inf")),
-        ("a: MAX", Word("MAX")), ("a: true", Word("true")), ("a:'x'", "x"), ('a: "x" \'y\'\n"z"', "xyz"),
-        (r'a: "\n\t\\\"\x41\101\303\244"', '\n\t\\"AAä'), (r'a: "A"', "A"), ("a # why\n: 7", 7), ("\ufeffa: 7", 7),
+        ("a: 7", 7),
+        ("a: -7", -7),
+        ("a: - 7", -7),
+        ("a: 0x1F", NotDecimal(31)),
+        ("a: 017", NotDecimal(15)),
+        ("a: 0", 0),
+        ("a: 1.5", 1.5),
+        ("a: .5", 0.5),
+        ("a: 1e-3", 0.001),
+        ("a: 1.5f", 1.5),
+        ("a: 2f", 2.0),
+        ("a: inf", float("inf")),
+        ("a: -inf", -float("inf")),
+        ("a: MAX", Word("MAX")),
+        ("a: true", Word("true")),
+        ("a:'x'", "x"),
+        ('a: "x" \'y\'\n"z"', "xyz"),
+        (r'a: "\n\t\\\"\x41\101\303\244"', '\n\t\\"AAä'),
+        (r'a: "A"', "A"),
+        ("a # why\n: 7", 7),
+        ("\ufeffa: 7", 7),
         ('a: "# no comment"', "# no comment"),
     ],
-)  # fmt: skip
+)
 def test_values(text, value):
     (field,) = parse(text).fields
     assert (field.value, type(field.value)) == (value, type(value))
@@ -96,10 +113,14 @@ def test_values(text, value):
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ("a { b: 1 }", "a { b: 1 }"), ("a: { b: 1 }", "a { b: 1 }"), ("a < b: 1; c: 2, >", "a { b: 1 c: 2 }"),
-        ("a: [1, 2]", "a: 1 a: 2"), ("a [{ b: 1 }, { b: 2 }]", "a { b: 1 } a { b: 2 }"), ("a: []", ""),
+        ("a { b: 1 }", "a { b: 1 }"),
+        ("a: { b: 1 }", "a { b: 1 }"),
+        ("a < b: 1; c: 2, >", "a { b: 1 c: 2 }"),
+        ("a: [1, 2]", "a: 1 a: 2"),
+        ("a [{ b: 1 }, { b: 2 }]", "a { b: 1 } a { b: 2 }"),
+        ("a: []", ""),
     ],
-)  # fmt: skip
+)
 def test_ways_to_write_the_same(text, expected):
     assert parse(text) == parse(expected)
 

@@ -300,9 +300,13 @@ def test_caffe_that_waits_ends_with_the_command(tmp_path, name):
     """An image of a list that is a pipe is Caffe's to open; a command that is killed leaves nothing that waits there."""
     stock_net(tmp_path, "image")
     process = subprocess.Popen(
-        [sys.executable, "-m", "caffe_pylayers", name, "stock.prototxt"], cwd=tmp_path, env=environment(),
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-m", "caffe_pylayers", name, "stock.prototxt"],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     waiting = []
     while not waiting:
         assert process.poll() is None

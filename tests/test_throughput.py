@@ -228,12 +228,15 @@ def refused(arguments, message, capsys):
     [
         (("num_output: 3", "num_output: -3"), "Caffe gives up: "),
         (('bottom: "ip"  bottom', 'bottom: "pi"  bottom'), "Caffe gives up: Unknown bottom blob 'pi' (layer 'loss'"),
-        (('module: "caffe_pylayers"', 'module: "no_module"'), "Caffe gives up: ModuleNotFoundError: No module named 'no_module'"),
+        (
+            ('module: "caffe_pylayers"', 'module: "no_module"'),
+            "Caffe gives up: ModuleNotFoundError: No module named 'no_module'",
+        ),
         (("list.csv", "none.csv"), "none.csv: cannot read it: No such file or directory"),
         (("'resize'", "'risize'"), "unknown option 'risize'; did you mean 'resize'?"),
         (('type: "Python"', 'type: "DummyData"'), "in TRAIN it has no data layer; its layers: "),
     ],
-)  # fmt: skip
+)
 def test_a_net_that_cannot_be_run(photos, tmp_path, capsys, change, message):
     (tmp_path / "net.prototxt").write_text(NET.format(options=photos).replace(*change))
     refused(["net.prototxt"], message, capsys)
@@ -267,10 +270,25 @@ def test_nothing_runs_on_when_it_is_ended(photos, tmp_path, kill, whom):
     """Ctrl-C, kill -2, and kill -9, while workers are busy."""
     options = repr({**photos, "prefetch": 3, "workers": 2})
     process = subprocess.Popen(
-        [str(PROGRAM), "bench", "--layer-type", "ImageDataLayer", "--options", options, "--workers", "2", "--seconds", "60"],
-        cwd=tmp_path, env=transcripts.environment(), start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [
+            str(PROGRAM),
+            "bench",
+            "--layer-type",
+            "ImageDataLayer",
+            "--options",
+            options,
+            "--workers",
+            "2",
+            "--seconds",
+            "60",
+        ],
+        cwd=tmp_path,
+        env=transcripts.environment(),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         preexec_fn=heed_ctrl_c,
-    )  # fmt: skip
+    )
     parent, workers = psutil.Process(process.pid), []
     deadline = time.monotonic() + 300
     while len(workers) < 4 and time.monotonic() < deadline:
@@ -288,10 +306,17 @@ def test_nothing_runs_on_when_it_is_ended(photos, tmp_path, kill, whom):
 
 STAGES = Stages(images=50, first_read=20, read=10, decode=500, resize=100, transform=0, write=40)
 ALONE = Figures(
-    "train_data", "ImageDataLayer", True, 64, 64, 50.0, 4,
+    "train_data",
+    "ImageDataLayer",
+    True,
+    64,
+    64,
+    50.0,
+    4,
     feeding=[Feeding(0, 500, 0.1), Feeding(1, 480, 0.5), Feeding(2, 950, 0.5), Feeding(4, 960, 0.5)],
-    stages=STAGES, free_bytes=10**9,
-)  # fmt: skip
+    stages=STAGES,
+    free_bytes=10**9,
+)
 
 
 def in_net(*steps, net=20.0, workers=0):
@@ -304,22 +329,43 @@ def in_net(*steps, net=20.0, workers=0):
     [
         (ALONE, ["set 'prefetch': True, 'workers': 2: 950 samples/s in place of 500"]),
         (replace(ALONE, workers=2, ahead=3), ["nothing to change: 2 workers are as good as any count"]),
-        (replace(ALONE, workers=4, ahead=6), ["set 'prefetch': 6, 'workers': 2 would do as well as 4 workers: 950 samples/s "
-                                              "in place of 960"]),
-        (in_net((0, 40, 20), (1, 20.5, 0.3), (2, 20.4, 0.3)),
-         ["set 'prefetch': True: a step takes 20.5 ms in place of 40.0",
-          "nothing more to gain from the data: the net is the limit, 20.0 of 20.5 ms per step"]),
-        (in_net((0, 40, 20), (1, 20.5, 0.3), workers=1), ["nothing to change: the net is the limit, 20.0 of 20.5 ms per step"]),
-        (in_net((0, 20.1, 0.2), (1, 20.0, 0.1), workers=1),
-         ["leave 'prefetch' and 'workers' out would do as well as 1 worker: a step takes 20.1 ms in place of 20.0",
-          "nothing more to gain from the data: the net is the limit, 20.0 of 20.1 ms per step"]),
-        (in_net((0, 30.0, 9), (1, 30.2, 0.1), workers=1),
-         ["the net hardly waits for data, 0.1 of 30.2 ms per step, but by itself it takes 20.0: it shares its cores with the "
-          "workers; more cores, or images that cost less, would help"]),
-        (in_net((0, 90, 70), (4, 40, 19), workers=4),
-         ["the data are the limit: a step waits 19.0 of its 40.0 ms for them, even with 4 workers; more cores would help"]),
+        (
+            replace(ALONE, workers=4, ahead=6),
+            ["set 'prefetch': 6, 'workers': 2 would do as well as 4 workers: 950 samples/s in place of 960"],
+        ),
+        (
+            in_net((0, 40, 20), (1, 20.5, 0.3), (2, 20.4, 0.3)),
+            [
+                "set 'prefetch': True: a step takes 20.5 ms in place of 40.0",
+                "nothing more to gain from the data: the net is the limit, 20.0 of 20.5 ms per step",
+            ],
+        ),
+        (
+            in_net((0, 40, 20), (1, 20.5, 0.3), workers=1),
+            ["nothing to change: the net is the limit, 20.0 of 20.5 ms per step"],
+        ),
+        (
+            in_net((0, 20.1, 0.2), (1, 20.0, 0.1), workers=1),
+            [
+                "leave 'prefetch' and 'workers' out would do as well as 1 worker: a step takes 20.1 ms in place of 20.0",
+                "nothing more to gain from the data: the net is the limit, 20.0 of 20.1 ms per step",
+            ],
+        ),
+        (
+            in_net((0, 30.0, 9), (1, 30.2, 0.1), workers=1),
+            [
+                "the net hardly waits for data, 0.1 of 30.2 ms per step, but by itself it takes 20.0: it shares its cores with the "
+                "workers; more cores, or images that cost less, would help"
+            ],
+        ),
+        (
+            in_net((0, 90, 70), (4, 40, 19), workers=4),
+            [
+                "the data are the limit: a step waits 19.0 of its 40.0 ms for them, even with 4 workers; more cores would help"
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_advice_on_workers(figures, expected):
     assert advice(figures) == expected
 
@@ -329,14 +375,23 @@ def test_advice_on_workers(figures, expected):
     [
         ({"fast": 200.0}, "'decode': 'fast' lets the JPEG decoder scale down: an image takes 250 us in place of 650"),
         ({"fast": 590.0}, None),
-        ({"small": 100.0}, "resize once, with `caffe-pylayers convert --resize ... --encode jpg:95`: an image takes 150 us in place of 650"),
+        (
+            {"small": 100.0},
+            "resize once, with `caffe-pylayers convert --resize ... --encode jpg:95`: an image takes 150 us in place of 650",
+        ),
         ({"small": 590.0}, None),
-        ({"decoded_bytes": 10**8}, "'compressed': False keeps all images decoded, in 100 MB: an image takes 40 us in place of 650"),
+        (
+            {"decoded_bytes": 10**8},
+            "'compressed': False keeps all images decoded, in 100 MB: an image takes 40 us in place of 650",
+        ),
         ({"decoded_bytes": 10**9}, None),  # all that is free
-        ({"gray": True}, "the 50 images that were looked at are all grey: 'color': False feeds one channel in place of three"),
+        (
+            {"gray": True},
+            "the 50 images that were looked at are all grey: 'color': False feeds one channel in place of three",
+        ),
         ({"first_read": 900.0}, "the first reading of an image took 900 us, the next 10"),
     ],
-)  # fmt: skip
+)
 def test_advice_on_the_data(change, expected):
     """Each needs its figure, and is given where the data are the limit, not where the net is."""
     stages_ = replace(STAGES, **change)

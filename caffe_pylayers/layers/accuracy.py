@@ -62,5 +62,7 @@ class WeightedAccuracy(Layer):
             what, numbers = f"no label of class {listed} counts in this batch", "recall is"
         log.warning(
             "%s: %s: its %s NaN, and so is the mean over test batches that Caffe prints; a larger batch_size leaves fewer out",
-            self.name, what, numbers,
-        )  # fmt: skip
+            self.name,
+            what,
+            numbers,
+        )

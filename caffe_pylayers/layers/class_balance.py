@@ -181,22 +181,27 @@ class _ClassBalance(Layer):
             counted = [*(["labels"] if self._running else []), *(["iterations"] if options.defer else [])]
             log.warning(
                 "%s: a run restored from a snapshot will count %s from 0 again; with 'resume': True it goes on",
-                self.name, " and ".join(counted),
-            )  # fmt: skip
+                self.name,
+                " and ".join(counted),
+            )
             return
-        uses = [*(["counts of its own batches"] if self._running else []),
-                *([f"weights as from iteration {options.defer} on"] if options.defer else [])]  # fmt: skip
+        uses = [
+            *(["counts of its own batches"] if self._running else []),
+            *([f"weights as from iteration {options.defer} on"] if options.defer else []),
+        ]
         log.warning(
             "%s: without 'resume': True a TEST net does not know what TRAIN has counted; this one uses %s",
-            self.name, " and ".join(uses),
-        )  # fmt: skip
+            self.name,
+            " and ".join(uses),
+        )
 
     def _warn_of_equal_frequencies(self, counts: np.ndarray) -> None:
         if self._by_image and counts.any() and np.array_equal(*counts):
             log.warning(
                 "%s: rule 'median_frequency' gives every class the same weight, for no image has labels of two classes; where "
-                "images have one label each, use 'balanced'", self.name,
-            )  # fmt: skip
+                "images have one label each, use 'balanced'",
+                self.name,
+            )
 
 
 class ComputeH(_ClassBalance):

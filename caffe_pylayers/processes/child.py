@@ -45,8 +45,12 @@ class Order:
         os.close(self.fd)
 
     def start(
-        self, *numbers: int, fds: Sequence[int] = (), name: str = "caffe_pylayers child", env: Optional[Mapping[str, str]] = None
-    ) -> subprocess.Popen:  # fmt: skip
+        self,
+        *numbers: int,
+        fds: Sequence[int] = (),
+        name: str = "caffe_pylayers child",
+        env: Optional[Mapping[str, str]] = None,
+    ) -> subprocess.Popen:
         """Start a child. fds: descriptors that it inherits under their numbers. env: variables besides ours."""
         # The kernel kills the child when the thread that made it ends; outside the main thread that is too early.
         by_kernel = threading.get_native_id() == os.getpid()

@@ -110,8 +110,14 @@ def ask(
     Raises OSError where there is no such program.
     """
     process = subprocess.Popen(
-        list(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=cwd, pass_fds=fds,
-    )  # fmt: skip
+        list(command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        cwd=cwd,
+        pass_fds=fds,
+    )
     status: Optional[int] = None
     try:
         out, err = process.communicate(timeout=timeout)

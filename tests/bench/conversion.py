@@ -35,9 +35,12 @@ def conversion() -> Iterator[Row]:
         )
         stock = f"convert_imageset: {figures['stock']:.0f} images/s"
         yield Row(
-            f"convert to LMDB, {job}, 2 workers", f"{figures['2']:.0f} images/s", stock,
-            figures["2"] / figures["stock"], ">= 1",
-        )  # fmt: skip
+            f"convert to LMDB, {job}, 2 workers",
+            f"{figures['2']:.0f} images/s",
+            stock,
+            figures["2"] / figures["stock"],
+            ">= 1",
+        )
         yield Row("  with 1 worker", f"{figures['1']:.0f} images/s", stock, figures["1"] / figures["stock"])
 
 

@@ -29,8 +29,11 @@ def feeding() -> Iterator[Row]:
     rate = _rate(figures["ours"])
     yield Row(
         "feeding 500x375 JPEGs to 64x3x256x256 float, 2 workers",
-        rate, f"limit: {_rate(figures['limit'])}", figures["ours"] / figures["limit"], ">= 0.90",
-    )  # fmt: skip
+        rate,
+        f"limit: {_rate(figures['limit'])}",
+        figures["ours"] / figures["limit"],
+        ">= 0.90",
+    )
     against = f"stock ImageData: {_rate(figures['stock'])}"
     yield Row("", rate, against, figures["ours"] / figures["stock"], ">= 4")
     yield Row("  of which the limit is", _rate(figures["limit"]), against, figures["limit"] / figures["stock"])
@@ -47,9 +50,12 @@ def triplets() -> Iterator[Row]:
         3,
     )
     yield Row(
-        "triplets of 64, 2 workers", _rate(figures["ours"]), f"plain layer: {_rate(figures['plain'])}",
-        figures["ours"] / figures["plain"], ">= 20",
-    )  # fmt: skip
+        "triplets of 64, 2 workers",
+        _rate(figures["ours"]),
+        f"plain layer: {_rate(figures['plain'])}",
+        figures["ours"] / figures["plain"],
+        ">= 20",
+    )
     limit = _limit()
     yield Row(
         "  of which the limit is", _rate(limit), f"plain layer: {_rate(figures['plain'])}", limit / figures["plain"]
@@ -68,9 +74,12 @@ def fast() -> Iterator[Row]:
             }
         )
         yield Row(
-            f"decode: fast, photos {times} times the target", _rate(figures["fast"]),
-            f"exact: {_rate(figures['exact'])}", figures["fast"] / figures["exact"], reach,
-        )  # fmt: skip
+            f"decode: fast, photos {times} times the target",
+            _rate(figures["fast"]),
+            f"exact: {_rate(figures['exact'])}",
+            figures["fast"] / figures["exact"],
+            reach,
+        )
         alone = in_turns(
             {
                 "fast": lambda times=times: _decode_rate(f"IMREAD_REDUCED_COLOR_{times}"),  # type: ignore[misc]
@@ -78,9 +87,11 @@ def fast() -> Iterator[Row]:
             }
         )
         yield Row(
-            "  of which decoding alone, one core", _rate(alone["fast"]), f"exact: {_rate(alone['exact'])}",
+            "  of which decoding alone, one core",
+            _rate(alone["fast"]),
+            f"exact: {_rate(alone['exact'])}",
             alone["fast"] / alone["exact"],
-        )  # fmt: skip
+        )
 
 
 def ahead() -> Iterator[Row]:
@@ -90,18 +101,23 @@ def ahead() -> Iterator[Row]:
     )
     for count in ("2", "3", "8"):
         yield Row(
-            f"prefetch: {count}, 2 workers", _rate(figures[count]), f"prefetch: 4: {_rate(figures['4'])}",
+            f"prefetch: {count}, 2 workers",
+            _rate(figures[count]),
+            f"prefetch: 4: {_rate(figures['4'])}",
             figures[count] / figures["4"],
-        )  # fmt: skip
+        )
 
 
 def ranks() -> Iterator[Row]:
     """Two ranks, one core each, against one; data are made inside forward."""
     figures = in_turns({"two": lambda: fed(ours(), ranks=2), "one": lambda: fed(ours())})
     yield Row(
-        "feeding 2 ranks, one core each", _rate(figures["two"]), f"1 rank: {_rate(figures['one'])}",
-        figures["two"] / figures["one"], ">= 1.8",
-    )  # fmt: skip
+        "feeding 2 ranks, one core each",
+        _rate(figures["two"]),
+        f"1 rank: {_rate(figures['one'])}",
+        figures["two"] / figures["one"],
+        ">= 1.8",
+    )
 
 
 def _rate(images: float) -> str:

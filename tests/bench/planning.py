@@ -54,8 +54,11 @@ def planning() -> Iterator[Row]:
             taken = milliseconds(lambda: _plan(sampler, next(firsts)), 10) / 100  # noqa: B023
             yield Row(
                 f"planning 64 {make.__name__} of {len(source):,} samples, {options['type']}, {source.path}",
-                f"{taken:.3f} ms (set-up {set_up:.1f} s)", f"{limit} ms", taken / limit, "<= 1",
-            )  # fmt: skip
+                f"{taken:.3f} ms (set-up {set_up:.1f} s)",
+                f"{limit} ms",
+                taken / limit,
+                "<= 1",
+            )
 
 
 def _plan(sampler: samplers.Sampler, first: int) -> None:

@@ -48,14 +48,20 @@ def scale() -> Iterator[Row]:
         ):
             more = ours["megabytes"] - theirs["megabytes"]
             yield Row(
-                f"memory with 1,000,000 records, labels aside, {when}", f"{ours['megabytes']:.1f} MB",
-                f"10,000 records: {theirs['megabytes']:.1f} MB", more, "<= 50",
-            )  # fmt: skip
+                f"memory with 1,000,000 records, labels aside, {when}",
+                f"{ours['megabytes']:.1f} MB",
+                f"10,000 records: {theirs['megabytes']:.1f} MB",
+                more,
+                "<= 50",
+            )
         rates = in_turns({"large": lambda: _rate(large), "small": lambda: _rate(small)}, 3)
         yield Row(
-            "feeding 128x128 JPEGs of 1,000,000, 2 workers", f"{rates['large']:.0f} images/s",
-            f"of 10,000: {rates['small']:.0f} images/s", rates["large"] / rates["small"], ">= 0.95",
-        )  # fmt: skip
+            "feeding 128x128 JPEGs of 1,000,000, 2 workers",
+            f"{rates['large']:.0f} images/s",
+            f"of 10,000: {rates['small']:.0f} images/s",
+            rates["large"] / rates["small"],
+            ">= 0.95",
+        )
 
 
 def _database(folder: Path, count: int) -> str:

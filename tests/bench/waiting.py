@@ -60,8 +60,12 @@ def waiting() -> Iterator[Row]:
     against = f"memcpy: {figures['memcpy']:.2f} ms"
     ratios = {name: figure / figures["memcpy"] for name, figure in figures.items()}
     yield Row(
-        "waiting in forward() for a batch of 50 MB", f"{figures['ours']:.2f} ms", against, ratios["ours"], "<= 1.15",
-    )  # fmt: skip
+        "waiting in forward() for a batch of 50 MB",
+        f"{figures['ours']:.2f} ms",
+        against,
+        ratios["ours"],
+        "<= 1.15",
+    )
     yield Row("  of which copying shared memory", f"{figures['slot']:.2f} ms", against, ratios["slot"])
 
 

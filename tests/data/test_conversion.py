@@ -63,9 +63,13 @@ def test_rows_of_labels_and_weights_stay_rows(photos, tmp_path):
     np.save(tmp_path / "labels.npy", labels)
     np.save(tmp_path / "weights.npy", weights)
     origin = Origin(
-        "CSV", photos.csv, root=str(photos.folder), labels=f"{tmp_path}/labels.npy", label_format="indicator",
+        "CSV",
+        photos.csv,
+        root=str(photos.folder),
+        labels=f"{tmp_path}/labels.npy",
+        label_format="indicator",
         sample_weights=f"{tmp_path}/weights.npy",
-    )  # fmt: skip
+    )
     for format in FORMATS:
         source, entry = converted(origin, tmp_path / f"out{SUFFIXES[format]}", format)
         assert entry["layer_options"]["label_format"] == "indicator" and source.label_dim == 4
@@ -81,7 +85,7 @@ def test_indicators_that_are_not_known_and_signs_are_kept(photos, tmp_path, labe
     np.save(tmp_path / "labels.npy", labels)
     origin = Origin(
         "CSV", photos.csv, root=str(photos.folder), labels=f"{tmp_path}/labels.npy", label_format=label_format
-    )  # fmt: skip
+    )
     for format in FORMATS:
         source, entry = converted(origin, tmp_path / f"out{SUFFIXES[format]}", format)
         assert entry["layer_options"]["label_format"] == "indicator"

@@ -109,9 +109,15 @@ def test_killed_at_six_random_moments(format, origin, tmp_path):
 def run_command(arguments, folder, **options):
     command = [sys.executable, "-m", "caffe_pylayers", "convert", *map(str, arguments)]
     return subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=heed_ctrl_c, **options,
-    )  # fmt: skip
+        command,
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
+        **options,
+    )
 
 
 def wait_for(condition, seconds=120):

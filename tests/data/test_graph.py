@@ -69,9 +69,14 @@ def test_sparse_matrices(tmp_path, form):
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(1, 9).flatmap(lambda size: st.tuples(
-    st.just(size), st.dictionaries(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)), st.floats(-9, 9, width=32))
-)))  # fmt: skip
+@given(
+    st.integers(1, 9).flatmap(
+        lambda size: st.tuples(
+            st.just(size),
+            st.dictionaries(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)), st.floats(-9, 9, width=32)),
+        )
+    )
+)
 def test_any_edges(case):
     size, edges = case
     one, other = np.array([*edges], np.int64).reshape(-1, 2).T

@@ -33,8 +33,17 @@ def encoded(extension, image=PIXELS, *params):
 def tiff(order, height, width, big=False):
     """A TIFF of one grey strip, all 7, as OpenCV does not write it."""
     size = height * width
-    entries = [(256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 512), (277, 3, 1),
-               (278, 4, height), (279, 4, size)]  # fmt: skip
+    entries = [
+        (256, 4, width),
+        (257, 4, height),
+        (258, 3, 8),
+        (259, 3, 1),
+        (262, 3, 1),
+        (273, 4, 512),
+        (277, 3, 1),
+        (278, 4, height),
+        (279, 4, size),
+    ]
     mark = order + "HHQ" if big else order + "HI"
     head = (b"II" if order == "<" else b"MM") + (struct.pack(mark, 43, 8, 0)[:6] if big else struct.pack(mark, 42, 8))
     head += (

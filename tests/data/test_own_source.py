@@ -49,8 +49,13 @@ def test_it_feeds(tmp_path, prefetch):
 
 def test_samplers_and_files_of_labels_serve_it_too(tmp_path):
     np.save(tmp_path / "labels.npy", np.arange(12) // 6)
-    net = net_of(tmp_path, "SiameseDataLayer", ("data", "data_p", "sim", "label", "label_p"), labels=str(tmp_path / "labels.npy"),
-                 on_error="skip")  # fmt: skip
+    net = net_of(
+        tmp_path,
+        "SiameseDataLayer",
+        ("data", "data_p", "sim", "label", "label_p"),
+        labels=str(tmp_path / "labels.npy"),
+        on_error="skip",
+    )
     out = net.forward()
     np.testing.assert_array_equal(out["sim"], out["label"] == out["label_p"])
 

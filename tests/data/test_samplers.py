@@ -24,7 +24,7 @@ from tests.data.references import (
     is_possible,
     joined,
     source_of,
-)  # fmt: skip
+)
 
 LABELS = st.one_of(
     st.lists(st.integers(-1, 4), min_size=1, max_size=24),
@@ -193,7 +193,7 @@ CROWD = [(0, number // 2 + 1) for number in range(120)] + [(900,), (900, 901)]
     + [(Case("triplets", kind), NEEDLE, [0, 7]) for kind in ("RANDOM_MULTILABEL", "HARD_MULTILABEL")]
     + [(Case("pairs", "RANDOM_MULTILABEL"), CROWD, [0, 119])],
     ids=lambda value: str(value) if isinstance(value, Case) else "",
-)  # fmt: skip
+)
 def test_positives_and_negatives_are_distributed_as_documented(case, labels, anchors):
     """Chi-square over all (positive, negative) of each anchor; seeds are fixed, so that it cannot fail by chance."""
     rows = [row + (-1,) * (3 - len(row)) for row in labels] if isinstance(labels[0], tuple) else labels

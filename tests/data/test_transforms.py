@@ -203,9 +203,16 @@ def photo(height, width):
 
 @pytest.mark.parametrize(
     "height, width, resize, shrink",
-    [(400, 600, (200, 300), 2), (400, 600, (201, 300), 1), (400, 600, (100, 100), 4), (399, 600, (100, 100), 2),
-     (800, 900, (100, 100), 8), (1700, 1700, (100, 100), 8), (150, 90, (200, 100), 1)],
-)  # fmt: skip
+    [
+        (400, 600, (200, 300), 2),
+        (400, 600, (201, 300), 1),
+        (400, 600, (100, 100), 4),
+        (399, 600, (100, 100), 2),
+        (800, 900, (100, 100), 8),
+        (1700, 1700, (100, 100), 8),
+        (150, 90, (200, 100), 1),
+    ],
+)
 @pytest.mark.parametrize("color", [True, False])
 def test_fast_decoding_scales_down_as_far_as_it_may(tmp_path, height, width, resize, shrink, color):
     data = photo(height, width)
@@ -295,13 +302,15 @@ def test_a_transform_of_the_users(photos, plugin):
 
 @pytest.mark.parametrize(
     "transform, message",
-    [("os:listdir", "'os:listdir' failed with TypeError"),
-     ("{}:broken", "returned float64 .*must return an image of uint8"),
-     ("{}:number", "has nothing to call named 'number'"),
-     ("{}:missing", "has nothing to call named 'missing'"),
-     ("no_such_module_at_all:f", "cannot import 'no_such_module_at_all'.*PYTHONPATH"),
-     ("__main__:f", "workers cannot import; move it to a module")],
-)  # fmt: skip
+    [
+        ("os:listdir", "'os:listdir' failed with TypeError"),
+        ("{}:broken", "returned float64 .*must return an image of uint8"),
+        ("{}:number", "has nothing to call named 'number'"),
+        ("{}:missing", "has nothing to call named 'missing'"),
+        ("no_such_module_at_all:f", "cannot import 'no_such_module_at_all'.*PYTHONPATH"),
+        ("__main__:f", "workers cannot import; move it to a module"),
+    ],
+)
 def test_a_wrong_transform_is_told_at_set_up(photos, plugin, transform, message):
     with pytest.raises(ConfigError, match="option 'transform': .*" + message):
         batch(photos, Transforms(transform=transform.format(plugin)), [0])

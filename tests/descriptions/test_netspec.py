@@ -112,7 +112,7 @@ P.FocalLoss(n.scores, n.label, gama=2.0)
 P.FocalLoss(n.scores, n.label, gamma="2")
 P.FocalLoss(n.scores, n.label, normalization="ALL")
 P.NoSuchLayer
-""")  # fmt: skip
+""")
     command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), str(tmp_path / "use.py")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     found = re.findall(r"use\.py:(\d+): error: (.*)", done.stdout)

@@ -101,20 +101,36 @@ def test_the_source_tree_in_place_of_its_python_folder(bare_python, tmp_path):
     [
         ("ImportError: libGL.so.1: cannot open shared object file: No such file", "libGL.so.1", "libgl1"),
         ("ImportError: libcudart.so.8.0: cannot open shared object file: No", "a library of CUDA", "LD_LIBRARY_PATH"),
-        ("ImportError: libboost_python36.so.1.65: cannot open shared object file", "Boost was replaced", "compile Caffe"),
+        (
+            "ImportError: libboost_python36.so.1.65: cannot open shared object file",
+            "Boost was replaced",
+            "compile Caffe",
+        ),
         ("ImportError: /x.so: undefined symbol: _Py_ZeroStruct", "_Py_ZeroStruct", "compile Caffe again"),
-        ("/lib/python3.8/site-packages/lmdb/c.so: undefined symbol: Py_SET_REFCNT", "release of lmdb", "an older release"),
-        ("/lib/site-packages/caffe/_caffe.so: undefined symbol: _Py_ZeroStruct", "_Py_ZeroStruct", "compile Caffe again"),
+        (
+            "/lib/python3.8/site-packages/lmdb/c.so: undefined symbol: Py_SET_REFCNT",
+            "release of lmdb",
+            "an older release",
+        ),
+        (
+            "/lib/site-packages/caffe/_caffe.so: undefined symbol: _Py_ZeroStruct",
+            "_Py_ZeroStruct",
+            "compile Caffe again",
+        ),
         ("ImportError: libstdc++.so.6: version `GLIBCXX_3.4.30' not found (required by", "GLIBCXX_3.4.30", "conda"),
         ("ModuleNotFoundError: No module named 'skimage'", "the module skimage", "pip install scikit-image"),
         ("ModuleNotFoundError: No module named 'google'", "protobuf package is missing", "pip install protobuf"),
         ("ImportError: dynamic module does not define module export function (PyInit__caffe)", "Python 2", VERSION),
         ("SyntaxError: Missing parentheses in call to 'print'. Did you mean", "Python 2", "Caffe 1.0"),
-        ("F0101 x.cpp:1] Check failed: Unknown layer type: Python (known", "without Python layers", "WITH_PYTHON_LAYER"),
+        (
+            "F0101 x.cpp:1] Check failed: Unknown layer type: Python (known",
+            "without Python layers",
+            "WITH_PYTHON_LAYER",
+        ),
         ("Fatal Python error\nModuleNotFoundError: No module named 'encodings'", "another Python", "PYTHONHOME"),
         ("cannot import name 'builder' from 'google.protobuf.internal'", "newer protobuf", "'protobuf>=3.20'"),
     ],
-)  # fmt: skip
+)
 def test_errors_that_cannot_be_made_here(said, found, remedy):
     text, what, see = explain(said, "the last line")
     assert found in text and remedy in what

@@ -99,9 +99,13 @@ def test_shapes_that_do_not_fit_are_errors():
 
 @pytest.mark.parametrize(
     ("bad", "message"),
-    [(-3, "label -3 at sample 2 is outside 0..16777215"), (0.5, "label 0.5 at sample 2 is not an integer"),
-     (np.nan, "label nan at sample 2 is not an integer"), (2.0**24, "label 16777216 at sample 2 is outside")],
-)  # fmt: skip
+    [
+        (-3, "label -3 at sample 2 is outside 0..16777215"),
+        (0.5, "label 0.5 at sample 2 is not an integer"),
+        (np.nan, "label nan at sample 2 is not an integer"),
+        (2.0**24, "label 16777216 at sample 2 is outside"),
+    ],
+)
 def test_bad_labels_are_errors_that_name_the_sample(bad, message):
     labels = LABEL.astype(float)
     labels[2] = bad
@@ -182,8 +186,11 @@ def test_without_resume_a_warning_says_what_a_restart_does(caplog):
 
 
 def test_embeddings_that_are_no_unit_vectors_are_warned_of_once(caplog):
-    for embedding, options, count in [(2 * UNIT, {"mining": "distance"}, 1), (UNIT, {"mining": "distance"}, 0),
-                                      (2 * UNIT, {"mining": "hard"}, 0)]:  # fmt: skip
+    for embedding, options, count in [
+        (2 * UNIT, {"mining": "distance"}, 1),
+        (UNIT, {"mining": "distance"}, 0),
+        (2 * UNIT, {"mining": "hard"}, 0),
+    ]:
         caplog.clear()
         net = net_of(embedding, **options)
         for _ in range(3):

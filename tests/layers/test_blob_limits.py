@@ -45,14 +45,32 @@ def test_the_limit_is_that_of_caffe(tmp_path, shape, survives):
 @pytest.mark.parametrize(
     "kind, tops, options, numbers",
     [
-        ("ImageDataLayer", ["data", "label"], {"batch_size": 10**7, "crop_size": 12, "source_type": "LMDB"}, 10**7 * 3 * 144),
-        ("SiameseDataLayer", ["data", "sim"], {"batch_size": 10**7, "stacked": True, "crop_size": 10, "source_type": "LMDB"},
-         2 * 10**7 * 3 * 100),
-        ("TripletDataLayer", ["data"], {"batch_size": 10**7, "stacked": True, "crop_size": 8, "source_type": "LMDB"},
-         3 * 10**7 * 3 * 64),
-        ("TripletDataLayer", ["a", "p", "n"], {"batch_size": 10**7, "transform": "grown:grow", "source_type": "LMDB"}, 10**7 * 3 * 256),
+        (
+            "ImageDataLayer",
+            ["data", "label"],
+            {"batch_size": 10**7, "crop_size": 12, "source_type": "LMDB"},
+            10**7 * 3 * 144,
+        ),
+        (
+            "SiameseDataLayer",
+            ["data", "sim"],
+            {"batch_size": 10**7, "stacked": True, "crop_size": 10, "source_type": "LMDB"},
+            2 * 10**7 * 3 * 100,
+        ),
+        (
+            "TripletDataLayer",
+            ["data"],
+            {"batch_size": 10**7, "stacked": True, "crop_size": 8, "source_type": "LMDB"},
+            3 * 10**7 * 3 * 64,
+        ),
+        (
+            "TripletDataLayer",
+            ["a", "p", "n"],
+            {"batch_size": 10**7, "transform": "grown:grow", "source_type": "LMDB"},
+            10**7 * 3 * 256,
+        ),
     ],
-)  # fmt: skip
+)
 def test_data_layers(net, photos, tmp_path, monkeypatch, kind, tops, options, numbers):
     """Where the options alone do not tell: images of an LMDB may have one channel, those of a transform any size."""
     (tmp_path / "grown.py").write_text(

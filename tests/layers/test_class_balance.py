@@ -142,8 +142,9 @@ def test_sample_weight_feeds_a_weighted_loss():
 
 
 def test_sample_weight_works_in_place_and_compute_h_does_not():
-    net = build([python_layer("SampleWeight", ["label"], ["label"], {"n_classes": 3, "scale": "none"})],
-                {"label": LABELS})  # fmt: skip
+    net = build(
+        [python_layer("SampleWeight", ["label"], ["label"], {"n_classes": 3, "scale": "none"})], {"label": LABELS}
+    )
     net.forward()
     np.testing.assert_array_equal(net.blobs["label"].data, np.array([1, 2, 4])[LABELS])
     with pytest.raises(ConfigError, match="ComputeH: top 1 is the same blob as bottom 1"):
@@ -167,8 +168,10 @@ def test_all_labels_ignored_gives_zeros(rule, caplog):
 @pytest.mark.parametrize("rule", ["max_count", "median_frequency"])
 def test_an_empty_batch(rule):
     options = {"n_classes": 3, "rule": rule}
-    net = build([python_layer("SampleWeight", ["label"], ["w"], options),
-                 python_layer("ComputeH", ["label"], ["H"], options)], {"label": LABELS})  # fmt: skip
+    net = build(
+        [python_layer("SampleWeight", ["label"], ["w"], options), python_layer("ComputeH", ["label"], ["H"], options)],
+        {"label": LABELS},
+    )
     net.blobs["label"].reshape(0)
     net.forward()
     assert net.blobs["w"].count == 0
@@ -199,8 +202,9 @@ def test_median_frequency_from_a_file(tmp_path, caplog):
 
 
 def test_median_frequency_of_one_label_an_image_is_a_warning(caplog):
-    net = build([python_layer("ComputeH", ["label"], ["H"], {"n_classes": 3, "rule": "median_frequency"})],
-                {"label": LABELS})  # fmt: skip
+    net = build(
+        [python_layer("ComputeH", ["label"], ["H"], {"n_classes": 3, "rule": "median_frequency"})], {"label": LABELS}
+    )
     net.forward()
     net.forward()
     (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]

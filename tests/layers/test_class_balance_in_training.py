@@ -132,12 +132,16 @@ def balance_solver(folder, **options):
         [
             python_layer("ComputeH", ["label"], ["H"], options, more="param { lr_mult: 0 decay_mult: 0 }"),
             layer_text("InnerProduct", ["x"], ["scores"], "inner_product_param { num_output: 4 }"),
-            layer_text("InfogainLoss", ["scores", "label", "H"], ["loss"],
-                       "propagate_down: true propagate_down: false propagate_down: false"),
+            layer_text(
+                "InfogainLoss",
+                ["scores", "label", "H"],
+                ["loss"],
+                "propagate_down: true propagate_down: false propagate_down: false",
+            ),
         ],
         {"x": (6, 3), "label": (6,)},
         force_backward=False,
-    )  # fmt: skip
+    )
     text = (
         f'net: "{write(net, folder)}" base_lr: 0.1 lr_policy: "fixed" type: "Adam" weight_decay: 0.1 '
         f'clip_gradients: 1 test_iter: 1 test_interval: 1000 test_initialization: false snapshot_prefix: "{folder}/s" max_iter: 100'

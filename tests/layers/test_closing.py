@@ -48,10 +48,20 @@ def held():
 
 @pytest.mark.parametrize(
     "source_type, options, prefetch",
-    [("CSV", {"compressed": False}, 2), ("BCF", {"bcf_mode": "MEM"}, 2), ("BCF", {}, 0), ("HDF5", {}, 2), ("LMDB", {}, 2),
-     ("BCF", {"bcf_mode": "MEM", "compressed": False}, 0), ("HDF5", {"compressed": False}, 0), ("CSV", {"compressed": False}, 0),
-     ("LMDB", {"compressed": False}, 0), ("LMDB", {}, 0), ("BCF", {"bcf_mode": "MEM"}, 0)],
-)  # fmt: skip
+    [
+        ("CSV", {"compressed": False}, 2),
+        ("BCF", {"bcf_mode": "MEM"}, 2),
+        ("BCF", {}, 0),
+        ("HDF5", {}, 2),
+        ("LMDB", {}, 2),
+        ("BCF", {"bcf_mode": "MEM", "compressed": False}, 0),
+        ("HDF5", {"compressed": False}, 0),
+        ("CSV", {"compressed": False}, 0),
+        ("LMDB", {"compressed": False}, 0),
+        ("LMDB", {}, 0),
+        ("BCF", {"bcf_mode": "MEM"}, 0),
+    ],
+)
 def test_nothing_is_left(sources, tmp_path, source_type, options, prefetch):
     options = {**sources[source_type], **options, "batch_size": 5, "shuffle": True, "prefetch": prefetch}
     (tmp_path / "net.prototxt").write_text(NET.format(options=options))

@@ -114,8 +114,10 @@ def test_the_seeds_own_prototxt(net, photos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "examples")
     triplets = net("TripletDataLayer", TRIPLET, SEEDS_OWN)
     triplets.forward()
-    whole = {cv2.resize(photos.decoded(r), (256, 256)).transpose(2, 0, 1).astype("f4").tobytes(): label
-             for r, label in enumerate(photos.labels)}  # fmt: skip
+    whole = {
+        cv2.resize(photos.decoded(r), (256, 256)).transpose(2, 0, 1).astype("f4").tobytes(): label
+        for r, label in enumerate(photos.labels)
+    }
     assert triplets.blobs["anchor"].data.shape == (32, 3, 256, 256)
     blobs = [triplets.blobs[top].data for top in TRIPLET]
     for anchor, positive, negative in zip(*blobs):
@@ -249,8 +251,15 @@ def test_bad_input_in_the_program(photos, tmp_path, name):
 @pytest.mark.parametrize("prefetch", [False, True])
 def test_decoded_up_front_feeds_the_same(net, photos, caplog, prefetch):
     caplog.set_level("INFO", "caffe_pylayers")
-    options = {"source": photos.lmdb, "source_type": "LMDB", "batch_size": 6, "resize": [20, 18], "crop_size": 16,
-               "mirror": True, "prefetch": prefetch}  # fmt: skip
+    options = {
+        "source": photos.lmdb,
+        "source_type": "LMDB",
+        "batch_size": 6,
+        "resize": [20, 18],
+        "crop_size": 16,
+        "mirror": True,
+        "prefetch": prefetch,
+    }
     kept, decoded = (
         net("TripletDataLayer", TRIPLET, {**options, "compressed": compressed}) for compressed in (True, False)
     )

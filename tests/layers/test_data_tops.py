@@ -25,8 +25,10 @@ def folder(photos, tmp_path_factory):
 
 def labels_of(photos, images):
     """The labels of images that a net fed, found by their pixels."""
-    known = {cv2.resize(photos.decoded(record), (20, 24)).transpose(2, 0, 1).astype("f4").tobytes(): record
-             for record in range(len(photos.names))}  # fmt: skip
+    known = {
+        cv2.resize(photos.decoded(record), (20, 24)).transpose(2, 0, 1).astype("f4").tobytes(): record
+        for record in range(len(photos.names))
+    }
     return photos.labels[[known[image.tobytes()] for image in images]]
 
 
@@ -105,9 +107,14 @@ def test_float_datums_equal_stock_data(data_net, tmp_path):
     for prefetch in (False, 2):
         stock = caffe.Net(str(tmp_path / "stock.prototxt"), caffe.TEST)
         ours = data_net(
-            "ImageDataLayer", ["data", "label"], source_type="LMDB", source=str(tmp_path / "floats"), batch_size=4,
-            scale=3, prefetch=prefetch,
-        )  # fmt: skip
+            "ImageDataLayer",
+            ["data", "label"],
+            source_type="LMDB",
+            source=str(tmp_path / "floats"),
+            batch_size=4,
+            scale=3,
+            prefetch=prefetch,
+        )
         stock.forward()
         for top in ("data", "label"):
             np.testing.assert_array_equal(ours.blobs[top].data, stock.blobs[top].data)
@@ -235,7 +242,13 @@ def test_a_position_is_in_the_order_that_the_options_make(folder, tmp_path):
     hard = order_of(folder, "triplets HARD")
     for same in ({"shuffle": True}, {"m": str(tmp_path / "graph.json")}, {"prefetch": 2}, {"mirror": True}):
         assert order_of(folder, "triplets HARD", **same) == hard
-    for other in ({"k": 4}, {"n": 7}, {"seed": 1}, {"m": str(tmp_path / "other.json")}, {"type": "RANDOM"},
-                  {"unlabelled": "negative"}):  # fmt: skip
+    for other in (
+        {"k": 4},
+        {"n": 7},
+        {"seed": 1},
+        {"m": str(tmp_path / "other.json")},
+        {"type": "RANDOM"},
+        {"unlabelled": "negative"},
+    ):
         assert order_of(folder, "triplets HARD", **other) != hard
     assert order_of(folder, "images in order") != order_of(folder, "images in order", shuffle=True)

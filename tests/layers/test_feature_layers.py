@@ -9,8 +9,15 @@ from tests.losses.references import numeric_gradient
 X = np.random.RandomState(0).randn(2, 3, 2, 4)
 SLOPE = np.random.RandomState(1).randn(*X.shape)
 
-OPTIONS = [{}, {"across_spatial": True}, {"axis": -1}, {"axis": 2, "across_spatial": True}, {"scale": 3.0},
-           {"scale": 2.0, "across_spatial": True}, {"eps": 0.5}]  # fmt: skip
+OPTIONS = [
+    {},
+    {"across_spatial": True},
+    {"axis": -1},
+    {"axis": 2, "across_spatial": True},
+    {"scale": 3.0},
+    {"scale": 2.0, "across_spatial": True},
+    {"eps": 0.5},
+]
 
 
 def plain_loop(x, axis=1, across_spatial=False, eps=1e-10, scale=None):

@@ -48,9 +48,16 @@ def test_goodfellows_e_is_szegedys_times_k_minus_1_over_k():
 
 @pytest.mark.parametrize(
     ("shape", "expected"),
-    [((6,), (6, 4)), ((6, 1), (6, 4)), ((6, 1, 1, 1), (6, 4, 1, 1)), ((2, 1, 3, 1), (2, 4, 3, 1)),
-     ((2, 3, 1), (2, 4, 3, 1)), ((2, 3), (2, 4, 3)), ((1, 2, 3), (1, 4, 2, 3))],
-)  # fmt: skip
+    [
+        ((6,), (6, 4)),
+        ((6, 1), (6, 4)),
+        ((6, 1, 1, 1), (6, 4, 1, 1)),
+        ((2, 1, 3, 1), (2, 4, 3, 1)),
+        ((2, 3, 1), (2, 4, 3, 1)),
+        ((2, 3), (2, 4, 3)),
+        ((1, 2, 3), (1, 4, 2, 3)),
+    ],
+)
 def test_shapes(shape, expected):
     labels = LABELS.reshape(shape)
     q = smoothed(labels)

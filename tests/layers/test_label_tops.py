@@ -51,13 +51,22 @@ def test_what_is_not_known_passes_to_the_loss_and_has_no_gradient(data_net, pixe
     path = tmp_path / "net.prototxt"
     path.write_text(
         python_layer("MultiLabelDataLayer", [], ["data", "label"], options)
-        + layer_text("InnerProduct", ["data"], ["scores"], 'inner_product_param { num_output: 5 weight_filler { type: "xavier" } }')
+        + layer_text(
+            "InnerProduct",
+            ["data"],
+            ["scores"],
+            'inner_product_param { num_output: 5 weight_filler { type: "xavier" } }',
+        )
         + layer_text("Reshape", ["scores"], ["shaped"], "reshape_param { shape { dim: 0 dim: 0 dim: 1 dim: 1 } }")
         + python_layer(
-            "WeightedSigmoidCrossEntropyLoss", ["shaped", "label"], ["loss"],
-            {"ignore_label": -1, "normalization": "VALID"}, 1, "propagate_down: true propagate_down: false",
+            "WeightedSigmoidCrossEntropyLoss",
+            ["shaped", "label"],
+            ["loss"],
+            {"ignore_label": -1, "normalization": "VALID"},
+            1,
+            "propagate_down: true propagate_down: false",
         )
-    )  # fmt: skip
+    )
     made = caffe.Net(str(path), caffe.TRAIN)
     made.forward()
     made.backward()
@@ -123,8 +132,9 @@ def test_sample_weights(data_net, pixels, tmp_path, layer, shape):
 
 def test_a_weight_a_sample_is_that_of_all_its_labels(data_net, pixels, sets, tmp_path):
     one = lines(tmp_path / "one.txt", "".join(f"{number}\n" for number in range(7)))
-    many = data_net("MultiLabelDataLayer", ["data", "label", "weight"], multilabel=True, labels=sets, sample_weights=one,
-               **pixels)  # fmt: skip
+    many = data_net(
+        "MultiLabelDataLayer", ["data", "label", "weight"], multilabel=True, labels=sets, sample_weights=one, **pixels
+    )
     np.testing.assert_array_equal(many.blobs["weight"].data[..., 0, 0], np.repeat(np.arange(7)[:, None], 5, axis=1))
     with pytest.raises(DataError, match="2 columns|2 sample weights a record"):
         two = lines(tmp_path / "two.txt", "1 2\n" * 7)

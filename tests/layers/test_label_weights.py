@@ -37,11 +37,10 @@ def looked_up(table, targets=TARGETS):
         ({"rule": "balanced", "scale": "none"}, [[2.5, 0.625], [2 / 3, 2], [1, 0]]),
         ({"rule": "inverse_sqrt", "scale": "none"}, [[2, 1], [1, 3**0.5], [1, 0]]),
         # (1 - b) / (1 - b^n), n = 1: 1; 3: 4/7; 4: 8/15; with a sum of the values that occur.
-        ({"rule": "effective_number", "beta": 0.5, "scale": "none"},
-         [[30 / 23, 16 / 23], [8 / 11, 14 / 11], [1, 0]]),
+        ({"rule": "effective_number", "beta": 0.5, "scale": "none"}, [[30 / 23, 16 / 23], [8 / 11, 14 / 11], [1, 0]]),
     ],
     ids=str,
-)  # fmt: skip
+)
 @pytest.mark.parametrize("shape", [(5, 3), (5, 3, 1, 1)])
 def test_each_label_is_balanced_by_its_own_positives_and_negatives(options, table, shape):
     np.testing.assert_allclose(weights_of(TARGETS, options, shape), looked_up(table), rtol=1e-6)

@@ -36,18 +36,30 @@ FOREVER = 10_000_000
 @pytest.fixture
 def run(tmp_path, photos):
     return Run(
-        tmp_path / "run", "TripletDataLayer", source_type="LMDB", source=photos.lmdb, batch_size=5, resize=[30, 28],
-        prefetch=True, workers=1, resume=True,
-    )  # fmt: skip
+        tmp_path / "run",
+        "TripletDataLayer",
+        source_type="LMDB",
+        source=photos.lmdb,
+        batch_size=5,
+        resize=[30, 28],
+        prefetch=True,
+        workers=1,
+        resume=True,
+    )
 
 
 @pytest.fixture(scope="module")
 def undisturbed(photos, tmp_path_factory):
     """What 200 iterations of `run` feed."""
     run = Run(
-        tmp_path_factory.mktemp("undisturbed") / "run", "TripletDataLayer", source_type="LMDB", source=photos.lmdb,
-        batch_size=5, resize=[30, 28], resume=True,
-    ).solver(max_iter=200)  # fmt: skip
+        tmp_path_factory.mktemp("undisturbed") / "run",
+        "TripletDataLayer",
+        source_type="LMDB",
+        source=photos.lmdb,
+        batch_size=5,
+        resize=[30, 28],
+        resume=True,
+    ).solver(max_iter=200)
     run.train()
     return run.record()
 
@@ -188,8 +200,15 @@ def test_a_suspended_run_goes_on(run):
 
 
 def test_nets_that_are_dropped_do_not_keep_workers_after_close(tmp_path, photos):
-    run = Run(tmp_path / "run", "ImageDataLayer", source_type="LMDB", source=photos.lmdb, batch_size=5, resize=20,
-              prefetch=True)  # fmt: skip
+    run = Run(
+        tmp_path / "run",
+        "ImageDataLayer",
+        source_type="LMDB",
+        source=photos.lmdb,
+        batch_size=5,
+        resize=20,
+        prefetch=True,
+    )
     (run.folder / "many.py").write_text("""
 import os
 os.environ["GLOG_minloglevel"] = "2"

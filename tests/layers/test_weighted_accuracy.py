@@ -191,15 +191,40 @@ def test_backward_gives_zeros_and_no_loss_weight_is_missed(caplog):
     [
         ({"scores": np.eye(3), "label": np.arange(3)}, {"top_k": 4}, ConfigError, "top_k 4 is more than the 3 classes"),
         ({"scores": np.eye(3), "label": np.arange(3)}, {"top_k": 0}, ConfigError, "top_k"),
-        ({"scores": np.eye(3), "label": np.arange(3)}, {"axis": 2}, ConfigError, r"axis 2 is not an axis of scores of shape \(3, 3\)"),
-        ({"scores": np.eye(3), "label": np.arange(2)}, {}, ConfigError, r"2 labels for scores of shape \(3, 3\); expected 3, "),
+        (
+            {"scores": np.eye(3), "label": np.arange(3)},
+            {"axis": 2},
+            ConfigError,
+            r"axis 2 is not an axis of scores of shape \(3, 3\)",
+        ),
+        (
+            {"scores": np.eye(3), "label": np.arange(2)},
+            {},
+            ConfigError,
+            r"2 labels for scores of shape \(3, 3\); expected 3, ",
+        ),
         ({"scores": np.eye(3), "label": np.array([0, 3, 1])}, {}, DataError, r"label 3 at sample 1 is outside 0\.\.2"),
-        ({"scores": np.eye(3), "label": np.array([0, 0.5, 1])}, {}, DataError, "label 0.5 at sample 1 is not an integer"),
-        ({"scores": np.eye(3), "label": np.arange(3), "w": np.array([1, -1, 1])}, {}, DataError, "sample_weight -1 at sample 1 is not finite"),
-        ({"scores": np.eye(3), "label": np.arange(3), "w": np.ones(2)}, {}, ConfigError, r"2 weights; expected one per sample \(3\)"),
+        (
+            {"scores": np.eye(3), "label": np.array([0, 0.5, 1])},
+            {},
+            DataError,
+            "label 0.5 at sample 1 is not an integer",
+        ),
+        (
+            {"scores": np.eye(3), "label": np.arange(3), "w": np.array([1, -1, 1])},
+            {},
+            DataError,
+            "sample_weight -1 at sample 1 is not finite",
+        ),
+        (
+            {"scores": np.eye(3), "label": np.arange(3), "w": np.ones(2)},
+            {},
+            ConfigError,
+            r"2 weights; expected one per sample \(3\)",
+        ),
         ({"scores": np.eye(3)}, {}, ConfigError, "found 1 bottom, but it has 2 to 3"),
     ],
-)  # fmt: skip
+)
 def test_errors_say_what_is_wrong(inputs, options, error, message):
     with pytest.raises(error, match=f"WeightedAccuracy: .*{message}"):
         outputs([ours(*inputs, **options)], inputs, "accuracy")

@@ -74,8 +74,10 @@ def test_weights_of_a_sample_where_the_classes_are_not_on_axis_1():
 def test_normalize_by_count(mode):
     weights = np.random.RandomState(1).uniform(0.5, 2, 4)
     inputs = {"scores": SCORES, "label": LABEL, "weight": weights}
-    by = {how: build([loss("scores", "label", "weight", normalization=mode, normalize_by=how)], inputs)
-          for how in ("count", "weight")}  # fmt: skip
+    by = {
+        how: build([loss("scores", "label", "weight", normalization=mode, normalize_by=how)], inputs)
+        for how in ("count", "weight")
+    }
     for net in by.values():
         run(net)
     ratio = weights.mean()

@@ -87,8 +87,9 @@ def sigmoid_case(shape, twin_params="", ignore=None, whole=False, **options):
     names = ("scores", "target")
     small, big = (two_blobs(names, each, ignore, whole, part=True) for each in (shape, large(shape)))
     twin = "SigmoidCrossEntropyLoss"
-    return Case("WeightedSigmoidCrossEntropyLoss", small, sigmoid, ("scores",), big, options, twin, twin_params,
-                "BATCH_SIZE")  # fmt: skip
+    return Case(
+        "WeightedSigmoidCrossEntropyLoss", small, sigmoid, ("scores",), big, options, twin, twin_params, "BATCH_SIZE"
+    )
 
 
 def euclidean_case(shape):
@@ -107,8 +108,17 @@ def hinge_case(shape, twin_params="", **options):
 
         return of
 
-    return Case("WeightedHingeLoss", inputs(shape), hinge, ("scores",), inputs(large(shape)), options, "HingeLoss",
-                twin_params, "BATCH_SIZE")  # fmt: skip
+    return Case(
+        "WeightedHingeLoss",
+        inputs(shape),
+        hinge,
+        ("scores",),
+        inputs(large(shape)),
+        options,
+        "HingeLoss",
+        twin_params,
+        "BATCH_SIZE",
+    )
 
 
 def multinomial_case(shape):
@@ -120,8 +130,15 @@ def multinomial_case(shape):
 
         return of
 
-    return Case("WeightedMultinomialLogisticLoss", inputs(shape), multinomial, ("prob",), inputs(large(shape)),
-                twin="MultinomialLogisticLoss", normalization="BATCH_SIZE")  # fmt: skip
+    return Case(
+        "WeightedMultinomialLogisticLoss",
+        inputs(shape),
+        multinomial,
+        ("prob",),
+        inputs(large(shape)),
+        twin="MultinomialLogisticLoss",
+        normalization="BATCH_SIZE",
+    )
 
 
 def contrastive_case(shape, twin_params="", **options):
@@ -138,8 +155,17 @@ def contrastive_case(shape, twin_params="", **options):
         return of
 
     names = ("feature", "feature_p")
-    return Case("WeightedContrastiveLoss", inputs(shape), contrastive, names, inputs(large(shape)), options,
-                "ContrastiveLoss", twin_params, "BATCH_SIZE")  # fmt: skip
+    return Case(
+        "WeightedContrastiveLoss",
+        inputs(shape),
+        contrastive,
+        names,
+        inputs(large(shape)),
+        options,
+        "ContrastiveLoss",
+        twin_params,
+        "BATCH_SIZE",
+    )
 
 
 CASES = [

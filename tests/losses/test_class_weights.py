@@ -60,8 +60,11 @@ def plain_weights(counts, rule, beta, in_images):
     return weights
 
 
-@given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=1, max_size=8),
-       st.sampled_from(RULES), st.floats(0.1, 0.999))  # fmt: skip
+@given(
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=1, max_size=8),
+    st.sampled_from(RULES),
+    st.floats(0.1, 0.999),
+)
 def test_rules_against_plain_loops(entries, rule, beta):
     counts, others = np.array(entries).T
     weights = class_weights(counts, rule, beta, counts + others)

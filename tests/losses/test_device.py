@@ -170,17 +170,30 @@ def test_device_arrays_have_the_rules_of_cupy():
     x, host = library.asarray([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0])
     assert array_module(x) is library
     for mixed in (
-        lambda: np.exp(x), lambda: np.sum(x), lambda: np.asarray(x), lambda: x + host, lambda: host + x,
-        lambda: np.add(host, x), lambda: library.exp(host), lambda: x.__setitem__(slice(None), host),
-        lambda: host.__setitem__(slice(None), x), lambda: x[np.array([0, 1])], lambda: np.copyto(host, x),
-        lambda: library.where(host > 1, x, 0), lambda: np.float32(2) * x,
-    ):  # fmt: skip
+        lambda: np.exp(x),
+        lambda: np.sum(x),
+        lambda: np.asarray(x),
+        lambda: x + host,
+        lambda: host + x,
+        lambda: np.add(host, x),
+        lambda: library.exp(host),
+        lambda: x.__setitem__(slice(None), host),
+        lambda: host.__setitem__(slice(None), x),
+        lambda: x[np.array([0, 1])],
+        lambda: np.copyto(host, x),
+        lambda: library.where(host > 1, x, 0),
+        lambda: np.float32(2) * x,
+    ):
         with pytest.raises(TypeError, match="was given to"):
             mixed()
     for lacking in (
-        lambda: library.add(x, 1, where=x > 1), lambda: x.sum(where=x > 1), lambda: library.einsum("i->", x, out=x),
-        lambda: library.exp(x, casting="unsafe"), lambda: library.repeat(x, x > 0), lambda: range(x[0]),
-    ):  # fmt: skip
+        lambda: library.add(x, 1, where=x > 1),
+        lambda: x.sum(where=x > 1),
+        lambda: library.einsum("i->", x, out=x),
+        lambda: library.exp(x, casting="unsafe"),
+        lambda: library.repeat(x, x > 0),
+        lambda: range(x[0]),
+    ):
         with pytest.raises(TypeError):
             lacking()
     for name in ("errstate", "put_along_axis", "vectorize", "add.at", "add.reduce"):

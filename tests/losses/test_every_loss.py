@@ -152,9 +152,14 @@ def test_too_few_weights_are_an_error(case):
 @pytest.mark.parametrize("case", [case for case in ONE_A_LAYER if indices(case)], ids=lambda case: case.layer)
 @pytest.mark.parametrize(
     ("bad", "message"),
-    [(12, "label 12 at .* is outside 0..[0-9]"), (-3, "label -3 at .*"), (0.5, "label 0.5 at .* integer"),
-     (np.nan, "label nan at .* integer"), (2.0**31, "label 2.14748365e.09 at")],
-)  # fmt: skip
+    [
+        (12, "label 12 at .* is outside 0..[0-9]"),
+        (-3, "label -3 at .*"),
+        (0.5, "label 0.5 at .* integer"),
+        (np.nan, "label nan at .* integer"),
+        (2.0**31, "label 2.14748365e.09 at"),
+    ],
+)
 def test_bad_labels_are_errors_that_name_the_sample(case, bad, message):
     inputs, _ = batch(case)
     for name in indices(case):

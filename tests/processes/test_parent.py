@@ -42,12 +42,23 @@ def start():
 
 @pytest.mark.parametrize("prepare", [LAYER, CONVERSION], ids=["layer", "conversion"])
 def test_children_of_a_thread(photos, tmp_path, prepare):
-    run = Run(tmp_path / "run", "ImageDataLayer", source_type="LMDB", source=photos.lmdb, batch_size=5, resize=20, prefetch=2,
-              workers=2)  # fmt: skip
+    run = Run(
+        tmp_path / "run",
+        "ImageDataLayer",
+        source_type="LMDB",
+        source=photos.lmdb,
+        batch_size=5,
+        resize=20,
+        prefetch=2,
+        workers=2,
+    )
     environment = {**transcripts.environment(), "PYTHONPATH": f"{os.path.dirname(os.path.dirname(__file__))}"}
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT.format(prepare=prepare)], cwd=run.folder, env=environment, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        [sys.executable, "-c", PARENT.format(prepare=prepare)],
+        cwd=run.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+    )
     below = []
     try:
         assert parent.stdout.readline() == b"ready\n"

@@ -111,8 +111,11 @@ with open("streams.txt", "w") as file:
 """
     subprocess.run(
         ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", code],
-        cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=True,
+    )
     for number, found in enumerate((tmp_path / "streams.txt").read_text().split()):
         assert (found == "/dev/null") == (STREAMS[number] in closed.split() or number == 0)
 
@@ -135,6 +138,8 @@ class Streams(caffe.Layer):
     )
     subprocess.run(
         ["sh", "-c", f"exec {CAFFE} time -model net.prototxt -iterations 1 <&- >&- 2>&-"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        check=True,
+    )
     assert (tmp_path / "streams.txt").read_text().split() == ["/dev/null"] * 3

@@ -161,15 +161,33 @@ layers {{ name: "loss"  type: SOFTMAX_LOSS  bottom: "ip"  bottom: "label"  top: 
         ([], "caffe-pylayers train: name the solver: caffe-pylayers train SOLVER\n"),
         (["solver.prototxt", "--log", "no/log.csv"], "caffe-pylayers: no/log.csv: there is no folder /"),
         (["solver.prototxt", "--plot", "no/loss.png"], "caffe-pylayers: no/loss.png: there is no folder /"),
-        (["solver.prototxt", "--plot", "thesis.png"], "caffe-pylayers: thesis.png is there already and is no plot of a training; give"),
-        (["solver.prototxt", "--log", "thesis.png"], "caffe-pylayers: thesis.png: not the log of a training, whose first column is"),
-        (["--resume", "solver.prototxt"], "caffe-pylayers: nothing to resume: no whole snap/net_iter_N.solverstate; snap has no .solv"),
-        (["solver.prototxt", "--gpu", "-1"], "caffe-pylayers train: --gpu takes numbers of GPUs, each once, as in 0 or 0,1; not '-1'\n"),
-        (["solver.prototxt", "--gpus", "1,1"], "caffe-pylayers train: --gpu takes numbers of GPUs, each once, as in 0 or 0,1; not '1,1'\n"),
-        (["solver.prototxt", "--gpus", "1"], "caffe-pylayers: GPU 1 is asked for, but this Caffe is built for CPUs alone; set solver_mode"),
+        (
+            ["solver.prototxt", "--plot", "thesis.png"],
+            "caffe-pylayers: thesis.png is there already and is no plot of a training; give",
+        ),
+        (
+            ["solver.prototxt", "--log", "thesis.png"],
+            "caffe-pylayers: thesis.png: not the log of a training, whose first column is",
+        ),
+        (
+            ["--resume", "solver.prototxt"],
+            "caffe-pylayers: nothing to resume: no whole snap/net_iter_N.solverstate; snap has no .solv",
+        ),
+        (
+            ["solver.prototxt", "--gpu", "-1"],
+            "caffe-pylayers train: --gpu takes numbers of GPUs, each once, as in 0 or 0,1; not '-1'\n",
+        ),
+        (
+            ["solver.prototxt", "--gpus", "1,1"],
+            "caffe-pylayers train: --gpu takes numbers of GPUs, each once, as in 0 or 0,1; not '1,1'\n",
+        ),
+        (
+            ["solver.prototxt", "--gpus", "1"],
+            "caffe-pylayers: GPU 1 is asked for, but this Caffe is built for CPUs alone; set solver_mode",
+        ),
         (["net.prototxt"], "caffe-pylayers: net.prototxt:1: "),
     ],
-)  # fmt: skip
+)
 def test_what_it_cannot_do(folder, arguments, message):
     run = folder()
     (run.path / "thesis.png").write_text("years of work")

@@ -18,9 +18,16 @@ base_lr: 0.3  max_iter: 40  snapshot_prefix: "net"  solver_mode: CPU
 
 @pytest.mark.parametrize(
     "policy",
-    ['"fixed"', '"step"  stepsize: 7  gamma: 0.1', '"exp"  gamma: 0.9', '"inv"  gamma: 0.1  power: 0.75',
-     '"multistep"  gamma: 0.5  stepvalue: 3  stepvalue: 20', '"poly"  power: 2', '"sigmoid"  gamma: 0.3  stepsize: 10'],
-)  # fmt: skip
+    [
+        '"fixed"',
+        '"step"  stepsize: 7  gamma: 0.1',
+        '"exp"  gamma: 0.9',
+        '"inv"  gamma: 0.1  power: 0.75',
+        '"multistep"  gamma: 0.5  stepvalue: 3  stepvalue: 20',
+        '"poly"  power: 2',
+        '"sigmoid"  gamma: 0.3  stepsize: 10',
+    ],
+)
 def test_every_policy(tmp_path, monkeypatch, policy):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "solver.prototxt").write_text(f"{SOLVER} lr_policy: {policy}")

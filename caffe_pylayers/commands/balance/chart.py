@@ -44,9 +44,14 @@ def _named_bars(axes: Any, counts: LabelCounts, names: Sequence[str]) -> None:
     axes.barh(places, counts.counts, color=_BLUE, height=0.75, log=log)
     for place, number in enumerate(counts.counts):
         axes.annotate(
-            f"{number:,}" if number else "none", (max(number, axes.get_xlim()[0] if log else 0), place), (4, 0),
-            textcoords="offset points", va="center", fontsize=8.5, color=_GREY if number else _RED,
-        )  # fmt: skip
+            f"{number:,}" if number else "none",
+            (max(number, axes.get_xlim()[0] if log else 0), place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+            color=_GREY if number else _RED,
+        )
     axes.set_yticks(places, [_short(named(place, names)) for place in places])
     axes.set(ylim=(len(places) - 0.4, -0.6), ylabel="class", xlabel="labels, log axis" if log else "labels")
     axes.margins(x=0.1)
@@ -69,9 +74,11 @@ def _long_tail(axes: Any, counts: LabelCounts, names: Sequence[str]) -> None:
         )
         axes.legend(frameon=False)
     axes.set(
-        xlim=(0, len(number)), ylim=(floor, None), ylabel="labels, log axis" if log else "labels",
+        xlim=(0, len(number)),
+        ylim=(floor, None),
+        ylabel="labels, log axis" if log else "labels",
         xlabel=f"classes by size: {_short(named(order[0], names))} first, {_short(named(order[len(present) - 1], names))} last",
-    )  # fmt: skip
+    )
     axes.grid(axis="y", alpha=0.3)
 
 

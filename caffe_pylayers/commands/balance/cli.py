@@ -67,11 +67,23 @@ _choice = click.Choice
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
 def balance(
-    target: str, kind: Optional[str], n_classes: Optional[int], ignore_label: Optional[int], rules: Tuple[str, ...],
-    beta: float, scale: str, smoothing: float, classes: Optional[str], write_h: Optional[str],
-    write_weights: Optional[str], write_counts: Optional[str], plot: Optional[str], force: bool, as_json: bool,
+    target: str,
+    kind: Optional[str],
+    n_classes: Optional[int],
+    ignore_label: Optional[int],
+    rules: Tuple[str, ...],
+    beta: float,
+    scale: str,
+    smoothing: float,
+    classes: Optional[str],
+    write_h: Optional[str],
+    write_weights: Optional[str],
+    write_counts: Optional[str],
+    plot: Optional[str],
+    force: bool,
+    as_json: bool,
     **where: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Count the labels of each class, and show the class weights by each rule.
 
     TARGET is a source of images (CSV, LMDB, BCF, HDF5; nothing but its labels is read), or a net, whose data layer's

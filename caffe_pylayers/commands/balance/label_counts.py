@@ -69,9 +69,13 @@ class LabelCounts:
 
 
 def count(
-    of: str, parts: Iterable[Labels], num_classes: Optional[int] = None, ignore_label: Optional[int] = None,
-    padded: bool = False, describe: Callable[[int], str] = "record {}".format,
-) -> LabelCounts:  # fmt: skip
+    of: str,
+    parts: Iterable[Labels],
+    num_classes: Optional[int] = None,
+    ignore_label: Optional[int] = None,
+    padded: bool = False,
+    describe: Callable[[int], str] = "record {}".format,
+) -> LabelCounts:
     """Count labels that come in parts, each (N,) or (N, ...).
 
     num_classes: K; None: the largest label and 1 more. padded: -1 is no label, but fills a row that has fewer.

@@ -16,9 +16,12 @@ _ROWS_AT_ONCE = 4096  # of a data set
 
 
 def of_net(
-    net: Net, state: NetState, layer: Optional[str] = None, num_classes: Optional[int] = None,
+    net: Net,
+    state: NetState,
+    layer: Optional[str] = None,
+    num_classes: Optional[int] = None,
     ignore_label: Optional[int] = None,
-) -> LabelCounts:  # fmt: skip
+) -> LabelCounts:
     """Count the labels of the source that a net's data layer reads, every record once.
 
     layer: its name, where the net has several. Raises ConfigError where it has none, or its source is none that is
@@ -101,9 +104,13 @@ _READERS = {"Data": _data, "ImageData": _image_data, "HDF5Data": _hdf5_data}
 
 
 def of_blob(
-    net: Net, state: NetState, blob: str, batches: Iterable[int], num_classes: Optional[int] = None,
+    net: Net,
+    state: NetState,
+    blob: str,
+    batches: Iterable[int],
+    num_classes: Optional[int] = None,
     ignore_label: Optional[int] = None,
-) -> LabelCounts:  # fmt: skip
+) -> LabelCounts:
     """Run what a net makes a blob of, and count the labels in it: label maps (N, 1, H, W) too, a label per pixel.
 
     batches: as many forwards as it has entries. Raises ConfigError where no data layer is behind the blob, DataError as

@@ -38,9 +38,13 @@ def print_table(
     for number in shown:
         count = int(counts.counts[number])
         table.add_row(
-            Text(named(number, names)), f"{count}", f"{count / total:.2%}", _bar(count / most),
-            *(f"{values[number]:.4g}" for values in weights.values()), style=None if count else "red",
-        )  # fmt: skip
+            Text(named(number, names)),
+            f"{count}",
+            f"{count / total:.2%}",
+            _bar(count / most),
+            *(f"{values[number]:.4g}" for values in weights.values()),
+            style=None if count else "red",
+        )
         if len(shown) == _MOST_ROWS < len(names) - len(counts.absent) and number == shown[_MOST_ROWS // 2 - 1]:
             table.add_row("...")
     out.print(_summary(counts), markup=False, soft_wrap=True)

@@ -42,9 +42,17 @@ def _counts(context: click.Context, parameter: click.Parameter, text: Optional[s
 @click.option("--gpu", type=click.IntRange(0), help="Run the net on this GPU; on the CPU by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
 def bench(
-    net: Optional[str], layer: Optional[str], phase: str, stage: Tuple[str, ...], layer_type: Optional[str],
-    options: Optional[str], workers: Optional[List[int]], seconds: float, gpu: Optional[int], as_json: bool,
-) -> None:  # fmt: skip
+    net: Optional[str],
+    layer: Optional[str],
+    phase: str,
+    stage: Tuple[str, ...],
+    layer_type: Optional[str],
+    options: Optional[str],
+    workers: Optional[List[int]],
+    seconds: float,
+    gpu: Optional[int],
+    as_json: bool,
+) -> None:
     """Measure how fast data come and how fast the net takes them, and say what to change.
 
     NET is a net or a solver (its train net). Without a net, --layer-type and --options describe a data layer by itself.

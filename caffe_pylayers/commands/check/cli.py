@@ -18,9 +18,14 @@ from caffe_pylayers.commands.console import Command, console, print_json
 @click.option("--strict", is_flag=True, help="Exit with status 1 for warnings too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check(
-    files: Tuple[str, ...], weights: Optional[str], no_data: bool, no_build: bool, stages: Tuple[str, ...], strict: bool,
+    files: Tuple[str, ...],
+    weights: Optional[str],
+    no_data: bool,
+    no_build: bool,
+    stages: Tuple[str, ...],
+    strict: bool,
     as_json: bool,
-) -> int:  # fmt: skip
+) -> int:
     """Find what is wrong with nets and solvers, their data and weights.
 
     A solver is checked with its nets. Nets that load the same weights (train, test, deploy) are best given together.

@@ -22,30 +22,63 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
 @click.option("--header", is_flag=True, help="CSV: the first line of SOURCE names its columns.")
 @click.option("--missing", type=click.Choice(["error", "skip"]), default="error", help="CSV: files that are not there.")
 @click.option("--labels", help="Labels from elsewhere: an LMDB (by key), a .npy or text file.")
-@click.option("--label-format", type=click.Choice(["indices", "indicator", "sign"]), default="indices", show_default=True,
-              help="Numbers of labels, or for each label a 0 or 1 (-1: not known), or a -1 or 1.")  # fmt: skip
-@click.option("--label-order", type=click.Choice(["key"]),
-              help="LMDB with numbers as keys, without zeros in front: rows of labels and weights are in their order.")  # fmt: skip
+@click.option(
+    "--label-format",
+    type=click.Choice(["indices", "indicator", "sign"]),
+    default="indices",
+    show_default=True,
+    help="Numbers of labels, or for each label a 0 or 1 (-1: not known), or a -1 or 1.",
+)
+@click.option(
+    "--label-order",
+    type=click.Choice(["key"]),
+    help="LMDB with numbers as keys, without zeros in front: rows of labels and weights are in their order.",
+)
 @click.option("--sample-weights", help="Weights: a column of a CSV, a data set of HDF5, an LMDB, .npy or text file.")
 @click.option("--resize", metavar="N|HxW", help="Size in pixels, bilinear by OpenCV, as the data layers resize.")
 @click.option("--gray", is_flag=True, help="One channel.")
-@click.option("--encode", metavar="jpg:Q|png|raw",
-              help="How images are written; raw: pixels. Without it they stay as they are; where --resize or --gray change "
-              "them they become raw in LMDB and HDF5, png in CSV and BCF.")  # fmt: skip
-@click.option("--max-pixels", type=click.IntRange(1), default=1 << 28, show_default=True,
-              help="The largest image that is decoded, height times width.")  # fmt: skip
+@click.option(
+    "--encode",
+    metavar="jpg:Q|png|raw",
+    help="How images are written; raw: pixels. Without it they stay as they are; where --resize or --gray change "
+    "them they become raw in LMDB and HDF5, png in CSV and BCF.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=1 << 28,
+    show_default=True,
+    help="The largest image that is decoded, height times width.",
+)
 @click.option("--shuffle", is_flag=True, help="In a random order, the same each time.")
 @click.option("--seed", type=int, help="Of the random order; 0 without it.")
-@click.option("--on-error", type=click.Choice(["stop", "skip"]), default="stop", show_default=True,
-              help="Records that cannot be read: end there, or leave them out and say which.")  # fmt: skip
+@click.option(
+    "--on-error",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="Records that cannot be read: end there, or leave them out and say which.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Processes; as many as there are cores without it.")
 @click.option("--force", is_flag=True, help="Replace what an earlier conversion wrote there.")
 @click.option("--json", "as_json", is_flag=True, help="Print the provenance as JSON.")
 def convert(
-    source: str, target: str, source_type: Optional[str], target_type: Optional[str], resize: Optional[str], gray: bool,
-    encode: Optional[str], max_pixels: int, shuffle: bool, seed: Optional[int], on_error: str, workers: Optional[int], force: bool,
-    as_json: bool, **origin: Any,
-) -> None:  # fmt: skip
+    source: str,
+    target: str,
+    source_type: Optional[str],
+    target_type: Optional[str],
+    resize: Optional[str],
+    gray: bool,
+    encode: Optional[str],
+    max_pixels: int,
+    shuffle: bool,
+    seed: Optional[int],
+    on_error: str,
+    workers: Optional[int],
+    force: bool,
+    as_json: bool,
+    **origin: Any,
+) -> None:
     """Write a source in another format: CSV, LMDB, BCF or HDF5, images resized or encoded again if wanted.
 
     What is written is read back and compared, and TARGET appears when it is whole. A run that was interrupted, killed even,
@@ -68,9 +101,13 @@ def convert(
 
     keep_freed_memory()
     conversion = Conversion(
-        Origin(source_type, source, **origin), target.rstrip("/"), Images(target_type, size, gray, encode, max_pixels), shuffle,
-        seed or 0, on_error == "skip",
-    )  # fmt: skip
+        Origin(source_type, source, **origin),
+        target.rstrip("/"),
+        Images(target_type, size, gray, encode, max_pixels),
+        shuffle,
+        seed or 0,
+        on_error == "skip",
+    )
     entry = convert_source(conversion, workers or len(os.sched_getaffinity(0)), force, _say)
     if as_json:
         print_json(entry)

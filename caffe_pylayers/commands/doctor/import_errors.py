@@ -86,7 +86,9 @@ CAUSES = (
     Cause(
         r"(lib(?:GL|gthread|glib|SM|Xext|Xrender)\b\S*): cannot open shared object file",
         "{1} is not found, which opencv-python needs of the system",
-        "apt-get install libgl1 libglib2.0-0; or " + pip("uninstall -y opencv-python") + " && "
+        "apt-get install libgl1 libglib2.0-0; or "
+        + pip("uninstall -y opencv-python")
+        + " && "
         + pip("install 'opencv-python-headless<4.12'"),
         '"ImportError: libGL.so.1: cannot open shared object file" from `import cv2`',
     ),
@@ -109,7 +111,8 @@ CAUSES = (
     Cause(
         r"site-packages/(?!caffe/)(\w+)/\S+: undefined symbol: (\w+)",
         f"symbol {{2}} is missing: this release of {{1}} does not run in Python {VERSION}",
-        pip("install --force-reinstall --no-deps {1}") + f"; if that brings the same, an older release: the newest may be "
+        pip("install --force-reinstall --no-deps {1}")
+        + f"; if that brings the same, an older release: the newest may be "
         f"for newer Pythons than {VERSION}",
     ),
     Cause(
@@ -126,7 +129,7 @@ CAUSES = (
         r"No module named 'encodings'",
         "the Python inside takes its standard library from another Python",
         "set PYTHONHOME to the prefix of the Python that Caffe is linked with",
-        'The `caffe` program dies on start with "No module named \'encodings\'", or numpy fails to import in it only',
+        "The `caffe` program dies on start with \"No module named 'encodings'\", or numpy fails to import in it only",
     ),
     Cause(
         r"Unknown layer type: Python",
@@ -159,7 +162,7 @@ CAUSES = (
         "it needs the module {1}, which is not installed",
         pip("install {1}"),
     ),
-)  # fmt: skip
+)
 
 #: Modules whose package has another name.
 _PACKAGES = {"skimage": "scikit-image", "yaml": "PyYAML", "cv2": "'opencv-python<4.12'", "numpy": "'numpy<2'"}

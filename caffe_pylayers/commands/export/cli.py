@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 @click.option("--net", metavar="NET", help="The net of the weights; best the deploy net.")
 @click.option("--output", metavar="FILE", help="The .npz to write; if not given, WEIGHTS with .npz at its end.")
 @click.option(
-    "--layout", type=click.Choice(["caffe", "tensorflow"], case_sensitive=False), default="caffe", show_default=True,
+    "--layout",
+    type=click.Choice(["caffe", "tensorflow"], case_sensitive=False),
+    default="caffe",
+    show_default=True,
     help="The order of axes and rows.",
-)  # fmt: skip
+)
 @click.option(
     "--shape",
     "shapes",
@@ -29,8 +32,14 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @click.option("--json", "as_json", is_flag=True, help="Print arrays and layers as JSON.")
 def export(
-    weights: str, net: Optional[str], output: Optional[str], layout: str, shapes: Sequence[str], force: bool, as_json: bool
-) -> None:  # fmt: skip
+    weights: str,
+    net: Optional[str],
+    output: Optional[str],
+    layout: str,
+    shapes: Sequence[str],
+    force: bool,
+    as_json: bool,
+) -> None:
     """Write the weights of a .caffemodel as an .npz, in Caffe's layout or TensorFlow's.
 
     \b

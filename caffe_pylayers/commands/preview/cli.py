@@ -35,10 +35,21 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Overwrite a file that is no preview.")
 @click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
 def preview(
-    net: Optional[str], layer_name: Optional[str], phase: str, stage: Tuple[str, ...], layer_type: Optional[str],
-    param_str: Optional[str], tops: Optional[int], batch: int, batches: int, rows: int, classes: Optional[str],
-    output: Optional[str], force: bool, as_json: bool,
-) -> int:  # fmt: skip
+    net: Optional[str],
+    layer_name: Optional[str],
+    phase: str,
+    stage: Tuple[str, ...],
+    layer_type: Optional[str],
+    param_str: Optional[str],
+    tops: Optional[int],
+    batch: int,
+    batches: int,
+    rows: int,
+    classes: Optional[str],
+    output: Optional[str],
+    force: bool,
+    as_json: bool,
+) -> int:
     """Draw what a data layer really feeds: crops and mirrors as they are, mean and scale undone.
 
     Triplets and pairs stand side by side with labels, margins and sim; batches of type PK a class after the other. Below
@@ -78,9 +89,14 @@ def preview(
 
 
 def _layers(
-    path: Optional[str], name: Optional[str], phase: str, stages: Tuple[str, ...], layer_type: Optional[str],
-    param_str: Optional[str], tops: Optional[int],
-) -> "Tuple[List[Layer], List[Layer]]":  # fmt: skip
+    path: Optional[str],
+    name: Optional[str],
+    phase: str,
+    stages: Tuple[str, ...],
+    layer_type: Optional[str],
+    param_str: Optional[str],
+    tops: Optional[int],
+) -> "Tuple[List[Layer], List[Layer]]":
     """The layers to look at, and all layers of their net."""
     from caffe_pylayers.caffe_files import nets
     from caffe_pylayers.commands import layer_net

@@ -133,9 +133,12 @@ class _Painter:
             axes.add_patch(frame)
             for number, line in enumerate(cell.caption):
                 _text(
-                    axes, x + width / 2, y + height + 13 + _LINE * number, _cut(line, width + _CELL_GAP),
+                    axes,
+                    x + width / 2,
+                    y + height + 13 + _LINE * number,
+                    _cut(line, width + _CELL_GAP),
                     anchor="center",
-                )  # fmt: skip
+                )
             x += width + _CELL_GAP
 
     def _statistics(self, figure: Any, axes: Any) -> None:
@@ -208,9 +211,15 @@ def _resized(picture: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
 
 
 def _text(
-    axes: Any, x: float, y: float, words: str, size: float = 8, colour: str = "black", anchor: str = "left",
+    axes: Any,
+    x: float,
+    y: float,
+    words: str,
+    size: float = 8,
+    colour: str = "black",
+    anchor: str = "left",
     weight: str = "normal",
-) -> None:  # fmt: skip
+) -> None:
     # A dollar sign would begin a formula.
     escaped = words.replace("\\", "\\\\").replace("$", r"\$") if "$" in words else words
     axes.text(x, y, escaped, fontsize=size, color=colour, ha=anchor, va="baseline", weight=weight)

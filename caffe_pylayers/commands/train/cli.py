@@ -25,14 +25,19 @@ _NEWEST = "the newest"
 @click.command(cls=Command)
 @click.argument("solver", required=False)
 @click.option(
-    "--resume", is_flag=False, flag_value=_NEWEST, metavar="[STATE]",
+    "--resume",
+    is_flag=False,
+    flag_value=_NEWEST,
+    metavar="[STATE]",
     help="Go on from a .solverstate; without a value from the newest whole one of the solver's snapshot_prefix.",
-)  # fmt: skip
+)
 @click.option("--weights", metavar="W[,W2]", help="Begin with the weights of .caffemodel files, found by layer name.")
 @click.option(
-    "--gpu", "--gpus", metavar="ID[,ID]",
+    "--gpu",
+    "--gpus",
+    metavar="ID[,ID]",
     help="Train on this GPU, or under mpirun on several, a process each.  [default: the solver's solver_mode]",
-)  # fmt: skip
+)
 @click.option("--log", metavar="CSV", help="A row per iteration.  [default: snapshot_prefix + _log.csv]")
 @click.option("--plot", metavar="PNG", help="The loss, drawn as it goes.  [default: snapshot_prefix + _loss.png]")
 @click.option("--no-plot", is_flag=True, help="Draw nothing.")

@@ -17,10 +17,19 @@ __all__ = ["Names", "Record", "Source", "open_source", "source_of"]
 
 
 def open_source(
-    source_type: str, path: str, *, root: Optional[str] = None, header: bool = False, missing: Optional[str] = "error",
-    labels: Optional[str] = None, label_format: str = "indices", sample_weights: Optional[str] = None,
-    bcf_mode: str = "FILE", label_order: Optional[str] = None, tolerant: bool = False,
-) -> Source:  # fmt: skip
+    source_type: str,
+    path: str,
+    *,
+    root: Optional[str] = None,
+    header: bool = False,
+    missing: Optional[str] = "error",
+    labels: Optional[str] = None,
+    label_format: str = "indices",
+    sample_weights: Optional[str] = None,
+    bcf_mode: str = "FILE",
+    label_order: Optional[str] = None,
+    tolerant: bool = False,
+) -> Source:
     """The source of that type (a format, or 'module:Class' of the user's own) at an absolute path, with its labels and weights.
 
     The options are those of the data layers; one that is not for the type has no effect. missing: None does not look

@@ -82,9 +82,13 @@ class Source:
     """
 
     def __init__(
-        self, path: str, names: Union[Names, Numbers, Sequence[bytes]], labels: Optional[np.ndarray] = None,
-        sample_weights: Optional[np.ndarray] = None, label_dim: Optional[int] = None,
-    ) -> None:  # fmt: skip
+        self,
+        path: str,
+        names: Union[Names, Numbers, Sequence[bytes]],
+        labels: Optional[np.ndarray] = None,
+        sample_weights: Optional[np.ndarray] = None,
+        label_dim: Optional[int] = None,
+    ) -> None:
         self.path = path
         if len(names) == 0:
             raise self.error("it has no records")

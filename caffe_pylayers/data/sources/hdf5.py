@@ -58,8 +58,11 @@ class HDF5Source(Source):
                 logger.warning(
                     "HDF5 source %s: %s has %d rows in the same chunks, each read with all of them, which is slow in "
                     "random order; `h5repack -l data:CHUNK=%s old.h5 new.h5` stores each by itself",
-                    path, rows.file.path, rows.chunk[0], "x".join(map(str, (1, *rows.shape[1:]))),
-                )  # fmt: skip
+                    path,
+                    rows.file.path,
+                    rows.chunk[0],
+                    "x".join(map(str, (1, *rows.shape[1:]))),
+                )
                 break
         names: Union[Names, Numbers] = Numbers(int(self._ends[-1]))
         if tables[0].names is not None:

@@ -199,10 +199,15 @@ class _Walk:
     """
 
     def __init__(
-        self, path: str, file: File, root: Root, numbers_of: Callable[[Buffer], Sequence[float]],
-        passed_over: Callable[[bytes], Tuple[int, int]], numbers: "array[Any]",
+        self,
+        path: str,
+        file: File,
+        root: Root,
+        numbers_of: Callable[[Buffer], Sequence[float]],
+        passed_over: Callable[[bytes], Tuple[int, int]],
+        numbers: "array[Any]",
         damaged: Optional[Dict[int, DataError]] = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         packed, ends, counts = bytearray(), array("q"), array("i")
         offsets, sizes = array("q"), array("I")
         longest = 1

@@ -166,9 +166,16 @@ class Chunks:
     """
 
     def __init__(
-        self, file: File, shape: Tuple[int, ...], chunk: Tuple[int, ...], itemsize: int, filters: Tuple[str, ...],
-        offsets: np.ndarray, sizes: np.ndarray, masks: np.ndarray,
-    ) -> None:  # fmt: skip
+        self,
+        file: File,
+        shape: Tuple[int, ...],
+        chunk: Tuple[int, ...],
+        itemsize: int,
+        filters: Tuple[str, ...],
+        offsets: np.ndarray,
+        sizes: np.ndarray,
+        masks: np.ndarray,
+    ) -> None:
         self.file = file
         self.shape = shape
         self.chunk = chunk
