@@ -2,6 +2,9 @@
 
 PY := .venv/bin/python
 
+# Tests start hundreds of Python processes: each would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup test lint demo results bench soak gpu docs wheel clean
 
