@@ -15,7 +15,7 @@ METHODS = {  # in the published order of their results
     "deferred": "deferred",
     "ldam_deferred": "LDAM + deferred",
 }
-_QUICK: Dict[str, Any] = {"max_iter": 40, "test_interval": 40, "stepvalue": [32, 36]}
+_QUICK: Dict[str, Any] = {"max_iter": 20, "test_interval": 20, "test_iter": [5], "stepvalue": [14, 18]}
 
 
 def prepare(examples: str, folder: str, seeds: Sequence[int], quick: bool) -> List[Run]:

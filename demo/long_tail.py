@@ -23,7 +23,7 @@ MEASURES = ("accuracy", "balanced accuracy", "recall of the rarest", "accuracy a
 def prepare(examples: str, folder: str, quick: bool) -> List[Run]:
     """Put the example's nets into the folder, with a copy for each seed of solver and data."""
     shutil.copytree(os.path.join(examples, EXAMPLE), os.path.join(folder, EXAMPLE))
-    shorter: Dict[str, Any] = {"max_iter": 20, "test_interval": 20} if quick else {}
+    shorter: Dict[str, Any] = {"max_iter": 20, "test_interval": 20, "test_iter": [5]} if quick else {}
     batch_size = layer_options(os.path.join(folder, EXAMPLE, "softmax.prototxt"), "train_data")["batch_size"]
     solver = f"{EXAMPLE}/solver.prototxt"
     return [

@@ -42,7 +42,7 @@ def main() -> int:
     )
     parser.add_argument("--held-out", action="store_true", help="test on held-out training images: to choose settings")
     parser.add_argument(
-        "--quick", action="store_true", help="20 to 40 iterations, two seeds, on digits: whether it runs"
+        "--quick", action="store_true", help="20 iterations, two seeds, on digits: whether it runs"
     )
     arguments = parser.parse_args()
 
