@@ -113,11 +113,18 @@ def test_exception(run, host):
     assert_gone(workers)
 
 
+#: Ctrl-C goes to the group, as a terminal sends it, and what `kill` sends to the process.
+USUAL = (("group", "SIGINT"), ("process", "SIGTERM"), ("process", "SIGKILL"))
+
+
 @pytest.mark.parametrize(
-    "whom, how",
-    [("group", "SIGINT"), ("group", "SIGTERM"), ("process", "SIGINT"), ("process", "SIGTERM"), ("process", "SIGKILL")],
+    "host, whom, how",
+    [
+        *((host, *signal_sent) for host in HOSTS for signal_sent in USUAL),
+        ("caffe", "group", "SIGTERM"),
+        ("caffe", "process", "SIGINT"),
+    ],
 )
-@pytest.mark.parametrize("host", HOSTS)
 def test_signals(run, host, how, whom):
     how = signal.Signals[how]
     process = start(run, host)

@@ -9,7 +9,19 @@ from caffe_pylayers.layers import class_losses
 from tests.losses.cases import CASES, ONE_A_LAYER
 from tests.losses.loss_nets import batch, net_of, twin_of
 
-every_loss = pytest.mark.parametrize("case", CASES, ids=str)
+#: Each case in the state that most is kept in; one case per layer in the three other states.
+every_loss = pytest.mark.parametrize(
+    ("case", "phase", "iterations"),
+    [
+        *((case, caffe.TRAIN, 2) for case in CASES),
+        *(
+            (case, phase, iterations)
+            for case in ONE_A_LAYER
+            for phase, iterations in ((caffe.TRAIN, 0), (caffe.TEST, 0), (caffe.TEST, 2))
+        ),
+    ],
+    ids=str,
+)
 every_layer = pytest.mark.parametrize("case", ONE_A_LAYER, ids=lambda case: case.layer)
 every_phase = pytest.mark.parametrize("phase", [caffe.TRAIN, caffe.TEST], ids=["TRAIN", "TEST"])
 
@@ -74,8 +86,6 @@ def test_forward_writes_into_no_diff(case, phase):
 
 
 @every_loss
-@every_phase
-@pytest.mark.parametrize("iterations", [0, 2])
 def test_changed_labels_and_weights_are_followed(case, phase, iterations):
     """One after the other, all at once, and back again."""
     net = weighted_net(case, phase, iterations)
@@ -125,8 +135,6 @@ def test_changed_labels_count_as_in_stock_multinomial(case, phase):
 
 
 @every_loss
-@every_phase
-@pytest.mark.parametrize("iterations", [0, 2])
 def test_scores_count_as_they_were_in_forward(case, phase, iterations):
     net = weighted_net(case, phase, iterations)
     fill(net, {name: array for name, array in batch(case, seed=1)[0].items() if name in case.differentiable})

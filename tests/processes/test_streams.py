@@ -73,7 +73,7 @@ def bcf_run(photos, tmp_path_factory):
 @pytest.mark.parametrize(
     "host, closed",
     [
-        *itertools.product(["script"], CLOSED),
+        *itertools.product(["script"], ["<&-", ">&- 2>&-", CLOSED[-1]]),
         # Where what is opened gets the number of the log.
         *itertools.product(["caffe", "train"], ["<&- 2>&-", ">&- 2>&-", CLOSED[-1]]),
     ],
