@@ -10,8 +10,8 @@ _Error = TypeVar("_Error", bound="PartedError")
 def in_words(problem: str, remedy: str) -> str:
     """The text of a problem with its remedy, if there is one.
 
-    >>> in_words("found 4 tops", "it has 3"), in_words("it is damaged", "")
-    ('found 4 tops; it has 3', 'it is damaged')
+    >>> in_words("found 4 tops", "expected 3"), in_words("it is damaged", "")
+    ('found 4 tops; expected 3', 'it is damaged')
     """
     return f"{problem}; {remedy}" if remedy else problem
 

@@ -21,7 +21,7 @@ def bottoms_of(layer: str, options: Options, found: int) -> List[str]:
     if chosen is not None and len(fixed) + len(chosen) != found:
         raise ConfigError(
             f"option 'bottoms' names {len(chosen)} after {', '.join(fixed)}, but the layer has {_count(found, 'bottom')}",
-            remedy=f"give it {len(fixed) + len(chosen)} or change the option",
+            remedy=f"give the layer {len(fixed) + len(chosen)}, or change the option",
             layer=layer,
             option="bottoms",
         )
@@ -57,9 +57,9 @@ def _check_count(layer: str, kind: str, names: Sequence[str], found: int) -> Non
     if few <= found <= len(names):
         return
     allowed = str(few) if few == len(names) else f"{few} to {len(names)}"
-    remedy = "add" if found < few else "take away"
+    remedy = "add" if found < few else "remove"
     raise ConfigError(
-        f"found {_count(found, kind)}, but it has {allowed}: {', '.join(names) or 'none'}",
+        f"found {_count(found, kind)}, expected {allowed}: {', '.join(names) or 'none'}",
         remedy=f"{remedy} {kind}s in the prototxt ([x] may be left out)",
         layer=layer,
     )

@@ -17,12 +17,12 @@ class _ComparisonOptions(DataLayerOptions):
     _ordered = ("labels", "m", "pairs", "triplets")
     _list: ClassVar[str]  # the option with a fixed list
 
-    shuffle: bool = Field(False, description="Taken, and of no effect: TRAIN has a new random order each epoch.")
+    shuffle: bool = Field(False, description="Accepted, but has no effect: TRAIN has a new random order each epoch.")
     k: Annotated[int, InOrder(5)] = Field(
         10,
         ge=1,
         le=10_000,
-        description="Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms per sample.",
+        description="Negatives that the HARD types choose from, at least 1 and at most 10000: drawing 10000 takes 5 ms per sample.",
     )
     n: Annotated[int, InOrder(6)] = Field(0, ge=0, description="Iterations, at least 0, before the HARD types choose.")
     m: Annotated[Optional[Path], InOrder(13)] = Field(
@@ -36,11 +36,11 @@ class _ComparisonOptions(DataLayerOptions):
     )
     unlabelled: Annotated[Literal["drop", "negative"], InOrder()] = Field(
         "drop",
-        description="Records whose labels are all negative, which means that they have none: left out (drop), or negatives "
-        "alone (negative).",
+        description="Records without labels (all their labels are negative): left out (drop), or used only as negatives "
+        "(negative).",
     )
     stacked: bool = Field(
-        False, description="All images in one top, block after block (anchors first); false: a top for each block."
+        False, description="All images in one top, one block after the other (anchors first); false: one top per block."
     )
     type: str
 
@@ -54,7 +54,7 @@ class _ComparisonOptions(DataLayerOptions):
         yield from super().conflicts()
         chosen = getattr(self, self._list)
         if self.type == "HARD" and self.m is None and chosen is None and self.sampler is None:
-            yield Remark(("m", "type"), "option 'm' is required where 'type' is 'HARD'")
+            yield Remark(("m", "type"), "option 'm' is required if 'type' is 'HARD'")
         if chosen is not None and self.sampler is not None:
             both = f"options 'sampler' and {self._list!r} both say which records a sample has"
             yield Remark(("sampler", self._list), both, "leave one out")
@@ -85,7 +85,7 @@ class SiameseDataLayerOptions(_ComparisonOptions):
         "(RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).",
     )
     pairs: Annotated[Optional[Path], InOrder(14)] = Field(
-        None, description="Fixed list, a CSV file of two names and, if wanted, 1 (same) or 0 a line; none: drawn."
+        None, description="Fixed list, a CSV file with two names and optionally 1 (same) or 0 per line; none: pairs are drawn."
     )
 
     def top_names(self) -> Sequence[str]:
@@ -95,7 +95,7 @@ class SiameseDataLayerOptions(_ComparisonOptions):
 
     def top_problems(self, found: int) -> Iterator[Remark]:
         if found == 4 and not self.stacked:
-            yield Remark(("stacked",), "found 4 tops", "it has 3, or 5 with the labels of both")
+            yield Remark(("stacked",), "found 4 tops", "expected 3, or 5 with the labels of both images")
 
 
 class TripletDataLayerOptions(_ComparisonOptions):
@@ -110,7 +110,7 @@ class TripletDataLayerOptions(_ComparisonOptions):
         "or the hardest of k such negatives by `m` (HARD) or by labels (HARD_MULTILABEL).",
     )
     triplets: Annotated[Optional[Path], InOrder(15)] = Field(
-        None, description="Fixed list, a CSV file of three names a line: anchor, positive, negative; none: drawn."
+        None, description="Fixed list, a CSV file with three names per line: anchor, positive, negative; none: triplets are drawn."
     )
 
     def top_names(self) -> Sequence[str]:
@@ -120,7 +120,7 @@ class TripletDataLayerOptions(_ComparisonOptions):
 
     def top_problems(self, found: int) -> Iterator[Remark]:
         if found == 4 and not self.stacked and not self._graded:
-            remedy = "it takes three tops: anchor, positive, negative"
+            remedy = "use three tops: anchor, positive, negative"
             yield Remark(("type",), f"type {self.type} has no margin", remedy)
 
     @property

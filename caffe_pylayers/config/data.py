@@ -96,7 +96,7 @@ class DataLayerOptions(Options):
         False, description="The first line of the CSV file names its columns (name, label, weight, others); false: no."
     )
     missing: Literal["error", "skip"] = Field(
-        "error", description="Files of a CSV that are not there: an error, or dropped and counted (skip)."
+        "error", description="Files of a CSV that do not exist: an error, or left out and counted (skip)."
     )
     bcf_mode: Literal["FILE", "MEM"] = Field(
         "FILE", description="Read a BCF file where it lies (FILE), or all of it into memory (MEM)."
@@ -106,16 +106,16 @@ class DataLayerOptions(Options):
     )
     label_format: Annotated[Literal["indices", "indicator", "sign"], InOrder(12)] = Field(
         "indices",
-        description="A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known "
-        "(indicator), or a -1 (0) or 1 (sign).",
+        description="What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or "
+        "for each label -1 for 0, or 1 (sign).",
     )
     label_order: Optional[Literal["key"]] = Field(
         None,
-        description="Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, "
-        "are in the order of the keys (key); none: that is an error.",
+        description="For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists "
+        "follow the order of the keys (key); none: they are an error.",
     )
     batch_size: Annotated[int, InOrder(1)] = Field(
-        256, ge=1, le=LARGEST_BLOB, description="Samples a batch, at least 1; a blob holds 2147483647 numbers."
+        256, ge=1, le=LARGEST_BLOB, description="Samples per batch, at least 1; a blob holds at most 2147483647 numbers."
     )
     resize: Size = Field(
         None, description="Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing)."
@@ -151,8 +151,8 @@ class DataLayerOptions(Options):
     max_pixels: int = Field(
         2**28,
         ge=1,
-        description="Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be "
-        "read.",
+        description="Largest image that is decoded, height times width, at least 1; a larger one counts as "
+        "unreadable.",
     )
     seed: Annotated[Seed, InOrder(2)] = 0
     stream: Annotated[Stream, InOrder(3)] = 0
@@ -160,7 +160,7 @@ class DataLayerOptions(Options):
         0, description="Batches that worker processes prepare ahead, at least 0; true is 3, false is 0."
     )
     workers: int = Field(1, ge=1, description="Worker processes of prefetch, at least 1.")
-    timeout: float = Field(60.0, gt=0, description="Seconds, above 0, of silence after which a worker is replaced.")
+    timeout: float = Field(60.0, gt=0, description="Seconds, above 0, after which a silent worker is replaced.")
     resume: Resume = False
     iter_size: Annotated[int, InOrder(11)] = Field(
         1, ge=1, description="The solver's iter_size, at least 1: batches per iteration."
@@ -172,8 +172,8 @@ class DataLayerOptions(Options):
     )
     on_error: Literal["stop", "replace", "skip"] = Field(
         "stop",
-        description="A record that cannot be read: an error (stop), or another in its place: of its class at random "
-        "(replace), or the next of the order (skip).",
+        description="A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the "
+        "next in the order (skip).",
     )
     sampler: Annotated[Optional[Plugin], InOrder(8)] = Field(
         None, description="Class of yours, 'module:Class', whose batch(number) says which records a batch has."
@@ -209,9 +209,9 @@ class DataLayerOptions(Options):
             yield Remark(("mean_file", "mean_value"), both, "leave one out")
         for name, mean in (("mean_file", self.mean_file), ("mean_value", self.mean_value)):
             if not self.color and isinstance(mean, tuple) and len(mean) == 3:
-                yield Remark((name, "color"), f"option {name!r} has three numbers, for one channel: 'color' is false")
+                yield Remark((name, "color"), f"option {name!r} has three numbers, but images have one channel: 'color' is false")
         if self.sampler is not None and self.on_error != "stop":
-            rule = "option 'on_error' must be 'stop' with a 'sampler' of your own: only that knows what may stand in"
+            rule = "option 'on_error' must be 'stop' with a 'sampler' of your own: only the sampler knows which record may replace another"
             yield Remark(("on_error", "sampler"), rule)
 
     def idle(self) -> Iterator[Tuple[str, str]]:
@@ -255,6 +255,6 @@ class DataLayerOptions(Options):
                     ("batch_size", name),
                     f"options 'batch_size', which is {self.batch_size}, and {name!r}, {list(size)}, make a top of {numbers} "
                     f"numbers ({self.images_per_top()} x {channels} x {size[0]} x {size[1]})",
-                    f"a blob of Caffe holds {LARGEST_BLOB}: lower one of them",
+                    f"a Caffe blob holds at most {LARGEST_BLOB}: lower one of them",
                 )
             return

@@ -58,7 +58,7 @@ class ImageDataLayerOptions(DataLayerOptions):
         if self.type == "PK":
             missing = [name for name in self._counts if getattr(self, name) is None]
             for name in missing:
-                yield Remark((name, "type"), f"option {name!r} is required where 'type' is 'PK'")
+                yield Remark((name, "type"), f"option {name!r} is required if 'type' is 'PK'")
             if not missing and self.batch_size != self.classes_per_batch * self.samples_per_class:  # type: ignore[operator]
                 yield Remark(
                     ("batch_size", *self._counts),
@@ -92,7 +92,7 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
     label_dim: Optional[int] = Field(
         None,
         ge=1,
-        description="Number of labels, at least 1; none: the largest in the source and 1 more.",
+        description="Number of labels, at least 1; none: the largest label in the source plus 1.",
         json_schema_extra={"aliases": ["label dim"]},
     )
 
@@ -103,7 +103,7 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
                 ("batch_size", "label_dim"),
                 f"options 'batch_size', which is {self.batch_size}, and 'label_dim', {self.label_dim}, make a top of "
                 f"{self.batch_size * self.label_dim} numbers",
-                f"a blob of Caffe holds {LARGEST_BLOB}: lower one of them",
+                f"a Caffe blob holds at most {LARGEST_BLOB}: lower one of them",
             )
 
     @property

@@ -32,30 +32,31 @@ class SampleWeightOptions(Options):
     )
     per: Optional[Literal["class", "label"]] = Field(
         None,
-        description="What is balanced: the classes whose numbers the labels are (class), or for each of several labels its "
-        "positive and negative targets, 1 and 0, -1 where not known (label); none: class, but targets are refused.",
+        description="What is balanced: the classes, if labels are class numbers (class), or the positive and negative targets of "
+        "each of several labels, 1 and 0, -1 for not known (label); none: class, but targets are refused.",
     )
     rule: Literal["max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number"] = Field(
         "max_count",
         description="Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), "
-        "sqrt(max(n)/n) (inverse_sqrt), median(f)/f with f the part that it has of the images it occurs in "
-        "(median_frequency), or (1-beta)/(1-beta^n) with a sum of K (effective_number); K counts classes with samples.",
+        "sqrt(max(n)/n) (inverse_sqrt), median(f)/f, where f is its part of the labels in the images with it "
+        "(median_frequency), or (1-beta)/(1-beta^n), scaled to a sum of K (effective_number). K is the number of "
+        "classes with samples.",
     )
     beta: float = Field(0.999, gt=0, lt=1, description="beta of effective_number, above 0 and below 1.")
     weights: Optional[Tuple[Annotated[float, Field(ge=0)], ...]] = Field(
         None,
-        description="Weights by hand: K numbers of at least 0; per label: those of the L labels' positives, negatives have 1.",
+        description="Weights given by hand: K numbers of at least 0; per label: L numbers for positives, negatives have 1.",
     )
     scale: Literal["sum_one", "mean_one", "none"] = Field(
         "sum_one",
         description="Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted "
-        "(mean_one), or nothing (none, the default for weights by hand).",
+        "(mean_one), or no scaling (none, the default for weights given by hand).",
     )
     counts: Union[Literal["batch", "running"], Path] = Field(
         "batch",
-        description="Label counts: those of each batch (batch), of all batches so far (running), or a .npy or text file "
-        "with K of them (for median_frequency, K more: the labels of all images that the class occurs in; per label: L "
-        "positives, then L negatives).",
+        description="Label counts: of each batch (batch), of all batches so far (running), or a .npy or text file with K counts "
+        "(median_frequency needs K more: for each class, all labels in the images with it; per label: L positives, "
+        "then L negatives).",
     )
     decay: float = Field(
         0.99, gt=0, lt=1, description="Factor of the running counts before each batch is added, above 0 and below 1."
@@ -78,14 +79,14 @@ class SampleWeightOptions(Options):
     def conflicts(self) -> Iterator[Remark]:
         if self.weights is None:
             if self.per == "label" and self.rule == "median_frequency":
-                rule = "option 'rule' cannot be 'median_frequency' where 'per' is 'label'"
-                yield Remark(("rule", "per"), rule, "'balanced' counts targets")
+                rule = "option 'rule' cannot be 'median_frequency' if 'per' is 'label'"
+                yield Remark(("rule", "per"), rule, "use 'balanced', which counts targets")
             return
         if len(self.weights) != self.n_classes:
-            many = f"option 'weights' has {len(self.weights)} numbers where 'n_classes' is {self.n_classes}"
+            many = f"option 'weights' has {len(self.weights)} numbers, but 'n_classes' is {self.n_classes}"
             yield Remark(("weights", "n_classes"), many)
         if self.scale != "none" and self.per != "label" and not any(self.weights):
-            none = f"option 'weights' has no number above 0, and cannot be scaled: 'scale' is {self.scale!r}"
+            none = f"option 'weights' has no number above 0, so it cannot be scaled: 'scale' is {self.scale!r}"
             yield Remark(("weights", "scale"), none)
 
     def idle(self) -> Iterator[Tuple[str, str]]:
@@ -113,7 +114,7 @@ class ComputeHOptions(SampleWeightOptions):
     """The matrix H of stock InfogainLoss with class weights on its diagonal."""
 
     gives = ("H",)
-    for_targets = "take SampleWeight with 'per': 'label'"
+    for_targets = "use SampleWeight with 'per': 'label'"
 
     smoothing: float = Field(
         0.0,
@@ -123,7 +124,7 @@ class ComputeHOptions(SampleWeightOptions):
         json_schema_extra={"aliases": ["epsilon"]},
     )
     source: Optional[Path] = Field(
-        None, description="File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is smoothing's."
+        None, description="File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is made from `smoothing`."
     )
 
     def conflicts(self) -> Iterator[Remark]:
@@ -131,13 +132,13 @@ class ComputeHOptions(SampleWeightOptions):
         if self.n_classes is not None and self.n_classes**2 > LARGEST_BLOB:  # none: it is told that it is required
             yield Remark(
                 ("n_classes",),
-                f"option 'n_classes' is {self.n_classes}, so H would have {self.n_classes**2} numbers, and a blob of Caffe holds "
-                f"{LARGEST_BLOB}: at most 46340 classes",
+                f"option 'n_classes' is {self.n_classes}, so H would have {self.n_classes**2} numbers, but a Caffe blob holds at most "
+                f"{LARGEST_BLOB}: at most 46340 classes are allowed",
                 "SampleWeight and WeightedSoftmaxLoss give the same weights without H",
             )
         if self.per == "label":
             rule = "option 'per' cannot be 'label': H has a row per class"
-            yield Remark(("per",), rule, "take SampleWeight for targets of several labels")
+            yield Remark(("per",), rule, "use SampleWeight for targets of several labels")
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()
@@ -165,7 +166,7 @@ class LabelNoiseOptions(Options):
         None,
         ge=0,
         le=1,
-        description="Part of the labels, from 0 to 1, that flip draws again from all n_classes, the true one too.",
+        description="Part of the labels, from 0 to 1, that flip draws again from all n_classes (the true class too).",
     )
     n_classes: Optional[int] = Field(
         None, ge=2, le=LARGEST_LABEL, description=f"Number of classes K of flip and one_hot, {_CLASSES.format(2)}."
@@ -176,7 +177,7 @@ class LabelNoiseOptions(Options):
         "it and divide by the sum.",
     )
     clip: Optional[Tuple[float, float]] = Field(
-        None, description="Range [lo, hi] to clip noisy labels to; none: they are not (one_hot: [0, 1])."
+        None, description="Range [lo, hi] to clip noisy labels to; none: no clipping (one_hot: [0, 1])."
     )
     ignore_label: IgnoreLabel = None
     seed: Seed = 0
@@ -187,13 +188,13 @@ class LabelNoiseOptions(Options):
     def conflicts(self) -> Iterator[Remark]:
         for name, needed, owner, where in self._uses():
             if needed and getattr(self, name) is None:
-                yield Remark((name, owner), f"option {name!r} is required where {where}")
+                yield Remark((name, owner), f"option {name!r} is required if {where}")
         if self.low is not None and self.high is not None and self.low > self.high:
             yield Remark(("low", "high"), f"option 'low' is {self.low:g}, above 'high', which is {self.high:g}")
         if self.clip is not None and self.clip[0] > self.clip[1]:
             yield Remark(("clip",), f"option 'clip' must be [lo, hi] with lo not above hi, not {list(self.clip)}")
         elif self.one_hot and self.clip is not None and self.clip[0] < 0:
-            rule = f"option 'clip' must not go below 0 where 'one_hot' is true, not {list(self.clip)}"
+            rule = f"option 'clip' must not go below 0 if 'one_hot' is true, not {list(self.clip)}"
             yield Remark(("clip", "one_hot"), rule)
 
     def idle(self) -> Iterator[Tuple[str, str]]:
@@ -236,7 +237,7 @@ class LabelSmoothingOptions(Options):
         0.1,
         ge=0,
         le=1,
-        description="Label smoothing e, from 0 to 1: the part that is taken off the true class.",
+        description="Label smoothing e, from 0 to 1: the part that is taken from the true class.",
         json_schema_extra={"aliases": ["epsilon"]},
     )
     over: Literal["all", "others"] = Field(

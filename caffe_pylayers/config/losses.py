@@ -15,8 +15,8 @@ NormalizeBy = Annotated[
 ]
 Axis = Annotated[int, Field(description="Axis of the classes in the scores, an integer; -1 is the last.")]
 _NORMALIZATION = (
-    "Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample "
-    "(BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these."
+    "Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms "
+    "per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four."
 )
 
 # ---------------------------------------------------------------------------------------- losses of stock Caffe
@@ -73,7 +73,7 @@ class WeightedSoftmaxLossOptions(ClassLossOptions):
     forks = ("WeightedSoftmaxWithLoss",)
 
     class_weights: Optional[Tuple[Annotated[float, Field(ge=0)], ...]] = Field(
-        None, description="Weight of each class, K numbers of at least 0, which multiplies that of the sample."
+        None, description="Weight of each class, K numbers of at least 0; it multiplies the sample weight."
     )
 
 
@@ -150,7 +150,7 @@ class WeightedContrastiveLossOptions(BatchLossOptions):
     takes = ("feature", "feature_p", "sim", "[sample_weight]")
 
     margin: float = Field(
-        1.0, ge=0, description="Distance from which on samples of different classes cost nothing, at least 0."
+        1.0, ge=0, description="Margin, at least 0: samples of different classes at this distance or farther have no loss."
     )
     legacy_version: bool = Field(
         False,
@@ -194,7 +194,7 @@ class LDAMLossOptions(ClassLossOptions):
     example: ClassVar[Dict[str, Any]] = {"counts": "counts.txt"}
 
     counts: Union[Tuple[Annotated[float, Field(ge=0)], ...], Path] = Field(
-        description="Labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them."
+        description="Number of labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them."
     )
     max_margin: float = Field(
         0.5, gt=0, description="Margin of the rarest class, above 0.", json_schema_extra={"aliases": ["margin"]}
@@ -217,11 +217,11 @@ class WeightedAccuracyOptions(Options):
     takes = ("scores", "label", "[sample_weight]")
     gives = ("accuracy", "[per_class]")
 
-    top_k: int = Field(1, ge=1, description="A label is right if its score is among so many highest, at least 1.")
+    top_k: int = Field(1, ge=1, description="A label is right if its score is among the top_k highest; at least 1.")
     axis: Axis = 1
     ignore_label: IgnoreLabel = None
     balanced: bool = Field(
-        False, description="Mean of the classes' recalls in place of the part of all labels that is right."
+        False, description="Mean recall of the classes instead of the part of all labels that is right."
     )
 
     def sizes(self, shapes: Shapes) -> Sizes:

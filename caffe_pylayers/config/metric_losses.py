@@ -27,7 +27,7 @@ class _TripletOptions(Options):
 
     def conflicts(self) -> Iterator[Remark]:
         if self.soft and self.average == "active":
-            rule = "option 'average' cannot be 'active' where 'soft' is true: every loss is above 0"
+            rule = "option 'average' cannot be 'active' if 'soft' is true: every loss is above 0"
             yield Remark(("average", "soft"), rule)
 
     def idle(self) -> Iterator[Tuple[str, str]]:
@@ -55,7 +55,7 @@ class TripletLossOptions(_TripletOptions):
             yield Remark(("bottoms",), rule)
         yield from super().conflicts()
         if self.soft and "margin" in bottoms:
-            rule = "option 'bottoms' cannot have a margin where 'soft' is true: there is none to multiply"
+            rule = "option 'bottoms' cannot have a margin if 'soft' is true: a soft loss has no margin"
             yield Remark(("bottoms", "soft"), rule)
 
 
@@ -71,10 +71,10 @@ class BatchTripletLossOptions(_TripletOptions):
         "bottom with rows of (anchor, positive, negative) in place of the label (given).",
     )
     cutoff: float = Field(
-        0.5, gt=0, description="Distance mining: Euclidean distance below which all negatives are drawn alike, above 0."
+        0.5, gt=0, description="Distance mining: negatives nearer than this Euclidean distance, above 0, are all equally likely."
     )
     nonzero_loss_cutoff: float = Field(
-        1.4, gt=0, description="Distance mining: Euclidean distance from which on negatives are not drawn, above 0."
+        1.4, gt=0, description="Distance mining: negatives at this Euclidean distance, above 0, or farther are not drawn."
     )
     seed: Seed = 0
     stream: Stream = 0

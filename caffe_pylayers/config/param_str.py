@@ -28,7 +28,7 @@ def parse(param_str: str) -> Dict[str, Any]:
     if not text:
         return {}
     if len(text) > MAX_CHARACTERS:
-        raise ConfigError(f"the param_str has {len(text)} characters, and at most {MAX_CHARACTERS} are read")
+        raise ConfigError(f"the param_str has {len(text)} characters, but at most {MAX_CHARACTERS} are read")
     braced = "{" + text + "\n}"  # on a line of its own, for a comment may come last
     # Where no way of reading works, the message has the reason of the last one: YAML, which reads the most.
     candidates = [text] if text.startswith("{") else [braced, text] if "\n" in text else [text, braced]

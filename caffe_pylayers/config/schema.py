@@ -34,12 +34,12 @@ Path = Annotated[
 # Options that several layers have.
 IgnoreLabel = Annotated[Optional[int], Field(description="Label that is left out, an integer; none: no label is.")]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="Seed of the random draws, at least 0.")]
-Stream = Annotated[int, Field(ge=0, lt=2**63, description="Random stream, at least 0: two layers want two.")]
+Stream = Annotated[int, Field(ge=0, lt=2**63, description="Random stream, at least 0: give each layer another one.")]
 IterSize = Annotated[int, Field(ge=1, description="The solver's iter_size, at least 1: forward passes per iteration.")]
 Resume = Annotated[
     bool,
     Field(
-        description="Keep the position in a blob of the net, so that a restored run goes on from there; "
+        description="Keep the position in a blob of the net, so that a restored run continues from there; "
         "needs param { lr_mult: 0 decay_mult: 0 }."
     ),
 ]
@@ -261,7 +261,7 @@ class Options(BaseModel):
             raise ValueError("\n".join(map(str, problems)))
         idle = dict(self.idle())
         without = [
-            Remark((name,), f"option {name!r} has no effect where {idle[name]}", "leave it out") for name in idle
+            Remark((name,), f"option {name!r} has no effect, because {idle[name]}", "leave it out") for name in idle
         ]
         # Its blob stays: Caffe aborts on a layer that has a `param` and no blob.
         self.__dict__.update({name: type(self).model_fields[name].default for name in idle if name != "resume"})

@@ -74,13 +74,13 @@ def check_depth(image: np.ndarray) -> None:
 
 def wrong_depth(what: str) -> DataError:
     return DataError(
-        f"{what} pixels, of which 8 bits would be left",
+        f"{what} pixels, but only 8 bits of each would be kept",
         remedy="make it an 8-bit image, or write its pixels to HDF5, which keeps numbers",
     )
 
 
 def _no_image() -> DataError:
-    return DataError("not an image that OpenCV can decode, or cut short", remedy="mend or remove the record")
+    return DataError("not an image that OpenCV can decode, or cut short", remedy="fix or remove the record")
 
 
 def _shrink(data: Any, size: Tuple[int, int], target: Tuple[int, int]) -> int:

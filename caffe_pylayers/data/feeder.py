@@ -113,8 +113,8 @@ class _Turn:
 
 
 _SEVERAL_THREADS = (
-    "one data layer is used by several threads at once, which would mix their batches: Caffe's nets are for one thread at a "
-    "time; give each thread a net of its own, or put a threading.Lock around forward, step and close"
+    "one data layer is used by several threads at once, so their batches would mix: a Caffe net is for one thread at a "
+    "time; give each thread its own net, or put a threading.Lock around forward, step and close"
 )
 
 _feeders: "weakref.WeakSet[Feeder]" = weakref.WeakSet()

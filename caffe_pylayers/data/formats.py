@@ -20,9 +20,9 @@ def guessed_format(path: str, option: str) -> str:
     found = _by_content(path) or next((word for ending, word in _ENDINGS if re.search(ending, path, re.IGNORECASE)), "")
     if not found:
         raise ConfigError(
-            "neither its name nor what is there tells what it is",
+            "neither its name nor its content shows its format",
             remedy=(
-                f"give {option} {', '.join(FORMATS[:-1])} or {FORMATS[-1]} (names that tell: .csv, .txt, .bcf, .h5, "
+                f"give {option} {', '.join(FORMATS[:-1])} or {FORMATS[-1]} (known names: .csv, .txt, .bcf, .h5, "
                 "and those that end with lmdb)"
             ),
             source=path,

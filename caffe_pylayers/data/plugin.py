@@ -16,7 +16,7 @@ def load_plugin(option: str, place: str) -> Any:
     module, name = place.split(":")
     if module == "__main__":
         raise ConfigError(
-            f"option {option!r}: {place!r} is in the program that runs, which workers cannot import",
+            f"option {option!r}: {place!r} is in the main program, and workers cannot import it",
             remedy="move it to a module",
             option=option,
         )
@@ -32,7 +32,7 @@ def load_plugin(option: str, place: str) -> Any:
         ) from error
     if not callable(getattr(found, name, None)):
         raise ConfigError(
-            f"option {option!r}: module {module!r} ({getattr(found, '__file__', 'built in')}) has nothing to call named {name!r}",
+            f"option {option!r}: module {module!r} ({getattr(found, '__file__', 'built in')}) has no function or class named {name!r}",
             option=option,
         )
     return getattr(found, name)

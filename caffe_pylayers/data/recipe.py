@@ -96,14 +96,14 @@ class Recipe:
         self.transforms.check(image, self.source, record)
         if self.transforms.shape(image) != self.shape:
             raise self.source.error(
-                f"channels x height x width {self.transforms.shape(image)} where the first record has {self.shape}",
+                f"channels x height x width is {self.transforms.shape(image)}, but the first record has {self.shape}",
                 remedy="images of different sizes need `resize` or `crop_size`",
                 record=record,
             )
         if image.dtype != np.uint8 and self.dtype == np.uint8:
             raise self.source.error(
-                f"an image of type {image.dtype} where the first record has 8-bit pixels",
-                remedy="a source holds one kind of images",
+                f"an image of type {image.dtype}, but the first record has 8-bit pixels",
+                remedy="all images of a source must have one type",
                 record=record,
             )
         return image

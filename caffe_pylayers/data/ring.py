@@ -237,7 +237,7 @@ class Ring(Feeder):
         if not begun:
             self._stillborn += 1
             if self._stillborn == _MAX_STILLBORN:
-                raise DataError(f"{_MAX_STILLBORN} workers in a row did not get to read anything; the last {what}")
+                raise DataError(f"{_MAX_STILLBORN} workers in a row ended before they read anything; the last {what}")
         elif worker.asked:  # wherever it was: one that dies when it hands a batch over does so each time
             number, slot = worker.asked[0]
             self._failures[number] += 1
@@ -256,5 +256,5 @@ class Ring(Feeder):
         number, slot = worker.asked[0]
         place = int(self.memory.beats[worker.number, 1])
         if place < 0:
-            return f" as it took or handed over batch {number}"
+            return f" while it took or handed over batch {number}"
         return f" at {self._recipe.source.describe(self.memory.slots[slot].records[place])}"

@@ -71,8 +71,8 @@ class Memory:
             available = available_bytes()
             if layout.total_bytes > available:
                 raise DataError(
-                    f"prefetch: {layout.num_slots} batches of {layout.slot_bytes / 1e6:.0f} MB do not fit into the "
-                    f"{available / 1e6:.0f} MB of memory that are free",
+                    f"prefetch: {layout.num_slots} batches of {layout.slot_bytes / 1e6:.0f} MB do not fit into the free "
+                    f"{available / 1e6:.0f} MB of memory",
                     remedy="lower `prefetch`, `workers` or `batch_size`",
                 )
             fd = os.memfd_create("caffe_pylayers")

@@ -118,7 +118,7 @@ class Transforms:
             found = f"{changed.dtype} {changed.shape}" if isinstance(changed, np.ndarray) else type(changed).__name__
             raise ConfigError(
                 f"option 'transform': {self.transform!r} returned {found}",
-                remedy=f"it must return an image of {image.dtype} (height, width, channels), as the one it gets",
+                remedy=f"it must return an image of {image.dtype} (height, width, channels), like the one it gets",
                 option="transform",
             )
         return changed
@@ -137,7 +137,7 @@ class Transforms:
         if len(self.mean) not in (1, channels):
             raise source.error(
                 f"{channels} channels, but the mean has {len(self.mean)}",
-                remedy="give one number for all, or one each",
+                remedy="give one number for all channels, or one per channel",
                 record=record,
             )
         if self.mean.shape[1:] not in ((1, 1), (height, width)):

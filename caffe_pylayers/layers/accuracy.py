@@ -61,7 +61,7 @@ class WeightedAccuracy(Layer):
             listed = ", ".join(map(str, absent[:_LISTED])) + (", ..." if len(absent) > _LISTED else "")
             what, numbers = f"no label of class {listed} counts in this batch", "recall is"
         log.warning(
-            "%s: %s: its %s NaN, and so is the mean over test batches that Caffe prints; a larger batch_size leaves fewer out",
+            "%s: %s: its %s NaN, and so is the mean over test batches that Caffe prints; a larger batch_size makes this rarer",
             self.name,
             what,
             numbers,

@@ -107,7 +107,7 @@ class Layer(caffe.Layer):
         if self.schema is None:
             raise ConfigError(
                 "the class has no options",
-                remedy="write `schema = ...` in it, a class of caffe_pylayers.config.Options whose `takes` and `gives` name its bottoms and tops",
+                remedy="write `schema = ...` in the class, with a subclass of caffe_pylayers.config.Options; its `takes` and `gives` name the bottoms and tops",
                 layer=self.name,
             )
         self.options: Any = config.load(self.name, self.param_str, self.schema)
@@ -136,7 +136,7 @@ class Layer(caffe.Layer):
         numbers = math.prod(shape)
         if numbers > LARGEST_BLOB:
             raise ConfigError(
-                f"a top of shape {tuple(shape)} has {numbers} numbers, and a blob of Caffe holds {LARGEST_BLOB}",
+                f"a top of shape {tuple(shape)} has {numbers} numbers, but a Caffe blob holds at most {LARGEST_BLOB}",
                 remedy=f"lower {options}",
                 layer=self.name,
             )
@@ -210,7 +210,7 @@ class Layer(caffe.Layer):
         label = float(given[at])
         rule = f"is outside 0..{num_classes - 1}" if label == np.floor(label) else "is not an integer"
         hint = "" if ignore_label is None else f" and not ignore_label {ignore_label}"
-        hint += " and not -1, a target not known" if unknown else ""
+        hint += " and not -1 (a target not known)" if unknown else ""
         raise DataError(f"{what} {label:.9g} at {place(array, at)} {rule}{hint}", layer=self.name)
 
     def weights(self, inputs: Sequence[Array], shape: Tuple[int, ...]) -> Optional[Array]:
@@ -222,7 +222,7 @@ class Layer(caffe.Layer):
         if weights.size and not (float(weights.min()) >= 0 and float(weights.max()) < np.inf):
             at = int(self.xp.argmin((weights >= 0) & (weights < np.inf)))
             raise DataError(
-                f"sample_weight {float(weights[at]):.9g} at {place(given, at)} is not finite and at least 0",
+                f"sample_weight {float(weights[at]):.9g} at {place(given, at)} must be finite and at least 0",
                 layer=self.name,
             )
         num_terms = math.prod(shape)
@@ -250,7 +250,7 @@ class Layer(caffe.Layer):
             shared = top[i].count > 0 and top[i].data.ctypes.data == bottom[i].data.ctypes.data
             if shared and not (self.options.works_in_place() and i == 0):
                 raise ConfigError(
-                    f"top {i + 1} is the same blob as bottom {i + 1}, and this layer does not work in place",
+                    f"top {i + 1} is the same blob as bottom {i + 1}, but this layer does not work in place",
                     remedy="give the top a name of its own",
                     layer=self.name,
                 )

@@ -54,7 +54,7 @@ class BatchTripletLoss(TripletsLayer):
                 )
         elif bottom[1].count != num:
             raise ConfigError(
-                f"{bottom[1].count} labels for {num} embeddings", remedy="expected one each", layer=self.name
+                f"{bottom[1].count} labels for {num} embeddings", remedy="expected one label per embedding", layer=self.name
             )
 
     def compute(self, bottom: Blobs, top: Blobs) -> None:
@@ -117,6 +117,6 @@ class BatchTripletLoss(TripletsLayer):
         if abs(norm - 1) > _UNIT:
             self._norms_checked = True
             log.warning(
-                f"{self.name}: 'mining': 'distance' is made for embeddings of norm 1, and these have a mean norm of "
+                f"{self.name}: 'mining': 'distance' is made for embeddings of norm 1, but these have a mean norm of "
                 f"{norm:.4g}; put L2Normalize before this layer"
             )

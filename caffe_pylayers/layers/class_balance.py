@@ -85,8 +85,8 @@ class _ClassBalance(Layer):
             found = self._targets.found(self.data(blob)) if options.per is None else ""
             if found:
                 raise DataError(
-                    f"{found}, which are no numbers of classes; {self.instead}",
-                    remedy="'per': 'class' takes 0 and 1 for the numbers of classes",
+                    f"{found}, but class numbers are expected",
+                    remedy=f"{self.instead}; 'per': 'class' reads 0 and 1 as class numbers",
                     layer=self.name,
                 )
             return self.labels(self.data(blob), options.n_classes, options.ignore_label)
@@ -94,7 +94,7 @@ class _ClassBalance(Layer):
         if (rest[0] if rest else 1) != options.n_classes:
             raise ConfigError(
                 f"label has shape {tuple(blob.shape)}, {rest[0] if rest else 1} labels per sample",
-                remedy=f"'n_classes' is {options.n_classes}, and with 'per': 'label' it is the number of labels",
+                remedy=f"'n_classes' is {options.n_classes}, but with 'per': 'label' it must be the number of labels",
                 layer=self.name,
             )
         targets, ignored = self.labels(self.data(blob), 2, options.ignore_label, "target", unknown=True)
@@ -180,14 +180,14 @@ class _ClassBalance(Layer):
         if self.training:
             counted = [*(["labels"] if self._running else []), *(["iterations"] if options.defer else [])]
             log.warning(
-                "%s: a run restored from a snapshot will count %s from 0 again; with 'resume': True it goes on",
+                "%s: a run restored from a snapshot will count %s from 0 again; with 'resume': True it continues",
                 self.name,
                 " and ".join(counted),
             )
             return
         uses = [
             *(["counts of its own batches"] if self._running else []),
-            *([f"weights as from iteration {options.defer} on"] if options.defer else []),
+            *([f"the weights of iteration {options.defer} and later"] if options.defer else []),
         ]
         log.warning(
             "%s: without 'resume': True a TEST net does not know what TRAIN has counted; this one uses %s",
@@ -198,8 +198,8 @@ class _ClassBalance(Layer):
     def _warn_of_equal_frequencies(self, counts: np.ndarray) -> None:
         if self._by_image and counts.any() and np.array_equal(*counts):
             log.warning(
-                "%s: rule 'median_frequency' gives every class the same weight, for no image has labels of two classes; where "
-                "images have one label each, use 'balanced'",
+                "%s: rule 'median_frequency' gives every class the same weight, because no image has labels of two classes; "
+                "if images have one label each, use 'balanced'",
                 self.name,
             )
 
@@ -215,7 +215,7 @@ class ComputeH(_ClassBalance):
         without labels.
     """
 
-    instead = "for targets of several labels take SampleWeight with 'per': 'label' into WeightedSigmoidCrossEntropyLoss"
+    instead = "for targets of several labels use SampleWeight with 'per': 'label' and WeightedSigmoidCrossEntropyLoss"
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
@@ -243,9 +243,9 @@ class SampleWeight(_ClassBalance):
     """
 
     instead = (
-        "'per': 'label' weights each label by its own positives and negatives ('n_classes' is then how many labels)"
+        "'per': 'label' weights each label by its own positives and negatives ('n_classes' is then the number of labels)"
     )
-    unless = " where it is not divided by the weights too"
+    unless = ", unless it is divided by the weights too"
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape(*bottom[0].shape)

@@ -211,7 +211,7 @@ class SoftCrossEntropyLoss(ScoresLoss):
         if _without_ones(scores.shape) != _without_ones(distribution.shape):
             raise ConfigError(
                 f"distribution has shape {distribution.shape}",
-                remedy=f"expected that of the scores, {scores.shape}",
+                remedy=f"expected the shape of the scores, {scores.shape}",
                 layer=self.name,
             )
         return self.axis.planes(distribution.reshape(scores.shape))

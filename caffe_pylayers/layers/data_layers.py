@@ -119,12 +119,12 @@ class DataLayer(Layer):
         if unknown is not None and not getattr(self.options, "multilabel", False):
             record = int(np.argmax(unknown.any(1)))
             raise self._source.error(
-                f"whether it has label {int(np.argmax(unknown[record]))} is not known (-1), which a top with the numbers of labels cannot say",
+                f"its label {int(np.argmax(unknown[record]))} is not known (-1), but a top of label numbers cannot say that",
                 remedy="use MultiLabelDataLayer with 'multilabel': true",
                 record=record,
             )
         if self._source.labels is None:
-            in_list = "write each behind its file name, " if self._source.kind == "CSV" else ""
+            in_list = "write a label after each file name, " if self._source.kind == "CSV" else ""
             raise self._source.error(
                 "it has no labels, but the layer has a top for them",
                 remedy=f"{in_list}leave the top out, or name labels with option 'labels'",
@@ -141,7 +141,7 @@ class DataLayer(Layer):
         for record, complaint in complaints.items():
             if self._sampler.reject([record]):
                 log.warning(
-                    "%s: on_error %s: %s; others stand in for it (unreadable records so far: %d of %d)",
+                    "%s: on_error %s: %s; other records take its place (unreadable records so far: %d of %d)",
                     self.name,
                     self.options.on_error,
                     complaint,
@@ -157,7 +157,7 @@ class DataLayer(Layer):
         if count != self._count and self._frozen.foreign:
             epoch, place = divmod(count * self._ranks * self.options.batch_size, self._sampler.epoch_size)
             log.warning(
-                "%s: the snapshot was taken with other options or another source; going on at batch %d of the new order "
+                "%s: the snapshot was taken with other options or another source; continuing at batch %d of the new order "
                 "(epoch %d, sample %d)",
                 self.name,
                 count,
@@ -193,13 +193,13 @@ class ImageDataLayer(DataLayer):
             if self._weights is None:
                 raise self._source.error(
                     "it has no sample weights, but the layer has a top for them",
-                    remedy="leave that out, or name them with option 'sample_weights'",
+                    remedy="leave the top out, or name the weights with option 'sample_weights'",
                 )
             top[2].reshape(*top[1].data.shape)
             each, labels = self._weights[0].size, top[1].data[0].size
             if each not in (1, labels):
                 raise self._source.error(
-                    f"{each} sample weights per record, where the label top has {labels} labels per sample",
+                    f"{each} sample weights per record, but the label top has {labels} labels per sample",
                     remedy="give one per record, or one for each label of the top",
                 )
 
@@ -241,7 +241,7 @@ class MultiLabelDataLayer(ImageDataLayer):
             if labels.ndim > 1 and labels.shape[1] > 1:
                 raise DataError(
                     f"records of {options.source} have {labels.shape[1]} labels",
-                    remedy="set 'multilabel': true, or use ImageDataLayer for rows of labels as they are",
+                    remedy="set 'multilabel': true, or use ImageDataLayer, which gives rows of labels unchanged",
                     layer=self.name,
                 )
             return 1, 1, 1
@@ -276,7 +276,7 @@ class _ComparisonLayer(DataLayer):
         if self.training and options.counts_iterations() and not options.resume:
             log.warning(
                 "%s: a run that is restored from a snapshot starts again at iteration 0, with %d iterations of plain sampling "
-                "('n'); set 'resume': true to go on",
+                "('n'); set 'resume': true to continue",
                 self.name,
                 options.n,
             )
@@ -309,7 +309,7 @@ _SHAPES: Dict[str, Tuple[int, ...]] = {"sim": (), "margin": (1, 1, 1)}
 
 
 class SiameseDataLayer(_ComparisonLayer):
-    """Pairs, as stock ContrastiveLoss wants them.
+    """Pairs, as stock ContrastiveLoss needs them.
 
     bottoms: none.
     tops: data, data_p, float32 (B, C, H, W); sim, (B,): 1 of one class, 0 of two; label, label_p, (B,). With `stacked` data (2B, C, H, W),

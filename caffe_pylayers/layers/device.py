@@ -137,7 +137,7 @@ def _find_mode() -> Optional[ctypes.c_int]:
         words[i] = before[i]
     if len(changed) != 1 or before[changed[0]] not in (0, 1):
         log.warning(
-            "this Caffe does not keep its mode where stock Caffe does, so losses run on the CPU in GPU mode too"
+            "this Caffe does not store its mode in the same place as stock Caffe, so losses run on the CPU in GPU mode too"
         )
         return None
     return ctypes.c_int.from_buffer(words, 4 * changed[0])

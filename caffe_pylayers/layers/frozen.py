@@ -92,7 +92,7 @@ def warn_of_repeated(layer: Any, what: str) -> None:
     if layer.training and not layer.options.resume:
         log.warning(
             f"{layer.name}: a run restored from a snapshot will repeat the {what} from the first iteration on; with "
-            f"'resume': True it goes on"
+            f"'resume': True it continues"
         )
 
 

@@ -51,9 +51,9 @@ class LabelNoise(Layer):
         key = draw_key(options, forwards)
         if self._targets is not None:
             remedy = (
-                "one_hot takes one label per position"
+                "one_hot needs one label per position"
                 if options.one_hot
-                else "with 'n_classes': 2 it draws 0 and 1 alone"
+                else "with 'n_classes': 2 the layer draws only 0 and 1"
             )
             self._targets.warn(self.name, self.data(bottom[0]), remedy)
         if options.one_hot:

@@ -27,7 +27,7 @@ class LabelSmoothing(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         options = self.options
         num_classes, smoothing = options.n_classes, options.smoothing
-        self._targets.warn(self.name, self.data(bottom[0]), "it takes one label per position")
+        self._targets.warn(self.name, self.data(bottom[0]), "the layer needs one label per position")
         labels, ignored = self.labels(self.data(bottom[0]), num_classes, options.ignore_label)
         off = smoothing / (num_classes if options.over == "all" else num_classes - 1)
         on = 1 - smoothing + (off if options.over == "all" else 0)

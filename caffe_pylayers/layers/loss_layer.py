@@ -89,8 +89,8 @@ class LossLayer(Layer):
             self._loss_weight_seen = True
             if not top[0].diff.any():
                 log.warning(
-                    f"{self.name}: its loss_weight is 0, as that of any Python layer without one in the "
-                    f"prototxt: nothing will learn from it, unless another layer takes this loss. Add "
+                    f"{self.name}: its loss_weight is 0, the default of a Python layer: nothing will learn from this "
+                    f"loss, unless another layer uses it. Add "
                     f"loss_weight: 1 to the layer, and loss_weight: 0 for a second top"
                 )
 

@@ -58,8 +58,8 @@ class TripletsLayer(LossLayer):
         self._alike = self._alike + 1 if abs(self._level - 1) < NEAR and self._are_alike(terms) else 0
         if self._alike == LONG:
             log.warning(
-                f"{self.name}: the loss has been about {self._loss:.4g} for {LONG} iterations, as when all "
-                f"embeddings are alike; try a lower learning rate, or easier triplets first"
+                f"{self.name}: the loss has been about {self._loss:.4g} for {LONG} iterations, which happens "
+                f"if all embeddings are nearly equal; try a lower learning rate, or easier triplets first"
             )
 
     def _are_alike(self, terms: Terms) -> bool:
@@ -103,7 +103,7 @@ class TripletLoss(TripletsLayer):
         if margin is not None and margin.count != shapes[0][0]:
             num_triplets = shapes[0][0]
             raise ConfigError(
-                f"{margin.count} margins for {num_triplets} triplets", remedy="expected one each", layer=self.name
+                f"{margin.count} margins for {num_triplets} triplets", remedy="expected one margin per triplet", layer=self.name
             )
 
     def terms(self, inputs: Sequence[Array]) -> Terms:

@@ -30,7 +30,7 @@ class Targets:
         found = "" if self._told else self.found(labels)
         if found:
             self._told = True
-            log.warning("%s: %s, and is taken for numbers of classes; %s", layer, found, remedy)
+            log.warning("%s: %s, but is read as class numbers; %s", layer, found, remedy)
 
     def found(self, labels: Any) -> str:
         """What shows that labels, an array as the blob has it, are targets, in words; "" where they are none."""

@@ -67,7 +67,7 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
             hint = "" if self.options.ignore_label is None else f", and is not ignore_label {self.options.ignore_label}"
             raise DataError(
                 f"target {float(target.reshape(-1)[at]):.9g} at {place(self.inputs[1], at)} is not from 0 to 1{hint}",
-                remedy="scale the targets, name one that shall not count with 'ignore_label', or give it the weight 0",
+                remedy="scale the targets, or exclude this one with 'ignore_label' or with the weight 0",
                 layer=self.name,
             )
 
@@ -100,7 +100,7 @@ class WeightedEuclideanLoss(PairLoss):
         super().compute(bottom, top)
         # Targets that are not finite make a loss that is not, so there is no need to look at them before.
         if not math.isfinite(self._loss):
-            remedy = "give it a number and its sample the weight 0 if it shall not count"
+            remedy = "to exclude it, set it to a number and give its sample the weight 0"
             self.check_finite(self.inputs[1], self.bottom_names[1], remedy)
 
     def terms(self, inputs: Sequence[Array]) -> Terms:

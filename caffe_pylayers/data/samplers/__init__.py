@@ -38,7 +38,7 @@ def images(source: Source, options: Any, *, training: bool, ranks: int) -> Sampl
     kind = getattr(options, "type", "ALL")
     if kind == "ALL":
         return All(source, options, training=training)
-    _refuse_without_labels(source, f"type {kind} takes the classes from")
+    _refuse_without_labels(source, f"type {kind} needs them for the classes")
     return of_labelled(source, options, lambda part, records: _OF_CLASSES[kind](part, options, training=training))
 
 
@@ -64,7 +64,7 @@ def triplets(source: Source, options: Any, *, training: bool, ranks: int) -> Sam
 
 
 def _drawn(kind: Type[Triplets], source: Source, options: Any, what: str, training: bool, ranks: int) -> Sampler:
-    _refuse_without_labels(source, f"{what}s are made by")
+    _refuse_without_labels(source, f"{what}s are drawn by labels")
     graph: Any = None
     if options.type == "HARD":
         from caffe_pylayers.data.samplers.graph import read_graph
@@ -79,9 +79,9 @@ def _drawn(kind: Type[Triplets], source: Source, options: Any, what: str, traini
     return made
 
 
-def _refuse_without_labels(source: Source, what_for: str) -> None:
+def _refuse_without_labels(source: Source, why: str) -> None:
     if source.labels is None:
-        raise DataError(f"it has no labels, which {what_for}", source=source.path)
+        raise DataError(f"it has no labels, but {why}", source=source.path)
 
 
 def _partners(source: Source, options: Any, what: str, graph: Any) -> Partners:

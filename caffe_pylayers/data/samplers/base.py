@@ -134,8 +134,8 @@ class Sampler:
 
     def _nothing_stands_in(self) -> DataError:
         return DataError(
-            f"nothing can stand in for a sample that cannot be read: {self.rejected} of {len(self._source)} records were found unreadable",
-            remedy="mend the source, or write it again",
+            f"nothing can replace a sample that cannot be read: {self.rejected} of {len(self._source)} records are unreadable",
+            remedy="fix the source, or write it again",
             source=self._source.path,
         )
 

@@ -56,21 +56,21 @@ class Custom:
         if found.shape != self._shape or found.dtype.kind not in "iu":
             raise DataError(
                 f"{where} is {found.dtype} of shape {found.shape}",
-                remedy=f"integers of shape {self._shape} are asked for (batch_size, images per sample)",
+                remedy=f"expected integers of shape {self._shape} (batch_size, images per sample)",
             )
         outside = found[(found < 0) | (found >= size)]
         if len(outside):
             raise DataError(
-                f"{where} has record {outside[0]}", remedy=f"those of {self._source.path} are 0 to {size - 1}"
+                f"{where} has record {outside[0]}", remedy=f"the records of {self._source.path} are 0 to {size - 1}"
             )
         records = np.ascontiguousarray(found.T, np.int64)
         keys = keyed.bits(*self._seed, number, np.arange(len(found)))
-        sims = same_label(self._source, records, f"{self._name} gives records alone") if self.arity == 2 else None
+        sims = same_label(self._source, records, f"{self._name} gives only records") if self.arity == 2 else None
         return Batch(records, keyed.bits(keys, np.arange(self.arity)[:, None]), sims)
 
     def reject(self, records: Sequence[int]) -> int:
         """Nothing can stand in for a record of a batch that somebody else made. Raises DataError."""
         raise DataError(
-            f"{self._source.describe(min(records))} cannot be read, and {self._name} has no stand-in for it",
-            remedy="mend the source, or leave the record out of the batches",
+            f"{self._source.describe(min(records))} cannot be read, and {self._name} has no replacement for it",
+            remedy="fix the source, or leave the record out of the batches",
         )

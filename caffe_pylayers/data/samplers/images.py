@@ -78,7 +78,7 @@ class PK(Ordered):
     again; for a class that has too few left it is the next class of the epoch that is not in the batch.
     """
 
-    left_out_because = "being the only ones of their class"
+    left_out_because = "because each is the only one of its class"
 
     def __init__(self, source: Source, options: Any, *, training: bool) -> None:
         classes = _classes(source)
@@ -88,7 +88,7 @@ class PK(Ordered):
         usable = np.flatnonzero(classes.counts >= self._fewest)
         if len(usable) < num_classes:
             raise DataError(
-                f"it has {len(usable)} class{'es' * (len(usable) != 1)} of {self._fewest} records or more, 'classes_per_batch' is {num_classes}",
+                f"it has {len(usable)} class{'es' * (len(usable) != 1)} of {self._fewest} records or more, but 'classes_per_batch' is {num_classes}",
                 remedy="lower it",
                 source=source.path,
             )

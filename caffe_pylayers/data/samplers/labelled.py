@@ -53,13 +53,13 @@ def of_labelled(source: Source, options: Any, make: Make) -> Any:
     if not num_unlabelled:
         return make(source, everyone)
     if num_unlabelled == len(source):
-        raise DataError("it has no record with a label: all labels are negative, which means none", source=source.path)
+        raise DataError("it has no record with a label: all labels are negative, and a negative label means none", source=source.path)
     damaged = _damaged(source, unlabelled)
     try:
         if getattr(options, "unlabelled", "drop") == "negative":
             sampler = make(source, everyone)
             others = sampler.left_out - num_unlabelled
-            why = f"except as negatives (having a negative label, which means none{damaged})"
+            why = f"except as negatives, because they have no label (a negative label means none{damaged})"
             sampler.left_out_because = _reasons(num_unlabelled, why, others, sampler.left_out_because)
             return sampler
         records = np.flatnonzero(~unlabelled)
@@ -67,10 +67,10 @@ def of_labelled(source: Source, options: Any, make: Make) -> Any:
         labelled = Source(source.path, Numbers(len(records)))
         unknown = None if source.unknown is None else source.unknown[records]
         labelled.set_labels(source.labels[records], source.label_dim, unknown)
-        why = f"having no label (a negative one{damaged})"
+        why = f"because they have no label (a negative label means none{damaged})"
         return Labelled(make(labelled, records), records, num_unlabelled, why)
     except DataError as error:
-        note = f" ({num_unlabelled} of {len(source)} records have a negative label, which means none{damaged})"
+        note = f" ({num_unlabelled} of {len(source)} records have no label: a negative label means none{damaged})"
         last = "remedy" if error.remedy else "problem"
         raise DataError(**{**error.parts, last: error.parts[last] + note}) from None
 

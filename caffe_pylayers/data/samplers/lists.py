@@ -71,12 +71,12 @@ def same_label(source: Source, records: np.ndarray, why: str) -> np.ndarray:
     Raises DataError for a record without a label.
     """
     if source.labels is None:
-        raise DataError(f"it has no labels, which sim is taken from, since {why}", source=source.path)
+        raise DataError(f"it has no labels, but sim is taken from labels, because {why}", source=source.path)
     unlabelled = source.unlabelled()[records]
     if unlabelled.any():
         raise source.error(
-            f"it has no label (a negative one), which sim of its pair is taken from, since {why}",
-            remedy="leave the pair out, or list it with its sim",
+            f"it has no label (a negative one), but sim is taken from labels, because {why}",
+            remedy="remove the pair, or list it with its sim",
             record=int(records[unlabelled][0]),
         )
     one, other = source.labels.reshape(len(source), -1)[records]
@@ -98,7 +98,7 @@ def _rows(path: str, widths: Tuple[int, ...], what: str) -> List[_Row]:
                     rows.append(_Row(reader.line_num, [name.strip() for name in names]))
                     if len(names) not in widths or len(names) != len(rows[0].names):
                         raise DataError(
-                            f"{len(names)} columns where each line has {what}, as many in all lines: {','.join(names)[:80]!r}",
+                            f"{len(names)} columns, but each line must have {what}, and all lines the same number: {','.join(names)[:80]!r}",
                             source=f"{path}, line {reader.line_num}",
                         )
     except OSError as error:
@@ -106,7 +106,7 @@ def _rows(path: str, widths: Tuple[int, ...], what: str) -> List[_Row]:
     except csv.Error as error:
         raise DataError(str(error), source=f"{path}, line {reader.line_num}") from error
     if not rows:
-        raise DataError("the list is empty", remedy=f"it takes lines of {what}", source=path)
+        raise DataError("the list is empty", remedy=f"lines of {what} are expected", source=path)
     return rows
 
 

@@ -29,7 +29,7 @@ class MultilabelPartners(Partners):
     Anchors are the records to which the others are not all equally similar. Raises DataError where there are none.
     """
 
-    left_out_because = "having no label in common with another record, or being equally similar to all others"
+    left_out_because = "because they share no label with another record, or are equally similar to all others"
 
     def __init__(self, source: Source, labels: np.ndarray, what: str, k: int = 1) -> None:
         self._sets = LabelSets(labels)
@@ -37,11 +37,11 @@ class MultilabelPartners(Partners):
         self.anchors = np.flatnonzero(self._usable()[self._sets.by.of])
         if len(self.anchors) == 0:
             raise DataError(
-                f"no {what} can be made of the label sets of {len(labels)} records: {self._it_takes}",
+                f"no {what} can be made of the label sets of {len(labels)} records: {self._needed}",
                 source=source.path,
             )
 
-    _it_takes = "it takes two records that share a label and a third that is less similar to the first"
+    _needed = "this needs two records that share a label and a third that is less similar to the first"
 
     def draw(
         self, anchors: np.ndarray, keys: np.ndarray, hard: np.ndarray, readable: Optional[np.ndarray] = None
@@ -210,8 +210,8 @@ class MultilabelPartners(Partners):
 class DisjointPartners(MultilabelPartners):
     """RANDOM_MULTILABEL of pairs: p as there, n uniform over the records that share no label with the anchor."""
 
-    left_out_because = "having no label in common with another record, or one with every other"
-    _it_takes = "it takes two records that share a label and a third that shares none with the first"
+    left_out_because = "because they share no label with another record, or share one with every other"
+    _needed = "this needs two records that share a label and a third that shares none with the first"
 
     def draw(
         self, anchors: np.ndarray, keys: np.ndarray, hard: np.ndarray, readable: Optional[np.ndarray] = None

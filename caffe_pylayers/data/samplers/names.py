@@ -26,7 +26,7 @@ def numbers_of(names: Sequence[str], source: Source, by: str, where: Callable[[i
         number = int(name) if name.isascii() and name.isdigit() else -1
         if not 0 <= number < len(source):
             raise DataError(
-                f"'{_shown(name)}' is no record of {source.path}; with `names: 'number'` records are numbered 0 to {len(source) - 1}",
+                f"'{_shown(name)}' is not a record of {source.path}: with `names: 'number'` records are numbered 0 to {len(source) - 1}",
                 remedy="for file names or keys set `names: 'key'`",
                 source=where(index),
             )
@@ -49,8 +49,8 @@ def _by_key(names: Sequence[str], source: Source, where: Callable[[int], str]) -
         number = wanted[os.fsencode(name)]
         if number < 0:
             raise DataError(
-                f"'{_shown(name)}' is no record of {source.path}",
-                remedy=f"with `names: 'key'` records are named as there, as in '{source.names[0].decode(errors='backslashreplace')}'",
+                f"'{_shown(name)}' is not a record of {source.path}",
+                remedy=f"with `names: 'key'` a record has its name in the source, such as '{source.names[0].decode(errors='backslashreplace')}'",
                 source=where(index),
             )
         numbers.append(number)

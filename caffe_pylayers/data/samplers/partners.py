@@ -54,7 +54,7 @@ class ClassPartners(Partners):
     Raises DataError where no anchor has both a positive and a negative.
     """
 
-    left_out_because = "being the only ones of their class"
+    left_out_because = "because each is the only one of its class"
 
     def __init__(self, source: Source, labels: np.ndarray, what: str, k: int = 1, graph: Any = None) -> None:
         unlabelled = source.unlabelled()
@@ -67,7 +67,7 @@ class ClassPartners(Partners):
         if len(classes) < 2 or len(self.anchors) == 0:
             raise DataError(
                 f"no {what} can be made of {len(labels)} records in {len(classes)} class{'es' * (len(classes) != 1)}: "
-                "it takes two records of one class and a record of another",
+                "this needs two records of one class and a record of another",
                 source=source.path,
             )
 

@@ -58,7 +58,7 @@ def _class_of(source_type: str) -> Type[Source]:
     found = load_plugin("source_type", source_type)
     if not (isinstance(found, type) and issubclass(found, Source)):
         raise ConfigError(
-            f"option 'source_type': {source_type!r} is no class that derives from caffe_pylayers.data.sources.Source",
+            f"option 'source_type': {source_type!r} is not a class that derives from caffe_pylayers.data.sources.Source",
             option="source_type",
         )
     return found

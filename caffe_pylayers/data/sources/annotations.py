@@ -68,8 +68,8 @@ def _indicated(
     values = values.reshape(len(values), -1)
     if not file and source.shorter is not None:
         raise source.error(
-            f"it has fewer numbers than others, where `label_format: {label_format}` takes one for each label",
-            remedy=f"give it {values.shape[1]}",
+            f"it has fewer numbers than others, but `label_format: {label_format}` needs one for each label",
+            remedy=f"give it {values.shape[1]} numbers",
             record=source.shorter,
         )
     absent, allowed = (-1, "-1 and 1") if label_format == "sign" else (0, "0, 1 and -1 (not known)")
@@ -78,8 +78,8 @@ def _indicated(
     _refuse(wrong, values, source, file, "label", f"{allowed} for `label_format: {label_format}`")
     if absent == 0 and minus.any() and (values != 0).all():
         raise source.error(
-            f"its labels{_of(file)} are all -1 or 1, none is 0, where `label_format: indicator` takes -1 for not known",
-            remedy="set `label_format: sign`, which takes -1 for 0",
+            f"its labels{_of(file)} are all -1 or 1 and never 0, but `label_format: indicator` reads -1 as not known",
+            remedy="set `label_format: sign`, which reads -1 as 0",
         )
     records, labels = np.nonzero(values == 1)
     counts = np.bincount(records, minlength=len(values))
@@ -98,7 +98,7 @@ def _weights(values: np.ndarray, source: Source, file: str) -> np.ndarray:
     if values.ndim == 2 and values.shape[1] != width:
         raise source.error(
             f"sample weights{_of(file)} have {values.shape[1]} columns",
-            remedy=f"one per record, or as many as there are labels ({width}) are allowed",
+            remedy=f"one column, or one per label ({width}), is allowed",
         )
     with np.errstate(over="ignore"):
         weights = values.astype(np.float32)
@@ -137,13 +137,13 @@ def _read(option: str, file: str, source: Source) -> np.ndarray:
     except OSError as error:
         columns = remedy = ""
         if option == "sample_weights" and source.columns:
-            columns = f", and it is none of the columns {', '.join(source.columns)}"
+            columns = f", and it is not one of the columns {', '.join(source.columns)}"
         elif option == "sample_weights" and source.kind == "CSV":
             remedy = "if it is a column, the list needs a first line with names, and `header: true`"
         raise DataError(f"cannot read it: {error.strerror}{columns}", remedy=remedy, source=where) from error
     if len(values) != len(source):
         raise DataError(
-            f"{where} has {len(values)} rows, but the source has {len(source)} records", remedy="a row each is needed"
+            f"{where} has {len(values)} rows, but the source has {len(source)} records", remedy="one row per record is needed"
         )
     check_key_order(source, f"the rows of {option} {file}")
     return values
@@ -171,7 +171,7 @@ def _from_text(where: str, text: bytes) -> np.ndarray:
         except ValueError:
             shown = content.strip()[:80].decode(errors="backslashreplace")
             raise DataError(
-                f"numbers are expected, as 3 or 17:24:35, but it reads '{shown}'", source=f"{where}, line {line}"
+                f"numbers such as 3 or 17:24:35 are expected, but the line is '{shown}'", source=f"{where}, line {line}"
             ) from None
         counts.append(len(words))
     if not counts:
@@ -184,7 +184,7 @@ def _from_lmdb(where: str, file: str, source: Source) -> np.ndarray:
 
     if isinstance(source.names, Numbers):
         raise DataError(
-            "an LMDB goes by keys, which this source has none of", remedy="use a .npy or text file", source=where
+            "an LMDB is read by keys, but this source has no keys", remedy="use a .npy or text file", source=where
         )
     keys, values = read_table(file)
     rows: Dict[bytes, int] = {keys[row]: row for row in range(len(keys))}
@@ -193,12 +193,12 @@ def _from_lmdb(where: str, file: str, source: Source) -> np.ndarray:
         row = rows.get(source.names[record], -1)
         if row < 0:
             raise DataError(
-                f"it lacks the key of {source.describe(record)}", remedy="keys must be equal to names", source=where
+                f"it has no key for {source.describe(record)}", remedy="keys must be equal to names", source=where
             )
         order[record] = row
     unused = np.ones(len(keys), bool)
     unused[order] = False
     if unused.any():
         key = keys[int(np.argmax(unused))].decode(errors="backslashreplace")
-        raise DataError(f"its key '{key}' is the name of no record", remedy="keys must be equal to names", source=where)
+        raise DataError(f"its key '{key}' is not the name of a record", remedy="keys must be equal to names", source=where)
     return values[order]

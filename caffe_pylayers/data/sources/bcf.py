@@ -91,7 +91,7 @@ class BCFSource(Source):
         available = available_bytes()
         if file.size > available:
             raise DataError(
-                f"it has {file.size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of memory are free",
+                f"it has {file.size / 1e6:.0f} MB, but only {available / 1e6:.0f} MB of memory are free",
                 remedy="use `bcf_mode: FILE`",
                 source=f"BCF source {self.path}",
             )
@@ -123,7 +123,7 @@ def _index(path: str) -> Stretches:
         header = 8 + 8 * count
         if header > file.size:
             raise DataError(
-                f"header promises {count} entries ({header} bytes) but the file has {file.size} bytes",
+                f"its header has {count} entries ({header} bytes), but the file has {file.size} bytes",
                 remedy="was the copy cut short?",
                 source=f"BCF source {path}",
             )
@@ -131,9 +131,9 @@ def _index(path: str) -> Stretches:
     # In two halves, which cannot overflow.
     total = header + (int((sizes >> np.uint64(32)).sum()) << 32) + int((sizes & np.uint64(0xFFFFFFFF)).sum())
     if len(sizes) != count or total != file.size:
-        reason = "was the copy cut short?" if total > file.size else "is it a BCF file, and of little-endian numbers?"
+        reason = "was the copy cut short?" if total > file.size else "is it a BCF file with little-endian numbers?"
         raise DataError(
-            f"header and images take {total} bytes by its {count} sizes, but the file has {file.size}",
+            f"its header and {count} images have {total} bytes by its sizes, but the file has {file.size}",
             remedy=reason,
             source=f"BCF source {path}",
         )

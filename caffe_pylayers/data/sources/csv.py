@@ -75,15 +75,15 @@ class CSVSource(Source):
             return
         first = int(np.argmin(there))
         error = DataError(
-            f"{len(there) - there.sum()} of {len(there)} files are not there; the first is record {first}, "
+            f"{len(there) - there.sum()} of {len(there)} files do not exist; the first is record {first}, "
             f"{os.fsdecode(self._file(first))}",
-            remedy="set `root` to the folder that the names start from, or mend the list",
+            remedy="set `root` to the folder that the names start from, or fix the list",
             source=self.described,
             record=first,
         )
         if missing == "error" or not there.any():
             raise error
-        logger.warning("%s; they are left out", error.found)
+        logger.warning("%s; the missing files are left out", error.found)
         self.names = Names(self.names[record] for record in np.flatnonzero(there).tolist())
         labels, unknown, weights = (
             None if rows is None else rows[there] for rows in (self.labels, self.unknown, self.sample_weights)
@@ -131,8 +131,8 @@ def _lines(path: str) -> Iterator[Tuple[int, str]]:
             for number, line in enumerate(iter(functools.partial(stream.readline, _LONGEST_LINE), ""), 1):
                 if len(line) == _LONGEST_LINE:
                     raise DataError(
-                        "it is longer than any name and labels",
-                        remedy="is it a list?",
+                        "it is too long for a name and labels",
+                        remedy="is the file a list?",
                         source=f"CSV source {path}, line {number}",
                     )
                 if line.strip():
@@ -142,7 +142,7 @@ def _lines(path: str) -> Iterator[Tuple[int, str]]:
         if os.path.exists(os.path.join(path, "data.mdb")):
             remedy = "it is an LMDB: set 'source_type': 'LMDB'"
         elif os.path.isdir(path):
-            remedy = "name a list of its images, a line each: the file name, then the label"
+            remedy = "give a list of its images, one per line: the file name, then the label"
         raise DataError(f"cannot read it: {error.strerror}", remedy=remedy, source=f"CSV source {path}") from error
 
 
@@ -163,7 +163,7 @@ def _rows(path: str, lines: Iterator[Tuple[int, str]]) -> Iterator[_Row]:
             columns = len(fields)
         if len(fields) != columns or not name:
             raise DataError(
-                f"a name and {columns} label column{'s' * (columns != 1)} expected, as in the first line, but it reads {line.strip()[:80]!r}",
+                f"a name and {columns} label column{'s' * (columns != 1)} expected, as in the first line, but the line is {line.strip()[:80]!r}",
                 remedy=f"quote names that have the separator {separator!r} in them",
                 source=f"CSV source {path}, line {number}",
             )
@@ -181,7 +181,7 @@ def _header(path: str, lines: Iterator[Tuple[int, str]], weight: str) -> Optiona
     known = [name.casefold() for name in names]
     if any(_is_label(name) for name in names) or len(set(names)) < len(names):
         raise DataError(
-            f"with `header: true` it names the columns, each differently, but it reads {line.strip()[:80]!r}",
+            f"with `header: true` this line must give each column a name of its own, but it is {line.strip()[:80]!r}",
             source=f"CSV source {path}, line {number}",
         )
     labels = (
@@ -199,7 +199,7 @@ def _named_rows(path: str, lines: Iterator[Tuple[int, str]], columns: _Columns) 
         fields = _fields(path, number, line, columns.separator)
         if len(fields) != len(columns.names) or not fields[columns.name]:
             raise DataError(
-                f"{len(columns.names)} columns expected ({', '.join(columns.names)}), but it reads {line.strip()[:80]!r}",
+                f"{len(columns.names)} columns expected ({', '.join(columns.names)}), but the line is {line.strip()[:80]!r}",
                 remedy=f"quote names that have the separator {columns.separator!r} in them",
                 source=f"CSV source {path}, line {number}",
             )
@@ -245,7 +245,7 @@ def _labels(path: str, line: int, field: str) -> Tuple[int, ...]:
     labels = _whole(field)
     if not labels:
         raise DataError(
-            f"label {field[:80]!r} is not an integer up to {LARGEST_LABEL} (nor several, as in 17:24:35)",
+            f"label {field[:80]!r} is not an integer up to {LARGEST_LABEL} (or several, as in 17:24:35)",
             remedy=f"a line is: name, then label{', and a header is expected only with `header: true`' * (line == 1)}",
             source=f"CSV source {path}, line {line}",
         )
@@ -269,7 +269,7 @@ def _weight(path: str, line: int, field: str) -> float:
         value = np.nan
     if not 0 <= value <= _LARGEST_WEIGHT:
         raise DataError(
-            f"weight {field[:80]!r} is not a finite number from 0", source=f"CSV source {path}, line {line}"
+            f"weight {field[:80]!r} is not a finite number of at least 0", source=f"CSV source {path}, line {line}"
         )
     return value
 
@@ -294,7 +294,7 @@ def write_csv(path: str, records: Iterable[Record], folder: str) -> int:
     """
     require_absent(folder)
     if os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), "")):
-        raise DataError(f"{path} would lie in {folder}, which is for images", remedy="write the list elsewhere")
+        raise DataError(f"{path} would lie in {folder}, but that folder is for images", remedy="write the list elsewhere")
     require_absent(path)
     columns = Columns(path)
     with output_file(path) as listed, output_file(folder) as partial:
@@ -332,11 +332,11 @@ def _write_image(folder: str, record: Record, number: str) -> str:
         name += suffixes[0]
     file = os.path.join(folder, name)
     if os.path.isabs(name) or ".." in name.split("/"):
-        raise DataError(f"a record of the name {name!r} cannot be written as a file: it would lie outside {folder}")
+        raise DataError(f"the record named {name!r} cannot be written as a file: the file would lie outside {folder}")
     os.makedirs(os.path.dirname(file), exist_ok=True)
     try:
         with open(file, "xb") as stream:
             stream.write(data)
     except FileExistsError as error:
-        raise DataError(f"two records have the name {name!r}, of which only one can be written as a file") from error
+        raise DataError(f"two records have the name {name!r}, but only one of them can be written as a file") from error
     return name

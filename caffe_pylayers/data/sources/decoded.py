@@ -88,7 +88,7 @@ class DecodedSource(Source):
         size, available = first.nbytes * len(source), available_bytes()
         if size > available:
             raise self.error(
-                f"decoded it takes {size / 1e6:.0f} MB, and {available / 1e6:.0f} MB of memory are free",
+                f"the decoded images take {size / 1e6:.0f} MB, but only {available / 1e6:.0f} MB of memory are free",
                 remedy="leave out `compressed: false`, or lower `resize`",
             )
         memory = SharedMemory("caffe_pylayers decoded")
@@ -100,7 +100,7 @@ class DecodedSource(Source):
                 into[record] = image
                 continue
             complaint = source.error(
-                f"{image.dtype} {image.shape} (height, width, channels) where the first record has {first.dtype} {first.shape}",
+                f"{image.dtype} {image.shape} (height, width, channels), but the first record has {first.dtype} {first.shape}",
                 remedy="`compressed: false` needs `resize` for images of different sizes",
                 record=record,
             )

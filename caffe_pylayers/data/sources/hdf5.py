@@ -56,8 +56,8 @@ class HDF5Source(Source):
         for rows in self._rows:
             if isinstance(rows, Chunks) and rows.chunk[0] > _MANY_TOGETHER:
                 logger.warning(
-                    "HDF5 source %s: %s has %d rows in the same chunks, each read with all of them, which is slow in "
-                    "random order; `h5repack -l data:CHUNK=%s old.h5 new.h5` stores each by itself",
+                    "HDF5 source %s: %s has %d rows in the same chunks. Reading one row reads all of them, which is slow in "
+                    "random order; `h5repack -l data:CHUNK=%s old.h5 new.h5` stores each row by itself",
                     path,
                     rows.file.path,
                     rows.chunk[0],
@@ -141,11 +141,11 @@ def _files(path: str) -> List[str]:
         ) from error
     if b"\0" in text:
         raise DataError(
-            "neither an HDF5 file nor a text file with the path of one on each line", source=f"HDF5 source {path}"
+            "it is neither an HDF5 file nor a text file with the path of an HDF5 file on each line", source=f"HDF5 source {path}"
         )
     files = [os.path.abspath(line.strip()) for line in os.fsdecode(text).splitlines() if line.strip()]
     if not files:
-        raise DataError("it has no records: a list without a path", source=f"HDF5 source {path}")
+        raise DataError("it has no records: the list is empty", source=f"HDF5 source {path}")
     return files
 
 

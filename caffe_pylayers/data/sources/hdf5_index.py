@@ -91,7 +91,7 @@ def _in_a_process(path: str, weights: str) -> bytes:
         end = signal.Signals(-status).name if status < 0 else "an error"
         return pickle.dumps(
             DataError(
-                f"reading it ended libhdf5 with {end}; it is damaged, or has too many chunks for an old h5py",
+                f"libhdf5 ended with {end} while it read the file: the file is damaged, or has too many chunks for an old h5py",
                 remedy="write it again",
                 source=path,
             )
@@ -121,7 +121,7 @@ def _attempt(path: str, weights: str) -> Union[Table, DataError]:
         return error.within(path)
     except Exception as error:  # h5py passes on what libhdf5 reports as errors of many types
         return DataError(
-            f"h5py cannot read it ({type(error).__name__}: {error})", remedy="is it a whole HDF5 file?", source=path
+            f"h5py cannot read it ({type(error).__name__}: {error})", remedy="is it a complete HDF5 file?", source=path
         )
 
 
@@ -152,7 +152,7 @@ def _values(file: File, dataset: Any, count: int) -> np.ndarray:
     if dataset.ndim < 1 or len(dataset) != count:
         raise DataError(f"data set `{dataset.name[1:]}` has shape {dataset.shape}, but `data` has {count} rows")
     if dataset.size * dataset.dtype.itemsize > _MOST_EXPANSION * file.size:
-        raise DataError(f"data set `{dataset.name[1:]}` of shape {dataset.shape} is more than the file can hold")
+        raise DataError(f"data set `{dataset.name[1:]}` of shape {dataset.shape} is too large for the file")
     values = dataset[()]
     if dataset.name == "/name":
         if h5py.check_string_dtype(dataset.dtype) and values.ndim == 1:
@@ -161,7 +161,7 @@ def _values(file: File, dataset: Any, count: int) -> np.ndarray:
         return values.reshape(values.shape[:2])
     wanted = "strings (N,)" if dataset.name == "/name" else "numbers (N,) or (N, L)"
     raise DataError(
-        f"data set `{dataset.name[1:]}` has type {dataset.dtype} and shape {dataset.shape}", remedy=f"{wanted} are read"
+        f"data set `{dataset.name[1:]}` has type {dataset.dtype} and shape {dataset.shape}", remedy=f"{wanted} are expected"
     )
 
 
@@ -178,7 +178,7 @@ def _images(file: File, data: Any) -> Tuple[Union[Stretches, Chunks], str, Tuple
             f"data set `data` has type {kind} and shape {shape}",
             remedy=(
                 "numbers (N, channels, height, width) or (N, values), or rows of variable length with the bytes of an "
-                "encoded image (uint8) are read"
+                "encoded image (uint8) are expected"
             ),
         )
     if min(shape) < 1:
@@ -191,7 +191,7 @@ def _rows(file: File, data: Any, itemsize: int) -> Union[Stretches, Chunks]:
     plist = data.id.get_create_plist()
     filters = tuple(_FILTERS.get(plist.get_filter(number)[0], "") for number in range(plist.get_nfilters()))
     if data.is_virtual or data.external or data.file.filename != file.path or "" in filters:
-        raise DataError("data set `data` lies in other files, or is compressed otherwise than by gzip", remedy=_REWRITE)
+        raise DataError("data set `data` lies in other files, or its compression is not gzip", remedy=_REWRITE)
     shape, row = data.shape, itemsize
     for extent in data.shape[1:]:
         row *= extent
@@ -209,7 +209,7 @@ def _rows(file: File, data: Any, itemsize: int) -> Union[Stretches, Chunks]:
     for extent in data.chunks:
         block *= extent
     if float(np.prod(grid, dtype=float)) * 8 > file.size or block > _MOST_EXPANSION * file.size:
-        raise DataError(f"data set `data` of shape {shape} in chunks {data.chunks} is more than the file can hold")
+        raise DataError(f"data set `data` of shape {shape} in chunks {data.chunks} is too large for the file")
     offsets, sizes, masks = np.full(grid, -1), np.zeros(grid, np.int64), np.zeros(grid, np.uint32)
 
     def place(info: Any) -> None:

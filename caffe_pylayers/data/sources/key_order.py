@@ -23,8 +23,8 @@ def check_key_order(source: Source, what: str, remedy: str = "put them into this
     keys = "" if source.label_order == "key" else misplaced_keys(source)
     if keys:
         raise DataError(
-            f"records come in the order of its keys, which are numbers without zeros in front: {keys}",
-            remedy=f"{what} must come in this order too: if they do, set `label_order: key`, else {remedy}",
+            f"its keys are numbers without leading zeros, so its records are in this order: {keys}",
+            remedy=f"{what} must be in this order too: if they are, set `label_order: key`, otherwise {remedy}",
             source=f"LMDB source {source.path}",
         )
 

@@ -30,15 +30,15 @@ def check_sets(source: Source, label_dim: Optional[int] = None) -> None:
     low, high = (int(whole.min()), int(whole.max())) if len(whole) else (-1, -1)
     if low == -1 and high == 1 and (whole != 0).all():
         raise source.error(
-            f"labels {_shown(labels[0])}: the rows of all records have -1 and 1 alone, which are no numbers of labels",
-            remedy="set `label_format: sign`, which takes -1 for 0",
+            f"labels {_shown(labels[0])}: the rows of all records have only -1 and 1, but label numbers are expected",
+            remedy="set `label_format: sign`, which reads -1 as 0",
             record=0,
         )
     # Rows of two, each 0 and 1 once, could be sets, but then all records would have all labels.
     if low == 0 and high <= 1 and label_dim in (None, num_columns):
         raise source.error(
-            f"labels {_shown(labels[0])}: the rows of all records have {num_columns} numbers, each 0 or 1, which as "
-            "numbers of labels would be the labels 0 and 1",
+            f"labels {_shown(labels[0])}: the rows of all records have {num_columns} numbers, each 0 or 1. As "
+            "label numbers they would mean the labels 0 and 1",
             remedy="set `label_format: indicator`",
             record=0,
         )

@@ -141,7 +141,7 @@ def _behind_number(path: str, record: Record, number: int) -> bytes:
     if len(name) > _LONGEST_NAME:
         raise DataError(
             f"record {number} has a name of {len(name)} bytes, {record.name[:60]!r}...",
-            remedy=f"a key of an LMDB holds {_LONGEST_NAME} of them behind the number",
+            remedy=f"an LMDB key holds at most {_LONGEST_NAME} bytes after the number",
             source=path,
         )
     return b"_" + name if name else b""
@@ -183,7 +183,7 @@ def _labels(walk: "_Walk", damaged: Optional[Dict[int, DataError]]) -> Optional[
     if not walk.counts.any():
         return None
     for number in np.flatnonzero(walk.counts == 0).tolist():
-        complaint, remedy = "has no label, others have", "write it again with one"
+        complaint, remedy = "has no label, but others have one", "write it again with a label"
         if damaged is None:
             name = f"record {number} ({_text(walk.names[number])})"
             raise DataError(f"{name} {complaint}", remedy=remedy, record=number)
@@ -243,7 +243,7 @@ def _fit(longest: int, entries: int, itemsize: int) -> None:
     size = longest * entries * (itemsize + 1)
     if size > available_bytes():
         raise DataError(
-            f"{longest} labels, and rows of as many for {entries} records take {size / 1e6:.0f} MB, more than is free",
+            f"{longest} labels: rows of this length for {entries} records take {size / 1e6:.0f} MB, more than is free",
             remedy="is it damaged, or an image?",
         )
 
@@ -254,7 +254,7 @@ def _numbers(buffer: Buffer) -> Sequence[float]:
     if datum.float_data is not None:
         return cast(List[float], datum.float_data.tolist())
     if datum.encoded and datum.label is None:
-        raise DataError("an encoded image without a label, where labels or weights are looked for")
+        raise DataError("an encoded image without a label, but labels or weights are expected")
     return datum.labels if datum.encoded or not len(datum.data) else list(datum.data)
 
 
@@ -268,7 +268,7 @@ def _file(path: str) -> File:
     except OSError as error:
         if isinstance(error, FileNotFoundError) and os.path.isdir(path):
             raise DataError(
-                "it is a folder without data.mdb", remedy="images in folders are read from a list, as a CSV"
+                "it is a folder without data.mdb", remedy="for images in a folder, write a list of them, and read it as a CSV"
             ) from error
         raise DataError(
             f"cannot read it: {error.strerror}", remedy="`source` is relative to the working directory"

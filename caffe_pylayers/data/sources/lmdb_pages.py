@@ -80,7 +80,7 @@ def read_root(file: File) -> Root:
     promised = (newest.last_page + 1) * newest.page_size
     if file.size < promised:
         raise DataError(
-            f"its header promises {promised} bytes but the file has {file.size}", remedy="was the copy cut short?"
+            f"its header says {promised} bytes, but the file has {file.size}", remedy="was the copy cut short?"
         )
     return newest
 
@@ -109,7 +109,7 @@ def read_leaves(file: Held, root: Root) -> Iterator[Leaf]:
                 break
             yield leaf
     if found != root.entries:
-        raise DataError(f"it is damaged: its header promises {root.entries} records, and its pages have {found}")
+        raise DataError(f"it is damaged: its header says {root.entries} records, but its pages have {found}")
 
 
 def _newest(file: File, page_size: int) -> Root:
@@ -124,10 +124,10 @@ def _meta(page: bytes) -> Root:
     magic, version, page_size, flags, depth, *others = _META.unpack_from(page, _HEADER)
     if magic != _MAGIC or version & 0xFFFF != _VERSION or page_size not in _PAGE_SIZES:
         raise DataError(
-            "it is not an LMDB, or damaged, or of another kind: those of LMDB 0.9 on a 64-bit little-endian machine are read"
+            "it is not an LMDB, or damaged, or of another kind: only files of LMDB 0.9 from 64-bit little-endian machines can be read"
         )
     if flags & _SEVERAL_VALUES:
-        raise DataError("its keys have several values each", remedy="Caffe's databases have one")
+        raise DataError("its keys have several values each", remedy="a key of Caffe's databases has one")
     return Root(page_size, depth, *others)
 
 
@@ -189,7 +189,7 @@ def _nodes(file: Held, root: Root, number: int, kind: int) -> Tuple[bytes, Tuple
     page = file.read(number * root.page_size, root.page_size)
     own_number, flags, lower = _PAGE.unpack_from(page)
     if own_number != number or flags & _KINDS != kind:
-        raise _damaged(number, f"not that page, or no {'branch' if kind == _BRANCH else 'leaf'}")
+        raise _damaged(number, f"it is not that page, or not a {'branch' if kind == _BRANCH else 'leaf'}")
     if lower % 2 or not _HEADER < lower <= len(page):
         raise _damaged(number, f"its nodes end at byte {lower}")
     starts = struct.unpack_from(f"<{(lower - _HEADER) // 2}H", page, _HEADER)

@@ -56,7 +56,7 @@ class Columns:
         ):
             if number and has != bool(others):
                 raise DataError(
-                    f"record {number} has {'a' if has else 'no'} {what}, those before it have {'none' if has else 'one'}",
+                    f"record {number} has {'a' if has else 'no'} {what}, but those before it have {'none' if has else 'one'}",
                     remedy="give one to all, or to none",
                     source=self._path,
                 )

@@ -58,7 +58,7 @@ class File:
         if (status.st_size, status.st_mtime_ns, status.st_ino) != (self.size, self.mtime_ns, self.inode):
             raise self.changed(status.st_size)
         if len(data) != size:
-            raise DataError(f"{self.path} has {self.size} bytes, and {size} from byte {offset} on are looked for")
+            raise DataError(f"{self.path} has {self.size} bytes, but {size} bytes from byte {offset} on are needed")
         return data
 
     def held(self) -> "Held":
@@ -232,7 +232,7 @@ class Chunks:
             elif len(data) == size:
                 data = np.frombuffer(data, np.uint8).reshape(self.itemsize, -1).T.tobytes()
         if len(data) != size:
-            raise DataError(f"{self.path_and(corner)} is damaged: {len(data)} bytes where {size} are expected")
+            raise DataError(f"{self.path_and(corner)} is damaged: {len(data)} bytes, but {size} are expected")
         return np.frombuffer(data, np.uint8).reshape(*self.chunk, self.itemsize)
 
     def path_and(self, corner: Tuple[int, ...]) -> str:

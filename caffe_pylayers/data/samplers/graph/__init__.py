@@ -44,7 +44,7 @@ class Graph:
         twice[1:] = (one[1:] == one[:-1]) & (self._other[1:] == self._other[:-1])
         twice[1:] &= self._similarities[1:] != self._similarities[:-1]
         for wrong, what in (
-            (~np.isfinite(self._similarities), "is no finite number"),
+            (~np.isfinite(self._similarities), "is not a finite number"),
             (twice, "is given twice, with different numbers; leave one out"),
         ):
             if wrong.any():
@@ -104,23 +104,23 @@ def _sparse(path: str, source: Source) -> Graph:
         import scipy.sparse
     except ImportError as error:
         raise DataError(
-            "reading a sparse matrix takes scipy: `pip install scipy`",
-            remedy="or write the graph as CSV with first line a,b,similarity",
+            "a sparse matrix needs scipy: `pip install scipy`",
+            remedy="or write the graph as CSV with the first line a,b,similarity",
             source=path,
         ) from error
     try:
         matrix = scipy.sparse.load_npz(path).tocoo()
     except Exception as error:  # of a broken or foreign archive: any of zipfile's, numpy's and scipy's
-        raise DataError(f"it is no scipy sparse matrix: {error}", source=path) from error
+        raise DataError(f"it is not a scipy sparse matrix: {error}", source=path) from error
     if matrix.shape != (len(source), len(source)):
         raise DataError(
-            f"a matrix of shape {matrix.shape} where {source.path} has {len(source)} records",
-            remedy="it takes a line and a column for each",
+            f"a matrix of shape {matrix.shape}, but {source.path} has {len(source)} records",
+            remedy="one row and one column per record are expected",
             source=path,
         )
     check_key_order(source, f"the lines and columns of {path}")
     if matrix.dtype.kind not in "biuf":
-        raise DataError(f"a matrix of {matrix.dtype}", remedy="it takes real numbers", source=path)
+        raise DataError(f"a matrix of {matrix.dtype}", remedy="real numbers are expected", source=path)
     return Graph(path, len(source), matrix.row, matrix.col, matrix.data)
 
 
@@ -133,14 +133,14 @@ def _nested(path: str, text: str, source: Source, by: str) -> Graph:
         except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
             raise DataError(f"it is neither JSON nor a Python dict: {error}", source=path) from error
     if not isinstance(nested, dict) or not all(isinstance(edges, dict) for edges in nested.values()):
-        raise DataError("it takes names, for each names with numbers: {name: {name: similarity}}", source=path)
+        raise DataError("a dict of dicts of numbers is expected: {name: {name: similarity}}", source=path)
     names: List[str] = []
     similarities = array("f")
     for one, edges in nested.items():
         for other, similarity in edges.items():
             if isinstance(similarity, bool) or not isinstance(similarity, (int, float)):
                 raise DataError(
-                    f"the similarity of {other!r} to {one!r} is {similarity!r}", remedy="it takes a number", source=path
+                    f"the similarity of {other!r} to {one!r} is {similarity!r}", remedy="a number is expected", source=path
                 )
             names += [_text(one), _text(other)]
             similarities.append(_float(similarity))
@@ -170,7 +170,7 @@ def _csv(path: str, reader: Any, source: Source, by: str) -> Graph:
         return _edges(path, lines, source, by)
     if len(first) < 2 and len(source) > 1:
         raise DataError(
-            "it is none of the forms of a graph: dict, JSON, CSV of a,b,similarity or N x N, .npz", source=path
+            "it is not a graph: a dict, JSON, a CSV of a,b,similarity or N x N, or .npz is expected", source=path
         )
     return _square(path, number, first, lines, source)
 
@@ -191,7 +191,7 @@ def _edges(path: str, lines: Iterator[Tuple[int, List[str]]], source: Source, by
     for number, line in lines:
         if len(line) != 3:
             raise DataError(
-                f"{len(line)} columns", remedy="it takes a, b and similarity", source=f"{path}, line {number}"
+                f"{len(line)} columns", remedy="a, b and similarity are expected", source=f"{path}, line {number}"
             )
         names += line[:2]
         numbers.append(number)
@@ -208,7 +208,7 @@ def _square(path: str, number: int, line: List[str], lines: Iterator[Tuple[int, 
         if len(line) != size or row == size:
             raise DataError(
                 f"{len(line)} numbers in line {row + 1} of the matrix",
-                remedy=f"{source.path} has {size} records, so that it takes {size} lines of {size} numbers (or first line a,b,similarity)",
+                remedy=f"{source.path} has {size} records, so {size} lines of {size} numbers are expected (or the first line a,b,similarity)",
                 source=f"{path}, line {number}",
             )
         values = np.array([_similarity(path, number, cell) for cell in line])
@@ -220,7 +220,7 @@ def _square(path: str, number: int, line: List[str], lines: Iterator[Tuple[int, 
         number, line = next(lines, (number, []))
     if row < size:
         raise DataError(
-            f"{row} lines of numbers where {source.path} has {size} records", remedy=f"it takes {size}", source=path
+            f"{row} lines of numbers, but {source.path} has {size} records", remedy=f"{size} lines are expected", source=path
         )
     return Graph(path, size, np.array(one, np.int64), np.array(other, np.int64), np.array(similarities))
 
@@ -229,4 +229,4 @@ def _similarity(path: str, number: int, cell: str) -> float:
     try:
         return float(cell)
     except ValueError:
-        raise DataError(f"'{cell[:80]}' is no number", source=f"{path}, line {number}") from None
+        raise DataError(f"'{cell[:80]}' is not a number", source=f"{path}, line {number}") from None

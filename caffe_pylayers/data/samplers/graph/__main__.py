@@ -31,14 +31,14 @@ def main() -> None:
     parser.add_argument(
         "--unlike",
         metavar="CLASSES",
-        help="keep only neighbours of other classes, as those of one's own are never negatives: .npy of labels (N,), or "
-        "(N, L), where the whole row is the class",
+        help="keep only neighbours of other classes, because records of one class are never negatives: .npy of labels "
+        "(N,), or (N, L), where each row is a class",
     )
     arguments = parser.parse_args()
     if arguments.top < 1:
         parser.error(f"--top is {arguments.top}; at least 1 is allowed")
     if not arguments.graph.endswith(".npz"):
-        parser.error(f"the graph is to be written to '{arguments.graph}'; its name must end with .npz")
+        parser.error(f"the graph's file is '{arguments.graph}', but its name must end with .npz")
     data, read_from = _load(arguments.data), arguments.data
     unlike = None
     if arguments.unlike is not None:
@@ -48,7 +48,7 @@ def main() -> None:
         graph = neighbours(data, arguments.top, arguments.labels, unlike)
         write_graph(arguments.graph, graph)
     except ImportError as error:
-        _fail(f"it takes scipy ({error}): pip install scipy")
+        _fail(f"scipy is needed ({error}): pip install scipy")
     except OSError as error:
         _fail(str(error))
     except ValueError as error:

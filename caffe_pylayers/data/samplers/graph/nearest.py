@@ -27,7 +27,7 @@ def neighbours(data: np.ndarray, top: int = 10, labels: bool = False, unlike: Op
     if data.ndim not in (1, 2) or not len(data) or (data.ndim == 1 and not labels):
         raise DataError(f"an array of shape {data.shape}", remedy="features are (N, D), label sets (N,) or (N, L)")
     if labels and data.dtype.kind not in "iu":
-        raise DataError(f"label sets are integers, the array is {data.dtype}")
+        raise DataError(f"label sets must be integers, but the array is {data.dtype}")
     if not labels and not np.isfinite(np.asarray(data, np.float64)).all():
         raise DataError("the features have numbers that are not finite")
     classes = np.arange(len(data)) if unlike is None else _classes(unlike, len(data))
@@ -51,8 +51,8 @@ def _classes(labels: np.ndarray, size: int) -> np.ndarray:
     """The number of each record's class: int32 (size,)."""
     if labels.ndim not in (1, 2) or len(labels) != size or labels.dtype.kind not in "iu" or not labels.size:
         raise DataError(
-            f"labels of shape {labels.shape}, {labels.dtype}, where there are {size} records",
-            remedy=f"classes are integers ({size},) or ({size}, L)",
+            f"labels of type {labels.dtype} and shape {labels.shape}, but there are {size} records",
+            remedy=f"expected integers ({size},) or ({size}, L)",
         )
     return Classes(labels).of
 
