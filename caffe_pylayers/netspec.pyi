@@ -41,20 +41,20 @@ def ComputeH(
     tops: H
 
     n_classes: Number of classes K, 1 to 16777216; labels are 0 to K - 1. With per label: number of labels L.
-    per: What is balanced: the classes whose numbers the labels are (class), or for each of several labels its positive and negative targets, 1 and 0, -1 where not known (label); none: class, but targets are refused.
-    rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f with f the part that it has of the images it occurs in (median_frequency), or (1-beta)/(1-beta^n) with a sum of K (effective_number); K counts classes with samples.
+    per: What is balanced: the classes, if labels are class numbers (class), or the positive and negative targets of each of several labels, 1 and 0, -1 for not known (label); none: class, but targets are refused.
+    rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f, where f is its part of the labels in the images with it (median_frequency), or (1-beta)/(1-beta^n), scaled to a sum of K (effective_number). K is the number of classes with samples.
     beta: beta of effective_number, above 0 and below 1.
-    weights: Weights by hand: K numbers of at least 0; per label: those of the L labels' positives, negatives have 1.
-    scale: Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted (mean_one), or nothing (none, the default for weights by hand).
-    counts: Label counts: those of each batch (batch), of all batches so far (running), or a .npy or text file with K of them (for median_frequency, K more: the labels of all images that the class occurs in; per label: L positives, then L negatives).
+    weights: Weights given by hand: K numbers of at least 0; per label: L numbers for positives, negatives have 1.
+    scale: Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted (mean_one), or no scaling (none, the default for weights given by hand).
+    counts: Label counts: of each batch (batch), of all batches so far (running), or a .npy or text file with K counts (median_frequency needs K more: for each class, all labels in the images with it; per label: L positives, then L negatives).
     decay: Factor of the running counts before each batch is added, above 0 and below 1.
     defer: Iterations, at least 0, in which all classes get the mean weight (deferred re-weighting).
     iter_size: The solver's iter_size, at least 1: forward passes per iteration.
-    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
     empty: What a class without samples gives: weight 0 (zero) or an error.
     ignore_label: Label that is left out, an integer; none: no label is.
     smoothing: Label smoothing e, from 0 to below 1: H = diag(w) ((1-e) I + e/K 11').
-    source: File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is smoothing's.
+    source: File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is made from `smoothing`.
     """
 
 def SampleWeight(
@@ -87,16 +87,16 @@ def SampleWeight(
     tops: weights
 
     n_classes: Number of classes K, 1 to 16777216; labels are 0 to K - 1. With per label: number of labels L.
-    per: What is balanced: the classes whose numbers the labels are (class), or for each of several labels its positive and negative targets, 1 and 0, -1 where not known (label); none: class, but targets are refused.
-    rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f with f the part that it has of the images it occurs in (median_frequency), or (1-beta)/(1-beta^n) with a sum of K (effective_number); K counts classes with samples.
+    per: What is balanced: the classes, if labels are class numbers (class), or the positive and negative targets of each of several labels, 1 and 0, -1 for not known (label); none: class, but targets are refused.
+    rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f, where f is its part of the labels in the images with it (median_frequency), or (1-beta)/(1-beta^n), scaled to a sum of K (effective_number). K is the number of classes with samples.
     beta: beta of effective_number, above 0 and below 1.
-    weights: Weights by hand: K numbers of at least 0; per label: those of the L labels' positives, negatives have 1.
-    scale: Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted (mean_one), or nothing (none, the default for weights by hand).
-    counts: Label counts: those of each batch (batch), of all batches so far (running), or a .npy or text file with K of them (for median_frequency, K more: the labels of all images that the class occurs in; per label: L positives, then L negatives).
+    weights: Weights given by hand: K numbers of at least 0; per label: L numbers for positives, negatives have 1.
+    scale: Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted (mean_one), or no scaling (none, the default for weights given by hand).
+    counts: Label counts: of each batch (batch), of all batches so far (running), or a .npy or text file with K counts (median_frequency needs K more: for each class, all labels in the images with it; per label: L positives, then L negatives).
     decay: Factor of the running counts before each batch is added, above 0 and below 1.
     defer: Iterations, at least 0, in which all classes get the mean weight (deferred re-weighting).
     iter_size: The solver's iter_size, at least 1: forward passes per iteration.
-    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
     empty: What a class without samples gives: weight 0 (zero) or an error.
     ignore_label: Label that is left out, an integer; none: no label is.
     """
@@ -125,10 +125,10 @@ def WeightedSoftmaxLoss(
 
     ignore_label: Label that is left out, an integer; none: no label is.
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
     axis: Axis of the classes in the scores, an integer; -1 is the last.
-    class_weights: Weight of each class, K numbers of at least 0, which multiplies that of the sample.
+    class_weights: Weight of each class, K numbers of at least 0; it multiplies the sample weight.
     """
 
 def WeightedInfogainLoss(
@@ -156,7 +156,7 @@ def WeightedInfogainLoss(
 
     ignore_label: Label that is left out, an integer; none: no label is.
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
     axis: Axis of the classes in the scores, an integer; -1 is the last.
     source: File of the matrix H, K x K, .binaryproto or .npy; none: H is the third bottom.
@@ -184,7 +184,7 @@ def WeightedSigmoidCrossEntropyLoss(
 
     ignore_label: Label that is left out, an integer; none: no label is.
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
     """
 
@@ -250,7 +250,7 @@ def WeightedContrastiveLoss(
     tops: loss
 
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
-    margin: Distance from which on samples of different classes cost nothing, at least 0.
+    margin: Margin, at least 0: samples of different classes at this distance or farther have no loss.
     legacy_version: Use max(0, margin - d^2) for samples of different classes in place of max(0, margin - d)^2, as Caffe once did.
     """
 
@@ -294,7 +294,7 @@ def SoftCrossEntropyLoss(
     tops: loss [, prob]
 
     axis: Axis of the classes in the scores, an integer; -1 is the last.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
     """
 
@@ -323,7 +323,7 @@ def FocalLoss(
 
     ignore_label: Label that is left out, an integer; none: no label is.
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
     axis: Axis of the classes in the scores, an integer; -1 is the last.
     gamma: Exponent of (1 - p), at least 0; 0 is the softmax loss.
@@ -356,10 +356,10 @@ def LDAMLoss(
 
     ignore_label: Label that is left out, an integer; none: no label is.
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
-    normalization: Divisor of the sum: the weights of all terms (FULL), of those not ignored (VALID), of all over the terms per sample (BATCH_SIZE), or 1 (NONE); stock's 0 to 3 are these.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
     axis: Axis of the classes in the scores, an integer; -1 is the last.
-    counts: Labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them.
+    counts: Number of labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them.
     max_margin: Margin of the rarest class, above 0.
     scale: Factor of the scores after the margin, above 0; 30 for cosines.
     """
@@ -425,12 +425,12 @@ def BatchTripletLoss(
     soft: Use log(1 + exp(d_ap - d_an)), without a margin, in place of the hinge.
     average: Triplets to average over: all there are, or those with a loss (active).
     mining: Triplets of a batch: every one (all), the nearest negative beyond each positive (semihard), the farthest positive and nearest negative (hard), a negative drawn by its distance (distance), or those of a bottom with rows of (anchor, positive, negative) in place of the label (given).
-    cutoff: Distance mining: Euclidean distance below which all negatives are drawn alike, above 0.
-    nonzero_loss_cutoff: Distance mining: Euclidean distance from which on negatives are not drawn, above 0.
+    cutoff: Distance mining: negatives nearer than this Euclidean distance, above 0, are all equally likely.
+    nonzero_loss_cutoff: Distance mining: negatives at this Euclidean distance, above 0, or farther are not drawn.
     seed: Seed of the random draws, at least 0.
-    stream: Random stream, at least 0: two layers want two.
+    stream: Random stream, at least 0: give each layer another one.
     iter_size: The solver's iter_size, at least 1: forward passes per iteration.
-    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
     """
 
 def WeightedAccuracy(
@@ -453,10 +453,10 @@ def WeightedAccuracy(
     bottoms: scores, label [, sample_weight]
     tops: accuracy [, per_class]
 
-    top_k: A label is right if its score is among so many highest, at least 1.
+    top_k: A label is right if its score is among the top_k highest; at least 1.
     axis: Axis of the classes in the scores, an integer; -1 is the last.
     ignore_label: Label that is left out, an integer; none: no label is.
-    balanced: Mean of the classes' recalls in place of the part of all labels that is right.
+    balanced: Mean recall of the classes instead of the part of all labels that is right.
     """
 
 def LabelNoise(
@@ -492,15 +492,15 @@ def LabelNoise(
     low: Smallest uniform noise, any number up to high.
     high: Largest uniform noise, any number from low on.
     std: Standard deviation of the gaussian noise, above 0.
-    probability: Part of the labels, from 0 to 1, that flip draws again from all n_classes, the true one too.
+    probability: Part of the labels, from 0 to 1, that flip draws again from all n_classes (the true class too).
     n_classes: Number of classes K of flip and one_hot, 2 to 16777216; labels are 0 to K - 1.
     one_hot: Turn a label into a distribution over n_classes, 1 for its class, add the noise to each entry, clip it and divide by the sum.
-    clip: Range [lo, hi] to clip noisy labels to; none: they are not (one_hot: [0, 1]).
+    clip: Range [lo, hi] to clip noisy labels to; none: no clipping (one_hot: [0, 1]).
     ignore_label: Label that is left out, an integer; none: no label is.
     seed: Seed of the random draws, at least 0.
-    stream: Random stream, at least 0: two layers want two.
+    stream: Random stream, at least 0: give each layer another one.
     iter_size: The solver's iter_size, at least 1: forward passes per iteration.
-    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
     """
 
 def LabelSmoothing(
@@ -524,7 +524,7 @@ def LabelSmoothing(
     tops: distribution
 
     n_classes: Number of classes K, 2 to 16777216; labels are 0 to K - 1.
-    smoothing: Label smoothing e, from 0 to 1: the part that is taken off the true class.
+    smoothing: Label smoothing e, from 0 to 1: the part that is taken from the true class.
     over: Classes that e is spread over: all, so that the true one has 1 - e + e/K (Szegedy et al. 2016), or the others, so that it has 1 - e and each of them e/(K-1) (Goodfellow et al. 2016).
     ignore_label: Label that is left out, an integer; none: no label is.
     """
@@ -611,12 +611,12 @@ def ImageDataLayer(
     source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
-    missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
+    missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
-    label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
-    label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
+    batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -627,16 +627,16 @@ def ImageDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
-    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be read.
+    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
-    stream: Random stream, at least 0: two layers want two.
+    stream: Random stream, at least 0: give each layer another one.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
     workers: Worker processes of prefetch, at least 1.
-    timeout: Seconds, above 0, of silence after which a worker is replaced.
-    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    timeout: Seconds, above 0, after which a silent worker is replaced.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
     iter_size: The solver's iter_size, at least 1: batches per iteration.
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
-    on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
+    on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
@@ -703,12 +703,12 @@ def MultiLabelDataLayer(
     source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
-    missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
+    missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
-    label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
-    label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
+    batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -719,16 +719,16 @@ def MultiLabelDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
-    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be read.
+    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
-    stream: Random stream, at least 0: two layers want two.
+    stream: Random stream, at least 0: give each layer another one.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
     workers: Worker processes of prefetch, at least 1.
-    timeout: Seconds, above 0, of silence after which a worker is replaced.
-    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    timeout: Seconds, above 0, after which a silent worker is replaced.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
     iter_size: The solver's iter_size, at least 1: batches per iteration.
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
-    on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
+    on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
@@ -736,7 +736,7 @@ def MultiLabelDataLayer(
     classes_per_batch: Classes in a batch of type PK, at least 1.
     samples_per_class: Samples of each class in a batch of type PK.
     multilabel: Several labels per image, as 0 and 1 for each of them; false: one label.
-    label_dim: Number of labels, at least 1; none: the largest in the source and 1 more.
+    label_dim: Number of labels, at least 1; none: the largest label in the source plus 1.
     """
 
 def SiameseDataLayer(
@@ -800,12 +800,12 @@ def SiameseDataLayer(
     source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
-    missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
+    missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
-    label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
-    label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
+    batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -816,26 +816,26 @@ def SiameseDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
-    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be read.
+    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
-    stream: Random stream, at least 0: two layers want two.
+    stream: Random stream, at least 0: give each layer another one.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
     workers: Worker processes of prefetch, at least 1.
-    timeout: Seconds, above 0, of silence after which a worker is replaced.
-    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    timeout: Seconds, above 0, after which a silent worker is replaced.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
     iter_size: The solver's iter_size, at least 1: batches per iteration.
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
-    on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
+    on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
-    shuffle: Taken, and of no effect: TRAIN has a new random order each epoch.
-    k: Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms per sample.
+    shuffle: Accepted, but has no effect: TRAIN has a new random order each epoch.
+    k: Negatives that the HARD types choose from, at least 1 and at most 10000: drawing 10000 takes 5 ms per sample.
     n: Iterations, at least 0, before the HARD types choose.
     m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
-    unlabelled: Records whose labels are all negative, which means that they have none: left out (drop), or negatives alone (negative).
-    stacked: All images in one top, block after block (anchors first); false: a top for each block.
+    unlabelled: Records without labels (all their labels are negative): left out (drop), or used only as negatives (negative).
+    stacked: All images in one top, one block after the other (anchors first); false: one top per block.
     type: How pairs are drawn: of one class or two (RANDOM), with a label in common or none (RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).
-    pairs: Fixed list, a CSV file of two names and, if wanted, 1 (same) or 0 a line; none: drawn.
+    pairs: Fixed list, a CSV file with two names and optionally 1 (same) or 0 per line; none: pairs are drawn.
     """
 
 def TripletDataLayer(
@@ -900,12 +900,12 @@ def TripletDataLayer(
     source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
-    missing: Files of a CSV that are not there: an error, or dropped and counted (skip).
+    missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
-    label_format: A row of labels has numbers of labels (indices), or for each label a 0 or 1, or -1 if that is not known (indicator), or a -1 (0) or 1 (sign).
-    label_order: Of an LMDB whose keys are numbers without zeros in front (0, 1, 10, 2): rows of files, and numbers in lists, are in the order of the keys (key); none: that is an error.
-    batch_size: Samples a batch, at least 1; a blob holds 2147483647 numbers.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
+    batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
     crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
@@ -916,26 +916,26 @@ def TripletDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
-    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one is a record that cannot be read.
+    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
-    stream: Random stream, at least 0: two layers want two.
+    stream: Random stream, at least 0: give each layer another one.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
     workers: Worker processes of prefetch, at least 1.
-    timeout: Seconds, above 0, of silence after which a worker is replaced.
-    resume: Keep the position in a blob of the net, so that a restored run goes on from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    timeout: Seconds, above 0, after which a silent worker is replaced.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
     iter_size: The solver's iter_size, at least 1: batches per iteration.
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
-    on_error: A record that cannot be read: an error (stop), or another in its place: of its class at random (replace), or the next of the order (skip).
+    on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
-    shuffle: Taken, and of no effect: TRAIN has a new random order each epoch.
-    k: Negatives that the HARD types choose from, at least 1 and at most 10000: to draw so many takes 5 ms per sample.
+    shuffle: Accepted, but has no effect: TRAIN has a new random order each epoch.
+    k: Negatives that the HARD types choose from, at least 1 and at most 10000: drawing 10000 takes 5 ms per sample.
     n: Iterations, at least 0, before the HARD types choose.
     m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
-    unlabelled: Records whose labels are all negative, which means that they have none: left out (drop), or negatives alone (negative).
-    stacked: All images in one top, block after block (anchors first); false: a top for each block.
+    unlabelled: Records without labels (all their labels are negative): left out (drop), or used only as negatives (negative).
+    stacked: All images in one top, one block after the other (anchors first); false: one top per block.
     type: How positives and negatives are drawn: by class (RANDOM), by labels in common (RANDOM_MULTILABEL), or the hardest of k such negatives by `m` (HARD) or by labels (HARD_MULTILABEL).
-    triplets: Fixed list, a CSV file of three names a line: anchor, positive, negative; none: drawn.
+    triplets: Fixed list, a CSV file with three names per line: anchor, positive, negative; none: triplets are drawn.
     """
 
 MultiLabelLayer = MultiLabelDataLayer

@@ -135,7 +135,7 @@ def test_what_is_wrong_is_said(param_str, message):
 def test_warnings_and_paths_of_a_dict():
     options = load("{'resize': {'height': 3, 'method': 'LINEAR', 'file': 'a'}, 'keep': {'height': 2, 'file': 'b'}}")
     assert list(map(str, options.warnings)) == [
-        "option 'resize.file' has no effect where 'method' is LINEAR; leave it out"
+        "option 'resize.file' has no effect, because 'method' is LINEAR; leave it out"
     ]
     assert options.paths() == {"keep.file": os.path.abspath("b")}
 

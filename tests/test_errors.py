@@ -101,7 +101,7 @@ def test_an_error_that_is_kept_holds_no_frames():
             {"n_classes": 3, "per": "label"},
             "per",
             "option 'per' cannot be 'label': H has a row per class",
-            "take SampleWeight",
+            "use SampleWeight",
         ),
     ],
 )
@@ -167,7 +167,7 @@ def test_errors_of_bottoms_and_tops_have_parts():
     )
     with pytest.raises(ConfigError) as tops:
         tops_of("SiameseDataLayer", config.load("SiameseDataLayer", "source: a"), 4)
-    assert parts_of(tops.value)[:3] == ("found 4 tops", "it has 3, or 5 with the labels of both", "SiameseDataLayer")
+    assert parts_of(tops.value)[:3] == ("found 4 tops", "expected 3, or 5 with the labels of both images", "SiameseDataLayer")
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_what_is_added_to_an_error_leaves_its_parts(listed):
     with pytest.raises(DataError) as caught:
         triplets(listed, options, training=True, ranks=1)
     assert caught.value.source == listed.path
-    assert caught.value.problem.endswith("(1 of 2 records have a negative label, which means none)")
+    assert caught.value.problem.endswith("(1 of 2 records have no label: a negative label means none)")
 
 
 def test_a_prototxt_error_has_a_remedy_beside_its_problem():

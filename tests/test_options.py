@@ -130,7 +130,7 @@ def test_normalises(layer, values, name, value):
 @pytest.mark.parametrize(
     "layer, values, message",
     [
-        ("ComputeH", {"weights": [1, 2]}, "option 'weights' has 2 numbers where 'n_classes' is 3"),
+        ("ComputeH", {"weights": [1, 2]}, "option 'weights' has 2 numbers, but 'n_classes' is 3"),
         ("ComputeH", {"weights": [0, 0, 0], "scale": "sum_one"}, "option 'weights' has no number above 0"),
         ("SampleWeight", {"smoothing": 0.1}, "unknown option 'smoothing'"),
         (
@@ -141,7 +141,7 @@ def test_normalises(layer, values, name, value):
         ("WeightedSoftmaxLoss", {"normalization": True}, "'FULL', 'VALID', 'BATCH_SIZE', 'NONE', not True"),
         ("WeightedSoftmaxLoss", {"normalization": 4}, "'FULL', 'VALID', 'BATCH_SIZE', 'NONE', not 4"),
         ("WeightedSoftmaxLoss", {"normalize": 1}, "option 'normalize' must be true or false, or none, not 1"),
-        ("LabelNoise", {"std": None}, "option 'std' is required where 'distribution' is 'gaussian'"),
+        ("LabelNoise", {"std": None}, "option 'std' is required if 'distribution' is 'gaussian'"),
         ("LabelNoise", {"std": 0}, "option 'std' must be a number above 0, or none, not 0"),
         (
             "LabelNoise",
@@ -149,11 +149,11 @@ def test_normalises(layer, values, name, value):
             "option 'clip' must be [lo, hi] with lo not above hi, not [9.0, 0.0]",
         ),
         ("LabelNoise", {"clip": [0, 1, 2]}, "option 'clip' must be a list of 2, each a number, or none"),
-        ("LabelNoise", {"one_hot": True}, "option 'n_classes' is required where"),
+        ("LabelNoise", {"one_hot": True}, "option 'n_classes' is required if"),
         (
             "LabelNoise",
             {"one_hot": True, "n_classes": 3, "clip": [-1, 1]},
-            "option 'clip' must not go below 0 where 'one_hot' is true",
+            "option 'clip' must not go below 0 if 'one_hot' is true",
         ),
         ("LabelSmoothing", {"epsilon": 1.5}, "option 'epsilon' must be a number of at least 0 and of at most 1"),
         ("LabelSmoothing", {"over": "both"}, "must be one of 'all', 'others', not 'both'"),
@@ -214,7 +214,7 @@ def test_normalises(layer, values, name, value):
         (
             DATA,
             {"color": False, "mean_value": [1, 2, 3]},
-            "option 'mean_value' has three numbers, for one channel",
+            "option 'mean_value' has three numbers, but images have one channel",
         ),
         (
             DATA,
@@ -240,7 +240,7 @@ def test_normalises(layer, values, name, value):
         (
             "TripletDataLayer",
             {"batch_size": 2**20, "stacked": True, "resize": 16},
-            "make a top of 2415919104 numbers (3145728 x 3 x 16 x 16); a blob of Caffe holds 2147483647: lower one of them",
+            "make a top of 2415919104 numbers (3145728 x 3 x 16 x 16); a Caffe blob holds at most 2147483647: lower one of them",
         ),
         ("SiameseDataLayer", {"batch_size": 2**21, "stacked": True, "resize": 16}, "numbers (4194304 x 3 x 16 x 16)"),
         (
@@ -253,7 +253,7 @@ def test_normalises(layer, values, name, value):
             {"type": "HARD_MULTILABEL", "k": 10**8},
             "must be an integer of at least 1 and of at most 10000",
         ),
-        ("ComputeH", {"n_classes": 46341}, "H would have 2147488281 numbers, and a blob of Caffe holds 2147483647"),
+        ("ComputeH", {"n_classes": 46341}, "H would have 2147488281 numbers, but a Caffe blob holds at most 2147483647"),
         ("LabelSmoothing", {"n_classes": 10**12}, "must be an integer of at least 2 and of at most 16777216"),
         (DATA, {"timeout": 0, "prefetch": 2}, "option 'timeout' must be a number above 0, not 0"),
         (DATA, {"k": 3}, "unknown option 'k'"),
@@ -262,7 +262,7 @@ def test_normalises(layer, values, name, value):
             {"pairs": "p.csv", "sampler": "a:B"},
             "options 'sampler' and 'pairs' both say which records a sample has; leave one out",
         ),
-        ("TripletDataLayer", {"type": "HARD"}, "option 'm' is required where 'type' is 'HARD'"),
+        ("TripletDataLayer", {"type": "HARD"}, "option 'm' is required if 'type' is 'HARD'"),
         ("TripletDataLayer", {"pairs": "p.csv"}, "unknown option 'pairs'"),
         ("TripletDataLayer", {"sample_weights": "w.npy"}, "unknown option 'sample_weights'"),
         ("SiameseDataLayer", {"type": "HARD_MULTILABEL"}, "must be one of 'RANDOM', 'RANDOM_MULTILABEL', 'HARD', not"),
@@ -275,7 +275,7 @@ def test_normalises(layer, values, name, value):
             "'transform' must be text such as 'module:name', or none, not 'augment.py'",
         ),
         (DATA, {"sampler": "a:B", "on_error": "skip"}, "'on_error' must be 'stop' with a 'sampler' of your own"),
-        (DATA, {"type": "PK", "classes_per_batch": 3}, "'samples_per_class' is required where 'type' is 'PK'"),
+        (DATA, {"type": "PK", "classes_per_batch": 3}, "'samples_per_class' is required if 'type' is 'PK'"),
         (
             DATA,
             {"type": "PK", "classes_per_batch": 3, "samples_per_class": 4, "batch_size": 10},

@@ -97,7 +97,7 @@ from tests.options import DATA, options
 )
 def test_an_option_that_others_make_meaningless_is_a_warning_and_has_its_default(layer, values, idle, where, value):
     checked = options(layer, **values)
-    assert checked.warnings == (Remark((idle,), f"option {idle!r} has no effect where {where}", "leave it out"),)
+    assert checked.warnings == (Remark((idle,), f"option {idle!r} has no effect, because {where}", "leave it out"),)
     assert getattr(checked, idle) == value, "nothing that reads it can be changed by it"
 
 

@@ -158,10 +158,10 @@ def test_many_classes_are_shown_by_the_ends(tmp_path, command):
         (["nothing.csv"], "there is no nothing.csv in "),
         (
             ["data.bin"],
-            "data.bin: neither its name nor what is there tells what it is; give --type CSV, LMDB, BCF or HDF5",
+            "data.bin: neither its name nor its content shows its format; give --type CSV, LMDB, BCF or HDF5",
         ),
         (["train.txt", "--n-classes", "3"], "record 90 ('90.jpg'): label 3; with 3 classes labels are 0 to 2"),
-        (["train.txt", "--type", "LMDB", "--header"], "option 'header' has no effect where 'source_type' is 'LMDB'"),
+        (["train.txt", "--type", "LMDB", "--header"], "option 'header' has no effect, because 'source_type' is 'LMDB'"),
         (["train.txt", "--top", "label"], "--top is not for a source (CSV), but for nets; leave it out"),
         (["net.prototxt", "--root", "x"], "--root is not for a net, whose layer says it; leave it out"),
         (["net.prototxt", "--batches", "3"], "--batches is for --top; without it every record"),

@@ -60,7 +60,7 @@ BAD_FILES = {
     "none": ("\n", "labels .*file.txt: it is empty"),
     "a word": (
         "3\ncat 1\n2\n",
-        "labels .*file.txt, line 2: numbers are expected, as 3 or 17:24:35, but it reads 'cat 1'",
+        "labels .*file.txt, line 2: numbers such as 3 or 17:24:35 are expected, but the line is 'cat 1'",
     ),
     "a fraction": ("3\n1\n0.5\n", r"train.bcf: record 2 \('2'\): label 0.5 of .*file.txt; integers are allowed"),
     "no number": (np.array([3, np.nan, 1]), r"record 1 \('1'\): label nan of .*file.npy; integers"),
@@ -218,13 +218,13 @@ def test_indicator_rows_of_an_lmdb(listed, keyed):
 
 def test_a_record_without_key(listed, keyed):
     with pytest.raises(
-        DataError, match=r"labels .*labels_lmdb: it lacks the key of CSV source .*: record 2 \('b.jpg'\)"
+        DataError, match=r"labels .*labels_lmdb: it has no key for CSV source .*: record 2 \('b.jpg'\)"
     ):
         listed(labels=keyed(a_jpg=[1], c_jpg=[3]))
 
 
 def test_a_key_without_record(listed, keyed):
-    with pytest.raises(DataError, match=r"labels .*labels_lmdb: its key 'bb.jpg' is the name of no record"):
+    with pytest.raises(DataError, match=r"labels .*labels_lmdb: its key 'bb.jpg' is not the name of a record"):
         listed(labels=keyed(a_jpg=[1], b_jpg=[2], bb_jpg=[2], c_jpg=[3], d_jpg=[3]))
 
 

@@ -51,14 +51,14 @@ BAD = {
     "half a header": (b"\1\0\0", "3 bytes, too few for a header"),
     "cut in the sizes": (
         bcf(b"x" * 9, count=1200)[:24],
-        r"header promises 1200 entries \(9608 bytes\) but the file has 24 bytes; was the copy cut short\?",
+        r"its header has 1200 entries \(9608 bytes\), but the file has 24 bytes; was the copy cut short\?",
     ),
-    "huge count": (bcf(b"x", count=(1 << 64) - 1), "header promises 18446744073709551615 entries"),
+    "huge count": (bcf(b"x", count=(1 << 64) - 1), "its header has 18446744073709551615 entries"),
     "cut in the images": (
         bcf(b"abc", b"def")[:-1],
-        "take 30 bytes by its 2 sizes, but the file has 29; was the copy cut",
+        "says 30 bytes for itself and 2 images, but the file has 29; was the copy cut",
     ),
-    "more than sizes say": (bcf(b"abc") + b"x", "take 19 bytes by its 1 sizes, but the file has 20; is it a BCF file"),
+    "more than sizes say": (bcf(b"abc") + b"x", "says 19 bytes for itself and 1 images, but the file has 20; is it a BCF file"),
     "huge size": (bcf(b"abc", sizes=[(1 << 64) - 16]), "take 18446744073709551616 bytes"),
     "sizes that overflow": (bcf(b"abcd", b"", sizes=[1 << 63, (1 << 63) + 4]), "take 18446744073709551644 bytes"),
     "no records": (bcf(), "it has no records"),

@@ -62,7 +62,7 @@ BAD_LISTS = {
     "fraction": ("a.jpg 0\nb.jpg 0.5\n", ["a.jpg"], "line 2: label '0.5' is not an integer"),
     "too large": ("a.jpg 16777217\n", ["a.jpg"], "line 1: label '16777217' is not an integer up to 16777216"),
     "ragged": ("a.jpg,1,2\nb.jpg,1\n", ["a.jpg"], "line 2: a name and 2 label columns expected"),
-    "missing file": ("a.jpg 1\nb.jpg 1\n", ["a.jpg"], "1 of 2 files are not there; the first is record 1, .*b.jpg"),
+    "missing file": ("a.jpg 1\nb.jpg 1\n", ["a.jpg"], "1 of 2 files do not exist; the first is record 1, .*b.jpg"),
     "no name": (",3\n", [], "line 1: a name and 1 label column expected"),
 }
 
@@ -155,7 +155,7 @@ def test_missing_files_are_left_out_with_their_labels(write, tmp_path, caplog):
     assert source.names[1] == b"d.jpg"
     assert source.read(0) == b"x"
     assert [record.getMessage() for record in caplog.records] == [
-        f"CSV source {path}: 2 of 4 files are not there; the first is record 0, {tmp_path}/a.jpg; they are left out"
+        f"CSV source {path}: 2 of 4 files do not exist; the first is record 0, {tmp_path}/a.jpg; the missing files are left out"
     ]
     with pytest.raises(DataError, match="1 of 1 files are not there"):
         open_source("CSV", write("e.jpg 0\n"), root=str(tmp_path), missing="skip")
@@ -181,7 +181,7 @@ def test_what_is_written_reads_again(tmp_path, photos):
 
 def test_the_list_lies_beside_its_folder(tmp_path):
     with pytest.raises(
-        DataError, match="list.csv would lie in .*images, which is for images; write the list elsewhere"
+        DataError, match="list.csv would lie in .*images, but that folder is for images; write the list elsewhere"
     ):
         write_csv(str(tmp_path / "images" / "list.csv"), [], str(tmp_path / "images"))
 

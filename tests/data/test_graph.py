@@ -95,22 +95,22 @@ def test_any_edges(case):
         ("{'0': open('x')}", "graph: it is neither JSON nor a Python dict"),
         ("{" * 5000, "graph: it is neither JSON nor a Python dict"),
         ('{"0": 3}', "graph: it takes names, for each names with numbers"),
-        ('{"0": {"1": "x"}}', "graph: the similarity of '1' to '0' is 'x'; it takes a number"),
-        ('{"0": {"1": true}}', "graph: the similarity of '1' to '0' is True; it takes a number"),
-        ('{"0": {"1": NaN}}', "graph: the similarity of record 1 to record 0 \\(nan\\) is no finite number"),
-        ('{"0": {"1": 1' + "0" * 400 + "}}", "\\(inf\\) is no finite number"),
-        ('{"0": {"1": 1e300}}', "\\(inf\\) is no finite number"),
-        ('{"0": {"4": 1}}', "graph: '4' is no record of labels.csv; .* 0 to 3"),
+        ('{"0": {"1": "x"}}', "graph: the similarity of '1' to '0' is 'x'; a number is expected"),
+        ('{"0": {"1": true}}', "graph: the similarity of '1' to '0' is True; a number is expected"),
+        ('{"0": {"1": NaN}}', "graph: the similarity of record 1 to record 0 \\(nan\\) is not a finite number"),
+        ('{"0": {"1": 1' + "0" * 400 + "}}", "\\(inf\\) is not a finite number"),
+        ('{"0": {"1": 1e300}}', "\\(inf\\) is not a finite number"),
+        ('{"0": {"4": 1}}', "graph: '4' is not a record of labels.csv; .* 0 to 3"),
         ("{0: {'1': 1, 1: 2}}", "graph: the similarity of record 1 to record 0 \\(2.0\\) is given twice"),
-        ("a,b,similarity\n0,1\n", "graph, line 2: 2 columns; it takes a, b and similarity"),
+        ("a,b,similarity\n0,1\n", "graph, line 2: 2 columns; a, b and similarity are expected"),
         ("a,b,similarity\n0,1,2\n\n0,x,2\n", "graph, line 4: 'x' is no record"),
-        ("a,b,similarity\n0,1,high\n", "graph, line 2: 'high' is no number"),
-        ("a,b,similarity\n0,1,inf\n", "\\(inf\\) is no finite number"),
+        ("a,b,similarity\n0,1,high\n", "graph, line 2: 'high' is not a number"),
+        ("a,b,similarity\n0,1,inf\n", "\\(inf\\) is not a finite number"),
         ("0,1\n1,0\n", "graph, line 1: 2 numbers in line 1 of the matrix; labels.csv has 4 records"),
-        ("0,1,0,0\n" * 3, "graph: 3 lines of numbers where labels.csv has 4 records"),
+        ("0,1,0,0\n" * 3, "graph: 3 lines of numbers, but labels.csv has 4 records"),
         ("0,1,0,0\n" * 5, "graph, line 5: 4 numbers in line 5 of the matrix"),
-        ("0,1,0,x\n" * 4, "graph, line 1: 'x' is no number"),
-        ("PK not a zip", "graph: it is no scipy sparse matrix"),
+        ("0,1,0,x\n" * 4, "graph, line 1: 'x' is not a number"),
+        ("PK not a zip", "graph: it is not a scipy sparse matrix"),
     ],
 )
 def test_what_is_no_graph(tmp_path, text, message):
@@ -124,13 +124,13 @@ def test_graphs_of_another_size_and_none_at_all(tmp_path):
     with pytest.raises(DataError, match="a matrix of shape \\(3, 3\\) where labels.csv has 4 records"):
         read_graph(str(tmp_path / "graph.npz"), SOURCE, "number")
     np.savez(tmp_path / "arrays.npz", a=np.zeros(3))
-    with pytest.raises(DataError, match="arrays.npz: it is no scipy sparse matrix"):
+    with pytest.raises(DataError, match="arrays.npz: it is not a scipy sparse matrix"):
         read_graph(str(tmp_path / "arrays.npz"), SOURCE, "number")
     write_graph(str(tmp_path / "complex.npz"), scipy.sparse.identity(4, dtype=complex, format="csr"))
-    with pytest.raises(DataError, match="complex.npz: a matrix of complex128; it takes real numbers"):
+    with pytest.raises(DataError, match="complex.npz: a matrix of complex128; real numbers are expected"):
         read_graph(str(tmp_path / "complex.npz"), SOURCE, "number")
     write_graph(str(tmp_path / "huge.npz"), 1e300 * scipy.sparse.identity(4, format="csr"))
-    with pytest.raises(DataError, match="\\(inf\\) is no finite number"):
+    with pytest.raises(DataError, match="\\(inf\\) is not a finite number"):
         read_graph(str(tmp_path / "huge.npz"), SOURCE, "number")
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(DataError, match="cannot read it: "):
@@ -193,7 +193,7 @@ def test_neighbours_of_more_records_than_go_at_once():
 
 @pytest.mark.parametrize("wrong", [np.zeros(3), np.zeros(4, int), np.zeros((3, 1, 1), int), np.zeros((3, 0), int)])
 def test_classes_that_are_none(wrong):
-    with pytest.raises(DataError, match="where there are 3 records; classes are integers \\(3,\\) or \\(3, L\\)"):
+    with pytest.raises(DataError, match="where there are 3 records; expected integers \\(3,\\) or \\(3, L\\)"):
         neighbours(np.eye(3), unlike=wrong)
 
 
@@ -249,12 +249,12 @@ def test_the_command_says_what_is_wrong_in_a_line(tmp_path, monkeypatch, capsys)
         ((tmp_path / "none.npy", out), "No such file"),
         ((tmp_path / "text.npy", out), "text.npy: "),
         ((tmp_path / "flat.npy", out), "an array of shape (3,); features are (N, D)"),
-        ((tmp_path / "flat.npy", out, "--labels"), "label sets are integers, the array is float64"),
+        ((tmp_path / "flat.npy", out, "--labels"), "label sets must be integers, but the array is float64"),
         ((tmp_path / "nan.npy", out), "the features have numbers that are not finite"),
         ((tmp_path / "several.npz", out), "several.npz: an archive of several arrays; it takes one"),
         (
             (tmp_path / "eye.npy", out, "--unlike", tmp_path / "flat.npy"),
-            f"eye.npy with --unlike {tmp_path / 'flat.npy'}: labels of shape (3,), float64, where there are 3 records",
+            f"eye.npy with --unlike {tmp_path / 'flat.npy'}: labels of type (3,), float64, but there are 3 records",
         ),
         ((tmp_path / "eye.npy", out, "--unlike", tmp_path / "none.npy"), "No such file"),
         ((tmp_path / "eye.npy", out, "--unlike", tmp_path / "text.npy"), "text.npy: "),

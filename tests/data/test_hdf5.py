@@ -206,7 +206,7 @@ def test_what_is_no_hdf5_file(tmp_path, write):
     with pytest.raises(DataError, match="neither an HDF5 file nor a text file"):
         open_source("HDF5", str(tmp_path / "image"))
     (tmp_path / "empty").write_bytes(b"\n")
-    with pytest.raises(DataError, match="it has no records: a list without a path"):
+    with pytest.raises(DataError, match="it has no records: the list is empty"):
         open_source("HDF5", str(tmp_path / "empty"))
     with pytest.raises(DataError, match="cannot read it: No such file"):
         open_source("HDF5", str(tmp_path / "none.h5"))
@@ -308,7 +308,7 @@ def test_a_crash_of_libhdf5_is_an_error(write, tmp_path):
     thread = threading.Thread(target=_killer, args=(stop,))
     thread.start()
     try:
-        with pytest.raises(DataError, match="train.h5: reading it ended libhdf5 with SIGSEGV; it is damaged"):
+        with pytest.raises(DataError, match="train.h5: libhdf5 ended with SIGSEGV; it is damaged"):
             open_source("HDF5", str(tmp_path / "list"))
     finally:
         stop.set()

@@ -218,7 +218,7 @@ DEEP = {
 def test_more_than_8_bits_are_refused_not_cut(name, fast, tmp_path):
     source = lmdb_of(tmp_path / "images", DEEP[name])
     with pytest.raises(
-        DataError, match="record 0 .*pixels, of which 8 bits would be left; make it an 8-bit image, or write"
+        DataError, match="record 0 .*pixels, but only 8 bits of each would be kept; make it an 8-bit image, or write"
     ):
         Transforms(resize=(4, 4), fast=fast).load(source, 0)
     with pytest.raises(DataError, match="of which 8 bits would be left"):

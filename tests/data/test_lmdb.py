@@ -95,7 +95,7 @@ def test_an_lmdb_that_was_cut_short(tmp_path):
     size = os.path.getsize(os.path.join(path, "data.mdb"))
     for cut in (size - 1, size // 2, 10_000):
         os.truncate(os.path.join(path, "data.mdb"), cut)
-        with pytest.raises(DataError, match=f"promises {size} bytes but the file has {cut}; was the copy cut short"):
+        with pytest.raises(DataError, match=f"promises {size} bytes, but the file has {cut}; was the copy cut short"):
             open_source("LMDB", path)
     for cut in (5000, 100, 0):
         os.truncate(os.path.join(path, "data.mdb"), cut)

@@ -74,8 +74,8 @@ def test_stand_ins_take_the_place_of_what_it_cannot_read(tmp_path):
             "option 'source_type' must be one of 'CSV', 'LMDB', 'BCF', 'HDF5', or text such as 'module:name', not 'csvv'",
         ),
         ("absent_module:X", "option 'source_type': cannot import 'absent_module'"),
-        ("tests.data.test_own_source:Missing", "has nothing to call named 'Missing'"),
-        ("tests.data.test_own_source:net_of", "is no class that derives from caffe_pylayers.data.sources.Source"),
+        ("tests.data.test_own_source:Missing", "has no function or class named 'Missing'"),
+        ("tests.data.test_own_source:net_of", "is not a class that derives from caffe_pylayers.data.sources.Source"),
     ],
 )
 def test_what_is_wrong_with_its_name_is_told(tmp_path, source_type, message):

@@ -239,7 +239,7 @@ def test_a_worker_that_dies_handing_over_twice_is_an_error(photos, tmp_path, rin
     (tmp_path / "armed").touch()
     with pytest.raises(
         DataError,
-        match=r"2 workers failed at one batch; the last died \(exit status 1, .*\) as it took or handed over batch [2-4]",
+        match=r"2 workers failed at one batch; the last died \(exit status 1, .*\) while it took or handed over batch [2-4]",
     ):
         batches(ring, range(2, 10))
     assert len(caplog.records) == 2
@@ -367,7 +367,7 @@ def test_a_thread_that_ends_does_not_take_its_workers(photos, rings, caplog):
 def test_memory_that_cannot_be_had_is_told(photos, rings):
     recipe = Recipe.of(listed(photos), Transforms((4000, 4000)))
     plan = in_order(recipe.source, 2000)
-    with pytest.raises(DataError, match="prefetch: 100000 batches of 96000 MB do not fit into the .* lower `prefetch`"):
+    with pytest.raises(DataError, match="prefetch: 100000 batches of 96000 MB do not fit into the free .* MB of memory; lower `prefetch`"):
         batches(rings(recipe, plan, slots=100000), [0])
 
 
@@ -381,6 +381,6 @@ def test_workers_that_cannot_start_are_given_up(photos, rings, monkeypatch):
     ring = rings(recipe, in_order(recipe.source))
     monkeypatch.setattr("sys.path", [])  # no numpy, no cv2: as an embedded Python that is set up wrongly
     with pytest.raises(
-        DataError, match=r"5 workers in a row did not get to read anything; the last died \(exit status 1"
+        DataError, match=r"5 workers in a row ended before they read anything; the last died \(exit status 1"
     ):
         batches(ring, [0])

@@ -44,7 +44,7 @@ def test_records_named_by_key(listed):
     text = "record 3,record 1\n'record 1',record 0\n".replace("'", '"')
     assert listed("pairs", text, names="key", batch_size=2).batch(0).records.T.tolist() == [[3, 1], [1, 0]]
     with pytest.raises(
-        DataError, match="line 1: '3' is no record of labels.csv; with `names: 'key'` .* as in 'record 0'"
+        DataError, match="line 1: '3' is not a record of labels.csv; with `names: 'key'` .* as in 'record 0'"
     ):
         listed("pairs", "3,1\n", names="key")
 
@@ -84,15 +84,15 @@ def test_every_line_once_an_epoch_and_lines_stand_in_for_lines(tmp_path_factory,
 @pytest.mark.parametrize(
     "kind, text, message",
     [
-        ("pairs", "", "pairs.csv: the list is empty; it takes lines of two names, or two names and sim"),
-        ("triplets", "\n\n", "triplets.csv: the list is empty; it takes lines of three names"),
-        ("pairs", "0,1\n0\n", "line 2: 1 columns where each line has two names, or two names and sim, as many in all"),
+        ("pairs", "", "pairs.csv: the list is empty; lines of two names, or two names and sim"),
+        ("triplets", "\n\n", "triplets.csv: the list is empty; lines of three names"),
+        ("pairs", "0,1\n0\n", "line 2: 1 columns, but each line must have two names, or two names and sim, as many in all"),
         ("pairs", "0,1\n0,1,1\n", "line 2: 3 columns"),
-        ("triplets", "0,1\n", "line 1: 2 columns where each line has three names"),
+        ("triplets", "0,1\n", "line 1: 2 columns, but each line must have three names"),
         (
             "triplets",
             "0,1,5\n",
-            "line 1: '5' is no record of labels.csv; with `names: 'number'` records are numbered 0 to 4",
+            "line 1: '5' is not a record of labels.csv: with `names: 'number'` records are numbered 0 to 4",
         ),
         ("triplets", "0,1,2\n\n0,-1,2\n", "line 3: '-1' is no record"),
         ("triplets", "0,1,2\n0,1.5,2\n", "line 2: '1.5' is no record"),
@@ -115,7 +115,7 @@ def test_a_list_that_is_not_there_and_sim_without_labels(tmp_path):
     source = source_of(LABELS)
     source.labels = None
     with pytest.raises(
-        DataError, match="it has no labels, which sim is taken from, since .*list.csv has no column sim"
+        DataError, match="it has no labels, but sim is taken from labels, because .*list.csv has no column sim"
     ):
         Case("pairs", "RANDOM").make(source, pairs=str(tmp_path / "list.csv"))
 
@@ -130,7 +130,7 @@ def test_sim_is_not_taken_from_a_label_that_is_none(listed, own):
     assert listed("pairs", "2,3,0\n0,1,1\n", labels=labels, batch_size=2).batch(0).values.tolist() == [0, 1]
     assert listed("triplets", "0,1,2\n", labels=labels, batch_size=1).batch(0).records.ravel().tolist() == [0, 1, 2]
     sampler = Case("pairs", "RANDOM").make(labels, sampler="own_sampler:Pairs", batch_size=2)
-    with pytest.raises(DataError, match=message.format("own_sampler:Pairs gives records alone")):
+    with pytest.raises(DataError, match=message.format("own_sampler:Pairs gives only records")):
         sampler.batch(0)
 
 
@@ -181,7 +181,7 @@ def test_a_sampler_of_ones_own(own):
     pairs = Case("pairs", "RANDOM").make(LABELS, sampler="own_sampler:Pairs", batch_size=4)
     assert pairs.batch(0).records.T.tolist() == [[0, 1], [1, 2], [2, 3], [3, 4]]
     assert pairs.batch(0).values.tolist() == [1, 0, 1, 0]
-    with pytest.raises(DataError, match="record 2 .* cannot be read, and own_sampler:Pairs has no stand-in for it"):
+    with pytest.raises(DataError, match="record 2 .* cannot be read, and own_sampler:Pairs has no replacement for it"):
         pairs.reject([4, 2])
 
 
@@ -196,14 +196,14 @@ def test_a_sampler_of_ones_own(own):
         (
             "own_sampler:Order",
             ConfigError,
-            "module 'own_sampler' \\(/.*own_sampler.py\\) has nothing to call named 'Order'",
+            "module 'own_sampler' \\(/.*own_sampler.py\\) has no function or class named 'Order'",
         ),
-        ("own_sampler:not_a_class", ConfigError, "has nothing to call named 'not_a_class'"),
+        ("own_sampler:not_a_class", ConfigError, "has no function or class named 'not_a_class'"),
         ("os:listdir", ConfigError, "option 'sampler': 'os:listdir' failed with TypeError"),
         (
             "own_sampler:Pairs",
             DataError,
-            "own_sampler:Pairs: batch 2 is int64 of shape \\(6, 2\\); integers of shape \\(6, 1\\)",
+            "own_sampler:Pairs: batch 2 is int64 of shape \\(6, 2\\); expected expected expected integers of shape \\(6, 1\\)",
         ),
         ("own_sampler:Floats", DataError, "own_sampler:Floats: batch 2 is float64 of shape \\(6, 1\\); integers"),
         ("own_sampler:Outside", DataError, "own_sampler:Outside: batch 2 has record 5; those of labels.csv are 0 to 4"),

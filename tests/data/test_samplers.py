@@ -296,12 +296,12 @@ def test_what_has_no_labels():
     source.labels = None
     for kind, type_ in (("images", "BALANCED"), ("images", "PK"), ("pairs", "RANDOM"), ("triplets", "HARD")):
         options = SimpleNamespace(type=type_, sampler=None, pairs=None, triplets=None)
-        with pytest.raises(DataError, match="labels.csv: it has no labels, which"):
+        with pytest.raises(DataError, match="labels.csv: it has no labels, but"):
             getattr(samplers, kind)(source, options, training=True, ranks=1)
 
 
 def test_too_few_classes_and_no_triplet():
-    with pytest.raises(DataError, match="it has 1 class of 2 records or more, 'classes_per_batch' is 2; lower it"):
+    with pytest.raises(DataError, match="it has 1 class of 2 records or more, but 'classes_per_batch' is 2; lower it"):
         CASES[2].make([0, 0, 1])
     with pytest.raises(
         DataError, match="no triplet can be made of 3 records in 3 classes: it takes two records of one"
@@ -331,8 +331,8 @@ def test_junk_is_no_class():
 def test_what_is_said_of_records_without_a_label(case):
     labels = [(0, 1), (0, 1), (2, -1), (2, -1), (3, -1), (-1, -1), (-1, -1)]
     sampler = case.make(labels)
-    only = " of them having no label (a negative one), the others "
-    expected = {"images": "having no label (a negative one)"}.get(case.kind, f"2{only}")
+    only = " of them because they have no label (a negative label means none), the others "
+    expected = {"images": "because they have no label (a negative label means none)"}.get(case.kind, f"2{only}")
     assert sampler.left_out_because.startswith(expected)
     assert sampler.left_out == (2 if case.kind == "images" else 3)
     with pytest.raises(DataError, match="labels.csv: it has no record with a label: all labels are negative"):
@@ -344,10 +344,10 @@ def test_what_is_said_of_negatives_without_a_label():
     sampler = case.make([0, 0, 1, -1, -1])
     assert sampler.left_out == 3
     assert sampler.left_out_because == (
-        "2 of them except as negatives (having a negative label, which means none), the others being the only ones of their class"
+        "2 of them except as negatives, because they have no label (a negative label means none), the others because each is the only one of its class"
     )
-    assert case.make([0, 0, -1]).left_out_because == "except as negatives (having a negative label, which means none)"
-    with pytest.raises(DataError, match=r"it takes two .* .1 of 3 records have a negative label, which means none.$"):
+    assert case.make([0, 0, -1]).left_out_because == "except as negatives, because they have no label (a negative label means none)"
+    with pytest.raises(DataError, match=r"it takes two .* .1 of 3 records have no label: a negative label means none.$"):
         Case("triplets", "RANDOM").make([0, 0, -1])
 
 

@@ -102,10 +102,10 @@ def test_a_folder_in_the_place_of_a_source_is_refused_with_what_to_name(tmp_path
         (
             "CSV",
             "cats",
-            "it is not a file but a folder; name a list of its images, a line each: the file name, then the label",
+            "it is not a file but a folder; give a list of its images, one per line: the file name, then the label",
         ),
         ("CSV", "a_lmdb", "it is not a file but a folder; it is an LMDB: set 'source_type': 'LMDB'"),
-        ("LMDB", "cats", "it is a folder without data.mdb; images in folders are read from a list, as a CSV"),
+        ("LMDB", "cats", "it is a folder without data.mdb; for images in a folder, write a list of them, and read it as a CSV"),
     ):
         with pytest.raises(DataError) as caught:
             open_source(kind, str(tmp_path / name))

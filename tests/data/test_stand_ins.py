@@ -81,7 +81,7 @@ def test_nothing_left(case, mode):
     sampler = case.make([0, 0, 1, 1, 2, 2], on_error=mode)
     sampler.reject(range(6))
     with pytest.raises(
-        DataError, match="labels.csv: nothing can stand in .*: 6 of 6 records were found unreadable; mend"
+        DataError, match="labels.csv: nothing can stand in .*: 6 of 6 records are unreadable; mend"
     ):
         sampler.batch(0)
 

@@ -305,8 +305,8 @@ def test_a_transform_of_the_users(photos, plugin):
     [
         ("os:listdir", "'os:listdir' failed with TypeError"),
         ("{}:broken", "returned float64 .*must return an image of uint8"),
-        ("{}:number", "has nothing to call named 'number'"),
-        ("{}:missing", "has nothing to call named 'missing'"),
+        ("{}:number", "has no function or class named 'number'"),
+        ("{}:missing", "has no function or class named 'missing'"),
         ("no_such_module_at_all:f", "cannot import 'no_such_module_at_all'.*PYTHONPATH"),
         ("__main__:f", "workers cannot import; move it to a module"),
     ],

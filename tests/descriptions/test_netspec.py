@@ -150,7 +150,7 @@ def test_a_default_that_is_given_counts_as_given():
     (label,) = inputs("label")
     weights = P.SampleWeight(label, n_classes=2, weights=[1, 2], scale="sum_one")
     assert "'scale': 'sum_one'" in written(weights=weights).layer[-1].python_param.param_str
-    with pytest.warns(UserWarning, match="option 'timeout' has no effect where 'prefetch' is false") as warned:
+    with pytest.warns(UserWarning, match="option 'timeout' has no effect, because 'prefetch' is false") as warned:
         P.ImageDataLayer(source="train.txt", timeout=60.0)
     assert warned[0].filename == __file__
 
@@ -193,10 +193,10 @@ WRONG = {
     "nothing required": (lambda s, y: P.SampleWeight(y), "SampleWeight: option 'n_classes' is required"),
     "options that do not go together": (
         lambda s, y: P.TripletDataLayer(source="a", type="HARD"),
-        "option 'm' is required where 'type' is 'HARD'",
+        "option 'm' is required if 'type' is 'HARD'",
     ),
-    "a bottom too few": (lambda s, y: P.FocalLoss(s), "FocalLoss: found 1 bottom, but it has 2 to 3: scores, label"),
-    "a bottom too many": (lambda s, y: P.ImageDataLayer(s, source="a"), "found 1 bottom, but it has 0: none"),
+    "a bottom too few": (lambda s, y: P.FocalLoss(s), "FocalLoss: found 1 bottom, expected 2 to 3: scores, label"),
+    "a bottom too many": (lambda s, y: P.ImageDataLayer(s, source="a"), "found 1 bottom, expected 0: none"),
     "a bottom by name": (
         lambda s, y: P.FocalLoss(s, label=y),
         "FocalLoss: 'label' is a Top: bottoms stand first, without names, as in FocalLoss(n.scores, n.label",
@@ -206,7 +206,7 @@ WRONG = {
         lambda s, y: P.TripletLoss(s, s, s, y),
         "may be margin or sample_weight; say which in param_str: 'bottoms': ['margin']",
     ),
-    "a top too many": (lambda s, y: P.FocalLoss(s, y, ntop=2), "FocalLoss: found 2 tops, but it has 1: loss"),
+    "a top too many": (lambda s, y: P.FocalLoss(s, y, ntop=2), "FocalLoss: found 2 tops, expected 1: loss"),
     "no number of tops": (lambda s, y: P.FocalLoss(s, y, ntop="1"), "ntop must be an integer, not '1'"),
     "loss weights": (
         lambda s, y: P.FocalLoss(s, y, loss_weight=[1, 0]),

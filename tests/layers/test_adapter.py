@@ -20,10 +20,10 @@ def test_counts_of_bottoms_and_tops_are_checked_with_their_names():
     with pytest.raises(ConfigError) as error:
         build([softmax_loss("scores")], {"scores": SCORES})
     assert str(error.value) == (
-        "WeightedSoftmaxLoss: found 1 bottom, but it has 2 to 3: scores, label, [sample_weight]; "
+        "WeightedSoftmaxLoss: found 1 bottom, expected 2 to 3: scores, label, [sample_weight]; "
         "add bottoms in the prototxt ([x] may be left out)"
     )
-    with pytest.raises(ConfigError, match=r"found 3 tops, but it has 1 to 2: loss, \[prob\]; take away tops"):
+    with pytest.raises(ConfigError, match=r"found 3 tops, expected 1 to 2: loss, \[prob\]; remove tops"):
         tops = ["loss", "prob", "more"]
         build(
             [softmax_loss("scores", "label", tops=tops, loss_weight=[1, 0, 0])],

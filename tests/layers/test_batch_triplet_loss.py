@@ -89,7 +89,7 @@ def test_no_triplets_given_or_no_embeddings():
 
 
 def test_shapes_that_do_not_fit_are_errors():
-    with pytest.raises(ConfigError, match="BatchTripletLoss: 5 labels for 12 embeddings; expected one each"):
+    with pytest.raises(ConfigError, match="BatchTripletLoss: 5 labels for 12 embeddings; expected one label per embedding"):
         net_of(second=np.zeros(5))
     with pytest.raises(ConfigError, match=r"triplets have shape \(12,\); expected \(T, 3\), rows of anchor, pos"):
         net_of(mining="given")

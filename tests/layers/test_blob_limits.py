@@ -79,7 +79,7 @@ def test_data_layers(net, photos, tmp_path, monkeypatch, kind, tops, options, nu
     monkeypatch.syspath_prepend(str(tmp_path))
     before = psutil.Process().memory_info().rss
     expected = (
-        f"(?s){kind}: a top of shape .* has {numbers} numbers, and a blob of Caffe holds 2147483647; lower 'batch_size'"
+        f"(?s){kind}: a top of shape .* has {numbers} numbers, but a Caffe blob holds at most 2147483647; lower 'batch_size'"
     )
     with pytest.raises(ConfigError, match=expected):
         net(kind, tops, source=photos.lmdb, **options)

@@ -230,7 +230,7 @@ def test_options_of_counts_change_nothing_where_the_weights_are_given(caplog):
     options = {"n_classes": 3, "weights": [1, 2, 3]}
     idle = {"rule": "median_frequency", "empty": "error", "counts": "not_there.npy"}
     np.testing.assert_array_equal(h_of([0, 0, 1], {**options, **idle}), h_of([0, 0, 1], options))
-    told = [message for message in caplog.messages if "has no effect where 'weights' are given" in message]
+    told = [message for message in caplog.messages if "has no effect, because 'weights' are given" in message]
     assert [message.split("'")[1] for message in told] == ["rule", "empty", "counts"]
 
 

@@ -107,7 +107,7 @@ def test_without_resume_a_warning_says_what_a_restart_and_a_test_net_do(caplog):
     for phase, options, texts in [
         (caffe.TRAIN, {"defer": 5}, ["will count iterations from 0 again; with 'resume': True"]),
         (caffe.TRAIN, {"defer": 5, "counts": "running"}, ["will count labels and iterations from 0 again"]),
-        (caffe.TEST, {"defer": 5}, ["this one uses weights as from iteration 5 on"]),
+        (caffe.TEST, {"defer": 5}, ["this one uses the weights of iteration 5 and later"]),
         (caffe.TEST, {"counts": "running"}, ["without 'resume': True a TEST net", "counts of its own batches"]),
         (caffe.TRAIN, {"defer": 5, "resume": True}, []),
         (caffe.TEST, {"defer": 5, "counts": "running", "resume": True}, []),

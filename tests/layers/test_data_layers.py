@@ -160,7 +160,7 @@ BAD = {
     ),
     "list names a missing file": (
         "ImageDataLayer", ["data"], lambda photos, tmp: {"source": photos.csv, "root": "/nowhere"}, DataError,
-        "37 of 37 files are not there; the first is record 0, /nowhere/photo 0.jpg",
+        "37 of 37 files do not exist; the first is record 0, /nowhere/photo 0.jpg",
     ),
     "truncated JPEG": (
         "ImageDataLayer", ["data"],
@@ -172,7 +172,7 @@ BAD = {
     ),
     "two tops": (
         "TripletDataLayer", TRIPLET[:2], lambda photos, tmp: {"source": photos.csv}, ConfigError,
-        "TripletDataLayer: found 2 tops, but it has 3 to 4: anchor, positive, negative, [margin]",
+        "TripletDataLayer: found 2 tops, expected 3 to 4: anchor, positive, negative, [margin]",
     ),
     "margin of RANDOM": (
         "TripletDataLayer", [*TRIPLET, "margin"],
@@ -186,12 +186,12 @@ BAD = {
     "no labels": (
         "ImageDataLayer", ["data", "label"],
         lambda photos, tmp: {"source": str(shutil.copy(_names_only(photos, tmp), tmp / "copy.csv")), "resize": 9}, DataError,
-        "it has no labels, but the layer has a top for them; write each behind its file name, leave the top out, or",
+        "it has no labels, but the layer has a top for them; write a label after each file name, leave the top out, or",
     ),
     "mean of other channels": (
         "ImageDataLayer", ["data"],
         lambda photos, tmp: {**gray_lmdb(tmp), "mean_value": [1, 2, 3]}, DataError,
-        "1 channels, but the mean has 3; give one number for all, or one each",
+        "1 channels, but the mean has 3; give one number for all channels, or one per channel",
     ),
 }  # fmt: skip
 
@@ -326,5 +326,5 @@ def test_workers_may_stay_where_prefetch_is_turned_off(net, photos, caplog):
         looked_at.forward()
         np.testing.assert_array_equal(looked_at.blobs["data"].data, plain.blobs["data"].data)
     assert caplog.messages == [
-        "ImageDataLayer: option 'workers' has no effect where 'prefetch' is false; leave it out"
+        "ImageDataLayer: option 'workers' has no effect, because 'prefetch' is false; leave it out"
     ], "once, at set-up"

@@ -85,11 +85,11 @@ def similarity(one, other):
             "SiameseDataLayer",
             ["data", "data_p", "sim", "label"],
             {},
-            "found 4 tops; it has 3, or 5 with the labels of both",
+            "found 4 tops; expected 3, or 5 with the labels of both images",
         ),
-        ("SiameseDataLayer", ["data"], {"stacked": True}, "found 1 top, but it has 2 to 3: data, sim, \\[label\\]"),
-        ("TripletDataLayer", ["data", "margin", "label"], {"stacked": True}, "found 3 tops, but it has 1 to 2"),
-        ("MultiLabelDataLayer", ["data"], {}, "found 1 top, but it has 2 to 3: data, label, \\[sample_weight\\]"),
+        ("SiameseDataLayer", ["data"], {"stacked": True}, "found 1 top, expected 2 to 3: data, sim, \\[label\\]"),
+        ("TripletDataLayer", ["data", "margin", "label"], {"stacked": True}, "found 3 tops, expected 1 to 2"),
+        ("MultiLabelDataLayer", ["data"], {}, "found 1 top, expected 2 to 3: data, label, \\[sample_weight\\]"),
     ],
 )
 def test_wrong_numbers_of_tops(data_net, pixels, layer, tops, options, message):
@@ -159,7 +159,7 @@ def test_anchors_left_out_are_counted(data_net, tmp_path, caplog):
     write_lmdb(str(tmp_path / "lmdb"), [Datum(bytes(12), label, 3, 2, 2) for label in (0, 0, 1, 1, 2)])
     data_net("TripletDataLayer", ["a", "p", "n"], source_type="LMDB", source=str(tmp_path / "lmdb"), batch_size=2)
     assert (
-        f"TripletDataLayer: 1 of 5 records of {tmp_path}/lmdb are left out, being the only ones of their class"
+        f"TripletDataLayer: 1 of 5 records of {tmp_path}/lmdb are left out, because each is the only one of its class"
         in caplog.text
     )
 
@@ -175,7 +175,7 @@ def test_damaged_records_are_not_said_to_have_a_negative_label(data_net, tmp_pat
     (line,) = caplog.messages
     damage = f"LMDB source {path}: record 1 ('00000001'): a protobuf message cut short"
     assert (
-        f"2 of 5 records of {path} are left out, having no label (a negative one; damaged ones: 1, the first {damage}"
+        f"2 of 5 records of {path} are left out, because they have no label (a negative label means none; damaged ones: 1, the first {damage}"
         in line
     )
 
@@ -195,7 +195,7 @@ def test_records_without_a_label_are_in_no_batch_and_counted_in_a_line(
     write_lmdb(str(tmp_path / "lmdb"), [Datum(bytes([n] * 12), label, 3, 2, 2) for n, label in enumerate(labels)])
     options = {"source_type": "LMDB", "source": str(tmp_path / "lmdb"), "batch_size": 4, **options}
     made = data_net(layer, tops, **options)
-    line = f"{layer}: 3 of 7 records of {tmp_path}/lmdb are left out, having no label (a negative one)"
+    line = f"{layer}: 3 of 7 records of {tmp_path}/lmdb are left out, because they have no label (a negative label means none)"
     assert caplog.messages == [line]
     images = [top for top in tops if top != "sim"]
     for _ in range(20):
@@ -207,7 +207,7 @@ def test_records_without_a_label_are_in_no_batch_and_counted_in_a_line(
     made = data_net(layer, tops, unlabelled="negative", **options)
     assert caplog.messages == [
         line.replace(
-            "having no label (a negative one)", "except as negatives (having a negative label, which means none)"
+            "because they have no label (a negative label means none)", "except as negatives, because they have no label (a negative label means none)"
         )
     ]
     seen = set()

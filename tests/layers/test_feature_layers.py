@@ -115,7 +115,7 @@ def test_an_axis_that_x_lacks_is_an_error():
 
 
 def test_it_takes_one_bottom():
-    with pytest.raises(ConfigError, match="L2Normalize: found 2 bottoms, but it has 1: x"):
+    with pytest.raises(ConfigError, match="L2Normalize: found 2 bottoms, expected 1: x"):
         build([python_layer("L2Normalize", ["x", "z"], ["y"])], {"x": X, "z": X})
 
 

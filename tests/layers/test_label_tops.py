@@ -85,7 +85,7 @@ def test_what_is_not_known_has_no_place_among_numbers_of_labels(data_net, pixels
     options = {"labels": str(tmp_path / "rows.npy"), "label_format": "indicator", **pixels}
     assert data_net("ImageDataLayer", ["data"], **options).blobs["data"].data.any()
     message = (
-        r"record 1 .*whether it has label 1 is not known .-1., .*; use MultiLabelDataLayer with 'multilabel': true"
+        r"record 1 .*its label 1 is not known .-1., .*; use MultiLabelDataLayer with 'multilabel': true"
     )
     with pytest.raises(DataError, match=message):
         data_net("ImageDataLayer", ["data", "label"], **options)

@@ -134,7 +134,7 @@ def test_the_log_tells_positives_and_negatives(caplog):
     weights_of(TARGETS, {"scale": "none"})
     assert caplog.messages == [
         "SampleWeight: weights of positives 1, 3, 0 and of negatives 4, 1, 1, one per label; they multiply the mean loss by 1.357 "
-        "where it is not divided by the weights too"
+        ", unless it is divided by the weights too"
     ]
     caplog.clear()
     weights_of(np.tile(TARGETS, 10), {"scale": "none"})
@@ -153,16 +153,16 @@ def test_the_log_tells_positives_and_negatives(caplog):
             np.array([[1, 2, 0]]),
             {},
             DataError,
-            r"target 2 at index \(0, 1\) is outside 0..1 and not -1, a target not known",
+            r"target 2 at index \(0, 1\) is outside 0..1 and not -1 (a target not known)",
         ),
         (TARGETS, {"empty": "error"}, DataError, "label 2 has no positives in the batch, and 'empty' is 'error'"),
         (
             TARGETS,
             {"rule": "median_frequency"},
             ConfigError,
-            "'rule' cannot be 'median_frequency' where 'per' is 'label'",
+            "'rule' cannot be 'median_frequency' if 'per' is 'label'",
         ),
-        (TARGETS, {"weights": [1, 2]}, ConfigError, "'weights' has 2 numbers where 'n_classes' is 3"),
+        (TARGETS, {"weights": [1, 2]}, ConfigError, "'weights' has 2 numbers, but 'n_classes' is 3"),
     ],
 )
 def test_errors_say_what_is_wrong(targets, options, error, message):
@@ -185,7 +185,7 @@ TWELVE = np.random.RandomState(0).randint(0, 2, (6, 12))
     ("layer", "remedy"),
     [
         ("SampleWeight", "'per': 'label' weights each label by its own"),
-        ("ComputeH", "take SampleWeight with 'per': 'label'"),
+        ("ComputeH", "use SampleWeight with 'per': 'label'"),
     ],
 )
 @pytest.mark.parametrize(

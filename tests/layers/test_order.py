@@ -94,7 +94,7 @@ def test_another_order_is_told(layer, option, resuming_net, caplog):
     assert "other options" not in caplog.text
     restore(resuming_net, layer, before, after)
     assert (
-        f"{layer}: the snapshot was taken with other options or another source; going on at batch 2 of" in caplog.text
+        f"{layer}: the snapshot was taken with other options or another source; continuing at batch 2 of" in caplog.text
     )
 
 

@@ -38,7 +38,7 @@ def test_the_example_of_the_adapter_runs(mine):
     exec(textwrap.dedent(example), vars(mine))
     net = build([own_layer("Double", ["x"], "y", loss_weight=0)], {"x": SCORES})
     np.testing.assert_array_equal(net.forward()["y"], 2 * SCORES.astype(np.float32))
-    with pytest.raises(ConfigError, match="Double: found 2 bottoms, but it has 1: x; take away bottoms"):
+    with pytest.raises(ConfigError, match="Double: found 2 bottoms, expected 1: x; remove bottoms"):
         build([own_layer("Double", ["x", "x2"], "y", loss_weight=0)], {"x": SCORES, "x2": SCORES})
 
 

@@ -222,7 +222,7 @@ def test_backward_gives_zeros_and_no_loss_weight_is_missed(caplog):
             ConfigError,
             r"2 weights; expected one per sample \(3\)",
         ),
-        ({"scores": np.eye(3)}, {}, ConfigError, "found 1 bottom, but it has 2 to 3"),
+        ({"scores": np.eye(3)}, {}, ConfigError, "found 1 bottom, expected 2 to 3"),
     ],
 )
 def test_errors_say_what_is_wrong(inputs, options, error, message):

@@ -111,5 +111,5 @@ def test_bad_options(options):
 
 
 def test_it_has_one_top():
-    with pytest.raises(ConfigError, match="found 2 tops, but it has 1: loss"):
+    with pytest.raises(ConfigError, match="found 2 tops, expected 1: loss"):
         build([python_layer("FocalLoss", list(INPUTS), ["loss", "prob"], {}, [1, 0])], INPUTS)

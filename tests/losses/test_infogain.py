@@ -190,7 +190,7 @@ def test_an_h_of_another_size_is_an_error(tmp_path):
 @pytest.mark.parametrize("given_bottoms", [["scores", "label"], ["scores", "label", "H", "weight", "more"]])
 def test_without_a_source_h_is_a_bottom(given_bottoms):
     inputs = dict.fromkeys(given_bottoms, SCORES)
-    with pytest.raises(ConfigError, match=r"found \d bottoms, but it has 3 to 4: scores, label, H, \[sample_weight\]"):
+    with pytest.raises(ConfigError, match=r"found \d bottoms, expected 3 to 4: scores, label, H, \[sample_weight\]"):
         net_of(inputs)
 
 
@@ -198,5 +198,5 @@ def test_with_a_source_h_is_no_bottom(tmp_path):
     path = str(tmp_path / "H.npy")
     np.save(path, H)
     inputs = dict.fromkeys(("scores", "label", "H", "weight"), SCORES)
-    with pytest.raises(ConfigError, match=r"found 4 bottoms, but it has 2 to 3: scores, label, \[sample_weight\]"):
+    with pytest.raises(ConfigError, match=r"found 4 bottoms, expected 2 to 3: scores, label, \[sample_weight\]"):
         net_of(inputs, source=path)

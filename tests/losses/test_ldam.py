@@ -97,7 +97,7 @@ def test_bad_options(options, message):
 
 
 def test_it_has_one_top():
-    with pytest.raises(ConfigError, match="found 2 tops, but it has 1: loss"):
+    with pytest.raises(ConfigError, match="found 2 tops, expected 1: loss"):
         build([python_layer("LDAMLoss", list(INPUTS), ["loss", "prob"], {"counts": COUNTS}, [1, 0])], INPUTS)
 
 

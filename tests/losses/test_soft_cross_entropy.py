@@ -152,7 +152,7 @@ def test_distributions_that_are_not_finite_are_errors_that_say_where(bad):
 @pytest.mark.parametrize("shape", [(5, 3, 4), (5, 4), (5, 4, 1, 3), (5, 4, 3, 2)])
 def test_a_distribution_of_another_shape_is_an_error(shape):
     net = net_of({"scores": SCORES, "distribution": np.ones(shape)})
-    with pytest.raises(ConfigError, match=r"distribution has shape .*; expected that of the scores, \(5, 4, 3\)"):
+    with pytest.raises(ConfigError, match=r"distribution has shape .*; expected the shape of the scores, \(5, 4, 3\)"):
         net.forward()
 
 

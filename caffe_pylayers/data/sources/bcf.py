@@ -133,7 +133,7 @@ def _index(path: str) -> Stretches:
     if len(sizes) != count or total != file.size:
         reason = "was the copy cut short?" if total > file.size else "is it a BCF file with little-endian numbers?"
         raise DataError(
-            f"its header and {count} images have {total} bytes by its sizes, but the file has {file.size}",
+            f"its header says {total} bytes for itself and {count} images, but the file has {file.size}",
             remedy=reason,
             source=f"BCF source {path}",
         )
