@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from caffe_pylayers import ConfigError
 from caffe_pylayers.config import Options, load, parse, spell, validate
 from caffe_pylayers.config.catalogue import SCHEMAS
+from tests.refusals import refused
 
 # ---------------------------------------------------------------------------------------- what can be read
 
@@ -263,13 +264,13 @@ def test_spell(kind, value, spelled):
 def test_numbers_of_many_digits(digits):
     big = int("0x" + "f" * digits, 16)
     for value in (big, -big, "9" * digits, "1e" + "9" * digits):
-        with pytest.raises(ConfigError, match="option 'smoothing' must be a number of at least 0 and below 1"):
+        with refused(ConfigError, "at least 0 and below 1", option="smoothing"):
             validate("ComputeH", {"n_classes": 7, "smoothing": value})
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_nan_and_infinity_are_no_numbers(value):
-    with pytest.raises(ConfigError, match="option 'scale' must be a number, not "):
+    with refused(ConfigError, "a number, not", option="scale"):
         validate("ImageDataLayer", {"source": "a.csv", "scale": value})
 
 

@@ -167,7 +167,11 @@ def test_errors_of_bottoms_and_tops_have_parts():
     )
     with pytest.raises(ConfigError) as tops:
         tops_of("SiameseDataLayer", config.load("SiameseDataLayer", "source: a"), 4)
-    assert parts_of(tops.value)[:3] == ("found 4 tops", "expected 3, or 5 with the labels of both images", "SiameseDataLayer")
+    assert parts_of(tops.value)[:3] == (
+        "found 4 tops",
+        "expected 3, or 5 with the labels of both images",
+        "SiameseDataLayer",
+    )
 
 
 @pytest.fixture

@@ -85,7 +85,8 @@ class SiameseDataLayerOptions(_ComparisonOptions):
         "(RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).",
     )
     pairs: Annotated[Optional[Path], InOrder(14)] = Field(
-        None, description="Fixed list, a CSV file with two names and optionally 1 (same) or 0 per line; none: pairs are drawn."
+        None,
+        description="Fixed list, a CSV file with two names and optionally 1 (same) or 0 per line; none: pairs are drawn.",
     )
 
     def top_names(self) -> Sequence[str]:
@@ -110,7 +111,8 @@ class TripletDataLayerOptions(_ComparisonOptions):
         "or the hardest of k such negatives by `m` (HARD) or by labels (HARD_MULTILABEL).",
     )
     triplets: Annotated[Optional[Path], InOrder(15)] = Field(
-        None, description="Fixed list, a CSV file with three names per line: anchor, positive, negative; none: triplets are drawn."
+        None,
+        description="Fixed list, a CSV file with three names per line: anchor, positive, negative; none: triplets are drawn.",
     )
 
     def top_names(self) -> Sequence[str]:

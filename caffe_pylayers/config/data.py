@@ -115,7 +115,10 @@ class DataLayerOptions(Options):
         "follow the order of the keys (key); none: they are an error.",
     )
     batch_size: Annotated[int, InOrder(1)] = Field(
-        256, ge=1, le=LARGEST_BLOB, description="Samples per batch, at least 1; a blob holds at most 2147483647 numbers."
+        256,
+        ge=1,
+        le=LARGEST_BLOB,
+        description="Samples per batch, at least 1; a blob holds at most 2147483647 numbers.",
     )
     resize: Size = Field(
         None, description="Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing)."
@@ -151,8 +154,7 @@ class DataLayerOptions(Options):
     max_pixels: int = Field(
         2**28,
         ge=1,
-        description="Largest image that is decoded, height times width, at least 1; a larger one counts as "
-        "unreadable.",
+        description="Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.",
     )
     seed: Annotated[Seed, InOrder(2)] = 0
     stream: Annotated[Stream, InOrder(3)] = 0
@@ -209,7 +211,9 @@ class DataLayerOptions(Options):
             yield Remark(("mean_file", "mean_value"), both, "leave one out")
         for name, mean in (("mean_file", self.mean_file), ("mean_value", self.mean_value)):
             if not self.color and isinstance(mean, tuple) and len(mean) == 3:
-                yield Remark((name, "color"), f"option {name!r} has three numbers, but images have one channel: 'color' is false")
+                yield Remark(
+                    (name, "color"), f"option {name!r} has three numbers, but images have one channel: 'color' is false"
+                )
         if self.sampler is not None and self.on_error != "stop":
             rule = "option 'on_error' must be 'stop' with a 'sampler' of your own: only the sampler knows which record may replace another"
             yield Remark(("on_error", "sampler"), rule)

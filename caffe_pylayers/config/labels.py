@@ -124,7 +124,8 @@ class ComputeHOptions(SampleWeightOptions):
         json_schema_extra={"aliases": ["epsilon"]},
     )
     source: Optional[Path] = Field(
-        None, description="File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is made from `smoothing`."
+        None,
+        description="File of a K x K matrix M, .binaryproto or .npy, for H = diag(w) M; none: M is made from `smoothing`.",
     )
 
     def conflicts(self) -> Iterator[Remark]:

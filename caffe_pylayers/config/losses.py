@@ -150,7 +150,9 @@ class WeightedContrastiveLossOptions(BatchLossOptions):
     takes = ("feature", "feature_p", "sim", "[sample_weight]")
 
     margin: float = Field(
-        1.0, ge=0, description="Margin, at least 0: samples of different classes at this distance or farther have no loss."
+        1.0,
+        ge=0,
+        description="Margin, at least 0: samples of different classes at this distance or farther have no loss.",
     )
     legacy_version: bool = Field(
         False,

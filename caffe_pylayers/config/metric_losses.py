@@ -71,10 +71,14 @@ class BatchTripletLossOptions(_TripletOptions):
         "bottom with rows of (anchor, positive, negative) in place of the label (given).",
     )
     cutoff: float = Field(
-        0.5, gt=0, description="Distance mining: negatives nearer than this Euclidean distance, above 0, are all equally likely."
+        0.5,
+        gt=0,
+        description="Distance mining: negatives nearer than this Euclidean distance, above 0, are all equally likely.",
     )
     nonzero_loss_cutoff: float = Field(
-        1.4, gt=0, description="Distance mining: negatives at this Euclidean distance, above 0, or farther are not drawn."
+        1.4,
+        gt=0,
+        description="Distance mining: negatives at this Euclidean distance, above 0, or farther are not drawn.",
     )
     seed: Seed = 0
     stream: Stream = 0

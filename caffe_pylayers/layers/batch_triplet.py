@@ -54,7 +54,9 @@ class BatchTripletLoss(TripletsLayer):
                 )
         elif bottom[1].count != num:
             raise ConfigError(
-                f"{bottom[1].count} labels for {num} embeddings", remedy="expected one label per embedding", layer=self.name
+                f"{bottom[1].count} labels for {num} embeddings",
+                remedy="expected one label per embedding",
+                layer=self.name,
             )
 
     def compute(self, bottom: Blobs, top: Blobs) -> None:

@@ -242,9 +242,7 @@ class SampleWeight(_ClassBalance):
     errors: ConfigError for targets without `per: label`; DataError as those of ComputeH.
     """
 
-    instead = (
-        "'per': 'label' weights each label by its own positives and negatives ('n_classes' is then the number of labels)"
-    )
+    instead = "'per': 'label' weights each label by its own positives and negatives ('n_classes' is then the number of labels)"
     unless = ", unless it is divided by the weights too"
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

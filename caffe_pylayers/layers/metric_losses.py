@@ -103,7 +103,9 @@ class TripletLoss(TripletsLayer):
         if margin is not None and margin.count != shapes[0][0]:
             num_triplets = shapes[0][0]
             raise ConfigError(
-                f"{margin.count} margins for {num_triplets} triplets", remedy="expected one margin per triplet", layer=self.name
+                f"{margin.count} margins for {num_triplets} triplets",
+                remedy="expected one margin per triplet",
+                layer=self.name,
             )
 
     def terms(self, inputs: Sequence[Array]) -> Terms:

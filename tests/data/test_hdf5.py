@@ -17,6 +17,7 @@ from caffe_pylayers.data.sources.hdf5 import HDF5Source, write_hdf5
 from caffe_pylayers.data.sources.hdf5_index import read_tables
 from caffe_pylayers.errors import DataError
 from tests.data.mutations import mutated_files, outcomes
+from tests.refusals import refused
 
 ROWS = np.random.default_rng(0).integers(0, 256, (23, 3, 6, 8))
 
@@ -118,7 +119,7 @@ def test_names_and_weights(write):
     assert source.describe(0) == f"HDF5 source {path}: record 0 ('größe.jpg')"
     assert source.sample_weights.tolist() == [0.5, 2]
     assert open_source("HDF5", path, sample_weights="importance").sample_weights.tolist() == [3, 4]
-    with pytest.raises(DataError, match="none of the columns data, importance, name, sample_weight"):
+    with refused(DataError, "data, importance, name, sample_weight"):
         open_source("HDF5", path, sample_weights="cost")
 
 
@@ -136,7 +137,7 @@ def test_a_list_of_files(write, tmp_path, monkeypatch, photos):
         assert source.labels[record] == record // 3 + record % 3
         np.testing.assert_array_equal(source.read(record), ROWS[record // 3 + record % 3].transpose(1, 2, 0))
     monkeypatch.chdir(os.path.dirname(tmp_path))
-    with pytest.raises(DataError, match=f"{os.path.dirname(tmp_path)}/part 0.h5: cannot read it: No such file"):
+    with refused(DataError, "No such file", source=f"{os.path.dirname(tmp_path)}/part 0.h5"):
         open_source("HDF5", str(listed))
 
 
@@ -156,7 +157,7 @@ UNLIKE = {
 @pytest.mark.parametrize("other", UNLIKE.values(), ids=UNLIKE.keys())
 def test_files_of_a_list_are_alike(write, tmp_path, other):
     (tmp_path / "list.txt").write_text(f"{write('one.h5', **ONE)}\n{write('two.h5', **other)}\n")
-    with pytest.raises(DataError, match="two.h5 has .*, but the first file has uint8 numbers of shape .*must be alike"):
+    with refused(DataError, "two.h5", "first file has uint8", remedy="alike"):
         open_source("HDF5", str(tmp_path / "list.txt"))
 
 
@@ -173,7 +174,7 @@ BAD = {
     "no rows": ({"data": {"shape": (0,), "maxshape": (None,), "dtype": VLEN}}, "it has no records"),
     "never written": ({"data": {"shape": (9, 3), "dtype": "f4"}}, "was never written"),
     "chunks never written": ({"data": {"shape": (9, 3), "dtype": "f4", "chunks": (3, 3)}}, "was never written"),
-    "lzf": ({"data": {"data": ROWS, "compression": "lzf"}}, "compressed otherwise than by gzip; `h5repack -f GZIP=1"),
+    "lzf": ({"data": {"data": ROWS, "compression": "lzf"}}, "compression is not gzip; `h5repack -f GZIP=1"),
     "labels too few": ({"data": ROWS, "label": [1]}, r"data set `label` has shape \(1,\), but `data` has 23 rows"),
     "a label for all": ({"data": ROWS, "label": 1}, r"data set `label` has shape \(\)"),
     "labels of words": (
@@ -184,7 +185,7 @@ BAD = {
     "fractions": ({"data": ROWS[:2], "label": [1, 0.5]}, r"record 1 \('1'\): label 0.5; integers are allowed"),
     "no number": ({"data": ROWS[:2], "label": [np.nan, 1]}, r"record 0 \('0'\): label nan; integers"),
     "large": ({"data": ROWS[:2], "label": [1, 1 << 60]}, r"record 1 \('1'\): its label is above 16777216"),
-    "numbers for names": ({"data": ROWS[:2], "name": [1, 2]}, r"`name` has type int64 .*; strings \(N,\) are read"),
+    "numbers for names": ({"data": ROWS[:2], "name": [1, 2]}, r"`name` has type int64 .*; strings \(N,\) are expected"),
     "negative weight": ({"data": ROWS[:2], "sample_weight": [1, -2]}, r"record 1 \('1'\): sample weight -2; finite"),
     "weights in rows": ({"data": ROWS[:1], "sample_weight": [[1, 2]]}, r"sample weights have 2 columns.*\(1\)"),
 }
@@ -200,19 +201,19 @@ def test_bad_files(write, data_sets, message):
 
 def test_what_is_no_hdf5_file(tmp_path, write):
     (tmp_path / "cut.h5").write_bytes(Path(write(data=ROWS)).read_bytes()[:5000])
-    with pytest.raises(DataError, match="cut.h5: h5py cannot read it .*truncated.*is it a whole HDF5 file"):
+    with refused(DataError, "truncated", source="cut.h5"):
         open_source("HDF5", str(tmp_path / "cut.h5"))
     (tmp_path / "image").write_bytes(b"\xff\xd8\0")
-    with pytest.raises(DataError, match="neither an HDF5 file nor a text file"):
+    with refused(DataError, "neither an HDF5 file nor"):
         open_source("HDF5", str(tmp_path / "image"))
     (tmp_path / "empty").write_bytes(b"\n")
-    with pytest.raises(DataError, match="it has no records: the list is empty"):
+    with refused(DataError, "no records"):
         open_source("HDF5", str(tmp_path / "empty"))
-    with pytest.raises(DataError, match="cannot read it: No such file"):
+    with refused(DataError, "No such file"):
         open_source("HDF5", str(tmp_path / "none.h5"))
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "list").write_text(f"{tmp_path / 'pipe'}\n")
-    with pytest.raises(DataError, match="pipe: cannot read it: it is not a file"):
+    with refused(DataError, "not a file", source="pipe"):
         open_source("HDF5", str(tmp_path / "list"))
 
 
@@ -224,13 +225,11 @@ def test_a_file_that_changes_or_lies_about_a_chunk(write):
         stream.seek(chunk.byte_offset + 20)
         stream.write(b"\0" * 20)
     source = open_source("HDF5", path)
-    with pytest.raises(
-        DataError, match=rf"HDF5 source {path}: record 7 \('7'\): the chunk \(0, 0, 0, 0\) .* is damaged"
-    ):
+    with refused(DataError, "chunk (0, 0, 0, 0)", "damaged", source=f"HDF5 source {path}: record 7"):
         source.read(7)
     with open(path, "ab") as stream:
         stream.write(b"more")
-    with pytest.raises(DataError, match=r"record 7 \('7'\): .* has changed while in use"):
+    with refused(DataError, "has changed", source="record 7"):
         source.read(7)
 
 
@@ -308,7 +307,7 @@ def test_a_crash_of_libhdf5_is_an_error(write, tmp_path):
     thread = threading.Thread(target=_killer, args=(stop,))
     thread.start()
     try:
-        with pytest.raises(DataError, match="train.h5: libhdf5 ended with SIGSEGV; it is damaged"):
+        with refused(DataError, "libhdf5", "SIGSEGV", source="train.h5"):
             open_source("HDF5", str(tmp_path / "list"))
     finally:
         stop.set()

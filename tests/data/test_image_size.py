@@ -19,6 +19,7 @@ from caffe_pylayers.data.sources.hdf5 import write_hdf5
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.data.sources.records import Record
 from caffe_pylayers.data.transforms import Transforms
+from tests.refusals import refused
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (37, 41, 3), dtype=np.uint8)
 JPEG = cv2.imencode(".jpg", PIXELS)[1].tobytes()
@@ -158,7 +159,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path):
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_the_bound_holds_for_every_format(name, tmp_path):
     source = lmdb_of(tmp_path / "images", FILES[name])
-    with pytest.raises(DataError, match=f"37 x 41 pixels .* more than `max_pixels`, {37 * 41 - 1}"):
+    with refused(DataError, "37 x 41 pixels", f"`max_pixels`, {37 * 41 - 1}"):
         Transforms(max_pixels=37 * 41 - 1).load(source, 0)
     if "16-bit" not in name:
         assert Transforms(max_pixels=37 * 41).load(source, 0).shape[:2] == (37, 41)
@@ -173,7 +174,7 @@ def test_pixels_have_it_too(tmp_path, shape, bound, dtype):
     for kind, path in (("HDF5", tmp_path / "images.h5"), ("LMDB", tmp_path / "images")):
         source = open_source(kind, str(path))
         assert Transforms(max_pixels=bound).load(source, 0).shape == shape
-        with pytest.raises(DataError, match=f"record 0 .*more than `max_pixels`, {bound - 1}"):
+        with refused(DataError, f"`max_pixels`, {bound - 1}", record=0):
             Transforms(max_pixels=bound - 1).load(source, 0)
 
 
@@ -187,7 +188,7 @@ def test_a_row_of_hdf5_is_not_even_decompressed(tmp_path):
         for y, x in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
             file["data"][0, 0, y, x] = 1
     source = open_source("HDF5", str(tmp_path / "bomb.h5"))
-    with pytest.raises(DataError, match="20000 x 20000 pixels"):
+    with refused(DataError, "20000 x 20000 pixels", "`max_pixels`"):
         Transforms().load(source, 0)
 
 
@@ -195,7 +196,7 @@ def test_a_conversion_has_it(tmp_path):
     source = lmdb_of(tmp_path / "images", bomb(30, 40))
     for options in ({}, {"resize": (4, 4)}):
         assert Images("LMDB", max_pixels=1200, **options).make(source, 0) is not None
-        with pytest.raises(DataError, match="record 0 .*30 x 40 pixels .*more than `max_pixels`, 1199"):
+        with refused(DataError, "30 x 40 pixels", "`max_pixels`, 1199", record=0):
             Images("LMDB", max_pixels=1199, **options).make(source, 0)
 
 
@@ -217,11 +218,9 @@ DEEP = {
 @pytest.mark.parametrize("fast", [False, True])
 def test_more_than_8_bits_are_refused_not_cut(name, fast, tmp_path):
     source = lmdb_of(tmp_path / "images", DEEP[name])
-    with pytest.raises(
-        DataError, match="record 0 .*pixels, but only 8 bits of each would be kept; make it an 8-bit image, or write"
-    ):
+    with refused(DataError, "only 8 bits", remedy="8-bit image", record=0):
         Transforms(resize=(4, 4), fast=fast).load(source, 0)
-    with pytest.raises(DataError, match="of which 8 bits would be left"):
+    with refused(DataError, "only 8 bits"):
         Images("BCF", resize=(4, 4)).make(source, 0)
 
 

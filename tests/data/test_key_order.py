@@ -14,6 +14,7 @@ from caffe_pylayers.data import samplers
 from caffe_pylayers.data.sources import open_source, source_of
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.errors import DataError
+from tests.refusals import refused
 
 COUNT = 12
 KEYS = {
@@ -38,18 +39,15 @@ def unpadded(request, tmp_path):
     return keyed(tmp_path / "lmdb", KEYS[request.param])
 
 
-MESSAGE = r"keys, which are numbers without zeros in front: .\d.*; {} must come in this order too: "
-
-
 @pytest.mark.parametrize("option", ["labels", "sample_weights"])
 @pytest.mark.parametrize("name", ["rows.npy", "rows.txt"])
 def test_rows_of_a_file(unpadded, tmp_path, option, name):
     rows = np.arange(COUNT)
     np.save(tmp_path / name, rows) if name.endswith("npy") else np.savetxt(tmp_path / name, rows)
     file = str(tmp_path / name)
-    with pytest.raises(DataError, match=MESSAGE.format(f"the rows of {option} {file}")) as caught:
+    with refused(DataError, "in this order: '", remedy=f"the rows of {option} {file} must") as caught:
         open_source("LMDB", unpadded, **{option: file})
-    assert caught.value.remedy.endswith("if they do, set `label_order: key`, else put them into this order")
+    assert caught.value.remedy.endswith("set `label_order: key`, otherwise put them into this order")
     source = open_source("LMDB", unpadded, label_order="key", **{option: file})
     np.testing.assert_array_equal(source.labels if option == "labels" else source.sample_weights, rows)
 
@@ -66,7 +64,7 @@ def test_rows_in_the_order_of_the_keys(tmp_path):
 def test_the_message_shows_the_first_keys(tmp_path):
     np.save(tmp_path / "rows.npy", np.arange(COUNT))
     path = keyed(tmp_path / "lmdb", KEYS["plain"])
-    with pytest.raises(DataError, match="in front: '0', '1', '10', '11', '2', '3', ...; the rows of labels"):
+    with refused(DataError, "'0', '1', '10', '11', '2', '3', ...", remedy="rows of labels"):
         open_source("LMDB", path, labels=str(tmp_path / "rows.npy"))
 
 
@@ -120,9 +118,9 @@ def test_numbers_in_lists_and_graphs(made, tmp_path):
     source = {"source_type": "LMDB", "source": path}
     layer, options = made(tmp_path, KEYS["plain"])
     file = next(value for value in options.values() if "/" in value)
-    with pytest.raises(DataError, match=MESSAGE.format(f"the numbers of records in {file}")) as caught:
+    with refused(DataError, "in this order: '", remedy=f"the numbers of records in {file} must") as caught:
         drawn(layer, {**source, **options})
-    assert caught.value.remedy.endswith("else name them by their keys, with `names: key`")
+    assert caught.value.remedy.endswith("otherwise name them by their keys, with `names: key`")
     drawn(layer, {**source, **options, "label_order": "key"})
     layer, options = made(tmp_path, KEYS["with names"])
     drawn(layer, {**source, **options, "names": "key"})
@@ -142,7 +140,7 @@ def _sparse(folder):
 def test_matrices_of_similarities(made, tmp_path):
     path, file = keyed(tmp_path / "lmdb", KEYS["plain"]), made(tmp_path)
     options = {"source_type": "LMDB", "source": path, "type": "HARD", "m": file}
-    with pytest.raises(DataError, match=MESSAGE.format(f"the lines and columns of {file}")):
+    with refused(DataError, "in this order: '", remedy=f"the lines and columns of {file} must"):
         drawn("TripletDataLayer", options)
     drawn("TripletDataLayer", {**options, "label_order": "key"})
 

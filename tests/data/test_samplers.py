@@ -25,6 +25,7 @@ from tests.data.references import (
     joined,
     source_of,
 )
+from tests.refusals import refused
 
 LABELS = st.one_of(
     st.lists(st.integers(-1, 4), min_size=1, max_size=24),
@@ -296,20 +297,16 @@ def test_what_has_no_labels():
     source.labels = None
     for kind, type_ in (("images", "BALANCED"), ("images", "PK"), ("pairs", "RANDOM"), ("triplets", "HARD")):
         options = SimpleNamespace(type=type_, sampler=None, pairs=None, triplets=None)
-        with pytest.raises(DataError, match="labels.csv: it has no labels, but"):
+        with refused(DataError, "no labels", source="labels.csv"):
             getattr(samplers, kind)(source, options, training=True, ranks=1)
 
 
 def test_too_few_classes_and_no_triplet():
-    with pytest.raises(DataError, match="it has 1 class of 2 records or more, but 'classes_per_batch' is 2; lower it"):
+    with refused(DataError, "1 class of 2 records", "'classes_per_batch' is 2"):
         CASES[2].make([0, 0, 1])
-    with pytest.raises(
-        DataError, match="no triplet can be made of 3 records in 3 classes: it takes two records of one"
-    ):
+    with refused(DataError, "no triplet", "3 records in 3 classes"):
         Case("triplets", "RANDOM").make([0, 1, 2])
-    with pytest.raises(
-        DataError, match="no pair can be made of the label sets of 3 records: it takes two records that share"
-    ):
+    with refused(DataError, "no pair", "label sets of 3 records"):
         Case("pairs", "RANDOM_MULTILABEL").make([0, 0, 0])
 
 
@@ -335,7 +332,7 @@ def test_what_is_said_of_records_without_a_label(case):
     expected = {"images": "because they have no label (a negative label means none)"}.get(case.kind, f"2{only}")
     assert sampler.left_out_because.startswith(expected)
     assert sampler.left_out == (2 if case.kind == "images" else 3)
-    with pytest.raises(DataError, match="labels.csv: it has no record with a label: all labels are negative"):
+    with refused(DataError, "all labels are negative", source="labels.csv"):
         case.make([-1] * 4)
 
 
@@ -346,8 +343,11 @@ def test_what_is_said_of_negatives_without_a_label():
     assert sampler.left_out_because == (
         "2 of them except as negatives, because they have no label (a negative label means none), the others because each is the only one of its class"
     )
-    assert case.make([0, 0, -1]).left_out_because == "except as negatives, because they have no label (a negative label means none)"
-    with pytest.raises(DataError, match=r"it takes two .* .1 of 3 records have no label: a negative label means none.$"):
+    assert (
+        case.make([0, 0, -1]).left_out_because
+        == "except as negatives, because they have no label (a negative label means none)"
+    )
+    with refused(DataError, "no triplet", "(1 of 3 records have no label"):
         Case("triplets", "RANDOM").make([0, 0, -1])
 
 

@@ -14,6 +14,7 @@ from caffe_pylayers import ConfigError, DataError
 from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from tests.layers.runs import CAFFE
+from tests.refusals import refused
 
 
 @pytest.fixture(autouse=True)
@@ -272,7 +273,7 @@ def test_decoded_up_front_feeds_the_same(net, photos, caplog, prefetch):
 
 
 def test_decoding_up_front_needs_images_of_one_size(net, photos):
-    with pytest.raises(DataError, match="`compressed: false` needs `resize` for images of different sizes"):
+    with refused(DataError, "first record", remedy="`compressed: false`"):
         net(
             "ImageDataLayer",
             ["data"],

@@ -207,7 +207,8 @@ def test_records_without_a_label_are_in_no_batch_and_counted_in_a_line(
     made = data_net(layer, tops, unlabelled="negative", **options)
     assert caplog.messages == [
         line.replace(
-            "because they have no label (a negative label means none)", "except as negatives, because they have no label (a negative label means none)"
+            "because they have no label (a negative label means none)",
+            "except as negatives, because they have no label (a negative label means none)",
         )
     ]
     seen = set()

@@ -8,6 +8,7 @@ from caffe_pylayers import ConfigError, DataError
 from caffe_pylayers.data import keyed
 from caffe_pylayers.layers.adapter import log
 from tests.caffe_nets import build, layer_text, net_text, python_layer, run, write
+from tests.refusals import refused
 
 UNIFORM = {"distribution": "uniform", "low": -0.5, "high": 0.25}
 GAUSSIAN = {"distribution": "gaussian", "std": 0.5}
@@ -131,7 +132,7 @@ def test_labels_that_are_no_class_are_errors(options):
         (5, "label 5 at sample 1 is outside 0..4"),
         (0.5, "label 0.5 at sample 1 is not an integer"),
     ]:
-        with pytest.raises(DataError, match=f"LabelNoise: {message}"):
+        with refused(DataError, message, layer="LabelNoise"):
             noise_net(options, np.array([0, label])).forward()
 
 
@@ -175,7 +176,7 @@ def test_distributions_in_test_are_plain_and_ignored_labels_give_zeros():
 
 
 def test_distributions_cannot_take_the_place_of_labels():
-    with pytest.raises(ConfigError, match="LabelNoise: top 1 is the same blob as bottom 1"):
+    with refused(ConfigError, "top 1", "bottom 1", layer="LabelNoise"):
         noise_net(ONE_HOT, np.zeros(5), top="label")
 
 

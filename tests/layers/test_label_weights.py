@@ -7,6 +7,7 @@ import pytest
 from caffe_pylayers import ConfigError, DataError
 from caffe_pylayers.layers.adapter import log
 from tests.caffe_nets import build, python_layer, run
+from tests.refusals import refused
 
 #: Label 0: 4 of 5 samples have it; label 1: 1 has it, of 4 that are known; label 2: none has it.
 TARGETS = np.array([[1, 0, 0], [1, -1, 0], [1, 1, 0], [0, 0, 0], [1, 0, 0]])
@@ -133,8 +134,8 @@ def test_the_log_tells_positives_and_negatives(caplog):
     caplog.set_level("INFO", log.name)
     weights_of(TARGETS, {"scale": "none"})
     assert caplog.messages == [
-        "SampleWeight: weights of positives 1, 3, 0 and of negatives 4, 1, 1, one per label; they multiply the mean loss by 1.357 "
-        ", unless it is divided by the weights too"
+        "SampleWeight: weights of positives 1, 3, 0 and of negatives 4, 1, 1, one per label; they multiply the mean loss by 1.357, "
+        "unless it is divided by the weights too"
     ]
     caplog.clear()
     weights_of(np.tile(TARGETS, 10), {"scale": "none"})
@@ -153,7 +154,7 @@ def test_the_log_tells_positives_and_negatives(caplog):
             np.array([[1, 2, 0]]),
             {},
             DataError,
-            r"target 2 at index \(0, 1\) is outside 0..1 and not -1 (a target not known)",
+            r"target 2 at index \(0, 1\) is outside 0..1 and not -1 .a target not known.",
         ),
         (TARGETS, {"empty": "error"}, DataError, "label 2 has no positives in the batch, and 'empty' is 'error'"),
         (
@@ -185,7 +186,7 @@ TWELVE = np.random.RandomState(0).randint(0, 2, (6, 12))
     ("layer", "remedy"),
     [
         ("SampleWeight", "'per': 'label' weights each label by its own"),
-        ("ComputeH", "use SampleWeight with 'per': 'label'"),
+        ("ComputeH", "for targets of several labels use SampleWeight with 'per': 'label'"),
     ],
 )
 @pytest.mark.parametrize(
@@ -204,8 +205,8 @@ def test_targets_are_not_taken_for_class_numbers(layer, remedy, targets, num_cla
     with pytest.raises(DataError) as caught:
         net.forward()
     assert f"has a 0 or a 1 for each of {targets.shape[1]} labels" in caught.value.problem
-    assert remedy in str(caught.value)
-    assert caught.value.remedy.endswith("'per': 'class' takes 0 and 1 for the numbers of classes")
+    assert caught.value.remedy.startswith(remedy)
+    assert caught.value.remedy.endswith("'per': 'class' reads 0 and 1 as class numbers")
 
 
 @pytest.mark.parametrize("layer", ["SampleWeight", "ComputeH"])
@@ -245,7 +246,7 @@ def test_per_class_takes_them_as_they_are():
 
 
 def test_h_has_no_labels():
-    with pytest.raises(ConfigError, match="option 'per' cannot be 'label': H has a row per class; take SampleWeight"):
+    with refused(ConfigError, "'label'", remedy="SampleWeight", option="per"):
         build([python_layer("ComputeH", ["label"], ["H"], {"n_classes": 3, "per": "label"})], {"label": TARGETS})
 
 

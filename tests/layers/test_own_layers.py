@@ -14,6 +14,7 @@ from caffe_pylayers.config.losses import FocalLossOptions
 from caffe_pylayers.layers import adapter
 from caffe_pylayers.layers.class_losses import FocalLoss, WeightedSoftmaxLoss
 from tests.caffe_nets import build, layer_text, python_layer
+from tests.refusals import refused
 
 SCORES = np.random.RandomState(0).randn(4, 3)
 LABEL = np.array([0, 1, 2, 1])
@@ -38,7 +39,7 @@ def test_the_example_of_the_adapter_runs(mine):
     exec(textwrap.dedent(example), vars(mine))
     net = build([own_layer("Double", ["x"], "y", loss_weight=0)], {"x": SCORES})
     np.testing.assert_array_equal(net.forward()["y"], 2 * SCORES.astype(np.float32))
-    with pytest.raises(ConfigError, match="Double: found 2 bottoms, expected 1: x; remove bottoms"):
+    with refused(ConfigError, "2 bottoms", "1: x", layer="Double"):
         build([own_layer("Double", ["x", "x2"], "y", loss_weight=0)], {"x": SCORES, "x2": SCORES})
 
 
@@ -50,7 +51,7 @@ def test_a_layer_that_derives_from_ours_has_its_options(mine):
     net = build([own_layer("Mine", ["scores", "label"], "loss", "axis: 1")], {"scores": SCORES, "label": LABEL})
     expected = -np.log(np.exp(SCORES)[range(4), LABEL] / np.exp(SCORES).sum(1)).mean()
     assert float(net.forward()["loss"]) == pytest.approx(expected, rel=1e-6)
-    with pytest.raises(ConfigError, match="Mine: unknown option 'axes'; did you mean 'axis'"):
+    with refused(ConfigError, "'axes'", remedy="'axis'", layer="Mine", option="axes"):
         build([own_layer("Mine", ["scores", "label"], "loss", "axes: 1")], {"scores": SCORES, "label": LABEL})
 
 
@@ -78,7 +79,7 @@ def test_a_name_of_ours_does_not_give_a_layer_our_options(mine):
         pass
 
     mine.TripletLoss = TripletLoss
-    with pytest.raises(ConfigError, match="TripletLoss: the class has no options; write `schema = "):
+    with refused(ConfigError, "no options", remedy="`schema = ", layer="TripletLoss"):
         build([own_layer("TripletLoss", ["x"], "y")], {"x": SCORES})
 
 

@@ -30,6 +30,7 @@ from tests.layers.every_source_and_layer import (
     write_all,
 )
 from tests.layers.runs import Run
+from tests.refusals import refused
 
 NUM_BATCHES = 12  # more than an epoch of 37 records by 5
 
@@ -220,7 +221,7 @@ def test_reshape_draws_nothing(folder, source, layer):
 @pytest.mark.parametrize("prefetch", [False, 2])
 @pytest.mark.parametrize("source", FALLIBLE)
 def test_stop_names_the_first_bad_record(bad_folder, source, prefetch):
-    with pytest.raises(DataError, match=f"source {bad_folder}/.*record {BAD[0]} "):
+    with refused(DataError, source=f"record {BAD[0]} "):
         stream_of(net_of(bad_folder, source, "images in order", prefetch=prefetch), 8)
 
 
@@ -267,7 +268,7 @@ def damaged_datums(path, photos):
 def test_others_stand_in_for_damaged_datums(photos, folder, tmp_path, on_error, prefetch, caplog):
     """They are found at set-up, with the labels; their class is not known, so that replace takes the next record too."""
     damaged_datums(str(tmp_path / "lmdb"), photos)
-    with pytest.raises(DataError, match=r"record 3 \('00000003'\): a protobuf message cut short"):
+    with refused(DataError, "protobuf message cut short", record=3):
         net_of(tmp_path, "LMDB", "images in order")
     good = stream_of(net_of(folder, "LMDB", "images in order"), 8)
     bad = net_of(tmp_path, "LMDB", "images in order", on_error=on_error, prefetch=prefetch)
@@ -299,7 +300,7 @@ def test_stand_ins_are_the_same_for_any_number_of_workers(bad_folder, source, la
 @pytest.mark.parametrize("prefetch", [False, 2])
 def test_a_source_of_nothing_but_bad_records(photos, tmp_path, prefetch):
     write_all(tmp_path, photos, tuple(range(len(photos.labels))))
-    with pytest.raises(DataError, match="none of the first 37 records can be used; LMDB source .* record 0 "):
+    with refused(DataError, "first 37 records", "record 0 "):
         net_of(tmp_path, "LMDB", "images", prefetch=prefetch, on_error="skip")
 
 

@@ -257,7 +257,7 @@ def test_each_thread_has_a_mode_of_its_own(fresh_search):
 def test_a_search_that_finds_nothing_stays_on_the_host(fresh_search, monkeypatch, caplog):
     monkeypatch.setattr(device, "_words_of_mode", lambda words: [])
     assert not device.gpu_mode()
-    assert "does not keep its mode where stock Caffe does" in caplog.text
+    assert "does not store its mode in the same place as stock Caffe" in caplog.text
     assert not device.gpu_mode()
     assert len(caplog.messages) == 1
 

@@ -8,6 +8,7 @@ from caffe_pylayers.losses import blocks
 from caffe_pylayers.losses.soft import masses, soft_cross_entropy
 from tests.caffe_nets import build, layer_text, python_layer, run
 from tests.losses import class_cases, references
+from tests.refusals import refused
 
 RNG = np.random.RandomState(0)
 SCORES, LABEL = RNG.randn(5, 4, 3), RNG.randint(0, 4, (5, 3))
@@ -152,7 +153,7 @@ def test_distributions_that_are_not_finite_are_errors_that_say_where(bad):
 @pytest.mark.parametrize("shape", [(5, 3, 4), (5, 4), (5, 4, 1, 3), (5, 4, 3, 2)])
 def test_a_distribution_of_another_shape_is_an_error(shape):
     net = net_of({"scores": SCORES, "distribution": np.ones(shape)})
-    with pytest.raises(ConfigError, match=r"distribution has shape .*; expected the shape of the scores, \(5, 4, 3\)"):
+    with refused(ConfigError, "distribution", str(shape), remedy="(5, 4, 3)"):
         net.forward()
 
 
@@ -167,5 +168,5 @@ def test_ones_at_the_end_of_a_shape_do_not_matter(shapes):
 
 
 def test_it_has_no_ignore_label():
-    with pytest.raises(ConfigError, match="unknown option 'ignore_label'"):
+    with refused(ConfigError, "unknown", option="ignore_label"):
         net_of({"scores": SCORES, "distribution": ONE_HOT}, ignore_label=255)

@@ -53,7 +53,10 @@ def of_labelled(source: Source, options: Any, make: Make) -> Any:
     if not num_unlabelled:
         return make(source, everyone)
     if num_unlabelled == len(source):
-        raise DataError("it has no record with a label: all labels are negative, and a negative label means none", source=source.path)
+        raise DataError(
+            "it has no record with a label: all labels are negative, and a negative label means none",
+            source=source.path,
+        )
     damaged = _damaged(source, unlabelled)
     try:
         if getattr(options, "unlabelled", "drop") == "negative":

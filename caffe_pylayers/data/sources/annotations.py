@@ -143,7 +143,8 @@ def _read(option: str, file: str, source: Source) -> np.ndarray:
         raise DataError(f"cannot read it: {error.strerror}{columns}", remedy=remedy, source=where) from error
     if len(values) != len(source):
         raise DataError(
-            f"{where} has {len(values)} rows, but the source has {len(source)} records", remedy="one row per record is needed"
+            f"{where} has {len(values)} rows, but the source has {len(source)} records",
+            remedy="one row per record is needed",
         )
     check_key_order(source, f"the rows of {option} {file}")
     return values
@@ -200,5 +201,7 @@ def _from_lmdb(where: str, file: str, source: Source) -> np.ndarray:
     unused[order] = False
     if unused.any():
         key = keys[int(np.argmax(unused))].decode(errors="backslashreplace")
-        raise DataError(f"its key '{key}' is not the name of a record", remedy="keys must be equal to names", source=where)
+        raise DataError(
+            f"its key '{key}' is not the name of a record", remedy="keys must be equal to names", source=where
+        )
     return values[order]

@@ -68,7 +68,7 @@ class BCFSource(Source):
         try:
             return self._rows.row(record)
         except DataError as error:
-            raise type(error)(f"{self.describe(record)}: {error}") from error
+            raise error.within(self.describe(record), record) from error
 
     def __getstate__(self) -> Dict[str, Any]:
         if self._in_memory and self._memory is None:  # workers inherit what is there

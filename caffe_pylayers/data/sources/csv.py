@@ -294,7 +294,9 @@ def write_csv(path: str, records: Iterable[Record], folder: str) -> int:
     """
     require_absent(folder)
     if os.path.abspath(path).startswith(os.path.join(os.path.abspath(folder), "")):
-        raise DataError(f"{path} would lie in {folder}, but that folder is for images", remedy="write the list elsewhere")
+        raise DataError(
+            f"{path} would lie in {folder}, but that folder is for images", remedy="write the list elsewhere"
+        )
     require_absent(path)
     columns = Columns(path)
     with output_file(path) as listed, output_file(folder) as partial:

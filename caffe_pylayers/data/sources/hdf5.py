@@ -141,7 +141,8 @@ def _files(path: str) -> List[str]:
         ) from error
     if b"\0" in text:
         raise DataError(
-            "it is neither an HDF5 file nor a text file with the path of an HDF5 file on each line", source=f"HDF5 source {path}"
+            "it is neither an HDF5 file nor a text file with the path of an HDF5 file on each line",
+            source=f"HDF5 source {path}",
         )
     files = [os.path.abspath(line.strip()) for line in os.fsdecode(text).splitlines() if line.strip()]
     if not files:

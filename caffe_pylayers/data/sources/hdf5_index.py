@@ -161,7 +161,8 @@ def _values(file: File, dataset: Any, count: int) -> np.ndarray:
         return values.reshape(values.shape[:2])
     wanted = "strings (N,)" if dataset.name == "/name" else "numbers (N,) or (N, L)"
     raise DataError(
-        f"data set `{dataset.name[1:]}` has type {dataset.dtype} and shape {dataset.shape}", remedy=f"{wanted} are expected"
+        f"data set `{dataset.name[1:]}` has type {dataset.dtype} and shape {dataset.shape}",
+        remedy=f"{wanted} are expected",
     )
 
 

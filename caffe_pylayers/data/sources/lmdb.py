@@ -268,7 +268,8 @@ def _file(path: str) -> File:
     except OSError as error:
         if isinstance(error, FileNotFoundError) and os.path.isdir(path):
             raise DataError(
-                "it is a folder without data.mdb", remedy="for images in a folder, write a list of them, and read it as a CSV"
+                "it is a folder without data.mdb",
+                remedy="for images in a folder, write a list of them, and read it as a CSV",
             ) from error
         raise DataError(
             f"cannot read it: {error.strerror}", remedy="`source` is relative to the working directory"

@@ -140,7 +140,9 @@ def _nested(path: str, text: str, source: Source, by: str) -> Graph:
         for other, similarity in edges.items():
             if isinstance(similarity, bool) or not isinstance(similarity, (int, float)):
                 raise DataError(
-                    f"the similarity of {other!r} to {one!r} is {similarity!r}", remedy="a number is expected", source=path
+                    f"the similarity of {other!r} to {one!r} is {similarity!r}",
+                    remedy="a number is expected",
+                    source=path,
                 )
             names += [_text(one), _text(other)]
             similarities.append(_float(similarity))
@@ -220,7 +222,9 @@ def _square(path: str, number: int, line: List[str], lines: Iterator[Tuple[int, 
         number, line = next(lines, (number, []))
     if row < size:
         raise DataError(
-            f"{row} lines of numbers, but {source.path} has {size} records", remedy=f"{size} lines are expected", source=path
+            f"{row} lines of numbers, but {source.path} has {size} records",
+            remedy=f"{size} lines are expected",
+            source=path,
         )
     return Graph(path, size, np.array(one, np.int64), np.array(other, np.int64), np.array(similarities))
 
