@@ -316,7 +316,7 @@ def FocalLoss(
     propagate_down: Sequence[bool] | None = None,
     in_place: bool = False,
 ) -> Top:
-    """Focal loss: softmax loss in which what is already right counts less.
+    """Focal loss: a softmax loss in which labels that are already right count less.
 
     bottoms: scores, label [, sample_weight]
     tops: loss
@@ -349,7 +349,7 @@ def LDAMLoss(
     propagate_down: Sequence[bool] | None = None,
     in_place: bool = False,
 ) -> Top:
-    """Softmax loss with a margin for each class, the wider the rarer the class.
+    """Softmax loss with a margin for each class; rarer classes have wider margins.
 
     bottoms: scores, label [, sample_weight]
     tops: loss
@@ -448,7 +448,7 @@ def WeightedAccuracy(
     propagate_down: Sequence[bool] | None = None,
     in_place: bool = False,
 ) -> Any:
-    """Stock Accuracy with sample weights, and balanced over the classes if wanted.
+    """Stock Accuracy with sample weights, optionally balanced over the classes.
 
     bottoms: scores, label [, sample_weight]
     tops: accuracy [, per_class]

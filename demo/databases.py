@@ -34,7 +34,7 @@ def provide_all(
     }
     for name, (images, labels) in progress.track(sets.items(), description="writing LMDBs"):
         made = provide_lmdb(os.path.join(folder, name), images, labels)
-        say(f"{name}: {len(labels)} PNG images, {'written' if made else 'there already'}")
+        say(f"{name}: {len(labels)} PNG images, {'written' if made else 'already there'}")
     np.savetxt(os.path.join(folder, "counts.txt"), counts, fmt="%d")
     return tail_labels, counts
 

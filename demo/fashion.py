@@ -127,7 +127,7 @@ def _read_package(folder: str) -> DataSet:
 def _fetch_package(target: str) -> None:
     """Download and unpack Debian's package; `target` appears only when it is whole. Works without root."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        raise Unavailable(f"no apt-get and dpkg-deb here to get Debian's package {PACKAGE} with")
+        raise Unavailable(f"apt-get or dpkg-deb is missing, but Debian's package {PACKAGE} needs both")
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fashion-mnist.", dir=os.path.dirname(target)) as work:
         # As root apt-get would hand the download to a user that may not write here, and complain.

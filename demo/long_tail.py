@@ -101,7 +101,7 @@ def remarks(found: Dict[str, Any], classes: Sequence[str]) -> List[str]:
     own = ", ".join(f"{name} {recall:.3f}" for name, recall in fitted.items())
     lines.append(
         f"Recall of the {NUM_RAREST} rarest classes on their own {sum(found['counts'][-NUM_RAREST:])} training images: "
-        f"{own}. Where all are 1, the difference is none of fitting them, but of how the net generalises."
+        f"{own}. If all are 1, all methods fit these images, and they differ only in how the net generalises."
     )
     lines.append(f"(clear: a difference of means beyond twice its standard error, over {len(SEEDS)} seeds each)")
     return lines

@@ -40,8 +40,8 @@ def long_tail_table(results: Dict[str, Any]) -> Tuple[str, Rows, str]:
         f"({settings['SampleWeight']}). Mean ± sample standard deviation of the seeds "
         f"{', '.join(map(str, settings['seeds']))}, which draw the weights and the order of the images. "
         f"On {found['test images']} test images. Balanced accuracy is the mean recall of the "
-        f"classes, and equals accuracy where the test classes are of one size; of the rarest: the mean of the "
-        f"{NUM_RAREST} rarest; at the training frequencies: the recalls weighted by the training set's classes."
+        f"classes, and equals accuracy if the test classes are of one size. Of the rarest: the mean of the "
+        f"{NUM_RAREST} rarest. At the training frequencies: the recalls weighted by the training set's classes."
     )
     return f"{results['data set']['name']}, long-tailed: three ways to train a classifier", rows, how
 

@@ -38,11 +38,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", default="demo_output/published", help="folder of nets, logs and results.json")
     parser.add_argument(
-        "--page", help="the page to write (default: docs/results.md; with one of those below, in OUTPUT)"
+        "--page", help="the page to write (default: docs/results.md; with --held-out or --quick, a page in OUTPUT)"
     )
-    parser.add_argument("--held-out", action="store_true", help="test on held-out training images: to choose settings")
+    parser.add_argument("--held-out", action="store_true", help="test on held-out training images, to choose settings")
     parser.add_argument(
-        "--quick", action="store_true", help="20 iterations, two seeds, on digits: whether it runs"
+        "--quick", action="store_true", help="20 iterations, two seeds, on digits, to see that it runs"
     )
     arguments = parser.parse_args()
 

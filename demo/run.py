@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--output", default="demo_output", help="folder of the results (default: demo_output)")
     parser.add_argument("--digits", action="store_true", help="scikit-learn's digits in place of Fashion-MNIST")
     parser.add_argument(
-        "--quick", action="store_true", help="20 to 60 iterations per training: whether it runs, not how well"
+        "--quick", action="store_true", help="20 to 60 iterations per training, to see that it runs, not how well"
     )
     arguments = parser.parse_args()
 
@@ -113,8 +113,8 @@ def choose_images(only_digits: bool, say: Callable[[str], None]) -> fashion.Data
     try:
         return fashion.fashion_mnist()
     except fashion.Unavailable as problem:
-        say(f"[yellow]Fashion-MNIST cannot be had here[/]: {escape(str(problem))}")
-        say("[yellow]The demo runs on scikit-learn's bundled digits instead[/], which say less.")
+        say(f"[yellow]Fashion-MNIST is not available here[/]: {escape(str(problem))}")
+        say("[yellow]The demo runs on scikit-learn's bundled digits instead[/]. They show less.")
         return fashion.digits()
 
 

@@ -98,7 +98,7 @@ def supervise(name: str, work: Callable[[Progress], Dict[str, Any]]) -> Tuple[Co
         return status
 
     if not os.path.exists(PROGRAM):
-        sys.exit(end(2, f"{PROGRAM} is missing; run `make setup`, then this with .venv/bin/python"))
+        sys.exit(end(2, f"{PROGRAM} is missing; run `make setup`, then start this with .venv/bin/python"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as an exception: children are ended
     try:
         with Progress(console=console) as progress:

@@ -179,7 +179,7 @@ class SoftCrossEntropyLossOptions(_ModeOptions):
 
 
 class FocalLossOptions(ClassLossOptions):
-    """Focal loss: softmax loss in which what is already right counts less."""
+    """Focal loss: a softmax loss in which labels that are already right count less."""
 
     gives = ("loss",)
 
@@ -190,7 +190,7 @@ class FocalLossOptions(ClassLossOptions):
 
 
 class LDAMLossOptions(ClassLossOptions):
-    """Softmax loss with a margin for each class, the wider the rarer the class."""
+    """Softmax loss with a margin for each class; rarer classes have wider margins."""
 
     gives = ("loss",)
     example: ClassVar[Dict[str, Any]] = {"counts": "counts.txt"}
@@ -213,7 +213,7 @@ class LDAMLossOptions(ClassLossOptions):
 
 
 class WeightedAccuracyOptions(Options):
-    """Stock Accuracy with sample weights, and balanced over the classes if wanted."""
+    """Stock Accuracy with sample weights, optionally balanced over the classes."""
 
     twin = "Accuracy"
     takes = ("scores", "label", "[sample_weight]")

@@ -73,7 +73,7 @@ def test_bad_lmdbs(tmp_path):
             read(empty)
         with refused(DataError, "No such file"):
             read(str(tmp_path / "none"))
-        with pytest.raises(DataError, match="it is not an LMDB"):
+        with refused(DataError, "not an LMDB"):
             read(str(tmp_path / "other"))
         with refused(DataError, "protobuf message cut short", record=0):
             read(text)

@@ -110,7 +110,7 @@ def test_shapes_that_do_not_fit_are_errors():
 def test_bad_labels_are_errors_that_name_the_sample(bad, message):
     labels = LABEL.astype(float)
     labels[2] = bad
-    with pytest.raises(DataError, match=f"BatchTripletLoss: {message}"):
+    with refused(DataError, message, layer="BatchTripletLoss"):
         net_of(second=labels).forward()
 
 

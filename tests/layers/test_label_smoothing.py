@@ -85,9 +85,9 @@ def test_ignored_labels_give_zeros():
     np.testing.assert_array_equal(q, smoothed(LABELS.reshape(2, 3)))
 
 
-@pytest.mark.parametrize(("label", "message"), [(4, "label 4 at sample 1 is outside 0..3"), (0.5, "integer")])
+@pytest.mark.parametrize(("label", "message"), [(4, "outside 0..3"), (0.5, "integer")])
 def test_bad_labels_are_errors(label, message):
-    with pytest.raises(DataError, match=f"LabelSmoothing: {message}" if label == 4 else message):
+    with refused(DataError, f"label {label} at sample 1", message, layer="LabelSmoothing"):
         smoothed([0, label])
 
 

@@ -221,7 +221,7 @@ def test_reshape_draws_nothing(folder, source, layer):
 @pytest.mark.parametrize("prefetch", [False, 2])
 @pytest.mark.parametrize("source", FALLIBLE)
 def test_stop_names_the_first_bad_record(bad_folder, source, prefetch):
-    with refused(DataError, source=f"record {BAD[0]} "):
+    with refused(DataError, source=f"source {bad_folder}/", record=BAD[0]):
         stream_of(net_of(bad_folder, source, "images in order", prefetch=prefetch), 8)
 
 

@@ -215,8 +215,7 @@ def test_a_batch_of_classes_of_weight_zero_gives_zeros():
 
 
 def test_a_wrong_number_of_class_weights_names_both():
-    message = "WeightedSoftmaxLoss: option 'class_weights' has 2 numbers, but the scores have 3 classes along axis 1"
-    with pytest.raises(ConfigError, match=message):
+    with refused(ConfigError, "2 numbers", "3 classes", layer="WeightedSoftmaxLoss", option="class_weights"):
         build([loss("scores", "label", class_weights=[1, 2])], {"scores": SCORES, "label": LABEL})
 
 

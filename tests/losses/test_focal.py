@@ -100,8 +100,7 @@ def test_alpha_is_no_part_of_the_normaliser():
 
 
 def test_a_wrong_number_of_alphas_names_both():
-    message = "FocalLoss: option 'alpha' has 2 numbers, but the scores have 4 classes along axis 1; give it 4"
-    with pytest.raises(ConfigError, match=message):
+    with refused(ConfigError, "2 numbers", "4 classes", layer="FocalLoss", option="alpha", remedy="4"):
         net_of(alpha=[1, 2])
 
 
