@@ -198,7 +198,7 @@ def test_median_frequency_from_a_file(tmp_path, caplog):
     expected = 7 / 11 / np.array([3 / 4, 7 / 11, 1 / 3])
     np.testing.assert_allclose(h_of(LABELS, options)[0, 0], np.diag(expected), rtol=1e-6)
     assert len(caplog.messages) == 1
-    with refused(DataError, "median_frequency", source="counts.txt"):
+    with refused(DataError, "one row", remedy="median_frequency", source="counts.txt"):
         h_of(LABELS, {**options, "counts": write("3 7 1", tmp_path, "counts.txt")})
 
 
