@@ -255,7 +255,7 @@ def test_the_command_says_what_is_wrong_in_a_line(tmp_path, monkeypatch, capsys)
         ((tmp_path / "several.npz", out), "several.npz: an archive of several arrays; it takes one"),
         (
             (tmp_path / "eye.npy", out, "--unlike", tmp_path / "flat.npy"),
-            f"eye.npy with --unlike {tmp_path / 'flat.npy'}: labels of type (3,), float64, but there are 3 records",
+            f"eye.npy with --unlike {tmp_path / 'flat.npy'}: labels of type float64 and shape (3,), but there are 3 records",
         ),
         ((tmp_path / "eye.npy", out, "--unlike", tmp_path / "none.npy"), "No such file"),
         ((tmp_path / "eye.npy", out, "--unlike", tmp_path / "text.npy"), "text.npy: "),
