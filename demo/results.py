@@ -41,9 +41,7 @@ def main() -> int:
         "--page", help="the page to write (default: docs/results.md; with --held-out or --quick, a page in OUTPUT)"
     )
     parser.add_argument("--held-out", action="store_true", help="test on held-out training images, to choose settings")
-    parser.add_argument(
-        "--quick", action="store_true", help="20 iterations, two seeds, on digits, to see that it runs"
-    )
+    parser.add_argument("--quick", action="store_true", help="20 iterations, two seeds, on digits, to see that it runs")
     arguments = parser.parse_args()
 
     def work(progress: Progress) -> Dict[str, Any]:
