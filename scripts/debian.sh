@@ -54,7 +54,7 @@ require_packages() {
         logged "$@" apt-get update || true
         logged "$@" $install -o DPkg::Lock::Timeout=300
     } || fail_with_log 12 "apt-get could not install Debian packages." \
-        "No network, or nothing fitting in /etc/apt/sources.list? Get this to work, then run 'make setup' again:" \
+        "Is there no network, or no matching entry in /etc/apt/sources.list? Make this command work, then run 'make setup' again:" \
         "  ${prefix:+sudo }$install"
 }
 

@@ -54,14 +54,14 @@ find_interpreter() {
             [ -x /usr/bin/python3 ] || require_packages "${DEBIANS_PYTHON[@]}" "${packages[@]}"
             # Debian's Boost.Python, which Caffe needs, is for Debian's version of Python.
             if [ -z "$python_library" ] || [[ $(/usr/bin/python3 -V) != "Python $python_version."* ]]; then
-                say "Caffe cannot be built with $python (Python $python_version): taking Debian's own"
+                say "Caffe cannot be built with $python (Python $python_version): using Debian's own"
                 read_interpreter /usr/bin/python3
             fi
         fi
     fi
     case $python_version in
         3.8 | 3.9 | 3.10 | 3.11 | 3.12) ;;
-        *) fail "$python is Python $python_version; NumPy 1, which Caffe needs, is there for Python 3.8 to 3.12." \
+        *) fail "$python is Python $python_version; Caffe needs NumPy 1, which exists for Python 3.8 to 3.12." \
             "Name another interpreter: PYTHON=/usr/bin/python3.11 make setup" ;;
     esac
 }
@@ -84,7 +84,7 @@ prepare_system() {
                 fail "the program '$program' is missing, and without apt-get nothing can be installed here." \
                     "Building Caffe needs a C++ compiler, CMake, Ninja, flock, sha256sum, and the development files of" \
                     "protobuf, Boost (python, system, thread, filesystem), glog, gflags, HDF5, LMDB, LevelDB, snappy," \
-                    "OpenBLAS and OpenCV. Or use a Caffe that is there already: CAFFE_ROOT=dir make setup"
+                    "OpenBLAS and OpenCV. Or use an existing Caffe: CAFFE_ROOT=dir make setup"
         done
     fi
 }
@@ -167,7 +167,7 @@ check_result() {
     local environment=(env -i) hint
     hint="Were system libraries upgraded since Caffe was built? rm -r '$(dirname "$caffe_python")' and run 'make setup' again."
     if [ -n "$caffe_root" ]; then
-        hint="Is that Caffe complete, and built for this very Python and NumPy 1? See docs/troubleshooting.md"
+        hint="Is that Caffe complete, and built for exactly this Python and NumPy 1? See docs/troubleshooting.md"
         # A Caffe of the user's own may find its libraries, CUDA's say, by this only.
         if [ -n "${LD_LIBRARY_PATH:-}" ]; then environment+=("LD_LIBRARY_PATH=$LD_LIBRARY_PATH"); fi
     fi
@@ -192,7 +192,7 @@ main() {
     # One setup at a time in a checkout. The lock is on the folder itself: no file is left behind.
     exec 8<"$root"
     flock -n 8 || {
-        say "another 'make setup' works in this checkout: waiting for it"
+        say "another 'make setup' is running in this checkout: waiting for it"
         flock 8
     }
 
@@ -200,7 +200,7 @@ main() {
     caffe_root=$(remembered CAFFE_ROOT)
     if [ -d "$caffe_root" ]; then caffe_root=$(cd "$caffe_root" && pwd); fi
     case $root$cache$caffe_root in *:*)
-        fail "a ':' in the name of a folder cannot stand on PYTHONPATH: $root, $cache${caffe_root:+, $caffe_root}" ;;
+        fail "a folder with ':' in its name cannot be on PYTHONPATH: $root, $cache${caffe_root:+, $caffe_root}" ;;
     esac
     packages=("${PYTHON_PACKAGES[@]}")
     if [ -z "$caffe_root" ]; then packages+=("${CAFFE_PACKAGES[@]}"); fi

@@ -31,8 +31,8 @@ python_of() {
 
 # use_caffe_root: the user's own Caffe, if it fits the interpreter.
 use_caffe_root() {
-    local linked forget="To have a stock Caffe built instead: CAFFE_ROOT= make setup"
-    [ -d "$caffe_root" ] || fail "CAFFE_ROOT=$caffe_root is no folder." "It should be that of a built Caffe." "$forget"
+    local linked forget="To build a stock Caffe instead: CAFFE_ROOT= make setup"
+    [ -d "$caffe_root" ] || fail "CAFFE_ROOT=$caffe_root is not a folder." "It must be the folder of a built Caffe." "$forget"
     locate_caffe "$caffe_root" || fail "there is no usable Caffe in CAFFE_ROOT=$caffe_root. Looked for:" \
         "  python/caffe/_caffe.so             ${caffe_python:+found}${caffe_python:-not found: build it there by 'make pycaffe'}" \
         "  build/tools/caffe, or bin/caffe    ${caffe_programs:+found}${caffe_programs:-not found: build it there by 'make all'}" \
@@ -58,7 +58,7 @@ fetch_sdist() {
         mv "$work/download/$SDIST-$SDIST_VERSION.tar.gz" "$sdist"
     fi
     found=$(sha256sum <"$sdist" | cut -d ' ' -f 1)
-    [ "$found" = "$SDIST_SHA256" ] || fail "$sdist is not the file that it should be." \
+    [ "$found" = "$SDIST_SHA256" ] || fail "$sdist is not the expected file." \
         "sha256 found:     $found" \
         "sha256 expected:  $SDIST_SHA256" \
         "Was the download cut short? Delete the file and run 'make setup' again."
@@ -103,7 +103,7 @@ build_caffe() {
         -DPYTHON_LIBRARY="$python_library" -DNUMPY_INCLUDE_DIR="$numpy" \
         -DCMAKE_CXX_FLAGS="-std=c++14 -w -DCV_LOAD_IMAGE_COLOR=cv::IMREAD_COLOR -DCV_LOAD_IMAGE_GRAYSCALE=cv::IMREAD_GRAYSCALE" ||
         fail_with_log 20 "CMake could not configure Caffe." \
-            "Does it lack a library? See docs/troubleshooting.md, then run 'make setup' again."
+            "Is a library missing? See docs/troubleshooting.md, then run 'make setup' again."
 
     say "compiling Caffe, $jobs files at a time (2 minutes on two cores)"
     PATH=$build_path ninja -C "$build" -j "$jobs" 2>&1 | show_progress >>"$log" || {

@@ -203,8 +203,12 @@ def test_what_is_added_to_an_error_leaves_its_parts(listed):
 def test_a_prototxt_error_has_a_remedy_beside_its_problem():
     with pytest.raises(PrototxtError) as caught:
         parse("name: 'a; b\n", "net.prototxt")
-    assert caught.value.problem == """a text without its closing quote: "'a; b\""""
-    assert (caught.value.where, caught.value.line, caught.value.remedy) == ("net.prototxt", 1, "close it in its line")
+    assert caught.value.problem == """a string without its closing quote: "'a; b\""""
+    assert (caught.value.where, caught.value.line, caught.value.remedy) == (
+        "net.prototxt",
+        1,
+        "close it in the same line",
+    )
 
 
 def test_complaints_of_workers_are_errors_and_long_ones_are_cut():

@@ -196,8 +196,8 @@ def test_the_nets_of_a_solver_are_those_that_caffe_makes(text, nets, folder):
             2,
             "net 'nets.prototxt': there is no such file; paths in a solver are relative to",
         ),
-        ("base_lr: 1", 1, "0 nets to train, where a solver names one"),
-        ('layer { name: "in" type: "Input" top: "data" }', 1, "this is a net, where a solver is expected"),
+        ("base_lr: 1", 1, "0 nets to train, but a solver must name one"),
+        ('layer { name: "in" type: "Input" top: "data" }', 1, "this is a net, but a solver is expected"),
         ('net: "net.prototxt" train_net: "other.prototxt"', 1, "2 nets to train"),
     ],
 )
@@ -210,5 +210,5 @@ def test_solvers_without_one_net(text, line, says, folder):
 
 def test_a_solver_is_no_net(folder):
     (folder / "solver.prototxt").write_text('net: "net.prototxt"')
-    with pytest.raises(ConfigError, match="this is a solver, where a net is expected"):
+    with pytest.raises(ConfigError, match="this is a solver, but a net is expected"):
         read_net("solver.prototxt")

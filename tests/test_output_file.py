@@ -116,9 +116,9 @@ def test_nobody_else_gives_a_file_its_name():
 def test_what_is_read_is_never_overwritten(tmp_path, thesis):
     os.link(thesis, tmp_path / "same")
     for name in ("thesis", "same"):
-        with pytest.raises(ConfigError, match=f"{name} is what is read; name another file to write"):
+        with pytest.raises(ConfigError, match=f"{name} is also the input; name another file to write"):
             refuse_existing([str(tmp_path / name)], True, (None, str(thesis), "none"))
-    with pytest.raises(ConfigError, match="out is named for two files to write"):
+    with pytest.raises(ConfigError, match="out is given for two files to write"):
         refuse_existing([str(tmp_path / "out"), str(tmp_path / "." / "out")], True)
     with pytest.raises(ConfigError, match="thesis is there already; --force overwrites it"):
         refuse_existing([str(thesis)], False)
@@ -138,22 +138,22 @@ def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["export", "thesis", "--output", "thesis", "--force"], "thesis is what is read"),
-        (["export", "net", "--net", "thesis", "--output", "thesis", "--force"], "thesis is what is read"),
-        (["balance", "thesis", "--type", "CSV", "--plot", "thesis", "--force"], "thesis is what is read"),
+        (["export", "thesis", "--output", "thesis", "--force"], "thesis is also the input"),
+        (["export", "net", "--net", "thesis", "--output", "thesis", "--force"], "thesis is also the input"),
+        (["balance", "thesis", "--type", "CSV", "--plot", "thesis", "--force"], "thesis is also the input"),
         (
             ["balance", "net", "--type", "CSV", "--classes", "thesis", "--plot", "thesis", "--force"],
-            "thesis is what is read",
+            "thesis is also the input",
         ),
         (
             ["balance", "net", "--type", "CSV", "--labels", "thesis", "--plot", "thesis", "--force"],
-            "thesis is what is read",
+            "thesis is also the input",
         ),
         (
             ["balance", "net", "--type", "CSV", "--plot", "x", "--write-counts", "x", "--force"],
             "x is named for two files",
         ),
-        (["preview", "train.prototxt", "--output", "train.prototxt", "--force"], "train.prototxt is what is read"),
+        (["preview", "train.prototxt", "--output", "train.prototxt", "--force"], "train.prototxt is also the input"),
         (["describe", "--markdown", "--output", "thesis"], "thesis is there already, and was not written by it"),
     ],
 )
@@ -191,7 +191,7 @@ def test_what_the_data_layers_of_a_net_read_is_never_overwritten(tmp_path, comma
     )
     before = (tmp_path / read).read_bytes()
     status, _, err = command(name, "net.prototxt", *arguments, read, "--force")
-    assert (status, f"{read} is what is read; name another file to write" in err) == (2, True)
+    assert (status, f"{read} is also the input; name another file to write" in err) == (2, True)
     assert (tmp_path / read).read_bytes() == before
 
 

@@ -195,7 +195,7 @@ def test_where_anything_else_will_do_it_is_passed_over(tmp_path):
     make_special_file("pipe", f"{tmp_path}/it.caffe_pylayers.npz")
     assert cached(str(tmp_path / "it"), (1,), lambda: None, lambda: False) is None
     shutil.move(path, f"{tmp_path}/it.provenance.json")
-    with pytest.raises(ValueError, match="it.provenance.json is there, and is not the record of a conversion"):
+    with pytest.raises(ValueError, match="it.provenance.json is there, but is not the record of a conversion"):
         old_pieces(BCFTarget(str(tmp_path / "it")), force=True)
 
 

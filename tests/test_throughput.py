@@ -234,7 +234,7 @@ def refused(arguments, message, capsys):
         ),
         (("list.csv", "none.csv"), "none.csv: cannot read it: No such file or directory"),
         (("'resize'", "'risize'"), "unknown option 'risize'; did you mean 'resize'?"),
-        (('type: "Python"', 'type: "DummyData"'), "in TRAIN it has no data layer; its layers: "),
+        (('type: "Python"', 'type: "DummyData"'), "it has no data layer in TRAIN; its layers: "),
     ],
 )
 def test_a_net_that_cannot_be_run(photos, tmp_path, capsys, change, message):
@@ -252,7 +252,7 @@ def test_a_net_that_cannot_be_run(photos, tmp_path, capsys, change, message):
         (["--layer-type", "ImageDataLayer", "--gpu", "0"], "--gpu are for a net"),
         (["solver.prototxt", "--stage", "deep"], "--stage is for a net"),
         (["none.prototxt"], "none.prototxt: cannot read it"),
-        (["--layer-type", "TripletLoss"], "TripletLoss is no data layer: it needs bottoms"),
+        (["--layer-type", "TripletLoss"], "TripletLoss is not a data layer: it needs bottoms"),
         (["net.prototxt", "--layer", "ip"], "has no data layer 'ip'"),
         (["net.prototxt", "--gpu", "0"], "Cannot use GPU in CPU-only Caffe"),
     ],
@@ -327,16 +327,16 @@ def in_net(*steps, net=20.0, workers=0):
 @pytest.mark.parametrize(
     "figures, expected",
     [
-        (ALONE, ["set 'prefetch': True, 'workers': 2: 950 samples/s in place of 500"]),
+        (ALONE, ["set 'prefetch': True, 'workers': 2: 950 samples/s instead of 500"]),
         (replace(ALONE, workers=2, ahead=3), ["nothing to change: 2 workers are as good as any count"]),
         (
             replace(ALONE, workers=4, ahead=6),
-            ["set 'prefetch': 6, 'workers': 2 would do as well as 4 workers: 950 samples/s in place of 960"],
+            ["set 'prefetch': 6, 'workers': 2 would do as well as 4 workers: 950 samples/s instead of 960"],
         ),
         (
             in_net((0, 40, 20), (1, 20.5, 0.3), (2, 20.4, 0.3)),
             [
-                "set 'prefetch': True: a step takes 20.5 ms in place of 40.0",
+                "set 'prefetch': True: a step takes 20.5 ms instead of 40.0",
                 "nothing more to gain from the data: the net is the limit, 20.0 of 20.5 ms per step",
             ],
         ),
@@ -347,14 +347,14 @@ def in_net(*steps, net=20.0, workers=0):
         (
             in_net((0, 20.1, 0.2), (1, 20.0, 0.1), workers=1),
             [
-                "leave 'prefetch' and 'workers' out would do as well as 1 worker: a step takes 20.1 ms in place of 20.0",
+                "leave 'prefetch' and 'workers' out would do as well as 1 worker: a step takes 20.1 ms instead of 20.0",
                 "nothing more to gain from the data: the net is the limit, 20.0 of 20.1 ms per step",
             ],
         ),
         (
             in_net((0, 30.0, 9), (1, 30.2, 0.1), workers=1),
             [
-                "the net hardly waits for data, 0.1 of 30.2 ms per step, but by itself it takes 20.0: it shares its cores with the "
+                "the net hardly waits for data (0.1 of 30.2 ms per step), but alone it takes only 20.0 ms: it shares its cores with the "
                 "workers; more cores, or images that cost less, would help"
             ],
         ),
@@ -373,21 +373,21 @@ def test_advice_on_workers(figures, expected):
 @pytest.mark.parametrize(
     "change, expected",
     [
-        ({"fast": 200.0}, "'decode': 'fast' lets the JPEG decoder scale down: an image takes 250 us in place of 650"),
+        ({"fast": 200.0}, "'decode': 'fast' lets the JPEG decoder scale down: an image takes 250 us instead of 650"),
         ({"fast": 590.0}, None),
         (
             {"small": 100.0},
-            "resize once, with `caffe-pylayers convert --resize ... --encode jpg:95`: an image takes 150 us in place of 650",
+            "resize once, with `caffe-pylayers convert --resize ... --encode jpg:95`: an image takes 150 us instead of 650",
         ),
         ({"small": 590.0}, None),
         (
             {"decoded_bytes": 10**8},
-            "'compressed': False keeps all images decoded, in 100 MB: an image takes 40 us in place of 650",
+            "'compressed': False keeps all images decoded, in 100 MB: an image takes 40 us instead of 650",
         ),
         ({"decoded_bytes": 10**9}, None),  # all that is free
         (
             {"gray": True},
-            "the 50 images that were looked at are all grey: 'color': False feeds one channel in place of three",
+            "all 50 images that were looked at are grey: 'color': False feeds one channel instead of three",
         ),
         ({"first_read": 900.0}, "the first reading of an image took 900 us, the next 10"),
     ],

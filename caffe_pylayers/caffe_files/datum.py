@@ -51,7 +51,7 @@ class Datum:
             pixels, items, remedy = self.float_data, "float_data", ""
         if min(shape) < 1 or len(pixels) != math.prod(shape):
             raise DataError(
-                f"a raw Datum of {len(pixels)} {items} says channels x height x width = {self.channels} x {self.height} x {self.width}",
+                f"a raw Datum has {len(pixels)} {items}, but its channels x height x width are {self.channels} x {self.height} x {self.width}",
                 remedy=f"write it again{remedy}",
             )
         return pixels.reshape(shape)
@@ -74,7 +74,7 @@ def read_datum(buffer: Buffer) -> Datum:
         elif field == 6:
             floats += value
     if len(floats) % 4:
-        raise DataError(f"a Datum with float_data of {len(floats)} bytes", remedy="4 make a number")
+        raise DataError(f"a Datum with float_data of {len(floats)} bytes", remedy="each number needs 4 bytes")
     label = None if not labels else labels[0] if len(labels) == 1 else tuple(labels)
     float_data = np.frombuffer(floats, "<f4") if floats else None
     return Datum(data, label, sizes[1], sizes[2], sizes[3], bool(sizes[7]), float_data)

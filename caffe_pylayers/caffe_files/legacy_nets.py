@@ -66,14 +66,14 @@ def _refuse(message: Message, old: List[Field], path: str) -> None:
             raise PrototxtError(
                 path,
                 field.line,
-                "a net of 2013, with a `layer` inside `layers`",
+                "a net in the form of 2013, with a `layer` inside `layers`",
                 remedy="`upgrade_net_proto_text OLD NEW` writes it in today's form",
             )
     if old and "layer" in message:
         raise PrototxtError(
             path,
             next(field.line for field in message.fields if field.name == "layer"),
-            f"a `layer` in a net that has `layers` too, in line {old[0].line}, of which Caffe drops the former",
+            f"a `layer` in a net that also has `layers`, in line {old[0].line}: Caffe drops this `layer`",
             remedy='write all as `layer { type: "Name" }`',
         )
 

@@ -129,7 +129,7 @@ def data_layers(net: Net, state: NetState, name: Optional[str] = None) -> List[L
     if not found:
         names = ", ".join(f"{layer.name} ({layer.type})" for layer in layers)
         raise ConfigError(
-            f"in {state} it has no data layer{'' if name is None else f' {name!r}'}",
+            f"it has no data layer{'' if name is None else f' {name!r}'} in {state}",
             remedy=f"its layers: {names or 'none'}",
             source=net.path,
         )
@@ -158,7 +158,7 @@ def read_net(path: str) -> Net:
     """The net of a file. Raises ConfigError where it cannot be read or is a solver."""
     message = prototxt.read(path)
     if is_solver(message):
-        raise PrototxtError(path, 1, "this is a solver, where a net is expected", remedy="name the net that it names")
+        raise PrototxtError(path, 1, "this is a solver, but a net is expected", remedy="give the net that it names")
     return net_of(message, path)
 
 
@@ -193,14 +193,12 @@ def solver_of(message: Message, path: str) -> Solver:
     shared = _nets(message, path, "net_param", read) + _nets(message, path, "net", read)
     own = _nets(message, path, "train_net_param", read) + _nets(message, path, "train_net", read)
     if not shared + own and ("layer" in message or "layers" in message):
-        raise PrototxtError(
-            path, 1, "this is a net, where a solver is expected", remedy="name the solver that names it"
-        )
+        raise PrototxtError(path, 1, "this is a net, but a solver is expected", remedy="give the solver that names it")
     if len(shared + own) != 1:
         raise PrototxtError(
             path,
             message.line,
-            f"{len(shared + own)} nets to train, where a solver names one",
+            f"{len(shared + own)} nets to train, but a solver must name one",
             remedy='name one, as `net: "train_val.prototxt"` or `train_net`',
         )
     train = (shared + own)[0]

@@ -174,9 +174,9 @@ class _Reader:
             match = _TOKEN.match(text, at)
             if match is None:
                 found = text[at : at + 30].splitlines()[0]
-                problem, remedy = f"cannot read {found!r}", "a comment begins with #, a text stands in quotes"
+                problem, remedy = f"cannot read {found!r}", "a comment begins with #, a string is in quotes"
                 if found[0] in "\"'":
-                    problem, remedy = f"a text without its closing quote: {found!r}", "close it in its line"
+                    problem, remedy = f"a string without its closing quote: {found!r}", "close it in the same line"
                 raise PrototxtError(self._where, line, problem, remedy)
             if match.lastgroup != "space":
                 yield str(match.lastgroup), match[0], line
@@ -205,11 +205,11 @@ class _Reader:
                 raise PrototxtError(
                     self._where,
                     self._line,
-                    f"the file ends where a '{closing}' is missing, for the brace opened in line {opened}",
+                    f"the file ends, but a '{closing}' is missing for the brace opened in line {opened}",
                     remedy="add it where that block ends",
                 )
             if self._kind == "mark" and self._token in "}>":
-                self._fail("a field, as there is no open brace here" if not closing else f"a field or {closing!r}")
+                self._fail("a field, because no brace is open here" if not closing else f"a field or {closing!r}")
             fields += self._field()
         self._take()
         return fields
@@ -223,12 +223,12 @@ class _Reader:
         if colon:
             self._take()
         elif self._token not in ("{", "<", "["):
-            quotes = "a text ends at the next such quote: is one missing, or should those inside it be single quotes?"
-            self._fail(f"':' or '{{' behind {name!r}", quotes if self._kind == "text" else "")
+            quotes = "a string ends at the next such quote: is one missing, or should those inside it be single quotes?"
+            self._fail(f"':' or '{{' after {name!r}", quotes if self._kind == "text" else "")
         listed = self._token == "[" and self._kind == "mark"
         values = self._list() if listed else [(self._value(), line)]
         if not colon and not all(isinstance(value, Message) for value, _ in values):
-            raise PrototxtError(self._where, line, f"expected ':' behind {name!r}, found '['")
+            raise PrototxtError(self._where, line, f"expected ':' after {name!r}, found '['")
         if self._token in (";", ",") and self._kind == "mark":
             self._take()
         return [Field(name, value, at, listed) for value, at in values]
@@ -281,7 +281,7 @@ class _Reader:
             if len(escape) > 1:
                 number = int(escape[1:], 16)
                 return bytes([number]) if escape[:1] in b"xX" else chr(number).encode("utf-8", "surrogatepass")
-            problem = f"unknown escape '{match[0].decode(errors='replace')}' in a text"
+            problem = f"unknown escape '{match[0].decode(errors='replace')}' in a string"
             raise PrototxtError(self._where, line, problem, "write \\\\ for a backslash")
 
         return _ESCAPE.sub(meant, self._take()[1:-1].encode("utf-8", "surrogateescape"))
@@ -299,5 +299,5 @@ class _Reader:
             return sign * float(digits.rstrip("fF"))
         except ValueError:
             raise PrototxtError(
-                self._where, line, f"{token!r} is no number: with a 0 in front it is octal", remedy="leave the 0 out"
+                self._where, line, f"{token!r} is not a number: with a leading 0 it is octal", remedy="leave the 0 out"
             ) from None

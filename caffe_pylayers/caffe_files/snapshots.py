@@ -39,7 +39,7 @@ def read_state(path: str) -> State:
     """The state in a file. Raises DataError where it is cut short, or its weights are not there or cut short."""
     if path.endswith(".h5"):
         raise DataError(
-            "a state in HDF5, from which many builds of Caffe restore the iteration but not the weights, and say nothing",
+            "a state in HDF5: many builds of Caffe restore the iteration from it, but silently not the weights",
             remedy="go on from a .solverstate (snapshot_format: BINARYPROTO in the solver)",
             source=path,
         )
@@ -69,8 +69,8 @@ def read_state(path: str) -> State:
     weights = bytes(found.get(_LEARNED_NET, b"")).decode("utf-8", "surrogateescape")  # type: ignore[call-overload]
     if not os.path.exists(weights):
         raise DataError(
-            f"its weights {weights!r} are not there, seen from {os.getcwd()}",
-            remedy="start from the folder where the snapshot was taken, or put them there again",
+            f"its weights {weights!r} are not there; paths start at the working directory, {os.getcwd()}",
+            remedy="start from the folder where the snapshot was taken, or put the weights back",
             source=path,
         )
     read_weights(weights)  # Caffe aborts on a file that is cut short
@@ -108,9 +108,9 @@ def misfits(path: str, shapes: Dict[str, List[Shape]]) -> List[str]:
         found = [blob.shape for blob in layer.blobs]
         wanted = shapes.get(name, found)
         if len(found) != len(wanted):
-            problems.append(f"layer {name!r} has {len(found)} blobs in it, in the net {len(wanted)}")
+            problems.append(f"layer {name!r} has {len(found)} blobs in the weights, but {len(wanted)} in the net")
         elif not all(fits(one, other, layer.legacy) for one, other in zip(found, wanted)):
-            problems.append(f"layer {name!r} has shape {_shown(found)} in it, in the net {_shown(wanted)}")
+            problems.append(f"layer {name!r} has shape {_shown(found)} in the weights, but {_shown(wanted)} in the net")
     return problems
 
 

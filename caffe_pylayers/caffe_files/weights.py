@@ -100,7 +100,9 @@ def _read_hdf5(path: str) -> List[LayerWeights]:
 
     with h5py.File(path, "r") as file:
         if not isinstance(file.get("data"), h5py.Group):
-            raise DataError("an HDF5 file without the group `data`, so not weights that Caffe wrote", source=path)
+            raise DataError(
+                "an HDF5 file without the group `data`: these are not weights that Caffe wrote", source=path
+            )
         return [
             LayerWeights(name, blobs=[np.asarray(group[number]) for number in sorted(group, key=int)])
             for name, group in file["data"].items()

@@ -48,7 +48,7 @@ def _refuse_abort(layers: Sequence[Layer], path: str, phase: int) -> None:
     if tried.status is None:
         raise DataError(
             f"Caffe has fed nothing within {_PATIENCE:g} s",
-            remedy="does it read a pipe, or a disk that hangs?",
+            remedy="does it read a pipe, or does a disk hang?",
             source=names,
         )
     others = any(layer.type == "Python" and not layer.own for layer in layers)
@@ -77,7 +77,7 @@ def layer_of(kind: str, param_str: str, tops: Optional[int] = None) -> Layer:
     options = config.load(kind, param_str)
     if options.bottom_names():
         raise ConfigError(
-            f"{kind} is no data layer: it needs bottoms, {', '.join(options.bottom_names())}",
+            f"{kind} is not a data layer: it needs bottoms, {', '.join(options.bottom_names())}",
             remedy="give a net with it",
         )
     must = [name for name in options.top_names() if not name.startswith("[")]

@@ -47,7 +47,7 @@ def lmdb_of(layer: Layer) -> Optional[str]:
     if lmdb and is_leveldb and not is_lmdb:
         raise DataError(f"source {source!r} is a LevelDB, but backend is LMDB", remedy="set `backend: LEVELDB`")
     if not lmdb and not is_leveldb:
-        raise DataError(f"source {source!r} is no LevelDB: it has no file CURRENT", remedy="was the copy cut short?")
+        raise DataError(f"source {source!r} is not a LevelDB: it has no file CURRENT", remedy="was the copy cut short?")
     return source if lmdb else None
 
 
@@ -61,7 +61,7 @@ class ImageList:
         if not self._lines[-1]:
             self._lines.pop()
         if not self._lines:
-            raise DataError(f"source {self.path!r} is empty", remedy="it lists images, a line each: `path label`")
+            raise DataError(f"source {self.path!r} is empty", remedy="it must list images, one per line: `path label`")
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -71,7 +71,7 @@ class ImageList:
         listed = _LISTED.fullmatch(self._lines[number])
         if listed is None:
             raise DataError(
-                f"{self._lines[number][:80]!r} does not end with a label, an integer",
+                f"{self._lines[number][:80]!r} does not end with an integer label",
                 remedy="write lines as `path label`",
                 source=self.where(number),
             )
@@ -88,12 +88,12 @@ def hdf5_files(layer: Layer) -> List[str]:
     text = _text(source)
     if text.encode("utf-8", "surrogateescape").startswith(b"\x89HDF"):
         raise DataError(
-            f"source {source!r} is an HDF5 file, where HDF5Data takes a list of them",
+            f"source {source!r} is an HDF5 file, but HDF5Data needs a list of them",
             remedy=f"write {source!r} into a text file",
         )
     names = text.split()
     if not names:
-        raise DataError(f"source {source!r} is empty", remedy="it lists HDF5 files, a line each")
+        raise DataError(f"source {source!r} is empty", remedy="it must list HDF5 files, one per line")
     return names
 
 
@@ -118,7 +118,7 @@ def data_set(file: Any, top: str) -> Any:
     found = file[top] if top in list(file) else None
     if not isinstance(found, h5py.Dataset):
         raise DataError(
-            f"no data set {top!r}, of which a top has the name",
+            f"no data set {top!r}, but a top has this name",
             remedy=f"data sets: {', '.join(file)}",
             source=file.filename,
         )
@@ -131,7 +131,8 @@ def first_image_with_windows(layer: Layer) -> str:
     words = _text(source).split()
     if words[:1] != ["#"] or len(words) < 3:
         raise DataError(
-            f"source {source!r} is no window file: it begins with `# 0`, the first image", remedy="see WindowDataLayer"
+            f"source {source!r} is not a window file: such a file begins with `# 0`, the first image",
+            remedy="see WindowDataLayer",
         )
     return str(layer.message.message("window_data_param").get("root_folder", "")) + words[2]
 

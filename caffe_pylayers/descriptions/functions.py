@@ -117,7 +117,7 @@ def _made(layer: str, blobs: Sequence[Any], given: Dict[str, Any], fields: Dict[
     bottoms_of(layer, options, len(blobs))
     if fields.get("in_place") and not options.works_in_place():
         raise ConfigError(
-            "it does not work in place", remedy="leave out in_place, and its top is a blob of its own", layer=layer
+            "it does not work in place", remedy="leave in_place out; then its top is a separate blob", layer=layer
         )
     needed = [top for top in options.top_names() if not top.startswith("[")]
     ntop = fields.pop("ntop", len(needed))
@@ -141,7 +141,7 @@ def _check_blobs(layer: str, blobs: Sequence[Any], given: Dict[str, Any], top: t
         if isinstance(value, top):
             example = ", ".join(f"n.{bottom}" for bottom in names)
             raise ConfigError(
-                f"{name!r} is a Top: bottoms stand first, without names, as in {layer}({example})", layer=layer
+                f"{name!r} is a Top: give bottoms first, without names, as in {layer}({example})", layer=layer
             )
     for number, blob in enumerate(blobs):
         if not isinstance(blob, top):
@@ -166,7 +166,7 @@ def _loss_weights(layer: str, weights: Any, ntop: int) -> List[float]:
     each = list(weights) if isinstance(weights, (list, tuple)) else [weights] + [0] * (ntop - 1)
     if len(each) != ntop:
         raise ConfigError(
-            f"loss_weight has {len(each)} numbers and ntop is {ntop}", remedy="give one for each top", layer=layer
+            f"loss_weight has {len(each)} numbers, but ntop is {ntop}", remedy="give one for each top", layer=layer
         )
     return each
 

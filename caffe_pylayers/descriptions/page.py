@@ -12,7 +12,7 @@ Every layer that a prototxt can name: what it takes, what it gives, its options,
 schemas that check a `param_str`, by `caffe-pylayers describe --markdown --output docs/layers.md`; `caffe-pylayers describe LAYER`
 shows one layer. Equations and when to use which are in [Losses and labels](losses.md), sources and sampling in [Data](data.md).
 
-`[, x]` is a bottom or top that may be left out. Options stand in `param_str`, as a Python dict, JSON or YAML; a value from a list may
+`[, x]` is a bottom or top that may be left out. Options are given in `param_str`, as a Python dict, JSON or YAML; a value from a list may
 be written in capitals or not.
 """
 

@@ -17,7 +17,7 @@ def read_class_names(path: Optional[str], num_classes: int) -> List[str]:
     names = [line.strip() for line in text.rstrip().splitlines()]
     if len(names) < num_classes:
         raise DataError(
-            f"it names {len(names)} classes, a line each, but there is a label {num_classes - 1}", source=path
+            f"it names {len(names)} classes, one per line, but there is a label {num_classes - 1}", source=path
         )
     return names[:num_classes]
 

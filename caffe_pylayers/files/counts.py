@@ -32,14 +32,14 @@ def read_image_counts(path: str, num_classes: int) -> np.ndarray:
     if len(table) < 2:
         raise DataError(
             "has one row, the labels of each class",
-            remedy="median_frequency needs a second: the labels of all images that the class occurs in",
+            remedy="median_frequency needs a second row: the labels of all images that have the class",
             source=where,
         )
     few = table[1] < table[0]
     if few.any():
         at = int(np.argmax(few))
         raise DataError(
-            f"class {at} has {table[0, at]:g} labels, but the images that it occurs in only {table[1, at]:g} (second row)",
+            f"class {at} has {table[0, at]:g} labels, but the images with this class have only {table[1, at]:g} (second row)",
             source=where,
         )
     return table
@@ -55,7 +55,7 @@ def read_target_counts(path: str, num_labels: int) -> np.ndarray:
     if len(table) < 2:
         raise DataError(
             "has one row",
-            remedy="'per': 'label' needs two: the positives of each label, then the negatives",
+            remedy="'per': 'label' needs two rows: the positives of each label, then the negatives",
             source=where,
         )
     neither = ~table.any(axis=0)
@@ -80,7 +80,7 @@ def _read_table(path: str, num_classes: int) -> np.ndarray:
     if table.size != num_classes and table.shape != (2, num_classes):
         raise DataError(
             f"has {table.size} numbers, of shape {table.shape}",
-            remedy=f"expected {num_classes} counts, as n_classes says, or two rows of them",
+            remedy=f"expected {num_classes} counts (n_classes), or two rows of as many",
             source=where,
         )
     table = table.reshape(-1, num_classes)
@@ -88,7 +88,7 @@ def _read_table(path: str, num_classes: int) -> np.ndarray:
     if len(bad):
         row, at = bad[0]
         raise DataError(
-            f"the count {table[row, at]:g} of class {at} is not 0, nor from {1 / LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}",
+            f"the count {table[row, at]:g} of class {at} must be 0, or from {1 / LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}",
             source=where,
         )
     if not table[0].any():

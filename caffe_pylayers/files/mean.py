@@ -24,7 +24,9 @@ def read_mean(
         return None
     if not isinstance(mean_file, str):
         return np.array(mean_file[::-1], np.float32)[:, None, None]
-    mean = read_array(mean_file, f"mean_file {mean_file}", "it takes .npy, or compute_image_mean's .binaryproto")
+    mean = read_array(
+        mean_file, f"mean_file {mean_file}", "a .npy, or a .binaryproto of compute_image_mean, is expected"
+    )
     while mean.ndim > 3 and len(mean) == 1:
         mean = mean[0]
     if mean.ndim == 1:

@@ -28,7 +28,7 @@ def load_npy(path: str) -> np.ndarray:
     if isinstance(found, np.ndarray):
         return found
     found.close()
-    raise ValueError("an archive of several arrays; it takes one, as numpy.save writes it")
+    raise ValueError("an archive of several arrays; one array is expected, as numpy.save writes it")
 
 
 def read_npy(path: str) -> np.ndarray:

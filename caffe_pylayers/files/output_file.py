@@ -25,9 +25,9 @@ def refuse_existing(paths: Iterable[str], force: bool, inputs: Iterable[Optional
             # A new file takes the place of an old one: /dev/null would be a picture from then on.
             raise ConfigError(f"{path} is not a file but a device, a pipe or a socket", remedy="name a file to write")
         if os.path.exists(path) and any(os.path.samefile(path, other) for other in _files(inputs)):
-            raise ConfigError(f"{path} is what is read", remedy="name another file to write")
+            raise ConfigError(f"{path} is also the input", remedy="name another file to write")
         if os.path.realpath(path) in map(os.path.realpath, paths[:number]):
-            raise ConfigError(f"{path} is named for two files to write", remedy="name another for one of them")
+            raise ConfigError(f"{path} is given for two files to write", remedy="give another name for one of them")
         if os.path.lexists(path) and not force:
             raise ConfigError(f"{path} is there already", remedy="--force overwrites it")
         folder = os.path.dirname(os.path.abspath(path))

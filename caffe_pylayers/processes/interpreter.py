@@ -26,7 +26,7 @@ def executable() -> str:
     found = [os.path.join(folder, name) for name in names if os.access(os.path.join(folder, name), os.X_OK)]
     if not found:
         raise RuntimeError(
-            f"no Python program {' or '.join(names)} in {folder}, which workers need; set PYTHONHOME to the prefix of "
+            f"no Python program {' or '.join(names)} in {folder}, but workers need one; set PYTHONHOME to the prefix of "
             f"the Python that Caffe was built with, or use prefetch: false"
         )
     return found[0]

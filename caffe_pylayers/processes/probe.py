@@ -84,11 +84,11 @@ class Answer:
     def failure(self) -> str:
         """Why it failed, in one line: Caffe's last words, or the last of its words, or the signal."""
         if self.status is None:
-            return "no answer in time; it was ended"
+            return "no answer in time; it was stopped"
         if self.fatal:
             return f"{self.fatal.text.strip()} ({self.fatal.place})"
         lines = [line.strip() for line in self.err.splitlines() if line.strip() and not line.startswith("    @ ")]
-        last = lines[-1] if lines else "without a word"
+        last = lines[-1] if lines else "without a message"
         return f"{last} (killed by {signal.Signals(-self.status).name})" if self.status < 0 else last
 
     @property

@@ -23,5 +23,5 @@ class NoCaffeError(ConfigError):
     """Caffe cannot be imported; `why` is the reason."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"this needs Caffe, and {why}", remedy="`caffe-pylayers doctor` says why")
+        super().__init__(f"this needs Caffe, but {why}", remedy="`caffe-pylayers doctor` says why")
         self.why = why

@@ -78,7 +78,7 @@ def _header(path: str, reader: "csv.DictReader[str]") -> List[str]:
     columns = list(reader.fieldnames or [])
     if columns[:1] != ["iteration"]:
         raise DataError(
-            "not the log of a training, whose first column is 'iteration'", remedy="give another --log", source=path
+            "not the log of a training: its first column must be 'iteration'", remedy="give another --log", source=path
         )
     return columns
 

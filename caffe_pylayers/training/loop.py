@@ -47,7 +47,7 @@ class Training:
         ranks: Optional[Ranks] = None,
     ) -> None:
         if resume and weights:
-            raise ConfigError("a run is resumed or begins with weights of another, not both: the state brings its own")
+            raise ConfigError("give either a state to resume or weights, not both: a state has its own weights")
         self.parameter = read_parameter(solver)
         self.notes: List[str] = []
         state = self._state(resume)
@@ -178,7 +178,7 @@ class Training:
     def _state(self, resume: Union[bool, str]) -> Optional[State]:
         if resume is True:
             state, complaints = newest_state(self.parameter.snapshot_prefix)
-            self.notes += [f"passed over: {complaint}" for complaint in complaints]
+            self.notes += [f"skipped: {complaint}" for complaint in complaints]
             return state
         return read_state(resume) if resume else None
 
@@ -188,15 +188,15 @@ class Training:
         taken = [name for name in self.shapes if name in found]
         if not taken:
             raise DataError(
-                "none of its layers is one of the net's",
-                remedy=f"it has {', '.join(list(found)[:8])}, the net {', '.join(list(self.shapes)[:8])}: layers are found by name",
+                "none of its layers is in the net",
+                remedy=f"it has {', '.join(list(found)[:8])}; the net has {', '.join(list(self.shapes)[:8])}: layers are matched by name",
                 source=path,
             )
         problems = misfits(path, self.shapes)
         if problems:
             raise DataError(
                 "\n".join(f"{path}: {problem}" for problem in problems)
-                + "\nA layer that is to be learned again takes another name in the net: then it begins with its filler."
+                + "\nTo learn a layer from the start, give it another name in the net: then it begins with its filler."
             )
         for net in (self.solver.net, *self.solver.test_nets):
             net.copy_from(path)
@@ -207,10 +207,10 @@ class Training:
     def _restore(self, state: State) -> None:
         problems = misfits(state.weights, self.shapes)
         found = by_name(read_weights(state.weights))
-        problems += [f"layer {name!r} is not in it" for name in self.shapes if name not in found]
+        problems += [f"layer {name!r} is not in the weights" for name in self.shapes if name not in found]
         if problems:
             raise DataError(
-                f"{state.path} is of another net; its weights {state.weights}:\n" + "\n".join(problems) + "\n"
+                f"{state.path} is from another net; its weights {state.weights}:\n" + "\n".join(problems) + "\n"
                 "To begin a new run with the weights that fit, give them with --weights."
             )
         learned = {
@@ -219,12 +219,12 @@ class Training:
         each = 2 if type(self.solver).__name__ in ("AdamSolver", "AdaDeltaSolver") else 1
         if state.history != list(learned.values()) * each:
             raise DataError(
-                f"{state.path} is of another solver: {len(state.history)} blobs of history, where type "
+                f"{state.path} is from another solver: it has {len(state.history)} blobs of history, but type "
                 f"{self.parameter.type!r} keeps {each} for each of {len(learned)} parameter blobs",
-                remedy=f"set `type` as it was, or begin a new run with --weights {state.weights}",
+                remedy=f"set `type` as in that run, or begin a new run with --weights {state.weights}",
             )
         self.solver.restore(state.path)
-        self.notes.append(f"going on from {state.path}, iteration {self.iteration}")
+        self.notes.append(f"continuing from {state.path}, iteration {self.iteration}")
         self.notes += _not_resumed(self.solver.net)
 
 
@@ -234,8 +234,8 @@ def _not_resumed(net: Any) -> Iterator[str]:
     for number, layer in enumerate(net.layers):
         name = net._layer_names[number]
         if layer in ours and not layer.options.resume:
-            yield f"layer {name!r}: its data begins at the first batch again; with 'resume': True it goes on (docs/data.md)"
+            yield f"layer {name!r}: its data begins at the first batch again; with 'resume': True it continues (docs/data.md)"
         elif layer.type in ("Data", "ImageData", "HDF5Data", "WindowData"):
-            yield f"layer {name!r} ({layer.type}): its data begins at the first batch again, as Caffe keeps no place in it"
+            yield f"layer {name!r} ({layer.type}): its data begins at the first batch again, because Caffe does not save its position"
         elif layer.type == "Dropout":
-            yield f"layer {name!r} (Dropout): its masks begin again from random_seed, as Caffe keeps no state of its random numbers"
+            yield f"layer {name!r} (Dropout): its masks begin again from random_seed, because Caffe does not save its random state"

@@ -58,7 +58,7 @@ def _check_snapshots(path: str, parameter: Any) -> None:
         )
     if parameter.snapshot_format == parameter.HDF5:
         raise ConfigError(
-            "snapshot_format HDF5: from such a state many builds of Caffe restore the iteration but not the weights, and say nothing",
+            "snapshot_format HDF5: many builds of Caffe restore the iteration from such a state, but silently not the weights",
             remedy="use BINARYPROTO, the default",
             source=path,
         )
@@ -77,7 +77,7 @@ def check_room(parameter: Any, shapes: Dict[str, List[Shape]]) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ConfigError(
-            f"{os.path.abspath(folder)}: {free / 1e6:.0f} MB are free, and a snapshot takes up to {needed / 1e6:.0f} MB",
+            f"{os.path.abspath(folder)}: {free / 1e6:.0f} MB are free, but a snapshot takes up to {needed / 1e6:.0f} MB",
             remedy="make room",
         )
 
@@ -97,7 +97,7 @@ def choose_device(parameter: Any, gpu: Optional[int], own: Optional[int] = None)
         raise ConfigError(f"GPU {gpu}: devices are numbered from 0")
     if not hasattr(caffe._caffe.Blob, "_gpu_data_ptr"):
         raise ConfigError(
-            f"GPU {gpu} is asked for, but this Caffe is built for CPUs alone", remedy="set solver_mode: CPU"
+            f"GPU {gpu} is requested, but this Caffe is built without GPU support", remedy="set solver_mode: CPU"
         )
     caffe.set_device(gpu)
     caffe.set_mode_gpu()

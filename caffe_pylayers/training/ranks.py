@@ -26,7 +26,7 @@ class Ranks:
             from mpi4py import MPI
         except Exception as error:  # it is not there, or finds no MPI
             raise ConfigError(
-                f"mpirun started this, and `from mpi4py import MPI` fails: {error}",
+                f"mpirun started this, but `from mpi4py import MPI` fails: {error}",
                 remedy="pip install 'caffe-pylayers[mpi]'",
             ) from error
         self._mpi = MPI
@@ -35,7 +35,7 @@ class Ranks:
         started = next(int(os.environ[name]) for name in _SIZES if name in os.environ)
         if self.size != started:
             raise ConfigError(
-                f"mpirun started {started} processes, but mpi4py sees {self.size}: it is built for another MPI than that of this mpirun"
+                f"mpirun started {started} processes, but mpi4py sees {self.size}: mpi4py is built for another MPI than this mpirun"
             )
         caffe = import_caffe()
         caffe.set_solver_count(self.size)

@@ -93,7 +93,7 @@ def test_the_table_and_the_files(source, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0].endswith("train.txt: 100 labels of 100 records in 3 classes")
-    assert lines[1] == "no label of 1 of 4 classes: 2"
+    assert lines[1] == "1 of 4 classes have no label: 2"
     row = next(line.split() for line in lines if line.startswith("3 emu"))
     assert row[2:4] == ["10", "10.00%"]
     assert "median" not in done.stdout  # which is the same for all where an image has one label
@@ -136,7 +136,7 @@ def test_a_net(options, source, tmp_path, command):
 def test_label_maps_whose_255_is_no_class(tmp_path, command):
     (tmp_path / "list.txt").write_text("a 0\nb 255\nc 2\n")
     _, out, _ = command("balance", "list.txt", "--rule", "balanced")
-    assert "is 255 no class, as in many label maps? --ignore-label 255 leaves it out" in out
+    assert "if 255 means no class, as in many label maps, leave it out with --ignore-label 255" in out
     assert [line.split()[0] for line in out.splitlines() if "%" in line] == ["0", "2", "255"]
     _, out, _ = command("balance", "list.txt", "--rule", "balanced", "--ignore-label", "255")
     assert "ignored: 1 labels" in out
@@ -160,14 +160,14 @@ def test_many_classes_are_shown_by_the_ends(tmp_path, command):
             ["data.bin"],
             "data.bin: neither its name nor its content shows its format; give --type CSV, LMDB, BCF or HDF5",
         ),
-        (["train.txt", "--n-classes", "3"], "record 90 ('90.jpg'): label 3; with 3 classes labels are 0 to 2"),
+        (["train.txt", "--n-classes", "3"], "record 90 ('90.jpg'): label 3; with 3 classes, labels are 0 to 2"),
         (["train.txt", "--type", "LMDB", "--header"], "option 'header' has no effect, because 'source_type' is 'LMDB'"),
         (["train.txt", "--top", "label"], "--top is not for a source (CSV), but for nets; leave it out"),
         (["net.prototxt", "--root", "x"], "--root is not for a net, whose layer says it; leave it out"),
         (["net.prototxt", "--batches", "3"], "--batches is for --top; without it every record"),
         (
             ["train.txt", "--write-h", "H.binaryproto"],
-            "H.binaryproto takes the weights of one rule; say which with --rule: max",
+            "H.binaryproto writes the weights of one rule; choose it with --rule: max",
         ),
         (
             ["train.txt", "--rule", "balanced", "--write-h", "H.txt"],
@@ -177,7 +177,7 @@ def test_many_classes_are_shown_by_the_ends(tmp_path, command):
         (["train.txt", "--plot", "no/such.png"], "no/such.png: there is no folder "),
         (
             ["train.txt", "--classes", "train2.txt"],
-            "train2.txt: it names 1 classes, a line each, but there is a label 3",
+            "train2.txt: it names 1 classes, one per line, but there is a label 3",
         ),
         (["train.txt", "--rule", "modern"], "'modern' is not one of 'max_count', 'balanced'"),
     ],
@@ -217,7 +217,7 @@ def test_rows_paths_and_names_of_classes_are_shown_as_they_are(tmp_path, command
 def test_rows_of_0_and_1_are_doubted(tmp_path, command):
     (tmp_path / "train.txt").write_text("a.jpg 0 1 1\nb.jpg 1 0 0\n")
     _, out, _ = command("balance", "train.txt")
-    assert "warning: if a row is a set of labels: CSV source " in out
+    assert "warning, if each row is a set of labels: CSV source " in out
     assert "; set `label_format: indicator`" in out
     _, out, _ = command("balance", "train.txt", "--label-format", "indicator")
     assert "warning" not in out

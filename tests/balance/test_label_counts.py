@@ -64,9 +64,9 @@ def test_ragged_rows_are_counted_as_in_a_loop(records, ignored, part):
         ),
         ([0, 1.5], {}, r"record 1: label 1.5; labels of classes are integers"),
         ([0, np.nan], {}, r"record 1: label nan; labels of classes are integers"),
-        ([0, 7, 2], {"num_classes": 7}, r"record 1: label 7; with 7 classes labels are 0 to 6"),
+        ([0, 7, 2], {"num_classes": 7}, r"record 1: label 7; with 7 classes, labels are 0 to 6"),
         ([0, 1 << 25], {}, r"record 1: label 33554432; classes are numbered from 0, up to 16777215"),
-        ([255, 255], {"ignore_label": 255}, r"it has no labels to count: all 2 are 255, which is ignored"),
+        ([255, 255], {"ignore_label": 255}, r"it has no labels to count: all 2 labels are 255, and 255 is ignored"),
         ([], {}, r"it has no labels to count"),
     ],
 )
@@ -192,11 +192,11 @@ def test_only_what_makes_the_blob_is_run(data):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"net.prototxt: in TRAIN it has no data layer; its layers: none"),
+        ("", r"net.prototxt: it has no data layer in TRAIN; its layers: none"),
         ('layer { name: "in" type: "Input" top: "data" }', r"no data layer; its layers: in \(Input\)"),
         (
             'layer { name: "a" type: "HDF5Data" top: "x" } layer { name: "b" type: "Data" top: "y" }',
-            r"it has 2 data layers; say which with --layer: a \(HDF5Data\), b \(Data\)",
+            r"it has 2 data layers; choose one with --layer: a \(HDF5Data\), b \(Data\)",
         ),
         (
             'layer { name: "d" type: "Data" top: "x" top: "label" data_param { source: "leveldb" } }',
@@ -220,7 +220,7 @@ def test_nets_whose_labels_cannot_be_read(text, message, tmp_path, monkeypatch):
 def test_lists_and_files_that_are_wrong_are_named(data, tmp_path):
     (tmp_path / "list.txt").write_text("a.jpg 1\nb.jpg\t2\n")
     with pytest.raises(
-        DataError, match=r"list.txt:2: .* does not end with a label, an integer; write lines as `path label`"
+        DataError, match=r"list.txt:2: .* does not end with an integer label; write lines as `path label`"
     ):
         net_labels.of_net(net_of(tmp_path, "ImageData"), TRAIN)
     (tmp_path / "h5.txt").write_text(f"{tmp_path}/list.txt\n")
@@ -234,20 +234,18 @@ def test_lists_and_files_that_are_wrong_are_named(data, tmp_path):
             tmp_path,
         )
     )
-    with pytest.raises(
-        DataError, match=r"1.h5: no data set 'class', of which a top has the name; data sets: data, label"
-    ):
+    with pytest.raises(DataError, match=r"1.h5: no data set 'class', but a top has this name; data sets: data, label"):
         net_labels.of_net(net, TRAIN)
 
 
 def test_a_blob_that_no_data_is_behind(data, tmp_path):
     net = net_of(data, "Data")
-    with pytest.raises(ConfigError, match=r"in TRAIN it has no blob 'lable'; its blobs: data, label"):
+    with pytest.raises(ConfigError, match=r"it has no blob 'lable' in TRAIN; its blobs: data, label"):
         net_labels.of_blob(net, TRAIN, "lable", range(1))
     deploy = nets.read_net(
         caffe_nets.write('layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 } } }', tmp_path)
     )
-    with pytest.raises(ConfigError, match=r"blob 'x' comes from in, which a program feeds"):
+    with pytest.raises(ConfigError, match=r"blob 'x' comes from in, and only a program feeds that"):
         net_labels.of_blob(deploy, NetState("TEST"), "x", range(1))
 
 

@@ -6,13 +6,13 @@ from tests.checks.good_nets import NET as NET_TEXT
 # fmt: off
 BROKEN = [
     # ---------------------------------------------------------------------------------------------------- syntax
-    Broken("a brace is missing", NET, "stride: 2 } }", "stride: 2 }", "", "the file ends where a '}' is missing, for the brace opened in line 25",
+    Broken("a brace is missing", NET, "stride: 2 } }", "stride: 2 }", "", "the file ends, but a '}' is missing for the brace opened in line 25",
            "add it where that block ends", at="}\n", last=True),
-    Broken("a quote is missing", NET, 'top: "scores"', 'top: "scores', "", "a text without its closing quote: '\"scores'", "close it in its line"),
-    Broken("a quote is missing before another", NET, 'name: "relu"', 'name: "relu', "", "expected ':' or '{' behind 'ReLU'", "is one missing"),
+    Broken("a quote is missing", NET, 'top: "scores"', 'top: "scores', "", "a string without its closing quote: '\"scores'", "close it in the same line"),
+    Broken("a quote is missing before another", NET, 'name: "relu"', 'name: "relu', "", "expected ':' or '{' after 'ReLU'", "is one missing"),
     Broken("double quotes in double quotes", NET, "\"{'n_classes': 5, 'scale': 'mean_one'}\"", '"{"n_classes": 5}"', "",
-           "expected ':' or '{' behind 'n_classes'", "single quotes"),
-    Broken("a colon is missing", SOLVER, "max_iter: 300", "max_iter 300", "", "expected ':' or '{' behind 'max_iter', found '300'"),
+           "expected ':' or '{' after 'n_classes'", "single quotes"),
+    Broken("a colon is missing", SOLVER, "max_iter: 300", "max_iter 300", "", "expected ':' or '{' after 'max_iter', found '300'"),
     # ---------------------------------------------------------------------------------------------------- fields
     Broken("unknown field", NET, "kernel_size: 3", "kernal_size: 3", "conv", "unknown field 'kernal_size' in convolution_param",
            "did you mean 'kernel_size'?"),

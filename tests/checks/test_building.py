@@ -26,7 +26,7 @@ _PYTHON = 'layer { name: "mine"  type: "Python"  bottom: "data"  top: "mine"  py
 #: What is added to the net, the layer, the line behind the net's five where it stands, words of message and remedy.
 BROKEN = {
     "a kernel larger than its image": ('layer { name: "big"  type: "Convolution"  bottom: "conv"  top: "big"  convolution_param { num_output: 8  kernel_size: 9 } }',
-        "big", 1, "it must be that shape[i] >= 0 (-4 vs. 0)", "its bottoms: 'conv' 4 x 8 x 4 x 4"),
+        "big", 1, "this must hold: shape[i] >= 0 (-4 vs. 0)", "its bottoms: 'conv' 4 x 8 x 4 x 4"),
     "shapes that cannot be added": ('layer { name: "sum"  type: "Eltwise"  bottom: "data"  bottom: "conv"  top: "sum" }',
         "sum", 1, "bottom[0]->shape() == bottom[i]->shape()", "'data' 4 x 3 x 6 x 6, 'conv' 4 x 8 x 4 x 4"),
     "too few bottoms for a stock layer": ('layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "conv"  top: "loss" }',
@@ -40,14 +40,14 @@ BROKEN = {
     "weights that cannot be shared": ('layer { name: "ip"  type: "InnerProduct"  bottom: "conv"  top: "ip"  param { name: "w" }  inner_product_param { num_output: 2 } }\n'
         'layer { name: "ip2"  type: "InnerProduct"  bottom: "ip"  top: "ip2"  param { name: "w" }  inner_product_param { num_output: 2 } }',
         "ip2", 2, "Cannot share param 'w' owned by layer 'ip'", "its bottoms: 'ip' 4 x 2"),
-    "a Python layer that fails": (_PYTHON % "Failing", "mine", 1, "its Python code fails: ValueError: could not convert string to float: ''", "mend it there"),
+    "a Python layer that fails": (_PYTHON % "Failing", "mine", 1, "its Python code fails: ValueError: could not convert string to float: ''", "fix it there"),
     "a Python layer that ends Caffe": (_PYTHON % "Aborting", "mine", 1, "it ends Caffe by SIGABRT", "see its code"),
     "an option that does not fit the shapes": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "label"  top: "loss"  loss_weight: 1\n'
         '  python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss"  param_str: "{\'axis\': 4}" } }',
         "loss", 1, "axis 4 is not an axis of scores of shape (4, 8, 4, 4)", "'label' 4"),
     "labels of another count, in a loss of this package": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "label"  top: "loss"  loss_weight: 1\n'
         '  python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss" } }',
-        "loss", 1, "bottom 'label' (label) is 4, 4 numbers, where scores is 4 x 8 x 4 x 4", "give it 64 numbers"),
+        "loss", 1, "bottom 'label' (label) is 4, 4 numbers, but scores is 4 x 8 x 4 x 4", "give it 64 numbers"),
     "a distribution of another size": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "data"  top: "loss"  loss_weight: 1\n'
         '  python_param { module: "caffe_pylayers"  layer: "SoftCrossEntropyLoss" } }',
         "loss", 1, "bottom 'data' (distribution) is 4 x 3 x 6 x 6, 432 numbers", "give it 512 numbers"),
@@ -112,7 +112,7 @@ def test_a_test_net_whose_layers_have_other_sizes(good):
             "in TEST it has 5 x 72 and 5, in TRAIN the layer of its name has 5 x 200 and 5"
         )
         assert str(finding).startswith("net.prototxt:29: error: layer 'scores': in TEST it has")
-        assert str(finding).endswith("; make them alike, or give them different names")
+        assert str(finding).endswith("; make them equal, or give them different names")
 
 
 def test_each_test_net_of_a_solver_has_its_stages(good):

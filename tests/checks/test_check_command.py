@@ -70,7 +70,7 @@ def test_json(good, check):
             "layer": "pool",
             "level": "error",
             "message": "field 'pool' in pooling_param is MOST",
-            "remedy": "It is one of: MAX, AVE, STOCHASTIC",
+            "remedy": "Allowed: MAX, AVE, STOCHASTIC",
         }
     ]
     assert printed["summary"].startswith("1 error in 1 net")
@@ -126,7 +126,7 @@ def test_a_net_of_stages_asks_for_one(good, check):
     status, out, _ = check("net.prototxt")
     assert status == 0
     assert (
-        "net.prototxt:1: warning: no layer without bottoms is in its TRAIN or TEST net\n    name one of its stages with --stage: 'big'"
+        "net.prototxt:1: warning: its TRAIN and TEST nets have no layer without bottoms\n    name one of its stages with --stage: 'big'"
         in out
     )
     assert (

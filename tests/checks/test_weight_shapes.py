@@ -30,7 +30,7 @@ def found(*files, weights):
 
 def test_weights_of_the_net_itself_fit(good, trained):
     assert found("net.prototxt", weights=trained) == [
-        ("train_data", "note", "net.caffemodel brings its position along: training goes on there in the data")
+        ("train_data", "note", "net.caffemodel has its position: training continues from there in the data")
     ]
 
 
@@ -42,7 +42,9 @@ def test_a_layer_of_another_size_is_to_be_renamed(good, trained):
     assert [(each.layer, each.line) for each in findings] == [("scores", 29), ("scores", 29)]
     assert findings[0].message == "its weights in net.caffemodel are 5 x 200, but the net's are 7 x 200: Caffe stops"
     assert findings[1].message == "its bias in net.caffemodel are 5, but the net's are 7: Caffe stops"
-    assert findings[0].remedy.startswith('rename the layer, as `name: "scores_new"`, to learn it from the start')
+    assert findings[0].remedy.startswith(
+        'rename the layer, for example `name: "scores_new"`, to learn it from the start'
+    )
     (good / "net.prototxt").write_text(
         (good / "net.prototxt").read_text().replace('name: "scores"', 'name: "scores_new"')
     )
@@ -53,8 +55,8 @@ def test_a_layer_of_another_size_is_to_be_renamed(good, trained):
 def test_layers_without_weights_and_weights_without_layers_are_notes(good, trained):
     (good / "net.prototxt").write_text(NET.replace('name: "scores"', 'name: "scores_new"'))
     assert found("net.prototxt", weights=trained) == [
-        ("", "note", "net.caffemodel has weights for layers that the net has not, which Caffe ignores: 'scores'"),
-        ("train_data", "note", "net.caffemodel brings its position along: training goes on there in the data"),
+        ("", "note", "net.caffemodel has weights for layers that are not in the net, and Caffe ignores them: 'scores'"),
+        ("train_data", "note", "net.caffemodel has its position: training continues from there in the data"),
         ("scores_new", "note", "net.caffemodel has no weights for it: it starts from its fillers"),
     ]
 
@@ -64,12 +66,12 @@ def test_a_position_in_weights_for_a_net_without_resume(good, trained):
     (good / "net.prototxt").write_text(plain)
     (finding,) = check("net.prototxt", weights=trained)
     assert (finding.layer, finding.level) == ("train_data", "error")
-    assert finding.message == "net.caffemodel has 1 blob (4) for it, but it has no blobs: Caffe stops"
+    assert finding.message == "net.caffemodel has 1 blob (4) for it, but the layer has no blobs: Caffe stops"
     assert finding.remedy.startswith("they are its position, of a run with 'resume': True: set that")
     caffe.Net("net.prototxt", caffe.TRAIN).save("plain.caffemodel")
     (good / "net.prototxt").write_text(NET)
     (finding,) = check("net.prototxt", weights="plain.caffemodel")
-    assert finding.message == "plain.caffemodel has no blobs for it, but it has 1 blob (4): Caffe stops"
+    assert finding.message == "plain.caffemodel has no blobs for it, but the layer has 1 blob (4): Caffe stops"
     assert finding.remedy.startswith("they are of a run without 'resume': True: rename the layer")
 
 

@@ -51,9 +51,7 @@ def test_every_pair_of_formats(first, second, in_each_format, several, photos, t
         assert names[7] == {"CSV": "00000007.jpg", "LMDB": "00000007"}[second]
     else:
         assert names[7] == {"LMDB": "00000007_"}.get(second, "") + "class 2/photo 7.jpg"
-    assert ("BCF has no names: records are known by their numbers alone" in entry["notes"]) == (
-        second == "BCF" and first != "BCF"
-    )
+    assert ("BCF has no names: records have only numbers" in entry["notes"]) == (second == "BCF" and first != "BCF")
 
 
 def test_rows_of_labels_and_weights_stay_rows(photos, tmp_path):
@@ -248,7 +246,7 @@ def test_a_file_listed_twice(photos, tmp_path):
         "00000000_photo 0.jpg",
         "00000001_photo 0.jpg",
     ]
-    assert entry["notes"] == ["two records have one name: all files have the number of their record in front"]
+    assert entry["notes"] == ["two records have the same name: all file names begin with the number of the record"]
 
 
 def test_what_was_written_is_compared(several, tmp_path):
@@ -265,10 +263,10 @@ def test_what_was_written_is_compared(several, tmp_path):
     naming, records = Naming.of(source, "HDF5"), np.arange(37)
     assert difference(source, records, naming, several.open()) is None
     assert difference(source, records[:-1], naming, several.open()) == "it has 37 records instead of 36"
-    assert difference(source, records[::-1], naming, several.open()) == "its labels are others"
+    assert difference(source, records[::-1], naming, several.open()) == "its labels are different"
     changed = several.open()
     changed.sample_weights[3] += 1
-    assert difference(source, records, naming, changed) == "its sample weights are others"
+    assert difference(source, records, naming, changed) == "its sample weights are different"
     changed.sample_weights = None
     assert difference(source, records, naming, changed) == "it has no sample weights"
     renamed, _ = converted(

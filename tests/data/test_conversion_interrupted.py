@@ -151,7 +151,7 @@ def test_no_process_is_left_and_it_goes_on_where_it_was(how, origin, tmp_path):
     assert {path: time for path, time in finished().items() if path in before} == before
     output, errors = run.communicate(timeout=200)
     assert run.returncode == 0, errors
-    assert "of 240 records from an earlier run: going on" in errors
+    assert "of 240 records from an earlier run: continuing" in errors
     assert json.loads(output)["records"] == 240
     assert sorted(os.listdir(tmp_path)) == [
         "it.bcf",
@@ -189,18 +189,18 @@ def test_what_is_finished_serves_the_same_conversion_only(with_a_bad_record, tmp
     damaged[5] ^= 1
     (segments / "000004").write_bytes(damaged)
     entry = convert(conversion_of(with_a_bad_record, target, skip=True), say=said.append)
-    assert said == [f"{target}.partial has {finished - 16} of 200 records from an earlier run: going on"]
+    assert said == [f"{target}.partial has {finished - 16} of 200 records from an earlier run: continuing"]
     assert (entry["records"], entry["skipped"]) == (199, 1)
     undisturbed = convert(conversion_of(with_a_bad_record, tmp_path / "other.bcf", skip=True))
     assert entry["files"]["it.bcf"] == undisturbed["files"]["other.bcf"]
     for change, option in (("images", {"size": 60}), ("order", {"shuffle": True})):
         stop_at_the_bad_record(conversion_of(with_a_bad_record, tmp_path / f"{change}.bcf"))
         convert(conversion_of(with_a_bad_record, tmp_path / f"{change}.bcf", skip=True, **option), say=said.append)
-        assert said.pop() == f"{tmp_path}/{change}.bcf.partial was of another conversion ({change}): starting again"
+        assert said.pop() == f"{tmp_path}/{change}.bcf.partial is from another conversion ({change}): starting again"
     stop_at_the_bad_record(conversion_of(with_a_bad_record, tmp_path / "source.bcf"))
     (tmp_path / "bad.jpg").write_bytes(b"still no image")
     convert(conversion_of(with_a_bad_record, tmp_path / "source.bcf", skip=True), say=said.append)
-    assert "was of another conversion (contents of the source): starting again" in said.pop()
+    assert "is from another conversion (contents of the source): starting again" in said.pop()
 
 
 def test_two_processes_at_one_target(origin, tmp_path):

@@ -129,7 +129,7 @@ def test_what_no_conversion_wrote_or_somebody_changed_is_not_replaced(small, tmp
     with refused(DataError, "already", "thesis", remedy="move it away"):
         converted(small, thesis, format)
     with pytest.raises(
-        DataError, match="thesis is there, and was not written by a conversion, so that --force does not"
+        DataError, match="thesis is there, but was not written by a conversion, so that --force does not"
     ):
         converted(small, thesis, format, force=True)
     assert thesis.read_text() == "years of work"
@@ -205,7 +205,7 @@ def test_a_folder_of_the_users_at_the_place_of_the_unfinished_one(small, tmp_pat
     elif kind == "locked by a pipe":
         os.mkfifo(partial / "lock")
     before = contents(tmp_path)
-    with pytest.raises(DataError, match=r"it.bcf.partial is there, and is not what a conversion left; move it away"):
+    with pytest.raises(DataError, match=r"it.bcf.partial is there, but no conversion left it; move it away"):
         converted(small, tmp_path / "it.bcf", "BCF")
     assert contents(tmp_path) == before
 
@@ -246,7 +246,7 @@ def test_the_command(photos, tmp_path):
     assert (run.returncode, run.stderr) == (0, "")
     lines = run.stdout.splitlines()
     assert lines[0].startswith("it_lmdb: LMDB, 37 records, ") and lines[0].endswith(" kB, pixels of 24 x 20")
-    assert lines[1:3] == [f"from {photos.csv} (CSV); read back, and all of it is equal", "a layer reads it with"]
+    assert lines[1:3] == [f"from {photos.csv} (CSV); read back and compared: all equal", "a layer reads it with"]
     (tmp_path / "net.prototxt").write_text(f"""layer {{ name: "it"  type: "Python"  top: "data"  top: "label"
         python_param {{ module: "caffe_pylayers"  layer: "ImageDataLayer"  {lines[3]} }} }}""")
     code = "import caffe; net = caffe.Net('net.prototxt', caffe.TEST); print(net.forward()['data'].shape)"

@@ -199,7 +199,7 @@ WRONG = {
     "a bottom too many": (lambda s, y: P.ImageDataLayer(s, source="a"), "found 1 bottom, expected 0: none"),
     "a bottom by name": (
         lambda s, y: P.FocalLoss(s, label=y),
-        "FocalLoss: 'label' is a Top: bottoms stand first, without names, as in FocalLoss(n.scores, n.label",
+        "FocalLoss: 'label' is a Top: give bottoms first, without names, as in FocalLoss(n.scores, n.label",
     ),
     "a name for a bottom": (lambda s, y: P.FocalLoss(s, "label"), "bottom 2 (label) must be a Top, such as n.scores"),
     "an optional bottom of two": (
@@ -210,7 +210,7 @@ WRONG = {
     "no number of tops": (lambda s, y: P.FocalLoss(s, y, ntop="1"), "ntop must be an integer, not '1'"),
     "loss weights": (
         lambda s, y: P.FocalLoss(s, y, loss_weight=[1, 0]),
-        "loss_weight has 2 numbers and ntop is 1",
+        "loss_weight has 2 numbers, but ntop is 1",
     ),
     "in place": (lambda s, y: P.FocalLoss(s, y, in_place=True), "FocalLoss: it does not work in place"),
     "an argument": (lambda s, y: P.FocalLoss(s, y, loss_weigth=1), "no argument 'loss_weigth'; did you mean 'loss_weight'?"),

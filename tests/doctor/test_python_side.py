@@ -86,4 +86,4 @@ def test_packages_of_another_python_on_the_path(tmp_path):
     told = findings("python_side.variables", PYTHONPATH=str(folder))["PYTHONPATH"]
     (tmp_path / f"python{VERSION}" / "site-packages").mkdir(parents=True)
     assert findings("python_side.variables", PYTHONPATH=f"{tmp_path}/python{VERSION}/site-packages") == {}
-    assert told["level"] == "warning" and f"packages of another Python than this {VERSION}: {folder}" in told["found"]
+    assert told["level"] == "warning" and f"packages for another Python than this {VERSION}: {folder}" in told["found"]

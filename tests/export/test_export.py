@@ -285,19 +285,19 @@ REFUSED = {
     "no net": (None, "the layout of TensorFlow needs the net: .* give it with --net"),
     "another shape": (
         INPUT.replace("dim: 6", "dim: 9") + CONV + FC,
-        "layer 'fc' has a bottom of 4 x 7 x 3 = 84 numbers, and its weights are for 48",
+        "layer 'fc' has a bottom of 4 x 7 x 3 = 84 numbers, but its weights are for 48",
     ),
     "other channels": (
         INPUT.replace("dim: 3", "dim: 1") + CONV + FC,
-        "net.prototxt:2: layer 'conv' has a bottom of 1 channels, and its weights of shape 4 x 3 x 3 x 3 are for 3",
+        "net.prototxt:2: layer 'conv' has a bottom of 1 channels, but its weights of shape 4 x 3 x 3 x 3 are for 3",
     ),
     "other outputs": (
         INPUT + CONV + FC.replace("num_output: 2", "num_output: 10"),
-        "net.caffemodel: the weights of layer 'fc' are of shape 2 x 48, for 2 outputs, and net.prototxt:3 has num_output 10",
+        "net.caffemodel: the weights of layer 'fc' have shape 2 x 48, for 2 outputs, and net.prototxt:3 has num_output 10",
     ),
     "other names": (
         (INPUT + CONV + FC).replace('name: "conv"', 'name: "conv1"').replace('name: "fc"', 'name: "ip"'),
-        "net.caffemodel: no layer of net.prototxt has weights in it; it has those of conv, fc",
+        "net.caffemodel: no layer of net.prototxt has weights in it; its layers: conv, fc",
     ),
     "a layer of which nothing is known": (
         INPUT + CONV + 'layer { name: "own" type: "Python" bottom: "conv" top: "own" }' + FC.replace('"conv"', '"own"'),
@@ -375,7 +375,7 @@ def test_layers_of_which_there_is_no_layout(small):
     with np.load("net.npz") as file:
         assert {"lstm/0", "lstm/1", "lstm/2"} <= set(file.files)
         assert file["scores/weights"].shape == (3, 7)
-    assert done.stderr == "as Caffe has them, for their types have no layout here: lstm\n"
+    assert done.stderr == "written as in Caffe, because their types have no TensorFlow layout here: lstm\n"
 
 
 @pytest.mark.parametrize("shape", ["3,4,5", "data=", "data=3,0,5", "data=3,x", "=3"])

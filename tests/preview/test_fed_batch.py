@@ -167,12 +167,12 @@ HDF5 = (
 @pytest.mark.parametrize(
     ("shape", "picture", "note"),
     [
-        ((64, 7, 9), (7, 9, 3), "64 channels, of which the first three are drawn as blue, green, red"),
-        ((2, 7, 9), (7, 9), "2 channels, of which the first is drawn"),
+        ((64, 7, 9), (7, 9, 3), "64 channels: the first three are drawn as blue, green, red"),
+        ((2, 7, 9), (7, 9), "2 channels: only the first is drawn"),
         ((7, 9), (7, 9), ""),
         ((50,), (7, 8), "vectors of 50, drawn row by row"),
         ((50, 1, 1), (7, 8), "vectors of 50, drawn row by row"),
-        ((2, 3, 8, 8), (8, 8), "of the 3 planes of a channel only the first is drawn"),
+        ((2, 3, 8, 8), (8, 8), "only the first of the 3 planes of a channel is drawn"),
     ],
 )
 def test_blobs_of_any_shape_are_drawn_and_it_is_said_how(shape, picture, note):
@@ -191,7 +191,7 @@ def test_features_of_hdf5_data(tmp_path):
         file["label"] = np.arange(6, dtype=np.float32)
     (tmp_path / "list.txt").write_text(f"{tmp_path}/1.h5\n")
     made = preview_of(fed_from_text(HDF5.format(folder=tmp_path), tmp_path))
-    assert "values go from -1 to 1, not 0 to 255 as pixels do: drawn from black to white" in made.notes
+    assert "values go from -1 to 1, not from 0 to 255 like pixels: drawn from black to white" in made.notes
     cells = [group.cells[0] for group in made.sheet.groups]
     assert [list(cell.caption) for cell in cells] == [[f"label {number}"] for number in range(6)]
     made.write(str(tmp_path / "sheet.png"))
@@ -206,7 +206,7 @@ def test_label_maps_are_drawn_in_colours_beside_their_images(tmp_path):
     (tmp_path / "list.txt").write_text(f"{tmp_path}/1.h5\n")
     made = preview_of(fed_from_text(HDF5.format(folder=tmp_path), tmp_path))
     assert list(made.sheet.columns) == ["data", "label"]
-    assert made.notes[-1] == "label: integers, a colour each: 0 black, 255 white"
+    assert made.notes[-1] == "label: integers, each in its own colour: 0 black, 255 white"
     rows = made.sheet.groups[0].cells[1].picture[:, 0].tolist()
     assert rows[0] == rows[1] == rows[4] == [0, 0, 0]
     assert rows[5] == [255, 255, 255]
@@ -239,7 +239,7 @@ def test_usual_mistakes_are_found(photos):
     assert "all 10 images (data) are equal" in found_in(changed(fine, images={"data": images}))
     images = fine.images["data"].copy()
     images[4:7] = 3
-    assert "3 of 10 images (data) have one value all over" in found_in(changed(fine, images={"data": images}))
+    assert "3 of 10 images (data) have the same value everywhere" in found_in(changed(fine, images={"data": images}))
     same = {"data": np.full(10, 4)}
     assert "all 10 labels are 4: a source sorted by class wants shuffling" in found_in(changed(fine, labels=same))
     assert found_in(changed(fine, labels=same, phase="TEST")) == ""

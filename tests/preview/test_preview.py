@@ -111,18 +111,18 @@ def test_a_layer_of_options_alone_with_a_finding(photos, tmp_path, command):
         (["none.prototxt"], "none.prototxt: cannot read it: No such file"),
         (
             ["deploy.prototxt"],
-            "deploy.prototxt: in TRAIN it has no data layer; its layers: in (Input), ip (InnerProduct)",
+            "deploy.prototxt: it has no data layer in TRAIN; its layers: in (Input), ip (InnerProduct)",
         ),
         (["net.prototxt", "--layer", "nix"], "it has no data layer 'nix'; its layers: train_data (Python)"),
         (["net.prototxt", "--stage", "two", "--output", "x.png"], "--output is one file, but there are 2 data layers"),
         (["net.prototxt", "--output", "deploy.prototxt"], "deploy.prototxt is there already; --force overwrites it"),
         (
             ["net.prototxt", "--classes", "names.txt"],
-            "names.txt: it names 1 classes, a line each, but there is a label 4",
+            "names.txt: it names 1 classes, one per line, but there is a label 4",
         ),
-        (["net.prototxt", "--tops", "2"], "--tops is for --layer-type; a net says it itself"),
+        (["net.prototxt", "--tops", "2"], "--tops is only for --layer-type; a net has its own"),
         (["--options", "{}"], "give a net, or --layer-type and --options"),
-        (["--layer-type", "TripletLoss"], "TripletLoss is no data layer: it needs bottoms"),
+        (["--layer-type", "TripletLoss"], "TripletLoss is not a data layer: it needs bottoms"),
         (
             ["--layer-type", "ImageDataLayer", "--options", "{'source': 'x', 'sauce': 1}"],
             "unknown option 'sauce'; did you mean 'source'?",

@@ -87,9 +87,9 @@ def test_a_loss_that_is_no_number(folder):
     """It is told at once, goes on as Caffe does, and ends with status 1."""
     run = folder(more=failing.layer("infinite"), snapshot=2, max_iter=3, display=2)
     printed = run.train_here(status=1)
-    assert printed.count("iteration 2: the loss is inf, and the weights are of no use from here on") == 1
+    assert printed.count("iteration 2: the loss is inf, and the weights are useless from here on") == 1
     assert "lower base_lr or set clip_gradients" in printed
-    assert "--resume snap/net_iter_2.solverstate goes on from before" in printed
+    assert "--resume snap/net_iter_2.solverstate continues from before that" in printed
     assert run.rows()[3][1] == "inf"
 
 
@@ -106,7 +106,7 @@ def test_an_earlier_run_is_told_of_and_its_log_is_kept(folder):
     run = folder(max_iter=2, snapshot=0)
     assert "an earlier run" not in run.train_here()
     first = (run.snap / "net_log.csv").read_bytes()
-    assert "an earlier run left snap/net_iter_2.solverstate, from which --resume goes on" in run.train_here()
+    assert "an earlier run left snap/net_iter_2.solverstate: --resume continues from it" in run.train_here()
     assert (run.snap / "net_log.csv.old").read_bytes() == first
     assert "nothing to do: iteration 2 of max_iter 2; raise max_iter to go on" in run.train_here("--resume")
     run.write_solver(max_iter=4, snapshot=0)
@@ -175,15 +175,15 @@ layers {{ name: "loss"  type: SOFTMAX_LOSS  bottom: "ip"  bottom: "label"  top: 
         ),
         (
             ["solver.prototxt", "--gpu", "-1"],
-            "caffe-pylayers train: --gpu takes numbers of GPUs, each once, as in 0 or 0,1; not '-1'\n",
+            "caffe-pylayers train: --gpu must be numbers of GPUs, each once, as in 0 or 0,1, not '-1'\n",
         ),
         (
             ["solver.prototxt", "--gpus", "1,1"],
-            "caffe-pylayers train: --gpu takes numbers of GPUs, each once, as in 0 or 0,1; not '1,1'\n",
+            "caffe-pylayers train: --gpu must be numbers of GPUs, each once, as in 0 or 0,1, not '1,1'\n",
         ),
         (
             ["solver.prototxt", "--gpus", "1"],
-            "caffe-pylayers: GPU 1 is asked for, but this Caffe is built for CPUs alone; set solver_mode",
+            "caffe-pylayers: GPU 1 is requested, but this Caffe is built without GPU support; set solver_mode",
         ),
         (["net.prototxt"], "caffe-pylayers: net.prototxt:1: "),
     ],

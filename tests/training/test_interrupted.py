@@ -43,7 +43,7 @@ def test_ctrl_c_twice_in_a_run(unbroken, broken):
         assert (broken.path / state).exists()
         assert rows == unbroken.rows()[: at + 1]
     printed = broken.train_here("--resume")
-    assert f"going on from {state}, iteration {at}\n" in printed
+    assert f"continuing from {state}, iteration {at}\n" in printed
     assert broken.rows() == unbroken.rows()
     assert unbroken.snapshots().items() <= broken.snapshots().items()
 
@@ -60,7 +60,7 @@ def test_killed(unbroken, broken):
     (broken.snap / "net_iter_30.solverstate").write_bytes((broken.snap / "net_iter_10.solverstate").read_bytes()[:-10])
     printed = broken.train_here("--resume")
     for state in ("snap/net_iter_20.solverstate", "snap/net_iter_30.solverstate"):
-        assert f"passed over: {state}: not a .solverstate, or cut short" in printed
+        assert f"skipped: {state}: not a .solverstate, or cut short" in printed
     assert "going on from snap/net_iter_10.solverstate, iteration 10\n" in printed
     assert broken.rows() == unbroken.rows()
     assert unbroken.snapshots().items() <= broken.snapshots().items()

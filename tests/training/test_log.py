@@ -57,7 +57,9 @@ def test_a_file_that_is_no_log_is_left_alone(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("name,label\n")
     for begin in (0, 3):
-        with pytest.raises(DataError, match="table.csv: not the log of a training, whose first column is 'iteration'"):
+        with pytest.raises(
+            DataError, match="table.csv: not the log of a training: its first column must be 'iteration'"
+        ):
             TrainingLog(str(path), [], begin)
     assert path.read_text() == "name,label\n"
     path.write_bytes(b"\x89PNG\r\n")

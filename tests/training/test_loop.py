@@ -189,7 +189,7 @@ REFUSED = {
     _unknown_field: r'solver.prototxt:\d+:\d+ : .* no field named "wieght_decay"',
     _zero: r"solver.prototxt: max_iter is 0; give the number of iterations",
     _policy: r"lr_policy 'stpe': Caffe has fixed, step, exp, inv, multistep, poly, sigmoid",
-    _gpu: r"GPU 0 is asked for, but this Caffe is built for CPUs alone; set solver_mode: CPU",
+    _gpu: r"GPU 0 is requested, but this Caffe is built without GPU support; set solver_mode: CPU",
 }  # fmt: skip
 
 
@@ -223,7 +223,7 @@ def test_weights_and_states_that_do_not_fit(run):
     net.write_text(net.read_text().replace("num_output: 5", "num_output: 6"))
     with pytest.raises(
         DataError,
-        match=r"layer 'scores' has shape 5 x 100 and 5 in it, in the net 6 x 100 and 6\nA layer .* another name",
+        match=r"layer 'scores' has shape 5 x 100 and 5 in the weights, but 6 x 100 and 6\nA layer .* another name in the net",
     ):
         Training("solver.prototxt", weights=[weights])
     with pytest.raises(DataError, match=r"is of another net; .*\nlayer 'scores' has shape 5 x 100 and 5 in it"):
@@ -231,7 +231,7 @@ def test_weights_and_states_that_do_not_fit(run):
     net.write_text(net.read_text().replace('name: "', 'name: "new_'))
     with pytest.raises(
         DataError,
-        match="none of its layers is one of the net's; it has train_data, conv, scores, the net new_train_data",
+        match="none of its layers is in the net; it has train_data, conv, scores, the net new_train_data",
     ):
         Training("solver.prototxt", weights=[weights])
     with pytest.raises(ConfigError, match="a run is resumed or begins with weights of another, not both"):

@@ -59,7 +59,10 @@ def test_every_state_that_is_cut_short_is_passed_over(folder):
     (folder / "net_iter_10.caffemodel").write_bytes(weights[:-3])
     assert "net_iter_10.caffemodel: not a .caffemodel, or cut short" in newest_state("net")[1][0]
     (folder / "net_iter_10.caffemodel").unlink()
-    assert "its weights 'net_iter_10.caffemodel' are not there, seen from /" in newest_state("net")[1][0]
+    assert (
+        "its weights 'net_iter_10.caffemodel' are not there; paths start at the working directory, /"
+        in newest_state("net")[1][0]
+    )
 
 
 def test_there_is_none(folder):
@@ -98,6 +101,6 @@ def test_shapes_that_caffe_takes_and_not(tmp_path):
     path.write_bytes(net.SerializeToString())
     assert misfits(str(path), {"ip": [(4, 3), (4,)], "other": [(1,)]}) == []
     assert misfits(str(path), {"ip": [(3, 4), (4,)]}) == [
-        "layer 'ip' has shape 1 x 1 x 4 x 3 and 1 x 1 x 1 x 4 in it, in the net 3 x 4 and 4"
+        "layer 'ip' has shape 1 x 1 x 4 x 3 and 1 x 1 x 1 x 4 in the weights, but 3 x 4 and 4 in the net"
     ]
-    assert misfits(str(path), {"ip": [(4, 3)]}) == ["layer 'ip' has 2 blobs in it, in the net 1"]
+    assert misfits(str(path), {"ip": [(4, 3)]}) == ["layer 'ip' has 2 blobs in the weights, but 1 in the net"]

@@ -32,7 +32,7 @@ def draw_counts(path: str, counts: LabelCounts, names: Sequence[str], title: str
         draw = _named_bars if few else _long_tail
         draw(axes, counts, names)
         (axes.xaxis if few else axes.yaxis).set_major_formatter(lambda value, _: _number(value))
-        ratio = f", the largest {_number(counts.ratio)} times the smallest" if counts.ratio > 1 else ", all alike"
+        ratio = f", the largest {_number(counts.ratio)} times the smallest" if counts.ratio > 1 else ", all of one size"
         labels = f"{counts.counts.sum():,} labels in {np.count_nonzero(counts.counts):,} classes{ratio}"
         figure.suptitle(f"{title}\n{labels}", fontsize=11)
         figure.savefig(path, dpi=120, format="png")

@@ -22,32 +22,39 @@ _choice = click.Choice
 @click.command(cls=Command)
 @click.argument("target")
 @click.option(
-    "--type", "kind", type=_choice(_TYPES, case_sensitive=False), help="What TARGET is, where its name does not tell."
+    "--type",
+    "kind",
+    type=_choice(_TYPES, case_sensitive=False),
+    help="Type of TARGET; by default from its name or contents.",
 )
-@click.option("--root", help="CSV: folder before the names.")
+@click.option("--root", help="CSV: folder to put before the file names.")
 @click.option("--header", is_flag=True, default=None, help="CSV: the first line names the columns.")
-@click.option("--missing", type=_choice(["skip"]), help="CSV: leave out lines whose file is not there.")
-@click.option("--labels", help="Labels from elsewhere, as the option of the data layers.")
+@click.option("--missing", type=_choice(["skip"]), help="CSV: skip lines whose file does not exist.")
+@click.option("--labels", help="Labels from another file, as option 'labels' of the data layers.")
 @click.option(
     "--label-format",
     type=_choice(["indices", "indicator", "sign"]),
-    help="Rows of label numbers, of 0 and 1, or of -1 and 1.",
+    help="What a row of labels holds: label numbers, 0 and 1, or -1 and 1.",
 )
 @click.option(
     "--label-order",
     type=_choice(["key"]),
-    help="LMDB with numbers as keys, without zeros in front: rows of labels are in their order.",
+    help="LMDB whose keys are numbers without leading zeros: rows of labels are in the order of the numbers.",
 )
-@click.option("--layer", help="Net: the data layer, where it has several.")
+@click.option("--layer", help="Net: the data layer, if it has several.")
 @click.option("--phase", type=_choice(["TRAIN", "TEST"]), help="Net: its phase; TRAIN by default.")
-@click.option("--stage", multiple=True, help="Net: a stage; may be given again.")
-@click.option("--top", help="Net: run it, and count this blob (label maps too).")
+@click.option("--stage", multiple=True, help="Net: a stage; repeatable.")
+@click.option("--top", help="Net: run it and count the labels in this blob (also label maps).")
 @click.option("--batches", type=click.IntRange(1), help="How many batches --top counts; 100 by default.")
-@click.option("--n-classes", type=click.IntRange(1), help="K; by default the largest label and 1 more.")
+@click.option("--n-classes", type=click.IntRange(1), help="Number of classes K; by default the largest label plus 1.")
 @click.option("--ignore-label", type=int, help="A label that is not counted.")
 @click.option("--rule", "rules", multiple=True, type=_choice(_RULES), help="Rule of the weights; all by default.")
 @click.option(
-    "--beta", type=click.FloatRange(0, 1, True, True), default=0.999, show_default=True, help="Of effective_number."
+    "--beta",
+    type=click.FloatRange(0, 1, True, True),
+    default=0.999,
+    show_default=True,
+    help="Beta of rule effective_number.",
 )
 @click.option(
     "--scale",
@@ -57,15 +64,15 @@ _choice = click.Choice
     help="Scale of the weights.",
 )
 @click.option("--smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Label smoothing e in H.")
-@click.option("--classes", help="Text file with a name a class.")
+@click.option("--classes", help="Text file with one class name per line.")
 @click.option(
     "--write-h", metavar="FILE", help="Write H, .binaryproto for stock InfogainLoss or .npy; with one --rule."
 )
 @click.option("--write-weights", metavar="FILE", help="Write the weights, .npy or text; with one --rule.")
 @click.option("--write-counts", metavar="FILE", help="Write the counts, .npy or text, for the option `counts`.")
 @click.option("--plot", metavar="FILE", help="Draw the counts into a PNG.")
-@click.option("--force", is_flag=True, help="Overwrite files that are there.")
-@click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def balance(
     target: str,
     kind: Optional[str],
@@ -86,8 +93,8 @@ def balance(
 ) -> None:
     """Count the labels of each class, and show the class weights by each rule.
 
-    TARGET is a source of images (CSV, LMDB, BCF, HDF5; nothing but its labels is read), or a net, whose data layer's
-    source is counted. H = diag(w) ((1-e) I + e/K 11') makes stock InfogainLoss the softmax loss with weights w.
+    TARGET is a source of images (CSV, LMDB, BCF, HDF5; only its labels are read), or a net, and then
+    the source of its data layer is counted. H = diag(w) ((1-e) I + e/K 11') makes stock InfogainLoss the softmax loss with weights w.
 
     \b
     caffe-pylayers balance train_lmdb
@@ -105,7 +112,7 @@ def balance(
     of_one_rule = [path for path in (write_h, write_weights) if path]
     if of_one_rule and len(rules) != 1:
         raise click.UsageError(
-            f"{of_one_rule[0]} takes the weights of one rule; say which with --rule: {', '.join(_RULES)}"
+            f"{of_one_rule[0]} writes the weights of one rule; choose it with --rule: {', '.join(_RULES)}"
         )
     outputs = [path for path in (*of_one_rule, write_counts, plot) if path]
     inputs = [target, classes, where["labels"]]
@@ -147,7 +154,7 @@ wrote {path}, H of {size} x {size} for stock InfogainLoss:
   }}"""
 
 _COUNTS = (
-    "wrote {path}, for the option `counts` of ComputeH, SampleWeight and LDAMLoss; of ComputeH, say:\n"
+    "wrote {path}, for the option `counts` of ComputeH, SampleWeight and LDAMLoss; for ComputeH, for example:\n"
     "  param_str: \"{{'n_classes': {size}, 'counts': '{path}', 'scale': '{scale}'}}\""
 )
 
@@ -166,8 +173,12 @@ def _counted(
     given = {name: value for name, value in where.items() if value not in (None, ())}
     idle = [name for name in given if name in (_FOR_SOURCES if kind == "NET" else _FOR_NETS)]
     if idle:
-        of = "a net, whose layer says it" if kind == "NET" else f"a source ({kind}), but for nets"
-        raise click.UsageError(f"--{idle[0].replace('_', '-')} is not for {of}; leave it out")
+        why = (
+            "is not for a net: its data layer sets it"
+            if kind == "NET"
+            else f"is only for nets, not for a source ({kind})"
+        )
+        raise click.UsageError(f"--{idle[0].replace('_', '-')} {why}; leave it out")
     if kind != "NET":
         from caffe_pylayers import config
         from caffe_pylayers.commands.balance.label_counts import of_source
@@ -193,7 +204,9 @@ def _counted(
             raise click.UsageError("--batches is for --top; without it every record of the source is counted once")
         return net_labels.of_net(net, state, given.get("layer"), num_classes, ignore_label)
     if "layer" in given:
-        raise click.UsageError("--layer and --top are both given; --top counts a blob, whichever layers make it")
+        raise click.UsageError(
+            "--layer and --top are both given; leave --layer out: --top counts a blob, no matter which layer makes it"
+        )
     batches = tqdm(range(given.get("batches", 100)), desc="counting", unit="batch", disable=None)
     return net_labels.of_blob(net, state, given["top"], batches, num_classes, ignore_label)
 

@@ -92,7 +92,11 @@ def count(
         for start in range(0, len(rows), at_once):
             counter.add(rows[start : start + at_once])
     if not counter.counts.any():
-        ignored = f": all {counter.num_ignored} are {ignore_label}, which is ignored" if counter.num_ignored else ""
+        ignored = (
+            f": all {counter.num_ignored} labels are {ignore_label}, and {ignore_label} is ignored"
+            if counter.num_ignored
+            else ""
+        )
         raise DataError(f"it has no labels to count{ignored}", source=of)
     return LabelCounts(
         of, counter.counts, counter.in_images, counter.num_records, counter.a_record, counter.num_ignored
@@ -140,9 +144,9 @@ class _Counter:
         if label != np.floor(label):  # NaN too
             remedy = "labels of classes are integers"
         elif label < 0:
-            remedy = f"classes are numbered from 0; if it is no class, --ignore-label {label:.0f} leaves it out"
+            remedy = f"classes are numbered from 0; if {label:.0f} is not a class, leave it out with --ignore-label {label:.0f}"
         elif self._num_classes:
-            remedy = f"with {most} classes labels are 0 to {most - 1}"
+            remedy = f"with {most} classes, labels are 0 to {most - 1}"
         else:
             remedy = f"classes are numbered from 0, up to {most - 1}"
         raise DataError(f"label {label:.10g}", remedy=remedy, source=self._describe(self.num_records + row))
@@ -159,7 +163,7 @@ def of_source(source: Source, num_classes: Optional[int] = None, ignore_label: O
     of = source.described
     if source.labels is None:
         raise DataError(
-            "it has no labels", remedy="name a file of them with --labels, or count another source", source=of
+            "it has no labels", remedy="give a file of labels with --labels, or count another source", source=of
         )
     several = source.labels.ndim > 1
     num_classes = num_classes or source.label_dim

@@ -31,7 +31,7 @@ def of_net(
     if len(found) > 1:
         names = ", ".join(f"{layer.name} ({layer.type})" for layer in found)
         raise ConfigError(
-            f"in {state} it has {len(found)} data layers", remedy=f"say which with --layer: {names}", source=net.path
+            f"it has {len(found)} data layers in {state}", remedy=f"choose one with --layer: {names}", source=net.path
         )
     chosen = found[0]
     reader = _READERS.get(chosen.type)
@@ -40,7 +40,7 @@ def of_net(
     if reader is None:
         raise ConfigError(
             f"the source of {chosen.type} layer {chosen.name!r} cannot be read without Caffe",
-            remedy="--top BLOB counts a blob in some batches of the net",
+            remedy="use --top BLOB to count a blob in some batches of the net",
             source=f"{chosen.file}:{chosen.line}",
         )
     of, parts, describe = reader(chosen)
@@ -67,8 +67,8 @@ def _data(layer: Layer) -> _Read:
     folder = stock_sources.lmdb_of(layer)
     if folder is None:
         raise ConfigError(
-            f"Data layer {layer.name!r} reads a LEVELDB (its default backend), which is not read without Caffe",
-            remedy="--top label counts some batches of the net",
+            f"Data layer {layer.name!r} reads a LEVELDB (its default backend), but only Caffe can read that",
+            remedy="use --top label to count some batches of the net",
             source=f"{layer.file}:{layer.line}",
         )
     source = open_source("LMDB", os.path.abspath(folder))
@@ -123,11 +123,11 @@ def of_blob(
     behind = layer_net.layers_behind(layers, blob)
     if not behind:
         blobs = ", ".join(dict.fromkeys(top for layer in layers for top in layer.tops))
-        raise ConfigError(f"in {state} it has no blob {blob!r}", remedy=f"its blobs: {blobs}", source=net.path)
+        raise ConfigError(f"it has no blob {blob!r} in {state}", remedy=f"its blobs: {blobs}", source=net.path)
     fed = [layer.name for layer in behind if layer.type in ("Input", "MemoryData")]
     if fed:
         raise ConfigError(
-            f"blob {blob!r} comes from {', '.join(fed)}, which a program feeds",
+            f"blob {blob!r} comes from {', '.join(fed)}, and only a program feeds that",
             remedy="there is no data to count",
             source=net.path,
         )

@@ -83,14 +83,16 @@ def _summary(counts: LabelCounts) -> str:
     if counts.num_ignored:
         lines.append(f"ignored: {counts.num_ignored} labels")
     if counts.doubt:
-        lines.append(f"warning: if a row is a set of labels: {counts.doubt}")
+        lines.append(f"warning, if each row is a set of labels: {counts.doubt}")
     absent = counts.absent
     if absent:
         shown = ", ".join(map(str, absent[:20]))
         more = ", ..." if len(absent) > 20 else ""
-        lines.append(f"no label of {len(absent)} of {len(counts.counts)} classes: {shown}{more}")
+        lines.append(f"{len(absent)} of {len(counts.counts)} classes have no label: {shown}{more}")
         if len(counts.counts) == _NO_CLASS + 1:
-            lines.append(f"is {_NO_CLASS} no class, as in many label maps? --ignore-label {_NO_CLASS} leaves it out")
+            lines.append(
+                f"if {_NO_CLASS} means no class, as in many label maps, leave it out with --ignore-label {_NO_CLASS}"
+            )
     return "\n".join(lines)
 
 

@@ -15,7 +15,9 @@ def check_matrix(path: str, num_classes: int) -> None:
     """Raise ConfigError where H cannot be written so: another kind of file, or more than protobuf reads."""
     if not path.endswith((".binaryproto", ".npy")):
         raise ConfigError(
-            "H is a .binaryproto, as stock InfogainLoss reads it, or a .npy", remedy="name it so", source=path
+            "H is written as .binaryproto, which stock InfogainLoss reads, or as .npy",
+            remedy="end the file name with one of them",
+            source=path,
         )
     if 4 * num_classes**2 >= _LARGEST_MATRIX:
         raise ConfigError(

@@ -48,10 +48,10 @@ def _workers(figures: Figures, best: Feeding) -> Iterator[str]:
         return
     if best.step is not None and present.step is not None:
         gain = present.step / best.step
-        told = f"a step takes {best.step:.1f} ms in place of {present.step:.1f}"
+        told = f"a step takes {best.step:.1f} ms instead of {present.step:.1f}"
     else:
         gain = best.rate / present.rate
-        told = f"{best.rate:.0f} samples/s in place of {present.rate:.0f}"
+        told = f"{best.rate:.0f} samples/s instead of {present.rate:.0f}"
     if gain >= _SAME:
         yield f"{_setting(figures, best.workers)}: {told}"
     elif best.workers < present.workers:
@@ -73,12 +73,12 @@ def _cheaper(figures: Figures, stages: Stages) -> Iterator[str]:
     rest = stages.total - stages.decode - stages.resize
     if stages.fast is not None and stages.total >= _WORTH * (rest + stages.fast):
         yield (
-            f"'decode': 'fast' lets the JPEG decoder scale down: an image takes {rest + stages.fast:.0f} us in place of "
+            f"'decode': 'fast' lets the JPEG decoder scale down: an image takes {rest + stages.fast:.0f} us instead of "
             f"{stages.total:.0f}"
         )
     if stages.small is not None and stages.total >= _WORTH * (rest + stages.small):
         yield (
-            f"resize once, with `caffe-pylayers convert --resize ... --encode jpg:95`: an image takes {rest + stages.small:.0f} us in place of "
+            f"resize once, with `caffe-pylayers convert --resize ... --encode jpg:95`: an image takes {rest + stages.small:.0f} us instead of "
             f"{stages.total:.0f}"
         )
     fits = stages.decoded_bytes is not None and stages.decoded_bytes <= _MEMORY * figures.free_bytes
@@ -86,12 +86,12 @@ def _cheaper(figures: Figures, stages: Stages) -> Iterator[str]:
     if fits and kept and stages.total >= _WORTH_MEMORY * kept:
         yield (
             f"'compressed': False keeps all images decoded, in {(stages.decoded_bytes or 0) / 1e6:.0f} MB: an image takes "
-            f"{kept:.0f} us in place of {stages.total:.0f}"
+            f"{kept:.0f} us instead of {stages.total:.0f}"
         )
     if stages.gray:
         yield (
-            f"the {stages.images} images that were looked at are all grey: 'color': False feeds one channel in place of "
-            f"three, to a net that is made for it"
+            f"all {stages.images} images that were looked at are grey: 'color': False feeds one channel instead of "
+            f"three; the net must be made for that"
         )
     if stages.first_read > max(5 * stages.read, stages.total):
         yield (
@@ -107,7 +107,7 @@ def _for_others(figures: Figures) -> Iterator[str]:
         yield _net_is_the_limit("nothing to change", figures, only)
     elif only.step is not None and only.waiting is not None:
         yield f"the data are the limit: a step waits {only.waiting:.1f} of its {only.step:.1f} ms for them"
-    yield f"{figures.type} is not a layer of this package: of its workers and stages nothing can be said"
+    yield f"{figures.type} is not a layer of this package, so its workers and stages cannot be measured"
 
 
 def _data_are_the_limit(figures: Figures, best: Feeding, step: float, waiting: float, net: float) -> str:
@@ -118,7 +118,7 @@ def _data_are_the_limit(figures: Figures, best: Feeding, step: float, waiting: f
             f"{_count(best.workers)}{cores}"
         )
     return (
-        f"the net hardly waits for data, {waiting:.1f} of {step:.1f} ms per step, but by itself it takes {net:.1f}: it shares "
+        f"the net hardly waits for data ({waiting:.1f} of {step:.1f} ms per step), but alone it takes only {net:.1f} ms: it shares "
         f"its cores with the workers; more cores, or images that cost less, would help"
     )
 

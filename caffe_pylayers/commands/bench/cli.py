@@ -22,25 +22,33 @@ def _counts(context: click.Context, parameter: click.Parameter, text: Optional[s
     except ValueError:
         counts = [-1]
     if counts[0] < 0 or counts[-1] > 256:
-        raise click.BadParameter(f"{text!r} is no list of integers from 0 to 256, as in 0,1,2")
+        raise click.BadParameter(f"{text!r} is not a list of integers from 0 to 256, as in 0,1,2")
     return counts
 
 
 @click.command(cls=Command)
 @click.argument("net", required=False)
-@click.option("--layer", help="The data layer, where the net has several.")
-@click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="Of the net.")
-@click.option("--stage", multiple=True, help="A stage of the net; may be given again.")
-@click.option("--layer-type", help="In place of a net: a data layer by its name, as TripletDataLayer.")
-@click.option("--options", help="Its param_str.")
+@click.option("--layer", help="The data layer, if the net has several.")
 @click.option(
-    "--workers", callback=_counts, help="Counts to try, as 0,1,2 (0: inside forward); up to the cores by default."
+    "--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="Phase of the net."
+)
+@click.option("--stage", multiple=True, help="A stage of the net; repeatable.")
+@click.option("--layer-type", help="A data layer instead of a net, by its name, such as TripletDataLayer.")
+@click.option("--options", help="The param_str of that data layer.")
+@click.option(
+    "--workers",
+    callback=_counts,
+    help="Numbers of workers to try, as in 0,1,2 (0: inside forward); by default up to the number of cores.",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="About so long for each count."
+    "--seconds",
+    type=click.FloatRange(0.1, 600),
+    default=5.0,
+    show_default=True,
+    help="How long to measure each number of workers, about.",
 )
 @click.option("--gpu", type=click.IntRange(0), help="Run the net on this GPU; on the CPU by default.")
-@click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def bench(
     net: Optional[str],
     layer: Optional[str],
@@ -56,7 +64,7 @@ def bench(
     """Measure how fast data come and how fast the net takes them, and say what to change.
 
     NET is a net or a solver (its train net). Without a net, --layer-type and --options describe a data layer by itself.
-    Let nothing else run meanwhile.
+    Let nothing else run at the same time.
 
     \b
     caffe-pylayers bench train_val.prototxt
@@ -64,11 +72,11 @@ def bench(
         --options "{'source': 'list.csv', 'batch_size': 64, 'resize': 256}" --workers 0,1,2,4
     """
     if (net is None) == (layer_type is None):
-        raise click.UsageError("give a net or solver, or --layer-type with --options, and not both")
+        raise click.UsageError("give a net or solver, or --layer-type with --options, but not both")
     if layer_type is None and options is not None:
-        raise click.UsageError("--options are those of a --layer-type; a net has its own")
+        raise click.UsageError("--options is only for --layer-type; a net has its own options")
     if layer_type is not None and (layer is not None or stage or gpu is not None):
-        raise click.UsageError("--layer, --stage and --gpu are for a net, not for a --layer-type")
+        raise click.UsageError("--layer, --stage and --gpu are only for a net, not for --layer-type")
 
     from caffe_pylayers.commands.bench.advice import advice
     from caffe_pylayers.commands.bench.bench import bench_layer, bench_net
@@ -129,7 +137,7 @@ def _show(figures: "Figures", advice: List[str]) -> None:
     whole = figures.net is not None
     if whole:
         table.add_column("whole net, ms per step", justify="right")
-        table.add_column("of it waiting for data", justify="right")
+        table.add_column("waiting for data, ms", justify="right")
     for feeding in figures.feeding:
         cells = [
             f"{feeding.workers}{' *' if feeding.workers == figures.workers else '  '}" if figures.ours else "its own",
@@ -151,15 +159,15 @@ def _show(figures: "Figures", advice: List[str]) -> None:
 
 def _below(figures: "Figures") -> Iterator[str]:
     if figures.load > figures.cores / 2:
-        yield f"the machine was busy before (load {figures.load:.1f}): take the figures as rough, or measure again when it is idle"
+        yield f"the machine was already busy (load {figures.load:.1f}): the figures are rough; measure again when it is idle"
     if figures.ours:
-        yield "* as the options have it"
+        yield "* the number in the options"
     if figures.net is not None:
         rate = 1000 * figures.batch_size / figures.net
         yield f"the net on a constant batch: {figures.net:.1f} ms per step, so it takes {rate:.0f} samples/s"
     if figures.limit is not None:
         processes = f"{figures.limit_processes} process{'' if figures.limit_processes == 1 else 'es'}"
-        yield f"the limit, {processes} making images and nothing else: {figures.limit:.0f} samples/s"
+        yield f"the limit: {figures.limit:.0f} samples/s, from {processes} making images only"
     if figures.delivery is not None and figures.memcpy is not None:
         yield f"a batch that is ready: {figures.delivery:.2f} ms in forward(); a plain copy of it: {figures.memcpy:.2f} ms"
     stages = figures.stages

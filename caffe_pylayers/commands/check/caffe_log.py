@@ -22,7 +22,7 @@ def judge(view: View, answer: Answer, raised: Optional[PartedError]) -> Finding:
     """Why a net could not be set up, said of the layer at which it was. raised: the error of this package that ended it."""
     layer, shapes = _last_layer(view, answer)
     if answer.status is None:
-        return _found(view, layer, WARNING, "not set up in time", "use --no-build, or see what it waits for")
+        return _found(view, layer, WARNING, "not set up in time", "use --no-build, or find out what it waits for")
     message, remedy = _reason(answer, layer, raised)
     bottoms = ", ".join(f"{name!r} {size(shapes[name])}" for name in (layer.bottoms if layer else []) if name in shapes)
     if not remedy:
@@ -74,8 +74,8 @@ def _reason(answer: Answer, layer: Optional[Layer], raised: Optional[PartedError
         return f"Caffe stops: {_in_words(answer.fatal.text.strip())}", ""
     if answer.status is not None and answer.status < 0:
         return (
-            f"it ends Caffe by {signal.Signals(-answer.status).name}, without a word",
-            "see its code, or use --no-build",
+            f"it ends Caffe silently, by {signal.Signals(-answer.status).name}",
+            "look at its code, or use --no-build",
         )
     if raised is not None and layer is not None and ours(layer):
         return " ".join(raised.found.split()), raised.remedy
@@ -85,12 +85,12 @@ def _reason(answer: Answer, layer: Optional[Layer], raised: Optional[PartedError
     kind = kind.rpartition(".")[2]
     places = re.findall(r'File "([^"]+)", line (\d+)', answer.err)
     place = f" ({places[-1][0]}:{places[-1][1]})" if places else ""
-    return f"its Python code fails: {kind}: {text}{place}", "mend it there"
+    return f"its Python code fails: {kind}: {text}{place}", "fix it there"
 
 
 def _in_words(text: str) -> str:
     """Caffe's own words where it has some, or else the condition and its values."""
     check = _COMPARED.match(text)
     if check is None:
-        return re.sub("^Check failed: (false )?", lambda found: "" if found[1] else "it must be that ", text)
-    return check["words"].strip() or f"it must be that {check['condition']} ({check['values']})"
+        return re.sub("^Check failed: (false )?", lambda found: "" if found[1] else "this must hold: ", text)
+    return check["words"].strip() or f"this must hold: {check['condition']} ({check['values']})"

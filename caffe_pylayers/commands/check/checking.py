@@ -100,7 +100,7 @@ def _caffe(report: Report) -> Any:
         why = problem.why
     if not why:
         return caffe
-    report.skipped.append(f"fields, layer types and shapes, as {why} (see `caffe-pylayers doctor`)")
+    report.skipped.append(f"fields, layer types and shapes, because {why} (see `caffe-pylayers doctor`)")
     return None
 
 
@@ -157,10 +157,10 @@ def _in_no_state(net: Net) -> Finding:
     remedy = (
         f"name one of its stages with --stage: {listed(stages)}"
         if stages
-        else "a net begins with a data layer or an Input"
+        else "begin the net with a data layer or an Input"
     )
     return Finding(
-        net.path, net.message.line, "", WARNING, "no layer without bottoms is in its TRAIN or TEST net", remedy
+        net.path, net.message.line, "", WARNING, "its TRAIN and TEST nets have no layer without bottoms", remedy
     )
 
 

@@ -9,13 +9,11 @@ from caffe_pylayers.commands.console import Command, console, print_json
 
 @click.command(cls=Command)
 @click.argument("files", nargs=-1, required=True, metavar="NET_OR_SOLVER...")
-@click.option("--weights", metavar="FILE", help="Weights that are to be loaded, a .caffemodel: which layers they fit.")
-@click.option("--no-data", is_flag=True, help="Leave the data alone: read no source, look for no file.")
-@click.option("--no-build", is_flag=True, help="Do not have Caffe set the nets up.")
-@click.option(
-    "--stage", "stages", multiple=True, metavar="STAGE", help="A stage that the net is in; may be given again."
-)
-@click.option("--strict", is_flag=True, help="Exit with status 1 for warnings too.")
+@click.option("--weights", metavar="FILE", help="A .caffemodel to be loaded: check which layers its weights fit.")
+@click.option("--no-data", is_flag=True, help="Do not check the data: read no source and look for no file.")
+@click.option("--no-build", is_flag=True, help="Do not set up the nets in Caffe.")
+@click.option("--stage", "stages", multiple=True, metavar="STAGE", help="A stage that the net is in; repeatable.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 also for warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check(
     files: Tuple[str, ...],
@@ -29,7 +27,7 @@ def check(
     """Find what is wrong with nets and solvers, their data and weights.
 
     A solver is checked with its nets. Nets that load the same weights (train, test, deploy) are best given together.
-    The exit status is 1 where there is an error: Caffe would stop, or learn nothing.
+    The exit status is 1 if there is an error: Caffe would stop, or learn nothing.
 
     \b
     caffe-pylayers check train_val.prototxt

@@ -45,13 +45,11 @@ def check_fields(message: Message, descriptor: Any, file: str, layer: str = "", 
             continue
         if not _repeated(kind) and field.name in lines:
             first = lines[field.name]
-            yield found(
-                f"field {field.name!r}{where} is given twice", f"it is in line {first} already; Caffe takes one"
-            )
+            yield found(f"field {field.name!r}{where} is given twice", f"line {first} has it already; Caffe allows one")
             continue
         lines[field.name] = field.line
         if field.listed and not _repeated(kind):
-            yield found(f"field {field.name!r}{where} is a list", "it takes one value: leave the brackets out")
+            yield found(f"field {field.name!r}{where} is a list", "one value is expected: leave the brackets out")
             continue
         wrong = _wrong(field, kind) and (_today(field, inside) or _wrong(field, kind))
         if wrong:
@@ -64,11 +62,11 @@ def _today(field: Field, inside: str) -> str:
     """What to write in place of a field that today's `layer` no longer has, or `layers` not yet; "" for any other."""
     if inside == "layer" and field.name in ("blobs_lr", "weight_decay"):
         new = "lr_mult" if field.name == "blobs_lr" else "decay_mult"
-        return f"today it is `param {{ {new}: {_shown(field.value)} }}`, one for each blob"
+        return f"today write `param {{ {new}: {_shown(field.value)} }}`, one for each blob"
     if inside == "layer" and field.name == "type" and isinstance(field.value, Word):
-        return f'today it is `type: "{V1_TYPES.get(field.value, field.value)}"`, in quotes'
+        return f'today write `type: "{V1_TYPES.get(field.value, field.value)}"`, in quotes'
     if inside == "layers" and field.name == "type" and _is_text(field.value):
-        return "in `layers` it is a word in capitals, without quotes; with quotes write `layer`, the form of today"
+        return "in `layers` it is a word in capitals, without quotes; today write `layer`, with quotes"
     return ""
 
 
@@ -83,7 +81,7 @@ def _wrong(field: Field, kind: Any) -> Optional[str]:
     if name == "message":
         return None if isinstance(value, Message) else f"write `{field.name} {{ ... }}`"
     if isinstance(value, Message):
-        return f"write `{field.name}: VALUE`, a {'text' if name == 'string' else name} without braces"
+        return f"write `{field.name}: VALUE`, a {name} without braces"
     if name == "string":
         return None if _is_text(value) else f'write it in quotes: `{field.name}: "{value}"`'
     if name == "enum":
@@ -93,7 +91,7 @@ def _wrong(field: Field, kind: Any) -> Optional[str]:
         return None if right else "it must be true or false"
     if name == "float":
         if isinstance(value, NotDecimal):
-            return "it must be a decimal number, without 0x or a 0 in front"
+            return "it must be a decimal number, without 0x or a leading 0"
         return None if isinstance(value, (int, float)) else "it must be a number, without quotes"
     low, high = _INTEGERS[name]
     if not _is_whole(value):
@@ -109,7 +107,7 @@ def _wrong_enum(value: Any, enum: Any) -> Optional[str]:
     if _is_text(value) and value in names:
         return f"write it without quotes: {value}"
     guess = did_you_mean(str(value), names) if isinstance(value, str) else ""
-    return f"{guess + ' ' if guess else ''}It is one of: {', '.join(names)}"
+    return f"{guess + ' ' if guess else ''}Allowed: {', '.join(names)}"
 
 
 def _is_text(value: Any) -> bool:

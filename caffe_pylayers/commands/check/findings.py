@@ -53,7 +53,7 @@ def warning(layer: Layer, message: str, remedy: str = "", at: str = "", number: 
 
 def of_error(error: PrototxtError) -> Finding:
     """The finding that a file that cannot be read as prototxt is."""
-    remedy = error.remedy or "see this line, and the end of the one before it"
+    remedy = error.remedy or "look at this line, and at the end of the line before it"
     return Finding(error.where, error.line, "", ERROR, error.problem, remedy)
 
 

@@ -35,7 +35,7 @@ def check_layers(_: Sequence[View], report: Report) -> Iterator[Finding]:
     found: Dict[Tuple[str, str], Dict[str, Any]] = dict(zip(wanted, map(json.loads, answer.out.splitlines())))
     for layer in foreign:
         module, kind = layer.python[:2]
-        about = found.get((module, kind), {"error": f"its import did not end: {answer.failure}"})
+        about = found.get((module, kind), {"error": f"its import did not finish: {answer.failure}"})
         if not about.get("no_caffe"):
             yield from _judged(layer, about)
 
@@ -52,7 +52,7 @@ def _judged(layer: Layer, about: Dict[str, Any]) -> Iterator[Finding]:
         yield error(
             layer,
             f"cannot import module {module!r}: {about['error']}",
-            remedy if about.get("absent") else "mend it",
+            remedy if about.get("absent") else "fix it",
             at,
         )
         return
@@ -62,20 +62,20 @@ def _judged(layer: Layer, about: Dict[str, Any]) -> Iterator[Finding]:
         yield error(layer, f"module {module!r} ({about['file']}) has no {kind!r}", remedy, "python_param.layer")
     elif about["is_layer"] is False:
         yield error(
-            layer, f"{module}.{kind} is no caffe.Layer", f"write `class {kind}(caffe.Layer):`", "python_param.layer"
+            layer, f"{module}.{kind} is not a caffe.Layer", f"write `class {kind}(caffe.Layer):`", "python_param.layer"
         )
     elif about["missing"]:
         yield error(
             layer,
             f"{module}.{kind} has no {' and no '.join(about['missing'])}: Caffe calls all four methods",
-            "define setup, reshape, forward and backward, be it with `pass`",
+            "define setup, reshape, forward and backward; `pass` is enough where there is nothing to do",
             "python_param.layer",
         )
     if about["by_cwd"]:
         yield warning(
             layer,
-            f"module {module!r} is found in the working directory, which is on Python's path in a notebook, not in `caffe train`",
-            "start that as `PYTHONPATH=. caffe train ...`",
+            f"module {module!r} is found in the working directory: a notebook has that on Python's path, but `caffe train` does not",
+            "start it as `PYTHONPATH=. caffe train ...`",
             at,
         )
 

@@ -27,8 +27,8 @@ def check_labels(view: View, report: Report) -> Iterator[Finding]:
             if takes_label(layer, number) and bottom_names(layer)[0] == "embedding" and given.low < 0:
                 yield error(
                     layer,
-                    f"the data have label {given.low}, and labels of this layer are from 0",
-                    "types PK and BALANCED of ImageDataLayer leave out what has no label, a negative one",
+                    f"the data have label {given.low}, but labels of this layer start at 0",
+                    "types PK and BALANCED of ImageDataLayer leave out records without a label (a negative label)",
                     "bottom",
                     number,
                 )
@@ -56,7 +56,7 @@ def _check_unknown(layer: Layer, number: int, given: Labels) -> Iterator[Finding
     ignore = "'ignore_label': -1" if ours(layer) else "loss_param { ignore_label: -1 }"
     yield (error if ours(layer) else warning)(
         layer,
-        f"the data have targets of -1, not known ({given.where}), which it takes for numbers",
+        f"the data have targets of -1, not known ({given.where}), but the loss uses -1 as a number",
         f"add `{ignore}`",
         "bottom",
         number,

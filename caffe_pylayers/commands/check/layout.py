@@ -55,7 +55,7 @@ def check_names(view: View, _: Report) -> Iterator[Finding]:
             yield warning(
                 layer,
                 f"{_named(seen[layer.name])} has this name too",
-                "give each its own: Caffe finds weights, and `net.layer_dict` layers, by name",
+                "give each layer its own name: Caffe finds weights by name, and `net.layer_dict` finds layers by name",
                 "name",
             )
         seen.setdefault(layer.name, layer)
@@ -101,7 +101,7 @@ def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
     if down not in (0, bottoms):
         yield error(
             layer,
-            f"propagate_down is given {down} times, for {bottoms} bottoms",
+            f"propagate_down is given {down} times, but there are {bottoms} bottoms",
             "give it once for each bottom, or leave it out",
             "propagate_down",
         )
@@ -109,17 +109,17 @@ def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
     if weights and tops and weights != tops:
         yield error(
             layer,
-            f"loss_weight is given {weights} times, for {tops} tops",
-            "give it once for each top (0 for one that is no loss), or leave it out",
+            f"loss_weight is given {weights} times, but there are {tops} tops",
+            "give it once for each top (0 for a top that is not a loss), or leave it out",
             "loss_weight",
         )
     if "include" in layer.message and "exclude" in layer.message:
         yield error(
-            layer, "it has include and exclude rules, where Caffe takes one kind", "leave one kind out", "exclude"
+            layer, "it has include and exclude rules, but Caffe allows one kind only", "leave one kind out", "exclude"
         )
     elif not _can_be_in(layer):
         yield warning(
-            layer, "no net has it: its rules exclude each other", "see its include and exclude rules", "include"
+            layer, "no net has it: its rules exclude each other", "change its include and exclude rules", "include"
         )
 
 
@@ -143,7 +143,7 @@ def check_net(net: Net, _: Report) -> Iterator[Finding]:
     """What is wrong with a net as a whole."""
     if not net.layers:
         yield Finding(
-            net.path, net.message.line, "", "error", "it has no layers", "is it a net? One has `layer { ... }`"
+            net.path, net.message.line, "", "error", "it has no layers", "is this file a net? A net has `layer { ... }`"
         )
     if net.upgrades:
         line = min((field.line for field in net.message.fields if field.name == "layer"), default=1)

@@ -84,7 +84,7 @@ def check_force_backward(view: View, _: Report) -> Iterator[Finding]:
         if layer.type == "InfogainLoss" and len(layer.bottoms) > 2:
             yield error(
                 layer,
-                "`force_backward: true` asks for the gradient of H, at which Caffe aborts in the first backward",
+                "`force_backward: true` asks for the gradient of H: Caffe aborts in the first backward",
                 "leave force_backward out, or use WeightedInfogainLoss of caffe_pylayers",
                 "bottom",
                 2,
@@ -102,7 +102,7 @@ def check_targets(view: View, _: Report) -> Iterator[Finding]:
         several = getattr(source, "multilabel", False) and source.label_dim != 1 and options.n_classes > 2
         if made is not None and several and made.tops[1:2] == layer.bottoms[:1]:
             problem = (
-                f"layer {made.name!r} gives a 0 or a 1 for each label ('multilabel'), which are no numbers of classes"
+                f"layer {made.name!r} gives a 0 or a 1 for each label ('multilabel'), but class numbers are needed here"
             )
             yield error(
                 layer,
@@ -124,8 +124,8 @@ def check_label_maps(view: View, _: Report) -> Iterator[Finding]:
         if source is not None and number is not None and _resized_images(source, blob):
             yield warning(
                 layer,
-                f"its labels are images of layer {source.name!r}, which resizes them bilinearly: between classes 0 and 2 that makes 1",
-                "leave the resizing out there, and feed maps that have their size on disk",
+                f"its labels are images of layer {source.name!r}, and that layer resizes them bilinearly: this makes class 1 between 0 and 2",
+                "leave the resizing out there, and store the label maps in their final size",
                 "bottom",
                 number,
             )
@@ -169,7 +169,7 @@ def check_noise(view: View, _: Report) -> Iterator[Finding]:
             yield warning(
                 layer,
                 f"draws the same noise as layer {seen[draws].name!r} in line {seen[draws].line}: seed and stream are equal",
-                f"give it a stream of its own, as 'stream': {draws[1] + 1}",
+                f"give it its own stream, for example 'stream': {draws[1] + 1}",
                 "python_param.param_str",
             )
         seen.setdefault(draws, layer)
@@ -183,8 +183,8 @@ def check_noise(view: View, _: Report) -> Iterator[Finding]:
             elif not schema.is_loss():
                 yield warning(
                     user,
-                    f"in TRAIN its labels are those with the noise of layer {layer.name!r}",
-                    f"give it the labels before the noise{', which works in place here' if layer.tops == layer.bottoms else ''}",
+                    f"its labels in TRAIN have the noise of layer {layer.name!r}",
+                    f"give it the labels before the noise{'; that layer works in place' if layer.tops == layer.bottoms else ''}",
                     "bottom",
                     number,
                 )
@@ -194,9 +194,9 @@ def _broken_labels(user: Layer, kind: str, noise: Layer, number: int) -> Finding
     make = error if ours(user) else warning
     return make(
         user,
-        f"{kind} takes integers, and layer {noise.name!r} makes others of its labels"
-        + ("" if ours(user) else ", which it truncates"),
-        "use 'distribution': 'flip' there, which draws classes, or 'one_hot': True with SoftCrossEntropyLoss",
+        f"{kind} needs integer labels, but layer {noise.name!r} gives other numbers"
+        + ("" if ours(user) else ", and they are truncated"),
+        "use 'distribution': 'flip' there, since it draws classes, or 'one_hot': True with SoftCrossEntropyLoss",
         "bottom",
         number,
     )

@@ -132,7 +132,7 @@ def _check_in_place(layer: Layer, kind: str, options: config.Options) -> Iterato
         if bottom == top and not (number == 0 and options.works_in_place()):
             yield error(
                 layer,
-                f"top {top!r} is its bottom too, and {kind} does not work in place",
+                f"top {top!r} is also its bottom, but {kind} cannot work in place",
                 "give the top a name of its own",
                 "top",
                 number,

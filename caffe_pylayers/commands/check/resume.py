@@ -69,8 +69,8 @@ def check_names(views: Sequence[View], _: Report) -> Iterator[Finding]:
             if name == "data" and not others:
                 yield warning(
                     layer,
-                    "'resume': True gives a layer named 'data' a blob; where a deploy net has an Input of that name, Caffe aborts",
-                    "call it train_data: the name must be no other layer's in any net that loads the weights",
+                    "'resume': True gives a layer named 'data' a blob; if a deploy net has an Input with this name, Caffe aborts",
+                    "call it train_data: no other layer may have this name in any net that loads the weights",
                     "name",
                 )
 
@@ -80,14 +80,14 @@ def _clash(layer: Layer, other: Layer) -> Finding:
     if ours(other) and num_blobs(other) is not None:
         return error(
             layer,
-            f"'resume': True, but the layer of this name at {place} has not: Caffe aborts, as it shares blobs by name",
+            f"'resume': True, but the layer with this name at {place} is without it: Caffe shares blobs by name, and aborts",
             "give both 'resume': True and the param block, or different names",
             "python_param.param_str",
         )
     return error(
         layer,
-        f"'resume': True gives it a blob, which the {other.type} of this name at {place} lacks: Caffe aborts at the weights",
-        "rename one, as to train_data",
+        f"'resume': True gives it a blob, but the {other.type} with this name at {place} has none: Caffe aborts when it loads the weights",
+        "rename one, for example to train_data",
         "name",
     )
 
@@ -102,9 +102,7 @@ def check_solver(solver: Solver, _: Report) -> Iterator[Finding]:
         return Finding(solver.path, line_of(message, at), "", level, problem, remedy)
 
     if str(message.get("snapshot_format", "")) in ("HDF5", "0"):
-        problem = (
-            "snapshot_format HDF5: where Caffe was built so, a restored run begins with new weights and says nothing"
-        )
+        problem = "snapshot_format HDF5: in many builds of Caffe a restored run silently begins with new weights"
         remedy = "use `snapshot_format: BINARYPROTO`"
         level = "error" if any(resumes(layer) for layer in training) else "warning"
         yield of_solver(level, "snapshot_format", problem, remedy)
@@ -115,7 +113,7 @@ def check_solver(solver: Solver, _: Report) -> Iterator[Finding]:
         if options is not None and own is not None and own != iter_size and (own != 1 or options.counts_iterations()):
             yield warning(
                 layer,
-                f"option 'iter_size' is {own}, but the solver's is {iter_size}: it takes {own} forward passes for an iteration",
+                f"option 'iter_size' is {own}, but the solver's is {iter_size}: the layer counts {own} forward passes per iteration",
                 f"set 'iter_size': {iter_size}",
                 "python_param.param_str",
             )

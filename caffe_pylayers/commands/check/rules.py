@@ -28,7 +28,7 @@ class Scope(enum.Enum):
     """What a rule is about, its first argument, and when it is asked."""
 
     NET = "each net"
-    STATE = "each net in each of its states, a View; what is so in all of them is told once"
+    STATE = "each net in each of its states, a View; what holds in all of them is reported once"
     TRAINING = "the same, in TRAIN"
     LAYER = "each layer of each net"
     VIEWS = "all nets in all states"

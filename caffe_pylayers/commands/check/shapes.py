@@ -29,7 +29,7 @@ def check_shapes(view: View, report: Report) -> Iterator[Finding]:
                 counts = " or ".join(str(count) for count in dict.fromkeys(allowed[name]))
                 yield error(
                     layer,
-                    f"bottom {layer.bottoms[number]!r} ({name}) is {size(given[name])}, {math.prod(given[name])} numbers, where "
+                    f"bottom {layer.bottoms[number]!r} ({name}) is {size(given[name])}, {math.prod(given[name])} numbers, but "
                     f"{names[0]} is {size(given[names[0]])}",
                     f"give it {counts} numbers",
                     "bottom",

@@ -42,12 +42,16 @@ def check_solver(message: Message, file: str, gpu: bool = True) -> Iterator[Find
         remedy = f"{did_you_mean(str(kind), TYPES)} Types: {listed(TYPES)}".lstrip()
         yield solver.error("type", f"unknown solver type {str(kind)!r}", remedy)
     if "type" in message and "solver_type" in message:
-        yield solver.error("solver_type", "type and solver_type are both given", "leave out solver_type, the older one")
+        yield solver.error(
+            "solver_type", "type and solver_type are both given", "leave out solver_type, the older field"
+        )
     if str(message.get("solver_mode")) in ("GPU", "1") and not gpu:
         remedy = "set `solver_mode: CPU` here, or train where Caffe is built for GPUs"
-        yield solver.error("solver_mode", "this Caffe is built without GPUs: `caffe train` stops", remedy, level=NOTE)
+        yield solver.error(
+            "solver_mode", "this Caffe is built without GPU support: `caffe train` stops", remedy, level=NOTE
+        )
     if not solver.number("max_iter"):
-        problem = "max_iter is 0 or not given: nothing is trained, but by `solver.step(n)` in pycaffe"
+        problem = "max_iter is 0 or not given: only `solver.step(n)` in pycaffe trains the net"
         yield solver.error("max_iter", problem, "add `max_iter: N`", level=WARNING)
     if solver.number("iter_size", 1) < 1:
         yield solver.error("iter_size", f"iter_size is {message.get('iter_size')}", "it must be at least 1")
@@ -58,7 +62,7 @@ def _check_nets(solver: _Solver) -> Iterator[Finding]:
     if not given:
         yield solver.error("net", "it names no net to train", 'add `net: "train_val.prototxt"`')
     if len(given) > 1:
-        remedy = "leave one: `net` is trained and tested, train_net is trained only"
+        remedy = "keep one: `net` is trained and tested, train_net is only trained"
         yield solver.error(given[1], f"two nets to train, {' and '.join(given)}", remedy)
     for name in ("net", "train_net", "test_net"):
         for number, path in enumerate(solver.message.all(name)):
@@ -78,7 +82,7 @@ def _check_weights(solver: _Solver) -> Iterator[Finding]:
 def _where(path: str, solver: str) -> str:
     """Where a net may be instead."""
     beside = os.path.join(os.path.dirname(solver), os.path.basename(path))
-    found = f"; {beside} is there" if os.path.isfile(beside) else ""
+    found = f"; {beside} exists" if os.path.isfile(beside) else ""
     return f"paths in a solver are relative to the working directory, {os.getcwd()}{found}"
 
 
@@ -87,17 +91,15 @@ def _check_tests(solver: _Solver) -> Iterator[Finding]:
     own = len(message.all("test_net")) + len(message.all("test_net_param"))
     shared = "net" in message or "net_param" in message
     if len(iterations) < own or (len(iterations) > own and not shared):
-        problem = f"test_iter is given {len(iterations)} times, for {own} test nets"
+        problem = f"test_iter is given {len(iterations)} times, but there are {own} test nets"
         yield solver.error("test_iter", problem, "give it once for each test net")
     tests, states = max(own, len(iterations)), len(message.all("test_state"))
     if states not in (0, tests):
-        problem = f"test_state is given {states} times, for {tests} test nets"
+        problem = f"test_state is given {states} times, but there are {tests} test nets"
         yield solver.error("test_state", problem, "give it once for each, or not at all")
     interval = solver.number("test_interval")
     if tests and interval <= 0:
-        yield solver.error(
-            "test_iter", "test_iter without test_interval, at which Caffe aborts", "add `test_interval: N`"
-        )
+        yield solver.error("test_iter", "test_iter without test_interval: Caffe aborts", "add `test_interval: N`")
     if not tests and interval > 0:
         problem = "test_interval without test_iter: there are no tests"
         yield solver.error("test_interval", problem, "add `test_iter: N`", level=WARNING)
@@ -113,7 +115,7 @@ def _check_learning_rate(solver: _Solver) -> Iterator[Finding]:
     policy = message.get("lr_policy")
     if policy is None:
         remedy = f'add `lr_policy: "fixed"`; policies: {listed(POLICIES)}'
-        yield solver.error("lr_policy", "it has no lr_policy, at which Caffe aborts", remedy)
+        yield solver.error("lr_policy", "it has no lr_policy: Caffe aborts", remedy)
         return
     needs = POLICIES.get(str(policy))
     if needs is None:
@@ -140,4 +142,4 @@ def _check_snapshots(solver: _Solver) -> Iterator[Finding]:
     folder = os.path.dirname(str(prefix)) or "."
     if not os.path.isdir(folder):
         problem = f"snapshot_prefix {str(prefix)!r}: there is no folder {folder!r}"
-        yield solver.error("snapshot_prefix", problem, f"`mkdir -p {folder}`: Caffe aborts where it cannot write")
+        yield solver.error("snapshot_prefix", problem, f"`mkdir -p {folder}`: Caffe aborts if it cannot write")

@@ -67,8 +67,8 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
         yield error(
             layer,
             f"{where} has no labels, but the layer has a top for them",
-            ("write each behind its file name, " if source.kind == "CSV" else "")
-            + "name labels with option 'labels', or leave the top out",
+            ("write each label after its file name, " if source.kind == "CSV" else "")
+            + "give labels with option 'labels', or leave the top out",
             "top",
             tops.index("label"),
         )
@@ -76,7 +76,7 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
         yield error(
             layer,
             f"{where} has no sample weights, but the layer has a top for them",
-            "name them with option 'sample_weights', or leave the top out",
+            "give them with option 'sample_weights', or leave the top out",
             "top",
             tops.index("sample_weight"),
         )
@@ -117,4 +117,4 @@ def _check_images(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
         yield warning(layer, f"{source.describe(0)}: {doubt.problem}", doubt.remedy, "python_param.param_str")
 
 
-_MEND = "mend the source, or the options that name it"
+_MEND = "fix the source, or the options that name it"

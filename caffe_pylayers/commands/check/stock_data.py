@@ -70,7 +70,7 @@ def _read(layer: Layer, name: str) -> Tuple[List[Finding], Optional[Labels]]:
     try:
         pictures, labels = readers[layer.type](layer)
     except DataError as problem:
-        findings.append(error(layer, problem.found, problem.remedy or "mend it", at))
+        findings.append(error(layer, problem.found, problem.remedy or "fix it", at))
         pictures, labels = [], None
     for picture in pictures[:1]:
         doubt = axes_doubt((picture.channels, picture.height, picture.width), picture.whole)
@@ -78,7 +78,7 @@ def _read(layer: Layer, name: str) -> Tuple[List[Finding], Optional[Labels]]:
             findings.append(warning(layer, f"{picture.name}: {doubt.problem}", doubt.remedy, at))
     findings += [
         warning(
-            layer, f"{picture.name}: has {picture.bits}-bit pixels, of which Caffe keeps the upper 8 bits", _DEEP, at
+            layer, f"{picture.name}: has {picture.bits}-bit pixels, but Caffe keeps only the upper 8 bits", _DEEP, at
         )
         for picture in pictures
         if picture.bits > 8
@@ -120,7 +120,7 @@ def _read_database(layer: Layer) -> Tuple[List[Picture], Optional[Labels]]:
         return [], None
     from caffe_pylayers.data.sources.lmdb import read_ends
 
-    with _remedy("write the LMDB again, as by convert_imageset"):
+    with _remedy("write the LMDB again, for example with convert_imageset"):
         ends = read_ends(source)
         pictures = [_decoded(bytes(datum.data), name) if datum.encoded else _raw(datum, name) for name, datum in ends]
     numbers = [(label, name) for name, datum in ends for label in datum.labels]
@@ -157,7 +157,7 @@ def _decoded(content: bytes, name: str, color: bool = True) -> Picture:
         )
     if height * width > MAX_PIXELS:
         return Picture(3 if color else 1, height, width, name, pixels=height * width)
-    with _remedy("mend or remove it"):
+    with _remedy("fix or remove it"):
         try:
             image = decode(content, color)
         except DataError as problem:
@@ -175,7 +175,7 @@ def _read_list(layer: Layer) -> Tuple[List[Picture], Optional[Labels]]:
         if not os.path.isfile(path):
             raise DataError(
                 f"there is no file {path!r}",
-                remedy="set root_folder, which is put before the names as it is, so that it ends with /",
+                remedy="set root_folder; it is put directly before the names, so end it with /",
                 source=images.where(number),
             )
         picture = _decoded(stock_sources.content("image", path), path, param.flag("is_color", True))
@@ -221,7 +221,7 @@ def _read_windows(layer: Layer) -> Tuple[List[Picture], Optional[Labels]]:
     if not os.path.isfile(path):
         raise DataError(
             f"there is no file {path!r}",
-            remedy="set root_folder, which is put before the names as it is",
+            remedy="set root_folder; it is put directly before the names",
             source=stock_sources.source_of(layer),
         )
     return [], None

@@ -15,9 +15,7 @@ from caffe_pylayers.commands.check.views import View
 def check_format(path: str, _: Report) -> Iterator[Finding]:
     """Weights in HDF5 are loaded by some Caffes alone."""
     if path.endswith(".h5"):
-        trouble = (
-            "weights in HDF5, which Caffe loads only where it was built so: elsewhere it stops, or keeps its fillers"
-        )
+        trouble = "weights in HDF5: only some builds of Caffe load them; others stop, or keep the fillers"
         remedy = "save them as .caffemodel: `net.load_hdf5(...)`, `net.save(...)` in pycaffe"
         yield Finding(path, 1, "", WARNING, trouble, remedy)
 
@@ -38,8 +36,8 @@ def check_weights(view: View, report: Report) -> Iterator[Finding]:
                 yield of_layer(
                     target,
                     NOTE,
-                    f"{path} brings its position along: training goes on there in the data",
-                    "rename the layer to begin again",
+                    f"{path} has its position: training continues from there in the data",
+                    "rename the layer to begin with the first batch",
                     "name",
                 )
     there = {source.name for source in weights}
@@ -49,7 +47,7 @@ def check_weights(view: View, report: Report) -> Iterator[Finding]:
             layer,
             NOTE,
             f"{path} has no weights for it: it starts from its fillers",
-            "that is right for a new layer; else give it the name that it has there",
+            "that is right for a new layer; otherwise give the layer its name in that file",
             "name",
         )
     anywhere = {layer.name for layer in view.net.layers}
@@ -60,18 +58,18 @@ def check_weights(view: View, report: Report) -> Iterator[Finding]:
             view.net.message.line,
             "",
             NOTE,
-            f"{path} has weights for layers that the net has not, which Caffe ignores: {listed(ignored)}",
-            "that is right where they are not wanted; else give layers these names",
+            f"{path} has weights for layers that are not in the net, and Caffe ignores them: {listed(ignored)}",
+            "that is right if they are not needed; otherwise give layers these names",
         )
 
 
 def _check_layer(layer: Layer, expected: List[Shape], source: LayerWeights, path: str) -> Iterator[Finding]:
     found = [blob.shape for blob in source.blobs]
-    rename = f'rename the layer, as `name: "{layer.name}_new"`, to learn it from the start'
+    rename = f'rename the layer, for example `name: "{layer.name}_new"`, to learn it from the start'
     if len(found) != len(expected):
         yield error(
             layer,
-            f"{path} has {_blobs(found)} for it, but it has {_blobs(expected)}: Caffe stops",
+            f"{path} has {_blobs(found)} for it, but the layer has {_blobs(expected)}: Caffe stops",
             _why_not(layer, source, len(expected)) or rename,
             "name",
         )
@@ -82,18 +80,18 @@ def _check_layer(layer: Layer, expected: List[Shape], source: LayerWeights, path
             yield error(
                 layer,
                 f"its {what} in {path} are {size(theirs)}, but the net's are {size(ours_)}: Caffe stops",
-                f"{rename}, or give it the size that it has there",
+                f"{rename}, or give the layer the size that it has in that file",
                 "name",
             )
 
 
 def _why_not(layer: Layer, source: LayerWeights, expected: int) -> str:
     if ours(layer) and source.blobs and not expected:
-        return "they are its position, of a run with 'resume': True: set that, and the param block, or rename the layer"
+        return "they are its position in a run with 'resume': True: set this and the param block, or rename the layer"
     if resumes(layer) and not source.blobs:
-        return "they are of a run without 'resume': True: rename the layer, or leave 'resume' out"
+        return "they are from a run without 'resume': True: rename the layer, or leave 'resume' out"
     if source.type == "Python" and not ours(layer):
-        return f"they are the position of a data layer of that name: rename this {layer.type}, as to train_data in the other net"
+        return f"they are the position of a data layer with this name: rename this {layer.type}, or the data layer, for example to train_data"
     return ""
 
 
@@ -105,8 +103,8 @@ def check_sharing(pair: Tuple[View, View], report: Report) -> Iterator[Finding]:
         if shared is not None and own != shared:
             yield error(
                 layer,
-                f"in TEST it has {_shapes(own)}, in TRAIN the layer of its name has {_shapes(shared)}: Caffe stops, as they are shared",
-                "make them alike, or give them different names",
+                f"it has {_shapes(own)} in TEST, but the layer with this name has {_shapes(shared)} in TRAIN: they are shared, so Caffe stops",
+                "make them equal, or give them different names",
                 "name",
             )
 

@@ -16,51 +16,56 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
 @click.command(cls=Command)
 @click.argument("source")
 @click.argument("target")
-@click.option("--from", "source_type", type=_FORMAT, help="What SOURCE is; told by its name or contents if they tell.")
-@click.option("--to", "target_type", type=_FORMAT, help="What TARGET shall be; told by its name if that tells.")
-@click.option("--root", help="CSV: folder before the names of SOURCE.")
+@click.option("--from", "source_type", type=_FORMAT, help="Type of SOURCE; by default from its name or contents.")
+@click.option("--to", "target_type", type=_FORMAT, help="Type of TARGET; by default from its name.")
+@click.option("--root", help="CSV: folder to put before the file names in SOURCE.")
 @click.option("--header", is_flag=True, help="CSV: the first line of SOURCE names its columns.")
-@click.option("--missing", type=click.Choice(["error", "skip"]), default="error", help="CSV: files that are not there.")
-@click.option("--labels", help="Labels from elsewhere: an LMDB (by key), a .npy or text file.")
+@click.option(
+    "--missing",
+    type=click.Choice(["error", "skip"]),
+    default="error",
+    help="CSV: what to do with lines whose file does not exist.",
+)
+@click.option("--labels", help="Labels from another file: an LMDB (by key), a .npy or text file.")
 @click.option(
     "--label-format",
     type=click.Choice(["indices", "indicator", "sign"]),
     default="indices",
     show_default=True,
-    help="Numbers of labels, or for each label a 0 or 1 (-1: not known), or a -1 or 1.",
+    help="What a row of labels holds: label numbers, or for each label 0 or 1 (-1: not known), or -1 or 1.",
 )
 @click.option(
     "--label-order",
     type=click.Choice(["key"]),
-    help="LMDB with numbers as keys, without zeros in front: rows of labels and weights are in their order.",
+    help="LMDB whose keys are numbers without leading zeros: rows of labels and weights are in the order of the numbers.",
 )
 @click.option("--sample-weights", help="Weights: a column of a CSV, a data set of HDF5, an LMDB, .npy or text file.")
 @click.option("--resize", metavar="N|HxW", help="Size in pixels, bilinear by OpenCV, as the data layers resize.")
-@click.option("--gray", is_flag=True, help="One channel.")
+@click.option("--gray", is_flag=True, help="Write images with one channel.")
 @click.option(
     "--encode",
     metavar="jpg:Q|png|raw",
-    help="How images are written; raw: pixels. Without it they stay as they are; where --resize or --gray change "
-    "them they become raw in LMDB and HDF5, png in CSV and BCF.",
+    help="How images are written; raw: pixels. By default images are copied unchanged. Images that --resize or "
+    "--gray changes become raw in LMDB and HDF5, and png in CSV and BCF.",
 )
 @click.option(
     "--max-pixels",
     type=click.IntRange(1),
     default=1 << 28,
     show_default=True,
-    help="The largest image that is decoded, height times width.",
+    help="The largest image that is decoded: height times width.",
 )
-@click.option("--shuffle", is_flag=True, help="In a random order, the same each time.")
-@click.option("--seed", type=int, help="Of the random order; 0 without it.")
+@click.option("--shuffle", is_flag=True, help="Write records in a random order, the same each time.")
+@click.option("--seed", type=int, help="Seed of the random order; 0 by default.")
 @click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
     default="stop",
     show_default=True,
-    help="Records that cannot be read: end there, or leave them out and say which.",
+    help="What to do with records that cannot be read: stop, or leave them out and report them.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Processes; as many as there are cores without it.")
-@click.option("--force", is_flag=True, help="Replace what an earlier conversion wrote there.")
+@click.option("--workers", type=click.IntRange(1), help="Number of processes; by default one per core.")
+@click.option("--force", is_flag=True, help="Replace what an earlier conversion wrote to TARGET.")
 @click.option("--json", "as_json", is_flag=True, help="Print the provenance as JSON.")
 def convert(
     source: str,
@@ -79,10 +84,10 @@ def convert(
     as_json: bool,
     **origin: Any,
 ) -> None:
-    """Write a source in another format: CSV, LMDB, BCF or HDF5, images resized or encoded again if wanted.
+    """Write a source in another format: CSV, LMDB, BCF or HDF5, with images resized or encoded again on request.
 
-    What is written is read back and compared, and TARGET appears when it is whole. A run that was interrupted, killed even,
-    goes on where it was when the same command is given again: what is finished is kept in TARGET.partial until then.
+    All that is written is read back and compared. TARGET appears when it is complete. If a run was interrupted or killed,
+    give the same command again to continue it: its finished part is kept in TARGET.partial.
 
     \b
     caffe-pylayers convert train.txt train_lmdb --root images/ --resize 256 --encode jpg:95 --shuffle
@@ -122,7 +127,7 @@ def _say(line: str) -> None:
 def _check_csv_options(source_type: str, origin: Dict[str, Any]) -> None:
     given = [f"--{name}" for name in ("root", "header") if origin[name]] + ["--missing"] * (origin["missing"] == "skip")
     if given and source_type != "CSV":
-        raise ConfigError(f"{', '.join(given)}: of no effect, since the source is {source_type}", remedy="leave it out")
+        raise ConfigError(f"{', '.join(given)}: no effect, because the source is {source_type}", remedy="leave it out")
 
 
 def _size(text: Optional[str]) -> Optional[Tuple[int, int]]:
@@ -139,13 +144,13 @@ def _print(entry: Dict[str, Any], source: str) -> None:
     """What was made, what to know of it, and how a layer reads it."""
     options, images = entry["layer_options"], entry["images"]
     size = "" if images["resize"] is None else " of {} x {}".format(*images["resize"])
-    how = {"kept": "images as they were", "raw": f"pixels{size}"}.get(images["encode"], f"{images['encode']}{size}")
+    how = {"kept": "images unchanged", "raw": f"pixels{size}"}.get(images["encode"], f"{images['encode']}{size}")
     size_of_files = sum(file["bytes"] for file in entry["files"].values())
     room = f"{size_of_files / 1e6:.1f} MB" if size_of_files >= 1e6 else f"{size_of_files / 1e3:.1f} kB"
     echo(f"{entry['target']}: {options['source_type']}, {entry['records']} records, {room}, {how}")
-    echo(f"from {source} ({entry['source']['source_type']}); read back, and all of it is equal")
+    echo(f"from {source} ({entry['source']['source_type']}); read back and compared: all equal")
     if entry["skipped"]:
-        echo(f"left out, as they cannot be read: {entry['skipped']}")
+        echo(f"left out, because they cannot be read: {entry['skipped']}")
         for complaint in entry["complaints"][:10]:
             echo(f"  {complaint}")
     for note in entry["notes"]:

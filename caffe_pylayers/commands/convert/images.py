@@ -35,7 +35,7 @@ class Images:
     def __post_init__(self) -> None:
         if self.encode not in (None, "png", "raw") and not _jpg_quality(self.encode):
             raise ConfigError(
-                f"--encode {self.encode}: jpg:QUALITY with a quality from 1 to 100, as in jpg:90, png, or raw is allowed"
+                f"--encode {self.encode}: jpg:QUALITY with a quality from 1 to 100, as in jpg:90, png or raw is expected"
             )
         if self.encode == "raw" and self.target_type in _FILES_ONLY:
             raise ConfigError(
@@ -72,8 +72,8 @@ class Images:
     def _encoded(self, image: np.ndarray, encoding: str, source: Source, record: int) -> bytes:
         if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
             raise source.error(
-                f"an image of type {image.dtype} with {image.shape[2]} channels does not fit into an image file, which "
-                "holds 8-bit pixels of 1 or 3 channels",
+                f"an image of type {image.dtype} with {image.shape[2]} channels does not fit into an image file: "
+                "these hold 8-bit pixels of 1 or 3 channels",
                 remedy="convert it to LMDB or HDF5, without --encode",
                 record=record,
             )

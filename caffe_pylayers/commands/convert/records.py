@@ -29,7 +29,7 @@ def order_notes(source: Source) -> List[str]:
     if not keys:
         return []
     return [
-        f"records come in the order of the keys, which is not that of their numbers: {keys}; so must rows of label files"
+        f"records are in the order of their keys, not of their numbers: {keys}; rows of label files must be in the same order"
     ]
 
 
@@ -68,8 +68,8 @@ class Naming:
     def notes(self) -> List[str]:
         """What a user must know of it, in words."""
         if self.lost:
-            return ["BCF has no names: records are known by their numbers alone"]
-        return ["two records have one name: all files have the number of their record in front"] * self.numbered
+            return ["BCF has no names: records have only numbers"]
+        return ["two records have the same name: all file names begin with the number of the record"] * self.numbered
 
     def name(self, source: Source, record: int, place: int) -> str:
         """The name of a record at a place of the target."""
@@ -132,7 +132,7 @@ def difference(source: Source, records: np.ndarray, naming: Naming, written: Sou
         if (ours is None) != (theirs is None):
             return f"it has {what if ours is None else f'no {what}'}"
         if ours is not None and theirs is not None and not _equal(ours[records], theirs, pad):
-            return f"its {what} are others"
+            return f"its {what} are different"
     if naming.names and written.kind != "CSV":  # whose files have an ending that fits
         for place, record in enumerate(records.tolist()):
             if name_of(written, place) != naming.name(source, record, place):

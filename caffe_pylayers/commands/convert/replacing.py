@@ -31,7 +31,7 @@ def refuse_source(sources: Iterable[str], target: Target, old: Iterable[str]) ->
             raise ConfigError(what, remedy="write to another name", source=piece)
         if inside and os.path.samefile(os.path.dirname(os.path.abspath(source)), folder):
             raise ConfigError(
-                "it would lie in the source, an LMDB", remedy="write to another folder", source=target.path
+                "it would be inside the source, an LMDB", remedy="write to another folder", source=target.path
             )
 
 
@@ -69,8 +69,8 @@ def old_pieces(target: Target, force: bool) -> List[str]:
         piece = os.path.join(folder, name)
         if name not in ours:
             raise DataError(
-                f"{piece} is there, and was not written by a "
-                f"conversion{'' if piece == target.path else f' to {target.path}'}, so that --force does not replace it",
+                f"{piece} is there, but was not written by a "
+                f"conversion{'' if piece == target.path else f' to {target.path}'}, so --force does not replace it",
                 remedy="move it away, or write to another name",
             )
         for other in _put_into(piece):
@@ -81,11 +81,11 @@ def old_pieces(target: Target, force: bool) -> List[str]:
         # By what the record has: those of earlier versions had no checksum of a folder.
         if os.path.lexists(piece) and not ours[name].items() <= _described(piece).items():
             raise DataError(
-                f"{piece} has changed since a conversion wrote it, so that --force does not replace it",
+                f"{piece} has changed since a conversion wrote it, so --force does not replace it",
                 remedy="move it away, or write to another name",
             )
     if os.path.lexists(provenance) and not ours:
-        raise DataError(f"{provenance} is there, and is not the record of a conversion", remedy="move it away")
+        raise DataError(f"{provenance} is there, but is not the record of a conversion", remedy="move it away")
     return [*names, os.path.basename(provenance)]
 
 

@@ -91,7 +91,7 @@ class Run:
         """Look what an earlier run has finished."""
         changed = unfinished.begin(plan)
         if changed:
-            self._say(f"{unfinished.path} was of another conversion ({', '.join(changed)}): starting again")
+            self._say(f"{unfinished.path} is from another conversion ({', '.join(changed)}): starting again")
         kept = 0
         for path in tqdm([*unfinished.finished()], desc="looking at what is finished", unit="parts", disable=None):
             try:
@@ -104,7 +104,7 @@ class Run:
             else:
                 os.remove(path)
         if kept:
-            self._say(f"{unfinished.path} has {kept} of {len(self._order)} records from an earlier run: going on")
+            self._say(f"{unfinished.path} has {kept} of {len(self._order)} records from an earlier run: continuing")
 
     @contextlib.contextmanager
     def _blaming_target(self, unfinished: Unfinished) -> Iterator[None]:
@@ -113,7 +113,9 @@ class Run:
             yield
         except BaseException as error:
             if any(unfinished.finished()):
-                self._say(f"what is finished stays in {unfinished.path}: the same command goes on there; or remove it")
+                self._say(
+                    f"finished records stay in {unfinished.path}: give the same command again to continue, or remove that folder"
+                )
             if isinstance(error, OSError):
                 why = os.strerror(error.errno) if error.errno else str(error)  # h5py's own words are long
                 raise DataError(f"cannot write it: {why}", source=self._target.path) from error
@@ -166,10 +168,12 @@ class Run:
         files = next(answers)
         for place in tqdm(answers, desc="comparing", total=len(self._written), unit="parts", disable=None):
             if place is not None:
-                complaint = complaint or f"the image of its record {place} is another one"
+                complaint = complaint or f"the image of its record {place} is different"
         if complaint:
             raise DataError(
-                f"read back it is not what was written: {complaint}", remedy="is the disk damaged?", source=made.path
+                f"reading it back gives something else than was written: {complaint}",
+                remedy="is the disk damaged?",
+                source=made.path,
             )
         return self._entry(made, files)
 

@@ -85,7 +85,7 @@ class LMDBTarget(Target):
     def notes(self, source: Source, example: Image) -> List[str]:
         if source.labels is None or source.labels.ndim == 1:
             return []
-        return ["stock Data takes one label of a record, the last; the layers of caffe_pylayers take all"]
+        return ["stock Data uses only the last label of a record; the layers of caffe_pylayers use all"]
 
 
 class BCFTarget(Target):
@@ -110,8 +110,10 @@ class HDF5Target(Target):
 
     def notes(self, source: Source, example: Image) -> List[str]:
         if isinstance(example, np.ndarray):
-            return ["stock HDF5Data takes it by a text file with its path on a line"]
-        return ["stock HDF5Data cannot read encoded images; --encode raw writes pixels, which must be of one size"]
+            return ["stock HDF5Data needs a text file that has this path on a line"]
+        return [
+            "stock HDF5Data cannot read encoded images; --encode raw writes pixels, and they must all have one size"
+        ]
 
 
 def target_of(format: str, path: str, source: Source) -> Target:

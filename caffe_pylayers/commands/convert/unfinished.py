@@ -45,7 +45,7 @@ class Unfinished:
             ours = False
         if not ours:
             self._lock.close()
-            raise DataError(f"another process is writing it just now, in {self.path}", source=target)
+            raise DataError(f"another process is writing it now, in {self.path}", source=target)
         self._remove_gone()
 
     def _require_ours(self, lock: str) -> None:
@@ -55,7 +55,7 @@ class Unfinished:
         folder = os.path.isdir(self.path) and not os.path.islink(self.path)
         if not folder or (os.listdir(self.path) and not os.path.isfile(lock)) or os.path.islink(lock):
             raise DataError(
-                f"{self.path} is there, and is not what a conversion left",
+                f"{self.path} is there, but no conversion left it",
                 remedy=f"move it away, or write to another name than {self.target}",
             )
 

@@ -62,7 +62,7 @@ class Workers:
             end = ending(self._children[connection].process.wait())
             raise DataError(
                 f"a worker process ended with {end} at {part}",
-                remedy="if it was for want of memory, give fewer workers",
+                remedy="if there was not enough memory, give fewer workers",
             ) from None
         if isinstance(answer, BaseException):
             raise answer

@@ -13,9 +13,9 @@ from caffe_pylayers.commands.console import Command, echo, out, print_json
 @click.command(cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(as_json: bool) -> int:
-    """Look at Caffe, its Python, the packages and the machine, and say what to mend and how.
+    """Look at Caffe, its Python, the packages and the machine, and say what to fix and how.
 
-    Exit status: 0, or 1 where there is a warning or an error.
+    Exit status: 0, or 1 if there is a warning or an error.
 
     \b
     caffe-pylayers doctor
@@ -33,7 +33,7 @@ def doctor(as_json: bool) -> int:
     if as_json:
         print_json({"caffe_pylayers": __version__, "ill": len(ill), "findings": [asdict(each) for each in findings]})
     else:
-        count = f"{len(ill)} thing{'' if len(ill) == 1 else 's'} to mend" if ill else "all is well"
+        count = f"{len(ill)} thing{'' if len(ill) == 1 else 's'} to fix" if ill else "all is well"
         echo(click.style(count, fg="red" if ill else "green", bold=True))
     return 1 if ill else 0
 

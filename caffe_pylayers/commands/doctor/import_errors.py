@@ -34,24 +34,24 @@ class Cause:
 CAUSES = (
     Cause(
         r"compiled using NumPy 1\.x|_ARRAY_API not found|numpy\.core\.multiarray failed to import",
-        "it is compiled for NumPy 1, and the NumPy here is another",
+        "it is compiled for NumPy 1, but another NumPy is installed",
         pip("install 'numpy<2' 'opencv-python<4.12'"),
         '"numpy.core.multiarray failed to import", or "module compiled using NumPy 1.x cannot be run in NumPy 2"',
     ),
     Cause(
         r"Descriptors cannot (?:not )?be created directly",
-        "its caffe_pb2.py is of a protobuf compiler before 3.19, which the protobuf package here refuses",
+        "its caffe_pb2.py is from a protobuf compiler before 3.19, and the protobuf package here refuses it",
         pip("install 'protobuf<3.21'") + "; or, slower: export PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python",
         '"Descriptors cannot be created directly" from `caffe_pb2.py`',
     ),
     Cause(
         r"cannot import name 'builder' from 'google\.protobuf\.internal'",
-        "its caffe_pb2.py is of a newer protobuf compiler than the protobuf package here",
+        "its caffe_pb2.py is from a protobuf compiler that is newer than the protobuf package here",
         pip("install --upgrade 'protobuf>=3.20'"),
     ),
     Cause(
         r"Detected incompatible Protobuf Gencode/Runtime versions.*?gencode (\S+) runtime (\S+)",
-        "its caffe_pb2.py is of protobuf {1}, newer than the protobuf package here, {2}",
+        "its caffe_pb2.py is from protobuf {1}, but the protobuf package here is older, {2}",
         pip("install --upgrade protobuf"),
     ),
     Cause(
@@ -61,7 +61,7 @@ CAUSES = (
     ),
     Cause(
         r"No module named '?caffe\._caffe",
-        f"there is no _caffe.so for Python {VERSION} in it: pycaffe is not compiled, or for another Python",
+        f"there is no _caffe.so for Python {VERSION} in it: pycaffe is not compiled, or is compiled for another Python",
         "in Caffe's folder: `make pycaffe` (CMake: `make install`), with PYTHON_INCLUDE and PYTHON_LIB of this Python",
     ),
     Cause(
@@ -85,7 +85,7 @@ CAUSES = (
     ),
     Cause(
         r"(lib(?:GL|gthread|glib|SM|Xext|Xrender)\b\S*): cannot open shared object file",
-        "{1} is not found, which opencv-python needs of the system",
+        "{1} is not found: opencv-python needs this system library",
         "apt-get install libgl1 libglib2.0-0; or "
         + pip("uninstall -y opencv-python")
         + " && "
@@ -100,7 +100,7 @@ CAUSES = (
     ),
     Cause(
         r"version `?'?((?:GLIBCXX|GLIBC|CXXABI)_[\w.]+)'? not found",
-        "it wants {1}, which the libstdc++ or libc that is loaded first does not have (mostly conda's)",
+        "it needs {1}, but the libstdc++ or libc that is loaded first (often conda's) does not have it",
         "conda install -c conda-forge 'libstdcxx-ng>=12'; or start without conda's lib folder in LD_LIBRARY_PATH",
     ),
     Cause(
@@ -112,13 +112,13 @@ CAUSES = (
         r"site-packages/(?!caffe/)(\w+)/\S+: undefined symbol: (\w+)",
         f"symbol {{2}} is missing: this release of {{1}} does not run in Python {VERSION}",
         pip("install --force-reinstall --no-deps {1}")
-        + f"; if that brings the same, an older release: the newest may be "
-        f"for newer Pythons than {VERSION}",
+        + f"; if that does not help, install an older release: the newest may "
+        f"need a newer Python than {VERSION}",
     ),
     Cause(
         r"undefined symbol: (\w+)",
         "symbol {1} is missing: it was compiled against other versions of its libraries, or another Python",
-        f"compile Caffe again with what is here now (Python {VERSION})",
+        f"compile Caffe again with the libraries that are installed now (Python {VERSION})",
     ),
     Cause(
         r"does not define (?:module export|init) function",
@@ -149,12 +149,12 @@ CAUSES = (
     ),
     Cause(
         r"(killed by SIG(?:SEGV|ABRT))",
-        "the import crashes ({1}): mostly two versions of one library in a process",
-        f"compile Caffe again with what is here now (Python {VERSION})",
+        "the import crashes ({1}): often because a process has two versions of one library",
+        f"compile Caffe again with the libraries that are installed now (Python {VERSION})",
     ),
     Cause(
         r"No module named '?((\w+)\.[\w.]+)",
-        f"{{1}}, a part of {{2}}, is not there for Python {VERSION}: installed for another Python, or cut short",
+        f"{{1}}, a part of {{2}}, is missing for Python {VERSION}: it was installed for another Python, or is cut short",
         pip("install --force-reinstall --no-deps {2}"),
     ),
     Cause(

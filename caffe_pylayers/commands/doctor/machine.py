@@ -23,14 +23,14 @@ def cores() -> Iterator[Finding]:
     count = len(os.sched_getaffinity(0))
     share = _cgroup_cores()
     if share is None or share >= count:
-        yield Finding("cores", OK, f"{count}; workers take one each, the net the others")
+        yield Finding("cores", OK, f"{count}; each worker uses one, the net uses the others")
         return
     whole = max(1, math.floor(share))
-    found = f"{count}, of which this container may use {share:g}"
+    found = f"{count}, but this container may use {share:g}"
     if any(os.environ.get(name) for name in _THREADS):
         yield Finding("cores", OK, found)
     else:
-        found += f"; the BLAS of Caffe starts {count} threads all the same, and they wait for each other"
+        found += f"; but Caffe's BLAS starts {count} threads, and they wait for each other"
         yield Finding("cores", NOTE, found, f"export OPENBLAS_NUM_THREADS={whole} OMP_NUM_THREADS={whole}")
 
 
@@ -64,7 +64,9 @@ def memory() -> Iterator[Finding]:
         os.close(os.memfd_create("caffe_pylayers doctor"))
     except (AttributeError, OSError) as error:
         remedy = "leave `prefetch` out, or let the container's seccomp profile allow memfd_create"
-        yield Finding("memfd_create", ERROR, f"is refused: {error}; workers (`prefetch`) share memory by it", remedy)
+        yield Finding(
+            "memfd_create", ERROR, f"is refused: {error}; workers (`prefetch`) need it to share memory", remedy
+        )
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
         yield Finding("ulimit -v", WARNING, "address space is limited: LMDB maps whole files", "ulimit -v unlimited")
 
@@ -93,7 +95,7 @@ def folders() -> Iterator[Finding]:
     while not os.path.exists(existing):
         existing = os.path.dirname(existing)
     if not os.path.isdir(existing) or not os.access(existing, os.W_OK):
-        why = "the index of a large source that lies in a read-only folder is made again each time"
+        why = "the index of a large source in a read-only folder is made again each time"
         found, remedy = f"{cache} cannot be written: {why}", "export XDG_CACHE_HOME=/a/folder"
         yield Finding("cache folder", WARNING, found, remedy, '"cannot write to the cache folder"')
     else:
@@ -111,7 +113,7 @@ def folders() -> Iterator[Finding]:
 def gpu() -> Iterator[Finding]:
     """The GPUs that the driver shows."""
     if shutil.which("nvidia-smi") is None:
-        yield Finding("GPU", OK, "none that nvidia-smi could show; everything here works without")
+        yield Finding("GPU", OK, "nvidia-smi shows none; everything here works without a GPU")
         return
     answer = ask(["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"], 30)
     names = [line.strip() for line in answer.out.splitlines() if line.strip()]
@@ -119,4 +121,4 @@ def gpu() -> Iterator[Finding]:
         yield Finding("GPU", OK, "; ".join(names))
     else:
         said = (answer.out.strip() or answer.failure).splitlines()[0]
-        yield Finding("GPU", WARNING, f"nvidia-smi fails: {said}", "mend the driver, or train on the CPU")
+        yield Finding("GPU", WARNING, f"nvidia-smi fails: {said}", "fix the driver, or train on the CPU")

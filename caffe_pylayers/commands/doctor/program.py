@@ -65,7 +65,7 @@ def caffe_program() -> Iterator[Finding]:
         beside = os.path.join(sys.prefix, "bin", "caffe")
         if not os.access(beside, os.X_OK):
             remedy = "`caffe-pylayers train`, or put the program's folder on PATH"
-            yield Finding(_SUBJECT, NOTE, "none on PATH; nets can be trained from Python all the same", remedy)
+            yield Finding(_SUBJECT, NOTE, "none on PATH; nets can still be trained from Python", remedy)
             return
         programs = [beside]
         yield Finding(
@@ -94,7 +94,9 @@ def _examined(program: str) -> Finding:
     if about is not None and about.get("ran") and not about["failed"]:
         return Finding(_SUBJECT, OK, f"{program}, with Python {about['version']} inside, which finds this package")
     if about is None and answer.ok:
-        return Finding(_SUBJECT, ERROR, f"{program} is another program: it runs no net", "put Caffe's first on PATH")
+        return Finding(
+            _SUBJECT, ERROR, f"{program} is another program: it cannot run a net", "put Caffe's first on PATH"
+        )
     if about is None and not _embeds_python(answer):
         found, remedy, see = explain(f"{answer.err}\n{answer.failure}", answer.failure)
         return Finding(_SUBJECT, ERROR, f"{program}: {found}", remedy, see)

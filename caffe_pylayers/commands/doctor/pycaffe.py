@@ -47,7 +47,7 @@ def import_caffe() -> Iterator[Finding]:
         file = compiled()
         absent = _absent_libraries(file)
         if len(absent) > 1:  # an import names the first only
-            found += f"; all that are not found: {', '.join(absent)}"
+            found += f"; these are not found: {', '.join(absent)}"
         yield Finding("import caffe", ERROR, f"{file or 'pycaffe'}: {found}", remedy, see)
 
 
@@ -81,7 +81,7 @@ def _another(about: Dict[str, Any]) -> Finding:
     if os.path.realpath(os.path.dirname(place)) == os.path.realpath(os.getcwd()):
         return Finding("import caffe", ERROR, f"{found}, and hides Caffe", "rename that folder, or work in another one")
     return Finding(
-        "import caffe", ERROR, f"{found}, and hides Caffe", f"take {place} away: another package of that name"
+        "import caffe", ERROR, f"{found}, and hides Caffe", f"remove {place}: it is another package with that name"
     )
 
 
@@ -97,7 +97,7 @@ def _where_it_may_be() -> str:
         folder = os.path.join(root, "python")
         if machinery.PathFinder.find_spec("_caffe", [os.path.join(folder, "caffe")]):
             return f"export PYTHONPATH={folder}:$PYTHONPATH"
-    return "export PYTHONPATH=/path/to/caffe/python:$PYTHONPATH; where there is no Caffe, `make setup` in a checkout builds one"
+    return "export PYTHONPATH=/path/to/caffe/python:$PYTHONPATH; if there is no Caffe, `make setup` in a checkout builds one"
 
 
 def _abilities(about: Dict[str, Any]) -> Iterator[Finding]:
@@ -162,7 +162,7 @@ def infogain():
     layer { name: "loss"  type: "InfogainLoss"  bottom: "x"  bottom: "label"  bottom: "H"  top: "loss" }""")
     loss = float(built.forward()["loss"])
     if abs(loss - 2 * np.log(2)) < 1e-4:
-        return "ok", "has its softmax inside: feed it scores, as SoftmaxWithLoss", ""
+        return "ok", "has its softmax inside: feed it scores, like SoftmaxWithLoss", ""
     return "note", "takes probabilities here (a Caffe before April 2017)", "put a Softmax layer in front of it"
 
 def hdf5():
@@ -184,7 +184,7 @@ def hdf5():
         second.restore(folder + "/s_iter_1.solverstate.h5")
         if np.array_equal(first.net.params["ip"][0].data, second.net.params["ip"][0].data):
             return "ok", "snapshot_format: HDF5 restores weights", ""
-    return ("note", "after `snapshot_format: HDF5` a restored run has the weights of a new net, without a word",
+    return ("note", "after `snapshot_format: HDF5` a restored run silently has the weights of a new net",
             "leave snapshot_format out (BINARYPROTO)")
 
 for trial in (python_layer, workers, infogain, hdf5):
@@ -224,7 +224,7 @@ def _gpu(about: Dict[str, Any]) -> Iterator[Finding]:
     if answer.ok:
         yield Finding("build", OK, f"GPU, for {several}")
     elif "CPU-only" in answer.err:
-        yield Finding("build", OK, "CPU only: a solver wants `solver_mode: CPU`")
+        yield Finding("build", OK, "CPU only: a solver needs `solver_mode: CPU`")
     else:
         found = f"GPU, for {several}; but the first GPU cannot be used: {answer.failure}"
         remedy = "`solver_mode: CPU`; or see that `nvidia-smi` works, and that its driver fits the CUDA of this Caffe"

@@ -60,7 +60,7 @@ def package() -> Iterator[Finding]:
     others = {os.path.realpath(copy) for copy in copies if os.path.isfile(os.path.join(copy, "__init__.py"))} - {own}
     where = f"{caffe_pylayers.__version__}, {own}"
     if others:
-        remedy = "which one a run takes depends on the order of PYTHONPATH: take one of them away"
+        remedy = "the order of PYTHONPATH decides which one a run uses: remove one of them"
         yield Finding("caffe_pylayers", WARNING, f"{where}; another copy: {', '.join(sorted(others))}", remedy)
     else:
         yield Finding("caffe_pylayers", OK, where)
@@ -72,12 +72,12 @@ def variables() -> Iterator[Finding]:
     absent = [entry for entry in entries if entry and not os.path.exists(entry)]
     if absent:
         yield Finding(
-            "PYTHONPATH", WARNING, f"not there: {', '.join(absent)}", "mend the path, or take it out of PYTHONPATH"
+            "PYTHONPATH", WARNING, f"not there: {', '.join(absent)}", "fix the path, or take it out of PYTHONPATH"
         )
     versions = [(entry, re.search(r"/python(\d\.\d+)/", f"{entry}/")) for entry in entries]
     foreign = [entry for entry, match in versions if match and match[1] != VERSION]
     if foreign:
-        found = f"packages of another Python than this {VERSION}: {', '.join(foreign)}"
+        found = f"packages for another Python than this {VERSION}: {', '.join(foreign)}"
         remedy = "take them out of PYTHONPATH; install for each Python with its own pip"
         yield Finding("PYTHONPATH", WARNING, found, remedy)
     if "" in entries:
@@ -150,7 +150,9 @@ def optional() -> Iterator[Finding]:
             text, remedy, see = explain(why, why.strip().splitlines()[-1])
             yield Finding(package, WARNING, f"`import {name}` fails: {text}", remedy, see)
     if missing:
-        yield Finding("optional", NOTE, f"not installed, and needed only for what is in brackets: {', '.join(missing)}")
+        yield Finding(
+            "optional", NOTE, f"not installed; each is needed only for what is in brackets: {', '.join(missing)}"
+        )
 
 
 def import_each(names: List[str]) -> Dict[str, Tuple[str, str]]:
@@ -200,6 +202,6 @@ _FIRST_WITHOUT_NUMPY_1 = (3, 13)
 def numpy_for_caffe() -> Iterator[Finding]:
     """Said where no Caffe is there yet: whether this Python can have the NumPy that it needs."""
     if sys.version_info >= _FIRST_WITHOUT_NUMPY_1:
-        found = f"has no release for Python {VERSION}, and stock pycaffe is written for it"
-        see = '"NumPy 1, which Caffe needs, is there for Python 3.8 to 3.12"'
+        found = f"has no release for Python {VERSION}, but stock pycaffe needs it"
+        see = '"Caffe needs NumPy 1, which exists for Python 3.8 to 3.12"'
         yield Finding("NumPy 1", WARNING, found, "use Python 3.8 to 3.12", see)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("weights", metavar="WEIGHTS")
-@click.option("--net", metavar="NET", help="The net of the weights; best the deploy net.")
-@click.option("--output", metavar="FILE", help="The .npz to write; if not given, WEIGHTS with .npz at its end.")
+@click.option("--net", metavar="NET", help="The net that has these weights; the deploy net is best.")
+@click.option("--output", metavar="FILE", help="The .npz to write; by default WEIGHTS with the ending .npz.")
 @click.option(
     "--layout",
     type=click.Choice(["caffe", "tensorflow"], case_sensitive=False),
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "shapes",
     metavar="BLOB=C,H,W",
     multiple=True,
-    help="The shape of a blob that NET does not say; repeatable.",
+    help="The shape of a blob, if NET does not give it; repeatable.",
 )
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @click.option("--json", "as_json", is_flag=True, help="Print arrays and layers as JSON.")
@@ -99,7 +99,7 @@ def _remark(result: "Export", net: Optional[str]) -> None:
         remarks.append(f"no weights in {result.weights}: {', '.join(result.missing)}")
     unnamed = [layer["name"] for layer in result.layers if any(name[-1].isdigit() for name in layer["arrays"])]
     if result.layout == "tensorflow" and unnamed:
-        remarks.append(f"as Caffe has them, for their types have no layout here: {', '.join(unnamed)}")
+        remarks.append(f"written as in Caffe, because their types have no TensorFlow layout here: {', '.join(unnamed)}")
     padded: Dict[str, object] = {
         layer["name"]: layer["padding"] or layer["pad"]
         for layer in result.layers
@@ -107,8 +107,8 @@ def _remark(result: "Export", net: Optional[str]) -> None:
     }
     if result.layout == "tensorflow" and padded:
         remarks.append(
-            "padding: TensorFlow's SAME depends on the size, and pads more behind than before where it cannot pad both sides alike as "
-            "Caffe does, and its pooling rounds down. Pad by what `padding` in __meta__ says, (before, after) for each axis, with -inf "
+            "padding: TensorFlow's SAME depends on the size. If it cannot pad both sides equally, as Caffe does, it pads more behind. "
+            "Its pooling rounds down. Pad with the numbers of `padding` in __meta__, (before, after) for each axis, with -inf "
             f"before max pooling, and use VALID. Padded layers: {', '.join(padded)}"
         )
     for remark in remarks:

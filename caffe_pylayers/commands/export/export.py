@@ -64,8 +64,8 @@ def export(
     if net is None:
         if layout == "tensorflow":
             raise ConfigError(
-                "the layout of TensorFlow needs the net: which convolution has groups, and what a fully connected layer reads, stands there",
-                remedy="give it with --net, best the deploy net",
+                "the layout of TensorFlow needs the net: it says which convolution has groups, and what a fully connected layer reads",
+                remedy="give it with --net; the deploy net is best",
             )
         for layer in (layer for layer in found if layer.blobs):
             arrays = _prefixed(layer.name, caffe_arrays(layer.type, layer.blobs))
@@ -83,7 +83,7 @@ def _add_net(result: Export, found: Dict[str, LayerWeights], path: str, given: M
     if not names & set(found):
         raise DataError(
             f"no layer of {path} has weights in it",
-            remedy=f"it has those of {', '.join(found) or 'none'}",
+            remedy=f"its layers: {', '.join(found) or 'none'}",
             source=result.weights,
         )
     blobs = {top for layer in layers for top in layer.tops}
@@ -117,8 +117,8 @@ def _arrays_of(
             arrays = tensorflow_arrays(layer, arrays, bottom)
         except UnknownOrder as unknown:
             raise ConfigError(
-                f"layer {layer.name!r} (type {layer.type}): the order of its rows in TensorFlow depends on the shape "
-                f"of blob {layer.bottoms[0]!r}, which is not known: {unknown}",
+                f"layer {layer.name!r} (type {layer.type}): the shape of blob {layer.bottoms[0]!r} is not known, "
+                f"but the order of the rows in TensorFlow depends on it: {unknown}",
                 remedy=remedy,
                 source=f"{layer.file}:{layer.line}",
             ) from None
@@ -142,9 +142,9 @@ def _check_outputs(layer: Layer, arrays: Arrays, weights: str) -> None:
         found = shape[1 if param.flag("transpose") else 0]
     if found != num_output:
         raise DataError(
-            f"the weights of layer {layer.name!r} are of shape {dims(shape)}, for {found} outputs, and "
+            f"the weights of layer {layer.name!r} have shape {dims(shape)}, for {found} outputs, and "
             f"{layer.file}:{param.line_of('num_output')} has num_output {num_output}",
-            remedy="are they another net's?",
+            remedy="do they belong to another net?",
             source=weights,
         )
 

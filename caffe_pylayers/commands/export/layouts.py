@@ -81,7 +81,7 @@ def _check(layer: Layer, bottom: Known, channels: int, weights: np.ndarray) -> N
     found = bottom.shape[0] if isinstance(bottom, Blob) else None
     if found not in (None, channels):
         raise DataError(
-            f"layer {layer.name!r} has a bottom of {found} channels, and its weights of shape {dims(weights.shape)} are for {channels}",
+            f"layer {layer.name!r} has a bottom of {found} channels, but its weights of shape {dims(weights.shape)} are for {channels}",
             source=f"{layer.file}:{layer.line}",
         )
 
@@ -127,7 +127,7 @@ def _reordered(layer: Layer, rows: np.ndarray, bottom: Known, axis: int = 1) -> 
             return rows
         raise ConfigError(
             f"layer {layer.name!r} has axis {axis} and a bottom of {rank + 1} axes: it works along rows of images, "
-            "which with channels last is no fully connected layer",
+            "and with channels last that is not a fully connected layer",
             remedy="export in Caffe's layout, and compute it in Caffe's order",
             source=f"{layer.file}:{layer.line}",
         )
@@ -139,7 +139,7 @@ def _reordered(layer: Layer, rows: np.ndarray, bottom: Known, axis: int = 1) -> 
         raise UnknownOrder(f"all that is known is {' + '.join(map(dims, parts))}")
     if len(order) != len(rows):
         raise DataError(
-            f"layer {layer.name!r} has a bottom of {' + '.join(map(dims, parts))} = {len(order)} numbers, and its weights are for {len(rows)}",
+            f"layer {layer.name!r} has a bottom of {' + '.join(map(dims, parts))} = {len(order)} numbers, but its weights are for {len(rows)}",
             source=f"{layer.file}:{layer.line}",
         )
     return rows[order]

@@ -93,7 +93,7 @@ def whole_number(layer: Layer, param: Message, name: str, default: Optional[int]
     if not value:
         raise ConfigError(
             f"{name} is missing",
-            remedy="it is an integer",
+            remedy="an integer is expected",
             source=f"{layer.file}:{param.line_of(name)}: layer {layer.name!r}",
         )
     return value[0]

@@ -15,25 +15,27 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("net", required=False)
-@click.option("--layer", "layer_name", help="Only this data layer of the net; all by default, a picture each.")
+@click.option("--layer", "layer_name", help="Draw only this data layer of the net; by default all, one picture each.")
 @click.option("--phase", type=click.Choice(["TRAIN", "TEST"]), default="TRAIN", show_default=True, help="Phase.")
-@click.option("--stage", multiple=True, help="A stage of the net; may be given again.")
+@click.option("--stage", multiple=True, help="A stage of the net; repeatable.")
 @click.option(
-    "--layer-type", metavar="TYPE", help="In place of a net: a data layer of this package, as TripletDataLayer."
+    "--layer-type", metavar="TYPE", help="A data layer of this package instead of a net, such as TripletDataLayer."
 )
-@click.option("--options", "param_str", metavar="PARAM_STR", help="Its options, as in param_str.")
-@click.option("--tops", type=click.IntRange(1), help="How many tops it has; those that it must have by default.")
+@click.option("--options", "param_str", metavar="PARAM_STR", help="The options of that data layer, as in param_str.")
+@click.option(
+    "--tops", type=click.IntRange(1), help="How many tops that data layer has; by default only the required ones."
+)
 @click.option("--batch", type=click.IntRange(0), default=0, show_default=True, help="First batch.")
 @click.option(
-    "--batches", type=click.IntRange(1), default=1, show_default=True, help="How many batches, taken together."
+    "--batches", type=click.IntRange(1), default=1, show_default=True, help="How many batches to draw together."
 )
 @click.option("--rows", type=click.IntRange(1), default=8, show_default=True, help="Rows of samples in the picture.")
-@click.option("--classes", metavar="FILE", help="Text file with a name a class.")
+@click.option("--classes", metavar="FILE", help="Text file with one class name per line.")
 @click.option(
     "--output", metavar="FILE", help="The PNG; preview.png by default, or preview_LAYER.png for each of several layers."
 )
-@click.option("--force", is_flag=True, help="Overwrite a file that is no preview.")
-@click.option("--json", "as_json", is_flag=True, help="Print it for another program.")
+@click.option("--force", is_flag=True, help="Overwrite a file that is not a preview.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def preview(
     net: Optional[str],
     layer_name: Optional[str],
@@ -50,11 +52,11 @@ def preview(
     force: bool,
     as_json: bool,
 ) -> int:
-    """Draw what a data layer really feeds: crops and mirrors as they are, mean and scale undone.
+    """Draw what a data layer really feeds: crops and mirrored images, with mean and scale undone.
 
-    Triplets and pairs stand side by side with labels, margins and sim; batches of type PK a class after the other. Below
-    is the histogram of the values as fed. Says what looks like a mistake, and ends with status 1 if anything does. Stock
-    data layers are drawn too. --classes gives names to labels.
+    Triplets and pairs stand side by side with labels, margins and sim; batches of type PK class by class. A histogram
+    of the fed values is below. If something looks like a mistake, the command says so and ends with status 1. Stock data
+    layers are drawn too. --classes gives names to labels.
 
     \b
     caffe-pylayers preview train_val.prototxt
@@ -108,7 +110,7 @@ def _layers(
             raise click.UsageError(f"--{'layer' if name else 'stage'} is for nets; with --layer-type leave it out")
         return [layer_net.layer_of(layer_type, param_str or "", tops)], []
     if param_str is not None or tops is not None:
-        raise click.UsageError(f"--{'options' if tops is None else 'tops'} is for --layer-type; a net says it itself")
+        raise click.UsageError(f"--{'options' if tops is None else 'tops'} is only for --layer-type; a net has its own")
     net = nets.read_net(str(path))
     state = nets.NetState(phase, stages)
     return nets.data_layers(net, state, name), net.in_state(state)
@@ -121,7 +123,7 @@ def _paths(layers: "List[Layer]", output: Optional[str]) -> List[str]:
     if output:
         names = ", ".join(layer.name for layer in layers)
         raise click.UsageError(
-            f"--output is one file, but there are {len(layers)} data layers; say which with --layer: {names}"
+            f"--output is one file, but there are {len(layers)} data layers; choose one with --layer: {names}"
         )
     return [f"preview_{re.sub('[^A-Za-z0-9_.-]+', '_', layer.name)}.png" for layer in layers]
 

@@ -151,7 +151,7 @@ def _other(fed: Fed, taken: List[Dict[str, np.ndarray]]) -> Fed:
     tops = {top: np.concatenate([each[top] for each in taken]) for top in fed.layer.tops}
     first = next(iter(tops.values()))
     if not first.ndim or not len(first):
-        raise ConfigError(f"its first top has shape {first.shape}, which is no batch of images", source=fed.where)
+        raise ConfigError(f"its first top has shape {first.shape}, but that is not a batch of images", source=fed.where)
     if first.ndim == 4:
         fed.stored = (first.shape[1], first.shape[2], first.shape[3]), False
     for top, values in tops.items():

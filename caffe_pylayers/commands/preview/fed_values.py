@@ -64,7 +64,7 @@ def findings(fed: Fed, stats: Sequence[Channel], others: Sequence[Layer] = ()) -
 def _of_values(fed: Fed, stats: Sequence[Channel], others: Sequence[Layer]) -> Iterator[str]:
     bad = sum(channel.num_not_finite for channel in stats)
     if bad:
-        yield f"{bad} values are NaN or infinite: a net that sees one learns nothing more"
+        yield f"{bad} values are NaN or infinite: a net that gets one stops learning"
     finite = [channel for channel in stats if len(channel.values)]
     if not finite:
         return
@@ -74,14 +74,14 @@ def _of_values(fed: Fed, stats: Sequence[Channel], others: Sequence[Layer]) -> I
     whole = all((channel.values[:4096] == np.floor(channel.values[:4096])).all() for channel in finite)
     if not prepared.words and whole and low >= 0 and 100 < high <= 255 and not _normalised(fed, others):
         yield (
-            f"values go from {low:g} to {high:g} as pixels do, and neither this layer nor one behind it normalises them: take "
-            f"off a mean, or set a scale such as 0.00390625 (1/256)"
+            f"values go from {low:g} to {high:g} like pixels, and neither this layer nor a later one normalises them: subtract "
+            f"a mean, or set a scale such as 0.00390625 (1/256)"
         )
     yield from _of_the_mean(prepared, stats)
     if 0 < spread < 1e-3:
         yield f"values hardly differ (standard deviation {spread:.2g}): is the scale {prepared.scale:g} applied to numbers of 0 to 1?"
     if spread > 1e4:
-        yield f"values are huge (standard deviation {spread:.2g}): is the scale {prepared.scale:g} as meant?"
+        yield f"values are huge (standard deviation {spread:.2g}): is the scale {prepared.scale:g} right?"
 
 
 def _of_the_mean(prepared: Preparation, stats: Sequence[Channel]) -> Iterator[str]:
@@ -93,13 +93,13 @@ def _of_the_mean(prepared: Preparation, stats: Sequence[Channel]) -> Iterator[st
     )
     if 0 < largest <= 1 and reach > 50:
         yield (
-            f"the mean is at most {largest:g}, but pixels go over {reach:.0f} of 0 to 255: it is taken off before the scale, so "
+            f"the mean is at most {largest:g}, but pixels cover {reach:.0f} of 0 to 255: it is subtracted before the scale, so "
             f"give it in units of 0 to 255 (times 255)"
         )
     elif largest > 10 and 0 < reach <= 2:
-        yield f"the mean is up to {largest:g}, but the images have values of 0 to 1 or so: give it in their units"
+        yield f"the mean is up to {largest:g}, but the images have values of about 0 to 1: give the mean in the same units"
     elif all(abs(channel.mean) > 128 * abs(prepared.scale) for channel in stats if len(channel.values)):
-        yield f"after the mean is taken off, values are {stats[0].mean:.4g} on average: is it the mean of these images?"
+        yield f"after the mean is subtracted, values are {stats[0].mean:.4g} on average: is it the mean of these images?"
 
 
 def _normalised(fed: Fed, others: Sequence[Layer]) -> bool:
@@ -125,13 +125,13 @@ def _of_images(fed: Fed) -> Iterator[str]:
             continue
         blank = int(np.count_nonzero((flat == flat[:, :1]).all(1)))
         if blank:
-            yield f"{blank} of {count} images ({role}) have one value all over"
+            yield f"{blank} of {count} images ({role}) have the same value everywhere"
         if count >= 2 and (flat == flat[:1]).all():
             yield f"all {count} images ({role}) are equal"
     if "positive" in fed.images:
         equal = (fed.images["anchor"] == fed.images["positive"]).reshape(count, -1).all(1)
         if equal.any():
-            yield f"{equal.sum()} of {count} triplets have an anchor that equals its positive: images that occur twice?"
+            yield f"{equal.sum()} of {count} triplets have an anchor that equals its positive: do images occur twice?"
 
 
 def _of_labels(fed: Fed) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _of_labels(fed: Fed) -> Iterator[str]:
     labels = fed.labels.get("data")
     if labels is not None and len(fed.images) == 1 and (labels == labels[:1]).all():
         first = ":".join(f"{label:g}" for label in np.atleast_1d(labels[0]) if label != -1)
-        yield f"all {count} labels are {first}: a source sorted by class wants shuffling (option `shuffle`, or before it is written)"
+        yield f"all {count} labels are {first}: shuffle a source that is sorted by class (option `shuffle`, or before it is written)"
     sim = fed.values.get("sim")
     if sim is not None and (sim == sim[:1]).all():
-        yield f"all {count} pairs have sim {sim[0]:g}: a net learns from pairs of both kinds"
+        yield f"all {count} pairs have sim {sim[0]:g}: a net needs pairs of both kinds"

@@ -54,9 +54,9 @@ def pictures(images: np.ndarray, prepared: Preparation, shown: Iterable[int]) ->
         and prepared.mean.shape[1:] not in ((1, 1), planes.shape[2:])
         and prepared.crop_y is None
     ):
-        notes.append("the mean image is added at the centre, for it is not known where each was cropped")
+        notes.append("the mean image is added at the centre, because the crop positions are not known")
     if not prepared.pixels and planes.shape[1] == 1 and _are_classes(planes):
-        notes.append("integers, a colour each: 0 black, 255 white")
+        notes.append("integers, each in its own colour: 0 black, 255 white")
         return Pictures([_PALETTE[planes[number, 0].astype(np.uint8)] for number in shown], "; ".join(notes))
     low, high, outside = _range(planes, prepared)
     stretch = not prepared.pixels or outside > _FEW or high < _DARK
@@ -66,7 +66,7 @@ def pictures(images: np.ndarray, prepared: Preparation, shown: Iterable[int]) ->
     elif stretch:
         what = "after undoing that, " if prepared.words else ""
         notes.append(
-            f"{what}values go from {low:.4g} to {high:.4g}, not 0 to 255 as pixels do: drawn from black to white"
+            f"{what}values go from {low:.4g} to {high:.4g}, not from 0 to 255 like pixels: drawn from black to white"
         )
     elif outside:
         notes.append(f"{outside:.2%} of the values lie outside 0 to 255 and are cut off")
@@ -117,11 +117,11 @@ def _channel_notes(images: np.ndarray) -> List[str]:
         return [f"vectors of {images[0].size}, drawn row by row"]
     notes = []
     if images.ndim > 4:
-        notes.append(f"of the {' x '.join(map(str, images.shape[2:-2]))} planes of a channel only the first is drawn")
+        notes.append(f"only the first of the {' x '.join(map(str, images.shape[2:-2]))} planes of a channel is drawn")
     if images.ndim > 3 and images.shape[1] == 2:
-        notes.append("2 channels, of which the first is drawn")
+        notes.append("2 channels: only the first is drawn")
     if images.ndim > 3 and images.shape[1] > 3:
-        notes.append(f"{images.shape[1]} channels, of which the first three are drawn as blue, green, red")
+        notes.append(f"{images.shape[1]} channels: the first three are drawn as blue, green, red")
     return notes
 
 

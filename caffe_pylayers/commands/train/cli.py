@@ -29,19 +29,21 @@ _NEWEST = "the newest"
     is_flag=False,
     flag_value=_NEWEST,
     metavar="[STATE]",
-    help="Go on from a .solverstate; without a value from the newest whole one of the solver's snapshot_prefix.",
+    help="Continue from a .solverstate; without a value, from the newest whole one with the solver's snapshot_prefix.",
 )
-@click.option("--weights", metavar="W[,W2]", help="Begin with the weights of .caffemodel files, found by layer name.")
+@click.option("--weights", metavar="W[,W2]", help="Begin with the weights of .caffemodel files, matched by layer name.")
 @click.option(
     "--gpu",
     "--gpus",
     metavar="ID[,ID]",
-    help="Train on this GPU, or under mpirun on several, a process each.  [default: the solver's solver_mode]",
+    help="Train on this GPU, or with mpirun on several, one process each.  [default: the solver's solver_mode]",
 )
-@click.option("--log", metavar="CSV", help="A row per iteration.  [default: snapshot_prefix + _log.csv]")
-@click.option("--plot", metavar="PNG", help="The loss, drawn as it goes.  [default: snapshot_prefix + _loss.png]")
-@click.option("--no-plot", is_flag=True, help="Draw nothing.")
-@click.option("--no-check", is_flag=True, help="Begin even where `caffe-pylayers check` finds an error.")
+@click.option("--log", metavar="CSV", help="The log, one row per iteration.  [default: snapshot_prefix + _log.csv]")
+@click.option(
+    "--plot", metavar="PNG", help="The plot of the loss, drawn during training.  [default: snapshot_prefix + _loss.png]"
+)
+@click.option("--no-plot", is_flag=True, help="Draw no plot.")
+@click.option("--no-check", is_flag=True, help="Begin even if `caffe-pylayers check` finds an error.")
 def train(
     solver: Optional[str],
     resume: Optional[str],
@@ -52,16 +54,16 @@ def train(
     no_plot: bool,
     no_check: bool,
 ) -> int:
-    """Train a net as `caffe train` does, with a progress bar, a log, a plot, and a way to go on.
+    """Train a net as `caffe train` does, with a progress bar, a log, a plot, and a way to continue.
 
     \b
     caffe-pylayers train solver.prototxt
     caffe-pylayers train solver.prototxt --resume
     mpirun -n 2 caffe-pylayers train solver.prototxt
 
-    The weights are those of `caffe train`, bit for bit, where the solver has a random_seed. Ctrl-C (or SIGTERM) finishes
+    The weights are those of `caffe train`, bit for bit, if the solver has a random_seed. Ctrl-C (or SIGTERM) finishes
     the iteration, takes a snapshot and ends with status 130 (143); a second one ends at once. SIGHUP takes a snapshot.
-    The status is 1 where the loss became infinite or no number. Caffe's own log is shown with GLOG_minloglevel=0.
+    The status is 1 if the loss became infinite or NaN. Caffe's own log is shown with GLOG_minloglevel=0.
     """
     if solver is None and resume is not None and not resume.endswith((".solverstate", ".h5")):
         solver, resume = resume, _NEWEST  # `train --resume solver.prototxt`
@@ -96,7 +98,7 @@ def _numbers(gpu: Optional[str]) -> List[int]:
     """The GPUs of `--gpu`, as in '0' or '0,1'."""
     words = gpu.split(",") if gpu else []
     if not all(word.strip().isdigit() for word in words) or len(set(words)) < len(words):
-        raise click.UsageError(f"--gpu takes numbers of GPUs, each once, as in 0 or 0,1; not {gpu!r}")
+        raise click.UsageError(f"--gpu must be numbers of GPUs, each once, as in 0 or 0,1, not {gpu!r}")
     return [int(word) for word in words]
 
 
@@ -105,7 +107,7 @@ def _start_again_under_mpirun(count: int) -> None:
     mpirun = shutil.which("mpirun") or shutil.which("mpiexec")
     if mpirun is None:
         raise click.ClickException(
-            f"{count} GPUs take {count} processes, which mpirun starts, and there is none on PATH: install Open MPI or MPICH, "
+            f"{count} GPUs take {count} processes, which mpirun starts, but mpirun is not on PATH: install Open MPI or MPICH, "
             f"and pip install 'caffe-pylayers[mpi]'"
         )
     give_stdout_to(mpirun, [mpirun, "-n", str(count), sys.executable, "-m", "caffe_pylayers", *sys.argv[1:]])
@@ -140,7 +142,7 @@ def _tell(training: "Training", resumed: bool) -> None:
         echo(note, err=True)
     newest = "" if resumed else _newest(training)
     if newest:
-        echo(f"beginning at iteration 0; an earlier run left {newest}, from which --resume goes on", err=True)
+        echo(f"beginning at iteration 0; an earlier run left {newest}: --resume continues from it", err=True)
 
 
 def _check(solver: str) -> None:
@@ -152,7 +154,7 @@ def _check(solver: str) -> None:
         echo(str(finding), err=True)
     if errors:
         raise click.ClickException(
-            f"{solver}: {len(errors)} error{'s' if len(errors) > 1 else ''} (above), so nothing was trained; --no-check begins all the same"
+            f"{solver}: {len(errors)} error{'s' if len(errors) > 1 else ''} (above), so nothing was trained; --no-check trains anyway"
         )
 
 
@@ -170,7 +172,7 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
         if not os.path.isdir(os.path.dirname(path) or "."):
             raise click.ClickException(f"{path}: there is no folder {os.path.abspath(os.path.dirname(path))}; make it")
     if plot and os.path.lexists(plot) and not is_made_here(plot, MADE_BY):
-        raise click.ClickException(f"{plot} is there already and is no plot of a training; give another --plot")
+        raise click.ClickException(f"{plot} is there already, but is not a plot of a training; give another --plot")
     if training.iteration >= training.max_iter:
         echo(f"nothing to do: iteration {training.iteration} of max_iter {training.max_iter}; raise max_iter to go on")
         return 0
@@ -259,8 +261,8 @@ class _LossWatch:
             return
         self.bad = True
         newest = _newest(self._training)
-        before = f"--resume {newest} goes on from before" if newest else "there is no snapshot from before"
+        before = f"--resume {newest} continues from before that" if newest else "there is no earlier snapshot"
         progress.say(
-            f"caffe-pylayers: iteration {row.iteration}: the loss is {row.loss}, and the weights are of no use from here on. "
+            f"caffe-pylayers: iteration {row.iteration}: the loss is {row.loss}, and the weights are useless from here on. "
             f"Stop with Ctrl-C; lower base_lr or set clip_gradients, and look at the data with `caffe-pylayers preview`; {before}"
         )
