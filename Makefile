@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
 	@echo
-	@echo '  PYTHON=/path/of/python3 make setup   another interpreter; CAFFE_ROOT=dir make setup   a Caffe that is there already'
+	@echo '  PYTHON=/path/of/python3 make setup   another interpreter; CAFFE_ROOT=dir make setup   an existing Caffe'
 	@echo '  Both are remembered in .venv; an empty value forgets one.'
 
 setup: ## .venv with stock Caffe (built once if there is none) and this package; quick when nothing is to do

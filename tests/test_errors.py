@@ -25,7 +25,7 @@ ERRORS = [
     ConfigError.of([ConfigError("one", layer="A", option="a"), ConfigError("two", layer="A", remedy="or; not")]),
     DataError("it is cut short", source="BCF source a.bcf", record=7),
     ChangedSourceError("it has changed", remedy="start again"),
-    PrototxtError("net.prototxt", 3, "expected a field", "see this line"),
+    PrototxtError("net.prototxt", 3, "expected a field", "look at this line"),
     NoCaffeError("`import caffe` fails: OSError: no; yes"),
 ]
 

@@ -70,7 +70,7 @@ def test_why_caffe_gave_up(tmp_path, monkeypatch):
         wrong = last_words("Python", f'python_param {{ module: "wrong{number}"  layer: "Wrong" }}')
         assert wrong.raised == wrong.why_caffe_gave_up == said
     killed = probe.ask_caffe("import os\nos.kill(os.getpid(), 9)")
-    assert killed.why_caffe_gave_up == "without a word (killed by SIGKILL)"
+    assert killed.why_caffe_gave_up == "without a message (killed by SIGKILL)"
 
 
 @pytest.mark.parametrize("ask", ["ask_python", "ask_caffe"])

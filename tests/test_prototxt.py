@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from caffe_pylayers.caffe_files.prototxt import Field, Message, NotDecimal, PrototxtError, Word, parse, read, text_of
 from caffe_pylayers.commands.check.fields import check_fields
+from caffe_pylayers.errors import ConfigError
 from tests.checks.good_nets import FILES
 
 ROOT = Path(__file__).parent.parent
@@ -214,8 +215,9 @@ def test_any_text_is_read_or_refused(text):
 
 
 def test_a_file_that_cannot_be_opened():
-    with pytest.raises(Exception, match="nowhere.prototxt: cannot read it: No such file"):
+    with pytest.raises(ConfigError) as error:
         read("nowhere.prototxt")
+    assert error.value.source == "nowhere.prototxt" and "No such file" in error.value.problem
 
 
 def test_a_file_of_another_encoding_is_read_and_written_as_it_is(tmp_path):

@@ -205,7 +205,7 @@ def test_caffe_root_without_a_caffe(tmp_path):
 def test_caffe_root_that_is_no_folder(tmp_path):
     done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path / "none")}, cwd=ROOT)
     assert done.returncode != 0
-    assert f"CAFFE_ROOT={tmp_path / 'none'} is no folder" in done.stderr
+    assert f"CAFFE_ROOT={tmp_path / 'none'} is not a folder" in done.stderr
 
 
 def test_caffe_root_built_for_another_python(tmp_path):

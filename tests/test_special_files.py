@@ -28,6 +28,7 @@ from caffe_pylayers.data.samplers.lists import _rows
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.index import cached
 from caffe_pylayers.data.sources.lmdb import read_ends, read_table, write_lmdb
+from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.class_names import read_class_names
 from caffe_pylayers.files.counts import read_counts
 from caffe_pylayers.files.matrix import read_matrix
@@ -182,8 +183,9 @@ def test_a_reader_says_what_it_is(tmp_path, name, ending, kind, capsys):
 def test_a_state_of_a_solver(tmp_path):
     path = str(tmp_path / "it.solverstate")
     make_special_file("pipe", path)
-    with pytest.raises(ValueError, match="it is not a file but a pipe"):
+    with pytest.raises(DataError) as error:
         read_state(path)
+    assert path in str(error.value) and "a pipe" in error.value.problem
 
 
 def test_where_anything_else_will_do_it_is_passed_over(tmp_path):
@@ -195,8 +197,10 @@ def test_where_anything_else_will_do_it_is_passed_over(tmp_path):
     make_special_file("pipe", f"{tmp_path}/it.caffe_pylayers.npz")
     assert cached(str(tmp_path / "it"), (1,), lambda: None, lambda: False) is None
     shutil.move(path, f"{tmp_path}/it.provenance.json")
-    with pytest.raises(ValueError, match="it.provenance.json is there, but is not the record of a conversion"):
+    with pytest.raises(DataError) as error:
         old_pieces(BCFTarget(str(tmp_path / "it")), force=True)
+    assert error.value.problem.startswith(f"{tmp_path}/it.provenance.json ")
+    assert error.value.remedy == "move it away"
 
 
 NET = """

@@ -162,8 +162,8 @@ def test_many_classes_are_shown_by_the_ends(tmp_path, command):
         ),
         (["train.txt", "--n-classes", "3"], "record 90 ('90.jpg'): label 3; with 3 classes, labels are 0 to 2"),
         (["train.txt", "--type", "LMDB", "--header"], "option 'header' has no effect, because 'source_type' is 'LMDB'"),
-        (["train.txt", "--top", "label"], "--top is not for a source (CSV), but for nets; leave it out"),
-        (["net.prototxt", "--root", "x"], "--root is not for a net, whose layer says it; leave it out"),
+        (["train.txt", "--top", "label"], "--top is only for nets, not for a source (CSV); leave it out"),
+        (["net.prototxt", "--root", "x"], "--root is not for a net: its data layer sets it; leave it out"),
         (["net.prototxt", "--batches", "3"], "--batches is for --top; without it every record"),
         (
             ["train.txt", "--write-h", "H.binaryproto"],
@@ -171,7 +171,7 @@ def test_many_classes_are_shown_by_the_ends(tmp_path, command):
         ),
         (
             ["train.txt", "--rule", "balanced", "--write-h", "H.txt"],
-            "H.txt: H is a .binaryproto, as stock InfogainLoss",
+            "H.txt: H is written as .binaryproto, which stock InfogainLoss",
         ),
         (["train.txt", "--plot", "data.bin"], "data.bin is there already; --force overwrites it"),
         (["train.txt", "--plot", "no/such.png"], "no/such.png: there is no folder "),

@@ -41,7 +41,7 @@ BROKEN = {
         'layer { name: "ip2"  type: "InnerProduct"  bottom: "ip"  top: "ip2"  param { name: "w" }  inner_product_param { num_output: 2 } }',
         "ip2", 2, "Cannot share param 'w' owned by layer 'ip'", "its bottoms: 'ip' 4 x 2"),
     "a Python layer that fails": (_PYTHON % "Failing", "mine", 1, "its Python code fails: ValueError: could not convert string to float: ''", "fix it there"),
-    "a Python layer that ends Caffe": (_PYTHON % "Aborting", "mine", 1, "it ends Caffe by SIGABRT", "see its code"),
+    "a Python layer that ends Caffe": (_PYTHON % "Aborting", "mine", 1, "it ends Caffe silently, by SIGABRT", "look at its code"),
     "an option that does not fit the shapes": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "label"  top: "loss"  loss_weight: 1\n'
         '  python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss"  param_str: "{\'axis\': 4}" } }',
         "loss", 1, "axis 4 is not an axis of scores of shape (4, 8, 4, 4)", "'label' 4"),
@@ -109,9 +109,9 @@ def test_a_test_net_whose_layers_have_other_sizes(good):
         (finding,) = check(file)
         assert (finding.layer, finding.level) == ("scores", "error")
         assert finding.message.startswith(
-            "in TEST it has 5 x 72 and 5, in TRAIN the layer of its name has 5 x 200 and 5"
+            "it has 5 x 72 and 5 in TEST, but the layer with this name has 5 x 200 and 5 in TRAIN"
         )
-        assert str(finding).startswith("net.prototxt:29: error: layer 'scores': in TEST it has")
+        assert str(finding).startswith("net.prototxt:29: error: layer 'scores': it has 5 x 72")
         assert str(finding).endswith("; make them equal, or give them different names")
 
 
@@ -147,7 +147,7 @@ def test_without_caffe_options_and_layout_are_checked(good):
     answer = ask([sys.executable, "-c", _WITHOUT_CAFFE], cwd=str(good))
     assert answer.ok, answer
     assert (
-        "not checked: fields, layer types and shapes, as `import caffe` fails: ModuleNotFoundError: No module named"
+        "not checked: fields, layer types and shapes, because `import caffe` fails: ModuleNotFoundError: No module named"
         in answer.out
     )
     broken = NET.replace('bottom: "pool"  top: "scores"', 'bottom: "pol"  top: "scores"').replace(

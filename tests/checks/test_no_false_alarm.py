@@ -54,7 +54,7 @@ def test_nothing_is_wrong_with_caffes_own_models_but_for_their_data(models, monk
     assert len(files) >= 14
     for file in files:
         report = check_files([file], data=False, build=False)
-        notes = [finding for finding in report.findings if "this Caffe is built without GPUs" in finding.message]
+        notes = [finding for finding in report.findings if "this Caffe is built without GPU support" in finding.message]
         assert [finding for finding in report.findings if finding not in notes] == []
         found = [finding for finding in check_files([file], build=False).findings if finding not in notes]
         assert all("there is no such file" in finding.message for finding in found)

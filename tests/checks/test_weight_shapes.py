@@ -67,12 +67,12 @@ def test_a_position_in_weights_for_a_net_without_resume(good, trained):
     (finding,) = check("net.prototxt", weights=trained)
     assert (finding.layer, finding.level) == ("train_data", "error")
     assert finding.message == "net.caffemodel has 1 blob (4) for it, but the layer has no blobs: Caffe stops"
-    assert finding.remedy.startswith("they are its position, of a run with 'resume': True: set that")
+    assert finding.remedy.startswith("they are its position in a run with 'resume': True: set this")
     caffe.Net("net.prototxt", caffe.TRAIN).save("plain.caffemodel")
     (good / "net.prototxt").write_text(NET)
     (finding,) = check("net.prototxt", weights="plain.caffemodel")
     assert finding.message == "plain.caffemodel has no blobs for it, but the layer has 1 blob (4): Caffe stops"
-    assert finding.remedy.startswith("they are of a run without 'resume': True: rename the layer")
+    assert finding.remedy.startswith("they are from a run without 'resume': True: rename the layer")
 
 
 def test_a_deploy_net_with_an_input_named_as_the_data_layer(good, trained):

@@ -142,7 +142,7 @@ def test_no_process_is_left_and_it_goes_on_where_it_was(how, origin, tmp_path):
     assert_gone(workers)
     if how == signal.SIGINT:
         assert run.returncode == 130
-        assert f"what is finished stays in {tmp_path}/it.bcf.partial: the same command goes on there" in errors
+        assert f"finished records stay in {tmp_path}/it.bcf.partial: give the same command again" in errors
         assert "Traceback" not in errors
     assert os.listdir(tmp_path) == ["it.bcf.partial"]
     before = finished()
@@ -204,7 +204,7 @@ def test_what_is_finished_serves_the_same_conversion_only(with_a_bad_record, tmp
 
 
 def test_two_processes_at_one_target(origin, tmp_path):
-    with Unfinished(str(tmp_path / "it.bcf")), pytest.raises(DataError, match="another process is writing it just now"):
+    with Unfinished(str(tmp_path / "it.bcf")), pytest.raises(DataError, match="another process is writing it now"):
         convert(conversion_of(origin, tmp_path / "it.bcf"))
     assert os.listdir(tmp_path) == []
 

@@ -128,9 +128,7 @@ def test_what_no_conversion_wrote_or_somebody_changed_is_not_replaced(small, tmp
     thesis.write_text("years of work")
     with refused(DataError, "already", "thesis", remedy="move it away"):
         converted(small, thesis, format)
-    with pytest.raises(
-        DataError, match="thesis is there, but was not written by a conversion, so that --force does not"
-    ):
+    with pytest.raises(DataError, match="thesis is there, but was not written by a conversion, so --force does not"):
         converted(small, thesis, format, force=True)
     assert thesis.read_text() == "years of work"
     target = tmp_path / f"mine{SUFFIXES[format]}"
@@ -261,7 +259,7 @@ WRONG = {
     "a target that says nothing": (["list.txt", "it"], "it: neither its name nor what is there tells.*give --to CSV, LMDB"),
     "a source that says nothing": (["images", "it.bcf"], "images: neither its name.*give --from CSV, LMDB, BCF or HDF5"),
     "a size": (["list.txt", "it.bcf", "--resize", "big"], "--resize big: pixels are given as N, or as HEIGHTxWIDTH"),
-    "options of CSV": (["a.bcf", "it.h5", "--root", "x", "--missing", "skip"], "--root, --missing: of no effect.*BCF"),
+    "options of CSV": (["a.bcf", "it.h5", "--root", "x", "--missing", "skip"], "--root, --missing: no effect.*BCF"),
     "a seed alone": (["list.txt", "it.bcf", "--seed", "3"], "--seed has no effect without --shuffle"),
     "no workers": (["list.txt", "it.bcf", "--workers", "0"], "0 is not in the range"),
 }  # fmt: skip

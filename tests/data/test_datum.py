@@ -111,7 +111,7 @@ def test_sizes_that_are_none(shape):
     """The first product is 2^64, which wraps around to the 0 bytes that there are."""
     for data in (b"", bytes(6)):
         wire = caffe_pb2.Datum(channels=shape[0], height=shape[1], width=shape[2], data=data).SerializeToString()
-        with pytest.raises(DataError, match="bytes says channels x height x width"):
+        with pytest.raises(DataError, match="bytes, but its channels x height x width"):
             read_datum(wire).raw()
 
 

@@ -252,7 +252,7 @@ def test_the_command_says_what_is_wrong_in_a_line(tmp_path, monkeypatch, capsys)
         ((tmp_path / "flat.npy", out), "an array of shape (3,); features are (N, D)"),
         ((tmp_path / "flat.npy", out, "--labels"), "label sets must be integers, but the array is float64"),
         ((tmp_path / "nan.npy", out), "the features have numbers that are not finite"),
-        ((tmp_path / "several.npz", out), "several.npz: an archive of several arrays; it takes one"),
+        ((tmp_path / "several.npz", out), "several.npz: an archive of several arrays; one array is expected"),
         (
             (tmp_path / "eye.npy", out, "--unlike", tmp_path / "flat.npy"),
             f"eye.npy with --unlike {tmp_path / 'flat.npy'}: labels of type float64 and shape (3,), but there are 3 records",

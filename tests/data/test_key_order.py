@@ -173,6 +173,6 @@ def test_a_conversion_says_in_which_order_its_records_are(unpadded, tmp_path):
     """Its own keys are in order: later nobody sees that the numbers of the old ones were not."""
     converted = convert(Conversion(Origin("LMDB", unpadded), str(tmp_path / "out"), Images("LMDB")))
     (note,) = converted["notes"]
-    assert note.startswith("records come in the order of the keys, which is not that of their numbers: '")
+    assert note.startswith("records are in the order of their keys, not of their numbers: '")
     again = convert(Conversion(Origin("LMDB", str(tmp_path / "out")), str(tmp_path / "again"), Images("LMDB")))
     assert again["notes"] == []

@@ -114,11 +114,11 @@ def test_mean_files(tmp_path):
     (tmp_path / "text.npy").write_text("not an array")
     for name, message in {
         "flat.npy": r"shape \(5, 6\); it must be numbers, channels x height x width",
-        "words.npy": "words.npy: not a .npy file of numbers; it takes .npy",
+        "words.npy": "words.npy: not a .npy file of numbers; a .npy",
         "none.npy": "cannot read it",
         "none.binaryproto": "cannot read it: No such file",
-        "text.binaryproto": "text.binaryproto: .*; it takes .npy, or compute_image_mean",
-        "text.npy": "it takes .npy",
+        "text.binaryproto": "text.binaryproto: .*; a .npy, or a .binaryproto of compute_image_mean",
+        "text.npy": "a .npy, or a .binaryproto",
     }.items():
         with pytest.raises(DataError, match=message):
             read_mean(str(tmp_path / name), None)

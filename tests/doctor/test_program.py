@@ -40,7 +40,7 @@ def test_another_program_of_that_name(tmp_path):
     program.write_text("#!/bin/sh\necho hello\n")
     program.chmod(0o755)
     found = findings("program.caffe_program", PATH=f"{tmp_path}:{sys.prefix}/bin:/usr/bin:/bin")["caffe program"]
-    assert "is another program: it runs no net" in found["found"]
+    assert "is another program: it cannot run a net" in found["found"]
 
 
 def test_no_program(bare_python):

@@ -160,7 +160,7 @@ def test_counts_from_npy(tmp_path):
     ("text", "message"),
     [
         ("1 2", "has 2 numbers, of shape (1, 2); expected 3 counts"),
-        ("1 2 3 4 5 6", "has 6 numbers, of shape (1, 6); expected 3 counts, as n_classes says, or two rows"),
+        ("1 2 3 4 5 6", "has 6 numbers, of shape (1, 6); expected 3 counts (n_classes), or two rows"),
         ("1 2 x", "cannot be read"),
         ("1 2 3\n4 5", "cannot be read"),
         ("", "has 0 numbers"),
@@ -192,7 +192,7 @@ def test_two_rows_of_counts(tmp_path, num_classes):
     ("text", "message"),
     [
         ("3 0 2", "has one row, the labels of each class; median_frequency needs a second"),
-        ("3 0 2\n7 0 1", "class 2 has 2 labels, but the images that it occurs in only 1"),
+        ("3 0 2\n7 0 1", "class 2 has 2 labels, but the images with this class have only 1"),
         ("3 0 2\n7 -1 4", "count -1 of class 1"),
     ],
 )

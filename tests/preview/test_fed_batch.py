@@ -228,7 +228,7 @@ def test_usual_mistakes_are_found(photos):
     fine = fed("ImageDataLayer", 2, mean_value=110, scale=0.01, **options)
     assert found_in(fine) == ""
     raw = fed("ImageDataLayer", 2, **options)
-    assert "as pixels do, and neither this layer nor one behind it normalises" in found_in(raw)
+    assert "like pixels, and neither this layer nor a later one normalises" in found_in(raw)
     assert "give it in units of 0 to 255" in found_in(fed("ImageDataLayer", 2, mean_value=[0.4, 0.4, 0.5], **options))
     assert "hardly differ" in found_in(fed("ImageDataLayer", 2, mean_value=110, scale=1e-5, **options))
     assert "is it the mean of these images?" in found_in(fed("ImageDataLayer", 2, mean_value=1100, **options))
@@ -241,7 +241,7 @@ def test_usual_mistakes_are_found(photos):
     images[4:7] = 3
     assert "3 of 10 images (data) have the same value everywhere" in found_in(changed(fine, images={"data": images}))
     same = {"data": np.full(10, 4)}
-    assert "all 10 labels are 4: a source sorted by class wants shuffling" in found_in(changed(fine, labels=same))
+    assert "all 10 labels are 4: shuffle a source that is sorted by class" in found_in(changed(fine, labels=same))
     assert found_in(changed(fine, labels=same, phase="TEST")) == ""
 
 
@@ -282,7 +282,9 @@ def raw(pixels, tmp_path_factory):
 def test_rows_of_0_and_1_as_numbers_of_labels_are_refused(photos, tmp_path):
     np.save(tmp_path / "rows.npy", np.arange(37 * 3).reshape(37, 3) % 2)
     options = of_photos(photos, labels=str(tmp_path / "rows.npy"), multilabel=True)
-    with pytest.raises(DataError, match="layer 'train_data': .*labels 0:1:0: .*; set `label_format: indicator`"):
+    with pytest.raises(DataError) as error:
         fed("MultiLabelDataLayer", **options)
+    assert "layer 'train_data'" in error.value.source and "0:1:0" in error.value.problem
+    assert "`label_format: indicator`" in error.value.remedy
     rows = fed("MultiLabelDataLayer", label_format="indicator", **options)
     np.testing.assert_array_equal(rows.labels["data"][:2], [[1, -1], [0, 2]])

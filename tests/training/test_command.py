@@ -163,11 +163,11 @@ layers {{ name: "loss"  type: SOFTMAX_LOSS  bottom: "ip"  bottom: "label"  top: 
         (["solver.prototxt", "--plot", "no/loss.png"], "caffe-pylayers: no/loss.png: there is no folder /"),
         (
             ["solver.prototxt", "--plot", "thesis.png"],
-            "caffe-pylayers: thesis.png is there already and is no plot of a training; give",
+            "caffe-pylayers: thesis.png is there already, but is not a plot of a training; give",
         ),
         (
             ["solver.prototxt", "--log", "thesis.png"],
-            "caffe-pylayers: thesis.png: not the log of a training, whose first column is",
+            "caffe-pylayers: thesis.png: not the log of a training: its first column must be",
         ),
         (
             ["--resume", "solver.prototxt"],

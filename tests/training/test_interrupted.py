@@ -61,7 +61,7 @@ def test_killed(unbroken, broken):
     printed = broken.train_here("--resume")
     for state in ("snap/net_iter_20.solverstate", "snap/net_iter_30.solverstate"):
         assert f"skipped: {state}: not a .solverstate, or cut short" in printed
-    assert "going on from snap/net_iter_10.solverstate, iteration 10\n" in printed
+    assert "continuing from snap/net_iter_10.solverstate, iteration 10\n" in printed
     assert broken.rows() == unbroken.rows()
     assert unbroken.snapshots().items() <= broken.snapshots().items()
 

@@ -89,7 +89,7 @@ def test_interrupted_and_resumed(unbroken, folder):
     done = len(broken.rows()) - 1
     assert (broken.snap / f"net_iter_{done}.solverstate").exists()
     printed = ended(broken.start(*TRAIN, "--resume"))
-    assert printed.count(f"going on from snap/net_iter_{done}.solverstate") == 1  # by rank 0 alone
+    assert printed.count(f"continuing from snap/net_iter_{done}.solverstate") == 1  # by rank 0 alone
     assert broken.rows() == unbroken.rows()
     assert unbroken.snapshots().items() <= broken.snapshots().items()
 
@@ -112,11 +112,11 @@ def test_several_gpus_are_a_process_each(folder):
     process = run.start(COMMAND, "train", "solver.prototxt", "--no-check", "--gpus", "3,5", PATH=path)
     told, _ = process.communicate(timeout=200)
     assert process.returncode != 0
-    assert any(f"rank {rank}: GPU {device} is asked for, but" in told for rank, device in enumerate((3, 5)))
+    assert any(f"rank {rank}: GPU {device} is requested, but" in told for rank, device in enumerate((3, 5)))
     assert "rank 2" not in told
 
 
 def test_several_gpus_without_mpirun(folder):
     run = folder()
     process = run.start(COMMAND, "train", "solver.prototxt", "--no-check", "--gpus", "3,5", PATH="/no/such/folder")
-    assert "2 GPUs take 2 processes, which mpirun starts, and there is none on PATH" in ended(process, 2)
+    assert "2 GPUs take 2 processes, which mpirun starts, but mpirun is not on PATH" in ended(process, 2)

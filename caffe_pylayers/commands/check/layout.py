@@ -101,7 +101,7 @@ def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
     if down not in (0, bottoms):
         yield error(
             layer,
-            f"propagate_down is given {down} times, but there are {bottoms} bottoms",
+            f"propagate_down is given {down} times, but the number of bottoms is {bottoms}",
             "give it once for each bottom, or leave it out",
             "propagate_down",
         )
@@ -109,7 +109,7 @@ def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
     if weights and tops and weights != tops:
         yield error(
             layer,
-            f"loss_weight is given {weights} times, but there are {tops} tops",
+            f"loss_weight is given {weights} times, but the number of tops is {tops}",
             "give it once for each top (0 for a top that is not a loss), or leave it out",
             "loss_weight",
         )

@@ -91,11 +91,11 @@ def _check_tests(solver: _Solver) -> Iterator[Finding]:
     own = len(message.all("test_net")) + len(message.all("test_net_param"))
     shared = "net" in message or "net_param" in message
     if len(iterations) < own or (len(iterations) > own and not shared):
-        problem = f"test_iter is given {len(iterations)} times, but there are {own} test nets"
+        problem = f"test_iter is given {len(iterations)} times, but the number of test nets is {own}"
         yield solver.error("test_iter", problem, "give it once for each test net")
     tests, states = max(own, len(iterations)), len(message.all("test_state"))
     if states not in (0, tests):
-        problem = f"test_state is given {states} times, but there are {tests} test nets"
+        problem = f"test_state is given {states} times, but the number of test nets is {tests}"
         yield solver.error("test_state", problem, "give it once for each, or not at all")
     interval = solver.number("test_interval")
     if tests and interval <= 0:
