@@ -128,7 +128,7 @@ def test_the_source_tree_in_place_of_its_python_folder(bare_python, tmp_path):
             "WITH_PYTHON_LAYER",
         ),
         ("Fatal Python error\nModuleNotFoundError: No module named 'encodings'", "another Python", "PYTHONHOME"),
-        ("cannot import name 'builder' from 'google.protobuf.internal'", "newer protobuf", "'protobuf>=3.20'"),
+        ("cannot import name 'builder' from 'google.protobuf.internal'", "newer than the protobuf", "'protobuf>=3.20'"),
     ],
 )
 def test_errors_that_cannot_be_made_here(said, found, remedy):

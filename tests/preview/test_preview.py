@@ -113,7 +113,7 @@ def test_a_layer_of_options_alone_with_a_finding(photos, tmp_path, command):
             ["deploy.prototxt"],
             "deploy.prototxt: it has no data layer in TRAIN; its layers: in (Input), ip (InnerProduct)",
         ),
-        (["net.prototxt", "--layer", "nix"], "it has no data layer 'nix'; its layers: train_data (Python)"),
+        (["net.prototxt", "--layer", "nix"], "it has no data layer 'nix' in TRAIN; its layers: train_data (Python)"),
         (["net.prototxt", "--stage", "two", "--output", "x.png"], "--output is one file, but there are 2 data layers"),
         (["net.prototxt", "--output", "deploy.prototxt"], "deploy.prototxt is there already; --force overwrites it"),
         (
