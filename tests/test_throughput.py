@@ -248,8 +248,8 @@ def test_a_net_that_cannot_be_run(photos, tmp_path, capsys, change, message):
     [
         ([], "give a net or solver, or --layer-type"),
         (["net.prototxt", "--options", "{}"], "--options is only for --layer-type"),
-        (["net.prototxt", "--workers", "two"], "'two' is no list of integers"),
-        (["net.prototxt", "--workers", "-1"], "'-1' is no list of integers"),
+        (["net.prototxt", "--workers", "two"], "'two' is not a list of integers"),
+        (["net.prototxt", "--workers", "-1"], "'-1' is not a list of integers"),
         (["--layer-type", "ImageDataLayer", "--gpu", "0"], "--gpu are only for a net"),
         (["solver.prototxt", "--stage", "deep"], "--stage is for a net"),
         (["none.prototxt"], "none.prototxt: cannot read it"),

@@ -82,7 +82,7 @@ def test_there_is_none(folder):
 @pytest.mark.parametrize(
     "path, why",
     [
-        ("net_iter_10.solverstate.h5", "a state in HDF5, .* go on from a .solverstate"),
+        ("net_iter_10.solverstate.h5", "a state in HDF5: .*; go on from a .solverstate"),
         ("net_iter_10.caffemodel", "weights alone, without a solver's state; give them with --weights"),
         ("nothing.solverstate", "nothing.solverstate: cannot read it: No such file"),
     ],
