@@ -96,7 +96,7 @@ def test_counts_from_a_file_are_positives_then_negatives(tmp_path, name):
         ([10, 40, 1], "has one row; 'per': 'label' needs two rows: the positives of each label, then the negatives"),
         ([[10, 0, 1], [9, 0, 1]], "label 1 has neither positives nor negatives"),
         ([[10, 40], [1, 2]], r"expected 3 counts"),
-        ([[10, 40, 1], [9, -1, 1]], "the count -1 of class 1 is not 0, nor from"),
+        ([[10, 40, 1], [9, -1, 1]], "the count -1 of class 1 must be 0, or from"),
     ],
 )
 def test_bad_counts_are_found_at_set_up(tmp_path, rows, message):
