@@ -67,7 +67,7 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
         yield error(
             layer,
             f"{where} has no labels, but the layer has a top for them",
-            ("write each label after its file name, " if source.kind == "CSV" else "")
+            ("write a label after each file name, " if source.kind == "CSV" else "")
             + "give labels with option 'labels', or leave the top out",
             "top",
             tops.index("label"),
