@@ -256,7 +256,7 @@ def test_the_command(photos, tmp_path):
 
 WRONG = {
     "no such source": (["none.txt", "it.bcf"], "CSV source .*none.txt: cannot read it: No such file"),
-    "a target that says nothing": (["list.txt", "it"], "it: neither its name nor what is there tells.*give --to CSV, LMDB"),
+    "a target that says nothing": (["list.txt", "it"], "it: neither its name nor its content .*give --to CSV, LMDB"),
     "a source that says nothing": (["images", "it.bcf"], "images: neither its name.*give --from CSV, LMDB, BCF or HDF5"),
     "a size": (["list.txt", "it.bcf", "--resize", "big"], "--resize big: pixels are given as N, or as HEIGHTxWIDTH"),
     "options of CSV": (["a.bcf", "it.h5", "--root", "x", "--missing", "skip"], "--root, --missing: no effect.*BCF"),

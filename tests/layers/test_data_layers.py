@@ -178,7 +178,7 @@ BAD = {
     "margin of RANDOM": (
         "TripletDataLayer", [*TRIPLET, "margin"],
         lambda photos, tmp: {"source": photos.csv, "root": str(photos.folder), "resize": 9}, ConfigError,
-        "TripletDataLayer: type RANDOM has no margin; it takes three tops",
+        "TripletDataLayer: type RANDOM has no margin; use three tops",
     ),
     "unlike sizes": (
         "ImageDataLayer", ["data"], lambda photos, tmp: {"source": photos.csv, "root": str(photos.folder)}, DataError,
