@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe_pylayers.config.order import order_of
 from caffe_pylayers.data import samplers
+from caffe_pylayers.data.checksum import checksum
 from caffe_pylayers.data.feeder import Feeder, InProcess
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.data.ring import Ring
@@ -56,7 +57,10 @@ class DataLayer(Layer):
         )
         self.feed(options.prefetch, min(options.prefetch, options.workers))
         self._count = 0  # of own batches that were delivered
-        self._frozen = FrozenCounter(self, self._order(source)) if options.resume else None
+        self._frozen: Optional[FrozenCounter] = None
+        if options.resume:
+            contents = checksum(source, self._sampler) if self.training else None
+            self._frozen = FrozenCounter(self, self._order(source), contents=contents)
         self.images_a_batch: int = self._sampler.arity * options.batch_size
         if getattr(options, "stacked", False):
             self.give_shape(top[0], (self.images_a_batch, *recipe.shape), _OF_IMAGES)
@@ -154,17 +158,26 @@ class DataLayer(Layer):
         if self._frozen is None or not self.training:
             return self._count
         count = self._frozen.read()
-        if count != self._count and self._frozen.foreign:
+        difference = "" if count == self._count else self._difference(self._frozen)
+        if difference:
             epoch, place = divmod(count * self._ranks * self.options.batch_size, self._sampler.epoch_size)
             log.warning(
-                "%s: the snapshot was taken with other options or another source; continuing at batch %d of the new order "
-                "(epoch %d, sample %d)",
+                "%s: the snapshot was taken with %s; continuing at batch %d of the new order (epoch %d, sample %d)",
                 self.name,
+                difference,
                 count,
                 epoch,
                 place,
             )
         return count
+
+    def _difference(self, frozen: FrozenCounter) -> str:
+        """What was different where the snapshot was taken, in words; "" where all was as it is here."""
+        if frozen.foreign:
+            return "other options or another source"
+        if frozen.changed:
+            return f"other names, labels, weights or listed samples of the {self._source.described}"
+        return ""
 
     def _order(self, source: Source) -> str:
         """What gives the count its meaning."""

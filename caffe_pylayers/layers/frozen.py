@@ -5,7 +5,7 @@ and stores them in every snapshot. That is how a layer's position survives ``caf
 """
 
 import hashlib
-from typing import Any, Tuple, Union
+from typing import Any, Optional, Tuple, Union
 
 import caffe
 import numpy as np
@@ -18,18 +18,22 @@ _HEAD = 4
 
 
 class FrozenCounter:
-    """Counts in a blob of four floats: count (high, low) in base 2**24 and a 48-bit hash of `order`.
+    """Counts in a blob of four floats: count (high, low) in base 2**24 and a 48-bit hash of `order`; or, with
+    `contents`, -1 - high, low, the first half of that hash, and `contents`.
 
     layer: the layer, in its `setup`. Caffe fills the blob from a snapshot only after that, so nothing may be drawn
     before the first forward.
     order: the text of whatever gives the count its meaning; a count that was written under another order is
     told by `foreign`.
+    contents: a checksum of 24 bits of the data that are counted, or None; that there were others is told by `changed`.
+    Older snapshots have none.
     extra: how many numbers the blob holds behind these, for the layer to keep (`numbers`).
     """
 
-    def __init__(self, layer: Any, order: str, extra: int = 0) -> None:
+    def __init__(self, layer: Any, order: str, extra: int = 0, contents: Optional[int] = None) -> None:
         digest = hashlib.sha256(order.encode()).digest()
         self._hash = (int.from_bytes(digest[:3], "big"), int.from_bytes(digest[3:6], "big"))
+        self._contents = contents
         layer.blobs.add_blob(_HEAD + extra)
         self._blob = layer.blobs[len(layer.blobs) - 1]
         self._layer = layer.name
@@ -39,10 +43,14 @@ class FrozenCounter:
     def read(self) -> int:
         """The count, from 0 to 2**48-1. Raises ConfigError where the solver has changed it."""
         high, low = self._words()[:2]
-        return high * _BASE + low
+        return (high if high >= 0 else -1 - high) * _BASE + low
 
     def write(self, count: int) -> None:
-        self._blob.data[:_HEAD] = (*divmod(count, _BASE), *self._hash)
+        high, low = divmod(count, _BASE)
+        if self._contents is None:
+            self._blob.data[:_HEAD] = high, low, *self._hash
+        else:
+            self._blob.data[:_HEAD] = -1 - high, low, self._hash[0], self._contents
 
     @property
     def numbers(self) -> np.ndarray:
@@ -52,7 +60,14 @@ class FrozenCounter:
     @property
     def foreign(self) -> bool:
         """Whether the count was written by a layer of another order."""
-        return self._words()[2:] != self._hash
+        high, _, *marks = self._words()
+        return marks[0] != self._hash[0] or (high >= 0 and marks[1] != self._hash[1])
+
+    @property
+    def changed(self) -> bool:
+        """Whether the count was written with other contents, where both are known."""
+        high, _, _, contents = self._words()
+        return high < 0 and self._contents is not None and contents != self._contents
 
     def _words(self) -> Tuple[int, ...]:
         words = self._blob.data[:_HEAD]

@@ -1,9 +1,11 @@
 """A position in the stream means something under the options that say which records a batch has: another of them is told."""
 
+import shutil
+
 import pytest
 
 from caffe_pylayers.config.catalogue import SCHEMAS
-from tests.layers.small_source import LAYERS
+from tests.layers.small_source import LAYERS, SIZE
 
 SETS = {"labels": "sets/labels.txt"}
 HARD = {"type": "HARD", "m": "graph.json", "n": 2}
@@ -66,8 +68,8 @@ SILENT = {
     "on_error": "skip",
 }  # fmt: skip
 SILENT_OF = {
-    "ImageDataLayer": {"sample_weights": "weights.npy"},
-    "MultiLabelDataLayer": {"sample_weights": "weights.npy", "multilabel": False, "label_dim": 6},
+    "ImageDataLayer": {},
+    "MultiLabelDataLayer": {"multilabel": False, "label_dim": 6},
     "SiameseDataLayer": {"shuffle": True, "stacked": True},
     "TripletDataLayer": {"shuffle": True, "stacked": True},
 }
@@ -77,21 +79,28 @@ SILENT_CASES = [(layer, option) for layer in LAYERS for option in {**SILENT, **S
 
 def restore(net, layer, before, after):
     """Take a snapshot after two batches, and go on in a net with other options."""
-    first = net(layer, **before)
+    saved(net(layer, **before))
+    resumed(net(layer, **{**before, **after}))
+
+
+def saved(net):
+    """A snapshot of a net after two batches more."""
     for _ in range(2):
-        first.forward()
-    first.save("net.caffemodel")
-    second = net(layer, **{**before, **after})
-    second.copy_from("net.caffemodel")
-    second.forward()
-    return second
+        net.forward()
+    net.save("net.caffemodel")
+
+
+def resumed(net):
+    """The next batch of a net after the snapshot."""
+    net.copy_from("net.caffemodel")
+    net.forward()
 
 
 @pytest.mark.parametrize(("layer", "option"), CASES)
 def test_another_order_is_told(layer, option, resuming_net, caplog):
     before, after = TOLD[layer][option]
     restore(resuming_net, layer, before, {})
-    assert "other options" not in caplog.text
+    assert "the snapshot" not in caplog.text
     restore(resuming_net, layer, before, after)
     assert (
         f"{layer}: the snapshot was taken with other options or another source; continuing at batch 2 of" in caplog.text
@@ -101,18 +110,88 @@ def test_another_order_is_told(layer, option, resuming_net, caplog):
 @pytest.mark.parametrize(("layer", "option"), SILENT_CASES)
 def test_the_same_order_is_not_told(layer, option, resuming_net, caplog):
     restore(resuming_net, layer, {}, {option: {**SILENT, **SILENT_OF[layer]}[option]})
-    assert "other options" not in caplog.text
+    assert "the snapshot" not in caplog.text
 
 
 def test_another_list_of_the_same_records_is_not_told(resuming_net, caplog):
     restore(resuming_net, "ImageDataLayer", {"source": "list.csv"}, {"source": "headed.csv", "header": True})
-    assert "other options" not in caplog.text
+    assert "the snapshot" not in caplog.text
+
+
+def names(folder="", order=range(SIZE)):
+    """A list of the images below a folder, each with its label."""
+    return "".join(f"{folder}{record},{record % 3}\n" for record in order)
+
+
+#: What is different -> layer, options, and a file that they name, before and after.
+CHANGED = {
+    "the order of a list": ("ImageDataLayer", {"source": "c.csv"}, "c.csv", names(), names(order=[1, 0, *range(2, SIZE)])),
+    "a label": ("ImageDataLayer", {"source": "c.csv"}, "c.csv", names(), names().replace("7,1", "7,2")),
+    "a label file": ("ImageDataLayer", {"labels": "c.txt"}, "c.txt", "1\n2\n" * 6, "2\n1\n" * 6),
+    "where labels of one number each begin": (
+        "MultiLabelDataLayer", {"labels": "c.txt", "multilabel": True}, "c.txt", "1 2\n3\n" * 6, "1\n2 3\n" * 6,
+    ),
+    "indicators that are not known": (
+        "MultiLabelDataLayer", {"labels": "c.txt", "label_format": "indicator", "label_dim": 2}, "c.txt",
+        "1 0\n0 1\n" * 6, "1 -1\n0 1\n" * 6,
+    ),
+    "weights": ("ImageDataLayer", {"sample_weights": "c.txt"}, "c.txt", "1\n2\n" * 6, "2\n1\n" * 6),
+    "pairs": ("SiameseDataLayer", {"pairs": "c.csv"}, "c.csv", "1,2\n3,4\n", "1,2\n3,5\n"),
+    "sims of pairs": ("SiameseDataLayer", {"pairs": "c.csv"}, "c.csv", "1,2,0\n3,4,1\n", "1,2,1\n3,4,0\n"),
+    "triplets": ("TripletDataLayer", {"triplets": "c.csv"}, "c.csv", "1,4,2\n3,0,4\n", "3,0,4\n1,4,2\n"),
+    "similarities": ("TripletDataLayer", {**HARD, "m": "c.json"}, "c.json", '{"1": {"2": 0.5}}', '{"1": {"2": 0.6}}'),
+    "similarities of the labelled": (
+        "TripletDataLayer", {**HARD, "m": "c.json", "labels": "part.txt"}, "c.json",
+        '{"1": {"2": 0.5}}', '{"1": {"2": 0.6}}',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "options", "file", "before", "after"), CHANGED.values(), ids=CHANGED)
+def test_other_contents_of_a_file_are_told(
+    layer, options, file, before, after, resuming_net, small_source_folder, caplog
+):
+    (small_source_folder / "part.txt").write_text("-1\n1\n2\n1\n" * 3)
+    (small_source_folder / file).write_text(before)
+    saved(resuming_net(layer, **options))
+    resumed(resuming_net(layer, **options))
+    assert "the snapshot" not in caplog.text
+    (small_source_folder / file).write_text(after)
+    resumed(resuming_net(layer, **options))
+    source = small_source_folder / options.get("source", "list.csv")
+    assert (
+        f"{layer}: the snapshot was taken with other names, labels, weights or listed samples of the CSV source {source}; "
+        "continuing at batch 2 of"
+    ) in caplog.text
+    caplog.clear()
+    again = resuming_net(layer, **options)
+    again.copy_from("net.caffemodel")
+    again.forward()
+    saved(again)
+    resumed(resuming_net(layer, **options))
+    assert caplog.text.count("the snapshot") == 1  # once, not at each resume from then on
+
+
+def test_moved_images_are_not_told(resuming_net, small_source_folder, caplog):
+    """By absolute names, or by a root that is a folder further down."""
+    here, there = small_source_folder, small_source_folder / "moved" / "deep down"
+    shutil.copytree(here, there, ignore=shutil.ignore_patterns("moved"))
+    (here / "c.csv").write_text(names(f"{here}/"))
+    saved(resuming_net("ImageDataLayer", source="c.csv"))
+    for text, root in (
+        (names(f"{there}/"), None),
+        (names("deep down/"), str(there.parent)),
+        (names(), str(there)),
+    ):
+        (here / "c.csv").write_text(text)
+        resumed(resuming_net("ImageDataLayer", source="c.csv", root=root))
+    assert "the snapshot" not in caplog.text
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_option_is_here(layer):
-    elsewhere = {"resume", "header"}
-    assert {*TOLD[layer], *SILENT, *SILENT_OF[layer], *elsewhere} == set(SCHEMAS[layer].model_fields)
+    elsewhere = {"resume", "header", "sample_weights"}
+    assert {*TOLD[layer], *SILENT, *SILENT_OF[layer]} == set(SCHEMAS[layer].model_fields) - elsewhere
 
 
 #: Everything that a layer can have in its order, other than by default.
@@ -148,7 +227,12 @@ HASHES = [
 
 
 @pytest.mark.parametrize(("layer", "options", "hashed"), HASHES)
-def test_snapshots_of_older_versions_are_known(layer, options, hashed, resuming_net):
-    """What stands beside the count in the blob, as version 0.1.0 wrote it."""
-    (blobs,) = resuming_net(layer, **options).params.values()
-    assert tuple(blobs[0].data[2:]) == hashed
+def test_snapshots_of_older_versions_are_known(layer, options, hashed, resuming_net, caplog):
+    """What version 0.1.0 wrote beside the count, which said nothing of names and labels."""
+    for wrong in (0, 1):
+        net = resuming_net(layer, **options)
+        (blobs,) = net.params.values()
+        blobs[0].data[...] = 0, 2, hashed[0], hashed[1] + wrong
+        net.forward()
+        assert ("the snapshot was taken with other options" in caplog.text) == wrong
+        assert blobs[0].data[1] == 3

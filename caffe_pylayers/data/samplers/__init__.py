@@ -76,6 +76,8 @@ def _drawn(kind: Type[Triplets], source: Source, options: Any, what: str, traini
         return kind(part, options, _partners(part, options, what, own), training=training, ranks=ranks)
 
     made: Sampler = of_labelled(source, options, make)
+    if graph:
+        made.listed = graph.arrays()
     return made
 
 

@@ -53,13 +53,15 @@ class Positions(NamedTuple):
 class Sampler:
     """A stream of samples of `arity` records each; `epoch_size` positions are an epoch.
 
-    left_out: how many records are no anchors, and left_out_because, why, as the end of a sentence.
+    left_out: how many records are no anchors, and left_out_because, why, as the end of a sentence. listed: what files
+    other than the source say of its samples (pairs, triplets, similarities), for a checksum.
     A sampler says what is at each position (`_sample`) and mends samples that cannot be read (`_mend`).
     """
 
     arity = 1
     left_out = 0
     left_out_because = ""
+    listed: Tuple[Optional[np.ndarray], ...] = ()
 
     def __init__(self, source: Source, options: Any, *, training: bool, epoch_size: int) -> None:
         self.epoch_size = epoch_size

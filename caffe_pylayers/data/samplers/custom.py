@@ -17,6 +17,7 @@ import numpy as np
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.recipe import Batch
+from caffe_pylayers.data.samplers.base import Sampler
 from caffe_pylayers.data.samplers.lists import same_label
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.errors import DataError
@@ -31,6 +32,7 @@ class Custom:
 
     left_out = rejected = 0
     left_out_because = ""
+    listed = Sampler.listed
 
     def __init__(self, source: Source, options: Any, arity: int) -> None:
         self.arity = arity

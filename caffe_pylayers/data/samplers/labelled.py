@@ -20,6 +20,8 @@ class Labelled:
     records: int64 (M,), ascending. sampler: of those records alone, numbered from 0. why: what the others lack, in words.
     """
 
+    listed = Sampler.listed
+
     def __init__(self, sampler: Sampler, records: np.ndarray, num_unlabelled: int, why: str) -> None:
         self.records = records
         self.arity, self.epoch_size = sampler.arity, sampler.epoch_size

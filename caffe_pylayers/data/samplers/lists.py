@@ -31,6 +31,7 @@ class Listed(Ordered):
         self.arity = len(records)
         self._records = records
         self._sims = sims
+        self.listed = records, sims
 
     def _draw(self, anchors: np.ndarray, positions: Positions, readable: Optional[np.ndarray] = None) -> Drawn:
         return self._records[:, anchors], None if self._sims is None else self._sims[anchors]

@@ -54,6 +54,10 @@ class Graph:
                     source=path,
                 )
 
+    def arrays(self) -> Tuple[np.ndarray, ...]:
+        """All that it holds."""
+        return self._first, self._other, self._similarities
+
     def among(self, records: np.ndarray) -> "Graph":
         """The graph of these records alone, ascending, which are numbered again from 0."""
         size = len(self._first) - 1
