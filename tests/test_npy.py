@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
 from caffe_pylayers.commands.check.check import check
 from caffe_pylayers.data.samplers.graph.__main__ import _load
 from caffe_pylayers.data.sources import open_source
+from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.counts import read_counts
 from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.files.mean import read_mean
@@ -74,3 +76,14 @@ def test_nobody_else_reads_such_files():
         "files/npy.py",
         "data/sources/index.py",
     }  # the second are archives of ours, no larger than their files
+
+
+@pytest.mark.parametrize("name", ["mean.mat", "mean.npy"])
+@pytest.mark.parametrize("reader", ["mean", "matrix"])
+def test_a_file_of_matlab_is_named(tmp_path, reader, name):
+    path = str(tmp_path / name)
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["mean"] = np.ones((3, 3))
+    with pytest.raises(DataError, match="it is an HDF5 file, as MATLAB's .mat are") as error:
+        READERS[reader](path)
+    assert ".npy" in error.value.remedy

@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.datum import message_fields, read_blob
+from caffe_pylayers.caffe_files.hdf5 import SIGNATURE
 from caffe_pylayers.caffe_files.legacy_nets import V1_NUMBERS
 from caffe_pylayers.errors import DataError
 
@@ -17,8 +18,6 @@ _TODAY, _V1 = {1: "name", 2: "type", 7: "blob"}, {4: "name", 5: "type", 6: "blob
 
 #: Of a BlobProto: num, channels, height, width.
 _LEGACY = (1, 2, 3, 4)
-
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass
@@ -41,7 +40,7 @@ def read_weights(path: str) -> List[LayerWeights]:
     """
     try:
         with regular_file.open_bytes(path) as file:
-            if file.read(len(_HDF5)) == _HDF5:
+            if file.read(len(SIGNATURE)) == SIGNATURE:
                 return _read_hdf5(path)
             if not file.seek(0, 2):
                 raise DataError("it is empty", remedy="was the copy cut short?", source=path)

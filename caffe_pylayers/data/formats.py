@@ -5,13 +5,14 @@ import re
 from typing import Literal, Optional, get_args
 
 from caffe_pylayers import regular_file
+from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 from caffe_pylayers.errors import ConfigError
 
 #: The words of the option `source_type`: NAME is the class NAMESource in the module of `caffe_pylayers.data.sources` of that name.
 Format = Literal["CSV", "LMDB", "BCF", "HDF5"]
 FORMATS = get_args(Format)
 
-_HDF5_SIGNATURE, _LMDB_MAGIC = b"\x89HDF\r\n\x1a\n", b"\xde\xc0\xef\xbe"  # the second at byte 16
+_LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
 _ENDINGS = ((r"\.(csv|tsv|txt|lst)$", "CSV"), (r"\.bcf$", "BCF"), (r"\.(h5|hdf5)$", "HDF5"), (r"lmdb/?$", "LMDB"))
 
 
@@ -36,10 +37,10 @@ def _by_content(path: str) -> Optional[str]:
     try:
         with regular_file.open_bytes(path) as stream:
             start = stream.read(1 << 12)
+        if hdf5_start(path) is not None:
+            return "HDF5"
     except OSError:
         return None
-    if start.startswith(_HDF5_SIGNATURE):
-        return "HDF5"
     if start[16:20] == _LMDB_MAGIC:
         return "LMDB"
     first = start.split(b"\n")[0].strip().lower()

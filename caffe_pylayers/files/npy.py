@@ -7,6 +7,7 @@ import numpy as np
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.datum import read_blob
+from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 from caffe_pylayers.errors import DataError
 
 
@@ -50,4 +51,5 @@ def read_array(path: str, source: str, remedy: str) -> np.ndarray:
     except OSError as error:
         raise DataError(f"cannot read it: {error.strerror or error}", source=source) from error
     except ValueError as error:
-        raise DataError(str(error), remedy=remedy, source=source) from error
+        problem = str(error) if hdf5_start(path) is None else "it is an HDF5 file, as MATLAB's .mat are"
+        raise DataError(problem, remedy=remedy, source=source) from error

@@ -1,4 +1,6 @@
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,10 +13,13 @@ import h5py
 import numpy as np
 import pytest
 
-from caffe_pylayers.data.sources import Record, open_source
+from caffe_pylayers.data.formats import guessed_format
+from caffe_pylayers.data.sources import Record, hdf5_rewrite, open_source
 from caffe_pylayers.data.sources.annotations import annotate
 from caffe_pylayers.data.sources.hdf5 import HDF5Source, write_hdf5
 from caffe_pylayers.data.sources.hdf5_index import read_tables
+from caffe_pylayers.data.sources.hdf5_layout import images
+from caffe_pylayers.data.sources.storage import File
 from caffe_pylayers.errors import DataError
 from tests.data.mutations import mutated_files, outcomes
 from tests.refusals import refused
@@ -45,6 +50,9 @@ STORED = {
     "gzip": {"chunks": (4, 3, 6, 8), "compression": "gzip"},
     "gzip and shuffle": {"chunks": (7, 1, 5, 8), "compression": "gzip", "shuffle": True},
     "shuffle alone": {"chunks": (7, 3, 6, 8), "shuffle": True},
+    "lzf": {"chunks": (7, 3, 5, 8), "compression": "lzf"},
+    "checked": {"chunks": (7, 1, 5, 7), "fletcher32": True},
+    "shuffled, lzf, checked": {"chunks": (4, 3, 6, 8), "compression": "lzf", "shuffle": True, "fletcher32": True},
     "growing": {"maxshape": (None, 3, 6, 8), "compression": "gzip"},
 }
 TYPES = ["uint8", "float32", "float64", ">f4", "int64", "float16", ">u2"]
@@ -174,7 +182,6 @@ BAD = {
     "no rows": ({"data": {"shape": (0,), "maxshape": (None,), "dtype": VLEN}}, "it has no records"),
     "never written": ({"data": {"shape": (9, 3), "dtype": "f4"}}, "was never written"),
     "chunks never written": ({"data": {"shape": (9, 3), "dtype": "f4", "chunks": (3, 3)}}, "was never written"),
-    "lzf": ({"data": {"data": ROWS, "compression": "lzf"}}, "compression is not gzip; `h5repack -f GZIP=1"),
     "labels too few": ({"data": ROWS, "label": [1]}, r"data set `label` has shape \(1,\), but `data` has 23 rows"),
     "a label for all": ({"data": ROWS, "label": 1}, r"data set `label` has shape \(\)"),
     "labels of words": (
@@ -197,6 +204,256 @@ def test_bad_files(write, data_sets, message):
     with pytest.raises(DataError, match=message) as error:
         open_source("HDF5", path)
     assert error.value.source.startswith(f"HDF5 source {path}")
+
+
+def rewritten(message, monkeypatch=None):
+    """The file that the command of a message writes. monkeypatch: run it in this process."""
+    (command,) = re.findall("`([^`]*hdf5_rewrite [^`]*)`", message)
+    if monkeypatch is None:
+        subprocess.run(command, shell=True, check=True)
+    else:
+        _, _, _, *arguments = shlex.split(command)
+        monkeypatch.setattr(sys, "argv", ["hdf5_rewrite", *arguments])
+        hdf5_rewrite.main()
+    return shlex.split(command)[-1]
+
+
+def scaleoffset(folder):
+    return {"data": {"data": ROWS, "scaleoffset": 0}}
+
+
+def virtual(folder):
+    layout = h5py.VirtualLayout(ROWS.shape, ROWS.dtype)
+    for number, rows in enumerate((slice(0, 9), slice(9, 23))):
+        part = folder / f"part{number}.h5"
+        with h5py.File(part, "w") as file:
+            file["data"] = ROWS[rows]
+        layout[rows] = h5py.VirtualSource(part.name, "data", ROWS[rows].shape)
+    return {"data": layout}
+
+
+def external(folder):
+    (folder / "rows.raw").write_bytes(ROWS.tobytes())
+    return {"data": {"shape": ROWS.shape, "dtype": ROWS.dtype, "external": str(folder / "rows.raw")}}
+
+
+def link(folder):
+    with h5py.File(folder / "other.h5", "w") as file:
+        file["rows"] = ROWS
+    return {"data": h5py.ExternalLink("other.h5", "/rows")}
+
+
+def twelve_bits(folder):
+    return {"data": ROWS}
+
+
+def compact(folder):
+    return {"data": ROWS}
+
+
+#: How rows are stored -> what is said of it.
+ELSEWHERE = {
+    scaleoffset: "is compressed by scaleoffset",
+    virtual: "is virtual: its rows are in part0.h5, part1.h5",
+    external: "has its rows in .*/rows.raw",
+    link: "is a link to .*/other.h5",
+    compact: "is kept in the header",
+    twelve_bits: "has numbers that are not stored as int64",
+}
+
+
+@pytest.fixture
+def write_elsewhere(tmp_path):
+    """Write a file whose rows h5py reads and we do not; return its path."""
+
+    def writer(stored, folder="a user's"):
+        (tmp_path / folder).mkdir()
+        path = str(tmp_path / folder / "train.h5")
+        (data,) = stored(tmp_path / folder).values()
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        kind = h5py.h5t.STD_I64LE.copy()
+        if stored is compact:
+            plist.set_layout(h5py.h5d.COMPACT)
+        if stored is twelve_bits:
+            kind.set_precision(12)
+        with h5py.File(path, "w", libver="latest") as file:
+            if stored in (compact, twelve_bits):
+                space = h5py.h5s.create_simple(ROWS.shape)
+                made = h5py.h5d.create(file.id, b"data", kind, space, dcpl=plist)
+                made.write(h5py.h5s.ALL, h5py.h5s.ALL, data)
+            elif isinstance(data, dict):
+                file.create_dataset("data", **data)
+            elif isinstance(data, h5py.VirtualLayout):
+                file.create_virtual_dataset("data", data)
+            else:
+                file["data"] = data
+            file["label"] = np.arange(23)
+            file["name"] = [f"{number}.jpg" for number in range(23)]
+            file["group/others"] = 3
+        return path
+
+    return writer
+
+
+@pytest.mark.parametrize("stored", ELSEWHERE, ids=lambda stored: stored.__name__)
+def test_rows_that_are_elsewhere_are_named_and_written_anew(write_elsewhere, stored, monkeypatch, capsys):
+    path = write_elsewhere(stored)
+    with pytest.raises(DataError, match=f"data set `data` {ELSEWHERE[stored]}") as error:
+        open_source("HDF5", path)
+    new = rewritten(error.value.remedy, None if stored is link else monkeypatch)
+    assert os.path.dirname(new) == os.path.dirname(path)
+    source = open_source("HDF5", new)
+    np.testing.assert_array_equal([source.read(record) for record in range(23)], ROWS.transpose(0, 2, 3, 1))
+    assert source.labels.tolist() == [*range(23)] and source.names[22] == b"22.jpg"
+    with pytest.raises(SystemExit, match="is there already"):
+        rewritten(error.value.remedy, monkeypatch)
+
+
+def test_the_other_remedies_of_links_and_virtual_data_sets(write_elsewhere, monkeypatch):
+    path = write_elsewhere(virtual)
+    monkeypatch.chdir(os.path.dirname(path))
+    with pytest.raises(DataError) as error:
+        open_source("HDF5", path)
+    assert error.value.remedy.startswith("name those files in a list, a line each, or `")
+    Path("list.txt").write_text("part0.h5\npart1.h5\n")
+    compare("list.txt", "int64")
+    with h5py.File("linked.h5", "w") as file, h5py.File("itself.h5", "w") as other:
+        other["data"] = ROWS
+        file["data"] = h5py.ExternalLink("itself.h5", "/data")
+    with pytest.raises(DataError) as error:
+        open_source("HDF5", "linked.h5")
+    assert error.value.remedy.startswith("name that file as the source, or `")
+    compare("itself.h5", "int64")
+
+
+@pytest.mark.parametrize("what", ["data", "label"])
+def test_missing_parts_of_virtual_data_sets_are_no_zeros(write_elsewhere, tmp_path, what, monkeypatch):
+    path = write_elsewhere(virtual)
+    if what == "label":
+        with h5py.File(path, "a") as file:
+            file.move("data", "rows")
+            file["data"] = ROWS
+            del file["label"]
+            layout = h5py.VirtualLayout((23,), "i8")
+            layout[:] = h5py.VirtualSource("gone.h5", "label", (23,))
+            file.create_virtual_dataset("label", layout)
+        with pytest.raises(DataError, match=r"rows of data set `label` are in gone.h5, which is not there"):
+            open_source("HDF5", path)
+        return
+    with pytest.raises(DataError) as error:
+        open_source("HDF5", path)
+    os.rename(os.path.join(os.path.dirname(path), "part1.h5"), tmp_path / "gone")
+    with pytest.raises(SystemExit, match="rows of data set `data` are in part1.h5, which is not there"):
+        rewritten(error.value.remedy, monkeypatch)
+    assert sorted(os.listdir(os.path.dirname(path))) == ["part0.h5", "train.h5"]
+
+
+def test_a_link_to_nothing(write_elsewhere, monkeypatch):
+    path = write_elsewhere(link)
+    with pytest.raises(DataError) as error:
+        open_source("HDF5", path)
+    os.remove(os.path.join(os.path.dirname(path), "other.h5"))
+    with pytest.raises(DataError, match="data set `data` is a link to `/rows` of other.h5, which is not there"):
+        open_source("HDF5", path)
+    with pytest.raises(SystemExit, match="data set `data` is a link to `/rows` of other.h5, which is not there"):
+        rewritten(error.value.remedy, monkeypatch)
+    with h5py.File(path, "a") as file:
+        del file["data"], file["label"]
+        file["data"], file["label"], file["unused"] = ROWS, h5py.SoftLink("/gone"), h5py.SoftLink("/gone")
+    with pytest.raises(DataError, match="data set `label` is a link to `/gone`, which is not there"):
+        open_source("HDF5", path)
+    with h5py.File(path, "a") as file:
+        del file["label"]
+    compare(path, "int64")
+
+
+@pytest.mark.parametrize("block", [512, 4096])
+@pytest.mark.parametrize("name", ["train.h5", "train.mat"])
+def test_a_user_block_is_read_over(tmp_path, photos, block, name):
+    """As MATLAB writes one before its data; encoded images and chunks too."""
+    path = str(tmp_path / name)
+    for stored in STORED.values():
+        with h5py.File(path, "w", userblock_size=block) as file:
+            file.create_dataset("data", data=ROWS, **stored)
+        with open(path, "r+b") as stream:
+            stream.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\0\0\0\0\0\0\0\0\2IM")
+        compare(path, "int64")
+    assert guessed_format(path, "--from") == "HDF5"
+    encoded = [b"one", b"", b"three"]
+    with h5py.File(path, "w", userblock_size=block) as file:
+        data = file.create_dataset("data", (3,), h5py.vlen_dtype(np.uint8))
+        for number, image in enumerate(encoded):
+            data[number] = np.frombuffer(image, np.uint8)
+        file["label"] = [3, 1, 2]
+    source = open_source("HDF5", path)
+    assert [source.read(record) for record in range(3)] == encoded
+    assert source.labels.tolist() == [3, 1, 2]
+
+
+def test_addresses_of_four_bytes(tmp_path, monkeypatch, capsys):
+    sizes = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    sizes.set_sizes(4, 4)
+    path = str(tmp_path / "small.h5")
+    for encoded in (False, True):
+        with h5py.File(h5py.h5f.create(path.encode(), fcpl=sizes)) as file:
+            if encoded:
+                data = file.create_dataset("data", (5,), h5py.vlen_dtype(np.uint8))
+                for number in range(5):
+                    data[number] = np.full(3, number, np.uint8)  # all of one length
+            else:
+                file.create_dataset("data", data=ROWS, chunks=(2, 3, 6, 8), compression="gzip")
+        if not encoded:
+            compare(path, "int64")
+    with pytest.raises(DataError, match="addresses that are not of 8 bytes") as error:
+        open_source("HDF5", path)
+    source = open_source("HDF5", rewritten(error.value.remedy, monkeypatch))
+    assert [source.read(record) for record in range(5)] == [bytes([number] * 3) for number in range(5)]
+
+
+def test_lzf_of_every_kind_of_repetition(write):
+    """Of pieces that repeat themselves, overlap and lie far back, with noise between."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for _ in range(40):
+        row = b""
+        while len(row) < 20_000:
+            piece = rng.bytes(int(rng.integers(1, 400)))
+            row += piece * int(rng.integers(1, 40)) if rng.integers(2) else row[-int(rng.integers(1, 9000)) :][:300]
+        rows.append(np.frombuffer(row[:20_000], np.uint8).reshape(1, 100, 200))
+    path = write(data={"data": np.array(rows), "chunks": (1, 1, 100, 200), "compression": "lzf"})
+    with h5py.File(path) as file:
+        masks = [file["data"].id.get_chunk_info(number).filter_mask for number in range(40)]
+    assert not any(masks)
+    source = open_source("HDF5", path)
+    for record, row in enumerate(rows):
+        np.testing.assert_array_equal(source.read(record)[:, :, 0], row[0])
+
+
+@pytest.mark.parametrize("stored", ["lzf", "checked"])
+def test_damaged_chunks_are_named(write, stored):
+    """Every bit of a checked chunk counts. LZF has no checksum; what cannot be unpacked is named."""
+    path = write(data={"data": ROWS, **STORED[stored]})
+    with h5py.File(path) as file:
+        chunk = file["data"].id.get_chunk_info_by_coord((7, 0, 0, 0))
+    assert not chunk.filter_mask
+    sound, rng, named = Path(path).read_bytes(), np.random.default_rng(2), 0
+    for _ in range(40):
+        data = bytearray(sound)
+        data[chunk.byte_offset + int(rng.integers(chunk.size))] ^= 1 << int(rng.integers(8))
+        Path(path).write_bytes(data)
+        rows = opened_rows(path)
+        try:
+            rows.row(8)
+        except DataError as error:
+            assert "the chunk (1, 0, 0, 0)" in str(error) and "is damaged" in error.problem
+            named += 1
+    assert named == 40 if stored == "checked" else 0 < named < 40
+
+
+def opened_rows(path):
+    """The rows of a file, without the program that indexes it."""
+    with h5py.File(path) as file:
+        return images(File.of(path), file["data"], 0)[0]
 
 
 def test_what_is_no_hdf5_file(tmp_path, write):
@@ -235,7 +492,11 @@ def test_a_file_that_changes_or_lies_about_a_chunk(write):
 
 def test_many_rows_in_a_chunk_are_warned_of(write, caplog):
     open_source("HDF5", write(data={"data": ROWS, "chunks": (23, 1, 6, 8), "compression": "gzip"}))
-    assert "has 23 rows in the same chunks" in caplog.text and "data:CHUNK=1x3x6x8" in caplog.text
+    message = caplog.text
+    assert "has 23 rows in the same chunks" in caplog.text
+    caplog.clear()
+    compare(rewritten(message), "int64")
+    assert caplog.text == ""
 
 
 def test_what_is_written(tmp_path, photos):

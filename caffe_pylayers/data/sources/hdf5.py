@@ -16,8 +16,10 @@ from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple, Uni
 import numpy as np
 
 from caffe_pylayers import regular_file
+from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 from caffe_pylayers.data.sources.base import Image, Names, Numbers, Source, interleaved
 from caffe_pylayers.data.sources.hdf5_index import Table, read_tables
+from caffe_pylayers.data.sources.hdf5_layout import rewriting
 from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.data.sources.storage import Chunks
 from caffe_pylayers.errors import DataError
@@ -25,7 +27,6 @@ from caffe_pylayers.files.output_file import output_file, require_absent
 
 logger = logging.getLogger("caffe_pylayers")
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ROWS_AT_ONCE, _BYTES_AT_ONCE, _NAMES_AT_ONCE = 256, 8 << 20, 10_000  # of what is written
 _MANY_TOGETHER = 16  # rows in the same chunks
 
@@ -57,11 +58,11 @@ class HDF5Source(Source):
             if isinstance(rows, Chunks) and rows.chunk[0] > _MANY_TOGETHER:
                 logger.warning(
                     "HDF5 source %s: %s has %d rows in the same chunks. Reading one row reads all of them, which is slow in "
-                    "random order; `h5repack -l data:CHUNK=%s old.h5 new.h5` stores each row by itself",
+                    "random order; %s without compression, each row by itself",
                     path,
                     rows.file.path,
                     rows.chunk[0],
-                    "x".join(map(str, (1, *rows.shape[1:]))),
+                    rewriting(rows.file.path),
                 )
                 break
         names: Union[Names, Numbers] = Numbers(int(self._ends[-1]))
@@ -128,9 +129,7 @@ def _form(table: Table) -> str:
 def _files(path: str) -> List[str]:
     """The HDF5 files of a source, absolute."""
     try:
-        with regular_file.open_bytes(path) as stream:
-            start = stream.read(len(_SIGNATURE))
-        if start == _SIGNATURE or path.lower().endswith((".h5", ".hdf5")):
+        if hdf5_start(path) is not None or path.lower().endswith((".h5", ".hdf5")):
             return [path]
         text = regular_file.read_bytes(path)
     except OSError as error:
@@ -160,7 +159,7 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
 
     require_absent(path)
     columns = Columns(path)
-    with output_file(path) as partial, _Disk(partial) as disk, h5py.File(disk, "w") as file:
+    with output_file(path) as partial, Disk(partial) as disk, h5py.File(disk, "w") as file:
         data, pending = None, []  # the last are rows that are not written yet
         first: np.ndarray = np.empty(0)
         for count, record in enumerate(records):
@@ -194,23 +193,27 @@ def write_hdf5(path: str, records: Iterable[Record]) -> int:
 
 def _append(data: Any, rows: List[np.ndarray]) -> None:
     """Write rows behind those that a data set has."""
-    import h5py
-
     start = len(data)
     data.resize(start + len(rows), 0)
     if rows[0].ndim == 3:
-        data[start:] = np.stack(rows)
+        write_rows(data, start, np.stack(rows))
         return
-    # As h5py does it for one row; of several of one length it would make a table.
     objects = np.empty(len(rows), data.dtype)
     for number, row in enumerate(rows):
         objects[number] = row
+    write_rows(data, start, objects)
+
+
+def write_rows(data: Any, start: int, rows: np.ndarray) -> None:
+    """Write rows into a data set. Assigned by h5py, those of variable length would become a table if all had one length."""
+    import h5py
+
     place = data.id.get_space()
-    place.select_hyperslab((start,), (len(rows),))
-    data.id.write(h5py.h5s.create_simple((len(rows),)), place, objects, h5py.h5t.py_create(data.dtype))
+    place.select_hyperslab((start, *[0] * (rows.ndim - 1)), rows.shape)
+    data.id.write(h5py.h5s.create_simple(rows.shape), place, np.ascontiguousarray(rows), h5py.h5t.py_create(data.dtype))
 
 
-class _Disk(io.FileIO):
+class Disk(io.FileIO):
     """The file that h5py writes to, which takes whatever is written, and afterwards says what went wrong.
 
     libhdf5, once told that the disk is full, cannot close its file, and crashes when the program ends.

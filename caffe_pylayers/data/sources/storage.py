@@ -3,7 +3,6 @@
 import mmap
 import os
 import weakref
-import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
@@ -11,6 +10,7 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers import regular_file
+from caffe_pylayers.data.sources.hdf5_filters import UNDONE
 from caffe_pylayers.errors import ChangedSourceError, DataError
 
 _MOST_OPEN = 16
@@ -161,8 +161,8 @@ class Chunks:
     """Rows of a chunked HDF5 data set, as libhdf5 stores them: a grid of chunks, each maybe shuffled and compressed.
 
     shape: of the data set, (N, ...). chunk: of a chunk, as many dimensions. offsets, sizes, masks: of the grid's shape;
-    where a chunk lies, and the filters (bit i: filter i) that were left out for it. filters: 'shuffle', 'gzip', in the
-    order of writing.
+    where a chunk lies, and the filters (bit i: filter i) that were left out for it. filters: numbers of those in
+    `hdf5_filters.UNDONE`, in the order of writing.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Chunks:
         shape: Tuple[int, ...],
         chunk: Tuple[int, ...],
         itemsize: int,
-        filters: Tuple[str, ...],
+        filters: Tuple[int, ...],
         offsets: np.ndarray,
         sizes: np.ndarray,
         masks: np.ndarray,
@@ -221,19 +221,13 @@ class Chunks:
         """A chunk, uint8 (*chunk, itemsize)."""
         size = int(np.prod(self.chunk, dtype=np.int64)) * self.itemsize
         data = self.file.read(int(self.offsets[corner]), int(self.sizes[corner]))
-        for number, name in reversed(list(enumerate(self.filters))):
-            if int(self.masks[corner]) >> number & 1:
-                continue
-            if name == "gzip":
-                try:
-                    data = zlib.decompressobj().decompress(data, size + 1)
-                except zlib.error as error:
-                    raise DataError(f"{self.path_and(corner)} is damaged: {error}") from error
-            elif len(data) == size:
-                data = np.frombuffer(data, np.uint8).reshape(self.itemsize, -1).T.tobytes()
-        if len(data) != size:
-            raise DataError(f"{self.path_and(corner)} is damaged: {len(data)} bytes, but {size} are expected")
+        try:
+            for place, number in reversed(list(enumerate(self.filters))):
+                if not int(self.masks[corner]) >> place & 1:
+                    data = UNDONE[number](data, size, self.itemsize)
+            if len(data) != size:
+                raise ValueError(f"{len(data)} bytes, but {size} are expected")
+        except ValueError as error:
+            where = f"the chunk {corner} of {self.file.path}"
+            raise DataError(f"{where} is damaged: {error}", remedy="write the file again") from error
         return np.frombuffer(data, np.uint8).reshape(*self.chunk, self.itemsize)
-
-    def path_and(self, corner: Tuple[int, ...]) -> str:
-        return f"the chunk {corner} of {self.file.path}"
