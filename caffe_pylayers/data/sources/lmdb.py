@@ -11,7 +11,14 @@ from tqdm import tqdm
 from caffe_pylayers.caffe_files.datum import Buffer, Datum, read_datum, read_labels, span_of_data, write_datum
 from caffe_pylayers.data.sources.base import Image, Names, Source, first_shorter, interleaved, padded
 from caffe_pylayers.data.sources.index import FEWEST_RECORDS, Index, cached
-from caffe_pylayers.data.sources.lmdb_pages import Root, read_end_records, read_leaves, read_root, require_transaction
+from caffe_pylayers.data.sources.lmdb_pages import (
+    Root,
+    explained,
+    read_end_records,
+    read_leaves,
+    read_root,
+    require_transaction,
+)
 from caffe_pylayers.data.sources.records import Record
 from caffe_pylayers.data.sources.storage import File, Stretches
 from caffe_pylayers.errors import DataError
@@ -26,7 +33,7 @@ class LMDBSource(Source):
     """A database of Datums; records in the order of its keys, labels from the Datums.
 
     Nothing is written to it, not even to its lock file; the index of a large one is kept beside it (see `index`). Of a
-    database that another process changes meanwhile no record is read any more: the pages may be written over.
+    database that is changed meanwhile, by another process or this one, no record is read any more: the pages may be written over.
     tolerant: records that are no Datums, or lack the label that others have, are for `read` to complain about; their
     label is -1.
     Raises DataError where it is none, is empty, or a record is no Datum (with its key).
@@ -40,8 +47,6 @@ class LMDBSource(Source):
         with _errors_of(path):
             self._file = _file(path)
             self._root = read_root(self._file)
-            if not self._root.entries:
-                raise DataError("it has no records")
             index, damaged = _index(path, self._file, self._root, tolerant)
         self._rows = Stretches(self._file, index.offsets, index.sizes)
         super().__init__(path, index.names, index.labels)
@@ -61,7 +66,7 @@ class LMDBSource(Source):
             require_transaction(self._file, self._root)
             return datum.data if datum.encoded else interleaved(datum.raw())
         except DataError as error:
-            raise error.within(self.describe(record), record) from error
+            raise explained(error, self._file, self._root).within(self.describe(record), record) from error
 
 
 def read_table(path: str) -> Tuple[Names, np.ndarray]:
@@ -73,8 +78,6 @@ def read_table(path: str) -> Tuple[Names, np.ndarray]:
     with _errors_of(path):
         file = _file(path)
         root = read_root(file)
-        if not root.entries:
-            raise DataError("it has no records")
         walk = _Walk(path, file, root, _numbers, lambda start: (0, 0), array("d"))
         return walk.names, padded(walk.numbers, walk.counts, np.nan).reshape(len(walk.names), -1)
 
@@ -91,8 +94,6 @@ def read_ends(path: str) -> List[Tuple[str, Datum]]:
                 found.append((f"LMDB source {path}: {name}", read_datum(file.read(offset, size))))
             except DataError as error:
                 raise error.within(name, number) from error
-        if not found:
-            raise DataError("it has no records")
         return found
 
 

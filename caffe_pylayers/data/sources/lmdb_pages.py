@@ -11,12 +11,14 @@ node    uint16 low, uint16 high, uint16 flags, uint16 size of key, key, value. I
 meta    pages 0 and 1; the one of the larger transaction counts.
 """
 
+import contextlib
+import os
 import struct
-from typing import Callable, Iterator, List, NamedTuple, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Tuple, Union
 
 from caffe_pylayers.caffe_files.datum import Buffer
 from caffe_pylayers.data.sources.storage import File, Held
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ChangedSourceError, DataError
 
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _HEADER = 16
@@ -74,7 +76,7 @@ class Leaf(NamedTuple):
 
 
 def read_root(file: File) -> Root:
-    """Raises DataError where the file is no LMDB, or is cut short."""
+    """Raises DataError where the file is no LMDB, is cut short, or has no records."""
     first = _meta(file.read(0, min(file.size, _HEADER + _META.size)))
     newest = _newest(file, first.page_size)
     promised = (newest.last_page + 1) * newest.page_size
@@ -82,6 +84,8 @@ def read_root(file: File) -> Root:
         raise DataError(
             f"its header says {promised} bytes, but the file has {file.size}", remedy="was the copy cut short?"
         )
+    if not newest.entries:
+        raise DataError("it has no records", remedy="if a program writes them just now, it has to commit them first")
     return newest
 
 
@@ -90,10 +94,27 @@ def require_transaction(file: File, root: Root) -> None:
 
     What was read before is right then: a transaction writes over no page of the one before it.
     """
-    pages = file.read(0, root.page_size + _HEADER + _META.size)
-    last = max(_TRANSACTION.unpack_from(pages, _AT), _TRANSACTION.unpack_from(pages, root.page_size + _AT))
-    if last != (root.transaction,):
+    if _last_transaction(file, root) != root.transaction:
         raise file.changed()
+
+
+def explained(error: DataError, file: File, root: Root) -> DataError:
+    """The error; where the file only seems to be longer than it was, with what makes it so."""
+    with contextlib.suppress(OSError, DataError):
+        longer = isinstance(error, ChangedSourceError) and os.path.getsize(file.path) > file.size
+        if longer and _last_transaction(file.held(), root) == root.transaction:
+            error = error.kept()
+            error.remedy = (
+                "did a program open it with `writemap=True`, which makes the file longer? open it with `readonly=True` "
+                "there, and start again"
+            )
+    return error
+
+
+def _last_transaction(file: Union[File, Held], root: Root) -> int:
+    pages = file.read(0, root.page_size + _HEADER + _META.size)
+    both = (_TRANSACTION.unpack_from(pages, at)[0] for at in (_AT, root.page_size + _AT))
+    return max(both)
 
 
 def read_leaves(file: Held, root: Root) -> Iterator[Leaf]:
@@ -102,12 +123,11 @@ def read_leaves(file: Held, root: Root) -> Iterator[Leaf]:
     Whether the file has changed meanwhile is for `require_transaction` to say.
     """
     found = 0
-    if root.entries:
-        for leaf in _leaves(file, root, root.root, root.depth):
-            found += len(leaf.records)
-            if found > root.entries:
-                break
-            yield leaf
+    for leaf in _leaves(file, root, root.root, root.depth):
+        found += len(leaf.records)
+        if found > root.entries:
+            break
+        yield leaf
     if found != root.entries:
         raise DataError(f"it is damaged: its header says {root.entries} records, but its pages have {found}")
 
@@ -134,7 +154,7 @@ def _meta(page: bytes) -> Root:
 def read_end_records(file: Held, root: Root) -> List[Tuple[bytes, int, int]]:
     """Of the first and the last record: key, offset and size of the value. Raises DataError where a page is damaged."""
     found = []
-    for place in (0, -1) if root.entries else ():
+    for place in (0, -1):
         number = root.root
         for depth in range(root.depth, 1, -1):
             number = _children(file, root, number, depth)[place]
