@@ -46,9 +46,8 @@ def data_sets(opened: Any, needed: Optional[Sequence[str]] = None) -> Tuple[str,
     found = []
     for name in opened:
         kind = None
-        with contextlib.suppress(
-            KeyError, RuntimeError, OSError
-        ):  # by version, where an external link leads to nothing
+        # What h5py raises of a link to a file that is not there depends on the version.
+        with contextlib.suppress(KeyError, RuntimeError, OSError):
             kind = opened.get(name, getclass=True)
         if kind is h5py.Dataset:
             found.append(name)
@@ -68,16 +67,25 @@ def elsewhere(file: File, where: str, instead: str = "") -> DataError:
 
 
 def require_parts(name: str, data: Any) -> None:
-    """Raise DataError unless all files with rows of a virtual data set are there: for those of others libhdf5 gives zeros."""
+    """Raise DataError unless all parts of a virtual data set are there: for the rows of others libhdf5 gives zeros."""
     for part in data.virtual_sources() if data.is_virtual else ():
-        folder = os.path.dirname(os.path.abspath(data.file.filename))
-        if part.file_name != "." and not any(
-            map(os.path.exists, (part.file_name, os.path.join(folder, part.file_name)))
-        ):
+        if not _is_there(data.file, part):
             raise DataError(
-                f"rows of data set `{name}` are in {part.file_name}, which is not there",
+                f"rows of data set `{name}` are in `{part.dset_name}` of {part.file_name}, which is not there",
                 remedy="put it beside the file",
             )
+
+
+def _is_there(opened: Any, part: Any) -> bool:
+    import h5py
+
+    if part.file_name == ".":
+        return part.dset_name in opened
+    folder = os.path.dirname(os.path.abspath(opened.filename))
+    for place in (os.path.join(folder, part.file_name), part.file_name):
+        with contextlib.suppress(OSError), h5py.File(place, "r") as file:
+            return part.dset_name in file
+    return False
 
 
 def images(file: File, data: Any, start: int) -> Tuple[Union[Stretches, Chunks], str, Tuple[int, ...]]:

@@ -12,6 +12,7 @@ from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.output_file import output_file, require_absent
 
 _BYTES_AT_ONCE = 64 << 20
+_ROWS_AT_ONCE = 1000  # of any length
 
 
 def rewrite(old: str, new: str) -> None:
@@ -23,6 +24,8 @@ def rewrite(old: str, new: str) -> None:
         with h5py.File(disk, "w") as target:
             for name in data_sets(source):
                 data = source[name]
+                if data.shape is None or h5py.check_ref_dtype(data.dtype):
+                    continue  # nothing, or references into the old file, as MATLAB's cells are
                 require_parts(name, data)
                 _copy(data, target.create_dataset(name, data.shape, data.dtype, track_times=False))
                 disk.check()
@@ -33,8 +36,8 @@ def _copy(data: Any, copy: Any) -> None:
     if not data.ndim:
         copy[()] = data[()]
         return
-    row = max(1, data.size // max(1, len(data)) * data.dtype.itemsize)
-    rows = max(1, _BYTES_AT_ONCE // row)
+    row = data.size // max(1, len(data)) * data.dtype.itemsize
+    rows = _ROWS_AT_ONCE if data.dtype.hasobject else max(1, _BYTES_AT_ONCE // max(1, row))
     if data.chunks:  # whole ones, or each would be unpacked several times
         rows = max(data.chunks[0], rows // data.chunks[0] * data.chunks[0])
     for start in range(0, len(data), rows):
