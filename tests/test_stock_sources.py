@@ -9,7 +9,7 @@ from caffe_pylayers.caffe_files import nets
 from caffe_pylayers.caffe_files.nets import NetState
 from caffe_pylayers.commands.balance import net_labels
 from caffe_pylayers.commands.check.check import check
-from caffe_pylayers.commands.stock_sources import ImageList
+from caffe_pylayers.commands.stock_sources import ImageList, hdf5_files
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.processes.probe import ask_caffe
 
@@ -81,3 +81,14 @@ def test_a_line_without_a_label(tmp_path, line):
     with pytest.raises(DataError) as error:
         images[1]
     assert error.value.source.endswith("list:2") and "`path label`" in error.value.remedy
+
+
+@pytest.mark.parametrize("block", [0, 512])
+def test_an_hdf5_file_for_a_list_of_them(tmp_path, block):
+    """MATLAB writes 512 bytes before its data."""
+    h5py.File(tmp_path / "train.mat", "w", userblock_size=block).close()
+    param = f'hdf5_data_param {{ source: "{tmp_path}/train.mat"  batch_size: 1 }}'
+    (tmp_path / "net").write_text(f'layer {{ name: "in"  type: "HDF5Data"  top: "data"  {param} }}')
+    with pytest.raises(DataError, match="is an HDF5 file") as error:
+        hdf5_files(nets.read_net(str(tmp_path / "net")).layers[0])
+    assert "into a text file" in error.value.remedy

@@ -9,6 +9,7 @@ import re
 from typing import Any, Iterator, List, Optional, Tuple
 
 from caffe_pylayers import regular_file
+from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.errors import DataError
 
@@ -86,7 +87,7 @@ def hdf5_files(layer: Layer) -> List[str]:
     """The files that an HDF5Data layer reads, as its list names them."""
     source = source_of(layer)
     text = _text(source)
-    if text.encode("utf-8", "surrogateescape").startswith(b"\x89HDF"):
+    if hdf5_start(source) is not None:
         raise DataError(
             f"source {source!r} is an HDF5 file, but HDF5Data needs a list of them",
             remedy=f"write {source!r} into a text file",
