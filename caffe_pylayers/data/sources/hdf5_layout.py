@@ -33,7 +33,7 @@ class Behind(io.FileIO):
 
 
 def rewriting(path: str) -> str:
-    """The command that writes a file anew, in words: what a remedy begins with."""
+    """The command that writes a file again, in words: what a remedy begins with."""
     new = f"{os.path.splitext(path)[0]}_plain.h5"
     command = [interpreter.executable(), "-m", "caffe_pylayers.data.sources.hdf5_rewrite", path, new]
     return f"`{' '.join(map(shlex.quote, command))}` writes it"

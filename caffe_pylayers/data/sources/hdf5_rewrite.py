@@ -1,4 +1,4 @@
-"""Write an HDF5 file anew, so that its rows can be read where they lie: neither compressed, nor linked, nor in pieces.
+"""Write an HDF5 file again, so that its rows can be read where they lie: neither compressed, nor linked, nor in pieces.
 
 python -m caffe_pylayers.data.sources.hdf5_rewrite old.h5 new.h5
 """

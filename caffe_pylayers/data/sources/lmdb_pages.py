@@ -85,7 +85,7 @@ def read_root(file: File) -> Root:
             f"its header says {promised} bytes, but the file has {file.size}", remedy="was the copy cut short?"
         )
     if not newest.entries:
-        raise DataError("it has no records", remedy="if a program writes them just now, it has to commit them first")
+        raise DataError("it has no records", remedy="if a program is writing them, it must commit them first")
     return newest
 
 
