@@ -27,7 +27,7 @@ from caffe_pylayers.data.samplers.graph.__main__ import _load
 from caffe_pylayers.data.samplers.lists import _rows
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.index import cached
-from caffe_pylayers.data.sources.lmdb import read_ends, read_table, write_lmdb
+from caffe_pylayers.data.sources.lmdb import read_table, write_lmdb
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.class_names import read_class_names
 from caffe_pylayers.files.counts import read_counts
@@ -102,7 +102,6 @@ READERS = {
     "LMDB": lambda path: open_source("LMDB", path),
     "data.mdb of an LMDB": lambda path: open_source("LMDB", a_database(path)),
     "LMDB of labels": lambda path: read_table(a_database(path)),
-    "stock LMDB": lambda path: read_ends(a_database(path)),
     "BCF": lambda path: open_source("BCF", path),
     "BCF in memory": lambda path: open_source("BCF", path, bcf_mode="MEM"),
     "HDF5": lambda path: open_source("HDF5", path),

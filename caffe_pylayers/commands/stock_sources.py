@@ -21,6 +21,8 @@ PARAMS = {
     "WindowData": "window_data_param",
 }
 
+_BYTES_AT_ONCE = 1 << 24  # of a data set
+_WINDOWS_OF = re.compile(r"#\s+[0-9]+\s+(\S+)")
 _LISTED = re.compile(r"(.+) ([-+]?[0-9]{1,18})\r?")
 
 
@@ -78,6 +80,10 @@ class ImageList:
             )
         return self._root + listed[1], int(listed[2])
 
+    def labels(self) -> List[int]:
+        """Of all images."""
+        return [self[number][1] for number in range(len(self))]
+
     def where(self, number: int) -> str:
         """The line of an image."""
         return f"{self.path}:{number + 1}"
@@ -126,16 +132,25 @@ def data_set(file: Any, top: str) -> Any:
     return found
 
 
-def first_image_with_windows(layer: Layer) -> str:
-    """The path of the first image of a WindowData layer."""
+def rows_of(data: Any) -> Iterator[Any]:
+    """The rows of an h5py.Dataset, as arrays of some megabytes at most, or of one row."""
+    at_once = max(1, _BYTES_AT_ONCE * len(data) // max(1, data.size * data.dtype.itemsize))
+    for start in range(0, len(data), at_once):
+        yield data[start : start + at_once]
+
+
+def images_with_windows(layer: Layer) -> List[str]:
+    """The paths of the images of a WindowData layer."""
     source = source_of(layer)
-    words = _text(source).split()
-    if words[:1] != ["#"] or len(words) < 3:
+    text = _text(source)
+    names = _WINDOWS_OF.findall(text)
+    if text.split(maxsplit=1)[:1] != ["#"] or not names:
         raise DataError(
             f"source {source!r} is not a window file: such a file begins with `# 0`, the first image",
             remedy="see WindowDataLayer",
         )
-    return str(layer.message.message("window_data_param").get("root_folder", "")) + words[2]
+    root = str(layer.message.message("window_data_param").get("root_folder", ""))
+    return [root + name for name in names]
 
 
 def content(what: str, path: str) -> bytes:

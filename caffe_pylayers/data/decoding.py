@@ -1,6 +1,6 @@
 """The bytes of an image file to pixels, within bounds that its header is held to before."""
 
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -19,18 +19,20 @@ _JPEG = b"\xff\xd8\xff"
 _OF_FLOATS = (b"#?R", b"v/1\x01", b"PF", b"Pf")
 
 #: (color, shrink) -> the flag of imdecode, which shall keep the file's own depth.
-_FLAGS = {
+_FLAGS: Dict[Tuple[Optional[bool], int], int] = {
     (color, shrink): getattr(cv2, f"IMREAD_{reduced}{name}{f'_{shrink}' if reduced else ''}") | cv2.IMREAD_ANYDEPTH
     for color, name in ((True, "COLOR"), (False, "GRAYSCALE"))
     for shrink, reduced in ((1, ""), (2, "REDUCED_"), (4, "REDUCED_"), (8, "REDUCED_"))
 }
+_FLAGS[None, 1] = cv2.IMREAD_UNCHANGED
 
 
 def decode(
-    data: Any, color: bool = True, max_pixels: int = MAX_PIXELS, at_least: Optional[Tuple[int, int]] = None
+    data: Any, color: Optional[bool] = True, max_pixels: int = MAX_PIXELS, at_least: Optional[Tuple[int, int]] = None
 ) -> np.ndarray:
     """The pixels of an image file: (height, width, 3) blue, green, red if `color`, else (height, width), of its own depth.
 
+    color: None for as many channels as the file has.
     at_least: (height, width); the decoder may scale a JPEG down by 2, 4 or 8 as far as it stays of this size.
     Raises DataError, without the name of the record, where the bytes are no image, or one of more than `max_pixels`.
     """

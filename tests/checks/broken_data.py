@@ -56,7 +56,7 @@ BROKEN = [
            'layer: "MultiLabelDataLayer"\n    param_str: "{\'source\': \'train.csv\', \'multilabel\': True, \'label_dim\': 3, \'restart_every\'', "test_data",
            "has label 4, but 'label_dim' is 3: labels are 0 to 2", "set 'label_dim': 5", at="'label_dim'"),
     Broken("a label that is none, for mining", NET, 'layer: "WeightedSoftmaxLoss"', 'layer: "BatchTripletLoss"', "loss",
-           "the data have label -1, but labels of this layer start at 0", "leave out records without a label", at='bottom: "scores"  bottom: "label"',
+           "but labels of this layer start at 0", "leave out records without a label", at='bottom: "scores"  bottom: "label"',
            disk=_csv("7.png,2", "7.png,-1")),
     Broken("rows of 0 and 1 as numbers", NET, 'layer: "ImageDataLayer"\n    param_str: "{\'source\': \'train.csv\', \'batch_size\': 4, \'restart_every\'',
            'layer: "MultiLabelDataLayer"\n    param_str: "{\'source\': \'train.csv\', \'labels\': \'rows.txt\', \'multilabel\': True, \'restart_every\'', "test_data",

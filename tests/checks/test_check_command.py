@@ -1,7 +1,13 @@
 """`caffe-pylayers check` as it is typed: what it prints, and its exit status."""
 
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
+import sys
+import termios
 
 import pytest
 
@@ -31,7 +37,7 @@ def check(capsys):
 def test_nothing_wrong(check):
     assert check("net.prototxt", "--no-build", "--no-data") == (
         0,
-        "nothing wrong in 1 net (TRAIN, TEST), 9 layers; not checked: data (--no-data); shapes (--no-build)\n",
+        "not checked: data (--no-data); shapes (--no-build): nothing wrong in 1 net (TRAIN, TEST), 9 layers\n",
         "",
     )
 
@@ -44,8 +50,9 @@ def test_findings_stand_in_the_order_of_files_and_lines_each_once(good, check):
     status, out, err = check("solver.prototxt", "net.prototxt")
     places = re.findall(r"^\S+:\d+", out, re.MULTILINE)
     assert places == ["solver.prototxt:5", "net.prototxt:23", "net.prototxt:29"]
-    assert out.splitlines()[-1].startswith(
-        "3 errors in 1 solver, 1 net (TRAIN, TEST), 9 layers, 2 sources; not checked: shapes"
+    assert out.splitlines()[-1] == (
+        "not checked: shapes of nets with errors; 4 of 20 records read, --all-data reads all: "
+        "3 errors in 1 solver, 1 net (TRAIN, TEST), 9 layers, 2 sources"
     )
     assert (status, err) == (1, "")
 
@@ -73,8 +80,53 @@ def test_json(good, check):
             "remedy": "Allowed: MAX, AVE, STOCHASTIC",
         }
     ]
-    assert printed["summary"].startswith("1 error in 1 net")
+    assert printed["summary"].endswith(": 1 error in 1 net (TRAIN, TEST), 9 layers, 2 sources")
     assert printed["skipped"] == ["shapes of nets with errors"]
+    assert (printed["records_read"], printed["records"]) == (4, 20)
+
+
+def test_all_data(good, check):
+    (good / "7.png").write_bytes(b"no image")
+    assert check("net.prototxt", "--no-build")[0] == 0
+    status, out, err = check("net.prototxt", "--no-build", "--all-data", "--json")
+    printed = json.loads(out)
+    assert (status, err) == (1, "")
+    assert [finding["layer"] for finding in printed["findings"]] == ["train_data", "test_data"]
+    assert (printed["records_read"], printed["records"]) == (20, 20)
+    assert printed["summary"].startswith("not checked: shapes (--no-build); all 20 records read: 2 errors in")
+
+
+_INTERRUPTED = """
+import os, signal
+def at_the_eighth(image, rng, seen=[]):
+    seen.append(image)
+    if len(seen) == 8:
+        os.kill(os.getpid(), signal.SIGINT)
+    return image
+"""
+
+
+def test_ctrl_c_while_all_data_are_read(good, check, monkeypatch):
+    (good / "interrupting.py").write_text(_INTERRUPTED)
+    monkeypatch.syspath_prepend(good)
+    transform = "'transform': 'interrupting:at_the_eighth', "
+    (good / "net.prototxt").write_text(NET.replace("'shuffle'", f"{transform}'shuffle'"))
+    assert check("net.prototxt", "--no-build", "--all-data") == (130, "", "\ncaffe-pylayers: interrupted\n")
+
+
+def test_progress_is_shown_where_reading_takes_long(good, check, monkeypatch):
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 150, 0, 0))
+    (good / "slow.py").write_text("import time\ndef slow(image, rng):\n    time.sleep(0.15)\n    return image\n")
+    monkeypatch.syspath_prepend(good)
+    (good / "net.prototxt").write_text(NET.replace("'shuffle'", "'transform': 'slow:slow', 'shuffle'"))
+    with open(child, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        assert check("net.prototxt", "--no-build", "--all-data")[0] == 0
+    shown = os.read(parent, 1 << 16).decode()
+    os.close(parent)
+    assert re.search(r"reading train_data: +[0-9]+%", shown)
+    assert "reading test_data" not in shown
 
 
 @pytest.mark.parametrize(
@@ -89,6 +141,7 @@ def test_json(good, check):
         (["net.prototxt", "--weights", "0.png"], "0.png: it has no layers; is it a .caffemodel?"),
         ([], "Missing argument 'NET_OR_SOLVER...'"),
         (["net.prototxt", "--nodata"], "No such option"),
+        (["net.prototxt", "--no-data", "--all-data"], "--no-data and --all-data are both given: leave one out"),
     ],
 )
 def test_what_cannot_be_checked_is_status_2_and_one_line(arguments, says, check):

@@ -31,6 +31,13 @@ class Failing(caffe.Layer):
         bottom[0].diff[...] = 0
 
 
+class NeverMade(Failing):
+    """Of an error here Caffe leaves a SystemError that names nothing."""
+
+    def __init__(self, *arguments):
+        raise KeyError("a mistake of its maker")
+
+
 def slow_image(image, rng):
     """A transform that keeps the net waiting."""
     time.sleep(0.02)

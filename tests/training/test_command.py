@@ -132,6 +132,17 @@ def test_a_layer_that_fails_at_set_up(folder):
     assert not list(run.snap.iterdir())
 
 
+def test_what_check_finds_stands_before_an_error_of_caffe(folder, monkeypatch):
+    """Caffe's own does not name the layer."""
+    monkeypatch.setenv("PYTHONPATH", os.path.dirname(failing.__file__))
+    run = folder(more=failing.layer("").replace('"Failing"', '"NeverMade"'))
+    printed = run.train_here(check=True, status=2)
+    found = printed.index("error: layer 'failing': its Python code fails: KeyError: 'a mistake of its maker'")
+    assert found < printed.index("Traceback (most recent call last)", found)
+    assert re.search(r"caffe-pylayers: SystemError: .*\n$", printed)
+    assert "SystemError" not in printed[:found]
+
+
 def test_a_net_of_old_without_a_layer_of_ours(folder, photos):
     """What nobody measures is not shown as 0."""
     run = folder(max_iter=2, type=None, test_iter=None, test_interval=None, test_initialization=None)

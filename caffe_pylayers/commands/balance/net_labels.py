@@ -12,8 +12,6 @@ from caffe_pylayers.commands.balance.label_counts import LabelCounts, Labels, co
 from caffe_pylayers.data.sources import Source, open_source, source_of
 from caffe_pylayers.errors import ConfigError, DataError
 
-_ROWS_AT_ONCE = 4096  # of a data set
-
 
 def of_net(
     net: Net,
@@ -80,7 +78,7 @@ def _data(layer: Layer) -> _Read:
 def _image_data(layer: Layer) -> _Read:
     """Stock ImageData: a list of `name label`; its images are not looked for."""
     images = stock_sources.ImageList(layer)
-    labels = np.array([images[number][1] for number in range(len(images))], np.int64)
+    labels = np.array(images.labels(), np.int64)
     return f"list {os.path.abspath(images.path)}", [labels], images.where
 
 
@@ -95,9 +93,7 @@ def _hdf5_data(layer: Layer) -> _Read:
 def _hdf5_labels(source: str, paths: List[str], top: str) -> Iterator[Labels]:
     for path in paths:
         with stock_sources.opened_hdf5(source, path) as file:
-            data = stock_sources.data_set(file, top)
-            for start in range(0, len(data), _ROWS_AT_ONCE):
-                yield data[start : start + _ROWS_AT_ONCE]
+            yield from stock_sources.rows_of(stock_sources.data_set(file, top))
 
 
 _READERS = {"Data": _data, "ImageData": _image_data, "HDF5Data": _hdf5_data}

@@ -9,6 +9,8 @@ from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
 from caffe_pylayers.caffe_files.weights import read_weights
 from caffe_pylayers.commands.check import building, fields, solvers, sources, stock_data
 from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, listed, of_error
+from caffe_pylayers.commands.check.labels import label_tops
+from caffe_pylayers.commands.check.numbers import Numbers
 from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.rules import Scope, found, found_in_files
 from caffe_pylayers.commands.check.views import View, in_each
@@ -22,12 +24,14 @@ def check_files(
     data: bool = True,
     build: bool = True,
     stages: Sequence[str] = (),
+    all_data: bool = False,
 ) -> Report:
     """Check nets and solvers that belong together: train, test and deploy nets load the same weights.
 
+    all_data: read all records of all sources, not only the first and the last of each.
     Raises ConfigError or DataError where a file cannot be read at all; a mistake in one is a finding.
     """
-    report = Report()
+    report = Report(all_data=all_data)
     caffe = _caffe(report)
     if weights is not None:
         report.weights, report.trained = weights, read_weights(weights)
@@ -40,6 +44,7 @@ def check_files(
     report.findings += found_in_files(report)
     if data:
         report.sources = sum(stock_data.is_data_layer(each) or sources.is_data_layer(each) for each in report.layers)
+        report.labels = {top: Numbers() for view in report.views for top in label_tops(view)}
         report.findings += found(report, Scope.DATA, report.layers)
     else:
         report.skipped.append("data (--no-data)")

@@ -2,77 +2,157 @@
 
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
+import numpy as np
+
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, warning
+from caffe_pylayers.commands.check.numbers import Numbers, Top
 from caffe_pylayers.commands.check.python_layers import bottom_names, options_of, ours, schema_of, takes_label
-from caffe_pylayers.commands.check.report import Labels, Report, Shape
+from caffe_pylayers.commands.check.report import Report, Shape
 from caffe_pylayers.commands.check.views import View
 
 Shapes = Mapping[str, Shape]
 
+#: Stock layers whose tops have the values of their first bottom, at least those of a crop of it.
+_KEEP_VALUES = ("Split", "Reshape", "Flatten", "Crop")
+#: Where Caffe's own layers read ignore_label; others read it nowhere.
+_IGNORE_IN = {
+    "SoftmaxWithLoss": "loss_param", "InfogainLoss": "loss_param", "SigmoidCrossEntropyLoss": "loss_param",
+    "Accuracy": "accuracy_param",
+}  # fmt: skip
+
+
+def label_tops(view: View) -> Iterator[Top]:
+    """The tops of data layers that some layer takes for labels or targets."""
+    for layer in view.layers:
+        for number in range(len(layer.bottoms)):
+            top = _origin(view, layer, number) if _is_label(layer, number) or _is_target(layer, number) else None
+            if top is not None:
+                yield top
+
 
 def check_labels(view: View, report: Report) -> Iterator[Finding]:
-    """Labels are numbers of classes, 0 to K-1, or targets of which a loss ignores those that are not known.
+    """Labels are numbers of classes, 0 to K-1, and targets are 0 to 1, but for those that a loss ignores.
 
     How many classes there are the scores say that Caffe has set up, or else the layers before them.
     """
-    for layer in view.layers:
-        for number, bottom in enumerate(layer.bottoms):
-            given = _labels_of(view, layer, bottom, report.labels)
+    for layer in view.layers if report.labels else ():
+        for number in range(len(layer.bottoms)):
+            is_label, is_target = _is_label(layer, number), _is_target(layer, number)
+            top = _origin(view, layer, number) if is_label or is_target else None
+            given = report.labels.get(top) if top is not None else None
             if given is None:
                 continue
-            if given.targets:
-                yield from _check_unknown(layer, number, given)
+            if is_target:
+                yield from _check_targets(layer, number, given)
                 continue
-            if takes_label(layer, number) and bottom_names(layer)[0] == "embedding" and given.low < 0:
-                yield error(
-                    layer,
-                    f"the data have label {given.low}, but labels of this layer start at 0",
-                    "types PK and BALANCED of ImageDataLayer leave out records without a label (a negative label)",
-                    "bottom",
-                    number,
-                )
+            yield from _check_whole(layer, number, given)
             classes, whose = _classes(view, layer, number, report.shapes(view))
-            ignored = _ignored(layer)
-            wrong = [label for label in (given.low, given.high) if not 0 <= label < (classes or 0) and label != ignored]
-            if classes is None or not wrong:
-                continue
-            where = f" ({given.where})" if wrong[-1] == given.high else ""
-            yield error(
-                layer,
-                f"the data have label {wrong[-1]}{where}, but {whose}: labels are 0 to {classes - 1}",
-                f"number the classes from 0, or make room for {max(given.high + 1, 1)} of them",
-                "bottom",
-                number,
-            )
+            if classes is not None:
+                yield from _check_range(layer, number, given, classes, whose)
+            elif bottom_names(layer)[0] == "embedding":
+                yield from _check_negative(layer, number, given)
 
 
-def _check_unknown(layer: Layer, number: int, given: Labels) -> Iterator[Finding]:
-    """The sigmoid loss ignores targets of -1; with weights those may have the weight 0."""
+def _is_label(layer: Layer, number: int) -> bool:
+    """Whether a bottom has numbers of classes."""
+    first = layer.type == "Embed" or hasattr(options_of(layer), "n_classes")
+    return (number == 0 and first) or takes_label(layer, number)
+
+
+def _is_target(layer: Layer, number: int) -> bool:
+    """Whether a bottom has the targets of a sigmoid."""
     schema = schema_of(layer)
-    sigmoid = schema is not None and schema.inside == "Sigmoid"
-    if number != 1 or not sigmoid or len(layer.bottoms) > 2 or _ignored(layer) == -1:
+    return number == 1 and schema is not None and schema.inside == "Sigmoid"
+
+
+def _origin(view: View, layer: Layer, number: int) -> Optional[Top]:
+    """The top of a layer without bottoms, or its columns, that a bottom has the values of."""
+    blob: str = layer.bottoms[number]
+    part: Tuple[int, Optional[int]] = (0, None)
+    while True:
+        source = view.producer(layer, blob)
+        if source is None:
+            return None
+        top = source.tops.index(blob)
+        if not source.bottoms:
+            return Top(source, top, *part)
+        if part != (0, None) or (source.type not in _KEEP_VALUES and not _slices_columns(source)):
+            return None
+        if source.type == "Slice":
+            points = [0, *source.message.message("slice_param").all("slice_point"), None]
+            part = points[top], points[top + 1]
+        layer, blob = source, source.bottoms[0]
+
+
+def _slices_columns(layer: Layer) -> bool:
+    """Whether it is a Slice that says which columns each of its tops has."""
+    param = layer.message.message("slice_param")
+    points = param.all("slice_point")
+    along = param.whole("axis", param.whole("slice_dim", 1))
+    known = all(isinstance(point, int) for point in points) and 0 < len(points) == len(layer.tops) - 1
+    return layer.type == "Slice" and along == 1 and known
+
+
+def _check_targets(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
+    """Of targets outside 0 .. 1 ours raises an error; with weights, those of -1 may have the weight 0."""
+    right = (given.values >= 0) & (given.values <= 1) | (np.trunc(given.values) == _ignored(layer))
+    wrong = given.but(right | (given.values == -1) if len(layer.bottoms) > 2 else right)
+    if wrong is None:
         return
-    ignore = "'ignore_label': -1" if ours(layer) else "loss_param { ignore_label: -1 }"
-    yield (error if ours(layer) else warning)(
+    found = f"the data have {wrong.told('target')}, but targets are 0 to 1"
+    remedy = "write a 0 or a 1 for each, or a probability"
+    if wrong.value == -1:
+        found = f"the data have targets of -1, not known ({wrong.where}), but the loss uses -1 as a number"
+        remedy = f"add `{_how_to_ignore(layer, -1)}`"
+    yield (error if ours(layer) else warning)(layer, found, remedy, "bottom", number)
+
+
+def _check_whole(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
+    """Of other labels than integers ours raises an error, and Caffe drops the fraction."""
+    wrong = given.but(~np.isfinite(given.values) | (given.values == np.trunc(given.values)))
+    if wrong is not None:
+        truncates = "" if ours(layer) else ", and Caffe truncates them silently"
+        yield (error if ours(layer) else warning)(
+            layer,
+            f"the data have {wrong.told('label')}, but labels are integers{truncates}",
+            "write the numbers of the classes; feed label maps without scale and mean",
+            "bottom",
+            number,
+        )
+
+
+def _check_negative(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
+    wrong = given.but(given.values >= 0)
+    if wrong is not None:
+        yield error(
+            layer,
+            f"the data have {wrong.told('label')}, but labels of this layer start at 0",
+            "types PK and BALANCED of ImageDataLayer leave out records without a label (a negative label)",
+            "bottom",
+            number,
+        )
+
+
+def _check_range(layer: Layer, number: int, given: Numbers, classes: int, whose: str) -> Iterator[Finding]:
+    """Of labels out of range ours raises an error, and Caffe reads beyond its scores."""
+    labels = np.trunc(given.values)
+    wrong = given.but((labels >= 0) & (labels < classes) | (labels == _ignored(layer)))
+    if wrong is None:
+        return
+    remedies = ["number the classes from 0"]
+    if classes <= wrong.value < np.inf:
+        remedies.append(f"make room for {int(wrong.value) + 1} of them")
+    ignore = _how_to_ignore(layer, int(wrong.value)) if wrong.count == 1 and np.isfinite(wrong.value) else ""
+    if ignore and np.isnan(_ignored(layer)):
+        remedies.append(f"leave label {wrong.value:g} out with `{ignore}`")
+    yield error(
         layer,
-        f"the data have targets of -1, not known ({given.where}), but the loss uses -1 as a number",
-        f"add `{ignore}`",
+        f"the data have {wrong.told('label')}, but {whose}: labels are 0 to {classes - 1}",
+        " or ".join([", ".join(remedies[:-1]), remedies[-1]]) if len(remedies) > 1 else remedies[0],
         "bottom",
         number,
     )
-
-
-def _labels_of(view: View, layer: Layer, blob: str, labels: Mapping[Layer, Labels]) -> Optional[Labels]:
-    """The labels of a bottom that comes straight from a data layer, as its top of labels."""
-    source = view.producer(layer, blob)
-    if source is None or source not in labels:
-        return None
-    options = options_of(source)
-    if options is None:
-        return labels[source] if source.tops[1:2] == [blob] else None
-    tops = [name.strip("[]") for name in options.top_names()]
-    return labels[source] if tops[source.tops.index(blob)].startswith("label") else None
 
 
 def _classes(view: View, layer: Layer, number: int, shapes: Shapes) -> Tuple[Optional[int], str]:
@@ -80,6 +160,9 @@ def _classes(view: View, layer: Layer, number: int, shapes: Shapes) -> Tuple[Opt
     own = getattr(options_of(layer), "n_classes", None)
     if own is not None and number == 0:
         return own, f"'n_classes' is {own}"
+    if layer.type == "Embed":
+        words = layer.message.message("embed_param").whole("input_dim")
+        return words or None, f"input_dim is {words}"
     if not takes_label(layer, number) or bottom_names(layer)[0] not in ("scores", "prob"):
         return None, ""
     return width(view, layer, layer.bottoms[0], shapes)
@@ -111,10 +194,18 @@ def _axis(layer: Layer) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _ignored(layer: Layer) -> Optional[int]:
+def _ignored(layer: Layer) -> float:
+    """The label that it ignores; NaN if there is none."""
     options = options_of(layer)
     if options is not None:
-        return getattr(options, "ignore_label", None)
-    name = "accuracy_param" if layer.type == "Accuracy" else "loss_param"
-    value: Any = layer.message.message(name).get("ignore_label")
-    return value if isinstance(value, int) else None
+        found = getattr(options, "ignore_label", None)
+    else:
+        found = layer.message.message(_IGNORE_IN.get(layer.type, "")).get("ignore_label")
+    return found if isinstance(found, int) else np.nan
+
+
+def _how_to_ignore(layer: Layer, label: int) -> str:
+    """What to write so that a layer ignores a label; "" if it ignores none."""
+    if ours(layer):
+        return f"'ignore_label': {label}" if hasattr(options_of(layer), "ignore_label") else ""
+    return f"{_IGNORE_IN[layer.type]} {{ ignore_label: {label} }}" if layer.type in _IGNORE_IN else ""

@@ -6,22 +6,10 @@ from typing import Dict, List, Mapping, Sequence, Set, Tuple
 from caffe_pylayers.caffe_files.nets import Layer, Net, Solver
 from caffe_pylayers.caffe_files.weights import LayerWeights
 from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding
+from caffe_pylayers.commands.check.numbers import Numbers, Top
 from caffe_pylayers.commands.check.views import View
 
 Shape = Tuple[int, ...]
-
-
-@dataclass
-class Labels:
-    """The labels that a data layer gives: the smallest and the largest, and where the largest is.
-
-    targets: they are a 0 or a 1 for each of several labels, some -1, not known, of which `where` names a record.
-    """
-
-    low: int
-    high: int
-    where: str
-    targets: bool = False
 
 
 @dataclass
@@ -37,8 +25,10 @@ class Report:
     """What was found, what was looked at, and what rules may know of it.
 
     findings: by file, as given, and line. views: the nets, in each of their states. others: nets that are no solver's.
-    sources: how many data layers were read. skipped: what was not checked, and why, in words.
-    types: of layers that this Caffe has; none where it is not here. labels: of data layers that were read. built: the nets
+    sources: how many data layers were looked at. all_data: whether all of their records are to be read. records: how many
+    were, of how many. skipped: what was not checked, and why, in words.
+    types: of layers that this Caffe has; none where it is not here. labels: of data layers; an entry for
+    each top that is wanted, without values as long as they are not known. built: the nets
     that Caffe has set up. weights, trained: the path of those that are to be loaded, "" where none are, and what it has.
     """
 
@@ -47,16 +37,18 @@ class Report:
     solvers: List[Solver] = field(default_factory=list)
     others: List[Net] = field(default_factory=list)
     sources: int = 0
+    all_data: bool = False
+    records: Dict[Layer, Tuple[int, int]] = field(default_factory=dict)
     skipped: List[str] = field(default_factory=list)
     types: Sequence[str] = ()
-    labels: Dict[Layer, Labels] = field(default_factory=dict)
+    labels: Dict[Top, Numbers] = field(default_factory=dict)
     built: Dict[View, Built] = field(default_factory=dict)
     weights: str = ""
     trained: Sequence[LayerWeights] = ()
 
     @property
     def summary(self) -> str:
-        """One line: what was found, in what, and what was not checked."""
+        """One line: what was not looked at, what was found, and in what."""
         levels = [finding.level for finding in self.findings]
         wrong = [_counted(levels.count(level), level) for level in (ERROR, WARNING) if level in levels]
         states = dict.fromkeys(str(view.state) for view in self.views)
@@ -67,8 +59,32 @@ class Report:
             _counted(self.sources, "source"),
         ]
         where = ", ".join(each for each in looked_at if each[0] != "0")
-        skipped = f"; not checked: {'; '.join(self.skipped)}" if self.skipped else ""
-        return f"{' and '.join(wrong) or 'nothing wrong'}{' in ' if where else ''}{where}{skipped}"
+        limits = "; ".join([*([f"not checked: {'; '.join(self.skipped)}"] if self.skipped else []), *self._reading])
+        found = f"{' and '.join(wrong) or 'nothing wrong'}{' in ' if where else ''}{where}"
+        return f"{limits}: {found}" if limits else found
+
+    @property
+    def _reading(self) -> List[str]:
+        """How many records were read, in words; none where no source has any."""
+        if not self.records_there:
+            return []
+        if self.records_read == self.records_there:
+            return [
+                f"all {_counted(self.records_there, 'record')} read"
+                if self.records_there > 1
+                else "its only record read"
+            ]
+        return [f"{self.records_read} of {self.records_there} records read, --all-data reads all"]
+
+    @property
+    def records_read(self) -> int:
+        """Of all sources; a source of two layers counts twice."""
+        return sum(read for read, _ in self.records.values())
+
+    @property
+    def records_there(self) -> int:
+        """In all sources."""
+        return sum(there for _, there in self.records.values())
 
     @property
     def nets(self) -> List[Net]:
@@ -79,6 +95,10 @@ class Report:
     def layers(self) -> List[Layer]:
         """Each layer that is in one of the states once."""
         return list(dict.fromkeys(layer for view in self.views for layer in view.layers))
+
+    def wanted(self, layer: Layer) -> List[Top]:
+        """The tops of a data layer that some layer takes for labels."""
+        return [top for top in self.labels if top.layer is layer]
 
     @property
     def trained_layers(self) -> Set[Layer]:

@@ -15,6 +15,7 @@ from caffe_pylayers.commands.check import (
     sources,
     stock_data,
     weight_shapes,
+    words,
 )
 from caffe_pylayers.commands.check.findings import Finding
 from caffe_pylayers.commands.check.report import Report
@@ -50,6 +51,7 @@ RULES: Sequence[Tuple[Scope, Rule]] = (
     (Scope.TRAINING, losses.check_loss_weight),
     (Scope.TRAINING, losses.check_noise),
     (Scope.LAYER, layout.check_layer),
+    (Scope.LAYER, words.check_words),
     (Scope.LAYER, python_layers.check_layer),
     (Scope.LAYER, resume.check_param),
     (Scope.VIEWS, foreign_layers.check_layers),

@@ -13,6 +13,7 @@ POLICIES = {
     "multistep": ("stepvalue", "gamma"), "poly": ("power", "max_iter"), "sigmoid": ("gamma", "stepsize"),
 }  # fmt: skip
 TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
+REGULARIZATIONS = ("L1", "L2")
 _TRAIN_NETS = ("net", "net_param", "train_net", "train_net_param")
 
 
@@ -41,6 +42,12 @@ def check_solver(message: Message, file: str, gpu: bool = True) -> Iterator[Find
     if kind is not None and kind not in TYPES:
         remedy = f"{did_you_mean(str(kind), TYPES)} Types: {listed(TYPES)}".lstrip()
         yield solver.error("type", f"unknown solver type {str(kind)!r}", remedy)
+    regularization = str(message.get("regularization_type", "L2"))
+    if regularization not in REGULARIZATIONS:
+        problem, level = f"unknown regularization_type {regularization!r}", ERROR
+        if not solver.number("weight_decay"):
+            problem, level = f"{problem}, which has no effect as long as weight_decay is 0", WARNING
+        yield solver.error("regularization_type", problem, f"It is one of: {listed(REGULARIZATIONS)}", level=level)
     if "type" in message and "solver_type" in message:
         yield solver.error(
             "solver_type", "type and solver_type are both given", "leave out solver_type, the older field"

@@ -1,13 +1,15 @@
-"""The data of this package's data layers: the source is there, its first and last record can be used, it has labels."""
+"""The data of this package's data layers: the source is there, its records can be used, it has labels."""
 
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Iterator, Optional, Tuple
 
 import numpy as np
 
 from caffe_pylayers.caffe_files.nets import Layer
-from caffe_pylayers.commands.check.findings import Finding, error, warning
+from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, error, warning
+from caffe_pylayers.commands.check.looking import read_records
+from caffe_pylayers.commands.check.numbers import Numbers, Top
 from caffe_pylayers.commands.check.python_layers import check_files, options_of, ours, schema_of
-from caffe_pylayers.commands.check.report import Labels, Report
+from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.config.data import DataLayerOptions
 from caffe_pylayers.errors import ConfigError, DataError
@@ -29,35 +31,38 @@ def check_source(layer: Layer, report: Report) -> Iterator[Finding]:
     except ConfigError:  # python_layers has found it
         return
     try:
-        findings, labels = _read(layer, options, layer in report.trained_layers)
+        yield from _read(layer, options, report)
     except (ConfigError, DataError) as problem:
-        yield error(layer, problem.found, problem.remedy or _MEND, "python_param.param_str")
-        return
-    yield from findings
-    if labels is not None:
-        report.labels[layer] = labels
+        yield error(layer, problem.found, problem.remedy or _FIX, _AT)
 
 
-def _read(layer: Layer, options: Any, training: bool) -> Tuple[List[Finding], Optional[Labels]]:
+def _read(layer: Layer, options: Any, report: Report) -> Iterator[Finding]:
     from caffe_pylayers.data import samplers
     from caffe_pylayers.data.sources import source_of
 
     source = source_of(options)
     findings = list(_check_annotations(layer, options, source))
-    fed: Any = slice(None)  # records
+    yield from findings
+    fed = np.arange(len(source))
     if not findings:
-        sampler = samplers.sampler_of(source, options, training=training, ranks=1)
+        sampler = samplers.sampler_of(source, options, training=layer in report.trained_layers, ranks=1)
         fed = sampler.records if isinstance(sampler, samplers.Labelled) else fed
-    findings += _check_images(layer, options, source)
-    labels = None
-    if getattr(options, "multilabel", False):
-        if source.unknown is not None:
-            labels = Labels(-1, 1, source.describe(int(source.unknown.any(1).argmax())), targets=True)
-    elif source.labels is not None:
-        given = source.labels[fed]
-        most = np.unravel_index(int(source.labels.argmax()), source.labels.shape)
-        labels = Labels(int(given.min()), int(given.max()), source.describe(int(most[0])))
-    return findings, labels
+    names = tops_of(ours(layer), options, len(layer.tops))
+    for top in report.wanted(layer):
+        labels = _labels(options, source, fed) if names[top.number].startswith("label") else None
+        if labels is not None:
+            report.labels[top] = Numbers.of(top, [labels], source.describe)
+    yield from _check_images(layer, options, source, report)
+
+
+def _labels(options: Any, source: Any, fed: np.ndarray) -> Optional[Tuple[np.ndarray, np.ndarray]]:
+    """The numbers in a top of labels, and the record that each row is of; None if there are none. fed: records."""
+    if not getattr(options, "multilabel", False):
+        fed = np.setdiff1d(fed, list(source.damaged)) if source.damaged else fed
+        return None if source.labels is None else (source.labels[fed], fed)
+    unknown = np.zeros((1, 1), bool) if source.unknown is None else source.unknown
+    record = int(unknown.any(1).argmax())
+    return np.array([0, 1, -1 if unknown.any() else 1]), np.full(3, record)  # a 0 or 1 for each label, -1: not known
 
 
 def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
@@ -85,7 +90,7 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
             layer,
             "'sample_weights' has no effect: the layer has no third top for them",
             'add `top: "sample_weight"`, and give it to a loss',
-            "python_param.param_str",
+            _AT,
         )
     if getattr(options, "multilabel", False) and options.label_dim and source.labels is not None:
         most = int(source.labels.max())
@@ -94,27 +99,33 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
                 layer,
                 f"{where} has label {most}, but 'label_dim' is {options.label_dim}: labels are 0 to {options.label_dim - 1}",
                 f"set 'label_dim': {most + 1}, or leave it out",
-                "python_param.param_str",
+                _AT,
             )
 
 
-def _check_images(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
-    """The first and the last record, made into images as the layer makes them."""
+def _check_images(layer: Layer, options: Any, source: Any, report: Report) -> Iterator[Finding]:
+    """Records, made into images as the layer makes them."""
     from caffe_pylayers.data.axes import axes_doubt, stored_axes
     from caffe_pylayers.data.recipe import Recipe
     from caffe_pylayers.data.transforms import Transforms
 
-    transforms = Transforms.of(options)
     tolerant = options.on_error != "stop"
-    recipe = Recipe.of(source, transforms, tolerant)
+    recipe = Recipe.of(source, Transforms.of(options), tolerant or report.all_data)
     out = np.empty((1, *recipe.shape), recipe.dtype)
-    complaints = recipe.fill(np.array([len(source) - 1]), np.zeros(1, np.uint64), out, tolerant=tolerant)
-    for complaint in complaints.values():
-        yield warning(layer, complaint.found, complaint.remedy or _MEND, "python_param.param_str")
+    images, numbers = Top(layer, 0), Numbers(source.describe)
+
+    def read(number: int) -> None:
+        recipe.fill(np.array([number]), np.zeros(1, np.uint64), out)
+        if images in report.labels:
+            numbers.add(out, np.array([number]))
+
+    yield from read_records(layer, report, len(source), read, WARNING if tolerant else ERROR, _AT)
+    if images in report.labels and len(numbers.values):
+        report.labels[images] = numbers
     stored = stored_axes(source)
     doubt = axes_doubt(*stored) if stored else None
     if doubt:
-        yield warning(layer, f"{source.describe(0)}: {doubt.problem}", doubt.remedy, "python_param.param_str")
+        yield warning(layer, f"{source.describe(0)}: {doubt.problem}", doubt.remedy, _AT)
 
 
-_MEND = "fix the source, or the options that name it"
+_AT, _FIX = "python_param.param_str", "fix the source, or the options that name it"

@@ -85,6 +85,8 @@ def train(
         try:
             training = Training(solver, begin_with, True if resume == _NEWEST else resume or False, device, ranks)
         except Exception as error:
+            if root and not no_check and not _is_ours(error):
+                _tell_what_is_wrong(solver)
             raise click.ClickException(_told(error)) from error
         prefix = training.parameter.snapshot_prefix
         log, plot = log or f"{prefix}_log.csv", "" if no_plot else plot or f"{prefix}_loss.png"
@@ -156,6 +158,15 @@ def _check(solver: str) -> None:
         raise click.ClickException(
             f"{solver}: {len(errors)} error{'s' if len(errors) > 1 else ''} (above), so nothing was trained; --no-check trains anyway"
         )
+
+
+def _tell_what_is_wrong(solver: str) -> None:
+    """Say what `check` finds, warnings too, with nets that Caffe has set up: its own error does not name the layer."""
+    from caffe_pylayers.commands.check.check import check
+
+    for finding in check(solver):
+        if finding.level != "note":
+            echo(str(finding), err=True)
 
 
 def _train(training: "Training", solver: str, log: str, plot: str) -> int:
@@ -230,12 +241,17 @@ def _failed(training: "Training", error: Exception) -> click.ClickException:
 
 def _told(error: BaseException) -> str:
     """An error in a line; one that is none of ours is shown whole before, for the author of the layer needs that."""
-    from caffe_pylayers.errors import ConfigError, DataError
-
-    if isinstance(error, (ConfigError, DataError, OSError)):
+    if _is_ours(error):
         return str(error)
     traceback.print_exception(type(error), error, error.__traceback__)
     return f"{type(error).__name__}: {error}"
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether its text says all."""
+    from caffe_pylayers.errors import ConfigError, DataError
+
+    return isinstance(error, (ConfigError, DataError, OSError))
 
 
 def _newest(training: "Training") -> str:

@@ -11,14 +11,7 @@ from tqdm import tqdm
 from caffe_pylayers.caffe_files.datum import Buffer, Datum, read_datum, read_labels, span_of_data, write_datum
 from caffe_pylayers.data.sources.base import Image, Names, Source, first_shorter, interleaved, padded
 from caffe_pylayers.data.sources.index import FEWEST_RECORDS, Index, cached
-from caffe_pylayers.data.sources.lmdb_pages import (
-    Root,
-    explained,
-    read_end_records,
-    read_leaves,
-    read_root,
-    require_transaction,
-)
+from caffe_pylayers.data.sources.lmdb_pages import Root, explained, read_leaves, read_root, require_transaction
 from caffe_pylayers.data.sources.records import Record
 from caffe_pylayers.data.sources.storage import File, Stretches
 from caffe_pylayers.errors import DataError
@@ -27,6 +20,9 @@ from caffe_pylayers.processes.memory import available_bytes
 
 #: Of what is written: bytes that are kept in memory; and a key has 511, of which nine are the number and a _.
 _BYTES_A_TRANSACTION, _LONGEST_NAME = 16 << 20, 502
+
+#: The complaint about a record without a label among others that have one. Caffe reads a 0 there.
+NO_LABEL = "it has no label, but others have one"
 
 
 class LMDBSource(Source):
@@ -80,21 +76,6 @@ def read_table(path: str) -> Tuple[Names, np.ndarray]:
         root = read_root(file)
         walk = _Walk(path, file, root, _numbers, lambda start: (0, 0), array("d"))
         return walk.names, padded(walk.numbers, walk.counts, np.nan).reshape(len(walk.names), -1)
-
-
-def read_ends(path: str) -> List[Tuple[str, Datum]]:
-    """The first and the last record of an LMDB, as messages name them. Raises DataError where one is no Datum."""
-    with _errors_of(path):
-        file = _file(path)
-        root = read_root(file)
-        found = []
-        for number, (key, offset, size) in zip((0, root.entries - 1), read_end_records(file.held(), root)):
-            name = f"record {number} ({_text(key)})"
-            try:
-                found.append((f"LMDB source {path}: {name}", read_datum(file.read(offset, size))))
-            except DataError as error:
-                raise error.within(name, number) from error
-        return found
 
 
 def write_lmdb(path: str, records: Iterable[Union[Datum, Record]]) -> int:
@@ -184,11 +165,11 @@ def _labels(walk: "_Walk", damaged: Optional[Dict[int, DataError]]) -> Optional[
     if not walk.counts.any():
         return None
     for number in np.flatnonzero(walk.counts == 0).tolist():
-        complaint, remedy = "has no label, but others have one", "write it again with a label"
+        remedy = "write it again with a label"
         if damaged is None:
             name = f"record {number} ({_text(walk.names[number])})"
-            raise DataError(f"{name} {complaint}", remedy=remedy, record=number)
-        damaged.setdefault(number, DataError(f"it {complaint}", remedy=remedy))
+            raise DataError(f"{name}: {NO_LABEL}", remedy=remedy, record=number)
+        damaged.setdefault(number, DataError(NO_LABEL, remedy=remedy))
     return padded(walk.numbers, walk.counts, -1)
 
 

@@ -151,17 +151,6 @@ def _meta(page: bytes) -> Root:
     return Root(page_size, depth, *others)
 
 
-def read_end_records(file: Held, root: Root) -> List[Tuple[bytes, int, int]]:
-    """Of the first and the last record: key, offset and size of the value. Raises DataError where a page is damaged."""
-    found = []
-    for place in (0, -1):
-        number = root.root
-        for depth in range(root.depth, 1, -1):
-            number = _children(file, root, number, depth)[place]
-        found.append(_leaf(file, root, number).records[place])
-    return found
-
-
 def _leaves(file: Held, root: Root, number: int, depth: int) -> Iterator[Leaf]:
     """Those below page `number`, which is on level `depth` above them; leaves are on level 1."""
     if depth == 1:
