@@ -205,5 +205,5 @@ def test_a_leveldb_is_said_to_be_left_out(checked, tmp_path):
     (tmp_path / "lmdb").mkdir()
     (tmp_path / "lmdb" / "CURRENT").touch()
     report = checked(DATA.replace("backend: LMDB", ""))
-    assert report.skipped == ["the LevelDB of layer 'data_layer', for which it takes Caffe", "shapes (--no-build)"]
+    assert report.skipped == ["the LevelDB of layer 'data_layer', which only Caffe can read", "shapes (--no-build)"]
     assert report.summary.startswith("not checked: the LevelDB of layer")

@@ -42,7 +42,7 @@ def check_source(layer: Layer, report: Report) -> Iterator[Finding]:
     try:
         records = records_of(layer)
         if records is None:
-            report.skipped.append(f"the LevelDB of layer {layer.name!r}, for which it takes Caffe")
+            report.skipped.append(f"the LevelDB of layer {layer.name!r}, which only Caffe can read")
         else:
             with contextlib.closing(records):
                 yield from _read(layer, records, images, report)
