@@ -2,6 +2,7 @@
 
 import random
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from caffe_pylayers.caffe_files.prototxt import Field, Message, NotDecimal, PrototxtError, Word, parse, read, text_of
 from caffe_pylayers.commands.check.fields import check_fields
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.processes.boot import fork, status_of
 from tests.checks.good_nets import FILES
 
 ROOT = Path(__file__).parent.parent
@@ -224,3 +226,23 @@ def test_a_file_of_another_encoding_is_read_and_written_as_it_is(tmp_path):
     (tmp_path / "net.prototxt").write_bytes(b'name: "caf\xe9"  # \xff\n')
     message = read(str(tmp_path / "net.prototxt"))
     assert text_of(message).encode("utf-8", "surrogateescape") == b'name: "caf\xe9"\n'
+
+
+@pytest.mark.parametrize("content", ["a", "\\n", "\\x41", "\\'"])
+def test_a_text_of_any_size_takes_a_few_times_its_memory(content):
+    """A param_str may hold a table; `re` alone takes a hundred bytes for each letter of a group."""
+    written = 'name: "' + content * (10_000_000 // len(content)) + '"'
+
+    def read_in_little_memory():
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + 10 * len(written),) * 2)
+        assert len(parse(written).get("name")) == 10_000_000 // len(content)
+
+    assert status_of(fork(read_in_little_memory)) == 0
+
+
+@pytest.mark.parametrize("number", ["1" * 1001, "1" * 300_000 + "x", "0" + "7" * 1001, "-" + "9" * 1001 + ".5"])
+def test_a_number_of_very_many_digits_is_refused_at_once(number):
+    with pytest.raises(PrototxtError) as refused:
+        parse(f"a: {number}")
+    assert len(str(refused.value)) < 200

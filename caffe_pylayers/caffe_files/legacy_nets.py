@@ -44,7 +44,7 @@ def upgrade(message: Message, path: str) -> Tuple[Message, List[str]]:
     _refuse(message, old, path)
     for field in message.fields:
         value = field.value
-        if field in old and isinstance(value, Message):
+        if field.name == "layers" and isinstance(value, Message):
             upgrades.append("layers { type: NAME }")
             field = Field("layer", _today(value, upgrades), field.line)
         elif field.name == "layer" and isinstance(value, Message):

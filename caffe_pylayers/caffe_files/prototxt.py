@@ -5,8 +5,8 @@ A :class:`Message` is what stands between braces. It knows no schema: what is wr
 """
 
 import re
-from dataclasses import dataclass
-from typing import Any, Iterator, List, NoReturn, Tuple, Union
+import sys
+from typing import Any, Iterator, List, NamedTuple, NoReturn, Tuple, Union
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.errors import ConfigError
@@ -25,8 +25,7 @@ class NotDecimal(int):
 Value = Union["Message", Word, str, int, float]
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """`name: value` in the line `line` of its file, from 1; an entry of `name: [a, b]` is a field of its own (`listed`)."""
 
     name: str
@@ -143,17 +142,22 @@ _UNESCAPES = {
 
 _TOKEN = re.compile(
     r"""(?P<space>[\s]+|\#[^\n]*)
-    |(?P<text>"(?:[^"\\\n]|\\[^\n])*"|'(?:[^'\\\n]|\\[^\n])*')
-    |(?P<number>[-+]?\s*(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)[fF]?(?![\w.]))
+    |(?P<text>["'])
+    |(?P<number>[-+]?\s*(?:0[xX][0-9a-fA-F]+|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)[fF]?(?![\w.]))
     |(?P<word>-?[A-Za-z_][\w.]*)
     |(?P<mark>[][{}<>:;,])""",
     re.VERBOSE,
 )
+# A text is read in pieces, since `re` keeps a place on its stack for every letter of such a group.
+_PIECES = {quote: re.compile(rf"(?:[^{quote}\\\n]|\\[^\n]){{1,1000}}") for quote in "\"'"}
 _ESCAPE = re.compile(rb"\\([xX][0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|.)", re.DOTALL)
+
+_SOME_ESCAPES = re.compile(rb"[^\\]*(?:\\.[^\\]*){0,1000}", re.DOTALL)  # `sub` keeps a list of what it finds
 
 _NOT_FINITE = ("inf", "-inf", "infinity", "-infinity", "nan")
 
 _MAX_DEPTH = 100  # as protobuf's
+_MOST_DIGITS = 1000  # Python's time to read an integer grows with their square
 
 
 class _Reader:
@@ -174,16 +178,30 @@ class _Reader:
             match = _TOKEN.match(text, at)
             if match is None:
                 found = text[at : at + 30].splitlines()[0]
-                problem, remedy = f"cannot read {found!r}", "a comment begins with #, a string is in quotes"
-                if found[0] in "\"'":
-                    problem, remedy = f"a string without its closing quote: {found!r}", "close it in the same line"
-                raise PrototxtError(self._where, line, problem, remedy)
+                remedy = "a comment begins with #, a string is in quotes"
+                raise PrototxtError(self._where, line, f"cannot read {found!r}", remedy)
+            begin, at = at, match.end()
+            if match.lastgroup == "text":
+                at = self._end_of_text(text, at, line)
             if match.lastgroup != "space":
-                yield str(match.lastgroup), match[0], line
+                yield str(match.lastgroup), text[begin:at], line
                 last = line
-            line += match[0].count("\n")
-            at = match.end()
+            line += text.count("\n", begin, at)
         yield "end", "", last
+
+    def _end_of_text(self, text: str, begin: int, line: int) -> int:
+        """The place behind the closing quote. begin: the place behind the opening one."""
+        quote, at = text[begin - 1], begin
+        piece = _PIECES[quote].match(text, at)
+        while piece:
+            at = piece.end()
+            piece = _PIECES[quote].match(text, at)
+        if text[at : at + 1] != quote:
+            found = text[begin - 1 : begin + 29].splitlines()[0]
+            raise PrototxtError(
+                self._where, line, f"a string without its closing quote: {found!r}", "close it in the same line"
+            )
+        return at + 1
 
     def whole(self) -> Message:
         fields = self._fields(closing="")
@@ -218,7 +236,7 @@ class _Reader:
         line = self._line
         if self._kind != "word":
             self._fail("the name of a field")
-        name = self._take()
+        name = sys.intern(self._take())
         colon = self._token == ":" and self._kind == "mark"
         if colon:
             self._take()
@@ -284,10 +302,13 @@ class _Reader:
             problem = f"unknown escape '{match[0].decode(errors='replace')}' in a string"
             raise PrototxtError(self._where, line, problem, "write \\\\ for a backslash")
 
-        return _ESCAPE.sub(meant, self._take()[1:-1].encode("utf-8", "surrogateescape"))
+        written = self._take()[1:-1].encode("utf-8", "surrogateescape")
+        return b"".join(_ESCAPE.sub(meant, some[0]) for some in _SOME_ESCAPES.finditer(written))
 
     def _number(self) -> Union[int, float]:
         line, token = self._line, re.sub(r"\s", "", self._take())
+        if len(token) > _MOST_DIGITS:
+            raise PrototxtError(self._where, line, f"a number of {len(token)} digits", "are quotes missing?")
         sign, digits = (-1, token[1:]) if token[0] == "-" else (1, token.lstrip("+"))
         try:
             if digits[:2].lower() == "0x":
