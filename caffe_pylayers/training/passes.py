@@ -129,13 +129,13 @@ def images_per_iteration(net: Any, iter_size: int) -> int:
 
     Raises DataError where it has none.
     """
-    sources = [i for i in range(len(net.layers)) if not net.bottom_names[net._layer_names[i]]]
-    tops = [(net.top_names[net._layer_names[i]], i) for i in sources]
-    sizes = [(net.blobs[names[0]].count, i) for names, i in tops if names]
-    if not sizes:
+    blobs = list(net.blobs.values())
+    # By number, since layers may share a name, or have none.
+    sources = [i for i in range(len(net.layers)) if not len(net._bottom_ids(i)) and len(net._top_ids(i))]
+    if not sources:
         raise DataError("the train net has no layer that reads data")
-    largest = net.layers[max(sizes)[1]]
-    if hasattr(largest, "images_a_batch"):
-        return int(largest.images_a_batch) * iter_size
-    first = net.top_names[net._layer_names[max(sizes)[1]]][0]
-    return int(net.blobs[first].shape[0]) * iter_size if len(net.blobs[first].shape) else iter_size
+    tops = {i: blobs[net._top_ids(i)[0]] for i in sources}
+    largest = max(sources, key=lambda i: (tops[i].count, i))
+    if hasattr(net.layers[largest], "images_a_batch"):
+        return int(net.layers[largest].images_a_batch) * iter_size
+    return int(tops[largest].shape[0]) * iter_size if len(tops[largest].shape) else iter_size
