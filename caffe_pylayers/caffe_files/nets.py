@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from caffe_pylayers import ALIASES, LAYERS
@@ -32,19 +33,19 @@ class Layer:
     message: Message
     file: str
 
-    @property
+    @cached_property
     def name(self) -> str:
         return str(self.message.get("name", ""))
 
-    @property
+    @cached_property
     def type(self) -> str:
         return str(self.message.get("type", ""))
 
-    @property
+    @cached_property
     def bottoms(self) -> List[str]:
         return [str(name) for name in self.message.all("bottom")]
 
-    @property
+    @cached_property
     def tops(self) -> List[str]:
         return [str(name) for name in self.message.all("top")]
 
@@ -52,7 +53,7 @@ class Layer:
     def line(self) -> int:
         return self.message.line
 
-    @property
+    @cached_property
     def python(self) -> Tuple[str, str, str]:
         """(module, layer, param_str) of a Python layer."""
         python = self.message.message("python_param")
@@ -63,7 +64,7 @@ class Layer:
         """The layer as messages name one of Caffe's."""
         return f"{self.file}:{self.line} {self.type} layer {self.name!r}"
 
-    @property
+    @cached_property
     def own(self) -> str:
         """The layer of this package that it is meant to be, by its main name; "" where it is another's, or no Python layer.
 
@@ -103,6 +104,11 @@ class Net:
     def in_state(self, state: NetState) -> List[Layer]:
         """The layers that a net of that state has, in order."""
         return [layer for layer in self.layers if layer.in_state(state)]
+
+    @cached_property
+    def makers(self) -> Dict[str, Layer]:
+        """The first layer, in any state, with a top of each name."""
+        return {top: layer for layer in reversed(self.layers) for top in reversed(layer.tops)}
 
     def layer(self, name: str, phase: str = TRAIN) -> Layer:
         """The layer of that name in a phase. Raises ConfigError, with the names that there are."""

@@ -1,9 +1,10 @@
 """What the options of every layer have in common: :class:`Options`, and the types that several of them use."""
 
+import functools
 import os
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, ClassVar, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Tuple, Type, Union
 
 from pydantic import (
     AfterValidator,
@@ -234,13 +235,20 @@ class Options(BaseModel):
 
     def paths(self) -> Dict[str, str]:
         """The options that hold a path, and the absolute path that each has."""
-        described = type(self).described()["properties"]
-        values = {name: getattr(self, name) for name, schema in described.items() if _is_path(schema)}
+        values = self._of_format("path")
         inside = {f"{name}.{own}": path for name, inner in self._dicts() for own, path in inner.paths().items()}
         return {
             **{name: path for name, path in values.items() if isinstance(path, str) and os.path.isabs(path)},
             **inside,
         }
+
+    def plugins(self) -> Dict[str, str]:
+        """The options that name code of the user's, and the 'module:name' that each has."""
+        return {name: place for name, place in self._of_format("plugin").items() if place and ":" in place}
+
+    def _of_format(self, form: str) -> Dict[str, Any]:
+        """The options that may have a format of the JSON Schema, with their values."""
+        return {name: getattr(self, name) for name in _names_of_format(type(self), form)}
 
     @field_validator("*", mode="before")
     @classmethod
@@ -270,8 +278,12 @@ class Options(BaseModel):
         return self
 
 
-def _is_path(schema: Dict[str, Any]) -> bool:
-    return any(choice.get("format") == "path" for choice in schema.get("anyOf", [schema]))
+@functools.lru_cache(maxsize=None)
+def _names_of_format(kind: Type[Options], form: str) -> Sequence[str]:
+    properties = kind.described()["properties"].items()
+    return [
+        name for name, schema in properties if any(each.get("format") == form for each in schema.get("anyOf", [schema]))
+    ]
 
 
 def _inlined(part: Any, schemas: Dict[str, Any]) -> Any:

@@ -4,16 +4,17 @@ from tests.checks.broken import DEPLOY, NET, SOLVER, Broken
 
 _LOSS = 'python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss" }'
 _FIRST_LOSS = 'layer {\n  name: "loss"'
-_RELU = 'layer { name: "relu"'
-_MINE = 'layer { name: "mine"  type: "Python"  bottom: "pool"  top: "mine"\n  python_param { %s } }\n' + _RELU
+_SCORES = 'layer {\n  name: "scores"'
+_MINE = 'layer { name: "mine"  type: "Python"  bottom: "pool"  top: "mine"\n  python_param { %s } }\n' + _SCORES
 _NOISE = (
     'layer { name: "noise"  type: "Python"  bottom: "label"  top: "noisy"  python_param { module: "caffe_pylayers"\n'
     '  layer: "LabelNoise"  param_str: "%s" } }\n'
 )
 _PIXELS = """
 layer { name: "flat"  type: "Reshape"  bottom: "map"  top: "flat"  reshape_param { shape { dim: 0  dim: -1 } } }
+layer { name: "values"  type: "Convolution"  bottom: "pool"  top: "values"  convolution_param { num_output: 256  kernel_size: 1 } }
 layer { name: "pixels"  type: "SoftmaxWithLoss"
-  bottom: "pool"  bottom: "flat"  top: "pixels" }
+  bottom: "values"  bottom: "flat"  top: "pixels" }
 """
 _MAPS = (
     """layer { name: "maps"  type: "Python"  top: "map"  python_param { module: "caffe_pylayers"  layer: "ImageDataLayer"
@@ -25,11 +26,16 @@ _STOCK_MAPS = (
   image_data_param { source: "images.txt"  batch_size: 4  is_color: false  new_height: 5  new_width: 5 } }"""
     + _PIXELS
 )
-_UNKNOWN = """layer { name: "some"  type: "Python"  top: "others"  top: "targets"  python_param { module: "caffe_pylayers"
+_MATRIX = (
+    'layer { name: "H"  type: "DummyData"  top: "H"  dummy_data_param { shape { dim: 1  dim: 1  dim: 5  dim: 5 } } }\n'
+)
+_DECAY = (SOLVER, "base_lr", "weight_decay: 0.1\nbase_lr")
+_UNKNOWN = """layer { name: "three"  type: "InnerProduct"  bottom: "pool"  top: "three"  inner_product_param { num_output: 3 } }
+layer { name: "some"  type: "Python"  top: "others"  top: "targets"  python_param { module: "caffe_pylayers"
   layer: "MultiLabelDataLayer"
   param_str: "{'source': 'train.csv', 'labels': 'rows.txt', 'label_format': 'indicator', 'multilabel': True, 'batch_size': 4}" } }
 layer { name: "sure"  type: %s
-  bottom: "pool"  bottom: "targets"  top: "sure" }
+  bottom: "three"  bottom: "targets"  top: "sure" }
 """
 _OURS = '"Python"  loss_weight: 1  python_param { module: "caffe_pylayers"  layer: "WeightedSigmoidCrossEntropyLoss" }'
 _ROWS = {"rows.txt": b"0 1 0\n" * 9 + b"1 -1 0\n"}
@@ -75,38 +81,50 @@ BROKEN = [
            "unknown field 'param_str_' in python_param", "did you mean 'param_str'?"),
     Broken("no module", NET, _LOSS, 'python_param { layer: "WeightedSoftmaxLoss" }', "loss", "python_param has no module",
            'module: "caffe_pylayers"'),
+    *(Broken(f"a module named {module!r}", NET, '"caffe_pylayers"  layer: "WeightedS', f'"{module}"  layer: "WeightedS', "loss",
+             f"module '{module}' is no name that Python can import", remedy)
+      for module, remedy in (("caffe_pylayers.py", 'write `module: "caffe_pylayers"`'), ("caffe-pylayers", 'write `module: "caffe_pylayers"`'),
+                             ("/opt/caffe_pylayers/layers/softmax.py", 'write `module: "caffe_pylayers"`'), (" ", 'write `module: "caffe_pylayers"`'),
+                             ("../layers/mine.py", 'write `module: "mine"`, and put the folder of that file on PYTHONPATH'))),
+    Broken("an empty module", NET, '"caffe_pylayers"  layer: "WeightedS', '""  layer: "WeightedS', "loss", "python_param has no module", 'module: "caffe_pylayers"'),
     Broken("no layer", NET, _LOSS, 'python_param { module: "caffe_pylayers" }', "loss", "python_param has no layer", 'add `layer: "..."`'),
-    Broken("python_param in another type", NET, 'type: "Python"\n  bottom: "scores"', 'type: "SoftmaxWithLoss"\n  bottom: "scores"', "loss",
-           "a python_param in a layer of type 'SoftmaxWithLoss'", 'set `type: "Python"`', level="warning", at="python_param { module: \"caffe_pylayers\"  layer: \"WeightedS"),
+    Broken("python_param in another type", NET, 'type: "ReLU"', 'type: "ReLU"  python_param { module: "caffe_pylayers" }', "relu",
+           "a python_param in a layer of type 'ReLU'", 'set `type: "Python"`', level="warning"),
     Broken("class weights of 0/1 targets", NET, 'layer: "ImageDataLayer"\n    param_str: "{\'source\': \'train.csv\', \'batch_size\': 4, \'restart_every\'',
            'layer: "MultiLabelDataLayer"\n    param_str: "{\'source\': \'train.csv\', \'multilabel\': True, \'restart_every\'', "weights",
            "layer 'test_data' gives a 0 or a 1 for each label ('multilabel'), but class numbers are needed here", "add 'per': 'label'",
            at='layer {\n  name: "weights"', shift=1),
-    Broken("label maps that are resized", NET, _RELU, _MAPS + _RELU, "pixels", "its labels are images of layer 'maps', and that layer resizes them bilinearly",
-           "store the label maps in their final size", level="warning", at='bottom: "pool"  bottom: "flat"'),
-    Broken("label maps that are resized, of stock's", NET, _RELU, _STOCK_MAPS + _RELU, "pixels", "resizes them bilinearly: this makes class 1",
-           level="warning", at='bottom: "pool"  bottom: "flat"'),
+    Broken("label maps that are resized", NET, _SCORES, _MAPS + _SCORES, "pixels", "its labels are images of layer 'maps', and that layer resizes them bilinearly",
+           "store the label maps in their final size", level="warning", at='bottom: "values"  bottom: "flat"'),
+    Broken("label maps that are resized, of stock's", NET, _SCORES, _STOCK_MAPS + _SCORES, "pixels", "resizes them bilinearly: this makes class 1",
+           level="warning", at='bottom: "values"  bottom: "flat"'),
     # --------------------------------------------------------------------------------------------------- losses
+    Broken("a blob read by another worked on in place", NET, 'layer { name: "relu"', 'layer { name: "mean"  type: "Pooling"  bottom: "pool"  top: "mean"\n'
+           '  pooling_param { pool: AVE  kernel_size: 5 } }\nlayer { name: "relu"', "relu",
+           "works in place on blob 'pool', but layer 'mean' in line 27 reads it too", "a name of its own", at='layer { name: "relu"'),
     Broken("no loss_weight", NET, "  loss_weight: 1", "", "loss", "a Python loss without loss_weight: Caffe never calls its backward",
            "add `loss_weight: 1`", at=_FIRST_LOSS),
     Broken("loss_weights of another count", NET, "loss_weight: 1", "loss_weight: 1  loss_weight: 0", "loss",
            "loss_weight is given 2 times, but the number of tops is 1", "once for each top"),
+    Broken("sample weights for a loss of Caffe's", NET, 'type: "Python"\n  bottom: "scores"', 'type: "SoftmaxWithLoss"\n  bottom: "scores"', "loss",
+           "SoftmaxWithLoss takes 2 bottoms, not 3", "WeightedSoftmaxLoss of caffe_pylayers takes sample weights as one more", at='bottom: "scores"  bottom: "label"'),
     Broken("softmax before a softmax loss", NET, _FIRST_LOSS + '  type: "Python"\n  bottom: "scores"',
            'layer { name: "prob"  type: "Softmax"  bottom: "scores"  top: "prob" }\n' + _FIRST_LOSS + '  type: "Python"\n  bottom: "prob"', "loss",
            "layer 'prob' is a Softmax, and WeightedSoftmaxLoss has one inside", 'give it the scores: `bottom: "scores"`', level="warning",
            at='bottom: "prob"'),
-    Broken("softmax before stock InfogainLoss", NET, _RELU,
-           'layer { name: "prob"  type: "Softmax"  bottom: "pool"  top: "prob" }\n'
-           'layer { name: "info"  type: "InfogainLoss"  bottom: "prob"  bottom: "label"  bottom: "conv"  top: "info" }\n' + _RELU, "info",
-           "InfogainLoss has one inside since April 2017", 'give it the scores: `bottom: "pool"`', level="warning", at='layer { name: "info"'),
-    Broken("sigmoid before a sigmoid loss", NET, _RELU,
+    Broken("softmax before stock InfogainLoss", NET, _FIRST_LOSS,
+           'layer { name: "prob"  type: "Softmax"  bottom: "scores"  top: "prob" }\n' + _MATRIX +
+           'layer { name: "info"  type: "InfogainLoss"  bottom: "prob"  bottom: "label"  bottom: "H"  top: "info" }\n' + _FIRST_LOSS, "info",
+           "InfogainLoss has one inside since April 2017", 'give it the scores: `bottom: "scores"`', level="warning", at='layer { name: "info"'),
+    Broken("sigmoid before a sigmoid loss", NET, _SCORES,
            'layer { name: "sig"  type: "Sigmoid"  bottom: "pool"  top: "sig" }\n'
-           'layer { name: "bce"  type: "SigmoidCrossEntropyLoss"  bottom: "sig"  bottom: "conv"  top: "bce" }\n' + _RELU, "bce",
+           'layer { name: "T"  type: "DummyData"  top: "T"  dummy_data_param { shape { dim: 4  dim: 8  dim: 5  dim: 5 } } }\n'
+           'layer { name: "bce"  type: "SigmoidCrossEntropyLoss"  bottom: "sig"  bottom: "T"  top: "bce" }\n' + _SCORES, "bce",
            "layer 'sig' is a Sigmoid, and SigmoidCrossEntropyLoss has one inside", 'give it the scores: `bottom: "pool"`', level="warning",
            at='layer { name: "bce"'),
     Broken("scores for MultinomialLogisticLoss", NET, _FIRST_LOSS,
            'layer { name: "log"  type: "MultinomialLogisticLoss"  bottom: "scores"  bottom: "label"  top: "log" }\n' + _FIRST_LOSS, "log",
-           "takes probabilities, but its bottom 'scores' comes from InnerProduct", "put a Softmax layer between", level="warning"),
+           "takes probabilities, but its bottom 'scores' comes from InnerProduct", "put a Softmax layer between"),
     Broken("force_backward with H", NET, 'name: "net"\n', 'name: "net"  force_backward: true\n'
            'layer { name: "H"  type: "DummyData"  top: "h"  top: "s"  top: "l" dummy_data_param { shape { dim: 1 } } }\n'
            'layer { name: "info"  type: "InfogainLoss"  bottom: "s"  bottom: "l"  bottom: "h"  top: "info" }\n', "info",
@@ -125,17 +143,17 @@ BROKEN = [
            "again", "draws the same noise as layer 'noise'", "'stream': 1", level="warning", at='  layer: "LabelNoise"', last=True),
     # --------------------------------------------------------------------------------------------------- resume
     Broken("resume without a param block", NET, "  param { lr_mult: 0  decay_mult: 0 }\n", "", "train_data",
-           "'resume': True without a frozen param", "add `param { lr_mult: 0  decay_mult: 0 }`", at='layer {\n  name: "train_data"'),
-    Broken("a position that the solver changes", NET, "lr_mult: 0  decay_mult", "lr_mult: 1  decay_mult", "train_data",
-           "'resume': True with lr_mult 1", "write `param { lr_mult: 0"),
+           "'resume': True without a frozen param", "add `param { lr_mult: 0  decay_mult: 0 }`", at='layer {\n  name: "train_data"', also=_DECAY),
+    Broken("a position that the solver changes", NET, "lr_mult: 0  decay_mult: 0", "lr_mult: 1  decay_mult: 1", "train_data",
+           "'resume': True with lr_mult 1", "write `param { lr_mult: 0", also=_DECAY),
+    Broken("a position that has a rate alone", NET, "lr_mult: 0  decay_mult: 0", "lr_mult: 1  decay_mult: 0", "train_data",
+           "'resume': True with lr_mult 1", "write `param { lr_mult: 0", level="warning", also=_DECAY),
     Broken("a param block without resume", NET, ", 'resume': True", "", "train_data", "1 param block, but the layer keeps no blob",
            "set 'resume': True", at="param {"),
     Broken("resume in TRAIN alone", NET, 'name: "test_data"', 'name: "train_data"', "train_data",
            "'resume': True, but the layer with this name at net.prototxt:12 is without it", "give both 'resume': True", at="'resume': True}"),
     Broken("more param blocks than blobs", NET, "  param { lr_mult: 0  decay_mult: 0 }\n", "  param { lr_mult: 0  decay_mult: 0 }\n  param { lr_mult: 0 }\n",
            "train_data", "2 param blocks, but the layer has one blob", "leave it out", at="  param { lr_mult: 0 }\n"),
-    Broken("a decay of the position", NET, "lr_mult: 0  decay_mult: 0", "lr_mult: 0", "train_data", "'resume': True with decay_mult 1",
-           "write `param { lr_mult: 0  decay_mult: 0 }`"),
     Broken("an iter_size that the solver has not", NET, "'batch_size': 4, 'shuffle'", "'batch_size': 4, 'iter_size': 3, 'shuffle'", "train_data",
            "option 'iter_size' is 3, but the solver's is 1", "set 'iter_size': 1", level="warning", checks=(SOLVER,)),
     Broken("the name of a deploy net's input", NET, 'name: "train_data"', 'name: "data"', "data",
@@ -150,26 +168,26 @@ BROKEN = [
     Broken("a test that begins anywhere", SOLVER, "test_iter: 3", "test_iter: 4", "test_data", "'restart_every' is 3, but test_iter is 4",
            "set 'restart_every': 4", level="warning", where=NET, at="'restart_every'"),
     # ------------------------------------------------------------------------------------------- other modules
-    Broken("a module that is not there", NET, _RELU, _MINE % 'module: "layers_of_min"  layer: "Double"', "mine",
-           "cannot import module 'layers_of_min': ModuleNotFoundError", "put its folder on PYTHONPATH", at='  python_param { module: "layers_of'),
+    Broken("a module that is not there", NET, _SCORES, _MINE % 'module: "layers_of_min"  layer: "Double"', "mine",
+           "cannot import module 'layers_of_min': ModuleNotFoundError", "put its folder on PYTHONPATH", at='  python_param { module: "layers_of', options=()),
     Broken("our module by another name", NET, _LOSS, 'python_param { module: "caffe_pylayer"  layer: "WeightedSoftmaxLoss" }', "loss",
-           "cannot import module 'caffe_pylayer'", 'WeightedSoftmaxLoss is in `module: "caffe_pylayers"`'),
-    Broken("a module with an error", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "Double"', "mine",
+           "cannot import module 'caffe_pylayer'", 'WeightedSoftmaxLoss is in `module: "caffe_pylayers"`', options=()),
+    Broken("a module with an error", NET, _SCORES, _MINE % 'module: "layers_of_mine"  layer: "Double"', "mine",
            "cannot import module 'layers_of_mine': ZeroDivisionError: division by zero", "fix it", at='  python_param { module: "layers_of',
-           disk={"layers_of_mine.py": b"1 / 0\n"}),
-    Broken("a class that the module has not", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "Duble"', "mine", "has no 'Duble'",
-           "did you mean 'Double'?", at='  python_param { module: "layers_of'),
-    Broken("a class that is no layer", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "NoLayer"', "mine",
-           "layers_of_mine.NoLayer is not a caffe.Layer", "class NoLayer(caffe.Layer)", at='  python_param { module: "layers_of'),
-    Broken("targets that are not known", NET, _RELU, _UNKNOWN % _OURS + _RELU, "sure", "the data have targets of -1, not known (CSV source",
+           disk={"layers_of_mine.py": b"1 / 0\n"}, options=()),
+    Broken("a class that the module has not", NET, _SCORES, _MINE % 'module: "layers_of_mine"  layer: "Duble"', "mine", "has no 'Duble'",
+           "did you mean 'Double'?", at='  python_param { module: "layers_of', options=()),
+    Broken("a class that is no layer", NET, _SCORES, _MINE % 'module: "layers_of_mine"  layer: "NoLayer"', "mine",
+           "layers_of_mine.NoLayer is not a caffe.Layer", "class NoLayer(caffe.Layer)", at='  python_param { module: "layers_of', options=()),
+    Broken("targets that are not known", NET, _SCORES, _UNKNOWN % _OURS + _SCORES, "sure", "the data have targets of -1, not known (CSV source",
            "add `'ignore_label': -1`", at='bottom: "targets"', disk=_ROWS),
-    Broken("targets that are not known, in stock", NET, _RELU, _UNKNOWN % '"SigmoidCrossEntropyLoss"' + _RELU, "sure",
+    Broken("targets that are not known, in stock", NET, _SCORES, _UNKNOWN % '"SigmoidCrossEntropyLoss"' + _SCORES, "sure",
            "the data have targets of -1, not known (CSV source", "add `loss_param { ignore_label: -1 }`", level="warning", at='bottom: "targets"', disk=_ROWS),
-    Broken("a class without a method", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "NoBackward"', "mine",
-           "layers_of_mine.NoBackward has no backward", "define setup, reshape, forward and backward", at='  python_param { module: "layers_of'),
-    Broken("a module of the working directory", NET, _RELU, _MINE % 'module: "layers_of_mine"  layer: "Double"', "mine",
+    Broken("a class without a method", NET, _SCORES, _MINE % 'module: "layers_of_mine"  layer: "NoBackward"', "mine",
+           "layers_of_mine.NoBackward has no backward", "define setup, reshape, forward and backward", at='  python_param { module: "layers_of', options=()),
+    Broken("a module of the working directory", NET, _SCORES, _MINE % 'module: "layers_of_mine"  layer: "Double"', "mine",
            "is found in the working directory: a notebook has that on Python's path, but `caffe train` does not", "PYTHONPATH=. caffe train",
-           level="warning", at='  python_param { module: "layers_of'),
-    Broken("a foreign loss without loss_weight", NET, _RELU, _MINE.replace('"mine"', '"my_loss"') % 'module: "layers_of_mine"  layer: "Double"',
+           level="warning", at='  python_param { module: "layers_of', options=("--no-data",)),
+    Broken("a foreign loss without loss_weight", NET, _SCORES, _MINE.replace('"mine"', '"my_loss"') % 'module: "layers_of_mine"  layer: "Double"',
            "my_loss", "a Python loss without loss_weight", "if it is a loss", level="warning"),
 ]

@@ -3,6 +3,9 @@
 from tests.checks.broken import NET, SOLVER, Broken
 from tests.checks.good_nets import NET as NET_TEXT
 
+_FIRST = 'layer {\n  name: "conv"  type: "Convolution"  bottom: "data"'
+_SCALE = 'layer { name: "first"  type: "Scale"  bottom: "%s"  top: "%s" }\n'
+
 # fmt: off
 BROKEN = [
     # ---------------------------------------------------------------------------------------------------- syntax
@@ -46,10 +49,27 @@ BROKEN = [
            "give each layer its own name", level="warning", at='layer { name: "pool"  type: "ReLU"'),
     # --------------------------------------------------------------------------------------------------- layers
     Broken("no type", NET, 'name: "relu"  type: "ReLU"', 'name: "relu"', "relu", "it has no type", "add `type:"),
-    Broken("no name", NET, 'name: "relu"  type: "ReLU"', 'type: "ReLU"', "", "it has no name", "add `name:"),
+    Broken("two layers without a name, with weights", NET, 'name: "conv"  type: "Conv', 'type: "Conv', "", "it has no name, as the Convolution layer in line 21: Caffe stops",
+           "its own name", at='layer {\n  type: "InnerProduct"', also=(NET, '  name: "scores"  type', '  type')),
+    Broken("two layers of one name, with weights of one size", NET, _FIRST, _SCALE % ("data", "x") + _SCALE % ("x", "xx")
+           + _FIRST.replace('"data"', '"xx"'), "first",
+           "layer 'first' in line 21 has this name too: Caffe stops, or gives the weights", "its own name", at='layer { name: "first"', last=True),
+    Broken("two layers of one name, one with weights", NET, 'name: "relu"', 'name: "scores"', "scores", "layer 'scores' in line 27 has this name too",
+           "its own name", at='  name: "scores"  type: "Inner'),
     Broken("unknown type", NET, '"InnerProduct"', '"InerProduct"', "scores", "unknown layer type 'InerProduct'", "did you mean 'InnerProduct'?"),
     Broken("a type of ours", NET, '"InnerProduct"', '"L2Normalize"', "scores", "unknown layer type 'L2Normalize'", "`python_param { module: \"caffe_pylayers\"  layer: \"L2Normalize\" }`"),
     Broken("a type of forks", NET, '"InnerProduct"', '"L2Normalization"', "scores", "unknown layer type 'L2Normalization'", "`python_param { module: \"caffe_pylayers\"  layer: \"L2Normalize\" }`"),
+    *(Broken(f"a type of forks, {kind}", NET, '"InnerProduct"', f'"{kind}"', "scores", f"unknown layer type '{kind}'", remedy) for kind, remedy in (
+        ("TripletLoss", "`python_param { module: \"caffe_pylayers\"  layer: \"TripletLoss\" }`"),
+        ("MultiLabelLayer", "layer: \"MultiLabelDataLayer\" }`"), ("TripletsLoss", "did you mean TripletLoss of caffe_pylayers? Write"),
+        ("BN", 'write `type: "BatchNorm"`, then a layer of `type: "Scale"`'), ("Normalize", "L2Normalize of caffe_pylayers does it"),
+        ("CenterLoss", "no layer of caffe_pylayers does it"), ("Qqq", "no layer of caffe_pylayers does it; this Caffe has: 'AbsVal'"))),
+    Broken("parameters of a fork's layer that is ours", NET, 'type: "ReLU"', 'type: "FocalLoss"  focal_loss_param { gamma: 2 }', "relu",
+           "unknown field 'focal_loss_param'", "FocalLoss of caffe_pylayers takes its options in param_str"),
+    Broken("class weights of a fork", NET, 'type: "ReLU"', 'type: "ReLU"  loss_param { class_weighting: 2 }', "relu", "unknown field 'class_weighting'",
+           "WeightedSoftmaxLoss of caffe_pylayers takes them, as the option 'class_weights'"),
+    Broken("label smoothing of a fork", NET, 'type: "ReLU"', 'type: "ReLU"  loss_param { label_smooth_factor: 0.1 }', "relu",
+           "unknown field 'label_smooth_factor'", "LabelSmoothing of caffe_pylayers does it, as the option 'smoothing'"),
     Broken("a type of old nets", NET, 'type: "ReLU"', 'type: "RELU"', "relu", "unknown layer type 'RELU'", "did you mean 'ReLU'?"),
     Broken("a type of old nets, without quotes", NET, 'type: "ReLU"', "type: RELU", "relu", "field 'type' is RELU", "today write `type: \"ReLU\"`"),
     Broken("a field of old nets", NET, 'top: "scores"', 'top: "scores"  blobs_lr: 2', "scores", "unknown field 'blobs_lr'",

@@ -1,12 +1,15 @@
 """Nets with a mistake each: what the command prints names file, line, layer and remedy."""
 
+import functools
 import shutil
 
 import pytest
 
 from caffe_pylayers.commands.program import main
 from tests.checks import broken_data, broken_layers, broken_layouts, broken_solvers
+from tests.checks.broken import NET, SOLVER
 from tests.checks.good_nets import write_good
+from tests.checks.real_caffe import ending, train
 
 BROKEN = [*broken_layouts.BROKEN, *broken_layers.BROKEN, *broken_solvers.BROKEN, *broken_data.BROKEN]
 
@@ -25,6 +28,29 @@ def check(capsys, *arguments):
     printed = capsys.readouterr()
     assert printed.err == ""
     return printed.out, ended.value.code
+
+
+#: Errors at which Caffe neither stops nor loses a weight, but what it learns is wrong.
+SILENT = {
+    "labels beyond the classes, in stock": "it takes numbers behind the row of scores, as the scores of a class",
+    "a list without labels": "it takes the name's first digits, or 0, for the label",
+}
+#: Images of which only the header is written here.
+HOLLOW = ("images of many pixels",)
+
+
+@pytest.mark.parametrize("broken", [each for each in BROKEN if each.name not in HOLLOW], ids=lambda broken: broken.name)
+def test_an_error_stops_caffe_or_loses_the_training_and_a_warning_does_not(broken, good, tmp_path, monkeypatch):
+    shutil.copytree(good, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")  # the working directory, as with PYTHONPATH=.
+    broken.write(tmp_path)
+    files = [*broken.checks] or [broken.file]
+    if files[0] == NET:
+        files[0] = SOLVER
+    answer = ending(functools.partial(train, *files))
+    fails = broken.level == "error" and broken.name not in SILENT
+    assert (answer.status != 0) == fails, answer.err
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)

@@ -11,6 +11,7 @@ import pytest
 from caffe_pylayers.commands.check.check import check
 from caffe_pylayers.commands.check.checking import check_files
 from tests.checks.good_nets import NET, SOLVER, write_good
+from tests.checks.real_caffe import ending, training_step
 from tests.layers.runs import assert_gone, heed_ctrl_c
 
 _DATA = """layer {
@@ -70,10 +71,11 @@ def found(tmp_path_factory):
     patch.chdir(folder)
     patch.setenv("PYTHONPATH", str(folder))
     files = [f"{number}.prototxt" for number in range(len(BROKEN))]
+    patch.syspath_prepend(str(folder))
     for file, (layer, *_) in zip(files, BROKEN.values()):
         (folder / file).write_text(f"{_DATA}{layer}\n")
     try:
-        return check_files(files).findings
+        yield check_files(files).findings
     finally:
         patch.undo()
 
@@ -86,6 +88,7 @@ def test_where_caffe_stops_is_found(name, found):
     assert (finding.layer, finding.line, finding.level) == (layer, line + 5, "error")
     assert says in finding.message
     assert remedy in finding.remedy
+    assert not ending(lambda: training_step(file)).ok
 
 
 @pytest.fixture

@@ -195,3 +195,24 @@ def test_letters_of_another_encoding_are_printed(good, check):
     status, out, err = check("net.prototxt", "--no-build")
     assert (status, err) == (1, "")
     assert "unknown bottom blob 'x'" in out
+
+
+_OWN = """
+layer { name: "own"  type: "Python"  top: "own"  python_param { module: "harmful"  layer: "Layer" } }
+layer { name: "data"  type: "Python"  top: "data"  python_param { module: "caffe_pylayers"  layer: "ImageDataLayer"
+  param_str: "{'source': 'train.csv', %s}" } }
+"""
+
+
+@pytest.mark.parametrize("option", ["'transform': 'harmful:f'", "'sampler': 'harmful:f'", "'source_type': 'harmful:f'"])
+def test_no_build_runs_no_code_of_the_users(option, good, check, monkeypatch):
+    """Nor does it where data are read: modules of the working directory may be anybody's."""
+    monkeypatch.syspath_prepend(str(good))
+    (good / "harmful.py").write_text("import pathlib; pathlib.Path('it_ran').touch()\nraise SystemExit\n")
+    (good / "net.prototxt").write_text(_OWN % option)
+    for options in (["--no-build"], ["--no-build", "--no-data"]):
+        status, out, _ = check("net.prototxt", *options)
+        assert "what needs code of these modules: harmful (--no-build)" in out
+        assert (status, (good / "it_ran").exists()) == (0, False)
+    check("net.prototxt", "--no-data")
+    assert (good / "it_ran").exists()

@@ -6,6 +6,7 @@ from caffe_pylayers.commands.check.checking import check_files
 from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import layer_text, net_text, python_layer
 from tests.checks.good_nets import write_good
+from tests.checks.real_caffe import ending, train, training_step
 from tests.layers.every_layer import LAYERS, WEIGHT
 
 LOSSES = [layer for layer, schema in SCHEMAS.items() if schema.gives[:1] == ("loss",)]
@@ -66,7 +67,15 @@ def test_a_label_beyond_the_classes_is_found(layer, findings):
     wrong = found(findings([DATA, SCORES % 4, judge(layer)], build=False), "the data have label 4 (")
     assert [finding.level for finding in wrong] == ["error"]
     assert "labels are 0 to 3" in wrong[0].message
+    alone = layer in OURS and len(LAYERS[layer][0]) == 2 and not LAYERS[layer][1]  # without an option for its classes
+    assert not alone or not ending(a_pass).ok
     assert not found(findings([DATA, SCORES % 5, judge(layer)], build=False), "the data have label")
+    assert not alone or ending(a_pass).ok
+
+
+def a_pass():
+    """Of the whole data, through the net that was checked last."""
+    training_step("losses.prototxt", batches=3)
 
 
 @pytest.mark.parametrize("layer", LOSSES)
@@ -88,7 +97,8 @@ def test_what_is_done_twice_is_found(layer, before, findings):
 @pytest.mark.parametrize("layer", [*OURS, *STOCK])
 def test_scores_in_place_of_probabilities_are_found(layer, findings):
     wrong = found(findings([DATA, SCORES % 5, judge(layer)], data=False, build=False), f"{layer} takes probabilities")
-    assert [finding.level for finding in wrong] == ["warning"] * (layer in OF_PROBABILITIES)
+    assert [finding.level for finding in wrong] == ["error"] * (layer in OF_PROBABILITIES)
+    assert layer not in OF_PROBABILITIES or "Lost: nothing " in ending(lambda: train("losses.prototxt")).err
 
 
 def bottoms_of(layer):
@@ -112,6 +122,13 @@ def with_wrong(layer, wrong, label=""):
     return python_layer(layer, list(inputs), [f"{label}top"], options, 1 if layer in LOSSES else None), inputs
 
 
+def stops(layer, inputs):
+    """Whether Caffe stops at a layer with such inputs of zeros."""
+    with open("alone.prototxt", "w") as file:
+        file.write(net_text([layer], inputs))
+    return not ending(lambda: training_step("alone.prototxt")).ok
+
+
 def test_bottoms_of_wrong_sizes_are_found(findings):
     """In one net, since Caffe sets it up; each layer is there once with all sizes right."""
     wrong = {f"{layer}_{name}_": (layer, name) for layer, name in CASES if (layer, name) not in IN_RESHAPE}
@@ -122,8 +139,9 @@ def test_bottoms_of_wrong_sizes_are_found(findings):
     )
     said = {finding.layer: finding.message for finding in told if finding.level == "error"}
     assert set(said) == {f"{label}top_layer" for label in wrong}
-    for label, (_, name) in wrong.items():
+    for label, (layer, name) in wrong.items():
         assert said[f"{label}top_layer"].startswith(f"bottom '{label}{name}' (")
+        assert stops(*with_wrong(layer, name))
 
 
 @pytest.mark.parametrize(("layer", "name"), IN_RESHAPE)
@@ -132,6 +150,7 @@ def test_bottoms_of_wrong_sizes_are_found_where_the_layer_looks(layer, name, fin
     assert [finding.layer for finding in findings([text], inputs, data=False) if finding.level == "error"] == [
         "top_layer"
     ]
+    assert stops(text, inputs)
 
 
 #: Layers, their options, and whether anything that they do depends on the iteration.

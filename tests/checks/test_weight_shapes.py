@@ -8,6 +8,7 @@ from caffe.proto import caffe_pb2
 from caffe_pylayers.commands.check.check import check
 from caffe_pylayers.commands.check.checking import check_files
 from tests.checks.good_nets import DEPLOY, NET, write_good
+from tests.checks.real_caffe import ending
 
 
 @pytest.fixture
@@ -28,6 +29,11 @@ def found(*files, weights):
     return [(each.layer, each.level, each.message) for each in check_files(files, weights=weights).findings]
 
 
+def stops(net, weights):
+    """Whether Caffe stops at these weights."""
+    return not ending(lambda: caffe.Net(net, caffe.TEST if "deploy" in net else caffe.TRAIN, weights=weights)).ok
+
+
 def test_weights_of_the_net_itself_fit(good, trained):
     assert found("net.prototxt", weights=trained) == [
         ("train_data", "note", "net.caffemodel has its position: training continues from there in the data")
@@ -45,6 +51,7 @@ def test_a_layer_of_another_size_is_to_be_renamed(good, trained):
     assert findings[0].remedy.startswith(
         'rename the layer, for example `name: "scores_new"`, to learn it from the start'
     )
+    assert stops("net.prototxt", trained)
     (good / "net.prototxt").write_text(
         (good / "net.prototxt").read_text().replace('name: "scores"', 'name: "scores_new"')
     )
@@ -68,11 +75,13 @@ def test_a_position_in_weights_for_a_net_without_resume(good, trained):
     assert (finding.layer, finding.level) == ("train_data", "error")
     assert finding.message == "net.caffemodel has 1 blob (4) for it, but the layer has no blobs: Caffe stops"
     assert finding.remedy.startswith("they are its position in a run with 'resume': True: set this")
+    assert stops("net.prototxt", trained)
     caffe.Net("net.prototxt", caffe.TRAIN).save("plain.caffemodel")
     (good / "net.prototxt").write_text(NET)
     (finding,) = check("net.prototxt", weights="plain.caffemodel")
     assert finding.message == "plain.caffemodel has no blobs for it, but the layer has 1 blob (4): Caffe stops"
     assert finding.remedy.startswith("they are from a run without 'resume': True: rename the layer")
+    assert stops("net.prototxt", "plain.caffemodel")
 
 
 def test_a_deploy_net_with_an_input_named_as_the_data_layer(good, trained):
@@ -80,6 +89,7 @@ def test_a_deploy_net_with_an_input_named_as_the_data_layer(good, trained):
     (finding,) = (each for each in check("deploy.prototxt", weights=trained) if each.level == "error")
     assert (finding.layer, finding.line) == ("train_data", 2)
     assert "rename this Input" in finding.remedy
+    assert stops("deploy.prototxt", trained)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 5), (1, 1, 5, 1), (5,)])
@@ -93,7 +103,7 @@ def test_shapes_of_old_files_fit_where_caffe_copies_them(good, trained, shape):
             blob.num, blob.channels, blob.height, blob.width = old
     (good / "old.caffemodel").write_bytes(weights.SerializeToString())
     wrong = [finding for finding in check("net.prototxt", weights="old.caffemodel") if finding.level == "error"]
-    assert bool(wrong) == (shape == (1, 1, 5, 1))
+    assert bool(wrong) == (shape == (1, 1, 5, 1)) == stops("net.prototxt", "old.caffemodel")
     if not wrong:
         net = caffe.Net("net.prototxt", caffe.TRAIN, weights="old.caffemodel")
         np.testing.assert_array_equal(net.params["scores"][1].data, np.array(bias.data, np.float32))
@@ -106,6 +116,7 @@ def test_a_shape_of_four_is_not_one_where_the_file_is_new(good, trained):
     (good / "new.caffemodel").write_bytes(weights.SerializeToString())
     (wrong,) = (finding for finding in check("net.prototxt", weights="new.caffemodel") if finding.level == "error")
     assert wrong.message == "its bias in new.caffemodel are 1 x 1 x 1 x 5, but the net's are 5: Caffe stops"
+    assert stops("net.prototxt", "new.caffemodel")
 
 
 def test_without_caffe_the_weights_are_said_to_be_unchecked(good, trained):

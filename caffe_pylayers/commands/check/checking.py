@@ -7,10 +7,11 @@ from caffe_pylayers.caffe_files import nets, prototxt
 from caffe_pylayers.caffe_files.nets import Layer, Net, Solver
 from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
 from caffe_pylayers.caffe_files.weights import read_weights
-from caffe_pylayers.commands.check import building, fields, solvers, sources, stock_data
+from caffe_pylayers.commands.check import building, fields, foreign_layers, solvers, sources, stock_data
 from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, listed, of_error
 from caffe_pylayers.commands.check.labels import label_tops
 from caffe_pylayers.commands.check.numbers import Numbers
+from caffe_pylayers.commands.check.python_layers import options_of
 from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.rules import Scope, found, found_in_files
 from caffe_pylayers.commands.check.views import View, in_each
@@ -25,13 +26,15 @@ def check_files(
     build: bool = True,
     stages: Sequence[str] = (),
     all_data: bool = False,
+    code: Optional[bool] = None,
 ) -> Report:
     """Check nets and solvers that belong together: train, test and deploy nets load the same weights.
 
     all_data: read all records of all sources, not only the first and the last of each.
+    code: whether the modules that nets name are imported, which runs them; by default where nets are built.
     Raises ConfigError or DataError where a file cannot be read at all; a mistake in one is a finding.
     """
-    report = Report(all_data=all_data)
+    report = Report(all_data=all_data, runs_code=build if code is None else code)
     caffe = _caffe(report)
     if weights is not None:
         report.weights, report.trained = weights, read_weights(weights)
@@ -48,6 +51,9 @@ def check_files(
         report.findings += found(report, Scope.DATA, report.layers)
     else:
         report.skipped.append("data (--no-data)")
+    modules = dict.fromkeys(module for layer in report.layers for module in _modules(layer))
+    if modules and not report.runs_code:
+        report.skipped.append(f"what needs code of these modules: {', '.join(modules)} (--no-build)")
     _build(report, bool(caffe), build, data)
     report.findings += found(report, Scope.PAIR, _pairs(report))
     report.findings += found(report, Scope.SET_UP, report.views)
@@ -56,6 +62,15 @@ def check_files(
         report.skipped.append("weights, for nets that are not set up")
     report.findings = _in_order(report.findings)
     return report
+
+
+def _modules(layer: Layer) -> Iterator[str]:
+    """The modules of other packages that a layer needs."""
+    if foreign_layers.is_foreign(layer):
+        yield layer.python[0]
+    options = options_of(layer)
+    for place in options.plugins().values() if options else ():
+        yield place.partition(":")[0]
 
 
 def _build(report: Report, caffe: bool, wanted: bool, data: bool) -> None:

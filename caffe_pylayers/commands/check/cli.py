@@ -12,7 +12,9 @@ from caffe_pylayers.commands.console import Command, console, print_json
 @click.option("--weights", metavar="FILE", help="A .caffemodel to be loaded: check which layers its weights fit.")
 @click.option("--no-data", is_flag=True, help="Do not check the data: read no source and look for no file.")
 @click.option("--all-data", is_flag=True, help="Read every record of every source, not only the first and the last.")
-@click.option("--no-build", is_flag=True, help="Do not set up the nets in Caffe.")
+@click.option(
+    "--no-build", is_flag=True, help="Do not set up the nets in Caffe, and do not import the modules that they name."
+)
 @click.option("--stage", "stages", multiple=True, metavar="STAGE", help="A stage that the net is in; repeatable.")
 @click.option("--strict", is_flag=True, help="Exit with status 1 also for warnings.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
@@ -30,7 +32,8 @@ def check(
 
     A solver is checked with its nets. Nets that load the same weights (train, test, deploy) are best given together.
     All labels are read, and the first and the last record of each source. The last line begins with what was not looked at.
-    The exit status is 1 if there is an error: Caffe would stop, or learn nothing.
+    Without --no-build this imports the Python modules that the nets name, also from the working directory. So it runs
+    their code. The exit status is 1 if there is an error: Caffe would stop, or lose the training.
 
     \b
     caffe-pylayers check train_val.prototxt

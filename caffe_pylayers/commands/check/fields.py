@@ -1,10 +1,12 @@
 """Fields, values and enums of a prototxt against the caffe.proto of the Caffe that is there."""
 
+import functools
 from typing import Any, Dict, Iterator, List, Optional
 
 from caffe_pylayers.caffe_files.legacy_nets import V1_TYPES
 from caffe_pylayers.caffe_files.prototxt import Field, Message, NotDecimal, Word
 from caffe_pylayers.commands.check.findings import ERROR, Finding, listed
+from caffe_pylayers.commands.check.forks import in_place_of_field
 from caffe_pylayers.errors import did_you_mean
 
 _INTEGERS = {
@@ -13,6 +15,7 @@ _INTEGERS = {
     "int64": (-(2**63), 2**63 - 1),
     "uint64": (0, 2**64 - 1),
 }
+_MOST_SHOWN = 100  # letters of a value
 _BOOLS = ("true", "True", "t", "false", "False", "f")
 
 #: FieldDescriptor's TYPE_ numbers, which are fixed by protobuf.
@@ -22,25 +25,28 @@ _KINDS = {
 }  # fmt: skip
 
 
-def check_fields(message: Message, descriptor: Any, file: str, layer: str = "", inside: str = "") -> Iterator[Finding]:
+def check_fields(
+    message: Message, descriptor: Any, file: str, layer: str = "", inside: str = "", kind_of_layer: str = ""
+) -> Iterator[Finding]:
     """Unknown fields, fields given twice, values of a wrong type, in a message and all within.
 
-    descriptor: the protobuf Descriptor of the message. layer: the name of the layer that it is in. inside: the name of
-    the field that it is the value of.
+    descriptor: the protobuf Descriptor of the message. layer, kind_of_layer: name and type of the layer that it is in.
+    inside: the name of the field that it is the value of.
     """
-    known = {field.name: field for field in descriptor.fields}
+    known = _fields_of(descriptor)
     lines: Dict[str, int] = {}
     for field in message.fields:
         name, kind = layer, known.get(field.name)
         if inside == "" and field.name in ("layer", "layers") and isinstance(field.value, Message):
-            name = str(field.value.get("name", ""))
+            name, kind_of_layer = (str(field.value.get(each, "")) for each in ("name", "type"))
 
         def found(problem: str, remedy: str, at: Field = field, name: str = name) -> Finding:
             return Finding(file, at.line, name, ERROR, problem, remedy)
 
         where = f" in {inside}" if inside not in ("", "layer", "layers") else ""
         if kind is None:
-            guess = _today(field, inside) or did_you_mean(field.name, known)
+            guess = _today(field, inside) or in_place_of_field(field.name, kind_of_layer)
+            guess = guess or did_you_mean(field.name, known)
             yield found(f"unknown field {field.name!r}{where}", guess or f"it has: {listed(known, 99)}")
             continue
         if not _repeated(kind) and field.name in lines:
@@ -55,7 +61,13 @@ def check_fields(message: Message, descriptor: Any, file: str, layer: str = "", 
         if wrong:
             yield found(f"field {field.name!r}{where} is {_shown(field.value)}", wrong)
         elif isinstance(field.value, Message):
-            yield from check_fields(field.value, kind.message_type, file, name, field.name)
+            yield from check_fields(field.value, kind.message_type, file, name, field.name, kind_of_layer)
+
+
+@functools.lru_cache(maxsize=None)
+def _fields_of(descriptor: Any) -> Dict[str, Any]:
+    """The fields of a message by name; protobuf makes them anew each time."""
+    return {field.name: field for field in descriptor.fields}
 
 
 def _today(field: Field, inside: str) -> str:
@@ -83,7 +95,7 @@ def _wrong(field: Field, kind: Any) -> Optional[str]:
     if isinstance(value, Message):
         return f"write `{field.name}: VALUE`, a {name} without braces"
     if name == "string":
-        return None if _is_text(value) else f'write it in quotes: `{field.name}: "{value}"`'
+        return None if _is_text(value) else f'write it in quotes: `{field.name}: "{_shown(value)}"`'
     if name == "enum":
         return _wrong_enum(value, kind.enum_type)
     if name == "bool":
@@ -121,4 +133,5 @@ def _is_whole(value: Any) -> bool:
 def _shown(value: Any) -> str:
     if isinstance(value, Message):
         return "{ ... }"
-    return repr(str(value)) if _is_text(value) else str(value)
+    shown = repr(str(value)) if _is_text(value) else str(value)
+    return shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}..."

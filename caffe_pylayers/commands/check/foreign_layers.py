@@ -13,6 +13,7 @@ from typing import Any, Dict, Iterator, List, Sequence, TextIO, Tuple
 from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
+from caffe_pylayers.commands.check.python_layers import is_module
 from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.errors import did_you_mean
@@ -24,11 +25,17 @@ _METHODS = ("setup", "reshape", "forward", "backward")
 _TIMEOUT = 60.0  # seconds that the import of all may take
 
 
+def is_foreign(layer: Layer) -> bool:
+    """Whether it is a Python layer of another package, whose module may be imported by its name."""
+    module, kind, _ = layer.python
+    return layer.type == "Python" and not layer.own and is_module(module) and bool(kind)
+
+
 def check_layers(_: Sequence[View], report: Report) -> Iterator[Finding]:
     """What is wrong with the modules and classes that Python layers of other packages name."""
-    foreign = [layer for layer in report.layers if layer.type == "Python" and not layer.own and all(layer.python[:2])]
+    foreign = [layer for layer in report.layers if is_foreign(layer)]
     wanted = list(dict.fromkeys(layer.python[:2] for layer in foreign))
-    if not wanted:
+    if not wanted or not report.runs_code:
         return
     code = "from caffe_pylayers.commands.check.foreign_layers import main; main(answers)"
     answer = ask_python(code, json.dumps(wanted), timeout=_TIMEOUT)

@@ -175,11 +175,11 @@ def width(view: View, layer: Layer, blob: str, shapes: Shapes) -> Tuple[Optional
         classes = shapes[blob][axis]
         return classes, f"blob {blob!r} has scores of {classes} classes"
     params = {"InnerProduct": "inner_product_param", "Convolution": "convolution_param"}
-    for source in view.sources(layer, blob):
-        if source.type in params:
-            found = source.message.message(params[source.type]).get("num_output")
-            if isinstance(found, int) and axis == 1:
-                return found, f"layer {source.name!r} has num_output {found}"
+    source = view.maker(layer, blob)
+    if source is not None and source.type in params:
+        found = source.message.message(params[source.type]).get("num_output")
+        if isinstance(found, int) and axis == 1:
+            return found, f"layer {source.name!r} has num_output {found}"
     return None, ""
 
 

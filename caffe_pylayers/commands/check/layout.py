@@ -3,19 +3,27 @@
 import itertools
 from typing import Dict, Iterator, List, Sequence
 
-from caffe_pylayers.caffe_files.legacy_nets import V1_TYPES
 from caffe_pylayers.caffe_files.nets import TEST, TRAIN, Layer, Net, NetState
 from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
+from caffe_pylayers.commands.check.forks import in_place_of_type
+from caffe_pylayers.commands.check.python_layers import schema_of
 from caffe_pylayers.commands.check.report import Report
+from caffe_pylayers.commands.check.resume import num_blobs
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import did_you_mean
 
 
 def check_blobs(view: View, _: Report) -> Iterator[Finding]:
-    """Every bottom has been a top before, and every top is new, or the bottom at the same place (in place)."""
+    """Every bottom has been a top before, and every top is new, or the bottom at the same place (in place).
+
+    Caffe copies a blob that several layers read, so that none of them can work in place on it.
+    """
     made: Dict[str, Layer] = {}
+    readers: Dict[str, List[Layer]] = {}
     for layer in view.layers:
+        for bottom in layer.bottoms:
+            readers.setdefault(bottom, []).append(layer)
         for number, bottom in enumerate(layer.bottoms):
             if bottom not in made:
                 yield error(layer, f"unknown bottom blob {bottom!r}", _where(view, bottom, made), "bottom", number)
@@ -29,36 +37,68 @@ def check_blobs(view: View, _: Report) -> Iterator[Finding]:
                     "top",
                     number,
                 )
-            made[top] = layer
+            elif top in made and (len(readers[top]) > 1 or _is_loss(made[top], top)):
+                reader = f"{_named(readers[top][0])} reads it too" if len(readers[top]) > 1 else "it is a loss"
+                yield error(
+                    layer,
+                    f"works in place on blob {top!r}, but {reader}: Caffe stops",
+                    "give its top a name of its own",
+                    "top",
+                    number,
+                )
+            made[top], readers[top] = layer, []
+
+
+def _is_loss(layer: Layer, top: str) -> bool:
+    weights = layer.message.all("loss_weight")
+    number = layer.tops.index(top)
+    return number < len(weights) and bool(weights[number])
+
+
+_NEAR = 200  # blobs that may have been meant; the time to compare names is spent for each mistake
 
 
 def _where(view: View, blob: str, made: Dict[str, Layer]) -> str:
     """What to do about a blob that no layer has made so far."""
-    for layer in view.layers:
-        if blob in layer.tops:
-            return f"{_named(layer)} makes it, further down; put that layer first"
-    for layer in view.net.layers:
-        if blob in layer.tops:
-            return f"{_named(layer)} makes it, but its include and exclude rules keep it out of this net"
-    return did_you_mean(blob, made) or f"blobs so far: {listed(made)}"
+    if blob in view.makers:
+        return f"{_named(view.makers[blob])} makes it, further down; put that layer first"
+    if blob in view.net.makers:
+        return f"{_named(view.net.makers[blob])} makes it, but its include and exclude rules keep it out of this net"
+    near = list(itertools.islice(reversed(made), _NEAR))[::-1]
+    return did_you_mean(blob, near) or f"blobs before it: {listed(near)}"
 
 
 def _named(layer: Layer) -> str:
-    return f"layer {layer.name!r} in line {layer.line}"
+    named = f"layer {layer.name!r}" if layer.name else f"the {layer.type} layer"
+    return f"{named} in line {layer.line}"
 
 
 def check_names(view: View, _: Report) -> Iterator[Finding]:
-    """One name is one layer's: weights are found by it."""
+    """One name is one layer's: Caffe takes weights, for tests and from files, to the first layer of their name.
+
+    Without weights layers may share a name, or have none.
+    """
     seen: Dict[str, Layer] = {}
     for layer in view.layers:
-        if layer.name and layer.name in seen:
-            yield warning(
-                layer,
-                f"{_named(seen[layer.name])} has this name too",
-                "give each layer its own name: Caffe finds weights by name, and `net.layer_dict` finds layers by name",
-                "name",
+        first = seen.setdefault(layer.name, layer)
+        if first is layer:
+            continue
+        problem = f"{_named(first)} has this name too" if layer.name else f"it has no name, as {_named(first)}"
+        if _has_weights(layer) or _has_weights(first):
+            problem += ": Caffe stops, or gives the weights of both to the first"
+            yield error(layer, problem, "give each layer its own name", "name")
+        elif layer.name:
+            remedy = (
+                "give each layer its own name: Caffe finds weights by name, and `net.layer_dict` finds layers by name"
             )
-        seen.setdefault(layer.name, layer)
+            yield warning(layer, problem, remedy, "name")
+
+
+def _has_weights(layer: Layer) -> bool:
+    """Whether a layer is known to have parameter blobs."""
+    if layer.type in ("Scale", "Bias"):
+        return len(layer.bottoms) == 1
+    return layer.type in _WITH_OUTPUTS or layer.type in ("BatchNorm", "PReLU", "Parameter") or bool(num_blobs(layer))
 
 
 #: Types that do nothing without a number of outputs, and whose parameters say it.
@@ -72,31 +112,20 @@ _WITH_OUTPUTS = {
 }
 
 
-def _known_type(kind: str, known_types: Sequence[str]) -> str:
-    """What to write in place of a type that this Caffe does not have."""
-    for name, schema in SCHEMAS.items():
-        if kind in (name, *schema.forks):
-            return f'write `type: "Python"` and `python_param {{ module: "caffe_pylayers"  layer: "{name}" }}`'
-    today = V1_TYPES.get(kind)
-    guess = did_you_mean(today or kind, [today] if today else known_types)
-    return guess or f"this Caffe has: {listed(known_types, 99)}"
-
-
 def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
     """What one layer says of itself."""
     known_types = report.types
-    if not layer.name:
-        yield error(layer, "it has no name", 'add `name: "..."`: weights are found by it')
     if not layer.type:
         yield error(layer, "it has no type", 'add `type: "..."`, as in `type: "Convolution"`')
     elif known_types and layer.type not in known_types:
-        yield error(layer, f"unknown layer type {layer.type!r}", _known_type(layer.type, known_types), "type")
+        yield error(layer, f"unknown layer type {layer.type!r}", in_place_of_type(layer.type, known_types), "type")
     name = _WITH_OUTPUTS.get(layer.type)
     param = layer.message.message(name) if name else None
     if name and param is not None and not param.get("num_output"):
         misspelled = any(field.name.startswith("num_") for field in param.fields if field.name != "num_output")
         if not misspelled:  # which is an unknown field already
             yield error(layer, f"{name} has no num_output", f"add `num_output: N` to {name}", name)
+    yield from _check_sample_weight(layer)
     down, bottoms = len(layer.message.all("propagate_down")), len(layer.bottoms)
     if down not in (0, bottoms):
         yield error(
@@ -120,6 +149,22 @@ def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
     elif not _can_be_in(layer):
         yield warning(
             layer, "no net has it: its rules exclude each other", "change its include and exclude rules", "include"
+        )
+
+
+def _check_sample_weight(layer: Layer) -> Iterator[Finding]:
+    """A loss of Caffe's takes no sample weights, as a fork's may."""
+    twin = schema_of(layer) if layer.type != "Python" else None
+    if twin is None:
+        return
+    most = len([name for name in twin().bottom_names() if name != "[sample_weight]"])
+    if len(layer.bottoms) > most:
+        ours = next(name for name, schema in SCHEMAS.items() if schema is twin)
+        yield error(
+            layer,
+            f"{layer.type} takes {most} bottoms, not {len(layer.bottoms)}",
+            f"{ours} of caffe_pylayers takes sample weights as one more, its last",
+            "bottom",
         )
 
 

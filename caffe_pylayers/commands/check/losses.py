@@ -51,7 +51,7 @@ def check_inputs(view: View, _: Report) -> Iterator[Finding]:
             )
             yield _twice(layer, kind, before, since)
         if bottom_names(layer)[:1] == ["prob"] and before.type in ("InnerProduct", "Convolution"):
-            yield warning(
+            yield error(  # the logarithm of a score below 0 gives gradients that leave no finite weight
                 layer,
                 f"{kind} takes probabilities, but its bottom {layer.bottoms[0]!r} comes from {before.type} {before.name!r}",
                 "put a Softmax layer between them, or use the loss that has one inside",
@@ -116,12 +116,11 @@ def check_label_maps(view: View, _: Report) -> Iterator[Finding]:
     """Images that are labels, one per pixel, are not resized: between two classes that makes others."""
     for layer in view.layers:
         number = _label_bottom(layer)
-        source = _maker(view, layer, number) if number is not None else None
-        blob = layer.bottoms[number] if source is not None and number is not None else ""
-        while source is not None and source.type in _KEEP_VALUES and source.bottoms:
-            blob = source.bottoms[0]
-            source = view.producer(source, blob)
-        if source is not None and number is not None and _resized_images(source, blob):
+        if number is None or number >= len(layer.bottoms):
+            continue
+        origin = view.origin(layer, layer.bottoms[number])
+        if origin is not None and _resized_images(*origin):
+            source = origin[0]
             yield warning(
                 layer,
                 f"its labels are images of layer {source.name!r}, and that layer resizes them bilinearly: this makes class 1 between 0 and 2",
@@ -151,10 +150,6 @@ def _resized_images(source: Layer, blob: str) -> bool:
         and not transform.all("mean_value")
         and transform.get("mean_file") is None
     )
-
-
-#: Stock layers whose tops have the values of their first bottom.
-_KEEP_VALUES = ("Split", "Reshape", "Flatten", "Slice", "Crop")
 
 
 def check_noise(view: View, _: Report) -> Iterator[Finding]:

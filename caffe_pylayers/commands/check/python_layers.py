@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 from typing import Iterator, List, Optional, Sequence, Tuple, Type
 
 from caffe_pylayers import ALIASES, LAYERS, config
@@ -47,7 +48,7 @@ def options_of(layer: Layer) -> Optional[config.Options]:
     return _load(kind, layer.python[2], os.getcwd())[0] if kind else None
 
 
-@functools.lru_cache(maxsize=1000)
+@functools.lru_cache(maxsize=100_000)  # the layers of a large net
 def _load(kind: str, param_str: str, folder: str) -> Tuple[Optional[config.Options], Sequence[ConfigError]]:
     """The options, or what is wrong with them, a problem each. folder: the working directory, where paths start."""
     try:
@@ -65,6 +66,7 @@ def check_layer(layer: Layer, _: Report) -> Iterator[Finding]:
             )
         return
     yield from _check_python_param(layer)
+    yield from _check_module(layer)
     kind, param_str = layer.python[1:]
     name = layer.own
     if not name:
@@ -88,6 +90,26 @@ def check_layer(layer: Layer, _: Report) -> Iterator[Finding]:
         yield warning(layer, remark.problem, remark.remedy or described, "python_param.param_str")
     yield from _check_counts(layer, name, options)
     yield from _check_in_place(layer, name, options)
+
+
+def is_module(name: str) -> bool:
+    """Whether it is the name of a module, as `import` takes it; `x.py` would be the module `py` of a package `x`."""
+    return all(part.isidentifier() for part in name.split(".")) and not name.endswith(".py")
+
+
+def _check_module(layer: Layer) -> Iterator[Finding]:
+    """The module is named as `import` takes it, not as a file."""
+    module = layer.python[0]
+    if not module or is_module(module):
+        return
+    last = re.split(r"[/\\]+", re.sub(r"\.py$", "", module.strip()))[-1]
+    meant = ".".join(re.sub(r"\W", "_", part) for part in last.split(".") if part)
+    known = layer.python[1] in {*LAYERS, *ALIASES} and re.search("caffe.pylayers", module)
+    if known or not is_module(meant):
+        remedy = 'write `module: "caffe_pylayers"`'
+    else:
+        remedy = f'write `module: "{meant}"`, and put the folder of that file on PYTHONPATH'
+    yield error(layer, f"module {module!r} is no name that Python can import", remedy, "python_param.module")
 
 
 def _check_python_param(layer: Layer) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """What was found in nets and solvers, and what is known of them."""
 
 from dataclasses import dataclass, field
-from typing import Dict, List, Mapping, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 from caffe_pylayers.caffe_files.nets import Layer, Net, Solver
 from caffe_pylayers.caffe_files.weights import LayerWeights
@@ -30,6 +30,7 @@ class Report:
     types: of layers that this Caffe has; none where it is not here. labels: of data layers; an entry for
     each top that is wanted, without values as long as they are not known. built: the nets
     that Caffe has set up. weights, trained: the path of those that are to be loaded, "" where none are, and what it has.
+    runs_code: whether modules that nets name may be imported, which runs them.
     """
 
     findings: List[Finding] = field(default_factory=list)
@@ -45,6 +46,7 @@ class Report:
     built: Dict[View, Built] = field(default_factory=dict)
     weights: str = ""
     trained: Sequence[LayerWeights] = ()
+    runs_code: bool = True
 
     @property
     def summary(self) -> str:
@@ -100,10 +102,9 @@ class Report:
         """The tops of a data layer that some layer takes for labels."""
         return [top for top in self.labels if top.layer is layer]
 
-    @property
-    def trained_layers(self) -> Set[Layer]:
-        """Those that are in a TRAIN net."""
-        return {layer for view in self.views if view.training for layer in view.layers}
+    def is_trained(self, layer: Layer) -> bool:
+        """Whether a layer is in a TRAIN net."""
+        return any(view.training and layer in view.members for view in self.views)
 
     def shapes(self, view: View) -> Mapping[str, Shape]:
         """Of the blobs of a net, by name; none where Caffe has not set it up."""

@@ -41,15 +41,14 @@ def check_param(layer: Layer, _: Report) -> Iterator[Finding]:
             "'resume': True without a frozen param: the solver would change the layer's position, or Caffe aborts",
             f"add `{_FROZEN}`",
         )
-    elif resumes(layer):
-        for name in ("lr_mult", "decay_mult"):
-            if found[0].get(name, 1) != 0:
-                yield error(
-                    layer,
-                    f"'resume': True with {name} {found[0].get(name, 1)}: the solver must leave the layer's position alone",
-                    f"write `{_FROZEN}`",
-                    "param",
-                )
+    elif resumes(layer) and found[0].get("lr_mult", 1) != 0:  # without a rate Caffe applies no decay either
+        decays = found[0].get("decay_mult", 1) != 0
+        yield (error if decays else warning)(
+            layer,
+            f"'resume': True with lr_mult {found[0].get('lr_mult', 1)}: the solver must leave the layer's position alone",
+            f"write `{_FROZEN}`",
+            "param",
+        )
 
 
 def _blocks(found: Sequence[Message]) -> str:
@@ -62,8 +61,8 @@ def check_names(views: Sequence[View], _: Report) -> Iterator[Finding]:
     for layer in dict.fromkeys(layer for view in views for layer in view.layers):
         by_name.setdefault(layer.name, []).append(layer)
     for name, layers in by_name.items():
+        others = [layer for layer in layers if not resumes(layer)]
         for layer in (layer for layer in layers if resumes(layer)):
-            others = [other for other in layers if not resumes(other)]
             for other in others:
                 yield _clash(layer, other)
             if name == "data" and not others:
@@ -104,8 +103,7 @@ def check_solver(solver: Solver, _: Report) -> Iterator[Finding]:
     if str(message.get("snapshot_format", "")) in ("HDF5", "0"):
         problem = "snapshot_format HDF5: in many builds of Caffe a restored run silently begins with new weights"
         remedy = "use `snapshot_format: BINARYPROTO`"
-        level = "error" if any(resumes(layer) for layer in training) else "warning"
-        yield of_solver(level, "snapshot_format", problem, remedy)
+        yield of_solver("error", "snapshot_format", problem, remedy)
     iter_size = message.get("iter_size", 1)
     for layer in training:
         options = options_of(layer)

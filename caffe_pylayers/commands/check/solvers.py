@@ -7,10 +7,12 @@ from caffe_pylayers.caffe_files.prototxt import Message
 from caffe_pylayers.commands.check.findings import ERROR, NOTE, WARNING, Finding, line_of, listed
 from caffe_pylayers.errors import did_you_mean
 
-#: What each policy reads (SGDSolver::GetLearningRate).
+#: What each policy reads besides max_iter (SGDSolver::GetLearningRate), and what is so without it.
+_STOPS, _ENDS, _STAYS = "Caffe aborts", "the rate becomes 0", "the rate stays the same"
 POLICIES = {
-    "fixed": (), "step": ("stepsize", "gamma"), "exp": ("gamma",), "inv": ("gamma", "power"),
-    "multistep": ("stepvalue", "gamma"), "poly": ("power", "max_iter"), "sigmoid": ("gamma", "stepsize"),
+    "fixed": {}, "step": {"stepsize": _STOPS, "gamma": _ENDS}, "exp": {"gamma": _ENDS}, "inv": {"gamma": _STAYS, "power": _STAYS},
+    "multistep": {"gamma": _ENDS, "stepvalue": _STAYS}, "poly": {"power": _STAYS},
+    "sigmoid": {"gamma": _STAYS, "stepsize": _STOPS},
 }  # fmt: skip
 TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 REGULARIZATIONS = ("L1", "L2")
@@ -112,7 +114,8 @@ def _check_tests(solver: _Solver) -> Iterator[Finding]:
         yield solver.error("test_interval", problem, "add `test_iter: N`", level=WARNING)
     for number, count in enumerate(iterations):
         if isinstance(count, int) and count < 1:
-            yield solver.error("test_iter", f"test_iter is {count}", "it must be at least 1", number)
+            problem, remedy = f"test_iter is {count}: this test reads nothing", "leave test_iter out, or set at least 1"
+            yield solver.error("test_iter", problem, remedy, number, WARNING)
 
 
 def _check_learning_rate(solver: _Solver) -> Iterator[Finding]:
@@ -129,17 +132,21 @@ def _check_learning_rate(solver: _Solver) -> Iterator[Finding]:
         remedy = f"{did_you_mean(str(policy), POLICIES)} Policies: {listed(POLICIES)}".lstrip()
         yield solver.error("lr_policy", f"unknown lr_policy {str(policy)!r}", remedy)
         return
-    for name in needs:
-        if name not in message and name != "max_iter":
-            problem = f"lr_policy {str(policy)!r} needs {name}, which is not given"
-            yield solver.error("lr_policy", problem, f"add `{name}: ...`")
+    for name, then in needs.items():
+        if name not in message:
+            problem = f"lr_policy {str(policy)!r} needs {name}, which is not given: {then}"
+            level = ERROR if then in (_STOPS, _ENDS) else WARNING
+            yield solver.error("lr_policy", problem, f"add `{name}: ...`", level=level)
     steps = [step for step in message.all("stepvalue") if isinstance(step, (int, float))]
     if steps != sorted(steps):
         problem = f"stepvalues {steps} do not rise"
-        yield solver.error("stepvalue", problem, "put them in order: Caffe takes one after the other")
+        remedy = "put them in order: Caffe takes one after the other"
+        yield solver.error("stepvalue", problem, remedy, level=WARNING)
 
 
 def _check_snapshots(solver: _Solver) -> Iterator[Finding]:
+    if not solver.number("snapshot") and not solver.message.flag("snapshot_after_train", True):
+        return
     prefix = solver.message.get("snapshot_prefix")
     if prefix is None:
         if solver.number("snapshot"):

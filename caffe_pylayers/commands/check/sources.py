@@ -26,6 +26,8 @@ def check_source(layer: Layer, report: Report) -> Iterator[Finding]:
     options = options_of(layer)
     if options is None or not is_data_layer(layer) or any(check_files(layer, report)):
         return
+    if options.plugins() and not report.runs_code:
+        return
     try:
         tops_of(ours(layer), options, len(layer.tops))
     except ConfigError:  # python_layers has found it
@@ -45,7 +47,7 @@ def _read(layer: Layer, options: Any, report: Report) -> Iterator[Finding]:
     yield from findings
     fed = np.arange(len(source))
     if not findings:
-        sampler = samplers.sampler_of(source, options, training=layer in report.trained_layers, ranks=1)
+        sampler = samplers.sampler_of(source, options, training=report.is_trained(layer), ranks=1)
         fed = sampler.records if isinstance(sampler, samplers.Labelled) else fed
     names = tops_of(ours(layer), options, len(layer.tops))
     for top in report.wanted(layer):

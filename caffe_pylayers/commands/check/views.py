@@ -1,10 +1,15 @@
 """A net as it is in one state: the layers that it then has, and which blob comes from where."""
 
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, Iterator, List, Optional, Sequence
+from functools import cached_property
+from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
 from caffe_pylayers.caffe_files.nets import TRAIN, Layer, Net, NetState
+from caffe_pylayers.caffe_files.prototxt import Message
 from caffe_pylayers.commands.check.findings import Finding
+
+#: Stock layers whose tops have the values of their first bottom.
+_KEEP_VALUES = ("Split", "Reshape", "Flatten", "Slice", "Crop")
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,31 +28,86 @@ class View:
     def training(self) -> bool:
         return self.state.phase == TRAIN
 
-    def producer(self, layer: Layer, blob: str) -> Optional[Layer]:
-        """The layer before `layer` that last wrote a blob."""
-        found = None
-        for each in self.layers:
-            if each is layer:
-                break
-            if blob in each.tops:
-                found = each
+    @cached_property
+    def members(self) -> FrozenSet[Layer]:
+        """Its layers."""
+        return frozenset(self.layers)
+
+    @cached_property
+    def makers(self) -> Dict[str, Layer]:
+        """The first layer with a top of each name."""
+        return {top: layer for layer in reversed(self.layers) for top in reversed(layer.tops)}
+
+    @cached_property
+    def _producers(self) -> Dict[Tuple[Layer, str], Layer]:
+        """The layer that last wrote a bottom, by the layer that reads it."""
+        found: Dict[Tuple[Layer, str], Layer] = {}
+        last: Dict[str, Layer] = {}
+        for layer in self.layers:
+            found.update({(layer, blob): last[blob] for blob in layer.bottoms if blob in last})
+            last.update(dict.fromkeys(layer.tops, layer))
         return found
 
-    def consumers(self, layer: Layer, blob: str) -> List[Layer]:
-        """The layers behind `layer` that read a top of it."""
-        behind = self.layers[self.layers.index(layer) + 1 :]
-        return [each for each in behind if blob in each.bottoms]
+    @cached_property
+    def _consumers(self) -> Dict[Tuple[Layer, str], List[Layer]]:
+        found: Dict[Tuple[Layer, str], List[Layer]] = {}
+        for (reader, blob), producer in self._producers.items():
+            found.setdefault((producer, blob), []).append(reader)
+        return found
 
-    def sources(self, layer: Layer, blob: str) -> Iterator[Layer]:
-        """The layers that a blob comes from: its producer, and through those that work in place on it, the first."""
-        while True:
-            found = self.producer(layer, blob)
-            if found is None:
-                return
-            yield found
-            if blob not in found.bottoms:
-                return
-            layer = found
+    def producer(self, layer: Layer, blob: str) -> Optional[Layer]:
+        """The layer before `layer` that last wrote a bottom of it."""
+        return self._producers.get((layer, blob))
+
+    def consumers(self, layer: Layer, blob: str) -> Sequence[Layer]:
+        """The layers that read a top of `layer`, before another writes it."""
+        return self._consumers.get((layer, blob), ())
+
+    @cached_property
+    def _makers(self) -> Dict[Tuple[Layer, str], Layer]:
+        found: Dict[Tuple[Layer, str], Layer] = {}
+        for key, producer in self._producers.items():
+            found[key] = found.get((producer, key[1]), producer)
+        return found
+
+    def maker(self, layer: Layer, blob: str) -> Optional[Layer]:
+        """The layer that a bottom comes from, through those that work in place on it."""
+        return self._makers.get((layer, blob))
+
+    @cached_property
+    def _origins(self) -> Dict[Tuple[Layer, str], Tuple[Layer, str]]:
+        found: Dict[Tuple[Layer, str], Tuple[Layer, str]] = {}
+        for key, producer in self._producers.items():
+            first = producer.bottoms[:1] if producer.type in _KEEP_VALUES else []
+            found[key] = found.get((producer, first[0]), (producer, key[1])) if first else (producer, key[1])
+        return found
+
+    def origin(self, layer: Layer, blob: str) -> Optional[Tuple[Layer, str]]:
+        """The layer, and its top, that has the values of a bottom, through those that keep them."""
+        return self._origins.get((layer, blob))
+
+    @cached_property
+    def _lines(self) -> Set[Tuple[str, str, int]]:
+        """The lines of its layers, each with file and name of the layer."""
+        return {
+            (layer.file, layer.name, line)
+            for layer in self.layers
+            for line in range(layer.line, _last_line(layer.message) + 1)
+        }
+
+    def has(self, finding: Finding) -> bool:
+        """Whether a finding is about one of its layers."""
+        return (finding.file, finding.layer, finding.line) in self._lines
+
+
+def _last_line(message: Message) -> int:
+    """The line of the last field in it."""
+    return max(
+        [
+            message.line,
+            *(_last_line(field.value) if isinstance(field.value, Message) else field.line for field in message.fields),
+        ]
+    )
 
 
 def in_each(views: Sequence[View], rule: Callable[[View], Iterator[Finding]]) -> Iterator[Finding]:
@@ -57,12 +117,7 @@ def in_each(views: Sequence[View], rule: Callable[[View], Iterator[Finding]]) ->
         for finding in rule(view):
             found.setdefault(finding, []).append(view)
     for finding, where in found.items():
-        if len(where) < sum(any(_is_about(finding, layer) for layer in view.layers) for view in views):
+        if len(where) < sum(view.has(finding) for view in views):
             states = " and ".join(dict.fromkeys(str(view.state) for view in where))
             finding = replace(finding, message=f"{finding.message} (in {states})")
         yield finding
-
-
-def _is_about(finding: Finding, layer: Layer) -> bool:
-    first, last = layer.line, max([layer.line, *(field.line for field in layer.message.fields)])
-    return layer.name == finding.layer and layer.file == finding.file and first <= finding.line <= last

@@ -149,9 +149,10 @@ def _tell(training: "Training", resumed: bool) -> None:
 
 def _check(solver: str) -> None:
     """Raises ClickException with what `check` finds wrong, warnings aside."""
-    from caffe_pylayers.commands.check.check import check
+    from caffe_pylayers.commands.check.checking import check_files
 
-    errors = [finding for finding in check(solver, build=False) if finding.level == "error"]
+    found = check_files([solver], build=False, code=True).findings
+    errors = [finding for finding in found if finding.level == "error"]
     for finding in errors:
         echo(str(finding), err=True)
     if errors:

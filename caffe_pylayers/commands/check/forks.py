@@ -1,0 +1,80 @@
+"""What forks of Caffe have and this one has not: what to write in its place, or that there is nothing.
+
+The types that a layer of this package stands for are said on its options class (`forks`).
+"""
+
+from typing import Dict, Sequence
+
+from caffe_pylayers import ALIASES
+from caffe_pylayers.caffe_files.legacy_nets import V1_TYPES
+from caffe_pylayers.commands.check.findings import listed
+from caffe_pylayers.config.catalogue import SCHEMAS
+from caffe_pylayers.errors import did_you_mean, nearest
+
+_NORM = 'write `type: "BatchNorm"`, then a layer of `type: "Scale"` with `scale_param { bias_term: true }`'
+_DEPTHWISE = 'write `type: "Convolution"` with `group` equal to num_output'
+_INSTANCE = 'write `type: "MVN"`, which takes mean and variance of each channel of each image'
+_CLASS_WEIGHTS = "WeightedSoftmaxLoss of caffe_pylayers takes them, as the option 'class_weights'"
+_SEVERAL_LABELS = "MultiLabelDataLayer of caffe_pylayers reads several labels per image"
+
+#: Types of forks -> what does the same in stock Caffe, or nearly.
+_STOCK: Dict[str, str] = {
+    "BN": _NORM, "BatchNormalization": _NORM, "SyncBN": _NORM,
+    "DepthwiseConvolution": _DEPTHWISE, "ConvolutionDepthwise": _DEPTHWISE, "DepthwiseConv": _DEPTHWISE,
+    "InstanceNorm": _INSTANCE, "InstanceNormalization": _INSTANCE,
+    "Axpy": 'write `type: "Scale"  scale_param { axis: 0 }` with the factors as second bottom, then `type: "Eltwise"`',
+    "Interp": 'write `type: "Deconvolution"` with `weight_filler { type: "bilinear" }`, for a factor that is an integer',
+    "L1Loss": 'write `type: "Eltwise"` with `coeff: 1  coeff: -1`, then `type: "Reduction"` with `operation: ASUM` and a loss_weight',
+    "Normalize": "L2Normalize of caffe_pylayers does it, with the options 'across_spatial' and 'scale'; its weights it does not take over",
+}  # fmt: skip
+
+#: Types of forks that neither stock Caffe nor this package has.
+_NOWHERE = (
+    "AnnotatedData", "BalancedSigmoidCrossEntropyLoss", "CenterLoss", "CombinedMargin", "CosinAddm", "DenseImageData",
+    "DetectionOutput", "DiceLoss", "GradientScaler", "HuberLoss", "ImageLabelmapData", "ImageSegData", "KnowledgeDistillation",
+    "LabelSpecificAdd", "LargeMarginInnerProduct", "LiftedStructSimilaritySoftmaxLoss", "MarginInnerProduct", "MultiBoxLoss",
+    "NormalizedInnerProduct", "Permute", "PoolingND", "PriorBox", "Proposal", "PSROIPooling", "ReLU6", "Reorg", "ROIAlign",
+    "ROIPooling", "SegAccuracy", "ShuffleChannel", "SmoothL1Loss", "SmoothL1LossOHEM", "Upsample", "WingLoss",
+)  # fmt: skip
+
+#: Fields of forks -> what does the same here.
+_FIELDS: Dict[str, str] = {
+    "class_weighting": _CLASS_WEIGHTS, "weight_by_label_freqs": _CLASS_WEIGHTS, "class_weight": _CLASS_WEIGHTS,
+    "label_smooth_factor": "LabelSmoothing of caffe_pylayers does it, as the option 'smoothing', before its SoftCrossEntropyLoss",
+    "label_size": _SEVERAL_LABELS, "label_dim": _SEVERAL_LABELS,
+}  # fmt: skip
+
+
+def own_of(kind: str) -> str:
+    """The layer of this package for a type of a fork, of its own name or another; "" where there is none."""
+    kind = ALIASES.get(kind, kind)
+    return next((name for name, schema in SCHEMAS.items() if kind in (name, *schema.forks)), "")
+
+
+def in_place_of_type(kind: str, known: Sequence[str]) -> str:
+    """What to write in place of a type that this Caffe does not have. known: the types that it has."""
+    own = own_of(kind)
+    if own:
+        return _own_layer("write", own)
+    if kind in _STOCK:
+        return _STOCK[kind]
+    if kind in _NOWHERE:
+        return "it is a fork's: stock Caffe has no such layer, and no layer of caffe_pylayers does it"
+    today = V1_TYPES.get(kind)
+    meant = today or nearest(kind, [*known, *SCHEMAS])
+    if meant in SCHEMAS:
+        return _own_layer(f"did you mean {meant} of caffe_pylayers? Write", meant)
+    guess = did_you_mean(meant, [meant]) if meant else ""
+    return guess or f"no layer of caffe_pylayers does it; this Caffe has: {listed(known, 99)}"
+
+
+def _own_layer(verb: str, name: str) -> str:
+    return f'{verb} `type: "Python"` and `python_param {{ module: "caffe_pylayers"  layer: "{name}" }}`'
+
+
+def in_place_of_field(field: str, kind: str) -> str:
+    """What to do about an unknown field; "" where nothing is known. kind: the type of the layer that it is in."""
+    own = own_of(kind)
+    if own and field.endswith("_param"):
+        return f"{own} of caffe_pylayers takes its options in param_str; `caffe-pylayers describe {own}` lists them"
+    return _FIELDS.get(field, "")
