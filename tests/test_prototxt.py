@@ -154,6 +154,7 @@ def test_lines_are_those_of_the_fields():
         ("a: [1 2]", 1, "expected ',' or ']', found '2'"),
         ("a: 08", 1, "'08' is not a number: with a leading 0 it is octal"),
         (r"a: 'C:\data'", 1, r"unknown escape '\d' in a string; write \\ for a backslash"),
+        (r"a: '\Uffffffff'", 1, r"unknown escape '\Uffffffff' in a string"),
         ('a: "{"b": 1}"', 1, "is one missing, or should those inside it be single quotes?"),
         ("a {" * 101, 1, "braces more than 100 deep"),
     ],

@@ -9,6 +9,7 @@ import sys
 from typing import Any, Iterator, List, NamedTuple, NoReturn, Tuple, Union
 
 from caffe_pylayers import regular_file
+from caffe_pylayers.caffe_files.quoted import end_of_quoted, quoted, unquoted
 from caffe_pylayers.errors import ConfigError
 
 
@@ -129,16 +130,9 @@ def text_of(message: Message, indent: str = "") -> str:
 
 def _written(value: Union[str, int, float]) -> str:
     if isinstance(value, str) and not isinstance(value, Word):
-        escaped = "".join(_ESCAPES.get(character, character) for character in value)
-        return f'"{escaped}"'
+        return quoted(value)
     return str(value)
 
-
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_UNESCAPES = {
-    b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"\\": b"\\", b"'": b"'",
-    b'"': b'"', b"?": b"?",
-}  # fmt: skip
 
 _TOKEN = re.compile(
     r"""(?P<space>[\s]+|\#[^\n]*)
@@ -148,11 +142,6 @@ _TOKEN = re.compile(
     |(?P<mark>[][{}<>:;,])""",
     re.VERBOSE,
 )
-# A text is read in pieces, since `re` keeps a place on its stack for every letter of such a group.
-_PIECES = {quote: re.compile(rf"(?:[^{quote}\\\n]|\\[^\n]){{1,1000}}") for quote in "\"'"}
-_ESCAPE = re.compile(rb"\\([xX][0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|.)", re.DOTALL)
-
-_SOME_ESCAPES = re.compile(rb"[^\\]*(?:\\.[^\\]*){0,1000}", re.DOTALL)  # `sub` keeps a list of what it finds
 
 _NOT_FINITE = ("inf", "-inf", "infinity", "-infinity", "nan")
 
@@ -182,26 +171,15 @@ class _Reader:
                 raise PrototxtError(self._where, line, f"cannot read {found!r}", remedy)
             begin, at = at, match.end()
             if match.lastgroup == "text":
-                at = self._end_of_text(text, at, line)
+                at = end_of_quoted(text, at)
+                if not at:
+                    problem = f"a string without its closing quote: {text[begin : begin + 30].splitlines()[0]!r}"
+                    raise PrototxtError(self._where, line, problem, "close it in the same line")
             if match.lastgroup != "space":
                 yield str(match.lastgroup), text[begin:at], line
                 last = line
             line += text.count("\n", begin, at)
         yield "end", "", last
-
-    def _end_of_text(self, text: str, begin: int, line: int) -> int:
-        """The place behind the closing quote. begin: the place behind the opening one."""
-        quote, at = text[begin - 1], begin
-        piece = _PIECES[quote].match(text, at)
-        while piece:
-            at = piece.end()
-            piece = _PIECES[quote].match(text, at)
-        if text[at : at + 1] != quote:
-            found = text[begin - 1 : begin + 29].splitlines()[0]
-            raise PrototxtError(
-                self._where, line, f"a string without its closing quote: {found!r}", "close it in the same line"
-            )
-        return at + 1
 
     def whole(self) -> Message:
         fields = self._fields(closing="")
@@ -277,7 +255,7 @@ class _Reader:
         if self._kind == "text":
             parts = []
             while self._kind == "text":  # neighbours are one text
-                parts.append(self._unescaped())
+                parts.append(self._unquoted())
             return b"".join(parts).decode("utf-8", "surrogateescape")
         if self._kind == "number":
             return self._number()
@@ -286,24 +264,13 @@ class _Reader:
         word = self._take()
         return float(word) if word.lower() in _NOT_FINITE else Word(word)
 
-    def _unescaped(self) -> bytes:
-        """What a text stands for; several escapes may make one letter beyond ASCII."""
+    def _unquoted(self) -> bytes:
         line = self._line
-
-        def meant(match: "re.Match[bytes]") -> bytes:
-            escape = match[1]
-            if escape in _UNESCAPES:
-                return _UNESCAPES[escape]
-            if escape[:1] in b"01234567":
-                return bytes([int(escape, 8) & 0xFF])
-            if len(escape) > 1:
-                number = int(escape[1:], 16)
-                return bytes([number]) if escape[:1] in b"xX" else chr(number).encode("utf-8", "surrogatepass")
-            problem = f"unknown escape '{match[0].decode(errors='replace')}' in a string"
-            raise PrototxtError(self._where, line, problem, "write \\\\ for a backslash")
-
-        written = self._take()[1:-1].encode("utf-8", "surrogateescape")
-        return b"".join(_ESCAPE.sub(meant, some[0]) for some in _SOME_ESCAPES.finditer(written))
+        try:
+            return unquoted(self._take())
+        except ValueError as error:
+            problem = f"unknown escape '{error}' in a string"
+            raise PrototxtError(self._where, line, problem, "write \\\\ for a backslash") from None
 
     def _number(self) -> Union[int, float]:
         line, token = self._line, re.sub(r"\s", "", self._take())
