@@ -111,7 +111,7 @@ def test_ctrl_c_while_all_data_are_read(good, check, monkeypatch):
     monkeypatch.syspath_prepend(good)
     transform = "'transform': 'interrupting:at_the_eighth', "
     (good / "net.prototxt").write_text(NET.replace("'shuffle'", f"{transform}'shuffle'"))
-    assert check("net.prototxt", "--no-build", "--all-data") == (130, "", "\ncaffe-pylayers: interrupted\n")
+    assert check("net.prototxt", "--all-data") == (130, "", "\ncaffe-pylayers: interrupted\n")
 
 
 def test_progress_is_shown_where_reading_takes_long(good, check, monkeypatch):
@@ -122,7 +122,7 @@ def test_progress_is_shown_where_reading_takes_long(good, check, monkeypatch):
     (good / "net.prototxt").write_text(NET.replace("'shuffle'", "'transform': 'slow:slow', 'shuffle'"))
     with open(child, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        assert check("net.prototxt", "--no-build", "--all-data")[0] == 0
+        assert check("net.prototxt", "--all-data")[0] == 0
     shown = os.read(parent, 1 << 16).decode()
     os.close(parent)
     assert re.search(r"reading train_data: +[0-9]+%", shown)

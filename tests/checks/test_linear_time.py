@@ -8,7 +8,6 @@ from caffe_pylayers.commands.check.checking import check_files
 
 _DATA = 'layer { name: "data"  type: "DummyData"  top: "b0"  top: "label"  dummy_data_param { shape { dim: 4  dim: 3 }  shape { dim: 4 } } }\n'
 _OLD_DATA = _DATA.replace("layer {", "layers {").replace('"DummyData"', "DUMMY_DATA")
-_LOSS = 'layer {{ name: "l{0}"  type: "SoftmaxWithLoss"  bottom: "b0"  bottom: "r{1}"  top: "l{0}" }}\n'
 
 #: The first layer, and what each of the others is; {0} is its number, {1} the next.
 NETS = {
@@ -22,10 +21,6 @@ NETS = {
         'layers {{ name: "ip{0}"  type: INNER_PRODUCT  bottom: "b{0}"  top: "b{1}"  blobs_lr: 1  inner_product_param {{ num_output: 3 }} }}\n',
     ),
     "in place": (_DATA, 'layer {{ name: "r{0}"  type: "ReLU"  bottom: "b0"  top: "b0" }}\n'),
-    "labels of another shape": (
-        _DATA + 'layer { name: "r"  type: "Reshape"  bottom: "label"  top: "r0" }\n',
-        'layer {{ name: "r{0}"  type: "Reshape"  bottom: "r{0}"  top: "r{1}" }}\n' + _LOSS,
-    ),
     "without names": (_DATA, 'layer {{ type: "InnerProduct"  bottom: "b{0}"  top: "b{1}" }}\n'),
     "of unknown bottoms": (
         _DATA,
