@@ -2,8 +2,8 @@
 
 from typing import List, Optional, Sequence
 
-from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import text_table
 
 
 def read_class_names(path: Optional[str], num_classes: int) -> List[str]:
@@ -13,8 +13,10 @@ def read_class_names(path: Optional[str], num_classes: int) -> List[str]:
     """
     if path is None:
         return [str(number) for number in range(num_classes)]
-    text = regular_file.read_bytes(path).decode("utf-8", "replace")
-    names = [line.strip() for line in text.rstrip().splitlines()]
+    names: List[str] = []
+    for number, line in text_table.lines(path, path):
+        shown = line.strip().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        names += [""] * (number - 1 - len(names)) + [shown]
     if len(names) < num_classes:
         raise DataError(
             f"it names {len(names)} classes, one per line, but there is a label {num_classes - 1}", source=path

@@ -1,20 +1,19 @@
-"""Files of class counts: how many labels each class has."""
+"""Files with a number per class: counts, how many labels each class has, and weights."""
 
 import os
-import warnings
 
 import numpy as np
 
-from caffe_pylayers import regular_file
-from caffe_pylayers.blob_limits import LARGEST_NUMBER, too_large
+from caffe_pylayers.blob_limits import LARGEST_NUMBER, NUMBER_RULE, too_large
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import text_table
 from caffe_pylayers.files.npy import read_npy
 
 
 def read_counts(path: str, num_classes: int) -> np.ndarray:
     """The counts of a file, one per class: float64 (num_classes,).
 
-    path: a .npy file, or text with numbers between spaces or line ends, class 0 first. A second row, which
+    path: a .npy file, or text with numbers between blanks, commas, tabs or line ends, class 0 first. A second row, which
     `read_image_counts` reads, may follow.
     Raises DataError where the file is absent, is no list of numbers, or has another number of classes.
     """
@@ -64,6 +63,55 @@ def read_target_counts(path: str, num_labels: int) -> np.ndarray:
     return table[::-1].T
 
 
+def read_class_weights(path: str, num_classes: int) -> np.ndarray:
+    """The weights of a file, one per class: float64 (num_classes,), as `caffe-pylayers balance --write-weights` writes them.
+
+    path: a .npy file, or text with numbers between blanks, commas, tabs or line ends, class 0 first.
+    Raises DataError where the file is absent, is no list of numbers, or has another number of classes.
+    """
+    where = f"weights file {os.path.abspath(path)}"
+    weights = read_numbers(path, where)
+    if weights.size != num_classes:
+        raise DataError(
+            f"has {weights.size} numbers, of shape {weights.shape}",
+            remedy=f"expected {num_classes} weights, one per class",
+            source=where,
+        )
+    weights = weights.ravel()
+    bad = ~(weights >= 0) | too_large(weights)
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise DataError(
+            f"the weight of class {at} is {weights[at]:g}",
+            remedy=f"it must be at least 0, and {NUMBER_RULE}",
+            source=where,
+        )
+    return weights
+
+
+def read_numbers(path: str, source: str) -> np.ndarray:
+    """The numbers of a .npy file, or of a text with as many in each line: float64, of the shape they have there.
+
+    source: for DataError, where the file cannot be read or has anything else.
+    """
+    try:
+        if path.endswith(".npy"):
+            return read_npy(path)
+        values, widths = text_table.numbers(path, source)
+    except (OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"cannot be read ({error})", remedy="expected one number per class", source=source) from error
+    if len(set(widths)) > 1:
+        line = next(line for line, width in enumerate(widths, 1) if width != widths[0])
+        raise DataError(
+            f"row {line} has {widths[line - 1]} numbers, but the first has {widths[0]}",
+            remedy="write as many numbers in each row",
+            source=source,
+        )
+    return np.array(values).reshape(len(widths), -1)
+
+
 def _name(path: str) -> str:
     return f"counts file {os.path.abspath(path)}"
 
@@ -71,12 +119,7 @@ def _name(path: str) -> str:
 def _read_table(path: str, num_classes: int) -> np.ndarray:
     """float64 (1 or 2, num_classes)."""
     where = _name(path)
-    try:
-        with warnings.catch_warnings():  # of an empty text
-            warnings.simplefilter("ignore")
-            table = read_npy(path) if path.endswith(".npy") else _read_text(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot be read ({error})", remedy="expected one count per class", source=where) from error
+    table = read_numbers(path, where)
     if table.size != num_classes and table.shape != (2, num_classes):
         raise DataError(
             f"has {table.size} numbers, of shape {table.shape}",
@@ -94,8 +137,3 @@ def _read_table(path: str, num_classes: int) -> np.ndarray:
     if not table[0].any():
         raise DataError(f"all counts are 0{' in the first row' if len(table) > 1 else ''}", source=where)
     return table
-
-
-def _read_text(path: str) -> np.ndarray:
-    with regular_file.open_text(path) as text:
-        return np.loadtxt(text, ndmin=2)

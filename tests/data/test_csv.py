@@ -1,4 +1,5 @@
 import os
+import subprocess
 from collections import Counter
 
 import numpy as np
@@ -40,13 +41,24 @@ LISTS = {
     "no labels, spaces in names": ("a b.jpg\nc d.jpg\n", ["a b.jpg", "c d.jpg"], None),
     "no labels": ("a.jpg\nb.jpg\n", ["a.jpg", "b.jpg"], None),
     "folders": ("x/a.jpg 0\nx/y/b.jpg 1", ["x/a.jpg", "x/y/b.jpg"], [0, 1]),
+    "old Macs": ("a.jpg 3\rb.jpg 4\r", ["a.jpg", "b.jpg"], [3, 4]),
+    "a comma in the first name by blanks": ("Smith, J.png 3\nb.jpg 4\n", ["Smith, J.png", "b.jpg"], [3, 4]),
+    "a comma in a quoted first name by blanks": ('"a,b.png" 3\nb.jpg 4\n', ["a,b.png", "b.jpg"], [3, 4]),
+    "a number in the first name": ("photo 12 3\na.png 1\n", ["photo 12", "a.png"], [3, 1]),
+    "a number in another name": ("a.png 1\nphoto 12 3\n", ["a.png", "photo 12"], [1, 3]),
+    "numbers without names of files": ("id1 3 5\nid2 4 6\n", ["id1", "id2"], [[3, 5], [4, 6]]),
+    "two numbers behind the name of a file": ("photo 12 3\na.png 1 2\n", ["photo", "a.png"], [[12, 3], [1, 2]]),
+    "quotes with a blank inside": ('" a.jpg",3\nb.jpg,4\n', [" a.jpg", "b.jpg"], [3, 4]),
+    "no label is -1, or empty after a comma": ("a.jpg,3\nb.jpg,\nc.jpg,-1\n", ["a.jpg", "b.jpg", "c.jpg"], [3, -1, -1]),
+    "one of two labels": ("a.jpg\t3\t4\nb.jpg\t\t5\n", ["a.jpg", "b.jpg"], [[3, 4], [-1, 5]]),
     "not ASCII": ("größe.jpg 0\n写真.jpg 1", ["größe.jpg", "写真.jpg"], [0, 1]),
 }
 
 
 @pytest.mark.parametrize("text, names, labels", LISTS.values(), ids=LISTS.keys())
 def test_csv_forms(write, tmp_path, text, names, labels):
-    source = open_source("CSV", write(text, names), root=str(tmp_path))
+    path = write(text, names)
+    source = open_source("CSV", path, root=str(tmp_path))
     assert [os.fsdecode(source.names[record]) for record in range(len(source))] == names
     if labels is None:
         assert source.labels is None
@@ -65,6 +77,35 @@ BAD_LISTS = {
     "ragged": ("a.jpg,1,2\nb.jpg,1\n", ["a.jpg"], "line 2: a name and 2 label columns expected"),
     "missing file": ("a.jpg 1\nb.jpg 1\n", ["a.jpg"], "1 of 2 files do not exist; the first is record 1, .*b.jpg"),
     "no name": (",3\n", [], "line 1: a name and 1 label column expected"),
+    "a line without label": (
+        "a.jpg 1\nb.jpg\n",
+        ["a.jpg"],
+        "line 2: a name and 1 label column .* without a label has -1",
+    ),
+    "a label alone": ("a.jpg\nb.jpg 1\n", ["a.jpg"], "line 2: a name and 0 label columns .* without a label has -1"),
+    "numbers behind a file": ("a.jpg 1\nb.jpg 1 2\n", ["a.jpg"], "line 2: a name and 1 label column expected"),
+    "commas or blanks": (
+        "a.jpg,1 2\n",
+        ["a.jpg"],
+        "line 1: commas or blanks may separate its fields: 'a.jpg,1 2'; use one",
+    ),
+    "an open quote": ('"a.jpg,1\n', ["a.jpg"], "line 1: text stands behind a closing quote, or a quote is not closed"),
+    "class names": (
+        "a.jpg,3\nb.jpg,cat\n",
+        ["a.jpg"],
+        "line 2: label 'cat' is not an integer .*; number the classes from 0",
+    ),
+    "class names by blanks": (
+        "a.jpg cat\n",
+        ["a.jpg"],
+        r"record 0.*\('cat' is not an integer, .*; number the classes from 0",
+    ),
+    "a number in a name of two": (
+        "photo 12 3\n",
+        ["photo 12"],
+        "photo, but 'photo 12' does; quote names that end with a",
+    ),
+    "zeros": ("\0\0a.jpg 1\n", [], "it is not text: there is a zero byte"),
 }
 
 
@@ -74,6 +115,74 @@ def test_bad_lists(write, tmp_path, text, names, message):
     with pytest.raises(DataError, match=message) as error:
         open_source("CSV", path, root=str(tmp_path))
     assert path in str(error.value)
+
+
+#: What is no list of ours, and what the remedy says that makes one of it.
+REMEDIES = {
+    "UTF-16": ("\ufeffa.jpg,3\r\nb.jpg,4\r\n", "utf-16-le", "UTF-16"),
+    "semicolons": ("a.jpg;3\nb.jpg;4\n", "utf-8", "semicolons"),
+    "back slashes": ("sub\\a.jpg,3\nb.jpg,4\n", "utf-8", "back slashes"),
+}
+
+
+@pytest.mark.parametrize("text, encoding, what", REMEDIES.values(), ids=REMEDIES.keys())
+def test_the_command_of_a_remedy_makes_a_list(write, tmp_path, text, encoding, what):
+    path = write(text, ["a.jpg", "sub/a.jpg", "b.jpg"], encoding)
+    with refused(DataError, what) as caught:
+        open_source("CSV", path, root=str(tmp_path))
+    assert path in caught.value.source
+    subprocess.run(caught.value.remedy.split("`")[1], shell=True, check=True, cwd=tmp_path)
+    source = open_source("CSV", str(tmp_path / "new.txt"), root=str(tmp_path))
+    assert source.labels.tolist() == [3, 4]
+    assert source.read(0) == b"x"
+
+
+def test_semicolons_in_a_header_and_in_names(write, tmp_path):
+    with refused(DataError, "semicolons", source="line 1"):
+        open_source("CSV", write("name;label;my weight\na.jpg;3;0,5\n"), header=True)
+    source = open_source("CSV", write("a;b.jpg 3\n", ["a;b.jpg"]), root=str(tmp_path))
+    assert (source.names[0], source.labels.tolist()) == (b"a;b.jpg", [3])
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", ","])
+def test_images_and_label_maps_are_two_lists(write, tmp_path, separator):
+    names = ["i/a.jpg", "m/a.png", "i/b.jpg", "m/b.png"]
+    path = write("{}S{}\n{}S{}\n".format(*names).replace("S", separator), names)
+    with pytest.raises(DataError) as caught:
+        open_source("CSV", path, root=str(tmp_path))
+    commands = caught.value.remedy.split("`")[1:4:2]
+    for command, wanted in zip(commands, (names[::2], names[1::2])):
+        subprocess.run(f"{command} {path} > new.txt", shell=True, check=True, cwd=tmp_path)
+        source = open_source("CSV", str(tmp_path / "new.txt"), root=str(tmp_path))
+        assert [source.names[0].decode(), source.names[1].decode()] == wanted
+
+
+def test_a_name_with_a_slash_is_below_root_as_in_stock(write, tmp_path):
+    """Stock ImageData puts root_folder before every name: DeepLab's lists. A path from the root of the disk is read too."""
+    (tmp_path / "JPEGImages").mkdir()
+    (tmp_path / "JPEGImages" / "x.jpg").write_bytes(b"below")
+    (tmp_path / "y.jpg").write_bytes(b"as it is")
+    path = write(f"/JPEGImages/x.jpg 1\n{tmp_path}/y.jpg 2\n")
+    source = open_source("CSV", path, root=f"{tmp_path}/")
+    assert [source.read(0), source.read(1)] == [b"below", b"as it is"]
+    assert list(source.files())[1:] == [f"{tmp_path}/JPEGImages/x.jpg", f"{tmp_path}/y.jpg"]
+    both = tmp_path / str(tmp_path)[1:] / "y.jpg"
+    both.parent.mkdir(parents=True)
+    both.write_bytes(b"below first")
+    assert open_source("CSV", path, root=str(tmp_path)).read(1) == b"below first"
+    with refused(DataError, "JPEGImages/x.jpg"):
+        open_source("CSV", path)
+
+
+def test_labels_of_a_column_by_name(write, tmp_path):
+    path = write("name,label,breed,breeds\na.jpg,1,7,3:4\nb.jpg,0,,5\n", ["a.jpg", "b.jpg"])
+    options = {"root": str(tmp_path), "header": True}
+    assert open_source("CSV", path, labels="breed", **options).labels.tolist() == [7, -1]
+    assert open_source("CSV", path, labels="breeds", **options).labels.tolist() == [[3, 4], [5, -1]]
+    with refused(DataError, "not one of the columns name, label, breed, breeds", source="/race"):
+        open_source("CSV", path, labels="race", **options)
+    with refused(DataError, "No such file", remedy="`header: true`"):
+        open_source("CSV", write("a.jpg 3\n", ["a.jpg"]), root=str(tmp_path), labels="breed")
 
 
 def test_missing_list_says_where_it_looked(tmp_path):

@@ -597,7 +597,7 @@ def test_damaged_files(tmp_path, write, photos, form):
     for number, _ in enumerate(mutated_files(str(tmp_path / "mutated"), Path(path).read_bytes(), 200, seed=1)):
         paths.append(str(tmp_path / f"{number}.h5"))
         os.rename(tmp_path / "mutated", paths[-1])
-    for number, (path, table) in enumerate(zip(paths, read_tables(paths, "sample_weight"))):
+    for number, (path, table) in enumerate(zip(paths, read_tables(paths, "label", "sample_weight"))):
         cut = path if number % 5 == 0 else ""
         found.update(outcomes(lambda path=path, table=table: opened(path, table), path, cut))
     assert found["refused"] > 80 and found["read"] > 200

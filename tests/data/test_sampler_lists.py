@@ -41,6 +41,28 @@ def test_pairs_and_triplets_of_a_list(listed):
     assert rows.batch(0).values.tolist() == [1, 0]
 
 
+def test_a_list_is_a_text_table(listed):
+    """Tabs and blanks as commas, quotes, a byte order mark, the line ends of Windows and of old Macs."""
+    names = ["a b.jpg", "Smith, J.png", "c.jpg"]
+    source = source_of([0, 0, 1])
+    source.names = [name.encode() for name in names]
+    for text in (
+        "\ufeffa b.jpg\tc.jpg\r\nSmith, J.png\tc.jpg\r\n",
+        '"a b.jpg"  c.jpg\r"Smith, J.png" c.jpg\r',
+        'a b.jpg, c.jpg\n"Smith, J.png" ,c.jpg',
+    ):
+        sampler = listed("pairs", text, labels=source, names="key", batch_size=2)
+        assert sampler.batch(0).records.T.tolist() == [[0, 2], [1, 2]]
+    assert listed("pairs", "0 1 0\n1 2 1\n", batch_size=2).batch(0).values.tolist() == [0, 1]
+    assert listed("triplets", "0\t1\t2\n", batch_size=1).batch(0).records.ravel().tolist() == [0, 1, 2]
+    with refused(DataError, "semicolons", remedy="sed", source="pairs.csv, line 1"):
+        listed("pairs", "0;1;1\n")
+    with refused(DataError, "UTF-16", remedy="iconv", source="pairs.csv"):
+        listed("pairs", "0,1\n".encode("utf-16"))
+    with refused(DataError, "1 columns", remedy="quote names"):
+        listed("pairs", "c.jpg\n", names="key")
+
+
 def test_records_named_by_key(listed):
     text = "record 3,record 1\n'record 1',record 0\n".replace("'", '"')
     assert listed("pairs", text, names="key", batch_size=2).batch(0).records.T.tolist() == [[3, 1], [1, 0]]
@@ -102,7 +124,7 @@ def test_every_line_once_an_epoch_and_lines_stand_in_for_lines(tmp_path_factory,
         ("triplets", "0,1,1_0\n", "line 1: '1_0' is not a record"),
         ("triplets", "cat.jpg,1,2\n", "line 1: 'cat.jpg' is not a record .* for file names or keys set `names: 'key'`"),
         ("pairs", "0,1,2\n", "line 1: sim is '2'; 1 \\(same\\) and 0 are allowed"),
-        ("pairs", '0,"1\n', "line 1: unexpected end of data"),
+        ("pairs", '0,"1\n', "line 1: text stands behind a closing quote, or a quote is not closed"),
         ("pairs", b"\xff,1\n", "line 1: '\\\\xff' is not a record"),
     ],
 )

@@ -1,20 +1,22 @@
-"""Samples from a fixed list: a CSV file of names, a sample a line.
+"""Samples from a fixed list: a text table of names, a sample a line.
 
 anchor,positive,negative     triplets
 one,other                    pairs; sim is 1 where both have the same label
 one,other,sim                pairs, each line with its sim, 1 (same) or 0
+"one two.jpg" other.jpg 1    blanks or tabs separate names too; quotes where a name has the separator in it
 """
 
-import csv
 from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from caffe_pylayers import regular_file
 from caffe_pylayers.data.samplers.base import Drawn, Ordered, Positions
 from caffe_pylayers.data.samplers.names import numbers_of
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import text_table
+
+_SIMS = ("0", "1")
 
 
 class Listed(Ordered):
@@ -56,7 +58,7 @@ def listed_pairs(source: Source, options: Any, *, training: bool) -> Listed:
     records = _records(source, options, rows, path, 2)
     if len(rows[0].names) == 3:
         for row in rows:
-            if row.names[2] not in ("0", "1"):
+            if row.names[2] not in _SIMS:
                 raise DataError(
                     f"sim is '{row.names[2]}'", remedy="1 (same) and 0 are allowed", source=f"{path}, line {row.line}"
                 )
@@ -90,22 +92,21 @@ class _Row(NamedTuple):
 
 
 def _rows(path: str, widths: Tuple[int, ...], what: str) -> List[_Row]:
+    def fits(names: List[str]) -> bool:
+        return len(names) in widths and (len(names) == widths[0] or names[-1] in _SIMS)
+
     rows: List[_Row] = []
     try:
-        with regular_file.open_text(path, newline="", errors="surrogateescape") as stream:
-            reader = csv.reader(stream, skipinitialspace=True, strict=True)
-            for names in reader:
-                if names:
-                    rows.append(_Row(reader.line_num, [name.strip() for name in names]))
-                    if len(names) not in widths or len(names) != len(rows[0].names):
-                        raise DataError(
-                            f"{len(names)} columns, but each line must have {what}, and all lines the same number: {','.join(names)[:80]!r}",
-                            source=f"{path}, line {reader.line_num}",
-                        )
+        for line, names in text_table.rows(path, path, fits):
+            rows.append(_Row(line, names))
+            if len(names) not in widths or len(names) != len(rows[0].names):
+                raise DataError(
+                    f"{len(names)} columns, but each line must have {what}, and all lines the same number: {','.join(names)[:80]!r}",
+                    remedy="separate names by commas, tabs or blanks, and quote names that have the separator in them",
+                    source=f"{path}, line {line}",
+                )
     except OSError as error:
         raise DataError(f"cannot read it: {error.strerror}", source=path) from error
-    except csv.Error as error:
-        raise DataError(str(error), source=f"{path}, line {reader.line_num}") from error
     if not rows:
         raise DataError("the list is empty", remedy=f"lines of {what} are expected", source=path)
     return rows

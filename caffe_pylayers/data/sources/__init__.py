@@ -40,7 +40,13 @@ def open_source(
     kind = _class_of(source_type)
     with contextlib.nullcontext() if source_type in FORMATS else blamed("source_type", source_type):
         source = kind.open(
-            path, root=root, header=header, sample_weights=sample_weights, bcf_mode=bcf_mode, tolerant=tolerant
+            path,
+            root=root,
+            header=header,
+            labels=labels,
+            sample_weights=sample_weights,
+            bcf_mode=bcf_mode,
+            tolerant=tolerant,
         )
     source.label_order = label_order
     annotate(source, labels, label_format, sample_weights)

@@ -5,8 +5,6 @@ A file is an LMDB, whose keys are the names of the records, or has a row for eac
 """
 
 import os
-import re
-from array import array
 from typing import Dict, Optional, Tuple
 
 import numpy as np
@@ -16,32 +14,35 @@ from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.data.sources.base import Numbers, Source, padded
 from caffe_pylayers.data.sources.key_order import check_key_order
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import text_table
 from caffe_pylayers.files.npy import load_npy
 
 _LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
-_SEPARATORS = re.compile(rb"[:,;\s]+")
 
 
 def annotate(source: Source, labels: Optional[str], label_format: str, sample_weights: Optional[str]) -> None:
     """Give a source its labels and weights, in the form that `Source` states.
 
-    labels: path of a file; None: what the source read itself. label_format: 'indices', or 'indicator' for rows of 0 and
-    1 (-1: not known), a column for each label, or 'sign' for rows of -1 and 1. sample_weights: path of a file, or one of
-    `source.columns`, or None.
+    labels: path of a file, or one of `source.columns`; None: what the source read itself. label_format: 'indices', or 'indicator' for rows of 0 and
+    1 (-1: not known), a column for each label, or 'sign' for rows of -1 and 1. sample_weights: as labels.
     Raises DataError naming source, file and record.
     """
-    file = "" if labels is None else os.path.abspath(labels)
-    values = source.labels if labels is None else _read("labels", file, source)
+    file = _file(labels, source)
+    values = _read("labels", file, source) if file else source.labels
     if values is not None and label_format != "indices":
         source.set_labels(*_indicated(values, label_format, source, file))
     elif values is not None:
         source.set_labels(_indices(_narrow(values), source, file))
-    file = ""
-    if sample_weights is not None and sample_weights not in source.columns:
-        file = os.path.abspath(sample_weights)
+    file = _file(sample_weights, source)
+    if file:
         source.sample_weights = _read("sample_weights", file, source)
     if source.sample_weights is not None:
         source.sample_weights = _weights(_narrow(source.sample_weights), source, file)
+
+
+def _file(named: Optional[str], source: Source) -> str:
+    """The path of the file that an option names; "" where it names none, or a column that the source has read."""
+    return "" if named is None or named in source.columns else os.path.abspath(named)
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
@@ -133,18 +134,18 @@ def _read(option: str, file: str, source: Source) -> np.ndarray:
         if start[16:] == _LMDB_MAGIC:
             return _from_lmdb(where, file, source)
         numpy = start[:6] == b"\x93NUMPY" or file.endswith(".npy")
-        values = _from_npy(where, file) if numpy else _from_text(where, regular_file.read_bytes(file))
+        values = _from_npy(where, file) if numpy else _from_text(where, file)
     except OSError as error:
         columns = remedy = ""
-        if option == "sample_weights" and source.columns:
+        if source.columns:
             columns = f", and it is not one of the columns {', '.join(source.columns)}"
-        elif option == "sample_weights" and source.kind == "CSV":
+        elif source.kind == "CSV":
             remedy = "if it is a column, the list needs a first line with names, and `header: true`"
         raise DataError(f"cannot read it: {error.strerror}{columns}", remedy=remedy, source=where) from error
     if len(values) != len(source):
         raise DataError(
             f"{where} has {len(values)} rows, but the source has {len(source)} records",
-            remedy="one row per record is needed",
+            remedy="one row per record is needed" + "; a record without a label has -1" * (option == "labels"),
         )
     check_key_order(source, f"the rows of {option} {file}")
     return values
@@ -161,22 +162,8 @@ def _from_npy(where: str, file: str) -> np.ndarray:
     return values.astype(values.dtype.newbyteorder("="))
 
 
-def _from_text(where: str, text: bytes) -> np.ndarray:
-    numbers, counts = array("d"), array("q")
-    for line, content in enumerate(text.split(b"\n"), 1):
-        words = _SEPARATORS.split(content.strip())
-        if words == [b""]:
-            continue
-        try:
-            numbers.extend(map(float, words))
-        except ValueError:
-            shown = content.strip()[:80].decode(errors="backslashreplace")
-            raise DataError(
-                f"numbers such as 3 or 17:24:35 are expected, but the line is '{shown}'", source=f"{where}, line {line}"
-            ) from None
-        counts.append(len(words))
-    if not counts:
-        raise DataError("it is empty", source=where)
+def _from_text(where: str, file: str) -> np.ndarray:
+    numbers, counts = text_table.numbers(file, where)
     return padded(np.array(numbers), np.array(counts), np.nan)
 
 

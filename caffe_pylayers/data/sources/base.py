@@ -77,7 +77,7 @@ class Source:
     sample_weights: float32 (N,), or (N, L) as labels, or (N, label_dim); None where there are none.
     damaged: complaints about records that are known to be damaged, where that is tolerated; their label is -1.
     label_order: the option of that name: 'key' where what goes by the places of an LMDB's records is meant so.
-    columns: what the option `sample_weights` may name inside the source: columns of a CSV, data sets of HDF5.
+    columns: what the options `labels` and `sample_weights` may name inside the source: columns of a CSV, data sets of HDF5.
     The parent process reads labels and weights; workers get the source pickled, without them, and read images.
     """
 
@@ -147,8 +147,8 @@ class Source:
 
     @classmethod
     def open(cls, path: str, **options: Any) -> "Source":
-        """The source at an absolute path, from those options of a data layer that it takes: root, header, sample_weights,
-        bcf_mode, tolerant. Raises DataError where it cannot be read.
+        """The source at an absolute path, from those options of a data layer that it takes: root, header, labels,
+        sample_weights, bcf_mode, tolerant. Raises DataError where it cannot be read.
         """
         return cls(path)  # type: ignore[call-arg]  # Source itself is never made
 

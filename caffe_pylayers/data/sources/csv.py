@@ -1,34 +1,22 @@
-"""CSV: a text file with one image file a line, then its label or labels.
-
-cat/one.jpg 3           spaces (as Caffe's ImageData lists), tabs or commas; what the first line has holds for all
-"cat/one two.jpg",3     quotes where a name has the separator in it
-cat/one.jpg 3 7         several labels per record, the same number in every line
-cat/one.jpg 3:7:12      several labels, as many as each record has
-
-With `header: true` the first line names the columns: `name` (else the first) has the files, `label` (else all whose
-names begin with it) the labels, `weight` (or what `sample_weights` names) the sample weights; others are not read.
-"""
+"""CSV: image files named in a text file (see `image_list`), and the writer of such a list and its files."""
 
 import csv
-import functools
 import logging
 import os
 from array import array
-from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterable, Iterator, Optional, Tuple
 
 import numpy as np
 
 from caffe_pylayers import regular_file
-from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.data.sources.base import Names, Source, first_shorter, padded
+from caffe_pylayers.data.sources.image_list import CLASS_NAMES, LABEL_MAPS, ImageList, Row
 from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import text_table
 from caffe_pylayers.files.output_file import output_file, require_absent
 
 logger = logging.getLogger("caffe_pylayers")
-
-_LONGEST_LINE = 1 << 20  # characters
-_LARGEST_WEIGHT = float(np.finfo(np.float32).max)
 
 
 class CSVSource(Source):
@@ -41,32 +29,42 @@ class CSVSource(Source):
 
     @classmethod
     def open(cls, path: str, **options: Any) -> "CSVSource":
-        return cls(path, options["root"], options["header"], options["sample_weights"])
+        return cls(path, options["root"], options["header"], options["sample_weights"], options["labels"])
 
     def __init__(
-        self, path: str, root: Optional[str] = None, header: bool = False, weights: Optional[str] = None
+        self,
+        path: str,
+        root: Optional[str] = None,
+        header: bool = False,
+        weights: Optional[str] = None,
+        labels: Optional[str] = None,
     ) -> None:
-        lines = _lines(path)
-        columns = _header(path, lines, weights or "weight") if header else None
-        rows = _named_rows(path, lines, columns) if columns else _rows(path, lines)
-        labels, counts, sample_weights = array("i"), array("i"), array("f")
+        own_labels, counts, sample_weights = array("i"), array("i"), array("f")
 
-        def names() -> Iterator[bytes]:
-            for row in rows:
-                labels.extend(row.labels)
-                counts.append(len(row.labels))
-                if row.weight is not None:
-                    sample_weights.append(row.weight)
-                yield row.name.encode("utf-8", "surrogateescape")
+        def read(rows: Iterable[Row]) -> Iterator[bytes]:
+            for name, row, weight in rows:
+                own_labels.extend(row)
+                counts.append(len(row))
+                if weight is not None:
+                    sample_weights.append(weight)
+                yield name.encode("utf-8", "surrogateescape")
 
-        super().__init__(path, Names(names()))
-        if labels:
-            self.set_labels(padded(np.array(labels, np.int32), np.array(counts), -1))
+        try:
+            listed = ImageList(path, header, labels, weights)
+            names = Names(read(listed.rows))
+        except OSError as error:
+            raise DataError(
+                f"cannot read it: {error.strerror}", remedy=_instead_of(path), source=f"CSV source {path}"
+            ) from error
+        super().__init__(path, names)
+        if own_labels:
+            self.set_labels(padded(np.array(own_labels, np.int32), np.array(counts), -1))
             self.shorter = first_shorter(np.array(counts))
         if sample_weights:
             self.sample_weights = np.array(sample_weights, np.float32)
-        self.columns = columns.names if columns else ()
+        self.columns = listed.columns
         self._root = os.fsencode(os.path.abspath(root or ""))
+        self._has_root, self._by_blanks = root is not None, listed.separator == " " and not header
 
     def find_files(self, missing: str) -> None:
         """Look which files are there. missing: 'error' raises DataError for those that are not, 'skip' drops them."""
@@ -74,10 +72,11 @@ class CSVSource(Source):
         if there.all():
             return
         first = int(np.argmin(there))
+        why, remedy = self._why_absent(first)
         error = DataError(
             f"{len(there) - there.sum()} of {len(there)} files do not exist; the first is record {first}, "
-            f"{os.fsdecode(self._file(first))}",
-            remedy="set `root` to the folder that the names start from, or fix the list",
+            f"{os.fsdecode(self._file(first))}{why}",
+            remedy=remedy,
             source=self.described,
             record=first,
         )
@@ -104,174 +103,46 @@ class CSVSource(Source):
             raise self.error(f"cannot read {os.fsdecode(file)}: {reason}", record=record) from error
 
     def _file(self, record: int) -> bytes:
-        return os.path.join(self._root, self.names[record])
+        return self._path(self.names[record])
+
+    def _path(self, name: bytes) -> bytes:
+        """Where a name leads. One that begins with a slash is below `root` all the same where such a file is there, since
+        stock ImageData puts its root_folder before every name.
+        """
+        if self._has_root and name.startswith(b"/"):
+            below = self._root + name
+            if os.path.exists(below):
+                return below
+        return os.path.join(self._root, name)
+
+    def _why_absent(self, record: int) -> Tuple[str, str]:
+        """What seems to be wrong with the name of a file that is not there, and what to do."""
+        name = self.names[record]
+        first, _, last = name.rpartition(b" ")
+        if b"\\" in name:
+            return ": the name has back slashes", text_table.back_slashes(self.path)
+        if self._by_blanks and first and os.path.exists(self._path(first)):
+            if os.path.exists(self._path(last)):
+                return " (an image and a label map?)", LABEL_MAPS.format(cut="cut -d' '")
+            return f" ('{_shown(last)}' is not an integer, so it is no label)", CLASS_NAMES
+        if self._by_blanks and self.labels is not None and self.labels.ndim == 2:
+            longer = name + b" %d" % self.labels[record, 0]
+            if os.path.exists(self._path(longer)):
+                return f", but '{_shown(longer)}' does", "quote names that end with a number"
+        return "", "set `root` to the folder that the names start from, or fix the list"
 
 
-class _Row(NamedTuple):
-    name: str
-    labels: Sequence[int]
-    weight: Optional[float] = None
+def _shown(name: bytes) -> str:
+    return name[:80].decode(errors="backslashreplace")
 
 
-class _Columns(NamedTuple):
-    """What a header says: the separator, the names of all columns, and which of them are what."""
-
-    separator: str
-    names: Tuple[str, ...]
-    name: int
-    labels: Tuple[int, ...]
-    weight: Optional[int]
-
-
-def _lines(path: str) -> Iterator[Tuple[int, str]]:
-    """Number and text of every line that is not empty."""
-    try:
-        # utf-8-sig: spreadsheets put a byte order mark in front. surrogateescape: file names may be any bytes.
-        with regular_file.open_text(path, encoding="utf-8-sig", errors="surrogateescape") as stream:
-            for number, line in enumerate(iter(functools.partial(stream.readline, _LONGEST_LINE), ""), 1):
-                if len(line) == _LONGEST_LINE:
-                    raise DataError(
-                        "it is too long for a name and labels",
-                        remedy="is the file a list?",
-                        source=f"CSV source {path}, line {number}",
-                    )
-                if line.strip():
-                    yield number, line.rstrip("\n")
-    except OSError as error:
-        remedy = "`source` is relative to the working directory"
-        if os.path.exists(os.path.join(path, "data.mdb")):
-            remedy = "it is an LMDB: set 'source_type': 'LMDB'"
-        elif os.path.isdir(path):
-            remedy = "give a list of its images, one per line: the file name, then the label"
-        raise DataError(f"cannot read it: {error.strerror}", remedy=remedy, source=f"CSV source {path}") from error
-
-
-def _separator(line: str) -> str:
-    return "\t" if "\t" in line else "," if "," in line else " "
-
-
-def _rows(path: str, lines: Iterator[Tuple[int, str]]) -> Iterator[_Row]:
-    """The rows of a list without header."""
-    separator = ""
-    columns = 0
-    for number, line in lines:
-        first = not separator
-        separator = separator or _separator(line)
-        name, fields = _split(path, number, line, separator)
-        labels = [label for field in fields for label in _labels(path, number, field)]
-        if first:
-            columns = len(fields)
-        if len(fields) != columns or not name:
-            raise DataError(
-                f"a name and {columns} label column{'s' * (columns != 1)} expected, as in the first line, but the line is {line.strip()[:80]!r}",
-                remedy=f"quote names that have the separator {separator!r} in them",
-                source=f"CSV source {path}, line {number}",
-            )
-        yield _Row(name, labels)
-
-
-def _header(path: str, lines: Iterator[Tuple[int, str]], weight: str) -> Optional[_Columns]:
-    """The columns that the first line names; None where there is no line. weight: the column with sample weights."""
-    number, line = next(lines, (0, ""))
-    if not number:
-        return None
-    separator = _separator(line)
-    names = _fields(path, number, line, separator)
-    separator = separator if len(names) > 1 else "\t"  # names alone may have spaces in them
-    known = [name.casefold() for name in names]
-    if any(_is_label(name) for name in names) or len(set(names)) < len(names):
-        raise DataError(
-            f"with `header: true` this line must give each column a name of its own, but it is {line.strip()[:80]!r}",
-            source=f"CSV source {path}, line {number}",
-        )
-    labels = (
-        [known.index("label")] if "label" in known else [at for at, name in enumerate(known) if name[:5] == "label"]
-    )
-    weights = [at for at, name in enumerate(names) if name == weight or known[at] == weight == "weight"]
-    return _Columns(
-        separator, tuple(names), known.index("name") if "name" in known else 0, tuple(labels), next(iter(weights), None)
-    )
-
-
-def _named_rows(path: str, lines: Iterator[Tuple[int, str]], columns: _Columns) -> Iterator[_Row]:
-    """The rows of a list behind its header."""
-    for number, line in lines:
-        fields = _fields(path, number, line, columns.separator)
-        if len(fields) != len(columns.names) or not fields[columns.name]:
-            raise DataError(
-                f"{len(columns.names)} columns expected ({', '.join(columns.names)}), but the line is {line.strip()[:80]!r}",
-                remedy=f"quote names that have the separator {columns.separator!r} in them",
-                source=f"CSV source {path}, line {number}",
-            )
-        labels = [label for at in columns.labels for label in _labels(path, number, fields[at])]
-        weight = None if columns.weight is None else _weight(path, number, fields[columns.weight])
-        yield _Row(fields[columns.name], labels, weight)
-
-
-def _fields(path: str, number: int, line: str, separator: str) -> List[str]:
-    try:
-        return [field.strip() for field in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
-    except csv.Error as error:
-        raise DataError(str(error), source=f"CSV source {path}, line {number}") from error
-
-
-def _split(path: str, number: int, line: str, separator: str) -> Tuple[str, List[str]]:
-    """The name and the label columns of a line."""
-    if separator != " ":
-        fields = _fields(path, number, line, separator)
-        while fields and fields[-1] == "":  # "a.jpg,3,"
-            fields.pop()
-        return (fields[0] if fields else ""), fields[1:]
-    line = line.strip()
-    if line.startswith('"') and '"' in line[1:]:
-        name, rest = line[1:].split('"', 1)
-        return name, rest.split()
-    # As ImageData reads its lists, a name may hold spaces: the labels are the numbers at the end.
-    words = line.split()
-    end = len(words)
-    while end > 1 and _is_label(words[end - 1]):
-        end -= 1
-    name = line
-    for word in reversed(words[end:]):
-        name = name[: name.rindex(word)].rstrip()
-    return name, words[end:]
-
-
-def _is_label(word: str) -> bool:
-    return word.lstrip("+-").replace(":", "").replace(".", "", 1).isdigit()
-
-
-def _labels(path: str, line: int, field: str) -> Tuple[int, ...]:
-    labels = _whole(field)
-    if not labels:
-        raise DataError(
-            f"label {field[:80]!r} is not an integer up to {LARGEST_LABEL} (or several, as in 17:24:35)",
-            remedy=f"a line is: name, then label{', and a header is expected only with `header: true`' * (line == 1)}",
-            source=f"CSV source {path}, line {line}",
-        )
-    return labels
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _whole(field: str) -> Tuple[int, ...]:
-    """The integers of a field, as in 17:24:35; () if it has anything else."""
-    try:
-        values = [float(part) for part in field.split(":")]
-    except ValueError:
-        return ()
-    return tuple(map(int, values)) if all(abs(value) <= LARGEST_LABEL and value % 1 == 0 for value in values) else ()
-
-
-def _weight(path: str, line: int, field: str) -> float:
-    try:
-        value = float(field)
-    except ValueError:
-        value = np.nan
-    if not 0 <= value <= _LARGEST_WEIGHT:
-        raise DataError(
-            f"weight {field[:80]!r} is not a finite number of at least 0", source=f"CSV source {path}, line {line}"
-        )
-    return value
+def _instead_of(path: str) -> str:
+    """What to do where the list cannot be read."""
+    if os.path.exists(os.path.join(path, "data.mdb")):
+        return "it is an LMDB: set 'source_type': 'LMDB'"
+    if os.path.isdir(path):
+        return "give a list of its images, one per line: the file name, then the label"
+    return "`source` is relative to the working directory"
 
 
 #: How image files start, and what they are called.

@@ -7,6 +7,7 @@ sample_weight  numbers (N,) or (N, L); may be missing
 name           strings (N,); may be missing
 """
 
+import codecs
 import contextlib
 import io
 import logging
@@ -23,6 +24,7 @@ from caffe_pylayers.data.sources.hdf5_layout import rewriting
 from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.data.sources.storage import Chunks
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import text_table
 from caffe_pylayers.files.output_file import output_file, require_absent
 
 logger = logging.getLogger("caffe_pylayers")
@@ -34,16 +36,22 @@ _MANY_TOGETHER = 16  # rows in the same chunks
 class HDF5Source(Source):
     """Records of one or several HDF5 files, in the order of the list; images are read where they lie.
 
-    weights: the data set with sample weights. tables: what its files hold, if that was read before.
+    labels, weights: the data sets with them. tables: what its files hold, if that was read before.
     Raises DataError where a file cannot be read, holds something else, or differs from the first one.
     """
 
     @classmethod
     def open(cls, path: str, **options: Any) -> "HDF5Source":
-        return cls(path, options["sample_weights"])
+        return cls(path, options["labels"], options["sample_weights"])
 
-    def __init__(self, path: str, weights: Optional[str] = None, tables: Optional[Sequence[Table]] = None) -> None:
-        tables = tables or _tables(path, weights or "sample_weight")
+    def __init__(
+        self,
+        path: str,
+        labels: Optional[str] = None,
+        weights: Optional[str] = None,
+        tables: Optional[Sequence[Table]] = None,
+    ) -> None:
+        tables = tables or _tables(path, labels or "label", weights or "sample_weight")
         for table in tables:
             if _form(table) != _form(tables[0]):
                 raise DataError(
@@ -100,9 +108,9 @@ class HDF5Source(Source):
             return interleaved(planes if planes.dtype == np.uint8 else planes.astype(np.float32))
 
 
-def _tables(path: str, weights: str) -> List[Table]:
+def _tables(path: str, labels: str, weights: str) -> List[Table]:
     tables: List[Table] = []
-    with contextlib.closing(read_tables(_files(path), weights)) as results:
+    with contextlib.closing(read_tables(_files(path), labels, weights)) as results:
         for table in results:
             if isinstance(table, DataError):
                 raise table.within(f"HDF5 source {path}")
@@ -131,19 +139,21 @@ def _files(path: str) -> List[str]:
     try:
         if hdf5_start(path) is not None or path.lower().endswith((".h5", ".hdf5")):
             return [path]
-        text = regular_file.read_bytes(path)
+        with regular_file.open_bytes(path) as stream:
+            start = stream.read(4096)
+        if b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise DataError(
+                "it is neither an HDF5 file nor a text file with the path of an HDF5 file on each line",
+                remedy="name an HDF5 file, or a list of such files",
+                source=f"HDF5 source {path}",
+            )
+        files = [os.path.abspath(line.strip()) for _, line in text_table.lines(path, f"HDF5 source {path}")]
     except OSError as error:
         raise DataError(
             f"cannot read it: {error.strerror}",
             remedy="`source` is relative to the working directory",
             source=f"HDF5 source {path}",
         ) from error
-    if b"\0" in text:
-        raise DataError(
-            "it is neither an HDF5 file nor a text file with the path of an HDF5 file on each line",
-            source=f"HDF5 source {path}",
-        )
-    files = [os.path.abspath(line.strip()) for line in os.fsdecode(text).splitlines() if line.strip()]
     if not files:
         raise DataError("it has no records: the list is empty", source=f"HDF5 source {path}")
     return files

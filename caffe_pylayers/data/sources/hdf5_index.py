@@ -43,10 +43,10 @@ class Table:
     columns: Tuple[str, ...]
 
 
-def read_tables(paths: Sequence[str], weights: str) -> Generator[Union[Table, DataError], None, None]:
-    """The table of each file, or what is wrong with it. weights: the data set with sample weights, where there is one."""
+def read_tables(paths: Sequence[str], labels: str, weights: str) -> Generator[Union[Table, DataError], None, None]:
+    """The table of each file, or what is wrong with it. labels, weights: the data sets with them, where there are such."""
     # Locks fail on some network file systems, and nothing is written here.
-    order = Order("caffe_pylayers.data.sources.hdf5_index:main", paths, weights)
+    order = Order("caffe_pylayers.data.sources.hdf5_index:main", paths, labels, weights)
     with contextlib.closing(order):
         program = Child(order, env={"HDF5_USE_FILE_LOCKING": "FALSE"})
     try:
@@ -61,22 +61,22 @@ def read_tables(paths: Sequence[str], weights: str) -> Generator[Union[Table, Da
         program.end()
 
 
-def main(paths: Sequence[str], weights: str, descriptor: int) -> None:
+def main(paths: Sequence[str], labels: str, weights: str, descriptor: int) -> None:
     """The program: for each file a pickled Table or DataError."""
     import h5py  # noqa: F401  (once, for all the processes forked below)
 
     connection = Connection(descriptor)
     for path in paths:
-        connection.send_bytes(_in_a_process(path, weights))
+        connection.send_bytes(_in_a_process(path, labels, weights))
 
 
-def _in_a_process(path: str, weights: str) -> bytes:
+def _in_a_process(path: str, labels: str, weights: str) -> bytes:
     """What _attempt says, pickled."""
     reader, writer = os.pipe()
 
     def attempt() -> None:
         with open(writer, "wb") as pipe:
-            pickle.dump(_attempt(path, weights), pipe)
+            pickle.dump(_attempt(path, labels, weights), pipe)
 
     child = fork(attempt)
     os.close(writer)
@@ -95,7 +95,7 @@ def _in_a_process(path: str, weights: str) -> bytes:
     return answer
 
 
-def _attempt(path: str, weights: str) -> Union[Table, DataError]:
+def _attempt(path: str, labels: str, weights: str) -> Union[Table, DataError]:
     try:
         file = File.of(path)
     except OSError as error:
@@ -112,7 +112,7 @@ def _attempt(path: str, weights: str) -> Union[Table, DataError]:
     ):
         resource.setrlimit(kind, (limit, 2 * limit))
     try:
-        return _read(file, weights)
+        return _read(file, labels, weights)
     except DataError as error:
         return error.within(path)
     except Exception as error:  # h5py passes on what libhdf5 reports as errors of many types
@@ -121,7 +121,7 @@ def _attempt(path: str, weights: str) -> Union[Table, DataError]:
         )
 
 
-def _read(file: File, weights: str) -> Table:
+def _read(file: File, labels: str, weights: str) -> Table:
     import h5py
 
     start = hdf5_start(file.path) or 0
@@ -135,13 +135,13 @@ def _read(file: File, weights: str) -> Table:
             raise elsewhere(file, f"is a link to {data.file.filename}", itself)
         rows, dtype, shape = images(file, data, start)
         found: Dict[str, Any] = {}
-        for name in ("label", weights, "name"):
+        for name in (labels, weights, "name"):
             if name in columns:
                 found[name] = _values(file, name, opened[name], len(rows))
     names = (
         [text if isinstance(text, bytes) else str(text).encode() for text in found["name"]] if "name" in found else None
     )
-    return Table(rows, dtype, shape, found.get("label"), found.get(weights), names, columns)
+    return Table(rows, dtype, shape, found.get(labels), found.get(weights), names, columns)
 
 
 def _values(file: File, name: str, dataset: Any, count: int) -> np.ndarray:

@@ -1,16 +1,16 @@
 """Similarities of records, as type HARD asks for them (option `m`): a graph with an edge for each that is not 0.
 
 {'cat1.jpg': {'cat2.jpg': 0.9}}     a Python dict or JSON
-a,b,similarity                      CSV with this first line, then a line an edge
-0,0.9,0.1                           CSV of N lines of N numbers: line a, column b is the similarity of b to a
+a,b,similarity                      text with this first line, then a line an edge
+0,0.9,0.1                           text of N lines of N numbers: line a, column b is the similarity of b to a
 graph.npz                           a scipy sparse matrix (N, N), as scipy.sparse.save_npz writes it
 
-Edges have a direction: similarity(a, b) is looked up for anchor a and negative b; what holds both ways is given twice.
+Text has commas, tabs or blanks between its fields. Edges have a direction: similarity(a, b) is looked up for anchor a and negative b; what holds both ways is given twice.
 `python -m caffe_pylayers.data.samplers.graph --help` makes a graph of features or label sets.
 """
 
 import ast
-import csv
+import codecs
 import json
 from array import array
 from typing import Any, Iterator, List, Tuple
@@ -23,8 +23,12 @@ from caffe_pylayers.data.samplers.names import numbers_of
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.key_order import check_key_order
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.files import text_table
+from caffe_pylayers.files.text_table import Fields
 
 __all__ = ["Graph", "neighbours", "read_graph", "write_graph"]
+
+_HEADER = ["a", "b", "similarity"]
 
 
 class Graph:
@@ -95,10 +99,10 @@ def read_graph(path: str, source: Source, by: str) -> Graph:
             start = stream.read(4096).lstrip()
         if start.startswith(b"PK"):
             return _sparse(path, source)
-        with regular_file.open_text(path, newline="", errors="surrogateescape") as text:
-            if start.startswith(b"{"):
+        if start.startswith((b"{", codecs.BOM_UTF8 + b"{")):
+            with regular_file.open_text(path, encoding="utf-8-sig", errors="surrogateescape") as text:
                 return _nested(path, text.read(), source, by)
-            return _csv(path, csv.reader(text, skipinitialspace=True, strict=True), source, by)
+        return _table(path, text_table.rows(path, path, _fits), source, by)
     except OSError as error:
         raise DataError(f"cannot read it: {error.strerror or error}", source=path) from error
 
@@ -169,28 +173,30 @@ def _named(path: str, names: List[str], similarities: "array[float]", source: So
     return Graph(path, len(source), numbers[::2], numbers[1::2], np.array(similarities))
 
 
-def _csv(path: str, reader: Any, source: Source, by: str) -> Graph:
-    lines = _lines(path, reader)
+def _fits(first: Fields) -> bool:
+    return first == _HEADER or (len(first) > 1 and all(map(_is_number, first)))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _table(path: str, lines: Iterator[Tuple[int, Fields]], source: Source, by: str) -> Graph:
     number, first = next(lines, (0, []))
-    if first == ["a", "b", "similarity"]:
+    if first == _HEADER:
         return _edges(path, lines, source, by)
     if len(first) < 2 and len(source) > 1:
         raise DataError(
-            "it is not a graph: a dict, JSON, a CSV of a,b,similarity or N x N, or .npz is expected", source=path
+            "it is not a graph: a dict, JSON, a table of a,b,similarity or N x N, or .npz is expected", source=path
         )
     return _square(path, number, first, lines, source)
 
 
-def _lines(path: str, reader: Any) -> Iterator[Tuple[int, List[str]]]:
-    try:
-        for line in reader:
-            if line:
-                yield reader.line_num, [cell.strip() for cell in line]
-    except csv.Error as error:
-        raise DataError(str(error), source=f"{path}, line {reader.line_num}") from error
-
-
-def _edges(path: str, lines: Iterator[Tuple[int, List[str]]], source: Source, by: str) -> Graph:
+def _edges(path: str, lines: Iterator[Tuple[int, Fields]], source: Source, by: str) -> Graph:
     names: List[str] = []
     numbers = array("q")
     similarities = array("f")
@@ -205,7 +211,7 @@ def _edges(path: str, lines: Iterator[Tuple[int, List[str]]], source: Source, by
     return _named(path, names, similarities, source, by, lambda index: f"{path}, line {numbers[index // 2]}")
 
 
-def _square(path: str, number: int, line: List[str], lines: Iterator[Tuple[int, List[str]]], source: Source) -> Graph:
+def _square(path: str, number: int, line: Fields, lines: Iterator[Tuple[int, Fields]], source: Source) -> Graph:
     size = len(source)
     check_key_order(source, f"the lines and columns of {path}")
     one, other, similarities = array("q"), array("q"), array("f")
@@ -234,7 +240,6 @@ def _square(path: str, number: int, line: List[str], lines: Iterator[Tuple[int, 
 
 
 def _similarity(path: str, number: int, cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        raise DataError(f"'{cell[:80]}' is not a number", source=f"{path}, line {number}") from None
+    if not _is_number(cell):
+        raise DataError(f"{cell[:80]!r} is not a number", source=f"{path}, line {number}")
+    return float(cell)
