@@ -15,9 +15,9 @@ def ComputeH(
     per: Literal["class", "label"] | None = None,
     rule: Literal["max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number"] = "max_count",
     beta: float = 0.999,
-    weights: Sequence[float] | None = None,
+    weights: Sequence[float] | Path | None = None,
     scale: Literal["sum_one", "mean_one", "none"] = "sum_one",
-    counts: Literal["batch", "running"] | Path = "batch",
+    counts: Literal["batch", "running"] | Sequence[float] | Path = "batch",
     decay: float = 0.99,
     defer: int = 0,
     iter_size: int = 1,
@@ -44,9 +44,9 @@ def ComputeH(
     per: What is balanced: the classes, if labels are class numbers (class), or the positive and negative targets of each of several labels, 1 and 0, -1 for not known (label); none: class, but targets are refused.
     rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f, where f is its part of the labels in the images with it (median_frequency), or (1-beta)/(1-beta^n), scaled to a sum of K (effective_number). K is the number of classes with samples.
     beta: beta of effective_number, above 0 and below 1.
-    weights: Weights given by hand: K numbers of at least 0; per label: L numbers for positives, negatives have 1.
+    weights: Weights given by hand: K numbers of at least 0, or a .npy or text file with them; per label: L numbers for positives, negatives have 1.
     scale: Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted (mean_one), or no scaling (none, the default for weights given by hand).
-    counts: Label counts: of each batch (batch), of all batches so far (running), or a .npy or text file with K counts (median_frequency needs K more: for each class, all labels in the images with it; per label: L positives, then L negatives).
+    counts: Label counts: of each batch (batch), of all batches so far (running), or K counts as a list, a .npy or a text file (median_frequency needs K more: for each class, all labels in the images with it; per label: L positives, then L negatives).
     decay: Factor of the running counts before each batch is added, above 0 and below 1.
     defer: Iterations, at least 0, in which all classes get the mean weight (deferred re-weighting).
     iter_size: The solver's iter_size, at least 1: forward passes per iteration.
@@ -63,9 +63,9 @@ def SampleWeight(
     per: Literal["class", "label"] | None = None,
     rule: Literal["max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number"] = "max_count",
     beta: float = 0.999,
-    weights: Sequence[float] | None = None,
+    weights: Sequence[float] | Path | None = None,
     scale: Literal["sum_one", "mean_one", "none"] = "sum_one",
-    counts: Literal["batch", "running"] | Path = "batch",
+    counts: Literal["batch", "running"] | Sequence[float] | Path = "batch",
     decay: float = 0.99,
     defer: int = 0,
     iter_size: int = 1,
@@ -90,9 +90,9 @@ def SampleWeight(
     per: What is balanced: the classes, if labels are class numbers (class), or the positive and negative targets of each of several labels, 1 and 0, -1 for not known (label); none: class, but targets are refused.
     rule: Weight of a class with n of all N samples: max(n)/n (max_count), N/(K n) (balanced), sqrt(max(n)/n) (inverse_sqrt), median(f)/f, where f is its part of the labels in the images with it (median_frequency), or (1-beta)/(1-beta^n), scaled to a sum of K (effective_number). K is the number of classes with samples.
     beta: beta of effective_number, above 0 and below 1.
-    weights: Weights given by hand: K numbers of at least 0; per label: L numbers for positives, negatives have 1.
+    weights: Weights given by hand: K numbers of at least 0, or a .npy or text file with them; per label: L numbers for positives, negatives have 1.
     scale: Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted (mean_one), or no scaling (none, the default for weights given by hand).
-    counts: Label counts: of each batch (batch), of all batches so far (running), or a .npy or text file with K counts (median_frequency needs K more: for each class, all labels in the images with it; per label: L positives, then L negatives).
+    counts: Label counts: of each batch (batch), of all batches so far (running), or K counts as a list, a .npy or a text file (median_frequency needs K more: for each class, all labels in the images with it; per label: L positives, then L negatives).
     decay: Factor of the running counts before each batch is added, above 0 and below 1.
     defer: Iterations, at least 0, in which all classes get the mean weight (deferred re-weighting).
     iter_size: The solver's iter_size, at least 1: forward passes per iteration.
@@ -108,7 +108,7 @@ def WeightedSoftmaxLoss(
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
     normalize_by: Literal["weight", "count"] = "weight",
     axis: int = 1,
-    class_weights: Sequence[float] | None = None,
+    class_weights: Sequence[float] | Path | None = None,
     ntop: int | None = None,
     name: str | None = None,
     loss_weight: float | Sequence[float] | None = None,
@@ -128,7 +128,7 @@ def WeightedSoftmaxLoss(
     normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
     axis: Axis of the classes in the scores, an integer; -1 is the last.
-    class_weights: Weight of each class, K numbers of at least 0; it multiplies the sample weight.
+    class_weights: Weight of each class, which multiplies the sample weight: K numbers of at least 0, or a .npy or text file with them.
     """
 
 def WeightedInfogainLoss(
@@ -306,7 +306,7 @@ def FocalLoss(
     normalize_by: Literal["weight", "count"] = "weight",
     axis: int = 1,
     gamma: float = 2.0,
-    alpha: float | Sequence[float] | None = None,
+    alpha: float | Sequence[float] | Path | None = None,
     ntop: int | None = None,
     name: str | None = None,
     loss_weight: float | Sequence[float] | None = None,
@@ -327,7 +327,7 @@ def FocalLoss(
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
     axis: Axis of the classes in the scores, an integer; -1 is the last.
     gamma: Exponent of (1 - p), at least 0; 0 is the softmax loss.
-    alpha: Factor of the loss: one number of at least 0, or K of them, one per class; none: 1.
+    alpha: Factor of the loss: one number of at least 0, or K of them, one per class, or a .npy or text file with them; none: 1.
     """
 
 def LDAMLoss(
@@ -563,7 +563,7 @@ def ImageDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: Path | None = None,
+    labels: str | None = None,
     label_format: Literal["indices", "indicator", "sign"] = "indices",
     label_order: str | None = None,
     batch_size: int = 256,
@@ -613,7 +613,7 @@ def ImageDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
+    labels: Labels: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: those of the source.
     label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
@@ -653,7 +653,7 @@ def MultiLabelDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: Path | None = None,
+    labels: str | None = None,
     label_format: Literal["indices", "indicator", "sign"] = "indices",
     label_order: str | None = None,
     batch_size: int = 256,
@@ -705,7 +705,7 @@ def MultiLabelDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
+    labels: Labels: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: those of the source.
     label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
@@ -747,7 +747,7 @@ def SiameseDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: Path | None = None,
+    labels: str | None = None,
     label_format: Literal["indices", "indicator", "sign"] = "indices",
     label_order: str | None = None,
     batch_size: int = 256,
@@ -802,7 +802,7 @@ def SiameseDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
+    labels: Labels: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: those of the source.
     label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
@@ -846,7 +846,7 @@ def TripletDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: Path | None = None,
+    labels: str | None = None,
     label_format: Literal["indices", "indicator", "sign"] = "indices",
     label_order: str | None = None,
     batch_size: int = 256,
@@ -902,7 +902,7 @@ def TripletDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source.
+    labels: Labels: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: those of the source.
     label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.

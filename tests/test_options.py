@@ -159,7 +159,11 @@ def test_normalises(layer, values, name, value):
         ("LabelSmoothing", {"epsilon": 1.5}, "option 'epsilon' must be a number of at least 0 and of at most 1"),
         ("LabelSmoothing", {"over": "both"}, "must be one of 'all', 'others', not 'both'"),
         ("SampleWeight", {"rule": "effective_number", "beta": 1}, "must be a number above 0 and below 1, not 1"),
-        ("WeightedSoftmaxLoss", {"class_weights": [1, -1]}, "each entry a number of at least 0, or none, not [1, -1]"),
+        (
+            "WeightedSoftmaxLoss",
+            {"class_weights": [1, -1]},
+            "each entry a number of at least 0, or a path, or none, not [1, -1]",
+        ),
         ("WeightedEuclideanLoss", {"normalization": "VALID"}, "unknown option 'normalization'"),
         ("SoftCrossEntropyLoss", {"ignore_label": 255}, "unknown option 'ignore_label'"),
         ("FocalLoss", {"gamma": -1}, "option 'gamma' must be a number of at least 0, not -1"),

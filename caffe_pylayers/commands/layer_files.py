@@ -52,5 +52,6 @@ def _of_own(layer: Layer) -> Iterator[str]:
 
     options = config.load(layer.own, layer.python[2])
     yield from options.paths().values()
+    yield from filter(None, (getattr(options, name, None) for name in ("labels", "sample_weights")))
     if hasattr(options, "source_type"):
         yield from source_of(options, images=False).files()

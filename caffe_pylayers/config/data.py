@@ -7,7 +7,7 @@ from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config.order import InOrder
-from caffe_pylayers.config.schema import Options, Path, Remark, Resume, Seed, Stream, spell
+from caffe_pylayers.config.schema import ColumnOrPath, Options, Path, Remark, Resume, Seed, Stream, spell
 from caffe_pylayers.data.formats import Format
 
 
@@ -101,8 +101,10 @@ class DataLayerOptions(Options):
     bcf_mode: Literal["FILE", "MEM"] = Field(
         "FILE", description="Read a BCF file where it lies (FILE), or all of it into memory (MEM)."
     )
-    labels: Annotated[Optional[Path], InOrder(16)] = Field(
-        None, description="Labels from elsewhere: an LMDB (by key), a .npy or text file; none: those of the source."
+    labels: Annotated[Optional[ColumnOrPath], InOrder(16)] = Field(
+        None,
+        description="Labels: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: "
+        "those of the source.",
     )
     label_format: Annotated[Literal["indices", "indicator", "sign"], InOrder(12)] = Field(
         "indices",

@@ -8,7 +8,7 @@ from typing_extensions import Annotated
 from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config.data import DataLayerOptions
 from caffe_pylayers.config.order import InOrder
-from caffe_pylayers.config.schema import Remark, spell
+from caffe_pylayers.config.schema import ColumnOrPath, Remark, spell
 
 
 class ImageDataLayerOptions(DataLayerOptions):
@@ -21,9 +21,8 @@ class ImageDataLayerOptions(DataLayerOptions):
     _sampling = ("type", "shuffle")
     _counts: ClassVar[Tuple[str, ...]] = ("classes_per_batch", "samples_per_class")
 
-    sample_weights: Optional[str] = Field(
+    sample_weights: Optional[ColumnOrPath] = Field(
         None,
-        min_length=1,
         description="Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or "
         "text file; none: the column `weight`, the data set `sample_weight`.",
     )

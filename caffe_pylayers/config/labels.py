@@ -3,10 +3,9 @@
 from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple, Union
 
 from pydantic import Field, model_validator
-from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB, LARGEST_LABEL
-from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Remark, Resume, Seed, Stream
+from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, PerClass, Remark, Resume, Seed, Stream
 
 _CLASSES = f"{{}} to {LARGEST_LABEL}; labels are 0 to K - 1"
 
@@ -43,18 +42,19 @@ class SampleWeightOptions(Options):
         "classes with samples.",
     )
     beta: float = Field(0.999, gt=0, lt=1, description="beta of effective_number, above 0 and below 1.")
-    weights: Optional[Tuple[Annotated[float, Field(ge=0)], ...]] = Field(
+    weights: Optional[PerClass] = Field(
         None,
-        description="Weights given by hand: K numbers of at least 0; per label: L numbers for positives, negatives have 1.",
+        description="Weights given by hand: K numbers of at least 0, or a .npy or text file with them; per label: L numbers for "
+        "positives, negatives have 1.",
     )
     scale: Literal["sum_one", "mean_one", "none"] = Field(
         "sum_one",
         description="Scale of the weights: a sum of 1 (sum_one), a mean of 1 over the samples counted "
         "(mean_one), or no scaling (none, the default for weights given by hand).",
     )
-    counts: Union[Literal["batch", "running"], Path] = Field(
+    counts: Union[Literal["batch", "running"], PerClass] = Field(
         "batch",
-        description="Label counts: of each batch (batch), of all batches so far (running), or a .npy or text file with K counts "
+        description="Label counts: of each batch (batch), of all batches so far (running), or K counts as a list, a .npy or a text file "
         "(median_frequency needs K more: for each class, all labels in the images with it; per label: L positives, "
         "then L negatives).",
     )
@@ -77,10 +77,12 @@ class SampleWeightOptions(Options):
         return values if values.get("weights") is None else {"scale": "none", **values}
 
     def conflicts(self) -> Iterator[Remark]:
-        if self.weights is None:
-            if self.per == "label" and self.rule == "median_frequency":
-                rule = "option 'rule' cannot be 'median_frequency' if 'per' is 'label'"
-                yield Remark(("rule", "per"), rule, "use 'balanced', which counts targets")
+        if isinstance(self.counts, tuple):
+            yield from self._wrong_counts(self.counts)
+        if self.weights is None and self.per == "label" and self.rule == "median_frequency":
+            rule = "option 'rule' cannot be 'median_frequency' if 'per' is 'label'"
+            yield Remark(("rule", "per"), rule, "use 'balanced', which counts targets")
+        if not isinstance(self.weights, tuple):
             return
         if len(self.weights) != self.n_classes:
             many = f"option 'weights' has {len(self.weights)} numbers, but 'n_classes' is {self.n_classes}"
@@ -88,6 +90,15 @@ class SampleWeightOptions(Options):
         if self.scale != "none" and self.per != "label" and not any(self.weights):
             none = f"option 'weights' has no number above 0, so it cannot be scaled: 'scale' is {self.scale!r}"
             yield Remark(("weights", "scale"), none)
+
+    def _wrong_counts(self, counts: Tuple[float, ...]) -> Iterator[Remark]:
+        two_rows = self.per == "label" or (self.rule == "median_frequency" and self.weights is None)
+        wanted = (2 if two_rows else 1) * (self.n_classes or 0)  # none: it is told that it is required
+        if wanted and len(counts) != wanted:
+            many = f"option 'counts' has {len(counts)} numbers, but 'n_classes' is {self.n_classes}"
+            yield Remark(("counts", "n_classes", "per", "rule"), many, f"give it {wanted}")
+        if not any(counts[: self.n_classes]):
+            yield Remark(("counts",), f"option 'counts' must have a number above 0, not {list(counts)}")
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         if self.rule != "effective_number":

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, T
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from caffe_pylayers.config.schema import IgnoreLabel, Options, Path, Remark
+from caffe_pylayers.config.schema import IgnoreLabel, Options, Path, PerClass, Remark
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_classes, of_distributions, of_samples, of_targets
 
 Normalization = Literal["FULL", "VALID", "BATCH_SIZE", "NONE"]
@@ -72,8 +72,10 @@ class WeightedSoftmaxLossOptions(ClassLossOptions):
     twin = "SoftmaxWithLoss"
     forks = ("WeightedSoftmaxWithLoss",)
 
-    class_weights: Optional[Tuple[Annotated[float, Field(ge=0)], ...]] = Field(
-        None, description="Weight of each class, K numbers of at least 0; it multiplies the sample weight."
+    class_weights: Optional[PerClass] = Field(
+        None,
+        description="Weight of each class, which multiplies the sample weight: K numbers of at least 0, or a .npy or text file "
+        "with them.",
     )
 
 
@@ -184,8 +186,10 @@ class FocalLossOptions(ClassLossOptions):
     gives = ("loss",)
 
     gamma: float = Field(2.0, ge=0, description="Exponent of (1 - p), at least 0; 0 is the softmax loss.")
-    alpha: Union[Annotated[float, Field(ge=0)], Tuple[Annotated[float, Field(ge=0)], ...], None] = Field(
-        None, description="Factor of the loss: one number of at least 0, or K of them, one per class; none: 1."
+    alpha: Union[Annotated[float, Field(ge=0)], PerClass, None] = Field(
+        None,
+        description="Factor of the loss: one number of at least 0, or K of them, one per class, or a .npy or text file with "
+        "them; none: 1.",
     )
 
 
@@ -195,7 +199,7 @@ class LDAMLossOptions(ClassLossOptions):
     gives = ("loss",)
     example: ClassVar[Dict[str, Any]] = {"counts": "counts.txt"}
 
-    counts: Union[Tuple[Annotated[float, Field(ge=0)], ...], Path] = Field(
+    counts: PerClass = Field(
         description="Number of labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them."
     )
     max_margin: float = Field(

@@ -32,6 +32,12 @@ Path = Annotated[
     WithJsonSchema({"type": "string", "format": "path"}),
 ]
 
+#: A number of at least 0 for each class, or the file that has them.
+PerClass = Union[Tuple[Annotated[float, Field(ge=0)], ...], Path]
+
+#: A column of the source, or a path, which `data.sources.annotations` resolves.
+ColumnOrPath = Annotated[str, StringConstraints(min_length=1)]
+
 # Options that several layers have.
 IgnoreLabel = Annotated[Optional[int], Field(description="Label that is left out, an integer; none: no label is.")]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="Seed of the random draws, at least 0.")]

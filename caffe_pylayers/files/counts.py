@@ -1,6 +1,7 @@
 """Files with a number per class: counts, how many labels each class has, and weights."""
 
 import os
+from typing import Sequence, Union
 
 import numpy as np
 
@@ -9,25 +10,27 @@ from caffe_pylayers.errors import DataError
 from caffe_pylayers.files import text_table
 from caffe_pylayers.files.npy import read_npy
 
+#: Numbers by class, class 0 first: themselves, or the path of a .npy file, or of a text with blanks, commas, tabs or line
+#: ends between them.
+Listed = Union[str, Sequence[float]]
 
-def read_counts(path: str, num_classes: int) -> np.ndarray:
-    """The counts of a file, one per class: float64 (num_classes,).
 
-    path: a .npy file, or text with numbers between blanks, commas, tabs or line ends, class 0 first. A second row, which
-    `read_image_counts` reads, may follow.
+def read_counts(listed: Listed, num_classes: int) -> np.ndarray:
+    """The counts, one per class: float64 (num_classes,). A second row, which `read_image_counts` reads, may follow.
+
     Raises DataError where the file is absent, is no list of numbers, or has another number of classes.
     """
-    table = _read_table(path, num_classes)
+    table = _read_table(listed, num_classes)
     return table[0]
 
 
-def read_image_counts(path: str, num_classes: int) -> np.ndarray:
-    """The counts of a file for median_frequency: float64 (2, num_classes).
+def read_image_counts(listed: Listed, num_classes: int) -> np.ndarray:
+    """The counts for median_frequency: float64 (2, num_classes).
 
-    path: a file as of `read_counts` with a second row: the labels, of any class, of all images in which the class occurs.
+    listed: with a second row: the labels, of any class, of all images in which the class occurs.
     Raises DataError as `read_counts` does, and where there is no second row.
     """
-    where, table = _name(path), _read_table(path, num_classes)
+    where, table = _name(listed), _read_table(listed, num_classes)
     if len(table) < 2:
         raise DataError(
             "has one row, the labels of each class",
@@ -44,13 +47,13 @@ def read_image_counts(path: str, num_classes: int) -> np.ndarray:
     return table
 
 
-def read_target_counts(path: str, num_labels: int) -> np.ndarray:
-    """The counts of a file for targets of several labels: float64 (num_labels, 2), negatives and positives.
+def read_target_counts(listed: Listed, num_labels: int) -> np.ndarray:
+    """The counts for targets of several labels: float64 (num_labels, 2), negatives and positives.
 
-    path: a file as of `read_counts` with two rows: the positives of each label, then the negatives.
+    listed: with two rows: the positives of each label, then the negatives.
     Raises DataError as `read_counts` does, and where there is no second row, or a label has neither.
     """
-    where, table = _name(path), _read_table(path, num_labels)
+    where, table = _name(listed), _read_table(listed, num_labels)
     if len(table) < 2:
         raise DataError(
             "has one row",
@@ -66,7 +69,6 @@ def read_target_counts(path: str, num_labels: int) -> np.ndarray:
 def read_class_weights(path: str, num_classes: int) -> np.ndarray:
     """The weights of a file, one per class: float64 (num_classes,), as `caffe-pylayers balance --write-weights` writes them.
 
-    path: a .npy file, or text with numbers between blanks, commas, tabs or line ends, class 0 first.
     Raises DataError where the file is absent, is no list of numbers, or has another number of classes.
     """
     where = f"weights file {os.path.abspath(path)}"
@@ -86,6 +88,8 @@ def read_class_weights(path: str, num_classes: int) -> np.ndarray:
             remedy=f"it must be at least 0, and {NUMBER_RULE}",
             source=where,
         )
+    if not weights.any():
+        raise DataError("all weights are 0", remedy="give at least one class a weight", source=where)
     return weights
 
 
@@ -112,14 +116,16 @@ def read_numbers(path: str, source: str) -> np.ndarray:
     return np.array(values).reshape(len(widths), -1)
 
 
-def _name(path: str) -> str:
-    return f"counts file {os.path.abspath(path)}"
+def _name(listed: Listed) -> str:
+    return f"counts file {os.path.abspath(listed)}" if isinstance(listed, str) else "option 'counts'"
 
 
-def _read_table(path: str, num_classes: int) -> np.ndarray:
+def _read_table(listed: Listed, num_classes: int) -> np.ndarray:
     """float64 (1 or 2, num_classes)."""
-    where = _name(path)
-    table = read_numbers(path, where)
+    where = _name(listed)
+    table = read_numbers(listed, where) if isinstance(listed, str) else np.array(listed, np.float64)
+    if not isinstance(listed, str) and table.size == 2 * num_classes:
+        table = table.reshape(2, num_classes)
     if table.size != num_classes and table.shape != (2, num_classes):
         raise DataError(
             f"has {table.size} numbers, of shape {table.shape}",

@@ -5,7 +5,7 @@ from typing import Any, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.files.counts import read_counts, read_image_counts, read_target_counts
+from caffe_pylayers.files.counts import read_class_weights, read_counts, read_image_counts, read_target_counts
 from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import counter
@@ -49,6 +49,12 @@ class _ClassBalance(Layer):
         if options.counts not in ("batch", "running"):
             read = read_target_counts if self._per_label else read_image_counts if self._by_image else read_counts
             self._fixed = read(options.counts, options.n_classes).reshape(-1, num_classes)
+        self._by_hand: Optional[np.ndarray] = None
+        if options.weights is not None:
+            given = isinstance(options.weights, tuple)
+            self._by_hand = (
+                np.array(options.weights) if given else read_class_weights(options.weights, options.n_classes)
+            )
         order = "label weights" if self._per_label else "class weights"
         self._counter = counter(self, order, num_rows * num_classes if self._running else 0)
         self._logged = False
@@ -75,7 +81,7 @@ class _ClassBalance(Layer):
         if deferred:
             means = np.array([[mean_weight(*group)] for group in zip(weights, by_group[0])])
             # Absent classes stay at 0; by hand a weight is that of a class, be it in the batch or not.
-            weights = np.where((by_group[0] > 0) | (self.options.weights is not None), means, 0.0)
+            weights = np.where((by_group[0] > 0) | (self._by_hand is not None), means, 0.0)
         return weights.ravel(), labels, ignored
 
     def _index(self, blob: Any) -> Tuple[np.ndarray, Optional[np.ndarray]]:
@@ -103,14 +109,14 @@ class _ClassBalance(Layer):
     def _weights(self, counts: np.ndarray) -> np.ndarray:
         """The weights, (groups, classes of one), by counts, (1 or 2, groups, classes of one)."""
         options = self.options
-        if options.weights is None:
+        if self._by_hand is None:
             groups = [
                 class_weights(of, options.rule, options.beta, in_images) for of, in_images in zip(counts[0], counts[-1])
             ]
         elif self._per_label:
-            groups = [np.array([1.0, weight]) for weight in options.weights]
+            groups = [np.array([1.0, weight]) for weight in self._by_hand]
         else:
-            groups = [np.asarray(options.weights, np.float64)]
+            groups = [self._by_hand]
         return np.array([scale_weights(group, of, options.scale) for group, of in zip(groups, counts[0])])
 
     def _counts(self, labels: np.ndarray, ignored: Optional[np.ndarray], num_images: int) -> np.ndarray:
@@ -149,7 +155,8 @@ class _ClassBalance(Layer):
         else:
             missing, what = f"no label of class {', '.join(map(str, np.flatnonzero(counts == 0)))}", "class"
         names = {"batch": "the batch", "running": "the batches so far"}
-        source = names.get(self.options.counts, self.options.counts)
+        counted = self.options.counts
+        source = names.get(counted, counted) if isinstance(counted, str) else "'counts'"
         raise DataError(
             f"{missing} in {source}, and 'empty' is 'error'",
             remedy=f"'empty': 'zero' gives an absent {what} weight 0",

@@ -1,12 +1,12 @@
 """Losses on scores and the classes they are for, with a softmax inside."""
 
 import math
-from typing import Any, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.files.counts import read_counts
+from caffe_pylayers.files.counts import read_class_weights, read_counts
 from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.layers.adapter import Blobs
 from caffe_pylayers.layers.loss_layer import LossLayer, Terms, Wanted
@@ -53,9 +53,13 @@ class ScoresLoss(LossLayer):
         )
         return gradient, prob
 
-    def one_per_class(self, option: str, num_classes: int) -> np.ndarray:
-        """The numbers of an option, of which there must be one per class, float64."""
+    def one_per_class(
+        self, option: str, num_classes: int, read: Callable[[str, int], np.ndarray] = read_class_weights
+    ) -> np.ndarray:
+        """The numbers of an option, of which there must be one per class, float64. read: what reads them from a file."""
         numbers = getattr(self.options, option)
+        if isinstance(numbers, str):
+            return read(numbers, num_classes)
         if len(numbers) != num_classes:
             raise ConfigError(
                 f"option '{option}' has {len(numbers)} numbers, but the scores have {num_classes} classes along axis {self.options.axis}",
@@ -235,7 +239,7 @@ class FocalLoss(ClassLoss):
 
     def for_classes(self, num_classes: int) -> None:
         self._alphas: Optional[np.ndarray] = None
-        if isinstance(self.options.alpha, tuple):
+        if isinstance(self.options.alpha, (tuple, str)):
             self._alphas = self.one_per_class("alpha", num_classes)
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
@@ -256,11 +260,7 @@ class LDAMLoss(ClassLoss):
     """
 
     def for_classes(self, num_classes: int) -> None:
-        counts = self.options.counts
-        if isinstance(counts, str):
-            counts = read_counts(counts, num_classes)
-        else:
-            counts = self.one_per_class("counts", num_classes)
+        counts = self.one_per_class("counts", num_classes, read_counts)
         self._margins = ldam_margins(counts, self.options.max_margin)
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:

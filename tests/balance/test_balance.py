@@ -87,6 +87,35 @@ def test_weights_as_text_and_npy(tmp_path):
         np.testing.assert_allclose(read(tmp_path / name), weights, rtol=1e-8)
 
 
+@pytest.mark.parametrize("name", ["w.txt", "w.npy"])
+def test_the_printed_param_str_reads_the_weights(name, source, command):
+    """From the labels to the loss: as each loss that takes weights has them from a list."""
+    status, out, _ = command("balance", "train.txt", "--rule", "balanced", "--write-weights", name)
+    assert status == 0
+    printed = next(line.split('"')[1] for line in out.splitlines() if line.startswith("  param_str:"))
+    label = np.array([0, 1, 3, 0], np.float32)
+    inputs = {"scores": np.random.default_rng(0).normal(size=(4, 4)).astype(np.float32), "label": label}
+    weights = COUNTS.weights("balanced").tolist()
+
+    def values(options, alpha, weigh):
+        net = caffe_nets.build(
+            [
+                caffe_nets.python_layer("WeightedSoftmaxLoss", ["scores", "label"], ["loss"], options, loss_weight=1),
+                caffe_nets.python_layer("FocalLoss", ["scores", "label"], ["focal"], {"alpha": alpha}, loss_weight=1),
+                caffe_nets.python_layer("SampleWeight", ["label"], ["w"], {"n_classes": 4, "weights": weigh}),
+                caffe_nets.python_layer("ComputeH", ["label"], ["H"], {"n_classes": 4, "weights": weigh}),
+            ],
+            inputs,
+        )
+        net.forward()
+        return [net.blobs[blob].data.copy() for blob in ("loss", "focal", "w", "H")]
+
+    read = values(printed, name, name)
+    for found, wanted in zip(read, values({"class_weights": weights}, weights, weights)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    np.testing.assert_allclose(read[2], np.array(weights)[label.astype(int)], rtol=1e-6)
+
+
 def test_the_table_and_the_files(source, tmp_path):
     (tmp_path / "names.txt").write_text("cat\ndog\nhorse\nemu\n")
     done = run("balance", "train.txt", "--classes", "names.txt", "--plot", "counts.png", cwd=tmp_path)

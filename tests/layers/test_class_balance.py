@@ -103,6 +103,55 @@ def test_counts_from_a_file_hold_for_every_batch(tmp_path, name):
         np.testing.assert_allclose(h[0, 0], np.diag([1, 2, 8]))
 
 
+def test_counts_and_weights_are_lists_or_files(tmp_path):
+    """Each takes both, and text has blanks, commas, tabs, lines, comments, and the line ends of Windows."""
+    for text in ("8\r\n4\r\n1\r\n", "8,4,1\n", "\ufeff8\t4\t1", "# cat dog emu\n8 4 1\n"):
+        (tmp_path / "c.txt").write_bytes(text.encode())
+        h = h_of(LABELS, {"n_classes": 3, "counts": str(tmp_path / "c.txt"), "scale": "none"})
+        np.testing.assert_allclose(h[0, 0], np.diag([1, 2, 8]))
+        h = h_of(LABELS, {"n_classes": 3, "weights": str(tmp_path / "c.txt")})
+        np.testing.assert_allclose(h[0, 0], np.diag([8, 4, 1]))
+    h = h_of(LABELS, {"n_classes": 3, "counts": [8, 4, 1], "scale": "none"})
+    np.testing.assert_allclose(h[0, 0], np.diag([1, 2, 8]))
+    rows = {"n_classes": 3, "rule": "median_frequency", "scale": "none"}
+    (tmp_path / "rows.txt").write_text("3 7 1\n4 11 3\n")
+    two = [h_of(LABELS, {**rows, "counts": counts}) for counts in ([3, 7, 1, 4, 11, 3], str(tmp_path / "rows.txt"))]
+    np.testing.assert_array_equal(*two)
+    target = {"n_classes": 2, "per": "label", "scale": "none"}
+    (tmp_path / "rows.txt").write_text("3 7\n4 11\n")
+    inputs = {"target": np.eye(2, dtype=np.float32)}
+    found = []
+    for counts in ([3, 7, 4, 11], str(tmp_path / "rows.txt")):
+        net = build([python_layer("SampleWeight", ["target"], ["w"], {**target, "counts": counts})], inputs)
+        found.append(net.forward()["w"].copy())
+    np.testing.assert_array_equal(*found)
+
+
+BAD_LISTS = [
+    ({"counts": [8, 4]}, ConfigError, "'counts' has 2 numbers", "give it 3"),
+    ({"counts": [8, 4, 1], "rule": "median_frequency"}, ConfigError, "'counts' has 3 numbers", "give it 6"),
+    ({"counts": [0, 0, 0]}, ConfigError, "'counts' must have a number above 0", ""),
+    ({"counts": [1, -1, 0]}, ConfigError, "'counts' must be", ""),
+    ({"weights": "8\n4\n"}, DataError, "has 2 numbers", "3 weights"),
+    ({"weights": "8 4\n1\n"}, DataError, "row 2 has 1 numbers", "as many"),
+    ({"weights": "8 4 -1\n"}, DataError, "the weight of class 2 is -1", "at least 0"),
+    ({"weights": "8 nan 1\n"}, DataError, "the weight of class 1 is nan", "at least 0"),
+    ({"weights": "0 0 0\n"}, DataError, "all weights are 0", ""),
+    ({"weights": "cat 3\n"}, DataError, "numbers such as", ""),
+    ({"counts": ""}, DataError, "it is empty", ""),
+]
+
+
+@pytest.mark.parametrize(("options", "kind", "problem", "remedy"), BAD_LISTS, ids=str)
+def test_wrong_lists_and_files(tmp_path, options, kind, problem, remedy):
+    for name, text in options.items():
+        if isinstance(text, str) and name != "rule":
+            (tmp_path / "file.txt").write_text(text)
+            options = {**options, name: str(tmp_path / "file.txt")}
+    with refused(kind, problem, remedy=remedy):
+        h_of(LABELS, {"n_classes": 3, **options})
+
+
 def test_bad_counts_are_found_at_set_up(tmp_path):
     with refused(DataError, "cannot be read", source="none.txt"):
         h_of(LABELS, {"n_classes": 3, "counts": str(tmp_path / "none.txt")})

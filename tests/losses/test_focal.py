@@ -104,7 +104,7 @@ def test_a_wrong_number_of_alphas_names_both():
         net_of(alpha=[1, 2])
 
 
-@pytest.mark.parametrize("options", [{"gamma": -1}, {"alpha": -0.5}, {"alpha": [1, 1, 1, -1]}, {"alpha": "most"}])
+@pytest.mark.parametrize("options", [{"gamma": -1}, {"alpha": -0.5}, {"alpha": [1, 1, 1, -1]}, {"alpha": True}])
 def test_bad_options(options):
     with refused(ConfigError, layer="FocalLoss", option=next(iter(options))):
         net_of(**options)

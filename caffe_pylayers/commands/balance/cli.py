@@ -130,7 +130,7 @@ def balance(
         told.append(_INFOGAIN.format(path=write_h, size=len(counts.counts)))
     if write_weights:
         weight_files.write_weights(write_weights, weights[rules[0]])
-        told.append(f"wrote {write_weights}, a weight per class")
+        told.append(_WEIGHTS.format(path=write_weights))
     if write_counts:
         weight_files.write_counts(write_counts, counts)
         told.append(_COUNTS.format(path=write_counts, size=len(counts.counts), scale=scale))
@@ -152,6 +152,12 @@ wrote {path}, H of {size} x {size} for stock InfogainLoss:
     name: "loss"  type: "InfogainLoss"  bottom: "scores"  bottom: "label"  top: "loss"
     infogain_loss_param {{ source: "{path}" }}
   }}"""
+
+_WEIGHTS = (
+    "wrote {path}, a weight per class, for the options `class_weights` of WeightedSoftmaxLoss, `weights` of SampleWeight and\n"
+    "ComputeH, and `alpha` of FocalLoss; of WeightedSoftmaxLoss, say:\n"
+    "  param_str: \"{{'class_weights': '{path}'}}\""
+)
 
 _COUNTS = (
     "wrote {path}, for the option `counts` of ComputeH, SampleWeight and LDAMLoss; for ComputeH, for example:\n"

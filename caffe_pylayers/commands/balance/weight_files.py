@@ -42,7 +42,7 @@ def write_matrix(path: str, weights: np.ndarray, smoothing: float = 0.0) -> None
 
 
 def write_weights(path: str, weights: np.ndarray) -> None:
-    """Write class weights, (K,): .npy, or text with one per line."""
+    """Write class weights, (K,), for `files.counts.read_class_weights`: .npy, or text with one per line."""
     if path.endswith(".npy"):
         _write_npy(path, weights)
         return
