@@ -576,7 +576,7 @@ def ImageDataLayer(
     color: bool = True,
     transform: str | None = None,
     compressed: bool = True,
-    decode: Literal["exact", "fast"] = "exact",
+    decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
     seed: int = 0,
     stream: int = 0,
@@ -626,7 +626,7 @@ def ImageDataLayer(
     color: Three channels: blue, green, red; false: one, grey.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
-    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: give each layer another one.
@@ -666,7 +666,7 @@ def MultiLabelDataLayer(
     color: bool = True,
     transform: str | None = None,
     compressed: bool = True,
-    decode: Literal["exact", "fast"] = "exact",
+    decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
     seed: int = 0,
     stream: int = 0,
@@ -718,7 +718,7 @@ def MultiLabelDataLayer(
     color: Three channels: blue, green, red; false: one, grey.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
-    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: give each layer another one.
@@ -760,7 +760,7 @@ def SiameseDataLayer(
     color: bool = True,
     transform: str | None = None,
     compressed: bool = True,
-    decode: Literal["exact", "fast"] = "exact",
+    decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
     seed: int = 0,
     stream: int = 0,
@@ -815,7 +815,7 @@ def SiameseDataLayer(
     color: Three channels: blue, green, red; false: one, grey.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
-    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: give each layer another one.
@@ -859,7 +859,7 @@ def TripletDataLayer(
     color: bool = True,
     transform: str | None = None,
     compressed: bool = True,
-    decode: Literal["exact", "fast"] = "exact",
+    decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
     seed: int = 0,
     stream: int = 0,
@@ -915,7 +915,7 @@ def TripletDataLayer(
     color: Three channels: blue, green, red; false: one, grey.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
-    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast).
+    decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: give each layer another one.

@@ -148,10 +148,11 @@ class DataLayerOptions(Options):
         None, description="Function of yours, 'module:function', called as function(image, rng) after resizing."
     )
     compressed: bool = Field(True, description="Decode images when needed; false: all at the start, kept in memory.")
-    decode: Literal["exact", "fast"] = Field(
+    decode: Literal["exact", "fast", "lenient", "fast_lenient"] = Field(
         "exact",
         description="Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than "
-        "`resize` (fast).",
+        "`resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and "
+        "counted (lenient, fast_lenient).",
     )
     max_pixels: int = Field(
         2**28,
@@ -239,6 +240,9 @@ class DataLayerOptions(Options):
             yield from self.without_effect(self._sampling, "there is a 'sampler' of your own")
 
     def remarks(self) -> Iterator[Remark]:
+        if self.decode == "fast_lenient" and self.resize is None:
+            slow = "option 'decode' is 'fast_lenient', but nothing is scaled down, because there is no 'resize'"
+            yield Remark(("decode", "resize"), slow, "set 'decode': 'lenient'")
         if 0 < self.prefetch < self.workers:
             yield Remark(
                 ("workers", "prefetch"),

@@ -1,6 +1,7 @@
 """The bytes of an image file to pixels, within bounds that its header is held to before."""
 
-from typing import Any, Dict, Optional, Sequence, Tuple
+import os
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -28,12 +29,18 @@ _FLAGS[None, 1] = cv2.IMREAD_UNCHANGED
 
 
 def decode(
-    data: Any, color: Optional[bool] = True, max_pixels: int = MAX_PIXELS, at_least: Optional[Tuple[int, int]] = None
+    data: Any,
+    color: Optional[bool] = True,
+    max_pixels: int = MAX_PIXELS,
+    at_least: Optional[Tuple[int, int]] = None,
+    cut_short: Optional[Callable[[], None]] = None,
 ) -> np.ndarray:
     """The pixels of an image file: (height, width, 3) blue, green, red if `color`, else (height, width), of its own depth.
 
     color: None for as many channels as the file has.
     at_least: (height, width); the decoder may scale a JPEG down by 2, 4 or 8 as far as it stays of this size.
+    cut_short: called where the file is cut short and what is there has been decoded, as stock ImageData does; None: such a file
+    is an error.
     Raises DataError, without the name of the record, where the bytes are no image, or one of more than `max_pixels`.
     """
     size = image_size(data)
@@ -50,9 +57,26 @@ def decode(
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[color, shrink])
     except cv2.error as error:
         raise DataError(f"OpenCV cannot decode it: {error.err}") from error
-    if image is None:
-        raise _no_image()
+    if image is not None:
+        return np.asarray(image)
+    image = _decoded_as_file(data, _FLAGS[color, shrink]) if is_jpeg else None
+    if image is None or cut_short is None:
+        raise _no_image() if image is None else _no_image(_LENIENT)
+    cut_short()
     return np.asarray(image)
+
+
+def _decoded_as_file(data: Any, flag: int) -> Optional[np.ndarray]:
+    """What OpenCV reads of a file with these bytes: of a JPEG that is cut short it decodes what is there, unlike in memory."""
+    file = os.memfd_create("caffe_pylayers image")
+    try:
+        with open(file, "wb", closefd=False) as stream:
+            stream.write(data)
+        return cv2.imread(f"/proc/self/fd/{file}", flag)
+    except cv2.error as error:
+        raise DataError(f"OpenCV cannot decode it: {error.err}") from error
+    finally:
+        os.close(file)
 
 
 def check_size(size: Sequence[int], max_pixels: int, channels: int = 1) -> None:
@@ -81,8 +105,11 @@ def wrong_depth(what: str) -> DataError:
     )
 
 
-def _no_image() -> DataError:
-    return DataError("not an image that OpenCV can decode, or cut short", remedy="fix or remove the record")
+_LENIENT = "copy the file again, or read what is there: `decode: lenient`"
+
+
+def _no_image(remedy: str = "fix or remove the record") -> DataError:
+    return DataError("not an image that OpenCV can decode, or cut short", remedy=remedy)
 
 
 def _shrink(data: Any, size: Tuple[int, int], target: Tuple[int, int]) -> int:

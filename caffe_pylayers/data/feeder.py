@@ -5,10 +5,11 @@ import contextlib
 import os
 import threading
 import weakref
-from typing import Callable, ContextManager, Dict, Iterator, Optional, Tuple
+from typing import Callable, ContextManager, Dict, Iterator, Optional, Set, Tuple
 
 import numpy as np
 
+from caffe_pylayers.data.cut_short import CutShort
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.processes.streams import open_closed_streams
@@ -20,7 +21,8 @@ class Feeder:
     """Batches by their numbers, for one thread at a time.
 
     plan: number -> Batch, called in this process. reject: told of records that cannot be read (record -> complaint),
-    whereupon `plan` puts others in their places; None where such a record is an error.
+    whereupon `plan` puts others in their places; None where such a record is an error. cut_short: told of records of which
+    only a part could be read, when their batch is taken.
     """
 
     def __init__(
@@ -28,7 +30,9 @@ class Feeder:
         recipe: Recipe,
         plan: Callable[[int], Batch],
         reject: Optional[Callable[[Dict[int, DataError]], None]] = None,
+        cut_short: Optional[CutShort] = None,
     ) -> None:
+        self._cut_short = cut_short or CutShort(recipe.source)
         self._recipe = recipe
         self._plan = plan
         self._reject = reject
@@ -58,6 +62,7 @@ class Feeder:
     def _end(self) -> None:
         self.stop()
         self._recipe.source.close()
+        self._cut_short.tell()
 
     def _made(self, number: int) -> ContextManager[Taken]:
         raise NotImplementedError
@@ -76,12 +81,15 @@ class InProcess(Feeder):
         flat = self._images.reshape(-1, *self._recipe.shape)
         while True:
             records, keys = batch.records.ravel(), batch.keys.ravel()
-            complaints = self._recipe.fill(records, keys, flat, tolerant=self._reject is not None)
+            cut_short: Set[int] = set()
+            tolerant = self._reject is not None
+            complaints = self._recipe.fill(records, keys, flat, tolerant=tolerant, cut_short=cut_short.add)
             if not complaints:
                 break
             assert self._reject is not None
             self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
             batch = self._plan(number)
+        self._cut_short.add(cut_short)
         yield self._images, batch
 
     def stop(self) -> None:

@@ -66,12 +66,13 @@ class Recipe:
         out: np.ndarray,
         begin: Callable[[int], None] = lambda place: None,
         tolerant: bool = False,
+        cut_short: Callable[[int], None] = lambda record: None,
     ) -> Dict[int, DataError]:
         """Write image i, of records[i] and keys[i], into out[i]; out is (M, C, H, W) of `dtype`.
 
         begin: called with i before image i. Raises DataError naming the record that cannot be read; if `tolerant`,
         returns them instead: place in the batch -> complaint, a few at a time, each record once. A source that has changed
-        is an error all the same.
+        is an error all the same. cut_short: called with each record of which only a part could be read (`decode: lenient`).
         """
         complaints: Dict[int, DataError] = {}
         for place, (record, key, crop_y, crop_x, flip) in enumerate(
@@ -79,7 +80,7 @@ class Recipe:
         ):
             begin(place)
             try:
-                image = self._image(record, key)
+                image = self._image(record, key, cut_short)
             except DataError as error:
                 if not tolerant or isinstance(error, ChangedSourceError):
                     raise
@@ -90,9 +91,9 @@ class Recipe:
             self.transforms.write(image, crop_y, crop_x, flip, out[place])
         return complaints
 
-    def _image(self, record: int, key: int) -> np.ndarray:
+    def _image(self, record: int, key: int, cut_short: Callable[[int], None]) -> np.ndarray:
         """The image of a record, ready to be cropped."""
-        image = self.transforms.custom(self.transforms.load(self.source, record), key)
+        image = self.transforms.custom(self.transforms.load(self.source, record, cut_short), key)
         self.transforms.check(image, self.source, record)
         if self.transforms.shape(image) != self.shape:
             raise self.source.error(

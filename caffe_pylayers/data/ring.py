@@ -14,6 +14,7 @@ import subprocess
 from collections import Counter, deque
 from typing import Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from caffe_pylayers.data.cut_short import CutShort
 from caffe_pylayers.data.feeder import Feeder, Taken
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.data.slots import DONE, NO_PLACE, Layout, Memory, unpack_complaints
@@ -81,8 +82,9 @@ class Ring(Feeder):
         num_workers: int,
         timeout: float,
         reject: Optional[Callable[[Dict[int, DataError]], None]] = None,
+        cut_short: Optional[CutShort] = None,
     ) -> None:
-        super().__init__(recipe, plan, reject)
+        super().__init__(recipe, plan, reject, cut_short)
         self._num_slots = num_slots
         self._num_workers = num_workers
         self._timeout = timeout
@@ -97,6 +99,7 @@ class Ring(Feeder):
                 self._open(number)
             slot = self._wait(number)
             images, batch = self.memory.slots[slot].images, self._plans[slot]
+            self._cut_short.add(self.memory.slots[slot].records[self.memory.slots[slot].cut_short].tolist())
             yield images.reshape(len(batch.records), -1, *images.shape[1:]), batch
             self._free.append(slot)
             self._next_taken = number + 1

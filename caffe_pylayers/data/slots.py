@@ -39,7 +39,7 @@ class Layout:
     @property
     def slot_bytes(self) -> int:
         images = self.num_images * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
-        return _pages(16 * self.num_images) + _pages(images)
+        return _pages(17 * self.num_images) + _pages(images)
 
     @property
     def total_bytes(self) -> int:
@@ -47,14 +47,18 @@ class Layout:
 
 
 class Slot:
-    """records int64 (M,), keys uint64 (M,): what to fill with; images (M, C, H, W): what was filled."""
+    """records int64 (M,), keys uint64 (M,): what to fill with; images (M, C, H, W): what was filled.
+
+    cut_short: bool (M,), the images of which only a part could be read.
+    """
 
     def __init__(self, memory: mmap.mmap, offset: int, layout: Layout) -> None:
         count = layout.num_images
         self.records = np.frombuffer(memory, np.int64, count, offset)
         self.keys = np.frombuffer(memory, np.uint64, count, offset + 8 * count)
+        self.cut_short = np.frombuffer(memory, bool, count, offset + 16 * count)
         shape = (count, *layout.shape)
-        images = np.frombuffer(memory, layout.dtype, int(np.prod(shape)), offset + _pages(16 * count))
+        images = np.frombuffer(memory, layout.dtype, int(np.prod(shape)), offset + _pages(17 * count))
         self.images = images.reshape(shape)
 
 

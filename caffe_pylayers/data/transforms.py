@@ -6,7 +6,7 @@ copies a slot into Caffe's blob.
 """
 
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple, Union
+from typing import Any, Callable, Optional, Tuple, Union
 
 import cv2
 import numpy as np
@@ -34,6 +34,7 @@ class Transforms:
     color: 3 channels (blue, green, red) from encoded images, else 1; raw images keep their channels unless False.
     As in stock Caffe an alpha channel is dropped; pixels of more than 8 bits are refused.
     fast: let the JPEG decoder scale down by 2, 4 or 8 first, as far as that stays above `resize`.
+    lenient: of a file that is cut short decode what is there, as stock ImageData does.
     transform: 'module:function' of the user's.
     max_pixels: height times width of the largest image that is decoded.
     """
@@ -46,6 +47,7 @@ class Transforms:
     mean: Optional[np.ndarray] = None
     scale: float = 1.0
     fast: bool = False
+    lenient: bool = False
     transform: Optional[str] = None
     max_pixels: int = MAX_PIXELS
 
@@ -60,7 +62,8 @@ class Transforms:
             random=random,
             mean=read_mean(options.mean_file, options.mean_value),
             scale=options.scale,
-            fast=options.decode == "fast",
+            fast=options.decode in ("fast", "fast_lenient"),
+            lenient=options.decode in ("lenient", "fast_lenient"),
             transform=options.transform,
             max_pixels=options.max_pixels,
         )
@@ -76,15 +79,18 @@ class Transforms:
             height = width = self.crop_size
         return channels, height, width
 
-    def load(self, source: Source, record: int) -> np.ndarray:
-        """A record decoded and resized: uint8 or float32 (height, width, channels). DataError names the record."""
+    def load(self, source: Source, record: int, cut_short: Callable[[int], None] = lambda record: None) -> np.ndarray:
+        """A record decoded and resized: uint8 or float32 (height, width, channels). DataError names the record.
+
+        cut_short: called with the record where its file is cut short and `lenient` has read what is there.
+        """
         with source.naming(record):
             if source.pixel_shape is not None:  # a row of HDF5 may be compressed to little
                 channels, *size = source.pixel_shape
                 check_size(size, self.max_pixels, channels)
         data = source.read(record)
         with source.naming(record):
-            image = self._raw(data) if isinstance(data, np.ndarray) else self._decoded(data)
+            image = self._raw(data) if isinstance(data, np.ndarray) else self._decoded(data, lambda: cut_short(record))
             if self.resize and image.shape[:2] != self.resize:
                 try:
                     image = cv2.resize(image, self.resize[::-1], interpolation=cv2.INTER_LINEAR)
@@ -96,8 +102,9 @@ class Transforms:
         check_size(image.shape[:2], self.max_pixels, image.shape[2])
         return image if self.color or image.shape[2] != 3 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
 
-    def _decoded(self, data: Encoded) -> np.ndarray:
-        image = decode(data, self.color, self.max_pixels, self.resize if self.fast else None)
+    def _decoded(self, data: Encoded, cut_short: Callable[[], None]) -> np.ndarray:
+        at_least = self.resize if self.fast else None
+        image = decode(data, self.color, self.max_pixels, at_least, cut_short if self.lenient else None)
         check_depth(image)
         return image
 

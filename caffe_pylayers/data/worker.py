@@ -9,8 +9,10 @@ import os
 import socket
 import sys
 import traceback
+from typing import Set
 
 import cv2
+import numpy as np
 
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.slots import DONE, NO_PLACE, Memory, pack_complaints
@@ -42,8 +44,10 @@ def main(recipe: Recipe, memory: Memory, tolerant: bool, number: int, socket_fd:
             return
         _, index, _ = DONE.unpack(order)
         slot = memory.slots[index]
+        cut_short: Set[int] = set()
         try:
-            complaints = recipe.fill(slot.records, slot.keys, slot.images, begin, tolerant)
+            complaints = recipe.fill(slot.records, slot.keys, slot.images, begin, tolerant, cut_short.add)
+            slot.cut_short[:] = np.isin(slot.records, list(cut_short)) if cut_short else False
         except DataError as error:
             complaints = {NO_PLACE: error}
         except Exception:

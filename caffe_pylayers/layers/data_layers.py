@@ -9,6 +9,7 @@ import numpy as np
 from caffe_pylayers.config.order import order_of
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.checksum import checksum
+from caffe_pylayers.data.cut_short import CutShort
 from caffe_pylayers.data.feeder import Feeder, InProcess
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.data.ring import Ring
@@ -57,6 +58,7 @@ class DataLayer(Layer):
         )
         self.feed(options.prefetch, min(options.prefetch, options.workers))
         self._count = 0  # of own batches that were delivered
+        self._taken, self._first_pass = 0, -(-self._sampler.epoch_size // (options.batch_size * self._ranks))
         self._frozen: Optional[FrozenCounter] = None
         if options.resume:
             contents = checksum(source, self._sampler) if self.training else None
@@ -74,10 +76,11 @@ class DataLayer(Layer):
         There are never more workers than batches ahead: one would wait for a place to write to.
         """
         reject = self._reject if self.options.on_error != "stop" else None
+        self._cut_short = CutShort(self._source, self.name)
         self.batches: Feeder = (
-            Ring(self.recipe, self._plan, ahead, workers, self.options.timeout, reject)
+            Ring(self.recipe, self._plan, ahead, workers, self.options.timeout, reject, self._cut_short)
             if ahead
-            else InProcess(self.recipe, self._plan, reject)
+            else InProcess(self.recipe, self._plan, reject, self._cut_short)
         )
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -96,6 +99,9 @@ class DataLayer(Layer):
             self.annotate(top, batch)
             self.stand_ins += batch.stand_ins
         self._count = count + 1
+        self._taken += 1
+        if self._taken == self._first_pass:  # in the `caffe` program nothing tells the end
+            self._cut_short.tell()
         if self._frozen is not None and self.training:
             self._frozen.write(self._count)
 

@@ -1,9 +1,8 @@
 """What a record of Caffe's own data layers is to `check`: an image or row that can be read, and numbers that may be labels."""
 
 import contextlib
-import tempfile
 from dataclasses import dataclass
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -13,7 +12,6 @@ from caffe_pylayers.commands.check.findings import ERROR
 from caffe_pylayers.errors import DataError
 
 _OPENCV_MOST = 1 << 30  # pixels that it decodes
-_JPEG = b"\xff\xd8\xff"
 
 #: Rows of numbers, and the record that each belongs to.
 Block = Tuple[np.ndarray, np.ndarray]
@@ -91,32 +89,16 @@ def decoded(content: bytes, name: str, color: Optional[bool] = True, values: boo
         )
     if height * width > MAX_PIXELS:
         return Picture(1 if color is False else 3, height, width, name, too_many=height * width)
-    cut = False
+    cut: List[bool] = []
     try:
-        image = decode(content, color)
+        image = decode(content, color, cut_short=lambda: cut.append(True))
         if color is None:
             check_depth(image)  # else Caffe takes the upper 8 bits
     except DataError as problem:
-        found = _of_cut_jpeg(content, color) if content.startswith(_JPEG) else None
-        if found is None:
-            with with_remedy("fix or remove it"):
-                raise problem.within(name) from problem
-        image, cut = found, True
+        raise DataError(problem.problem, remedy=problem.remedy or "fix or remove it", source=name) from problem
     height, width, channels = (*image.shape, 1)[:3]
     distinct = np.unique(image) if values else None
-    return Picture(channels, height, width, name, 8 * image.itemsize, values=distinct, cut=cut)
-
-
-def _of_cut_jpeg(content: bytes, color: Optional[bool]) -> Optional[np.ndarray]:
-    """What OpenCV makes of a JPEG that ends too early, as long as it lies in a file; None if it makes nothing of it."""
-    import cv2
-
-    flags = {True: cv2.IMREAD_COLOR, False: cv2.IMREAD_GRAYSCALE, None: cv2.IMREAD_UNCHANGED}
-    with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
-        file.write(content)
-        file.flush()
-        image: Optional[np.ndarray] = cv2.imread(file.name, flags[color])
-    return image
+    return Picture(channels, height, width, name, 8 * image.itemsize, values=distinct, cut=bool(cut))
 
 
 @contextlib.contextmanager

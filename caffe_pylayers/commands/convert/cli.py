@@ -55,6 +55,13 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
     show_default=True,
     help="The largest image that is decoded: height times width.",
 )
+@click.option(
+    "--decode",
+    type=click.Choice(["exact", "lenient"]),
+    default="exact",
+    show_default=True,
+    help="A JPEG that is cut short cannot be read (exact), or is read as far as it goes, and counted (lenient).",
+)
 @click.option("--shuffle", is_flag=True, help="Write records in a random order, the same each time.")
 @click.option("--seed", type=int, help="Seed of the random order; 0 by default.")
 @click.option(
@@ -76,6 +83,7 @@ def convert(
     gray: bool,
     encode: Optional[str],
     max_pixels: int,
+    decode: str,
     shuffle: bool,
     seed: Optional[int],
     on_error: str,
@@ -108,7 +116,7 @@ def convert(
     conversion = Conversion(
         Origin(source_type, source, **origin),
         target.rstrip("/"),
-        Images(target_type, size, gray, encode, max_pixels),
+        Images(target_type, size, gray, encode, max_pixels, decode == "lenient"),
         shuffle,
         seed or 0,
         on_error == "skip",

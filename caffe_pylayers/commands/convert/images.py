@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -23,7 +23,8 @@ class Images:
 
     resize: (height, width) in pixels, bilinear, as the data layers do. gray: one channel.
     encode: 'jpg:QUALITY', 'png', 'raw' (pixels), or None: as they are where nothing changes them, else pixels in LMDB and
-    HDF5 and PNG in CSV and BCF. max_pixels: height times width of the largest that is decoded. Raises ConfigError for an encoding that is none of these, or that the format cannot hold.
+    HDF5 and PNG in CSV and BCF. max_pixels: height times width of the largest that is decoded. lenient: of a file that is cut short, what is there.
+    Raises ConfigError for an encoding that is none of these, or that the format cannot hold.
     """
 
     target_type: str
@@ -31,6 +32,7 @@ class Images:
     gray: bool = False
     encode: Optional[str] = None
     max_pixels: int = MAX_PIXELS
+    lenient: bool = False
 
     def __post_init__(self) -> None:
         if self.encode not in (None, "png", "raw") and not _jpg_quality(self.encode):
@@ -52,22 +54,29 @@ class Images:
             return "kept"
         return "png" if self.target_type in _FILES_ONLY else "raw"
 
-    def make(self, source: Source, record: int) -> Image:
-        """The image of a record, as it is to be written. DataError names the record that cannot be read or written."""
+    def make(self, source: Source, record: int, cut_short: Callable[[int], None] = lambda record: None) -> Image:
+        """The image of a record, as it is to be written. DataError names the record that cannot be read or written.
+
+        cut_short: called with a record of which `lenient` has read only a part.
+        """
         if self.encoding == "kept":
             image = source.read(record)
             if not isinstance(image, np.ndarray):
                 with source.naming(record):  # a JPEG is not even made full size
-                    decode(image, False, self.max_pixels, at_least=(1, 1))
+                    told = (lambda: cut_short(record)) if self.lenient else None
+                    decode(image, False, self.max_pixels, at_least=(1, 1), cut_short=told)
                 return image
             return self._encoded(image, "png", source, record) if self.target_type in _FILES_ONLY else image
-        transforms = Transforms(resize=self.resize, color=not self.gray, max_pixels=self.max_pixels)
-        image = transforms.load(source, record)
+        transforms = Transforms(
+            resize=self.resize, color=not self.gray, max_pixels=self.max_pixels, lenient=self.lenient
+        )
+        image = transforms.load(source, record, cut_short)
         return image if self.encoding == "raw" else self._encoded(image, self.encoding, source, record)
 
     def described(self) -> Dict[str, Any]:
         """What decides how images are made, as plans and provenances have it."""
-        return {name: value for name, value in asdict(self).items() if name != "max_pixels"}
+        described = {name: value for name, value in asdict(self).items() if name != "max_pixels"}
+        return described if self.lenient else {name: described[name] for name in described if name != "lenient"}
 
     def _encoded(self, image: np.ndarray, encoding: str, source: Source, record: int) -> bytes:
         if image.dtype != np.uint8 or image.shape[2] not in (1, 3):

@@ -38,7 +38,7 @@ class Run:
         self._target = target_of(conversion.images.target_type, os.path.abspath(conversion.target), self._source)
         self._written: List[Written] = []
         self._records: List[np.ndarray] = [np.empty(0, np.int64)]  # of each segment
-        self._num_records = self._num_skipped = 0
+        self._num_records = self._num_skipped = self._num_cut_short = 0
         self._complaints: List[Tuple[int, str]] = []
 
     def convert(self, num_workers: int, force: bool) -> Dict[str, Any]:
@@ -151,6 +151,7 @@ class Run:
                 segment = Segment.read(path)
                 self._complaints += segment.skipped[: _MOST_COMPLAINTS - len(self._complaints)]
                 self._num_skipped += len(segment.skipped)
+                self._num_cut_short += len(segment.cut_short)
                 self._written.append(Written(path, self._num_records))
                 self._records.append(np.array(segment.records, np.int64))
                 self._num_records += len(segment.records)
@@ -188,13 +189,19 @@ class Run:
         example = next(image for part in self._written for image in Segment.read(part.path).images())
         if conversion.images.gray:
             options["color"] = False
+        if self._num_cut_short and conversion.images.encoding == "kept":
+            options["decode"] = "lenient"
         return {
             "target": conversion.target,
             "records": self._num_records,
             "skipped": self._num_skipped,
             "complaints": [complaint for _, complaint in self._complaints],
             "layer_options": options,
-            "notes": made.notes(self._source, example) + self._naming.notes() + order_notes(self._source),
+            "notes": made.notes(self._source, example)
+            + self._naming.notes()
+            + order_notes(self._source)
+            + [f"{self._num_cut_short} images are cut short, and were read as far as they go"]
+            * bool(self._num_cut_short),
             "files": files,
             "source": self._origin(),
             "images": {**conversion.images.described(), "encode": conversion.images.encoding},

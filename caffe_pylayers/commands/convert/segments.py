@@ -9,7 +9,7 @@ import os
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Callable, Iterable, Iterator, List, Tuple
+from typing import Callable, Collection, Iterable, Iterator, List, Tuple
 
 import cv2
 import numpy as np
@@ -30,13 +30,14 @@ _Image = Tuple[int, int, str, List[int]]
 class Segment:
     """A finished one.
 
-    records: their numbers in the source, without those left out. skipped: those, each with what is wrong with it.
-    size: bytes of its images.
+    records: their numbers in the source, without those left out. skipped: those, each with what is wrong with it. cut_short: those of which
+    only a part could be read. size: bytes of its images.
     """
 
     path: str
     records: List[int]
     skipped: List[Tuple[int, str]]
+    cut_short: List[int]
     size: int
     _images: List[_Image]
 
@@ -57,7 +58,9 @@ class Segment:
         table = json.loads(text)
         images = [(size, checksum, dtype, shape) for size, checksum, dtype, shape in table["images"]]
         skipped = [(record, reason) for record, reason in table["skipped"]]
-        return cls(path, table["records"], skipped, sum(image[0] for image in images), images)
+        return cls(
+            path, table["records"], skipped, table.get("cut_short", []), sum(image[0] for image in images), images
+        )
 
     def images(self) -> Iterator[Image]:
         """The images, in order."""
@@ -77,8 +80,13 @@ class Segment:
         return self._images[number] == _described(image, _pieces(image))
 
 
-def write_segment(path: str, records: Iterable[int], make: Callable[[int], Image], skip: bool) -> None:
-    """Make the images of records and write them. skip: leave out those that cannot be made, instead of DataError."""
+def write_segment(
+    path: str, records: Iterable[int], make: Callable[[int], Image], skip: bool, cut_short: Collection[int] = ()
+) -> None:
+    """Make the images of records and write them. skip: leave out those that cannot be made, instead of DataError.
+
+    cut_short: the records of which only a part could be read, which `make` adds to.
+    """
     numbers, images, skipped = [], [], []
     with output_file(path) as partial, open(partial, "wb") as stream:
         for record in records:
@@ -93,7 +101,9 @@ def write_segment(path: str, records: Iterable[int], make: Callable[[int], Image
             stream.writelines(pieces)
             numbers.append(record)
             images.append(_described(image, pieces))
-        text = json.dumps({"records": numbers, "images": images, "skipped": skipped}).encode()
+        text = json.dumps(
+            {"records": numbers, "images": images, "skipped": skipped, "cut_short": sorted(cut_short)}
+        ).encode()
         stream.write(text + _END.pack(len(text), zlib.crc32(text), _MAGIC))
 
 

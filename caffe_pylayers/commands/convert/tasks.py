@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any, Dict, Tuple, Union
+from typing import Any, Dict, Set, Tuple, Union
 
 from caffe_pylayers.commands.convert.images import Images
 from caffe_pylayers.commands.convert.provenance import described
@@ -31,7 +31,14 @@ class Make:
 
     def do(self, part: Part) -> str:
         if not os.path.exists(part.path):
-            write_segment(part.path, part.records, lambda record: self.images.make(self.source, record), self.skip)
+            cut_short: Set[int] = set()
+            write_segment(
+                part.path,
+                part.records,
+                lambda record: self.images.make(self.source, record, cut_short.add),
+                self.skip,
+                cut_short,
+            )
         return part.path
 
 

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 import numpy as np
 from tqdm import tqdm
 
+from caffe_pylayers.data.cut_short import CutShort
 from caffe_pylayers.data.sources.base import Source
 from caffe_pylayers.data.sources.storage import SharedMemory
 from caffe_pylayers.data.transforms import Transforms
@@ -76,6 +77,7 @@ class DecodedSource(Source):
     def _filled(self, source: Source, transforms: Transforms, tolerant: bool) -> SharedMemory:
         """Memory with all images; what cannot be read is complained of."""
         self._complaints: Dict[int, DataError] = {}
+        self._cut_short = CutShort(source)
         images = self._decoded(source, transforms, tolerant)
         first_record, first = next(images, (0, None))
         if first is None:
@@ -108,13 +110,14 @@ class DecodedSource(Source):
                 raise complaint
             self._complaints[record] = complaint
         logger.info("%s source %s: %d images decoded, %.0f MB", self.kind, self.path, len(source), size / 1e6)
+        self._cut_short.tell()
         return memory
 
     def _decoded(self, source: Source, transforms: Transforms, tolerant: bool) -> Iterator[Tuple[int, np.ndarray]]:
         """The records that can be read, and their images."""
         for record in tqdm(range(len(source)), desc=f"decoding {self.path}", unit="images", disable=None):
             try:
-                image = transforms.load(source, record)
+                image = transforms.load(source, record, lambda record: self._cut_short.add([record]))
             except DataError as error:
                 if not tolerant or isinstance(error, ChangedSourceError):
                     raise
