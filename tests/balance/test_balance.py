@@ -116,6 +116,18 @@ def test_the_printed_param_str_reads_the_weights(name, source, command):
     np.testing.assert_allclose(read[2], np.array(weights)[label.astype(int)], rtol=1e-6)
 
 
+def test_labels_of_a_column_and_names_of_classes_as_spreadsheets_write_them(tmp_path, command):
+    (tmp_path / "train.csv").write_bytes("\ufeffname,breed\r\na.jpg,1\r\nb.jpg,0\r\nc.jpg,1\r\n".encode())
+    (tmp_path / "names.txt").write_bytes("\ufeffcat\r\ndög\r\n".encode())
+    status, out, _ = command("balance", "train.csv", "--header", "--labels", "breed", "--classes", "names.txt")
+    assert status == 0
+    assert "3 labels of 3 records in 2 classes" in out
+    assert [line.split()[:3] for line in out.splitlines() if line[:2] in ("0 ", "1 ")] == [
+        ["0", "cat", "1"],
+        ["1", "dög", "2"],
+    ]
+
+
 def test_the_table_and_the_files(source, tmp_path):
     (tmp_path / "names.txt").write_text("cat\ndog\nhorse\nemu\n")
     done = run("balance", "train.txt", "--classes", "names.txt", "--plot", "counts.png", cwd=tmp_path)

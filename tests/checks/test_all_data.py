@@ -107,7 +107,7 @@ BAD = {
     "a Datum of another size": (lambda folder: write_list(folder, with_bad(_SMALL)), DATA, "images of different sizes", "convert_imageset"),
     "a grey Datum among colours": (lambda folder: write_list(folder, with_bad(_GREY)), DATA, "images of different channels", "force_color: true"),
     "a Datum of 16 bits": (lambda folder: write_list(folder, with_bad(_DEEP)), DATA, "16-bit pixels", "8-bit image"),
-    "a record of ours": (lambda folder: write_list(folder, with_bad(_CUT)), OWN, "record 7 ('7.jpg'): not an image", "fix or remove"),
+    "a record of ours": (lambda folder: write_list(folder, with_bad(_CUT)), OWN, "record 7 ('7.jpg'): not an image", "`decode: lenient`"),
     "a chunk of HDF5": (lambda folder: break_chunk(folder, 7), FILES, "0.h5: data set 'data' is damaged from row 7 on", "write it again"),
 }
 #: The same in what is read of all files without --all-data too.

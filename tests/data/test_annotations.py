@@ -43,6 +43,10 @@ FILES = {
     "whole floats": ("3.0\n1e0\n-1\n", [3, 1, -1]),
     "joined": ("17:24:35\n1\n-1\n", [[17, 24, 35], [1, -1, -1], [-1, -1, -1]]),
     "spaces": ("17  24\n1 2\n3 4\n", [[17, 24], [1, 2], [3, 4]]),
+    "a byte order mark, old Macs, quotes, a comment": (
+        '\ufeff# class\r"17","24"\r1,2 # twice\r3,4',
+        [[17, 24], [1, 2], [3, 4]],
+    ),
     "commas and tabs": ("17, 24\n1\t2\n3;4\n", [[17, 24], [1, 2], [3, 4]]),
 }
 
@@ -57,6 +61,7 @@ def test_label_files(three, tmp_path, content, labels):
 
 BAD_FILES = {
     "too few": (np.array([3, 1]), r"labels .*file.npy has 2 rows, but the source has 3 records"),
+    "zeros": ("\0", "zero byte in line 1; save it as text in UTF-8"),
     "too many": ("3\n1\n2\n4\n", "labels .*file.txt has 4 rows, but the source has 3 records"),
     "none": ("\n", "labels .*file.txt: it is empty"),
     "a word": (

@@ -50,6 +50,16 @@ FORMS = {
     "dict of bytes": (repr(nested(lambda number: key(number).encode())), "key"),
     "edges": ("a,b,similarity\n" + "".join(f"{a},{b}, {value}\n" for (a, b), value in EDGES.items()), "number"),
     "edges by key": ("a,b,similarity\n" + "".join(f'"{key(a)}",{key(b)},{v}\n' for (a, b), v in EDGES.items()), "key"),
+    "edges by tabs": (
+        "\ufeffa\tb\tsimilarity\r\n" + "".join(f"{a}\t{b}\t{v}\r\n" for (a, b), v in EDGES.items()),
+        "number",
+    ),
+    "edges by blanks": (
+        "a b similarity\n" + "".join(f'"{key(a)}"  "{key(b)}" {v}\n' for (a, b), v in EDGES.items()),
+        "key",
+    ),
+    "square by blanks": ("\r".join("  ".join(map(str, line)) for line in dense().tolist()), "number"),
+    "json with a byte order mark": ("\ufeff" + json.dumps(nested(str)), "number"),
     "square": ("\n".join(",".join(map(str, line)) for line in dense().tolist()), "number"),
 }
 

@@ -127,8 +127,10 @@ def test_names_and_weights(write):
     assert source.describe(0) == f"HDF5 source {path}: record 0 ('größe.jpg')"
     assert source.sample_weights.tolist() == [0.5, 2]
     assert open_source("HDF5", path, sample_weights="importance").sample_weights.tolist() == [3, 4]
-    with refused(DataError, "data, importance, name, sample_weight"):
-        open_source("HDF5", path, sample_weights="cost")
+    assert open_source("HDF5", path, labels="importance").labels.tolist() == [3, 4]
+    for option in ("sample_weights", "labels"):
+        with refused(DataError, "data, importance, name, sample_weight", source="cost"):
+            open_source("HDF5", path, **{option: "cost"})
 
 
 def test_a_list_of_files(write, tmp_path, monkeypatch, photos):
