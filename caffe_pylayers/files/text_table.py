@@ -136,7 +136,8 @@ def numbers(path: str, source: str) -> Tuple["array[float]", "array[int]"]:
     """
     values, counts = array("d"), array("q")
     for number, line in lines(path, source):
-        words = _NUMBERS.split(line.partition("#")[0].strip('" \t\r'))
+        plain = line.replace(".", "", 1).isdigit()  # most files have a number per line
+        words = [line] if plain else _NUMBERS.split(line.partition("#")[0].strip('" \t'))
         if words == [""]:
             continue
         try:

@@ -177,6 +177,14 @@ def test_a_jpeg_that_is_cut_short_is_what_caffe_takes(layer, checked, tmp_path):
     assert not caffe_stops()
 
 
+def test_jpegs_that_a_layer_of_ours_reads_in_part_are_counted(checked, tmp_path):
+    write_list(tmp_path, with_bad(_CUT, (7, 9)))
+    (finding,) = checked(OWN.replace("'batch_size'", "'decode': 'lenient', 'batch_size'")).findings
+    assert finding.level == "warning"
+    assert "record 7 ('7.jpg'): is cut short" in finding.message
+    assert "(and 1 more such)" in finding.message
+
+
 def test_an_image_with_windows_that_cannot_be_read_does_not_stop_caffe(checked, tmp_path):
     write_list(tmp_path, with_bad(b"no image"))
     (finding,) = checked(WINDOWS).findings

@@ -90,6 +90,7 @@ BAD_LISTS = {
         "line 1: commas or blanks may separate its fields: 'a.jpg,1 2'; use one",
     ),
     "an open quote": ('"a.jpg,1\n', ["a.jpg"], "line 1: text stands behind a closing quote, or a quote is not closed"),
+    "a word beside joined labels": ("a.jpg,1:2,x\n", ["a.jpg"], "line 1: label 'x' is not an integer"),
     "class names": (
         "a.jpg,3\nb.jpg,cat\n",
         ["a.jpg"],

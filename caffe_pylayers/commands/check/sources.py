@@ -1,6 +1,6 @@
 """The data of this package's data layers: the source is there, its records can be used, it has labels."""
 
-from typing import Any, Iterator, Optional, Tuple
+from typing import Any, Iterator, Optional, Set, Tuple
 
 import numpy as np
 
@@ -115,13 +115,18 @@ def _check_images(layer: Layer, options: Any, source: Any, report: Report) -> It
     recipe = Recipe.of(source, Transforms.of(options), tolerant or report.all_data)
     out = np.empty((1, *recipe.shape), recipe.dtype)
     images, numbers = Top(layer, 0), Numbers(source.describe)
+    cut_short: Set[int] = set()
 
     def read(number: int) -> None:
-        recipe.fill(np.array([number]), np.zeros(1, np.uint64), out)
+        recipe.fill(np.array([number]), np.zeros(1, np.uint64), out, cut_short=cut_short.add)
         if images in report.labels:
             numbers.add(out, np.array([number]))
 
     yield from read_records(layer, report, len(source), read, WARNING if tolerant else ERROR, _AT)
+    if cut_short:
+        found = f"{source.describe(min(cut_short))}: is cut short, and `decode` {options.decode} reads what is there"
+        more = f" (and {len(cut_short) - 1} more such)" if len(cut_short) > 1 else ""
+        yield warning(layer, found + more, "copy it again", _AT)
     if images in report.labels and len(numbers.values):
         report.labels[images] = numbers
     stored = stored_axes(source)

@@ -101,8 +101,8 @@ class ImageList:
             if not found or not found[0]:
                 raise self._wrong_columns(number, line, columns)
             name, *fields = found
-            labels = [_whole(field) for field in fields]
-            if () in labels:
+            labels = list(map(_whole, fields))
+            if not all(labels):
                 raise self._no_label(number, fields[labels.index(())])
             yield Row(name, labels[0] if columns == 1 else sum(labels, ()))
             number, line = next(self._lines, (0, ""))
