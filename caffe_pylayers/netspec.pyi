@@ -830,12 +830,12 @@ def SiameseDataLayer(
     shuffle: Accepted, but has no effect: TRAIN has a new random order each epoch.
     k: Negatives that the HARD types choose from, at least 1 and at most 10000: drawing 10000 takes 5 ms per sample.
     n: Iterations, at least 0, before the HARD types choose.
-    m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
+    m: File with similarities of images for HARD: a Python dict or JSON, a text table, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
     unlabelled: Records without labels (all their labels are negative): left out (drop), or used only as negatives (negative).
     stacked: All images in one top, one block after the other (anchors first); false: one top per block.
     type: How pairs are drawn: of one class or two (RANDOM), with a label in common or none (RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).
-    pairs: Fixed list, a CSV file with two names and optionally 1 (same) or 0 per line; none: pairs are drawn.
+    pairs: Fixed list, a text file with two names and optionally 1 (same) or 0 per line; none: pairs are drawn.
     """
 
 def TripletDataLayer(
@@ -930,12 +930,12 @@ def TripletDataLayer(
     shuffle: Accepted, but has no effect: TRAIN has a new random order each epoch.
     k: Negatives that the HARD types choose from, at least 1 and at most 10000: drawing 10000 takes 5 ms per sample.
     n: Iterations, at least 0, before the HARD types choose.
-    m: File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.
+    m: File with similarities of images for HARD: a Python dict or JSON, a text table, or a scipy sparse .npz.
     names: How lists and similarities name a record: by its place in the source from 0 (number), or by file name or LMDB key (key).
     unlabelled: Records without labels (all their labels are negative): left out (drop), or used only as negatives (negative).
     stacked: All images in one top, one block after the other (anchors first); false: one top per block.
     type: How positives and negatives are drawn: by class (RANDOM), by labels in common (RANDOM_MULTILABEL), or the hardest of k such negatives by `m` (HARD) or by labels (HARD_MULTILABEL).
-    triplets: Fixed list, a CSV file with three names per line: anchor, positive, negative; none: triplets are drawn.
+    triplets: Fixed list, a text file with three names per line: anchor, positive, negative; none: triplets are drawn.
     """
 
 MultiLabelLayer = MultiLabelDataLayer

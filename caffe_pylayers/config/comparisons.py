@@ -27,7 +27,7 @@ class _ComparisonOptions(DataLayerOptions):
     n: Annotated[int, InOrder(6)] = Field(0, ge=0, description="Iterations, at least 0, before the HARD types choose.")
     m: Annotated[Optional[Path], InOrder(13)] = Field(
         None,
-        description="File with similarities of images for HARD: a Python dict or JSON, a CSV, or a scipy sparse .npz.",
+        description="File with similarities of images for HARD: a Python dict or JSON, a text table, or a scipy sparse .npz.",
     )
     names: Annotated[Literal["number", "key"], InOrder(7)] = Field(
         "number",
@@ -86,7 +86,7 @@ class SiameseDataLayerOptions(_ComparisonOptions):
     )
     pairs: Annotated[Optional[Path], InOrder(14)] = Field(
         None,
-        description="Fixed list, a CSV file with two names and optionally 1 (same) or 0 per line; none: pairs are drawn.",
+        description="Fixed list, a text file with two names and optionally 1 (same) or 0 per line; none: pairs are drawn.",
     )
 
     def top_names(self) -> Sequence[str]:
@@ -112,7 +112,7 @@ class TripletDataLayerOptions(_ComparisonOptions):
     )
     triplets: Annotated[Optional[Path], InOrder(15)] = Field(
         None,
-        description="Fixed list, a CSV file with three names per line: anchor, positive, negative; none: triplets are drawn.",
+        description="Fixed list, a text file with three names per line: anchor, positive, negative; none: triplets are drawn.",
     )
 
     def top_names(self) -> Sequence[str]:

@@ -26,7 +26,10 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
     default="error",
     help="CSV: what to do with lines whose file does not exist.",
 )
-@click.option("--labels", help="Labels from another file: an LMDB (by key), a .npy or text file.")
+@click.option(
+    "--labels",
+    help="Labels: a column of a CSV, a data set of HDF5, or from elsewhere: an LMDB (by key), a .npy or text file.",
+)
 @click.option(
     "--label-format",
     type=click.Choice(["indices", "indicator", "sign"]),
