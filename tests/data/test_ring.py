@@ -5,8 +5,10 @@ import os
 import select
 import shutil
 import signal
+import sys
 import threading
 import time
+import traceback
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +16,7 @@ import psutil
 import pytest
 
 import caffe_pylayers
+from caffe_pylayers.data import ring as ring_module
 from caffe_pylayers.data.feeder import InProcess
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.ring import Ring
@@ -112,7 +115,13 @@ class Gate:
 
 def wait_for_death(worker):
     """Not `worker.wait()`: that would take the exit status, which is the ring's."""
-    while not has_ended(worker):
+    wait_until(lambda: has_ended(worker))
+
+
+def wait_until(what):
+    deadline = time.monotonic() + 200
+    while not what():
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
@@ -300,15 +309,22 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
+def files_of(thread):
+    """The files of the functions that a thread is in."""
+    return [frame.f_code.co_filename for frame, _ in traceback.walk_stack(sys._current_frames()[thread])]
+
+
 def test_an_interrupt_while_waiting_loses_nothing(photos, tmp_path, rings, interruptible, monkeypatch):
     gate = Gate(tmp_path, photos, MIDDLE, monkeypatch)
     recipe = Recipe.of(listed(photos), GATED)
     plan = in_order(recipe.source)
     ring = rings(recipe, plan)
+    waiting = threading.get_ident()
 
     def interrupt():
         pipe = gate.hold()
         (worker,) = psutil.Process().children()
+        wait_until(lambda: ring_module.__file__ in files_of(waiting))
         os.kill(os.getpid(), signal.SIGINT)
         wait_for_death(worker)
         os.close(pipe)
