@@ -121,7 +121,7 @@ def test_a_layer_of_options_alone_with_a_finding(photos, tmp_path, command):
             "names.txt: it names 1 classes, one per line, but there is a label 4",
         ),
         (["net.prototxt", "--tops", "2"], "--tops is only for --layer-type; a net has its own"),
-        (["--options", "{}"], "give a net, or --layer-type and --options"),
+        (["--options", "{}"], "give a net or solver, or --layer-type with --options"),
         (["--layer-type", "TripletLoss"], "TripletLoss is not a data layer: it needs bottoms"),
         (
             ["--layer-type", "ImageDataLayer", "--options", "{'source': 'x', 'sauce': 1}"],

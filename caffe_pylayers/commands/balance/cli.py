@@ -93,7 +93,7 @@ def balance(
 ) -> None:
     """Count the labels of each class, and show the class weights by each rule.
 
-    TARGET is a source of images (CSV, LMDB, BCF, HDF5; only its labels are read), or a net, and then
+    TARGET is a source of images (CSV, LMDB, BCF, HDF5; only its labels are read), or a net or solver, and then
     the source of its data layer is counted. H = diag(w) ((1-e) I + e/K 11') makes stock InfogainLoss the softmax loss with weights w.
 
     \b
@@ -101,11 +101,11 @@ def balance(
     caffe-pylayers balance train_lmdb --rule balanced --write-h H.binaryproto
     caffe-pylayers balance segmentation.prototxt --top label --batches 50 --ignore-label 255
     """
-    from caffe_pylayers.caffe_files.nets import read_net
     from caffe_pylayers.commands.balance import weight_files
     from caffe_pylayers.commands.balance.chart import draw_counts
     from caffe_pylayers.commands.balance.table import print_table
     from caffe_pylayers.commands.layer_files import files_read
+    from caffe_pylayers.commands.net_or_solver import net_in
     from caffe_pylayers.files.class_names import read_class_names
     from caffe_pylayers.files.output_file import output_file, refuse_existing
 
@@ -117,7 +117,7 @@ def balance(
     outputs = [path for path in (*of_one_rule, write_counts, plot) if path]
     inputs = [target, classes, where["labels"]]
     if force and any(map(os.path.exists, outputs)) and (kind or _kind_of(target)) == "NET":
-        inputs += files_read(read_net(target).layers)
+        inputs += files_read(net_in(target)[0].layers)
     refuse_existing(outputs, force, inputs)
     if write_h:
         weight_files.check_matrix(write_h, n_classes or 1)
@@ -200,11 +200,11 @@ def _counted(
         return of_source(source_of(options, images=False), num_classes, ignore_label)
     from tqdm import tqdm
 
-    from caffe_pylayers.caffe_files import nets
+    from caffe_pylayers.caffe_files.nets import TRAIN
     from caffe_pylayers.commands.balance import net_labels
+    from caffe_pylayers.commands.net_or_solver import net_in
 
-    net = nets.read_net(target)
-    state = nets.NetState(given.get("phase", nets.TRAIN), given.get("stage", ()))
+    net, state = net_in(target, given.get("phase", TRAIN), given.get("stage", ()))
     if "top" not in given:
         if "batches" in given:
             raise click.UsageError("--batches is for --top; without it every record of the source is counted once")

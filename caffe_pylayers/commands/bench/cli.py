@@ -2,7 +2,7 @@
 
 import contextlib
 import textwrap
-from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
 
 import click
 
@@ -63,7 +63,7 @@ def bench(
 ) -> None:
     """Measure how fast data come and how fast the net takes them, and say what to change.
 
-    NET is a net or a solver (its train net). Without a net, --layer-type and --options describe a data layer by itself.
+    NET is a net or a solver (then it is the net that the solver trains or tests). Without a net, --layer-type and --options describe a data layer by itself.
     Let nothing else run at the same time.
 
     \b
@@ -88,30 +88,14 @@ def bench(
 
             figures = bench_layer(layer_of(layer_type, options or ""), phase, workers, seconds, progress)
         else:
-            read, state = _read(str(net), phase, stage)
-            figures = bench_net(read, state, layer, workers, seconds, progress, gpu)
+            from caffe_pylayers.commands.net_or_solver import net_in
+
+            figures = bench_net(*net_in(str(net), phase, stage), layer, workers, seconds, progress, gpu)
     advised = advice(figures)
     if as_json:
         print_json(figures_as_json(figures, advised))
     else:
         _show(figures, advised)
-
-
-def _read(path: str, phase: str, stages: Tuple[str, ...]) -> Tuple[Any, Any]:
-    """The net of a file and its state; of a solver, that which it trains."""
-    from caffe_pylayers.caffe_files import nets, prototxt
-
-    message = prototxt.read(path)
-    if not nets.is_solver(message):
-        return nets.net_of(message, path), nets.NetState(phase, stages)
-    if stages:
-        raise click.UsageError(
-            f"--stage is for a net; the solver {path} has the stages of its nets in train_state and test_state"
-        )
-    solver = nets.solver_of(message, path)
-    if phase == nets.TRAIN:
-        return solver.train
-    return solver.tests[0] if solver.tests else (solver.train[0], nets.NetState(phase, stages))
 
 
 @contextlib.contextmanager

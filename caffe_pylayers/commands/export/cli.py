@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("weights", metavar="WEIGHTS")
-@click.option("--net", metavar="NET", help="The net that has these weights; the deploy net is best.")
+@click.option("--net", metavar="NET", help="The net (or solver) that has these weights; the deploy net is best.")
 @click.option("--output", metavar="FILE", help="The .npz to write; by default WEIGHTS with the ending .npz.")
 @click.option(
     "--layout",

@@ -6,12 +6,13 @@ from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence
 
 import numpy as np
 
-from caffe_pylayers.caffe_files.nets import TEST, Layer, NetState, read_net
+from caffe_pylayers.caffe_files.nets import TEST, Layer
 from caffe_pylayers.caffe_files.prototxt import Message, Word
 from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights
 from caffe_pylayers.commands.export.blob_shapes import Blob, Known, Unknown, shapes_of
 from caffe_pylayers.commands.export.layouts import Arrays, UnknownOrder, caffe_arrays, dims, tensorflow_arrays
 from caffe_pylayers.commands.export.windows import PARAMS, whole_number, window_of
+from caffe_pylayers.commands.net_or_solver import net_in
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.files.output_file import output_file
 
@@ -53,7 +54,7 @@ def export(
     layout: Layout = "caffe",
     shapes: Optional[Mapping[str, Sequence[int]]] = None,
 ) -> Export:
-    """The arrays of the layers in a file of weights; with a net, of its layers in TEST.
+    """The arrays of the layers in a file of weights; with a net or a solver, of its layers in TEST.
 
     layout: `tensorflow` for convolutions (height, width, in, out), fully connected layers (in, out) whose rows fit a
     flattened height x width x channels; it needs the net. shapes: (channels, height, width) of blobs that the net does not say.
@@ -77,7 +78,8 @@ def export(
 
 
 def _add_net(result: Export, found: Dict[str, LayerWeights], path: str, given: Mapping[str, Sequence[int]]) -> None:
-    layers = read_net(path).in_state(NetState(TEST))
+    read, state = net_in(path, TEST)
+    layers = read.in_state(state)
     names = {layer.name for layer in layers}
     result.left_out = [name for name in found if name not in names]
     if not names & set(found):

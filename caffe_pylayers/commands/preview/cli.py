@@ -56,7 +56,7 @@ def preview(
 
     Triplets and pairs stand side by side with labels, margins and sim; batches of type PK class by class. A histogram
     of the fed values is below. If something looks like a mistake, the command says so and ends with status 1. Stock data
-    layers are drawn too. --classes gives names to labels.
+    layers are drawn too. NET may be a solver: its net in that phase is taken. --classes gives names to labels.
 
     \b
     caffe-pylayers preview train_val.prototxt
@@ -102,17 +102,17 @@ def _layers(
     """The layers to look at, and all layers of their net."""
     from caffe_pylayers.caffe_files import nets
     from caffe_pylayers.commands import layer_net
+    from caffe_pylayers.commands.net_or_solver import net_in
 
     if (path is None) == (layer_type is None):
-        raise click.UsageError("give a net, or --layer-type and --options for a layer alone")
+        raise click.UsageError("give a net or solver, or --layer-type with --options, but not both")
     if layer_type is not None:
         if name or stages:
             raise click.UsageError(f"--{'layer' if name else 'stage'} is for nets; with --layer-type leave it out")
         return [layer_net.layer_of(layer_type, param_str or "", tops)], []
     if param_str is not None or tops is not None:
         raise click.UsageError(f"--{'options' if tops is None else 'tops'} is only for --layer-type; a net has its own")
-    net = nets.read_net(str(path))
-    state = nets.NetState(phase, stages)
+    net, state = net_in(str(path), phase, stages)
     return nets.data_layers(net, state, name), net.in_state(state)
 
 
