@@ -2,7 +2,7 @@
 
 import copy
 import copyreg
-from typing import Any, Dict, Iterable, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterable, Optional, Sequence, Tuple, TypeVar
 
 _Error = TypeVar("_Error", bound="PartedError")
 
@@ -102,9 +102,13 @@ class PartedError(ValueError):
 
     def renamed(self: _Error, place: str, name: str) -> _Error:
         """The same error, in which another name stands for a place that the user does not know."""
+        return self.reworded(lambda text: text.replace(place, name))
+
+    def reworded(self: _Error, words: Callable[[str], str]) -> _Error:
+        """The same error, its parts in other words."""
         told = self.kept()
         for part, text in self.parts.items():
-            setattr(told, part, text.replace(place, name) if isinstance(text, str) else text)
+            setattr(told, part, words(text) if isinstance(text, str) else text)
         return told
 
 

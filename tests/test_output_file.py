@@ -143,17 +143,17 @@ def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
     [
         (["export", "thesis", "--output", "thesis", "--force"], "thesis is also the input"),
         (["export", "net", "--net", "thesis", "--output", "thesis", "--force"], "thesis is also the input"),
-        (["balance", "thesis", "--type", "CSV", "--plot", "thesis", "--force"], "thesis is also the input"),
+        (["balance", "thesis", "--source-type", "CSV", "--plot", "thesis", "--force"], "thesis is also the input"),
         (
-            ["balance", "net", "--type", "CSV", "--classes", "thesis", "--plot", "thesis", "--force"],
+            ["balance", "net", "--source-type", "CSV", "--classes", "thesis", "--plot", "thesis", "--force"],
             "thesis is also the input",
         ),
         (
-            ["balance", "net", "--type", "CSV", "--labels", "thesis", "--plot", "thesis", "--force"],
+            ["balance", "net", "--source-type", "CSV", "--labels", "thesis", "--plot", "thesis", "--force"],
             "thesis is also the input",
         ),
         (
-            ["balance", "net", "--type", "CSV", "--plot", "x", "--write-counts", "x", "--force"],
+            ["balance", "net", "--source-type", "CSV", "--plot", "x", "--write-counts", "x", "--force"],
             "x is given for two files",
         ),
         (["preview", "train.prototxt", "--output", "train.prototxt", "--force"], "train.prototxt is also the input"),

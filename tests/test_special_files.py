@@ -190,7 +190,7 @@ def test_a_state_of_a_solver(tmp_path):
 def test_where_anything_else_will_do_it_is_passed_over(tmp_path):
     path = str(tmp_path / "it.bcf")
     make_special_file("pipe", path)
-    assert guessed_format(path, "--type") == "BCF"
+    assert guessed_format(path, "--source-type") == "BCF"
     assert not is_preview(path)
     assert cached(str(tmp_path / "it"), (1,), lambda: None, lambda: False) is None
     make_special_file("pipe", f"{tmp_path}/it.caffe_pylayers.npz")
@@ -218,12 +218,12 @@ layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "label"
         ["check", "ahead.prototxt"],
         ["check", "listed.prototxt"],
         ["check", "good.prototxt", "--weights", "pipe"],
-        ["balance", "pipe", "--type", "CSV"],
-        ["balance", "pipe", "--type", "HDF5"],
+        ["balance", "pipe", "--source-type", "CSV"],
+        ["balance", "pipe", "--source-type", "HDF5"],
         ["balance", "pipe.prototxt"],
         ["balance", "net.prototxt"],
-        ["convert", "pipe", "it.bcf", "--from", "CSV"],
-        ["convert", "pipe", "it.bcf", "--from", "LMDB"],
+        ["convert", "pipe", "it.bcf", "--source-type", "CSV"],
+        ["convert", "pipe", "it.bcf", "--source-type", "LMDB"],
         ["convert", "listed.txt", "it.bcf"],
         ["export", "pipe"],
         ["preview", "pipe"],

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Iterator, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, TextIO
 
 import click
 
@@ -24,6 +24,11 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         with _stdout_for_answers():
             return super().invoke(ctx)
+
+
+def once_called(names: Dict[str, str]) -> Dict[str, Any]:
+    """The settings of a command that still takes options by names of old; names: old to new, both without dashes."""
+    return {"token_normalize_func": lambda name: names.get(name, name)}
 
 
 @contextlib.contextmanager

@@ -199,10 +199,10 @@ def test_many_classes_are_shown_by_the_ends(tmp_path, command):
         (["nothing.csv"], "there is no nothing.csv in "),
         (
             ["data.bin"],
-            "data.bin: neither its name nor its content shows its format; give --type CSV, LMDB, BCF or HDF5",
+            "data.bin: neither its name nor its content shows its format; give --source-type CSV, LMDB, BCF or HDF5",
         ),
         (["train.txt", "--n-classes", "3"], "record 90 ('90.jpg'): label 3; with 3 classes, labels are 0 to 2"),
-        (["train.txt", "--type", "LMDB", "--header"], "option 'header' has no effect, because 'source_type' is 'LMDB'"),
+        (["train.txt", "--type", "LMDB", "--header"], "--header has no effect, because --source-type is 'LMDB'"),
         (["train.txt", "--top", "label"], "--top is only for nets, not for a source (CSV); leave it out"),
         (["net.prototxt", "--root", "x"], "--root is not for a net: its data layer sets it; leave it out"),
         (["net.prototxt", "--batches", "3"], "--batches is for --top; without it every record"),
@@ -259,7 +259,7 @@ def test_rows_of_0_and_1_are_doubted(tmp_path, command):
     (tmp_path / "train.txt").write_text("a.jpg 0 1 1\nb.jpg 1 0 0\n")
     _, out, _ = command("balance", "train.txt")
     assert "warning, if each row is a set of labels: CSV source " in out
-    assert "; set `label_format: indicator`" in out
+    assert "; set --label-format indicator" in out
     _, out, _ = command("balance", "train.txt", "--label-format", "indicator")
     assert "warning" not in out
     net = caffe_nets.python_layer(

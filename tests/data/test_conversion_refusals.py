@@ -256,10 +256,10 @@ def test_the_command(photos, tmp_path):
 
 WRONG = {
     "no such source": (["none.txt", "it.bcf"], "CSV source .*none.txt: cannot read it: No such file"),
-    "a target that says nothing": (["list.txt", "it"], "it: neither its name nor its content .*give --to CSV, LMDB"),
-    "a source that says nothing": (["images", "it.bcf"], "images: neither its name.*give --from CSV, LMDB, BCF or HDF5"),
+    "a target that says nothing": (["list.txt", "it"], "it: neither its name nor its content .*give --target-type CSV, LMDB"),
+    "a source that says nothing": (["images", "it.bcf"], "images: neither its name.*give --source-type CSV, LMDB, BCF or HDF5"),
     "a size": (["list.txt", "it.bcf", "--resize", "big"], "--resize big: pixels are given as N, or as HEIGHTxWIDTH"),
-    "options of CSV": (["a.bcf", "it.h5", "--root", "x", "--missing", "skip"], "--root, --missing: no effect.*BCF"),
+    "options of CSV": (["a.bcf", "it.h5", "--root", "x"], "--root has no effect, because --source-type is 'BCF'"),
     "a seed alone": (["list.txt", "it.bcf", "--seed", "3"], "--seed has no effect without --shuffle"),
     "no workers": (["list.txt", "it.bcf", "--workers", "0"], "0 is not in the range"),
 }  # fmt: skip

@@ -105,7 +105,7 @@ def test_a_folder_in_the_place_of_a_source_is_refused_with_what_to_name(tmp_path
             "cats",
             "it is not a file but a folder; give a list of its images, one per line: the file name, then the label",
         ),
-        ("CSV", "a_lmdb", "it is not a file but a folder; it is an LMDB: set 'source_type': 'LMDB'"),
+        ("CSV", "a_lmdb", "it is not a file but a folder; it is an LMDB: set `source_type: LMDB`"),
         (
             "LMDB",
             "cats",

@@ -1,11 +1,12 @@
 """`caffe-pylayers balance`: how often each class occurs, and the class weights that follow."""
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 import click
 
-from caffe_pylayers.commands.console import Command, console, echo, print_json
+from caffe_pylayers.commands.console import Command, console, echo, once_called, print_json
 from caffe_pylayers.data.formats import FORMATS, guessed_format
 
 if TYPE_CHECKING:
@@ -19,11 +20,10 @@ _FOR_SOURCES = ("root", "header", "labels", "label_format", "label_order", "miss
 _choice = click.Choice
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, context_settings=once_called({"type": "source-type"}))
 @click.argument("target")
 @click.option(
-    "--type",
-    "kind",
+    "--source-type",
     type=_choice(_TYPES, case_sensitive=False),
     help="Type of TARGET; by default from its name or contents.",
 )
@@ -75,7 +75,7 @@ _choice = click.Choice
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def balance(
     target: str,
-    kind: Optional[str],
+    source_type: Optional[str],
     n_classes: Optional[int],
     ignore_label: Optional[int],
     rules: Tuple[str, ...],
@@ -116,12 +116,13 @@ def balance(
         )
     outputs = [path for path in (*of_one_rule, write_counts, plot) if path]
     inputs = [target, classes, where["labels"]]
-    if force and any(map(os.path.exists, outputs)) and (kind or _kind_of(target)) == "NET":
+    kind = source_type or _kind_of(target)
+    if force and any(map(os.path.exists, outputs)) and kind == "NET":
         inputs += files_read(net_in(target)[0].layers)
     refuse_existing(outputs, force, inputs)
     if write_h:
         weight_files.check_matrix(write_h, n_classes or 1)
-    counts = _counted(target, kind or _kind_of(target), n_classes, ignore_label, where)
+    counts = _counted(target, kind, n_classes, ignore_label, where)
     names = read_class_names(classes, len(counts.counts))
     weights = {rule: counts.weights(rule, beta, scale) for rule in rules or _fitting_rules(counts)}
     told: List[str] = []
@@ -169,7 +170,7 @@ def _kind_of(target: str) -> str:
     """What a path is: a net by its name, a source by what is there."""
     if not os.path.exists(target):
         raise click.ClickException(f"there is no {target} in {os.getcwd()}; give a source of images, or a net")
-    return "NET" if target.lower().endswith((".prototxt", ".pbtxt", ".pt")) else guessed_format(target, "--type")
+    return "NET" if target.lower().endswith((".prototxt", ".pbtxt", ".pt")) else guessed_format(target, "--source-type")
 
 
 def _counted(
@@ -186,18 +187,14 @@ def _counted(
         )
         raise click.UsageError(f"--{idle[0].replace('_', '-')} {why}; leave it out")
     if kind != "NET":
-        from caffe_pylayers import config
+        from caffe_pylayers.commands import source_options
         from caffe_pylayers.commands.balance.label_counts import of_source
         from caffe_pylayers.data.sources import source_of
-        from caffe_pylayers.errors import ConfigError, in_words
 
-        try:
-            options = config.validate("ImageDataLayer", {"source_type": kind, "source": target, **given})
-        except ConfigError as error:
-            raise click.UsageError("\n".join(in_words(each.found, each.remedy) for each in error.problems)) from None
-        if options.warnings:
-            raise click.UsageError("; ".join(map(str, options.warnings)))
-        return of_source(source_of(options, images=False), num_classes, ignore_label)
+        options = source_options.checked(kind, target, given)
+        with source_options.flags_in_errors():
+            counts = of_source(source_of(options, images=False), num_classes, ignore_label)
+        return replace(counts, doubt=source_options.as_flags(counts.doubt))
     from tqdm import tqdm
 
     from caffe_pylayers.caffe_files.nets import TRAIN

@@ -6,25 +6,24 @@ from typing import Any, Dict, Optional, Tuple
 
 import click
 
-from caffe_pylayers.commands.console import Command, echo, print_json
+from caffe_pylayers.commands.console import Command, echo, once_called, print_json
 from caffe_pylayers.data.formats import FORMATS, guessed_format
 from caffe_pylayers.errors import ConfigError
 
 _FORMAT = click.Choice(FORMATS, case_sensitive=False)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, context_settings=once_called({"from": "source-type", "to": "target-type"}))
 @click.argument("source")
 @click.argument("target")
-@click.option("--from", "source_type", type=_FORMAT, help="Type of SOURCE; by default from its name or contents.")
-@click.option("--to", "target_type", type=_FORMAT, help="Type of TARGET; by default from its name.")
+@click.option("--source-type", type=_FORMAT, help="Type of SOURCE; by default from its name or contents.")
+@click.option("--target-type", type=_FORMAT, help="Type of TARGET; by default from its name.")
 @click.option("--root", help="CSV: folder to put before the file names in SOURCE.")
-@click.option("--header", is_flag=True, help="CSV: the first line of SOURCE names its columns.")
+@click.option("--header", is_flag=True, default=None, help="CSV: the first line of SOURCE names its columns.")
 @click.option(
     "--missing",
     type=click.Choice(["error", "skip"]),
-    default="error",
-    help="CSV: what to do with lines whose file does not exist.",
+    help="CSV: what to do with lines whose file does not exist; error by default.",
 )
 @click.option(
     "--labels",
@@ -33,9 +32,7 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
 @click.option(
     "--label-format",
     type=click.Choice(["indices", "indicator", "sign"]),
-    default="indices",
-    show_default=True,
-    help="What a row of labels holds: label numbers, or for each label 0 or 1 (-1: not known), or -1 or 1.",
+    help="What a row of labels holds: label numbers (the default), or for each label 0 or 1 (-1: not known), or -1 or 1.",
 )
 @click.option(
     "--label-order",
@@ -106,25 +103,28 @@ def convert(
     """
     if seed is not None and not shuffle:
         raise ConfigError("--seed has no effect without --shuffle", remedy="leave it out")
-    source_type = source_type or guessed_format(source, "--from")
-    target_type = target_type or guessed_format(target, "--to")
-    _check_csv_options(source_type, origin)
+    source_type = source_type or guessed_format(source, "--source-type")
+    target_type = target_type or guessed_format(target, "--target-type")
     size = _size(resize)
 
+    from caffe_pylayers.commands import source_options
     from caffe_pylayers.commands.convert.convert import Conversion, Images, Origin
     from caffe_pylayers.commands.convert.convert import convert as convert_source
     from caffe_pylayers.data.worker import keep_freed_memory
 
     keep_freed_memory()
+    given = {name: value for name, value in origin.items() if value is not None}
+    source_options.checked(source_type, source, given)
     conversion = Conversion(
-        Origin(source_type, source, **origin),
+        Origin(source_type, source, **given),
         target.rstrip("/"),
         Images(target_type, size, gray, encode, max_pixels, decode == "lenient"),
         shuffle,
         seed or 0,
         on_error == "skip",
     )
-    entry = convert_source(conversion, workers or len(os.sched_getaffinity(0)), force, _say)
+    with source_options.flags_in_errors():
+        entry = convert_source(conversion, workers or len(os.sched_getaffinity(0)), force, _say)
     if as_json:
         print_json(entry)
     else:
@@ -133,12 +133,6 @@ def convert(
 
 def _say(line: str) -> None:
     echo(line, err=True)
-
-
-def _check_csv_options(source_type: str, origin: Dict[str, Any]) -> None:
-    given = [f"--{name}" for name in ("root", "header") if origin[name]] + ["--missing"] * (origin["missing"] == "skip")
-    if given and source_type != "CSV":
-        raise ConfigError(f"{', '.join(given)}: no effect, because the source is {source_type}", remedy="leave it out")
 
 
 def _size(text: Optional[str]) -> Optional[Tuple[int, int]]:
@@ -153,6 +147,8 @@ def _size(text: Optional[str]) -> Optional[Tuple[int, int]]:
 
 def _print(entry: Dict[str, Any], source: str) -> None:
     """What was made, what to know of it, and how a layer reads it."""
+    from caffe_pylayers.commands.source_options import as_flags
+
     options, images = entry["layer_options"], entry["images"]
     size = "" if images["resize"] is None else " of {} x {}".format(*images["resize"])
     how = {"kept": "images unchanged", "raw": f"pixels{size}"}.get(images["encode"], f"{images['encode']}{size}")
@@ -163,7 +159,7 @@ def _print(entry: Dict[str, Any], source: str) -> None:
     if entry["skipped"]:
         echo(f"left out, because they cannot be read: {entry['skipped']}")
         for complaint in entry["complaints"][:10]:
-            echo(f"  {complaint}")
+            echo(f"  {as_flags(complaint)}")
     for note in entry["notes"]:
         echo(f"note: {note}")
     echo(f'a layer reads it with\n  param_str: "{options}"')

@@ -40,7 +40,7 @@ class BCFSource(Source):
         except OSError as error:
             raise DataError(
                 f"cannot read it: {error.strerror}",
-                remedy="`source` is relative to the working directory",
+                remedy="a relative path starts at the working directory",
                 source=f"BCF source {path}",
             ) from error
         super().__init__(path, Numbers(len(self._rows)))

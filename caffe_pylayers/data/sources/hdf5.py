@@ -151,7 +151,7 @@ def _files(path: str) -> List[str]:
     except OSError as error:
         raise DataError(
             f"cannot read it: {error.strerror}",
-            remedy="`source` is relative to the working directory",
+            remedy="a relative path starts at the working directory",
             source=f"HDF5 source {path}",
         ) from error
     if not files:

@@ -254,7 +254,7 @@ def _file(path: str) -> File:
                 remedy="for images in a folder, write a list of them, and read it as a CSV",
             ) from error
         raise DataError(
-            f"cannot read it: {error.strerror}", remedy="`source` is relative to the working directory"
+            f"cannot read it: {error.strerror}", remedy="a relative path starts at the working directory"
         ) from error
 
 

@@ -1,0 +1,49 @@
+"""A source on the command line: options of the data layers, each as the flag of its name."""
+
+import contextlib
+import re
+from typing import Any, Dict, Iterator
+
+import click
+
+from caffe_pylayers.errors import PartedError, in_words
+
+#: An option as messages of sources and options name it.
+_NAMED = re.compile(r"option '(?P<option>\w+)'|'(?P<other>\w+)'(?= is )|`(?P<spelled>\w+)(?:: (?P<value>\w+))?`")
+
+
+def checked(source_type: str, source: str, given: Dict[str, Any]) -> Any:
+    """The options of a layer that reads a source. Raises click.UsageError for those that are wrong or have no effect."""
+    from caffe_pylayers import config
+    from caffe_pylayers.errors import ConfigError
+
+    try:
+        options = config.validate("ImageDataLayer", {"source_type": source_type, "source": source, **given})
+        wrong = [(str(warning), "") for warning in options.warnings]
+    except ConfigError as error:
+        wrong = [(each.found, each.remedy) for each in error.problems]
+    if wrong:
+        raise click.UsageError(as_flags("\n".join(in_words(*each) for each in wrong)))
+    return options
+
+
+@contextlib.contextmanager
+def flags_in_errors() -> Iterator[None]:
+    """While it lasts, errors name the options of the command that runs by their flags."""
+    try:
+        yield
+    except PartedError as error:
+        raise error.reworded(as_flags) from error
+
+
+def as_flags(text: str) -> str:
+    """A message in which the options that the running command has are named by their flags, as `--root` for `root`."""
+    options = click.get_current_context().command.params
+    flags = {option.name: option.opts[0] for option in options if isinstance(option, click.Option)}
+
+    def flag(named: "re.Match[str]") -> str:
+        name = flags.get(named["option"] or named["other"] or named["spelled"])
+        value = named["value"]
+        return named[0] if name is None else name if value in (None, "true") else f"{name} {value}"
+
+    return _NAMED.sub(flag, text)
