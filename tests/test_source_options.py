@@ -50,7 +50,7 @@ def test_a_remedy_names_the_flag_and_works(name, photo_list, command):
     ]
     status, _, err = command(*arguments)
     assert status == 2 and "set --root to the folder" in err
-    status, out, err = command(*arguments, "--root", photo_list)
+    status, _, err = command(*arguments, "--root", photo_list)
     assert (status, err) == (0, "")
 
 

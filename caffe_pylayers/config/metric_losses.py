@@ -1,6 +1,6 @@
 """The options of the losses on distances between embeddings."""
 
-from typing import ClassVar, Iterator, Literal, Optional, Sequence, Tuple
+from typing import ClassVar, Dict, Iterator, Literal, Optional, Sequence, Tuple
 
 from pydantic import Field
 
@@ -12,6 +12,14 @@ class _TripletOptions(Options):
     """What a triplet costs, and which of them are averaged over."""
 
     gives: ClassVar[Tuple[str, ...]] = ("loss", "[stats]")
+    holds: ClassVar[Dict[str, Dict[str, str]]] = {
+        "stats": {
+            "active": "fraction of triplets that are active",
+            "d_ap": "mean distance of anchor and positive",
+            "d_an": "mean distance of anchor and negative",
+            "norm": "mean norm of the embeddings",
+        }
+    }
 
     distance: Literal["squared", "euclidean"] = Field(
         "squared", description="Distance of embeddings: squared Euclidean (squared) or Euclidean."

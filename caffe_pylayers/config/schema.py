@@ -133,6 +133,8 @@ class Options(BaseModel):
     #: `label` has numbers of classes, as many as `scores` or `prob` before it; a first top `loss` is a loss.
     takes: ClassVar[Tuple[str, ...]] = ()
     gives: ClassVar[Tuple[str, ...]] = ()
+    #: The numbers of a top that are not all of one kind, in order: their names, and what each is.
+    holds: ClassVar[Dict[str, Dict[str, str]]] = {}
     #: The layer of Caffe that it equals without weights, of which what is said here is true too.
     twin: ClassVar[str] = ""
     #: The types of layers in forks of Caffe that it stands for, besides one of its own name.

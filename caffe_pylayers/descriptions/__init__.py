@@ -8,6 +8,16 @@ from caffe_pylayers.descriptions.description import (
     layer_called,
     layer_to_copy,
     names_in_words,
+    parts_in_words,
 )
 
-__all__ = ["Description", "Option", "describe", "is_loss", "layer_called", "layer_to_copy", "names_in_words"]
+__all__ = [
+    "Description",
+    "Option",
+    "describe",
+    "is_loss",
+    "layer_called",
+    "layer_to_copy",
+    "names_in_words",
+    "parts_in_words",
+]

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple, Type
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Sequence, Tuple, Type
 
 from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.config import Options, allowed, json_schema
@@ -36,7 +36,7 @@ class Description:
     """One layer in words.
 
     twin: the layer of stock Caffe that it equals without weights, or "". forks: the types of forks that it stands for.
-    bottoms, tops: their names in order; "[x]" may be left out.
+    bottoms, tops: their names in order; "[x]" may be left out. holds: of a top, what its numbers are, by name.
     """
 
     layer: str
@@ -45,6 +45,7 @@ class Description:
     forks: Tuple[str, ...]
     bottoms: Tuple[str, ...]
     tops: Tuple[str, ...]
+    holds: Dict[str, Dict[str, str]]
     variants: Tuple[Variant, ...]
     options: Tuple[Option, ...]
 
@@ -71,6 +72,7 @@ def describe(layer: str) -> Description:
         forks=schema.forks,
         bottoms=bottoms,
         tops=tops,
+        holds=schema.holds,
         variants=tuple(_variants(schema, {}, [(bottoms, tops)])),
         options=tuple(_options(json_schema(layer)["properties"])),
     )
@@ -94,6 +96,15 @@ def names_in_words(names: Sequence[str]) -> str:
     """
     fixed = ", ".join(name for name in names if not name.startswith("["))
     return fixed + "".join(f" [, {name[1:-1]}]" for name in names if name.startswith("[")) or "none"
+
+
+def parts_in_words(parts: Mapping[str, str]) -> str:
+    """The numbers that a top holds.
+
+    >>> parts_in_words({"active": "fraction of triplets that are active", "norm": "mean norm"})
+    'active (fraction of triplets that are active), norm (mean norm)'
+    """
+    return ", ".join(f"{name} ({what})" for name, what in parts.items())
 
 
 def is_loss(layer: str) -> bool:

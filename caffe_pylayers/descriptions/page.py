@@ -3,7 +3,7 @@
 from typing import Sequence
 
 from caffe_pylayers import LAYERS
-from caffe_pylayers.descriptions import Description, Option, describe, layer_to_copy, names_in_words
+from caffe_pylayers.descriptions import Description, Option, describe, layer_to_copy, names_in_words, parts_in_words
 
 INTRODUCTION = """\
 # Layers and their options
@@ -42,6 +42,7 @@ def _contents(layers: Sequence[Description]) -> str:
 def _section(layer: Description, shared: Sequence[Option]) -> str:
     page = "losses.md" if layer.bottoms else "data.md"
     facts = [f"bottoms: {names_in_words(layer.bottoms)}", f"tops: {names_in_words(layer.tops)}"]
+    facts += [f"`{top}` has {len(parts)} numbers: {parts_in_words(parts)}" for top, parts in layer.holds.items()]
     for given, bottoms, tops in layer.variants:
         changed = [f"bottoms {names_in_words(bottoms)}"] if bottoms != layer.bottoms else []
         changed += [f"tops {names_in_words(tops)}"] if tops != layer.tops else []

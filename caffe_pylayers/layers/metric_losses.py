@@ -31,7 +31,7 @@ class TripletsLayer(LossLayer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
         if len(top) > 1:
-            top[1].reshape(4)
+            top[1].reshape(len(self.options.holds["stats"]))
 
     def compute(self, bottom: Blobs, top: Blobs) -> None:
         super().compute(bottom, top)

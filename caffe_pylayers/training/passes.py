@@ -5,7 +5,7 @@ pycaffe gives them to nobody.
 """
 
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -20,19 +20,45 @@ class StoppedInTest(Exception):
 
 
 class Outputs:
-    """The output blobs of a net as numbers with names: `PHASE BLOB`, and `PHASE BLOB[0]`, .. where it holds several."""
+    """The output blobs of a net as numbers with names: `PHASE BLOB`, and `PHASE BLOB[0]`, .. where it holds several.
+
+    Where a layer of ours says what they are, they have its names: `PHASE BLOB[active]`, ..
+    """
 
     def __init__(self, net: Any, phase: str) -> None:
         found = {name: net.blobs[name] for name in net.outputs}
         self._blobs = {name: blob for name, blob in found.items() if blob.count <= _MAX_NUMBERS}
         self.names: List[str] = []
         for name, blob in self._blobs.items():
-            several = [f"{phase} {name}[{i}]" for i in range(blob.count)]
+            several = [f"{phase} {name}[{part}]" for part in _parts(net, name) or range(blob.count)]
             self.names += several if blob.count > 1 else [f"{phase} {name}"]
 
     def read(self) -> np.ndarray:
         """The numbers, float32, in the order of `names`."""
         return np.array([number for blob in self._blobs.values() for number in blob.data.flat], np.float32)
+
+
+def _parts(net: Any, blob: str) -> Sequence[str]:
+    """What the layer that gives a blob calls its numbers; none where it has no names for them."""
+    for name, layer in zip(net._layer_names, net.layers):
+        tops = list(net.top_names[name])
+        if blob in tops and hasattr(layer, "gives"):
+            return list(layer.options.holds.get(layer.gives[tops.index(blob)], ()))
+    return ()
+
+
+def is_entry(name: str) -> bool:
+    """Whether an output is one of many alike, with a number for a name.
+
+    >>> is_entry("test per_class[3]"), is_entry("test stats[norm]"), is_entry("test loss")
+    (True, False, False)
+    """
+    return name.endswith("]") and name.rpartition("[")[2][:-1].isdigit()
+
+
+def is_part(name: str) -> bool:
+    """Whether an output is one of the numbers that a layer has names for."""
+    return name.endswith("]") and not is_entry(name)
 
 
 class TrainPasses:

@@ -8,6 +8,7 @@ from typing import Any, Deque, Dict, List, Sequence, Tuple
 
 from caffe_pylayers.files.output_file import output_file
 from caffe_pylayers.training.log import COLUMNS, read_log
+from caffe_pylayers.training.passes import is_entry
 
 #: By which a plot is known again, so that the next training of the same name may replace it.
 MADE_BY = "caffe-pylayers train"
@@ -100,7 +101,7 @@ def smooth(losses: Sequence[float], average: int) -> List[float]:
 
 def _split(names: Sequence[str]) -> Tuple[List[str], List[str]]:
     """The losses of tests, and what is no loss; vectors are neither, as there may be too many to tell apart."""
-    single = [name for name in names if not name.endswith("]")]
+    single = [name for name in names if not is_entry(name)]
     losses = [name for name in single if "loss" in name.lower()]
     return [name for name in losses if name.startswith("test")], [name for name in single if name not in losses]
 

@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any, Deque, Dict
 
 from caffe_pylayers.training.loop import Row, Training
+from caffe_pylayers.training.passes import is_part
 
 
 class TrainingProgress:
@@ -49,10 +50,11 @@ class TrainingProgress:
         loss = sum(self._losses) / len(self._losses)
         seconds = [1 / each.images_per_s for each in self._rates if each.images_per_s]
         figures = f"loss = {loss:.6g}, lr = {row.lr:.6g}, {len(seconds) / sum(seconds):.0f} images/s"
-        if row.waiting is None:
-            return figures
-        waiting = sum((each.waiting or 0) * share for each, share in zip(self._rates, seconds)) / sum(seconds)
-        return f"{figures}, {waiting:.0%} waiting"
+        if row.waiting is not None:
+            waiting = sum((each.waiting or 0) * share for each, share in zip(self._rates, seconds)) / sum(seconds)
+            figures += f", {waiting:.0%} waiting"
+        parts = {name.partition(" ")[2]: number for name, number in row.outputs.items() if _is_shown(name)}
+        return f"{figures}, {_listed(parts)}" if parts else figures
 
     def _left(self, row: Row) -> str:
         done = row.iteration + 1 - self._begin
@@ -67,6 +69,11 @@ class TrainingProgress:
         except OSError:
             self._bar.disable, self._display = True, 0
             self._quietly = lambda show: None  # type: ignore[method-assign]
+
+
+def _is_shown(name: str) -> bool:
+    """Whether an output is shown beside the loss: a few numbers that a layer has names for."""
+    return name.startswith("train ") and is_part(name)
 
 
 def _listed(numbers: Dict[str, float]) -> str:

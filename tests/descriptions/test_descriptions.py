@@ -77,6 +77,15 @@ def test_a_layer_in_a_terminal():
     assert "'label dim'" in done.stdout
 
 
+def test_the_numbers_of_a_top_are_told(command):
+    _, out, _ = command("describe", "TripletLoss")
+    assert "stats has 4 numbers: active (fraction" in out and "norm (mean norm of the embeddings)" in " ".join(
+        out.split()
+    )
+    _, out, _ = command("describe", "BatchTripletLoss", "--json")
+    assert list(json.loads(out)["holds"]["stats"]) == ["active", "d_ap", "d_an", "norm"]
+
+
 def test_the_list_of_layers_in_a_terminal():
     done = run("describe")
     assert done.returncode == 0, done.stderr
@@ -88,6 +97,7 @@ def test_the_list_of_layers_in_a_terminal():
 def test_json():
     schema = json.loads(run("describe", "LDAMLoss", "--json").stdout)
     assert (schema["bottoms"], schema["tops"]) == (["scores", "label", "[sample_weight]"], ["loss"])
+    assert schema["holds"] == {}
     assert schema["properties"]["max_margin"]["exclusiveMinimum"] == 0
     assert schema["properties"]["max_margin"]["aliases"] == ["margin"]
     assert schema["required"] == ["counts"]

@@ -1,6 +1,7 @@
 """The log of a training, over runs that were broken off."""
 
 import math
+import re
 
 import pytest
 
@@ -65,6 +66,31 @@ def test_a_file_that_is_no_log_is_left_alone(tmp_path):
     with pytest.raises(DataError) as error:
         TrainingLog(str(path), [])
     assert error.value.source == str(path) and "'iteration'" in error.value.problem
+
+
+TRIPLETS = """
+layer { name: "unit"  type: "Python"  bottom: "conv"  top: "unit"  python_param { module: "caffe_pylayers"  layer: "L2Normalize"
+  param_str: "{'across_spatial': True}" } }
+layer { name: "triplets"  type: "Python"  bottom: "unit"  bottom: "label"  top: "triplets"  top: "stats"  loss_weight: 1
+  loss_weight: 0  python_param { module: "caffe_pylayers"  layer: "BatchTripletLoss" } }
+"""
+
+
+def test_numbers_that_a_layer_has_names_for_are_logged_by_them(folder):
+    run = folder(more=TRIPLETS, max_iter=2, snapshot=None)
+    printed = run.train_here()
+    columns = read_log(str(run.snap / "net_log.csv"))
+    assert [name for name in columns if "stats" in name] == [
+        f"{phase} stats[{part}]" for phase in ("train", "test") for part in ("active", "d_ap", "d_an", "norm")
+    ]
+    parts = ("active", "d_ap", "d_an", "norm")
+    for row in range(2):
+        active, d_ap, d_an, norm = (columns[f"train stats[{part}]"][row] for part in parts)
+        assert norm == pytest.approx(1, abs=1e-5)
+        assert 0 < active <= 1 and 0 < d_ap < 4 and 0 < d_an < 4
+    for line in (f"test stats[{part}] = " for part in parts):
+        assert line in printed
+    assert re.search(r"Iteration 0, loss = .*, stats\[active\] = .*, stats\[norm\] = 1, .* left", printed), printed
 
 
 def test_a_plot_of_any_log(tmp_path):

@@ -67,7 +67,12 @@ def _schemas(layer: Optional[str]) -> Any:
     if layer is None:
         return {name: _schemas(name) for name in LAYERS}
     described = describe(layer)
-    return {**json_schema(layer_called(layer)), "bottoms": described.bottoms, "tops": described.tops}
+    return {
+        **json_schema(layer_called(layer)),
+        "bottoms": described.bottoms,
+        "tops": described.tops,
+        "holds": described.holds,
+    }
 
 
 def _show_all(terminal: "Console") -> None:
@@ -90,7 +95,7 @@ def _show(terminal: "Console", layer: "Description") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from caffe_pylayers.descriptions import layer_to_copy, names_in_words
+    from caffe_pylayers.descriptions import layer_to_copy, names_in_words, parts_in_words
 
     def say(text: str, style: str = "") -> None:
         terminal.print(Text(text, style))
@@ -103,6 +108,8 @@ def _show(terminal: "Console", layer: "Description") -> None:
     for kind in layer.forks:
         say(f"Forks of Caffe have the type {kind}.")
     say(f"\nbottoms: {names_in_words(layer.bottoms)}\ntops:    {names_in_words(layer.tops)}")
+    for top, parts in layer.holds.items():
+        say(f"{top} has {len(parts)} numbers: {parts_in_words(parts)}")
     for given, bottoms, tops in layer.variants:
         say(f"with {given}: {names_in_words(bottoms)} -> {names_in_words(tops)}".replace("none ->", "->"))
     terminal.print(f"\n{layer_to_copy(layer.layer)}", markup=False, soft_wrap=True)
