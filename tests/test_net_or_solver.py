@@ -94,3 +94,10 @@ def test_states(folder, monkeypatch):
     with pytest.raises(ConfigError) as error:
         net_in("solver.prototxt", stages=("long",))
     assert error.value.source == "solver.prototxt"
+
+
+def test_balance_tells_the_epoch_of_the_net(folder, command):
+    assert "the net reads 6 records, 3 batches of 2 per epoch" in command("balance", "solver.prototxt")[1].splitlines()
+    found = json.loads(command("balance", "solver.prototxt", "--phase", "TEST", "--json")[1])
+    assert (found["batch_size"], found["batches_per_epoch"]) == (2, 2)
+    assert "per epoch" not in command("balance", "six.csv")[1]

@@ -31,6 +31,13 @@ def source_of(layer: Layer) -> str:
     return str(layer.message.message(PARAMS[layer.type]).get("source", ""))
 
 
+def batch_size(layer: Layer) -> int:
+    """Its batch_size, ImageData's 1 by default; 0 where it is not given."""
+    default = int(layer.type == "ImageData")
+    value = layer.message.message(PARAMS[layer.type]).get("batch_size", default)
+    return value if isinstance(value, int) else 0
+
+
 def where_paths_start() -> str:
     """In words, for a remedy."""
     return f"relative paths start at the working directory, {os.getcwd()}"

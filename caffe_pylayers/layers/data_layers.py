@@ -10,6 +10,7 @@ from caffe_pylayers.config.order import order_of
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.checksum import checksum
 from caffe_pylayers.data.cut_short import CutShort
+from caffe_pylayers.data.epoch import Epoch
 from caffe_pylayers.data.feeder import Feeder, InProcess
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.data.ring import Ring
@@ -19,6 +20,7 @@ from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import FrozenCounter
+from caffe_pylayers.processes.stock import log_shows_info
 
 #: What makes tops of images and of labels as large as they are.
 _OF_IMAGES, _OF_LABELS = "'batch_size', 'resize' or 'crop_size'", "'batch_size', or leave the label top out"
@@ -29,7 +31,8 @@ class DataLayer(Layer):
 
     Tops of images are float32 (B, channels, height, width), blue, green, red, (x - mean) * scale.
     `stand_ins` counts the samples so far that stood in for one that cannot be read (`on_error`), `waiting` the seconds
-    so far that the net waited for a batch. `images_a_batch` is how many images the tops hold, `recipe` how they are made.
+    so far that the net waited for a batch. `images_a_batch` is how many images the tops hold, `recipe` how they are made,
+    `num_records` how many records the source has, `batches_per_epoch` how many batches cover them.
     """
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -51,6 +54,9 @@ class DataLayer(Layer):
                 options.source,
                 self._sampler.left_out_because,
             )
+        self.epoch = Epoch(len(source), self._sampler.epoch_size, options.batch_size, self._sampler.arity, self._ranks)
+        if log_shows_info():
+            log.info("%s: %s: %s", self.name, source.described, self.epoch)
         transforms = Transforms.of(options, random=self.training)
         tolerant = options.on_error != "stop"
         self.recipe = recipe = Recipe.of(
@@ -111,6 +117,16 @@ class DataLayer(Layer):
     def close(self) -> None:
         """End the workers and give memory and descriptors back; the next forward takes them again."""
         self.batches.close()
+
+    @property
+    def num_records(self) -> int:
+        """The records of the source."""
+        return self.epoch.num_records
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """The batches that cover a pass over the source, for `test_iter` or `test_interval`; with several ranks those of one."""
+        return self.epoch.batches
 
     @property
     def _permuted(self) -> bool:

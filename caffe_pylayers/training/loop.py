@@ -69,6 +69,8 @@ class Training:
             TestPasses(net, f"test{i}" if several else "test", self.parameter.test_iter[i])
             for i, net in enumerate(self.solver.test_nets)
         ]
+        nets = (self.solver.net, *self.solver.test_nets)
+        self.notes += [f"layer {name!r}: {layer.epoch}" for net in nets for name, layer in data_layers(net)]
         self.images_per_iteration = images_per_iteration(self.solver.net, self.parameter.iter_size)
         self._asked_to_stop = self._stop = self._snapshot = False
         self._ranks = ranks
@@ -133,7 +135,7 @@ class Training:
     def close(self) -> None:
         """End the workers of all data layers."""
         for net in (self.solver.net, *self.solver.test_nets):
-            for layer in data_layers(net):
+            for _, layer in data_layers(net):
                 layer.close()
 
     def _step(self) -> Row:
@@ -230,7 +232,7 @@ class Training:
 
 def _not_resumed(net: Any) -> Iterator[str]:
     """What a state does not hold, a sentence a layer."""
-    ours = data_layers(net)
+    ours = [layer for _, layer in data_layers(net)]
     for number, layer in enumerate(net.layers):
         name = net._layer_names[number]
         if layer in ours and not layer.options.resume:

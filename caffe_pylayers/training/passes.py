@@ -5,7 +5,7 @@ pycaffe gives them to nobody.
 """
 
 import time
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class TrainPasses:
         ]
         outputs = Outputs(net, "train")
         self._outputs: Optional[Outputs] = None if len(self._losses) == 1 == len(outputs.names) else outputs
-        self._waits = data_layers(net)
+        self._waits = [layer for _, layer in data_layers(net)]
         self._sum = np.float32(0)
         self.began, self._waited = 0.0, 0.0
         self._start()
@@ -145,9 +145,9 @@ class TestPasses:
             self._done = 0
 
 
-def data_layers(net: Any) -> List[Any]:
-    """The data layers of this package in a net."""
-    return [layer for layer in net.layers if hasattr(layer, "images_a_batch")]
+def data_layers(net: Any) -> List[Tuple[str, Any]]:
+    """The data layers of this package in a net, each with its name, which may be empty."""
+    return [(name, layer) for name, layer in zip(net._layer_names, net.layers) if hasattr(layer, "images_a_batch")]
 
 
 def images_per_iteration(net: Any, iter_size: int) -> int:

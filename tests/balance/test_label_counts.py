@@ -155,7 +155,9 @@ def net_of(folder, layer, more=""):
 def test_the_source_of_a_net_has_what_the_net_feeds_in_an_epoch(layer, data, tmp_path):
     net = net_of(data, layer)
     expected = np.bincount(LABELS).tolist()
-    assert net_labels.of_net(net, TRAIN).counts.tolist() == expected
+    found = net_labels.of_net(net, TRAIN)
+    assert found.counts.tolist() == expected
+    assert str(found.epoch) == "12 records, 3 batches of 4 per epoch"
     fed = net_labels.of_blob(net, TRAIN, "label", range(3))
     assert fed.counts.tolist() == expected
     assert fed.num_records == len(LABELS)

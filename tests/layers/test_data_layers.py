@@ -1,5 +1,6 @@
 """Data layers in nets: against stock Data, the seed's own prototxt, and bad input."""
 
+import logging
 import shutil
 import subprocess
 
@@ -40,6 +41,48 @@ def net(tmp_path):
 
 
 TRIPLET = ["anchor", "positive", "negative"]
+
+
+EPOCHS = {  # of 12 records with the labels 0 0 0 0 1 1 1 2 2 2 2 3: batches, and the line of the log
+    "images": ("ImageDataLayer", ["data", "label"], {"batch_size": 5}, 3, "12 records, 3 batches of 5 per epoch"),
+    "whole batches": ("ImageDataLayer", ["data"], {"batch_size": 12}, 1, "12 records, 1 batch of 12 per epoch"),
+    "a label alone is no anchor": ("TripletDataLayer", TRIPLET, {"batch_size": 4}, 3, "12 records, 3 batches of 4 triplets per epoch"),
+    "pairs": ("SiameseDataLayer", ["data", "data_p", "sim"], {"batch_size": 2}, 6, "12 records, 6 batches of 2 pairs per epoch"),
+    "classes": ("ImageDataLayer", ["data", "label"], {"type": "PK", "classes_per_batch": 2, "samples_per_class": 3}, 1,
+                "12 records, 1 batch of 6 per epoch"),  # one pass over the classes
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", EPOCHS)
+def test_the_length_of_an_epoch_is_told(case, net, tmp_path, monkeypatch, caplog):
+    layer, tops, options, batches, line = EPOCHS[case]
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "list.csv").write_text("".join(f"{tmp_path}/a.png,{label}\n" for label in "000011122223"))
+    monkeypatch.setenv("GLOG_minloglevel", "0")
+    caplog.set_level(logging.INFO, "caffe_pylayers")
+    made = net(layer, tops, {**options, "source": str(tmp_path / "list.csv")}).layer_dict["train_data"]
+    assert (made.num_records, made.batches_per_epoch) == (12, batches)
+    told = f"{layer}: CSV source {tmp_path}/list.csv: {line}"
+    assert caplog.messages.count(told) == 1, caplog.messages
+    caplog.clear()
+    monkeypatch.setenv("GLOG_minloglevel", "2")  # Caffe's own log is as quiet then
+    net(layer, tops, {**options, "source": str(tmp_path / "list.csv")})
+    assert told not in caplog.messages
+
+
+def test_so_many_batches_have_every_record(net, photos):
+    made = net(
+        "ImageDataLayer",
+        ["data", "label"],
+        {"source": photos.csv, "root": str(photos.folder), "batch_size": 5, "resize": 8},
+    )
+    seen = set()
+    layer = made.layer_dict["train_data"]
+    for number in range(layer.batches_per_epoch):
+        assert len(seen) < layer.num_records, number
+        made.forward()
+        seen |= {image.tobytes() for image in made.blobs["data"].data}
+    assert len(seen) == layer.num_records == len(photos.names)
 
 
 @pytest.mark.parametrize("encoded", [False, True], ids=["raw", "png"])

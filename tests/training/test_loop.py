@@ -34,6 +34,9 @@ def test_rows_in_a_notebook(run):
     train, test = ["train accuracy", "train loss"], ["test accuracy", "test loss"]
     assert training.output_names == train + test
     assert training.images_per_iteration == 5
+    assert training.notes == [
+        f"layer '{name}_data': 37 records, 8 batches of 5 per epoch" for name in ("train", "test")
+    ]
     rows = list(training)
     training.close()
     assert [row.iteration for row in rows] == [0, 1, 2, 3, 4]

@@ -226,6 +226,8 @@ def _as_json(counts: "LabelCounts", weights: Dict[str, Any]) -> Dict[str, Any]:
         "labels": int(counts.counts.sum()),
         "ignored": counts.num_ignored,
         "doubt": counts.doubt,
+        "batch_size": counts.epoch and counts.epoch.batch_size,
+        "batches_per_epoch": counts.epoch and counts.epoch.batches,
         "counts": counts.counts.tolist(),
         "in_images": counts.in_images.tolist(),
         "absent": counts.absent,

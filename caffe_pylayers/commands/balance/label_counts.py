@@ -6,6 +6,7 @@ from typing import Callable, Iterable, List, Optional
 import numpy as np
 
 from caffe_pylayers.blob_limits import LARGEST_LABEL
+from caffe_pylayers.data.epoch import Epoch
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.errors import DataError
@@ -33,7 +34,8 @@ class LabelCounts:
     of: what the labels are of, in words. counts: int64 (K,), the labels of each class. in_images: int64 (K,), the labels,
     of any class, of all records in which the class occurs (what rule median_frequency asks). num_records: records
     looked at. a_record: int64, how many records have 0, 1, 2, ... labels. num_ignored: labels that were left out.
-    doubt: why rows of several labels may have another form than they were counted in, or "".
+    doubt: why rows of several labels may have another form than they were counted in, or "". epoch: of the net whose source
+    was counted.
     """
 
     of: str
@@ -43,6 +45,7 @@ class LabelCounts:
     a_record: np.ndarray
     num_ignored: int = 0
     doubt: str = ""
+    epoch: Optional[Epoch] = None
 
     @property
     def absent(self) -> List[int]:

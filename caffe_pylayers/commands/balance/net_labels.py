@@ -1,14 +1,17 @@
 """The labels that a net learns from: of the sources of its data layers, or of any of its blobs."""
 
 import os
+from dataclasses import replace
 from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
 
 import numpy as np
 
 from caffe_pylayers.caffe_files import nets
-from caffe_pylayers.caffe_files.nets import Layer, Net, NetState
+from caffe_pylayers.caffe_files.nets import TRAIN, Layer, Net, NetState
 from caffe_pylayers.commands import stock_sources
 from caffe_pylayers.commands.balance.label_counts import LabelCounts, Labels, count, of_source
+from caffe_pylayers.data import samplers
+from caffe_pylayers.data.epoch import Epoch
 from caffe_pylayers.data.sources import Source, open_source, source_of
 from caffe_pylayers.errors import ConfigError, DataError
 
@@ -34,7 +37,10 @@ def of_net(
     chosen = found[0]
     reader = _READERS.get(chosen.type)
     if chosen.own:
-        return of_source(_own_source(chosen), num_classes, ignore_label)
+        options = _options(chosen)
+        source = source_of(options, images=False)
+        counts = of_source(source, num_classes, ignore_label)
+        return replace(counts, epoch=_epoch(source, options, state.phase == TRAIN))
     if reader is None:
         raise ConfigError(
             f"the source of {chosen.type} layer {chosen.name!r} cannot be read without Caffe",
@@ -42,18 +48,30 @@ def of_net(
             source=f"{chosen.file}:{chosen.line}",
         )
     of, parts, describe = reader(chosen)
-    return count(of, parts, num_classes, ignore_label, describe=describe)
+    counts = count(of, parts, num_classes, ignore_label, describe=describe)
+    batch_size = stock_sources.batch_size(chosen)
+    return replace(counts, epoch=Epoch(counts.num_records, counts.num_records, batch_size) if batch_size else None)
 
 
-def _own_source(layer: Layer) -> Source:
-    """The source of a data layer of this package."""
+def _epoch(source: Source, options: Any, training: bool) -> Optional[Epoch]:
+    """A pass of a data layer of this package; none where it cannot draw from the source."""
+    if getattr(options, "sampler", None):  # code of the user's own, which only a layer runs
+        return None
+    try:
+        sampler = samplers.sampler_of(source, options, training=training, ranks=1)
+    except DataError:
+        return None
+    return Epoch(len(source), sampler.epoch_size, options.batch_size, sampler.arity)
+
+
+def _options(layer: Layer) -> Any:
+    """The options of a data layer of this package."""
     from caffe_pylayers import config
 
     try:
-        options: Any = config.load(layer.own, layer.python[2])
+        return config.load(layer.own, layer.python[2])
     except ConfigError as error:
         raise error.within(f"{layer.file}:{layer.line}: layer {layer.name!r}") from None
-    return source_of(options, images=False)
 
 
 #: What was read in words, labels in parts, and a function that names a record.

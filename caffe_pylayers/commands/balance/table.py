@@ -77,6 +77,8 @@ def _summary(counts: LabelCounts) -> str:
     lines = [
         f"{counts.of}: {total} labels of {counts.num_records} records in {len(counts.counts) - len(counts.absent)} classes"
     ]
+    if counts.epoch:
+        lines.append(f"the net reads {counts.epoch}")
     lengths = [(n, int(records)) for n, records in enumerate(counts.a_record) if records]
     if counts.several and len(lengths) <= _MOST_LENGTHS:
         lines.append("labels per record: " + ", ".join(f"{n} in {records}" for n, records in lengths))

@@ -33,7 +33,7 @@ def check_source(layer: Layer, report: Report) -> Iterator[Finding]:
         yield error(layer, f"{name} has no source", f'add `source: "..."` to {name}', name)
         return
     yield from _check_transform_fields(layer, name)
-    if not layer.message.message(name).get("batch_size", layer.type == "ImageData"):  # whose default is 1
+    if not stock_sources.batch_size(layer):
         problem = "batch_size is 0 or not given"
         yield error(layer, problem, f"add `batch_size: 64`, say, to {name}", f"{name}.batch_size")
     from caffe_pylayers.commands.check.stock_records import records_of

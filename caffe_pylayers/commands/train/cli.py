@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import traceback
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Iterator, List, Optional
 
 import click
@@ -139,12 +139,12 @@ def _follow(training: "Training") -> int:
 
 
 def _tell(training: "Training", resumed: bool) -> None:
-    """Say how it begins."""
-    for note in training.notes:
-        echo(note, err=True)
+    """Say how it begins. A terminal that is closed does not end it."""
     newest = "" if resumed else _newest(training)
-    if newest:
-        echo(f"beginning at iteration 0; an earlier run left {newest}: --resume continues from it", err=True)
+    earlier = f"beginning at iteration 0; an earlier run left {newest}: --resume continues from it"
+    with suppress(OSError):
+        for note in [*training.notes, *[earlier] * bool(newest)]:
+            echo(note, err=True)
 
 
 def _check(solver: str) -> None:
