@@ -251,14 +251,25 @@ class DataLayerOptions(Options):
                 "raise 'prefetch' or lower 'workers'",
             )
 
+    def image_shape(self) -> Optional[Tuple[Optional[int], int, int]]:
+        """(channels, height, width) of images as they are fed, where the options say the size; see `_channels`."""
+        if self.crop_size:
+            return self._channels(), self.crop_size, self.crop_size
+        return None if self.resize is None or self.transform is not None else (self._channels(), *self.resize)
+
+    def _channels(self) -> Optional[int]:
+        """The channels of images; None where raw images or a `transform` decide, whatever `color` says."""
+        if self.transform is not None or (self.color and self.source_type not in ("CSV", "BCF")):
+            return None
+        return 3 if self.color else 1
+
     def _too_large(self) -> Iterator[Remark]:
         """What is known before an image is read; a size of a `transform`'s own is not."""
         sizes = {"crop_size": (self.crop_size, self.crop_size) if self.crop_size else None, "resize": self.resize}
         for name, size in sizes.items():
             if size is None or self.transform is not None:
                 continue
-            # Raw images of an LMDB or HDF5 may have one channel whatever `color` says.
-            channels = 3 if self.color and self.source_type in ("CSV", "BCF") else 1
+            channels = self._channels() or 1
             numbers = self.images_per_top() * channels * size[0] * size[1]
             if numbers > LARGEST_BLOB:
                 yield Remark(

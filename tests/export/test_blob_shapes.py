@@ -4,14 +4,17 @@ import random
 from pathlib import Path
 
 import caffe
+import cv2
 import numpy as np
 import pytest
 
+from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.caffe_files.nets import TEST, NetState, net_of, read_net
 from caffe_pylayers.caffe_files.prototxt import parse
 from caffe_pylayers.commands.export.blob_shapes import Blob, Unknown, shapes_of
 from caffe_pylayers.commands.export.layouts import channels_last
 from caffe_pylayers.commands.export.windows import window_of
+from caffe_pylayers.data.sources.lmdb import write_lmdb
 from tests.caffe_nets import layer_text, net_text, write
 from tests.pages import ROOT
 
@@ -171,3 +174,53 @@ def test_what_is_not_known_says_why():
 def test_our_unit_vectors_keep_the_shape():
     path = Path(ROOT / "prototxt_examples" / "fashion_triplet" / "deploy.prototxt")
     assert blobs_of(read_net(str(path)).layers)["unit"] == Blob((64,), ((64,),))
+
+
+OURS = 'type: "Python" python_param {{{{ module: "caffe_pylayers" layer: "{}" param_str: "{{{{{}}}}}" }}}}'
+
+#: What feeds images, what comes behind their channels, and whether those are known.
+FED = {
+    "crop": (OURS.format("ImageDataLayer", "{options}, 'crop_size': 5"), (5, 5), 3),
+    "crop after resize": (OURS.format("ImageDataLayer", "{options}, 'resize': [9, 8], 'crop_size': 5"), (5, 5), 3),
+    "resize": (OURS.format("ImageDataLayer", "{options}, 'resize': [9, 8]"), (9, 8), 3),
+    "grey": (OURS.format("ImageDataLayer", "{options}, 'resize': 9, 'color': False"), (9, 9), 1),
+    "an LMDB": (OURS.format("ImageDataLayer", "{lmdb}, 'resize': 9"), (9, 9), None),
+    "stacked": (OURS.format("SiameseDataLayer", "{options}, 'resize': 9, 'stacked': True"), (9, 9), 3),
+    "Data": ('type: "Data" data_param {{ source: "{folder}/lmdb" backend: LMDB batch_size: 2 }} transform_param {{ crop_size: 5 }}', (5, 5), None),
+    "ImageData": ('type: "ImageData" image_data_param {{ source: "{folder}/list.txt" new_height: 9 new_width: 8 }}', (9, 8), 3),
+    "ImageData, grey": ('type: "ImageData" image_data_param {{ source: "{folder}/list.txt" is_color: false }} transform_param {{ crop_size: 5 }}', (5, 5), 1),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fed_data(tmp_path_factory, photos):
+    folder = tmp_path_factory.mktemp("fed")
+    image = np.arange(300, dtype=np.uint8).reshape(10, 10, 3)
+    lines = []
+    for number, label in enumerate((0, 0, 1, 1)):
+        cv2.imwrite(str(folder / f"{number}.png"), image)
+        lines.append(f"{folder}/{number}.png {label}\n")
+    (folder / "list.txt").write_text("".join(lines))
+    png = cv2.imencode(".png", image)[1].tobytes()
+    write_lmdb(str(folder / "lmdb"), (Datum(png, label, 3, encoded=True) for label in (0, 0, 1, 1)))
+    return folder
+
+
+@pytest.mark.parametrize("case", FED)
+def test_what_the_net_says_of_images_that_are_fed(case, fed_data, tmp_path):
+    text, size, channels = FED[case]
+    options = f"'source': '{fed_data}/list.txt', 'batch_size': 2"
+    lmdb = f"'source_type': 'LMDB', 'source': '{fed_data}/lmdb', 'batch_size': 2"
+    text = text.format(folder=fed_data, options=options, lmdb=lmdb)
+    path = write(f'layer {{ name: "train_data" top: "data" top: "label" {text} }}', tmp_path)
+    blobs = blobs_of(read_net(path).layers)
+    assert blobs["data"] == Blob((channels, *size))
+    assert isinstance(blobs["label"], Unknown)
+    assert tuple(caffe.Net(path, caffe.TEST).blobs["data"].shape[1:]) == (channels or 3, *size)
+
+
+@pytest.mark.parametrize("options", ["'transform': 'json:dumps', 'resize': 9", "'batch_size': 3", "'sauce': 1"])
+def test_images_whose_size_the_net_does_not_say(options, tmp_path):
+    layer = OURS.format("ImageDataLayer", f"'source': 'list.csv', {options}").format()
+    net = net_of(parse(f'layer {{ name: "train_data" top: "data" {layer} }}'), "net")
+    assert isinstance(blobs_of(net.layers)["data"], Unknown)

@@ -273,6 +273,24 @@ def test_the_shape_of_what_a_net_reads_can_be_given(small):
     assert "'anchor'" in error.value.problem and "conv, data, fc, label" in error.value.remedy
 
 
+def test_the_train_net_says_the_shape_of_what_it_reads(small):
+    """By `resize` or `crop_size`; channels that only the source has are asked for where rows depend on them."""
+    options = "'source': 'list.csv', 'resize': [6, 5]"
+    ours = 'layer {{ name: "train_data" type: "Python" top: "data" python_param {{ module: "caffe_pylayers" layer: "ImageDataLayer" param_str: "{}" }} }}\n'
+    small(ours.format(options) + CONV + FC)
+    found = export("net.caffemodel", "net.prototxt", "tensorflow").arrays
+    Path("deploy.prototxt").write_text(INPUT + CONV + FC)
+    expected = export("net.caffemodel", "deploy.prototxt", "tensorflow").arrays
+    np.testing.assert_array_equal(found["fc/weights"], expected["fc/weights"])
+    flat = FC.replace('"conv"', '"data"')
+    small(ours.format(options) + flat, trained=INPUT + flat)
+    assert export("net.caffemodel", "net.prototxt", "tensorflow").arrays["fc/weights"].shape == (90, 2)
+    Path("net.prototxt").write_text(ours.format(f"'source_type': 'LMDB', {options}") + flat)
+    with pytest.raises(ConfigError) as error:
+        export("net.caffemodel", "net.prototxt", "tensorflow")
+    assert "? x 6 x 5" in error.value.problem and "--shape data=CHANNELS" in error.value.remedy
+
+
 def test_what_need_not_be_known_is_not_asked_for(small):
     """One position a channel: there is no order of positions."""
     small(DATA + CONV + AVERAGED, trained=INPUT + CONV + AVERAGED)

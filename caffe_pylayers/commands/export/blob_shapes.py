@@ -5,6 +5,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Uni
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.prototxt import Message
+from caffe_pylayers.commands.export.fed_shapes import fed_shapes
 from caffe_pylayers.commands.export.windows import PARAMS, Size, whole_number, whole_numbers, window_of
 from caffe_pylayers.errors import ConfigError
 
@@ -63,7 +64,7 @@ def _tops(layer: Layer, bottoms: Sequence[Known]) -> List[Known]:
     if layer.type in _SOURCES:
         return (_SOURCES[layer.type](layer) + nothing)[:number]
     if not bottoms:
-        return nothing
+        return ([Blob(shape) for shape in fed_shapes(layer)] + nothing)[:number]
     if layer.type == "Slice":
         return (_slices(layer, bottoms[0]) + nothing)[:number]
     if layer.type in _SAME or _works_in_place(layer):
