@@ -37,6 +37,7 @@ from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers import device
+from caffe_pylayers.layers.separate_ranks import warn_of_separate_ranks
 from caffe_pylayers.losses.reduction import Array
 from caffe_pylayers.processes.interpreter import embedded
 from caffe_pylayers.processes.streams import open_closed_streams
@@ -111,6 +112,8 @@ class Layer(caffe.Layer):
                 layer=self.name,
             )
         self.options: Any = config.load(self.name, self.param_str, self.schema)
+        if self.training:
+            warn_of_separate_ranks()
         for warning in self.options.warnings:
             log.warning("%s: %s", self.name, warning)
         self.bottom_names = bottoms_of(self.name, self.options, len(bottom))

@@ -4,18 +4,14 @@ Each reads its share of the data and computes its own gradients; their mean upda
 tests, takes snapshots and tells.
 """
 
-import os
 import time
 from typing import Any, Optional, Tuple
 
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.processes import mpirun
 from caffe_pylayers.processes.stock import import_caffe
-
-#: Where Open MPI, and MPICH, Intel MPI or Slurm, say how many processes there are, and which on its machine each is.
-_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-_LOCAL = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID")
 
 
 class Ranks:
@@ -32,7 +28,7 @@ class Ranks:
         self._mpi = MPI
         self._world = MPI.COMM_WORLD
         self.rank, self.size = int(self._world.rank), int(self._world.size)
-        started = next(int(os.environ[name]) for name in _SIZES if name in os.environ)
+        started = mpirun.size()
         if self.size != started:
             raise ConfigError(
                 f"mpirun started {started} processes, but mpi4py sees {self.size}: mpi4py is built for another MPI than this mpirun"
@@ -45,7 +41,8 @@ class Ranks:
     @property
     def device(self) -> int:
         """The GPU of this rank: its number on its machine."""
-        return next((int(os.environ[name]) for name in _LOCAL if name in os.environ), self.rank)
+        local = mpirun.local_rank()
+        return self.rank if local is None else local
 
     def share(self, solver: Any) -> None:
         """Give all ranks the weights of rank 0, with which they begin."""
@@ -73,8 +70,7 @@ class Ranks:
 
 def ranks_of_mpirun() -> Optional[Ranks]:
     """The ranks, where `mpirun` started this process as one of several."""
-    sizes = [os.environ[name] for name in _SIZES if name in os.environ]
-    return Ranks() if sizes and int(sizes[0]) > 1 else None
+    return Ranks() if mpirun.size() > 1 else None
 
 
 def _parameters(solver: Any) -> Any:

@@ -10,12 +10,16 @@ import psutil
 import pytest
 
 from caffe_pylayers.caffe_files.weights import read_weights
-from tests.layers.runs import assert_gone
+from caffe_pylayers.layers import separate_ranks
+from tests.layers.runs import CAFFE, assert_gone
 from tests.training import failing
 from tests.training.runs import COMMAND, ended, group
 
 MPIEXEC = Path(sys.prefix) / "bin" / "mpiexec"
 TRAIN = (MPIEXEC, "-n", 2, COMMAND, "train", "solver.prototxt", "--no-plot")
+
+#: What layers say where processes of mpirun do not know of each other.
+ALONE = "mpirun started"
 
 #: Trains a few iterations and writes a rank's weights and the batches that it has read into a file: lines of two ranks may mix.
 SCRIPT = """
@@ -58,7 +62,7 @@ def nothing_is_left_by_mpich():
 def unbroken(module_folder):
     """Two ranks, 30 iterations."""
     run = module_folder(max_iter=30, snapshot=10)
-    ended(run.start(*TRAIN))
+    assert ALONE not in ended(run.start(*TRAIN))
     return run
 
 
@@ -120,3 +124,63 @@ def test_several_gpus_without_mpirun(folder):
     run = folder()
     process = run.start(COMMAND, "train", "solver.prototxt", "--no-check", "--gpus", "3,5", PATH="/no/such/folder")
     assert "2 GPUs take 2 processes, which mpirun starts, but mpirun is not on PATH" in ended(process, 2)
+
+
+def test_two_trainings_of_caffe_at_once_are_told_of(folder):
+    """Once, and with a remedy that is the command of the tests above."""
+    run = folder(max_iter=1, snapshot=0)
+    told = ended(run.start(MPIEXEC, "-n", 2, CAFFE, "train", "--solver=solver.prototxt"))
+    assert told.count(ALONE) == 1
+    assert "mpirun started 2 processes, but Caffe does not know of the others" in told
+    assert "`mpirun -n 2 caffe-pylayers train SOLVER`" in told and "train SOLVER --gpus 0,1`" in told
+
+
+#: Makes a net before and after the program itself uses MPI; each rank into a file.
+WITH_MPI = """
+import logging, os, sys
+import caffe
+from caffe_pylayers.layers import separate_ranks
+told = open("rank_" + os.environ["PMI_RANK"], "w")
+logging.getLogger("caffe_pylayers").addHandler(logging.StreamHandler(told))
+for uses_mpi in (False, True):
+    if uses_mpi:
+        from mpi4py import MPI
+    separate_ranks._warn.cache_clear()
+    for phase in (caffe.TEST, caffe.TRAIN, caffe.TRAIN):
+        told.write(f"uses MPI: {uses_mpi}, phase {phase}\\n")
+        caffe.Net("unit.prototxt", phase)
+told.close()
+"""
+
+
+def test_programs_that_use_mpi_themselves_hear_nothing(folder):
+    run = folder()
+    (run.path / "unit.prototxt").write_text(
+        'layer { name: "x"  type: "Input"  top: "x"  input_param { shape { dim: 2  dim: 3 } } }\n'
+        'layer { name: "unit"  type: "Python"  bottom: "x"  top: "y"  python_param { module: "caffe_pylayers"  layer: "L2Normalize" } }'
+    )
+    ended(run.start(MPIEXEC, "-n", 2, sys.executable, "-c", WITH_MPI))
+    first, second = ((run.path / f"rank_{rank}").read_text().splitlines() for rank in (0, 1))
+    steps = [f"uses MPI: {uses_mpi}, phase {phase}" for uses_mpi in (False, True) for phase in (1, 0, 0)]
+    assert second == steps
+    assert [line.startswith(ALONE) for line in first] == [False, False, True, False, False, False, False]
+    assert [line for line in first if not line.startswith(ALONE)] == steps
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "0"}, 1),
+        ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3"}, 0),
+        ({"PMI_SIZE": "1", "PMI_RANK": "0"}, 0),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}, 0),  # of sbatch, around one training
+        ({}, 0),
+    ],
+)
+def test_what_shows_that_there_are_others(variables, told, monkeypatch, caplog):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    separate_ranks._warn.cache_clear()
+    for _ in range(2):
+        separate_ranks.warn_of_separate_ranks()
+    assert len(caplog.messages) == told
