@@ -5,12 +5,15 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
 from caffe_pylayers.commands.doctor import import_errors
 from caffe_pylayers.commands.doctor.import_errors import VERSION, explain
 from tests.doctor.examined import HEADINGS, PYCAFFE, ROOT, broken_pycaffe, findings, import_caffe
+
+PURELIB = sysconfig.get_path("purelib")
 
 
 def test_no_caffe(bare_python, tmp_path):
@@ -23,6 +26,56 @@ def test_no_caffe_but_one_that_can_be_found(bare_python, tmp_path):
     where = {"python": bare_python, "cwd": tmp_path, "PYTHONPATH": str(ROOT)}
     found = import_caffe(CAFFE_ROOT=str(PYCAFFE.parents[1]), **where)
     assert found["remedy"] == f"export PYTHONPATH={PYCAFFE.parent}:$PYTHONPATH"
+
+
+def test_no_caffe_names_every_way_to_one(bare_python, tmp_path):
+    found = import_caffe(
+        python=bare_python, cwd=tmp_path, PYTHONPATH=str(ROOT), HOME=str(tmp_path), PATH="/usr/bin:/bin"
+    )
+    for way in ("export PYTHONPATH=", "`CAFFE_ROOT=/path/to/caffe make setup`", "`make setup` builds one"):
+        assert way in found["remedy"]
+
+
+def test_all_that_pycaffe_lacks_is_one_line_of_pip(bare_python, tmp_path):
+    """With the packages of that line, and what these need, it is imported."""
+    there = tmp_path / "packages"
+    there.mkdir()
+    packages = {
+        "numpy": ["numpy", "numpy.libs"],
+        "protobuf": ["google"],
+        "scikit-image": [
+            "skimage",
+            "PIL",
+            "pillow.libs",
+            "imageio",
+            "lazy_loader",
+            "networkx",
+            "packaging",
+            "tifffile",
+        ],
+        "scipy": ["scipy", "scipy.libs"],
+        "six": ["six.py"],
+    }
+
+    def install(*names):
+        for name in names:
+            for entry in packages[name]:
+                if os.path.exists(os.path.join(PURELIB, entry)):
+                    (there / entry).symlink_to(os.path.join(PURELIB, entry))
+
+    def examined():
+        path = os.pathsep.join([str(ROOT), str(there), str(PYCAFFE.parent)])
+        return import_caffe(python=bare_python, cwd=tmp_path, PYTHONPATH=path)
+
+    install("numpy", "six")
+    found = examined()
+    assert found["level"] == "error"
+    assert "it needs the modules google.protobuf, scipy, skimage, which are not installed" in found["found"]
+    assert found["remedy"] == f"{bare_python} -m pip install protobuf scipy scikit-image"
+    install("protobuf", "scipy")
+    assert examined()["remedy"] == f"{bare_python} -m pip install scikit-image"
+    install("scikit-image")
+    assert examined()["level"] == "ok"
 
 
 @pytest.mark.parametrize("size", [0, 100_000])

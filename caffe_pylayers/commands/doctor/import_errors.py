@@ -164,8 +164,19 @@ CAUSES = (
     ),
 )
 
-#: Modules whose package has another name.
-_PACKAGES = {"skimage": "scikit-image", "yaml": "PyYAML", "cv2": "'opencv-python<4.12'", "numpy": "'numpy<2'"}
+#: Modules whose package has another name, or must have a bound.
+_PACKAGES = {
+    "skimage": "scikit-image",
+    "google.protobuf": "protobuf",
+    "yaml": "PyYAML",
+    "cv2": "'opencv-python<4.12'",
+    "numpy": "'numpy<2'",
+}
+
+
+def package_of(module: str) -> str:
+    """The package that has a module, as pip is told it."""
+    return _PACKAGES.get(module, module)
 
 
 def explain(text: str, last_line: str) -> Tuple[str, str, str]:

@@ -2,17 +2,19 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import site
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 import caffe_pylayers
 from caffe_pylayers.commands.doctor.finding import ERROR, NOTE, OK, WARNING, Finding
 from caffe_pylayers.commands.doctor.import_errors import VERSION, explain
-from caffe_pylayers.commands.doctor.pycaffe import compiled
+from caffe_pylayers.commands.doctor.pycaffe import compiled, explain_import
 from caffe_pylayers.processes.probe import Answer, ask
 
 _NET = """
@@ -24,7 +26,7 @@ layer { name: "probe"  type: "Python"  bottom: "data"  top: "out"
 # It writes what it knows before each import, since that may be the last that it does.
 _MODULE = """
 import json, os, sys
-about = {"version": "%d.%d" % sys.version_info[:2], "prefix": sys.prefix, "path": sys.path, "failed": {}}
+about = {"version": "%d.%d" % sys.version_info[:2], "release": sys.version.split()[0], "prefix": sys.prefix, "path": sys.path, "failed": {}}
 def tell():
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "about.json"), "w") as file:
         json.dump(about, file)
@@ -97,26 +99,40 @@ def _examined(program: str) -> Finding:
         return Finding(
             _SUBJECT, ERROR, f"{program} is another program: it cannot run a net", "put Caffe's first on PATH"
         )
-    if about is None and not _embeds_python(answer):
-        found, remedy, see = explain(f"{answer.err}\n{answer.failure}", answer.failure)
-        return Finding(_SUBJECT, ERROR, f"{program}: {found}", remedy, see)
     if about is not None and about["version"] != VERSION:
         version = about["version"]
         found = f"{program} embeds Python {version}, but this package is installed for {VERSION}"
         remedy = f"python{version} -m pip install caffe-pylayers, or a `caffe` that is linked with Python {VERSION}"
         return Finding(_SUBJECT, ERROR, found, remedy)
     trouble = _trouble(about, answer)
-    for variables in _remedies():
+    for variables in _remedies(_home(program)):
         better, _ = _run(program, variables)
         if better is not None and better.get("ran") and not better["failed"]:
-            settings = " ".join(f"{name}={_quoted(name, value)}" for name, value in variables.items())
-            see = _SEE_HOME if "PYTHONHOME" in variables else _SEE_PATH
-            return Finding(
-                _SUBJECT, ERROR, f"{program}: {trouble}", f"{settings} caffe train ...   (tried: it works)", see
-            )
-    found, remedy, see = explain(f"{trouble}\n{answer.err}\n{answer.failure}", trouble)
+            return _remedied(program, about, trouble, variables, better)
+    if about is None and not _embeds_python(answer):
+        found, remedy, see = explain(f"{answer.err}\n{answer.failure}", answer.failure)
+        return Finding(_SUBJECT, ERROR, f"{program}: {found}", remedy, see)
+    found, remedy, see = explain_import(f"{trouble}\n{answer.err}\n{answer.failure}", trouble)
     level = WARNING if about is not None and about.get("ran") else ERROR
     return Finding(_SUBJECT, level, f"{program}: {found}", remedy, see)
+
+
+def _remedied(
+    program: str, about: Optional[Dict[str, Any]], trouble: str, variables: Dict[str, str], better: Dict[str, Any]
+) -> Finding:
+    """What is wrong with a program that runs with these variables; better: what the Python inside says with them."""
+    see = _SEE_PATH
+    if "PYTHONHOME" in variables:
+        see = _SEE_HOME
+        library, what = "another Python", "does not start"
+        if about is not None:
+            library, what = about["prefix"], f"cannot import {next(iter(about['failed']), 'a layer')}"
+        trouble = (
+            f"the Python inside is {better['release']} of {better['prefix']}, but takes the standard library of {library}: "
+            f"it {what}"
+        )
+    settings = " ".join(f"{name}={_quoted(name, value)}" for name, value in variables.items())
+    return Finding(_SUBJECT, ERROR, f"{program}: {trouble}", f"{settings} caffe train ...   (tried: it works)", see)
 
 
 def _run(program: str, variables: Dict[str, str]) -> "tuple[Optional[Dict[str, Any]], Answer]":
@@ -155,8 +171,20 @@ def _trouble(about: Optional[Dict[str, Any]], answer: Answer) -> str:
     return f"a net with a Python layer fails: {answer.failure}"
 
 
-def _remedies() -> Iterator[Dict[str, str]]:
-    """Settings that give the program this Python's modules, the least first."""
+def _home(program: str) -> str:
+    """The prefix of the Python that a program is linked with; this Python's where that is not seen."""
+    linked = re.search(r"libpython(\d\.\d+)\S* => (/\S+)", ask(["ldd", program]).out) if shutil.which("ldd") else None
+    if linked is None:
+        return sys.base_prefix
+    version, library = linked.groups()
+    prefixes = (str(folder) for folder in Path(library).resolve().parents)
+    return next(
+        (prefix for prefix in prefixes if os.path.exists(f"{prefix}/lib/python{version}/os.py")), sys.base_prefix
+    )
+
+
+def _remedies(home: str) -> Iterator[Dict[str, str]]:
+    """Settings that give the program this Python's modules, the least first. home: the prefix of the program's own Python."""
     extension = compiled()
     folders = [os.path.dirname(os.path.dirname(extension))] if extension else []
     folders += [folder for folder in (*site.getsitepackages(), site.getusersitepackages()) if os.path.isdir(folder)]
@@ -164,7 +192,7 @@ def _remedies() -> Iterator[Dict[str, str]]:
     entries = [*os.environ.get("PYTHONPATH", "").split(os.pathsep), *folders]
     path = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, entries)))}
     yield path
-    yield {"PYTHONHOME": sys.base_prefix, **path}
+    yield {"PYTHONHOME": home, **path}
     yield {"PATH": f"{os.path.join(sys.prefix, 'bin')}:{os.environ.get('PATH', '')}", **path}
 
 

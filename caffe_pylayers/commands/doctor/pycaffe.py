@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from importlib import machinery
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
+from caffe_pylayers.commands.doctor import lacking
 from caffe_pylayers.commands.doctor.finding import ERROR, NOTE, OK, WARNING, Finding
 from caffe_pylayers.commands.doctor.import_errors import explain
 from caffe_pylayers.commands.doctor.python_side import numpy_for_caffe
@@ -43,12 +45,23 @@ def import_caffe() -> Iterator[Finding]:
         yield Finding("import caffe", ERROR, _MISSING, _where_it_may_be())
         yield from numpy_for_caffe()
     else:
-        found, remedy, see = explain(f"{answer.err}\n{answer.failure}", answer.failure)
+        found, remedy, see = explain_import(answer.err, answer.failure)
         file = compiled()
         absent = _absent_libraries(file)
         if len(absent) > 1:  # an import names the first only
             found += f"; these are not found: {', '.join(absent)}"
         yield Finding("import caffe", ERROR, f"{file or 'pycaffe'}: {found}", remedy, see)
+
+
+def explain_import(text: str, last_line: str) -> Tuple[str, str, str]:
+    """What `explain` says of an import of pycaffe that fails; of a module that is missing, with all others that are."""
+    found, remedy, see = explain(f"{text}\n{last_line}", last_line)
+    file = compiled()
+    missing = lacking.lacking(os.path.dirname(file)) if file else []
+    if not any(re.search(rf"No module named '?{name.partition('.')[0]}\b", text) for name in missing):
+        return found, remedy, see
+    several = f"modules {', '.join(missing)}, which are" if len(missing) > 1 else f"module {missing[0]}, which is"
+    return f"it needs the {several} not installed", lacking.remedy(missing), see
 
 
 def compiled() -> Optional[str]:
@@ -97,7 +110,10 @@ def _where_it_may_be() -> str:
         folder = os.path.join(root, "python")
         if machinery.PathFinder.find_spec("_caffe", [os.path.join(folder, "caffe")]):
             return f"export PYTHONPATH={folder}:$PYTHONPATH"
-    return "export PYTHONPATH=/path/to/caffe/python:$PYTHONPATH; if there is no Caffe, `make setup` in a checkout builds one"
+    return (
+        "export PYTHONPATH=/path/to/caffe/python:$PYTHONPATH. In a checkout, `CAFFE_ROOT=/path/to/caffe make setup` does it for "
+        "good; if there is no Caffe, `make setup` builds one"
+    )
 
 
 def _abilities(about: Dict[str, Any]) -> Iterator[Finding]:
