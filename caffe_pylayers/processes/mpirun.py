@@ -5,13 +5,14 @@ from typing import Optional, Sequence
 
 #: Where Open MPI, and MPICH, Intel MPI or Slurm, say how many processes there are, which each is, and which on its machine.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-_RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK")
+_SIZE_BESIDE_PMIX = "SLURM_STEP_NUM_TASKS"  # by itself it is no sign of MPI
+_RANKS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
 _LOCAL = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID")
 
 
 def size() -> int:
     """How many processes it started; 1 without it."""
-    return _number(_SIZES) or 1
+    return _number((*_SIZES, _SIZE_BESIDE_PMIX) if "PMIX_RANK" in os.environ else _SIZES) or 1
 
 
 def rank() -> int:

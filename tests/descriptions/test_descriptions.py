@@ -86,6 +86,17 @@ def test_the_numbers_of_a_top_are_told(command):
     assert list(json.loads(out)["holds"]["stats"]) == ["active", "d_ap", "d_an", "norm"]
 
 
+def test_a_net_is_no_layer(command, tmp_path):
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "x"  type: "Input"  top: "x"  input_param { shape { dim: 1 } } }'
+    )
+    status, out, err = command("describe", "net.prototxt")
+    assert (status, out) == (2, "")
+    remedy = ["check", "net.prototxt"]
+    assert f"`caffe-pylayers {' '.join(remedy)}`" in err
+    assert command(*remedy, "--no-build")[0] == 0
+
+
 def test_the_list_of_layers_in_a_terminal():
     done = run("describe")
     assert done.returncode == 0, done.stderr

@@ -173,6 +173,8 @@ def test_programs_that_use_mpi_themselves_hear_nothing(folder):
         ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "0"}, 1),
         ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "3"}, 0),
         ({"PMI_SIZE": "1", "PMI_RANK": "0"}, 0),
+        ({"PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "2"}, 1),
+        ({"SLURM_STEP_NUM_TASKS": "2"}, 0),
         ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}, 0),  # of sbatch, around one training
         ({}, 0),
     ],

@@ -30,6 +30,10 @@ def describe(layer: Optional[str], markdown: bool, output: Optional[str], as_jso
 
     if output is not None and not markdown:
         raise click.UsageError("--output writes the page of --markdown; give both")
+    if layer is not None and os.path.isfile(layer):
+        raise click.UsageError(
+            f"{layer} is a file, but a name of a layer is expected; `caffe-pylayers check {layer}` looks at a net"
+        )
     if markdown and (layer is not None or as_json):
         raise click.UsageError("--markdown is the page about all layers; leave out the layer and --json")
     if markdown:
