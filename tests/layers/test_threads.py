@@ -45,10 +45,9 @@ def test_several_at_once_are_told(net, prefetch):
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
     assert errors
-    assert set(errors) == {
-        "one data layer is used by several threads at once, which would mix their batches: Caffe's nets are for one thread at a "
-        "time; give each thread a net of its own, or put a threading.Lock around forward, step and close"
-    }
+    (error,) = set(errors)
+    assert "several threads" in error
+    assert "threading.Lock" in error
     taken = fed.layers[0]._count  # it goes on behind the batches that were taken
     alone = net()
     for _ in range(taken + 1):
