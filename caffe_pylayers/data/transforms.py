@@ -121,11 +121,11 @@ class Transforms:
         function = load_plugin("transform", self.transform)
         with blamed("transform", self.transform):
             changed = function(own, rng)
-        if not isinstance(changed, np.ndarray) or changed.ndim != 3 or changed.dtype != image.dtype:
-            found = f"{changed.dtype} {changed.shape}" if isinstance(changed, np.ndarray) else type(changed).__name__
+        found = _no_image(changed, image.dtype)
+        if found:
             raise ConfigError(
                 f"option 'transform': {self.transform!r} returned {found}",
-                remedy=f"it must return an image of {image.dtype} (height, width, channels), like the one it gets",
+                remedy=f"it must return an image of {image.dtype} (height, width, channels), like the one it gets, with at least one pixel",
                 option="transform",
             )
         return changed
@@ -189,3 +189,12 @@ class Transforms:
             return middle, middle, np.zeros(len(keys), bool)
         flips = keyed.uniform(keys, _MIRROR) < 0.5 if self.mirror else np.zeros(len(keys), bool)
         return keyed.uniform(keys, _CROP_Y), keyed.uniform(keys, _CROP_X), flips
+
+
+def _no_image(found: Any, dtype: np.dtype) -> str:
+    """What was found in place of an image of that type; "" where it is one."""
+    if not isinstance(found, np.ndarray):
+        return type(found).__name__
+    if found.ndim != 3 or not found.size or found.dtype != dtype:
+        return f"{found.dtype} {found.shape}"
+    return "" if dtype == np.uint8 or np.isfinite(found).all() else "numbers that are not finite"

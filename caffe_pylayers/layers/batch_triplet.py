@@ -37,7 +37,7 @@ class BatchTripletLoss(TripletsLayer):
         super().setup(bottom, top)
         options = self.options
         self._rule = Rule(**{name: getattr(options, name) for name in Rule._fields})
-        self._forwards = counter(self, order="BatchTripletLoss")
+        self._forwards, self._number = counter(self, order="BatchTripletLoss"), 0
         self._norms_checked = options.mining != "distance"
         if options.mining == "distance":
             warn_of_repeated(self, "draws")

@@ -1,6 +1,6 @@
 """Layers on features that stock Caffe lacks."""
 
-from typing import Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class L2Normalize(Layer):
             raise ConfigError(f"axis {axis} is not an axis of x of shape {bottom[0].data.shape}", layer=self.name)
         self._axis = axis % num_axes
         self._axes = tuple(range(self._axis, num_axes)) if self.options.across_spatial else (self._axis,)
+        self._unit: Optional[np.ndarray] = None  # x / norm, from the first forward on
         if self.options.scale is not None:
             self.blobs.add_blob(bottom[0].shape[self._axis])
             self.blobs[0].data[...] = self.options.scale
@@ -34,29 +35,32 @@ class L2Normalize(Layer):
         top[0].reshape(*bottom[0].shape)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        x = bottom[0].data
-        # Kept for backward, as BatchNorm does: in place x is overwritten, and a layer behind may overwrite y.
-        self._unit = self.buffer("unit", x.shape)
-        squares = np.square(x, out=self._unit).sum(axis=self._axes, keepdims=True)
-        self._inverse = 1 / np.sqrt(np.where(squares > 0, squares + self.options.eps, np.inf))
-        np.multiply(x, self._inverse, out=self._unit)
+        unit = self._normalized(bottom[0].data)
         if self.options.scale is None:
-            top[0].data[...] = self._unit
+            top[0].data[...] = unit
         else:
-            np.multiply(self._unit, self._factors(), out=top[0].data)
+            np.multiply(unit, self._factors(unit), out=top[0].data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         gradient = top[0].diff
+        unit = self._normalized(bottom[0].data) if self._unit is None else self._unit
         if self.options.scale is not None:
             others = tuple(i for i in range(gradient.ndim) if i != self._axis)
-            self.blobs[0].diff[...] += (gradient * self._unit).sum(axis=others)
-            gradient = gradient * self._factors()
+            self.blobs[0].diff[...] += (gradient * unit).sum(axis=others)
+            gradient = gradient * self._factors(unit)
         if propagate_down[0]:
-            along = (gradient * self._unit).sum(axis=self._axes, keepdims=True)
-            bottom[0].diff[...] = (gradient - along * self._unit) * self._inverse
+            along = (gradient * unit).sum(axis=self._axes, keepdims=True)
+            bottom[0].diff[...] = (gradient - along * unit) * self._inverse
 
-    def _factors(self) -> np.ndarray:
+    def _normalized(self, x: np.ndarray) -> np.ndarray:
+        """x / norm, kept for backward, as BatchNorm does: in place x is overwritten, and a layer behind may overwrite y."""
+        self._unit = unit = self.buffer("unit", x.shape)
+        squares = np.square(x, out=unit).sum(axis=self._axes, keepdims=True)
+        self._inverse = 1 / np.sqrt(np.where(squares > 0, squares + self.options.eps, np.inf))
+        return np.multiply(x, self._inverse, out=unit)
+
+    def _factors(self, x: np.ndarray) -> np.ndarray:
         """The learnable factors, shaped to multiply x."""
-        shape = [1] * self._unit.ndim
+        shape = [1] * x.ndim
         shape[self._axis] = -1
         return self.blobs[0].data.reshape(shape)

@@ -63,6 +63,7 @@ class LossLayer(Layer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
+        self._terms: Any = None  # until the first forward, and behind one that raised an error
         self._asked: List[int] = []  # bottoms whose gradient the last backward was asked for
         self._prepared: Dict[int, Array] = {}  # those whose gradient is prepared, and it
         self._loss_weight_seen = False
@@ -77,9 +78,7 @@ class LossLayer(Layer):
     def compute(self, bottom: Blobs, top: Blobs) -> None:
         """What forward does, where the arrays are; a subclass with more tops extends it."""
         prepare = self._asked if self.training else []
-        self._kept = [i for i in range(len(bottom)) if not (prepare and i in self.differentiable)]
-        self.inputs = [self._input(bottom, i) for i in range(len(bottom))]
-        self._look_at_terms()
+        self._take(bottom, prepare)
         gradients = [self.buffer(f"gradient {i}", self.inputs[i].shape) for i in prepare]
         prob = self.data(top[self.gives.index("prob")]) if "prob" in self.gives else None
         self._evaluate(self._reduction.factor, dict(zip(prepare, gradients)), prob)
@@ -95,7 +94,7 @@ class LossLayer(Layer):
                 )
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        with self.device.of(bottom[0]):
+        with self.on_device(bottom[0]) if self._terms is None else self.device.of(bottom[0]):
             self._differentiate(top, propagate_down, bottom)
 
     def _differentiate(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
@@ -126,10 +125,16 @@ class LossLayer(Layer):
         """dL/dw, flat, for `size` weights: one per term, or one per sample."""
         return self._reduction.weight_gradient(self._values, self._loss, size)
 
+    def _take(self, bottom: Blobs, prepare: Sequence[int] = ()) -> None:
+        """Read all bottoms as they are now. prepare: those whose gradient forward prepares."""
+        self._kept = [i for i in range(len(bottom)) if not (prepare and i in self.differentiable)]
+        self.inputs = [self._input(bottom, i) for i in range(len(bottom))]
+        self._look_at_terms()
+
     def _look_at_terms(self) -> None:
         """What the inputs say, before any value is known; where they are wrong nothing of an earlier batch is left."""
         self._prepared = {}
-        self._terms: Any = None
+        self._terms = None
         terms = self.terms(self.inputs)
         self._reduction = self.reduction(terms, self.weights(self.inputs, terms.shape))
         self._terms = terms
@@ -145,6 +150,9 @@ class LossLayer(Layer):
         That is where a bottom without a gradient has changed, or where a gradient is asked for that forward has not
         prepared, and no copies of the bottoms that it is of.
         """
+        if self._terms is None:  # there is no forward to follow: the gradient is that at the bottoms as they are
+            self._take(bottom)
+            return True
         others = [i for i in range(len(bottom)) if i not in self.differentiable]
         changed = [i for i in others if not same(self.inputs[i], self.data(bottom[i]))]
         unkept = [i for i in self.differentiable if i not in self._kept]

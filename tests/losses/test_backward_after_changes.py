@@ -188,3 +188,23 @@ def test_train_computes_nothing_again_in_backward(monkeypatch):
     monkeypatch.delattr(class_losses, "softmax_cross_entropy")
     for _ in range(2):
         assert_same(gradients(net, CASES[0]), expected)
+
+
+@every_layer
+@every_phase
+def test_backward_without_a_forward_gives_the_gradients_at_the_bottoms_as_they_are(case, phase):
+    inputs, weights = batch(case)
+    net = net_of(case, inputs, weights, 3, phase)
+    found = gradients(net, case)
+    for gradient, expected in zip(found, gradients(weighted_net(case, phase, 0), case)):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-6)
+
+
+@every_phase
+def test_backward_behind_a_forward_that_failed_raises_its_error_again(phase):
+    case = ONE_A_LAYER[0]
+    net = weighted_net(case, phase)
+    net.blobs["label"].data[...] = 255
+    for step in (net.forward, net.backward, net.backward):
+        with refused(DataError, 255):
+            step()
