@@ -5,16 +5,18 @@ import contextlib
 import os
 import threading
 import weakref
-from typing import Callable, ContextManager, Dict, Iterator, Optional, Set, Tuple
+from typing import Callable, ContextManager, Iterator, Mapping, Optional, Set, Tuple
 
 import numpy as np
 
 from caffe_pylayers.data.cut_short import CutShort
 from caffe_pylayers.data.recipe import Batch, Recipe
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import PartedError
 from caffe_pylayers.processes.streams import open_closed_streams
 
 Taken = Tuple[np.ndarray, Batch]
+
+Reject = Callable[[Mapping[int, PartedError]], None]
 
 
 class Feeder:
@@ -29,7 +31,7 @@ class Feeder:
         self,
         recipe: Recipe,
         plan: Callable[[int], Batch],
-        reject: Optional[Callable[[Dict[int, DataError]], None]] = None,
+        reject: Optional[Reject] = None,
         cut_short: Optional[CutShort] = None,
     ) -> None:
         self._cut_short = cut_short or CutShort(recipe.source)

@@ -5,6 +5,7 @@ import functools
 import importlib
 import os
 import sys
+import traceback
 from typing import Any, Iterator
 
 from caffe_pylayers.errors import ConfigError, DataError
@@ -46,6 +47,8 @@ def blamed(option: str, place: str) -> Iterator[None]:
     except (ConfigError, DataError):
         raise
     except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigError(
-            f"option {option!r}: {place!r} failed with {type(error).__name__}: {error}", option=option
+            f"option {option!r}: {place!r} failed with {type(error).__name__}: {error} ({at.filename}:{at.lineno})",
+            option=option,
         ) from error

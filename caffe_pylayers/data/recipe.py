@@ -5,9 +5,10 @@ from typing import Callable, Dict, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers.data.plugin import load_plugin
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import ChangedSourceError, DataError
+from caffe_pylayers.errors import ChangedSourceError, ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,12 @@ class Recipe:
     @classmethod
     def of(cls, source: Source, transforms: Transforms, tolerant: bool = False) -> "Recipe":
         """The recipe whose shape the first record of the source tells; if `tolerant`, the first that can be used."""
+        if transforms.transform is not None:
+            load_plugin("transform", transforms.transform)  # where it is not there, no record is to blame
         first_error = None
         for record in range(min(len(source), _FAILURES_AT_FIRST) if tolerant else 1):
             try:
-                image = transforms.custom(transforms.load(source, record), 0)
-                transforms.check(image, source, record)
+                image = _loaded(source, transforms, record, 0)
                 return cls(source, transforms, transforms.shape(image), transforms.dtype(image))
             except DataError as error:
                 first_error = first_error or error
@@ -93,8 +95,7 @@ class Recipe:
 
     def _image(self, record: int, key: int, cut_short: Callable[[int], None]) -> np.ndarray:
         """The image of a record, ready to be cropped."""
-        image = self.transforms.custom(self.transforms.load(self.source, record, cut_short), key)
-        self.transforms.check(image, self.source, record)
+        image = _loaded(self.source, self.transforms, record, key, cut_short)
         if self.transforms.shape(image) != self.shape:
             raise self.source.error(
                 f"channels x height x width is {self.transforms.shape(image)}, but the first record has {self.shape}",
@@ -108,3 +109,20 @@ class Recipe:
                 record=record,
             )
         return image
+
+
+def _loaded(
+    source: Source,
+    transforms: Transforms,
+    record: int,
+    key: int,
+    cut_short: Callable[[int], None] = lambda record: None,
+) -> np.ndarray:
+    """A record decoded, resized and changed by the user's transform. Every error names the record."""
+    image = transforms.load(source, record, cut_short)
+    try:
+        image = transforms.custom(image, key)
+    except ConfigError as error:
+        raise error.within(source.describe(record), record) from error
+    transforms.check(image, source, record)
+    return image

@@ -15,10 +15,10 @@ from collections import Counter, deque
 from typing import Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from caffe_pylayers.data.cut_short import CutShort
-from caffe_pylayers.data.feeder import Feeder, Taken
+from caffe_pylayers.data.feeder import Feeder, Reject, Taken
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.data.slots import DONE, NO_PLACE, Layout, Memory, unpack_complaints
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import DataError, PartedError
 from caffe_pylayers.processes.child import Order, ending
 
 logger = logging.getLogger("caffe_pylayers")
@@ -81,7 +81,7 @@ class Ring(Feeder):
         num_slots: int,
         num_workers: int,
         timeout: float,
-        reject: Optional[Callable[[Dict[int, DataError]], None]] = None,
+        reject: Optional[Reject] = None,
         cut_short: Optional[CutShort] = None,
     ) -> None:
         super().__init__(recipe, plan, reject, cut_short)
@@ -135,7 +135,7 @@ class Ring(Feeder):
         self._plans: List[Batch] = [batch] * self._num_slots
         self._free = deque(range(self._num_slots))
         self._done: Dict[
-            int, Tuple[int, Optional[DataError]]
+            int, Tuple[int, Optional[PartedError]]
         ] = {}  # number of a batch -> its slot, and the complaint about it
         self._failures: Counter = Counter()  # number of a batch -> workers that it took down
         self._stillborn = 0  # workers lost in a row before they read anything

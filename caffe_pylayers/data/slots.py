@@ -8,11 +8,11 @@ import mmap
 import os
 import struct
 from dataclasses import dataclass
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ConfigError, DataError, PartedError
 from caffe_pylayers.processes.memory import available_bytes
 
 #: A message between parent and worker: batch, slot, generation. The worker's may be followed by complaints.
@@ -97,26 +97,30 @@ class Memory:
         os.close(self.fd)
 
 
-def pack_complaints(complaints: Dict[int, DataError]) -> bytes:
+def pack_complaints(complaints: Mapping[int, PartedError]) -> bytes:
     """Complaints about records, by their place in the batch, as bytes of a message; long ones are cut."""
     if not complaints:
         return b""
     # A character takes up to six bytes in JSON; the names of the parts take some too.
     most = _MOST_BYTES // 6 // len(complaints) - 40
-    return json.dumps({str(place): _cut(error.parts, most) for place, error in complaints.items()}).encode()
+    return json.dumps({str(place): _cut(error, most) for place, error in complaints.items()}).encode()
 
 
-def _cut(parts: Dict[str, Any], most: int) -> Dict[str, Any]:
-    """The parts of an error, with at most so many characters in those that may be long."""
+def _cut(error: PartedError, most: int) -> Tuple[bool, Dict[str, Any]]:
+    """Whether it is a ConfigError, and the parts of it, with at most so many characters in those that may be long."""
+    parts = error.parts
     for name in ("source", "problem", "remedy"):
         parts[name] = parts[name][:most]
         most -= len(parts[name])
-    return parts
+    return isinstance(error, ConfigError), parts
 
 
-def unpack_complaints(message: bytes) -> Dict[int, DataError]:
+def unpack_complaints(message: bytes) -> Dict[int, PartedError]:
     """The inverse of `pack_complaints`."""
-    return {int(place): DataError(**parts) for place, parts in json.loads(message).items()} if message else {}
+    found = json.loads(message) if message else {}
+    return {
+        int(place): (ConfigError if of_config else DataError)(**parts) for place, (of_config, parts) in found.items()
+    }
 
 
 def _pages(size: int) -> int:

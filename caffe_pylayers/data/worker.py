@@ -9,14 +9,14 @@ import os
 import socket
 import sys
 import traceback
-from typing import Set
+from typing import Mapping, Set
 
 import cv2
 import numpy as np
 
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.slots import DONE, NO_PLACE, Memory, pack_complaints
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import DataError, PartedError
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -44,11 +44,12 @@ def main(recipe: Recipe, memory: Memory, tolerant: bool, number: int, socket_fd:
             return
         _, index, _ = DONE.unpack(order)
         slot = memory.slots[index]
+        complaints: Mapping[int, PartedError]
         cut_short: Set[int] = set()
         try:
             complaints = recipe.fill(slot.records, slot.keys, slot.images, begin, tolerant, cut_short.add)
             slot.cut_short[:] = np.isin(slot.records, list(cut_short)) if cut_short else False
-        except DataError as error:
+        except PartedError as error:
             complaints = {NO_PLACE: error}
         except Exception:
             record = recipe.source.describe(slot.records[max(0, beats[1])])

@@ -1,7 +1,7 @@
 """Data layers: they carry batches of the data engine to the tops, and keep the place in the stream."""
 
 import time
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 import caffe
 import numpy as np
@@ -17,7 +17,7 @@ from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import Source, source_of
 from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import DataError, PartedError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import FrozenCounter
 from caffe_pylayers.processes.stock import log_shows_info
@@ -162,7 +162,7 @@ class DataLayer(Layer):
             count %= self._restart_every
         return self._sampler.batch(count * self._ranks + self._rank)
 
-    def _reject(self, complaints: Dict[int, DataError]) -> None:
+    def _reject(self, complaints: Mapping[int, PartedError]) -> None:
         """Records cannot be read: let others stand in for them, and say so."""
         for record, complaint in complaints.items():
             if self._sampler.reject([record]):

@@ -22,7 +22,7 @@ from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ConfigError, DataError
 from tests.data import gates
 from tests.data.plans import plan_of
 from tests.layers.runs import has_ended
@@ -86,6 +86,29 @@ def test_float_slots_for_a_mean(photos, rings):
     taken = batches(rings(recipe, plan), range(4))
     assert taken.dtype == np.float32
     np.testing.assert_array_equal(taken, batches(InProcess(recipe, plan), range(4)))
+
+
+FAILING = """\
+def grows(image, rng):
+    return image.astype(float) if image.sum() == {third} else image
+
+def fails(image, rng):
+    return image if image.sum() != {third} else image[1000, 0]
+"""
+
+
+def test_a_transform_that_fails_later_is_told_alike_by_workers(photos, rings, tmp_path, monkeypatch):
+    third = SHAPE.load(listed(photos), 3).sum()
+    (tmp_path / "transforms_of_a_user.py").write_text(FAILING.format(third=third))
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, words in [("grows", "float64"), ("fails", "transforms_of_a_user.py:5")]:
+        recipe = Recipe.of(listed(photos), replace(SHAPE, transform=f"transforms_of_a_user:{name}"))
+        told = []
+        for feeder in (rings(recipe, in_order(recipe.source)), InProcess(recipe, in_order(recipe.source))):
+            with refused(ConfigError, words, record=3, option="transform") as caught:
+                batches(feeder, [0])
+            told.append(caught.value.parts)
+        assert told[0] == told[1]
 
 
 GATED = replace(SHAPE, transform="tests.data.gates:wait")

@@ -273,6 +273,12 @@ def halve(image, rng):
 def broken(image, rng):
     return image.astype(np.float64)
 
+def empty(image, rng):
+    return image[:0]
+
+def dark(image, rng):
+    return image / image.mean()
+
 number = 7
 """
 
@@ -302,6 +308,7 @@ def test_a_transform_of_the_users(photos, plugin):
     [
         ("os:listdir", "'os:listdir' failed with TypeError"),
         ("{}:broken", "returned float64 .*must return an image of uint8"),
+        ("{}:empty", r"returned uint8 \(0, .* with at least one pixel"),
         ("{}:number", "has no function or class named 'number'"),
         ("{}:missing", "has no function or class named 'missing'"),
         ("no_such_module_at_all:f", "cannot import 'no_such_module_at_all'.*PYTHONPATH"),
@@ -311,6 +318,12 @@ def test_a_transform_of_the_users(photos, plugin):
 def test_a_wrong_transform_is_told_at_set_up(photos, plugin, transform, message):
     with pytest.raises(ConfigError, match="option 'transform': .*" + message):
         batch(photos, Transforms(transform=transform.format(plugin)), [0])
+
+
+def test_a_transform_must_return_finite_numbers(plugin):
+    features = np.zeros((1, 1, 4), np.float32)
+    with refused(ConfigError, "dark", "finite", option="transform"):
+        Transforms(transform=f"{plugin}:dark").custom(features, 0)
 
 
 def test_features_of_many_channels():
