@@ -41,7 +41,7 @@ class FrozenCounter:
         self.write(0)
 
     def read(self) -> int:
-        """The count, from 0 to 2**48-1. Raises ConfigError where the solver has changed it."""
+        """The count, from 0 to 2**48-1. Raises ConfigError where the solver or damage has changed it."""
         high, low = self._words()[:2]
         return (high if high >= 0 else -1 - high) * _BASE + low
 
@@ -54,8 +54,11 @@ class FrozenCounter:
 
     @property
     def numbers(self) -> np.ndarray:
-        """The layer's numbers, 0 at first: float32 (extra,), to be changed in place."""
-        return self._blob.data[_HEAD:]
+        """The layer's numbers, at least 0, and 0 at first: float32 (extra,), to be changed in place."""
+        numbers: np.ndarray = self._blob.data[_HEAD:]
+        if not ((numbers >= 0) & (numbers < np.inf)).all():
+            raise self._spoilt()
+        return numbers
 
     @property
     def foreign(self) -> bool:
@@ -71,13 +74,17 @@ class FrozenCounter:
 
     def _words(self) -> Tuple[int, ...]:
         words = self._blob.data[:_HEAD]
-        if not (words == np.floor(words)).all():
-            raise ConfigError(
-                "the solver has changed the blob with the layer's position",
-                remedy="with resume: true the layer needs param { lr_mult: 0  decay_mult: 0 } in the prototxt",
-                layer=self._layer,
-            )
+        if not ((words >= 0) & (words < _BASE) & (words == np.floor(words))).all():
+            raise self._spoilt()
         return tuple(words.astype(np.int64).tolist())
+
+    def _spoilt(self) -> ConfigError:
+        return ConfigError(
+            "the solver has changed the blob with the layer's position, or the snapshot is damaged",
+            remedy="with resume: true the layer needs param { lr_mult: 0  decay_mult: 0 } in the prototxt; if it has this "
+            "param, go on from an earlier snapshot",
+            layer=self._layer,
+        )
 
 
 class Counter:

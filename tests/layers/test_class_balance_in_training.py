@@ -187,9 +187,14 @@ def test_test_reads_what_train_counted_and_never_writes(tmp_path):
             assert len(set(tested[tested > 0])) > 1
 
 
-def test_a_solver_that_changes_the_counts_is_found(tmp_path):
+@pytest.mark.parametrize(
+    ("place", "number"),
+    [(0, np.inf), (1, np.inf), (1, np.nan), (1, -1), (1, 0.5), (1, 2.0**24), (2, 1e30), (4, np.nan), (5, np.inf), (6, -1)],
+)
+def test_a_position_or_counts_that_are_none_are_found(place, number):
+    """As after a solver that changes them, or from a damaged snapshot."""
     net = balance_net(counts="running", resume=True)
     weights_of(net, BATCHES[:1])
-    net.params["H_layer"][0].data[...] *= 0.999
+    net.params["H_layer"][0].data[place] = number
     with refused(ConfigError, "solver", remedy="lr_mult: 0  decay_mult: 0", layer="ComputeH"):
         net.forward()
