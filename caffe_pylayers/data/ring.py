@@ -19,7 +19,8 @@ from caffe_pylayers.data.feeder import Feeder, Reject, Taken
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.data.slots import DONE, NO_PLACE, Layout, Memory, unpack_complaints
 from caffe_pylayers.errors import DataError, PartedError
-from caffe_pylayers.processes.child import Order, ending
+from caffe_pylayers.processes.child import Order
+from caffe_pylayers.processes.statuses import ending
 
 logger = logging.getLogger("caffe_pylayers")
 

@@ -16,6 +16,7 @@ _LOOKS_EVERY = 1.0  # seconds
 
 def run(order: BinaryIO) -> None:
     """Do what the order says. The arguments of the program: its descriptor, the parent, how to end, more numbers."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as a parent may leave it, it loses the statuses of forks
     parent, by_kernel, *numbers = map(int, sys.argv[3:])
     end_with(parent, bool(by_kernel))
     module, name = pickle.load(order).split(":")

@@ -86,10 +86,3 @@ class Child:
         self.connection.close()
         self.process.kill()
         return self.process.wait()
-
-
-def ending(status: Optional[int]) -> str:
-    """How a process ended, by its exit status; None where it does not end."""
-    if status is None or status >= 0:
-        return f"exit status {status}, its own message is above"
-    return f"signal {signal.Signals(-status).name}"

@@ -11,6 +11,7 @@ from itertools import dropwhile
 from typing import List, Mapping, NamedTuple, Optional, Sequence
 
 from caffe_pylayers.processes import boot, interpreter
+from caffe_pylayers.processes.statuses import kept
 
 #: A line of glog's: level, date, time, thread, place] text.
 _LOGGED = re.compile(r"^([IWEF])\d{4,8} \S+ +\d+ (\S+)\] (.*)$", re.MULTILINE)
@@ -109,26 +110,27 @@ def ask(
 
     Raises OSError where there is no such program.
     """
-    process = subprocess.Popen(
-        list(command),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=env,
-        cwd=cwd,
-        pass_fds=fds,
-    )
-    status: Optional[int] = None
-    try:
-        out, err = process.communicate(timeout=timeout)
-        status = process.returncode
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
+    with kept():
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            cwd=cwd,
+            pass_fds=fds,
+        )
+        status: Optional[int] = None
+        try:
+            out, err = process.communicate(timeout=timeout)
+            status = process.returncode
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
     return Answer(status, out.decode(errors="replace"), err.decode(errors="replace"))
 
 

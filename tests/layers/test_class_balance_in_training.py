@@ -189,7 +189,18 @@ def test_test_reads_what_train_counted_and_never_writes(tmp_path):
 
 @pytest.mark.parametrize(
     ("place", "number"),
-    [(0, np.inf), (1, np.inf), (1, np.nan), (1, -1), (1, 0.5), (1, 2.0**24), (2, 1e30), (4, np.nan), (5, np.inf), (6, -1)],
+    [
+        (0, np.inf),
+        (1, np.inf),
+        (1, np.nan),
+        (1, -1),
+        (1, 0.5),
+        (1, 2.0**24),
+        (2, 1e30),
+        (4, np.nan),
+        (5, np.inf),
+        (6, -1),
+    ],
 )
 def test_a_position_or_counts_that_are_none_are_found(place, number):
     """As after a solver that changes them, or from a damaged snapshot."""

@@ -12,7 +12,8 @@ import numpy as np
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.worker import keep_freed_memory
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.processes.child import Child, Order, ending
+from caffe_pylayers.processes.child import Child, Order
+from caffe_pylayers.processes.statuses import ending
 
 _CHUNK = 16  # images between two looks at the clock
 

@@ -6,7 +6,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Dict, Iterable, Iterator, List, Tuple, cast
 
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.processes.child import Child, Order, ending
+from caffe_pylayers.processes.child import Child, Order
+from caffe_pylayers.processes.statuses import ending
 
 _ASKED_AHEAD = 4  # parts that a worker knows of, so that it need not wait for a parent that is busy
 
