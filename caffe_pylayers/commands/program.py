@@ -13,6 +13,7 @@ import click
 import caffe_pylayers
 from caffe_pylayers.commands.console import silence
 from caffe_pylayers.errors import ConfigError, DataError, did_you_mean, in_words, unknown
+from caffe_pylayers.processes.limits import exhausted
 from caffe_pylayers.processes.streams import open_closed_streams
 
 #: The commands: each is a function of its own name in a module of its own name, imported when it is asked for.
@@ -75,7 +76,10 @@ def _status(arguments: Optional[Sequence[str]]) -> int:
         return _failed(str(error))
     except ImportError as error:  # a package that is missing, or does not fit this Python
         return _failed(f"{type(error).__name__}: {error}; `caffe-pylayers doctor` says what to do")
-    except OSError as error:
+    except (OSError, MemoryError) as error:
+        used_up = exhausted(error)
+        if used_up or isinstance(error, MemoryError):
+            return _failed(str(used_up))
         return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 

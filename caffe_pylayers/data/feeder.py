@@ -12,6 +12,7 @@ import numpy as np
 from caffe_pylayers.data.cut_short import CutShort
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.errors import PartedError
+from caffe_pylayers.processes import limits
 from caffe_pylayers.processes.streams import open_closed_streams
 
 Taken = Tuple[np.ndarray, Batch]
@@ -49,7 +50,7 @@ class Feeder:
         """
         with self._turn:
             open_closed_streams()
-            with self._made(number) as taken:
+            with limits.told(), self._made(number) as taken:
                 yield taken
 
     def stop(self) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 from caffe_pylayers.data.plugin import load_plugin
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import ChangedSourceError, ConfigError, DataError
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.processes.limits import blames_record
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Recipe:
             try:
                 image = self._image(record, key, cut_short)
             except DataError as error:
-                if not tolerant or isinstance(error, ChangedSourceError):
+                if not (tolerant and blames_record(error)):
                     raise
                 complaints[place] = error.kept()
                 if len(complaints) == _FAILURES_A_BATCH:

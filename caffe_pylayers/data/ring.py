@@ -130,7 +130,12 @@ class Ring(Feeder):
             self._num_slots, self._num_workers, batch.records.size, self._recipe.shape, self._recipe.dtype.name
         )
         self.memory = Memory(layout)
-        self._order = Order("caffe_pylayers.data.worker:main", self._recipe, self.memory, self._reject is not None)
+        try:
+            self._order = Order("caffe_pylayers.data.worker:main", self._recipe, self.memory, self._reject is not None)
+        except BaseException:
+            self.memory.close()
+            del self.memory
+            raise
         self._workers = [_Worker(number) for number in range(self._num_workers)]
         self._pid = os.getpid()
         self._plans: List[Batch] = [batch] * self._num_slots

@@ -80,9 +80,13 @@ class Memory:
                     remedy="lower `prefetch`, `workers` or `batch_size`",
                 )
             fd = os.memfd_create("caffe_pylayers")
-            os.ftruncate(fd, layout.total_bytes)
         self.fd = fd
-        mapping = mmap.mmap(fd, layout.total_bytes)
+        try:
+            os.ftruncate(fd, layout.total_bytes)
+            mapping = mmap.mmap(fd, layout.total_bytes)
+        except BaseException:
+            self.close()
+            raise
         self.beats = np.frombuffer(mapping, np.int64, 2 * layout.num_workers).reshape(-1, 2)
         first = _pages(16 * layout.num_workers)
         self.slots: List[Slot] = [

@@ -17,6 +17,7 @@ import numpy as np
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.slots import DONE, NO_PLACE, Memory, pack_complaints
 from caffe_pylayers.errors import DataError, PartedError
+from caffe_pylayers.processes.limits import exhausted
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -50,10 +51,10 @@ def main(recipe: Recipe, memory: Memory, tolerant: bool, number: int, socket_fd:
             complaints = recipe.fill(slot.records, slot.keys, slot.images, begin, tolerant, cut_short.add)
             slot.cut_short[:] = np.isin(slot.records, list(cut_short)) if cut_short else False
         except PartedError as error:
-            complaints = {NO_PLACE: error}
-        except Exception:
+            complaints = {NO_PLACE: exhausted(error) or error}
+        except Exception as error:
             record = recipe.source.describe(slot.records[max(0, beats[1])])
-            complaints = {NO_PLACE: DataError(traceback.format_exc(), source=record)}
+            complaints = {NO_PLACE: exhausted(error) or DataError(traceback.format_exc(), source=record)}
         beats[1] = -1
         try:
             channel.send(order + pack_complaints(complaints))

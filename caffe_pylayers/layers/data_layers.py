@@ -20,6 +20,7 @@ from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError, PartedError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import FrozenCounter
+from caffe_pylayers.processes import limits
 from caffe_pylayers.processes.stock import log_shows_info
 
 #: What makes tops of images and of labels as large as they are.
@@ -35,6 +36,7 @@ class DataLayer(Layer):
     `num_records` how many records the source has, `batches_per_epoch` how many batches cover them.
     """
 
+    @limits.told()
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         options = self.options

@@ -22,6 +22,7 @@ from caffe_pylayers.commands.convert.workers import Workers
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.base import Image
 from caffe_pylayers.errors import DataError
+from caffe_pylayers.processes.limits import exhausted
 
 _MOST_COMPLAINTS = 1000  # about records left out, that are kept
 
@@ -116,6 +117,9 @@ class Run:
                 self._say(
                     f"finished records stay in {unfinished.path}: give the same command again to continue, or remove that folder"
                 )
+            used_up = exhausted(error)
+            if used_up:
+                raise used_up.within(self._target.path) from error
             if isinstance(error, OSError):
                 why = os.strerror(error.errno) if error.errno else str(error)  # h5py's own words are long
                 raise DataError(f"cannot write it: {why}", source=self._target.path) from error

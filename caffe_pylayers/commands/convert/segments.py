@@ -16,8 +16,9 @@ import numpy as np
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.data.sources.base import Image
-from caffe_pylayers.errors import ChangedSourceError, DataError
+from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.output_file import output_file
+from caffe_pylayers.processes.limits import blames_record
 
 _END = struct.Struct("<QI8s")
 _MAGIC = b"segment1"
@@ -93,7 +94,7 @@ def write_segment(
             try:
                 image = make(record)
             except DataError as error:
-                if not skip or isinstance(error, ChangedSourceError):
+                if not (skip and blames_record(error)):
                     raise
                 skipped.append((record, str(error)))
                 continue

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Tuple, cast
 
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.processes.child import Child, Order
+from caffe_pylayers.processes.limits import exhausted
 from caffe_pylayers.processes.statuses import ending
 
 _ASKED_AHEAD = 4  # parts that a worker knows of, so that it need not wait for a parent that is busy
@@ -32,7 +33,7 @@ class Workers:
             child.end()
 
     def do(self, task: Any, parts: Iterable[Any]) -> Iterator[Any]:
-        """What `task.do(part)` returns for each part, in their order; DataErrors and OSErrors of it are raised here."""
+        """What `task.do(part)` returns for each part, in their order; DataErrors, OSErrors and MemoryErrors of it are raised here."""
         order = pickle.dumps(task)
         for connection in self._children:
             connection.send_bytes(order)
@@ -93,8 +94,8 @@ def main(descriptor: int) -> None:
             for part in iter(connection.recv, None):
                 try:
                     answer = task.do(part)
-                except (DataError, OSError) as error:
-                    answer = error
+                except (DataError, OSError, MemoryError) as error:
+                    answer = exhausted(error) or error
                 connection.send(answer)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return

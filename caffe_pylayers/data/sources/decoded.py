@@ -11,7 +11,8 @@ from caffe_pylayers.data.cut_short import CutShort
 from caffe_pylayers.data.sources.base import Source
 from caffe_pylayers.data.sources.storage import SharedMemory
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import ChangedSourceError, DataError
+from caffe_pylayers.errors import DataError
+from caffe_pylayers.processes.limits import blames_record
 from caffe_pylayers.processes.memory import available_bytes
 
 logger = logging.getLogger("caffe_pylayers")
@@ -119,7 +120,7 @@ class DecodedSource(Source):
             try:
                 image = transforms.load(source, record, lambda record: self._cut_short.add([record]))
             except DataError as error:
-                if not tolerant or isinstance(error, ChangedSourceError):
+                if not (tolerant and blames_record(error)):
                     raise
                 self._complaints[record] = error.kept()
             else:

@@ -1,0 +1,98 @@
+"""Descriptors or memory are used up: an error that says so, no record is blamed, and the layer goes on when there is room."""
+
+import contextlib
+import gc
+import os
+import resource
+
+import caffe
+import cv2
+import numpy as np
+import pytest
+
+import caffe_pylayers
+from caffe_pylayers import DataError
+from tests.caffe_nets import python_layer, write
+from tests.refusals import refused
+
+
+@contextlib.contextmanager
+def limit(kind, number):
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (number, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, before)
+
+
+@contextlib.contextmanager
+def descriptors(free):
+    """While it lasts, only so many can be opened."""
+    held = []
+    with limit(resource.RLIMIT_NOFILE, max(map(int, os.listdir("/proc/self/fd"))) + free + 1):
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(os.open("/dev/null", os.O_RDONLY))
+            for _ in range(free):
+                os.close(held.pop())
+            yield
+        finally:
+            for number in held:
+                os.close(number)
+
+
+def memory(room):
+    """While it lasts, only so many bytes can be allocated."""
+    with open("/proc/self/statm") as stream:
+        pages = int(stream.read().split()[0])
+    return limit(resource.RLIMIT_AS, pages * resource.getpagesize() + room)
+
+
+@pytest.fixture
+def net_of(photos, tmp_path):
+    def make(**options):
+        given = {"source": photos.csv, "root": str(photos.folder), "batch_size": 4, "resize": 16, **options}
+        return caffe.Net(write(python_layer("ImageDataLayer", [], ["data", "label"], given), tmp_path), caffe.TRAIN)
+
+    yield make
+    caffe_pylayers.close()
+
+
+@pytest.mark.parametrize("free", range(7))
+def test_descriptors_used_up_in_the_first_forward(net_of, free):
+    """Of the ring: none is lost on the way, and it goes on when there are some again."""
+    net = net_of(prefetch=1)
+    before = os.listdir("/proc/self/fd")
+    for _ in range(2):
+        with descriptors(free), refused(DataError, "files open", remedy="ulimit -n"):
+            net.forward()
+    net.forward()
+    caffe_pylayers.close()
+    gc.collect()  # tracebacks hold the memory of slots
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_descriptors_used_up_at_set_up(net_of, photos, tmp_path):
+    """One is for the prototxt, then for the LMDB; the labels lack one."""
+    np.save(str(tmp_path / "labels.npy"), photos.labels)
+    given = {"source": photos.lmdb, "source_type": "LMDB", "labels": str(tmp_path / "labels.npy")}
+    net_of(**given)
+    with descriptors(1), refused(DataError, "files open", remedy="ulimit -n"):
+        net_of(**given)
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_no_record_is_left_out_for_want_of_descriptors_or_memory(net_of, tmp_path, on_error):
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((3000, 4000, 3), np.uint8))
+    (tmp_path / "list.csv").write_text("".join(f"{number}.png,{number}\n" for number in range(4)))
+    net = net_of(source=str(tmp_path / "list.csv"), root=str(tmp_path), on_error=on_error)
+    with descriptors(0), refused(DataError, "files open", remedy="ulimit -n"):
+        net.forward()
+    with memory(10 << 20), refused(DataError, "not enough memory", remedy="batch_size"):
+        net.forward()
+    net.forward()
+    assert net.blobs["label"].data.tolist() == [0, 1, 2, 3]
+    assert net.layers[0].stand_ins == 0
