@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 
+import click
 import pytest
 
 from caffe_pylayers import __version__
-from caffe_pylayers.commands.program import COMMANDS
+from caffe_pylayers.commands.program import COMMANDS, commands
 from tests import transcripts
 from tests.program import PROGRAM, modules_after, run
 
@@ -59,6 +60,15 @@ def test_what_cannot_be_done_is_one_line_on_stderr_and_status_2(command, tmp_pat
     assert message in err
     assert len(err.splitlines()) == 1
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_option_takes_numbers_that_nothing_can_count_to(name):
+    for option in commands.get_command(None, name).params:
+        if isinstance(option.type, (click.types.IntParamType, click.types.FloatParamType)):
+            for number in ("1" + 20 * "0", "-1" + 20 * "0", "nan"):
+                with pytest.raises(click.BadParameter):
+                    option.type.convert(number, option, None)
 
 
 def test_a_reader_that_stops_reading_is_no_error():

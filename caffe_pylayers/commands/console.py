@@ -6,6 +6,7 @@ this process or in a child) goes to stderr, be it printed from C.
 
 import contextlib
 import json
+import math
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, TextIO
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _answers: Optional[TextIO] = None  # where a command that runs answers
+
+
+class Number(click.FloatRange):
+    """A number of a range; NaN is of none."""
+
+    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> float:
+        number: float = super().convert(value, param, ctx)
+        return self.fail(f"{value} is not a number", param, ctx) if math.isnan(number) else number
+
+
+def whole(least: int = 1) -> click.IntRange:
+    """An integer that arrays, ranges and Caffe can take."""
+    return click.IntRange(least, 2**31 - 1)
 
 
 class Command(click.Command):

@@ -13,7 +13,7 @@ import click
 import caffe_pylayers
 from caffe_pylayers.commands.console import silence
 from caffe_pylayers.errors import ConfigError, DataError, did_you_mean, in_words, unknown
-from caffe_pylayers.processes.limits import exhausted
+from caffe_pylayers.processes.limits import NO_ROOM, cannot_write, exhausted
 from caffe_pylayers.processes.streams import open_closed_streams
 
 #: The commands: each is a function of its own name in a module of its own name, imported when it is asked for.
@@ -80,6 +80,8 @@ def _status(arguments: Optional[Sequence[str]]) -> int:
         used_up = exhausted(error)
         if used_up or isinstance(error, MemoryError):
             return _failed(str(used_up))
+        if error.errno in NO_ROOM:
+            return _failed(str(cannot_write(error, error.filename or "an output")))
         return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
 
 

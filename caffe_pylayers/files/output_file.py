@@ -76,12 +76,14 @@ def output_file(path: str, durable: bool = False) -> Iterator[str]:
         if durable:
             to_disk(partial)
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.isdir(partial):
             shutil.rmtree(partial, ignore_errors=True)
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(partial)
+        if isinstance(error, OSError) and error.filename in (None, partial):  # else something else was not to be had
+            error.filename = path
         raise
 
 

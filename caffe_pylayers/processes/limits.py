@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 from typing import Iterator, Optional
 
 from caffe_pylayers.errors import ChangedSourceError, ConfigError, DataError
@@ -13,6 +14,12 @@ _USED_UP = {
     errno.ENFILE: ("this machine has as many files open as it can", _OF_DESCRIPTORS),
     errno.ENOMEM: ("there is not enough memory", _OF_MEMORY),
     errno.EAGAIN: ("no more processes or threads may be started", "lower `workers`, or raise the limit (`ulimit -u`)"),
+}
+#: Why nothing more can be written, and what to do.
+NO_ROOM = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk, of which you have a share",
+    errno.EFBIG: "raise the limit on the size of a file (`ulimit -f`)",
 }
 _CV2_NO_MEMORY = -4
 
@@ -52,3 +59,9 @@ def told() -> Iterator[None]:
 def blames_record(error: DataError) -> bool:
     """Whether a record is to blame, so that `on_error` may leave it out: not where its source is another one by now."""
     return not isinstance(error, ChangedSourceError) and exhausted(error) is None
+
+
+def cannot_write(error: OSError, path: str) -> DataError:
+    """What is told of a file that cannot be written."""
+    why = os.strerror(error.errno) if error.errno else str(error)  # h5py's own words are long
+    return DataError(f"cannot write it: {why}", remedy=NO_ROOM.get(error.errno or 0, ""), source=path)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import resource
 import shutil
 import tempfile
 from typing import Any, Dict, List, Optional
@@ -71,9 +72,15 @@ def clear_weights(parameter: Any) -> None:
 
 
 def check_room(parameter: Any, shapes: Dict[str, List[Shape]]) -> None:
-    """Whether the disk has room for a snapshot: weights, and as much or twice as much of history."""
+    """Whether there is room for a snapshot: weights, and as much or twice as much of history. ConfigError where there is none."""
     needed = 3 * 4 * sum(math.prod(shape) for blobs in shapes.values() for shape in blobs)
     folder = os.path.dirname(parameter.snapshot_prefix) or "."
+    largest, most = 2 * needed // 3, resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if -1 < most < largest:  # -1: there is none
+        raise ConfigError(
+            f"a file may have {most / 1e6:.3g} MB, but one of a snapshot has up to {largest / 1e6:.3g} MB, and Caffe aborts",
+            remedy="raise the limit: `ulimit -f unlimited`",
+        )
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ConfigError(

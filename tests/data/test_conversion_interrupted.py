@@ -278,9 +278,7 @@ def test_a_full_disk(format, limit, origin, tmp_path):
     variables = {**environment(), "PYTHONDONTWRITEBYTECODE": "1"}
     run = subprocess.run(limited, cwd=tmp_path, env=variables, capture_output=True, text=True)
     assert run.returncode == 2, run.stderr
-    assert re.search(f"{tmp_path}/{target}: cannot write it: .*(File too large|is the disk full)", run.stderr), (
-        run.stderr
-    )
+    assert re.search(f"{tmp_path}/{target}: cannot write it: .*ulimit -f", run.stderr), run.stderr
     assert "Traceback" not in run.stderr
     assert os.listdir(tmp_path) in ([], [f"{target}.partial"])
     run = subprocess.run(limited[2:], cwd=tmp_path, env=environment(), capture_output=True, text=True)

@@ -208,6 +208,21 @@ def test_a_folder_of_the_users_at_the_place_of_the_unfinished_one(small, tmp_pat
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("place", ["thesis", "segments", "plan.json", "segments/thesis", "made"])
+def test_what_somebody_has_put_into_the_folder_of_a_conversion_stays(small, tmp_path, place):
+    partial = tmp_path / "it.bcf.partial"
+    (partial / place).parent.mkdir(parents=True)
+    (partial / "lock").touch()
+    if place == "plan.json":
+        (partial / place).mkdir()
+    else:
+        (partial / place).write_text("years of work")
+    before = contents(tmp_path)
+    with refused(DataError, f"it.bcf.partial/{place} is there", remedy="move it away"):
+        converted(small, tmp_path / "it.bcf", "BCF")
+    assert contents(tmp_path) == before
+
+
 def test_provenance(several, tmp_path):
     _, entry = converted(several, tmp_path / "it.bcf", "BCF", {"resize": (9, 8)}, shuffle=True, seed=4)
     assert json.loads((tmp_path / "it.bcf.provenance.json").read_text()) == entry

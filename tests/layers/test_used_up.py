@@ -12,6 +12,10 @@ import pytest
 
 import caffe_pylayers
 from caffe_pylayers import DataError
+from caffe_pylayers.data.sources import open_source
+from caffe_pylayers.data.sources.hdf5 import write_hdf5
+from caffe_pylayers.data.sources.records import Record
+from caffe_pylayers.processes.boot import fork, status_of
 from tests.caffe_nets import python_layer, write
 from tests.refusals import refused
 
@@ -96,3 +100,14 @@ def test_no_record_is_left_out_for_want_of_descriptors_or_memory(net_of, tmp_pat
     net.forward()
     assert net.blobs["label"].data.tolist() == [0, 1, 2, 3]
     assert net.layers[0].stand_ins == 0
+
+
+def test_hdf5_is_indexed_under_a_limit_of_the_users(tmp_path):
+    path = str(tmp_path / "a.h5")
+    write_hdf5(path, [Record(np.zeros((4, 4, 3), np.uint8), (1,))])
+
+    def index():
+        resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+        open_source("HDF5", path)
+
+    assert status_of(fork(index)) == 0

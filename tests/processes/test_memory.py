@@ -35,9 +35,8 @@ class Machine:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / names[0]).write_text(f"{names[2] if limit is None else limit}\n")
         (folder / names[1]).write_text(f"{usage}\n")
-        (folder / "memory.stat").write_text(
-            f"anon 5\nfile 7\ninactive_file 3\n{names[3]} {reclaimable}\nunevictable 0\n"
-        )
+        own = "inactive_file 3\n" if self.version is V1 else ""  # without those of the groups within
+        (folder / "memory.stat").write_text(f"cache 5\n{own}{names[3]} {reclaimable}\nunevictable 0\n")
 
     @property
     def free(self):

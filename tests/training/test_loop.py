@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import shutil
 
 import caffe
@@ -185,21 +186,30 @@ def _gpu(made):
     made.write_solver(solver_mode="GPU")
 
 
+def _small_files(made):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
 REFUSED = {
     _hdf5: r"solver.prototxt: snapshot_format HDF5: .* silently not the weights; use BINARYPROTO",
     _no_folder: r"solver.prototxt: snapshot_prefix 'snap/net': there is no folder /.*/snap; make it",
     _unknown_field: r'solver.prototxt:\d+:\d+ : .* no field named "wieght_decay"',
     _zero: r"solver.prototxt: max_iter is 0; give the number of iterations",
     _policy: r"lr_policy 'stpe': Caffe has fixed, step, exp, inv, multistep, poly, sigmoid",
+    _small_files: r"a file may have 0.001 MB, but one of a snapshot has .* MB, and Caffe aborts; raise the limit: `ulimit -f",
     _gpu: r"GPU 0 is requested, but this Caffe is built without GPU support; set solver_mode: CPU",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("break_it", REFUSED, ids=lambda break_it: break_it.__name__)
 def test_solvers_that_are_refused(run, break_it):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     break_it(run())
-    with pytest.raises(ConfigError, match=REFUSED[break_it]):
-        Training("solver.prototxt")
+    try:
+        with pytest.raises(ConfigError, match=REFUSED[break_it]):
+            Training("solver.prototxt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
 def test_prefixes_as_caffe_completes_them(run):

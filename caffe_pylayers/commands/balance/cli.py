@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 import click
 
-from caffe_pylayers.commands.console import Command, console, echo, once_called, print_json
+from caffe_pylayers.blob_limits import LARGEST_LABEL
+from caffe_pylayers.commands.console import Command, Number, console, echo, once_called, print_json, whole
 from caffe_pylayers.data.formats import FORMATS, guessed_format
 
 if TYPE_CHECKING:
@@ -45,13 +46,17 @@ _choice = click.Choice
 @click.option("--phase", type=_choice(["TRAIN", "TEST"]), help="Net: its phase; TRAIN by default.")
 @click.option("--stage", multiple=True, help="Net: a stage; repeatable.")
 @click.option("--top", help="Net: run it and count the labels in this blob (also label maps).")
-@click.option("--batches", type=click.IntRange(1), help="How many batches --top counts; 100 by default.")
-@click.option("--n-classes", type=click.IntRange(1), help="Number of classes K; by default the largest label plus 1.")
-@click.option("--ignore-label", type=int, help="A label that is not counted.")
+@click.option("--batches", type=whole(), help="How many batches --top counts; 100 by default.")
+@click.option(
+    "--n-classes",
+    type=click.IntRange(1, LARGEST_LABEL),
+    help="Number of classes K; by default the largest label plus 1.",
+)
+@click.option("--ignore-label", type=whole(-(2**31)), help="A label that is not counted.")
 @click.option("--rule", "rules", multiple=True, type=_choice(_RULES), help="Rule of the weights; all by default.")
 @click.option(
     "--beta",
-    type=click.FloatRange(0, 1, True, True),
+    type=Number(0, 1, True, True),
     default=0.999,
     show_default=True,
     help="Beta of rule effective_number.",
@@ -63,7 +68,7 @@ _choice = click.Choice
     show_default=True,
     help="Scale of the weights.",
 )
-@click.option("--smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Label smoothing e in H.")
+@click.option("--smoothing", type=Number(0, 1, max_open=True), default=0.0, help="Label smoothing e in H.")
 @click.option("--classes", help="Text file with one class name per line.")
 @click.option(
     "--write-h", metavar="FILE", help="Write H, .binaryproto for stock InfogainLoss or .npy; with one --rule."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
 
 import click
 
-from caffe_pylayers.commands.console import Command, console, print_json
+from caffe_pylayers.commands.console import Command, Number, console, print_json, whole
 
 if TYPE_CHECKING:
     from caffe_pylayers.commands.bench.figures import Figures
@@ -42,12 +42,12 @@ def _counts(context: click.Context, parameter: click.Parameter, text: Optional[s
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(0.1, 600),
+    type=Number(0.1, 600),
     default=5.0,
     show_default=True,
     help="How long to measure each number of workers, about.",
 )
-@click.option("--gpu", type=click.IntRange(0), help="Run the net on this GPU; on the CPU by default.")
+@click.option("--gpu", type=whole(0), help="Run the net on this GPU; on the CPU by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def bench(
     net: Optional[str],

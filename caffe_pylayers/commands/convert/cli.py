@@ -6,7 +6,7 @@ from typing import Any, Dict, Optional, Tuple
 
 import click
 
-from caffe_pylayers.commands.console import Command, echo, once_called, print_json
+from caffe_pylayers.commands.console import Command, echo, once_called, print_json, whole
 from caffe_pylayers.data.formats import FORMATS, guessed_format
 from caffe_pylayers.errors import ConfigError
 
@@ -50,7 +50,7 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
 )
 @click.option(
     "--max-pixels",
-    type=click.IntRange(1),
+    type=whole(),
     default=1 << 28,
     show_default=True,
     help="The largest image that is decoded: height times width.",
@@ -63,7 +63,7 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
     help="A JPEG that is cut short cannot be read (exact), or is read as far as it goes, and counted (lenient).",
 )
 @click.option("--shuffle", is_flag=True, help="Write records in a random order, the same each time.")
-@click.option("--seed", type=int, help="Seed of the random order; 0 by default.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Seed of the random order; 0 by default.")
 @click.option(
     "--on-error",
     type=click.Choice(["stop", "skip"]),
@@ -71,7 +71,7 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
     show_default=True,
     help="What to do with records that cannot be read: stop, or leave them out and report them.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Number of processes; by default one per core.")
+@click.option("--workers", type=whole(), help="Number of processes; by default one per core.")
 @click.option("--force", is_flag=True, help="Replace what an earlier conversion wrote to TARGET.")
 @click.option("--json", "as_json", is_flag=True, help="Print the provenance as JSON.")
 def convert(

@@ -22,7 +22,7 @@ from caffe_pylayers.commands.convert.workers import Workers
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.base import Image
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.processes.limits import exhausted
+from caffe_pylayers.processes.limits import cannot_write, exhausted
 
 _MOST_COMPLAINTS = 1000  # about records left out, that are kept
 
@@ -121,8 +121,7 @@ class Run:
             if used_up:
                 raise used_up.within(self._target.path) from error
             if isinstance(error, OSError):
-                why = os.strerror(error.errno) if error.errno else str(error)  # h5py's own words are long
-                raise DataError(f"cannot write it: {why}", source=self._target.path) from error
+                raise cannot_write(error, self._target.path) from error
             if isinstance(error, DataError):
                 place = os.path.join(os.path.dirname(self._target.path), "")
                 raise error.renamed(os.path.join(unfinished.made, ""), place) from error

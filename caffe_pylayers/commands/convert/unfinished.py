@@ -12,12 +12,16 @@ import fcntl
 import glob
 import json
 import os
+import re
 import shutil
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.output_file import output_file, private_name
+
+_FOLDERS, _FILES = ("segments", "made", "replaced"), ("plan.json", "installing.json", "lock")
+_SEGMENT = re.compile(r"\d{6,}(\.partial-\w+)?")
 
 
 class Unfinished:
@@ -53,11 +57,25 @@ class Unfinished:
         if not os.path.lexists(self.path):
             return
         folder = os.path.isdir(self.path) and not os.path.islink(self.path)
-        if not folder or (os.listdir(self.path) and not os.path.isfile(lock)) or os.path.islink(lock):
+        foreign = self.path
+        if folder and (not os.listdir(self.path) or (os.path.isfile(lock) and not os.path.islink(lock))):
+            foreign = next(self._foreign(), "")
+        if foreign:
             raise DataError(
-                f"{self.path} is there, but no conversion left it",
+                f"{foreign} is there, but no conversion left it",
                 remedy=f"move it away, or write to another name than {self.target}",
             )
+
+    def _foreign(self) -> Iterator[str]:
+        """What in the folder is none of a conversion's."""
+        for entry in [*os.scandir(self.path)]:  # whole, so that the folder is closed
+            ours = (
+                entry.is_dir(follow_symlinks=False) if entry.name in _FOLDERS else entry.is_file(follow_symlinks=False)
+            )
+            if not ours or entry.name.partition(".partial-")[0] not in (*_FOLDERS, *_FILES):
+                yield entry.path
+        segments = (name for name in self._segments() if not _SEGMENT.fullmatch(name))
+        yield from (os.path.join(self.path, "segments", name) for name in segments)
 
     def __enter__(self) -> "Unfinished":
         return self
@@ -100,7 +118,7 @@ class Unfinished:
     def is_ready(self, plan: Dict[str, Any]) -> bool:
         """Whether it was made to this plan, and only has to take its place."""
         order = self._load("installing.json")
-        return order is not None and order["plan"] == plan
+        return order is not None and order.get("plan") == plan
 
     def install(self) -> None:
         """Let what was made take its place, the target last; goes on where a run broke off."""
@@ -127,7 +145,10 @@ class Unfinished:
 
     def _remove(self) -> None:
         """What takes room first; then the folder at once, so that whoever is killed here leaves no half of it."""
-        self._clear(("segments", "made", "replaced", "plan.json"))
+        self._clear((*_FOLDERS, "plan.json"))
+        if any(self._foreign()):  # somebody has put something there meanwhile
+            self._clear(_FILES)
+            return
         gone = private_name(self.path)
         os.rename(self.path, gone)
         shutil.rmtree(gone)
@@ -137,11 +158,11 @@ class Unfinished:
         for folder in glob.glob(f"{glob.escape(self.path)}.partial-*"):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _clear(self, names: Sequence[str] = ("segments", "made", "replaced", "plan.json", "installing.json")) -> None:
+    def _clear(self, names: Sequence[str] = (*_FOLDERS, "plan.json", "installing.json")) -> None:
         """Remove these of it, by default all but the lock."""
         for name in names:
             path = os.path.join(self.path, name)
-            if name.endswith(".json"):
+            if name in _FILES:
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(path)
             else:
@@ -150,15 +171,15 @@ class Unfinished:
     def _segments(self) -> List[str]:
         try:
             return os.listdir(os.path.join(self.path, "segments"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _load(self, name: str) -> Optional[Dict[str, Any]]:
         try:
-            found: Dict[str, Any] = json.loads(regular_file.read_bytes(os.path.join(self.path, name)))
-            return found
+            found = json.loads(regular_file.read_bytes(os.path.join(self.path, name)))
         except (OSError, ValueError):
             return None
+        return found if isinstance(found, dict) else None
 
     def _save(self, name: str, value: Dict[str, Any]) -> None:
         """Whole or not at all."""

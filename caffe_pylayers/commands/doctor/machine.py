@@ -48,10 +48,6 @@ def _cgroup_cores() -> Optional[float]:
 def memory() -> Iterator[Finding]:
     """What is free for prefetched batches, and whether a process may have memory of the kind that they lie in."""
     free = available_bytes()
-    limit = _first_line("/sys/fs/cgroup/memory.max") or _first_line("/sys/fs/cgroup/memory/memory.limit_in_bytes")
-    used = _first_line("/sys/fs/cgroup/memory.current") or _first_line("/sys/fs/cgroup/memory/memory.usage_in_bytes")
-    if limit and limit != "max" and used:
-        free = min(free, int(limit) - int(used))
     found = (
         f"{free / _GB:.1f} GB free; three batches ahead of 64 photos of 3 x 256 x 256 take {_RING / _GB:.2f} GB; "
         f"/dev/shm is not used"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 import click
 
-from caffe_pylayers.commands.console import Command, console, print_json
+from caffe_pylayers.commands.console import Command, console, print_json, whole
 
 if TYPE_CHECKING:
     from caffe_pylayers.caffe_files.nets import Layer
@@ -22,14 +22,10 @@ if TYPE_CHECKING:
     "--layer-type", metavar="TYPE", help="A data layer of this package instead of a net, such as TripletDataLayer."
 )
 @click.option("--options", "param_str", metavar="PARAM_STR", help="The options of that data layer, as in param_str.")
-@click.option(
-    "--tops", type=click.IntRange(1), help="How many tops that data layer has; by default only the required ones."
-)
-@click.option("--batch", type=click.IntRange(0), default=0, show_default=True, help="First batch.")
-@click.option(
-    "--batches", type=click.IntRange(1), default=1, show_default=True, help="How many batches to draw together."
-)
-@click.option("--rows", type=click.IntRange(1), default=8, show_default=True, help="Rows of samples in the picture.")
+@click.option("--tops", type=whole(), help="How many tops that data layer has; by default only the required ones.")
+@click.option("--batch", type=whole(0), default=0, show_default=True, help="First batch.")
+@click.option("--batches", type=whole(), default=1, show_default=True, help="How many batches to draw together.")
+@click.option("--rows", type=whole(), default=8, show_default=True, help="Rows of samples in the picture.")
 @click.option("--classes", metavar="FILE", help="Text file with one class name per line.")
 @click.option(
     "--output", metavar="FILE", help="The PNG; preview.png by default, or preview_LAYER.png for each of several layers."

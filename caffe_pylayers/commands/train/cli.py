@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 import shutil
 import signal
 import sys
@@ -99,7 +100,7 @@ def train(
 def _numbers(gpu: Optional[str]) -> List[int]:
     """The GPUs of `--gpu`, as in '0' or '0,1'."""
     words = gpu.split(",") if gpu else []
-    if not all(word.strip().isdigit() for word in words) or len(set(words)) < len(words):
+    if not all(re.fullmatch(r"\s*[0-9]{1,4}\s*", word) for word in words) or len(set(words)) < len(words):
         raise click.UsageError(f"--gpu must be numbers of GPUs, each once, as in 0 or 0,1, not {gpu!r}")
     return [int(word) for word in words]
 

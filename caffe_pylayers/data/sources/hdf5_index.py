@@ -110,7 +110,9 @@ def _attempt(path: str, labels: str, weights: str) -> Union[Table, DataError]:
         (resource.RLIMIT_CPU, 3 + file.size // 500_000),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(kind, (limit, 2 * limit))
+        most = resource.getrlimit(kind)[1]  # which the user's own limit may be
+        soft, hard = (limit, 2 * limit) if most < 0 else (min(limit, most), min(2 * limit, most))
+        resource.setrlimit(kind, (soft, hard))
     try:
         return _read(file, labels, weights)
     except DataError as error:

@@ -94,7 +94,11 @@ def write_lmdb(path: str, records: Iterable[Union[Datum, Record]]) -> int:
                 count = _put_all(environment, path, records)
                 environment.sync(True)
     except lmdb.Error as error:
-        raise DataError(f"cannot write it: {error}", remedy="is the disk full?", source=path) from error
+        raise DataError(
+            f"cannot write it: {error}",
+            remedy="is the disk full, or the size of a file limited (`ulimit -f`)?",
+            source=path,
+        ) from error
     return count
 
 
