@@ -14,6 +14,7 @@ from caffe_pylayers.errors import DataError
 Buffer = Union[bytes, memoryview]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MOST_AXES = 32  # kMaxBlobAxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +124,10 @@ def write_datum(datum: Datum) -> bytes:
 
 
 def read_blob(buffer: Buffer) -> np.ndarray:
-    """Parse a BlobProto (.binaryproto, as compute_image_mean writes it): float32 or float64, of the shape it has."""
+    """Parse a BlobProto (.binaryproto, as compute_image_mean writes it): float32 or float64, of the shape it has.
+
+    A blob may have no numbers: then a size in its shape is 0.
+    """
     legacy = {1: 1, 2: 1, 3: 1, 4: 1}
     shape: Optional[Tuple[int, ...]] = None
     single, double = bytearray(), bytearray()
@@ -140,7 +144,9 @@ def read_blob(buffer: Buffer) -> np.ndarray:
     if shape is None:
         shape = tuple(legacy.values())
     values, item = (double, "<f8") if double else (single, "<f4")
-    if not values or min(shape, default=1) < 1 or len(values) != math.prod(shape) * np.dtype(item).itemsize:
+    if len(shape) > _MOST_AXES:
+        raise DataError(f"a BlobProto with {len(shape)} axes, but a blob of Caffe has at most {_MOST_AXES}")
+    if min(shape, default=1) < 0 or len(values) != math.prod(shape) * np.dtype(item).itemsize:
         raise DataError(f"a BlobProto of shape {shape} with {len(values)} bytes", remedy="was the copy cut short?")
     return np.frombuffer(values, item).reshape(shape)
 

@@ -356,6 +356,31 @@ def test_truncated_weights(folder, tmp_path):
     assert errors > 90
 
 
+@pytest.mark.parametrize(
+    "shape", [[], [0], [5], [1, 2, 3], [1, 1, 3, 4], [2, 2, 2, 2, 2], [2, 0, 3, 3], [1] * 33], ids=str
+)
+def test_weights_of_any_shape_are_arrays_or_an_error_of_ours(folder, tmp_path, shape):
+    """As in files of other programs, and damaged ones."""
+    folder, _ = folder
+    sound = caffe_pb2.NetParameter.FromString((folder / "net.caffemodel").read_bytes())
+    path, deploy = str(tmp_path / "odd.caffemodel"), str(folder / "deploy.prototxt")
+    numbers = int(np.prod(shape))
+    exported = 0
+    for place, number in [(i, j) for i, layer in enumerate(sound.layer) for j in range(len(layer.blobs))]:
+        odd = caffe_pb2.NetParameter()
+        odd.CopyFrom(sound)
+        blob = caffe_pb2.BlobProto(data=range(numbers), shape=caffe_pb2.BlobShape(dim=shape))
+        odd.layer[place].blobs[number].CopyFrom(blob)
+        Path(path).write_bytes(odd.SerializeToString())
+        for net, layout in ((None, "caffe"), (deploy, "caffe"), (deploy, "tensorflow")):
+            try:
+                export(path, net, layout)
+                exported += 1
+            except (ConfigError, DataError) as error:
+                assert odd.layer[place].name in str(error) or path in str(error)
+    assert bool(exported) == (len(shape) <= 32)  # what a layer of that type has no use for stays as it is
+
+
 def test_the_command(folder, tmp_path):
     folder, _ = folder
     (tmp_path / "more.prototxt").write_text(

@@ -69,7 +69,7 @@ def export(
                 remedy="give it with --net; the deploy net is best",
             )
         for layer in (layer for layer in found if layer.blobs):
-            arrays = _prefixed(layer.name, caffe_arrays(layer.type, layer.blobs))
+            arrays = _prefixed(layer.name, _in_caffes_layout(layer.type, layer, weights))
             result.arrays.update(arrays)
             result.layers.append({"name": layer.name, "type": layer.type, "arrays": list(arrays)})
         return result
@@ -105,11 +105,18 @@ def _add_net(result: Export, found: Dict[str, LayerWeights], path: str, given: M
         result.layers.append({**_described(layer, bottoms, tops, result.layout), "arrays": list(arrays)})
 
 
+def _in_caffes_layout(type: str, weights: LayerWeights, path: str, num_bottoms: int = 1) -> Arrays:
+    try:
+        return caffe_arrays(type, weights.blobs, num_bottoms)
+    except DataError as error:
+        raise error.within(f"{path}: layer {weights.name!r}") from error
+
+
 def _arrays_of(
     layer: Layer, weights: LayerWeights, result: Export, bottoms: Sequence[Known], source: Optional[str]
 ) -> Arrays:
     """source: a blob that the net reads, whose shape is not known."""
-    arrays = caffe_arrays(layer.type, weights.blobs, len(layer.bottoms))
+    arrays = _in_caffes_layout(layer.type, weights, result.weights, len(layer.bottoms))
     _check_outputs(layer, arrays, result.weights)
     if result.layout == "tensorflow":
         bottom = bottoms[0] if bottoms else Unknown("it has no bottom")

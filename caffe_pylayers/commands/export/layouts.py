@@ -30,9 +30,9 @@ class UnknownOrder(Exception):
 def caffe_arrays(type: str, blobs: Sequence[np.ndarray], num_bottoms: int = 1) -> Arrays:
     """The blobs of a layer of that type by name; those of other types by their number.
 
-    BatchNorm: mean and variance, divided by the factor that is its third blob. num_bottoms: a Scale of two has no gamma.
+    Raises DataError where they are none of such a layer. BatchNorm: mean and variance, divided by the factor that is its third blob. num_bottoms: a Scale of two has no gamma.
     """
-    if type == "BatchNorm" and len(blobs) == 3:
+    if type == "BatchNorm" and len(blobs) == 3 and blobs[2].size == 1:
         factor = float(blobs[2].reshape(-1)[0])
         inverse = np.float32(1 / factor if factor else 0)  # as Caffe has it for a net that has seen nothing
         return {"mean": blobs[0].reshape(-1) * inverse, "variance": blobs[1].reshape(-1) * inverse}
@@ -42,12 +42,25 @@ def caffe_arrays(type: str, blobs: Sequence[np.ndarray], num_bottoms: int = 1) -
     if not 0 < len(blobs) <= len(names):
         return {str(number): blob for number, blob in enumerate(blobs)}
     arrays = dict(zip(names, blobs))
+    _check_axes(type, arrays)
     for name, array in arrays.items():  # blobs of old files have four axes
         if name == "biases" and type != "Bias":
             arrays[name] = array.reshape(-1)
         elif type in ("InnerProduct", "Embed"):
             arrays[name] = array.reshape(array.shape[-2:])
     return arrays
+
+
+def _check_axes(type: str, arrays: Arrays) -> None:
+    """Raises DataError where weights cannot be those of a layer of that type."""
+    shape = arrays["weights"].shape if "weights" in arrays else ()
+    expected = ""
+    if type in ("Convolution", "Deconvolution") and len(shape) < 3:
+        expected = "out x in, then the size of the kernel"
+    elif type in ("InnerProduct", "Embed") and (len(shape) < 2 or math.prod(shape[:-2]) != 1):
+        expected = "out x in"
+    if expected:
+        raise DataError(f"its weights are {dims(shape)}, but those of a layer of type {type} are {expected}")
 
 
 def tensorflow_arrays(layer: Layer, arrays: Arrays, bottom: Known) -> Arrays:
