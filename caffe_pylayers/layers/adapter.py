@@ -214,7 +214,15 @@ class Layer(caffe.Layer):
         rule = f"is outside 0..{num_classes - 1}" if label == np.floor(label) else "is not an integer"
         hint = "" if ignore_label is None else f" and not ignore_label {ignore_label}"
         hint += " and not -1 (a target not known)" if unknown else ""
-        raise DataError(f"{what} {label:.9g} at {place(array, at)} {rule}{hint}", layer=self.name)
+        found = f"{what} {label:.9g} at {place(array, at)} {rule}{hint}"
+        raise DataError(found, remedy=self._instead_of_label(label, num_classes), layer=self.name)
+
+    def _instead_of_label(self, label: float, num_classes: int) -> str:
+        """What to do about a label that is no number of a class; "" where nothing is known."""
+        if "ignore_label" not in type(self.options).model_fields or not label.is_integer():
+            return ""
+        ignore = f"'ignore_label': {int(label)} leaves out what has this label"
+        return f"{ignore}; if it is a class, there must be {int(label) + 1} of them" if label >= num_classes else ignore
 
     def weights(self, inputs: Sequence[Array], shape: Tuple[int, ...]) -> Optional[Array]:
         """The weights of the terms, of `shape`, from the array of sample_weight: one per term, or one per sample."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import ConfigError, DataError
+from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import build, python_layer, run
 from tests.losses.cases import CASES, ONE_A_LAYER
 from tests.losses.loss_nets import batch, net_of, twin_of, weights_of
@@ -165,6 +166,20 @@ def test_bad_labels_are_errors_that_name_the_sample(case, bad, message):
         inputs[name].flat[3] = bad
         with pytest.raises(DataError, match=f"{case.layer}: {message}"):
             net_of(case, inputs).forward()
+
+
+@pytest.mark.parametrize("case", [case for case in ONE_A_LAYER if indices(case)], ids=lambda case: case.layer)
+@pytest.mark.parametrize("bad", [12, -3, 255])
+def test_the_remedy_for_a_bad_label_helps(case, bad):
+    inputs, _ = batch(case)
+    inputs["label"].flat[3] = bad
+    takes = "ignore_label" in SCHEMAS[case.layer].model_fields
+    net = net_of(case, inputs)
+    if not (case.layer == "BatchTripletLoss" and bad > 0):  # whose labels are any numbers
+        with refused(DataError, f"label {bad}", remedy=f"'ignore_label': {bad} leaves out" if takes else ""):
+            net.forward()
+    if takes:
+        net_of(case, inputs, ignore_label=bad).forward()
 
 
 @every_layer
