@@ -362,6 +362,43 @@ def test_message(layer, param_str, message):
     assert message in problem
 
 
+@pytest.mark.parametrize(
+    ("layer", "word", "instead"),
+    [
+        ("ImageDataLayer", "new_height", "'resize': [height, width]"),
+        ("ImageDataLayer", "new_width", "'resize': [height, width]"),
+        ("ImageDataLayer", "backend", "'source_type': 'LMDB'"),
+        ("ImageDataLayer", "force_color", "'color': true"),
+        ("ImageDataLayer", "force_gray", "'color': false"),
+        ("ImageDataLayer", "mean_values", "'mean_value': [b, g, r]"),
+        ("ImageDataLayer", "cache_images", "'compressed': false"),
+        ("ImageDataLayer", "transform_param", "an option of its own"),
+        ("WeightedSoftmaxLoss", "loss_param", "an option of its own"),
+        ("WeightedSoftmaxLoss", "ignore", "'ignore_label'"),
+    ],
+)
+def test_words_of_caffe_are_answered_with_ours(layer, word, instead):
+    (problem,) = problems(layer, repr({word: 1, **({"source": "a"} if layer == "ImageDataLayer" else {})}))
+    assert f"unknown option '{word}'" in problem and instead in problem
+    if ":" in instead:  # what is printed is an option
+        load(layer, "{'source': 'a', " + instead.replace("height, width", "6, 8").replace("b, g, r", "1, 2, 3") + "}")
+
+
+@pytest.mark.parametrize(
+    "param_str",
+    [
+        "{'source': 'a', 'scale': 2.5~'batch_size': 4}",
+        "{'source': 'a',\n 'resize': [6, 8]~\n 'batch_size': 4}",
+        "'source': 'a'~'batch_size': 4",
+        "{'resize': 6, 'source': 'a:b c'~'batch_size': 4}",
+    ],
+)
+def test_a_missing_comma_is_told(param_str):
+    (problem,) = problems("ImageDataLayer", param_str.replace("~", " "))
+    assert "a comma is missing before 'batch_size'" in problem
+    load("ImageDataLayer", param_str.replace("~", ", "))
+
+
 def test_all_problems_come_in_one_message():
     lines = problems("TripletLoss", "marginn: 1, distance: cosine, soft: true, margin: 0.1, average: ACTIVE, foo: 1")
     assert [line[: len("TripletLoss: ")] for line in lines] == ["TripletLoss: "] * 4

@@ -168,8 +168,25 @@ def read_net(path: str) -> Net:
     return net_of(message, path)
 
 
+#: Fields of NetParameter.
+_OF_NETS = ("name", "layer", "layers", "input", "input_shape", "input_dim", "force_backward", "state", "debug_info")
+
+
+def require_net(message: Message, path: str) -> None:
+    """Raise PrototxtError where the fields of a file are those of something else: a log, a list, a YAML."""
+    if message.fields and not any(field.name in _OF_NETS for field in message.fields):
+        first = message.fields[0]
+        raise PrototxtError(
+            path,
+            first.line,
+            f"it is neither a net nor a solver, which have no field {first.name!r}",
+            remedy='a net has `layer { ... }`, a solver has `net: "train_val.prototxt"`',
+        )
+
+
 def net_of(message: Message, path: str) -> Net:
-    """The net that a message is. path: of its file, for messages."""
+    """The net that a message is. path: of its file, for messages. Raises PrototxtError where it is none."""
+    require_net(message, path)
     message, upgrades = upgrade(message, path)
     layers = [Layer(layer, path) for layer in message.messages("layer")]
     return Net(path, message, layers, upgrades)

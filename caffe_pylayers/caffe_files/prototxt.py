@@ -9,6 +9,7 @@ import sys
 from typing import Any, Iterator, List, NamedTuple, NoReturn, Tuple, Union
 
 from caffe_pylayers import regular_file
+from caffe_pylayers.caffe_files.kinds import TEXT, kind_of
 from caffe_pylayers.caffe_files.quoted import end_of_quoted, quoted, unquoted
 from caffe_pylayers.errors import ConfigError
 
@@ -104,6 +105,9 @@ def read(path: str) -> Message:
             text = file.read()
     except OSError as error:
         raise ConfigError(f"cannot read it: {error.strerror}", source=path) from error
+    kind = kind_of(path)
+    if kind not in (TEXT, ""):
+        raise PrototxtError(path, 1, f"it is {kind}, but a net or a solver is a text file", "give the .prototxt")
     return parse(text, path)
 
 

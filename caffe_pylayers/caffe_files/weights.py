@@ -48,6 +48,8 @@ def read_weights(path: str) -> List[LayerWeights]:
     except OSError as error:
         raise DataError(f"cannot read it: {error.strerror}", source=path) from error
     layers = _layers(path, content)
+    if not layers and path.endswith(".solverstate"):
+        raise _state_alone(path)
     if not layers:
         raise DataError("it has no layers", remedy="is it a .caffemodel? (a .solverstate has no weights)", source=path)
     return layers
@@ -72,9 +74,17 @@ def _layers(path: str, content: memoryview) -> List[LayerWeights]:
             if number in (_LAYER, _V1_LAYER) and not isinstance(value, int):
                 layers.append(_layer(value, _TODAY if number == _LAYER else _V1))
     except DataError as error:
+        if path.endswith(".solverstate"):
+            raise _state_alone(path) from error
         after = f", after layer {layers[-1].name!r}" if layers else ""
         raise error.within(f"{path}: not a .caffemodel, or cut short{after}") from error
     return layers
+
+
+def _state_alone(path: str) -> DataError:
+    weights = f"{path[: -len('.solverstate')]}.caffemodel"
+    remedy = f"give {weights}; `train SOLVER --resume {path}` continues from the state"
+    return DataError("it is a state of a solver, which has no weights itself", remedy=remedy, source=path)
 
 
 def _layer(content: Any, names: Dict[int, str]) -> LayerWeights:

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, TextIO
 
 import click
 
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _answers: Optional[TextIO] = None  # where a command that runs answers
+
+
+#: Flags of the program `caffe`, and what stands for them here.
+_FLAGS_OF_CAFFE = {
+    "solver": "give the file alone, as in `caffe-pylayers {command} solver.prototxt`",
+    "model": "give the file alone, as in `caffe-pylayers {command} net.prototxt`",
+    "snapshot": "`caffe-pylayers train SOLVER --resume STATE` continues from a snapshot",
+}
 
 
 class Number(click.FloatRange):
@@ -34,6 +42,17 @@ def whole(least: int = 1) -> click.IntRange:
 
 class Command(click.Command):
     """A command of ours; its answer goes through `out`, `echo`, `console` or `print_json`."""
+
+    def parse_args(self, ctx: click.Context, args: List[str]) -> List[str]:
+        given = [word.partition("=")[0].lstrip("-") for word in args if word.startswith("-")]
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            flag = next((name for name in _FLAGS_OF_CAFFE if name in given), "")
+            instead = _FLAGS_OF_CAFFE.get(flag, "").format(command=self.name)
+            if not instead or not error.option_name.lstrip("-").startswith(flag[:1]):
+                raise
+            raise click.UsageError(f"no option --{flag}; {instead}", ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         with _stdout_for_answers():

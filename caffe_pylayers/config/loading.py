@@ -4,7 +4,7 @@
 class of :mod:`caffe_pylayers.config.catalogue`) and returns an object of that class.
 """
 
-from typing import Any, Dict, List, Optional, Tuple, Type
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Type
 
 from pydantic import ValidationError
 from typing_extensions import get_args
@@ -78,9 +78,8 @@ def _names(described: Dict[str, Any], values: Dict[Any, Any], place: str) -> Tup
     wrong_names = [key for key in values if key not in names]
     for key in wrong_names:
         options_there = f"Options: {', '.join(described)}" if key == wrong_names[-1] else ""
-        problem, remedy = unknown(
-            f"unknown option {shown(f'{place}{key}')}", did_you_mean(str(key), names), options_there
-        )
+        guess = _of_caffe(str(key), names) or did_you_mean(str(key), names)
+        problem, remedy = unknown(f"unknown option {shown(f'{place}{key}')}", guess, options_there)
         problems.append(Remark((f"{place}{key}",), problem, remedy))
     written: Dict[str, str] = {}
     for key in values:
@@ -88,6 +87,29 @@ def _names(described: Dict[str, Any], values: Dict[Any, Any], place: str) -> Tup
             first = place + written[names[key]]
             problems.append(Remark((first,), f"option {first!r} is given twice: {place + key!r} is the same option"))
     return written, problems
+
+
+#: Words of Caffe's own parameters, and the option that each is here.
+_WORDS_OF_CAFFE = {
+    "new_height": ("resize", "'resize': [height, width]"),
+    "new_width": ("resize", "'resize': [height, width]"),
+    "backend": ("source_type", "'source_type': 'LMDB'"),
+    "force_color": ("color", "'color': true"),
+    "force_gray": ("color", "'color': false"),
+    "mean_values": ("mean_value", "'mean_value': [b, g, r]"),
+    "random_seed": ("seed", "'seed'"),
+    "cache_images": ("compressed", "'compressed': false"),
+    "ignore": ("ignore_label", "'ignore_label'"),
+    "num_output": ("n_classes", "'n_classes'"),
+}
+
+
+def _of_caffe(name: str, known: Iterable[str]) -> str:
+    """What is here in place of a word of Caffe's; "" where it is none."""
+    if name.endswith("_param"):
+        return f"what is in {name} is an option of its own here, without braces around it."
+    option, instead = _WORDS_OF_CAFFE.get(name, ("", ""))
+    return f"write {instead}." if option in known else ""
 
 
 def _schema_in(kind: Any) -> Optional[Type[Options]]:

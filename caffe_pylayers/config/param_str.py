@@ -52,11 +52,23 @@ def parse(param_str: str) -> Dict[str, Any]:
         reason = "an option is written 'name': value, not name=value"
     elif text.count("{") != text.count("}"):
         reason = f"a brace is missing: there are {text.count('{')} {{ and {text.count('}')} }}"
+    elif not found and _misses_comma(text):
+        reason = f"a comma is missing {_misses_comma(text)}"
     raise ConfigError(
         f"cannot read the param_str {shown(text)}: {found or reason}. Write a Python dict, JSON or YAML, such as "
         "{'n_classes': 7, 'scale': 'mean_one'}",
         remedy="nothing in it is run as code",
     )
+
+
+_TEXT = r"""(?:'[^'\n]*'|"[^"\n]*")"""
+_VALUE_THEN_NAME = re.compile(rf"(?:{_TEXT}|[\w.+-]+|[\])}}])\s+(?=({_TEXT})\s*:)")
+
+
+def _misses_comma(text: str) -> str:
+    """Before which name a comma is missing, in words; "" where none is. Only names in quotes tell."""
+    match = _VALUE_THEN_NAME.search(text)
+    return f"before {match[1]}" if match else ""
 
 
 def shown(value: Any) -> str:

@@ -1,18 +1,24 @@
 """The formats of sources, and which of them a path is, told from what is there, or from its name."""
 
-import os
 import re
-from typing import Literal, Optional, get_args
+from typing import Dict, Literal, Optional, Tuple, get_args
 
 from caffe_pylayers import regular_file
-from caffe_pylayers.caffe_files.hdf5 import hdf5_start
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.caffe_files import kinds
+from caffe_pylayers.caffe_files.kinds import kind_of
+from caffe_pylayers.errors import ConfigError, DataError
 
 #: The words of the option `source_type`: NAME is the class NAMESource in the module of `caffe_pylayers.data.sources` of that name.
 Format = Literal["CSV", "LMDB", "BCF", "HDF5"]
 FORMATS = get_args(Format)
 
-_LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
+#: What may be a source of a format; a BCF file has no mark of its own.
+_KINDS: Dict[str, Tuple[str, ...]] = {
+    "CSV": (kinds.TEXT,),
+    "LMDB": (kinds.LMDB,),
+    "BCF": (kinds.BINARY,),
+    "HDF5": (kinds.HDF5, kinds.TEXT),  # or a list of such files
+}
 _ENDINGS = ((r"\.(csv|tsv|txt|lst)$", "CSV"), (r"\.bcf$", "BCF"), (r"\.(h5|hdf5)$", "HDF5"), (r"lmdb/?$", "LMDB"))
 
 
@@ -32,16 +38,25 @@ def guessed_format(path: str, option: str) -> str:
 
 
 def _by_content(path: str) -> Optional[str]:
-    if os.path.isdir(path):
-        return "LMDB" if os.path.exists(os.path.join(path, "data.mdb")) else None
-    try:
+    kind = kind_of(path)
+    if kind == kinds.TEXT:
         with regular_file.open_bytes(path) as stream:
-            start = stream.read(1 << 12)
-        if hdf5_start(path) is not None:
-            return "HDF5"
-    except OSError:
-        return None
-    if start[16:20] == _LMDB_MAGIC:
-        return "LMDB"
-    first = start.split(b"\n")[0].strip().lower()
-    return "HDF5" if first.endswith((b".h5", b".hdf5")) and b"\0" not in start else None  # a list of such files
+            first = stream.read(1 << 12).split(b"\n")[0].strip().lower()
+        return "HDF5" if first.endswith((b".h5", b".hdf5")) else None  # a list of such files
+    return {kinds.LMDB: "LMDB", kinds.HDF5: "HDF5"}.get(kind)
+
+
+def misnamed(path: str, source_type: str) -> Optional[DataError]:
+    """Why nothing that is at a path can be read as a source of that format; None where it may be one."""
+    kind = kind_of(path)
+    if kind in ("", "a folder", *_KINDS[source_type]) or (kind == kinds.BINARY and source_type != "CSV"):
+        return None  # it may be one, were it damaged
+    remedies = {
+        kinds.LEVELDB: "only Caffe's own layer Data reads it; make an LMDB of the same images, or a list of them",
+        kinds.TEXT: "set `source_type: CSV` if it is a list of images",
+        kinds.BINARY: "set `source_type: BCF` if it is one; a CSV is a list of images",
+    }
+    fits = next((name for name, names in _KINDS.items() if kind in names), "")
+    remedy = f"set `source_type: {fits}`" if fits else "write a list of images, and name it as the source"
+    where = f"{source_type} source {path}"
+    return DataError(f"it is {kind}", remedy=remedies.get(kind, remedy), source=where)

@@ -304,6 +304,8 @@ def test_what_has_no_labels():
 def test_too_few_classes_and_no_triplet():
     with refused(DataError, "1 class of 2 records", "'classes_per_batch' is 2"):
         CASES[2].make([0, 0, 1])
+    with refused(DataError, "0 classes of 2 records", remedy="labels that 2 records share"):
+        CASES[2].make([0, 1, 2])
     with refused(DataError, "no triplet", "3 records in 3 classes"):
         Case("triplets", "RANDOM").make([0, 1, 2])
     with refused(DataError, "no pair", "label sets of 3 records"):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers.caffe_files.datum import Datum
+from caffe_pylayers.data.formats import FORMATS
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.bcf import write_bcf
 from caffe_pylayers.data.sources.csv import write_csv
@@ -105,7 +106,6 @@ def test_a_folder_in_the_place_of_a_source_is_refused_with_what_to_name(tmp_path
             "cats",
             "it is not a file but a folder; give a list of its images, one per line: the file name, then the label",
         ),
-        ("CSV", "a_lmdb", "it is not a file but a folder; it is an LMDB: set `source_type: LMDB`"),
         (
             "LMDB",
             "cats",
@@ -115,6 +115,31 @@ def test_a_folder_in_the_place_of_a_source_is_refused_with_what_to_name(tmp_path
         with pytest.raises(DataError) as caught:
             open_source(kind, str(tmp_path / name))
         assert str(caught.value).endswith(message)
+
+
+def test_a_source_of_another_type_is_named_as_what_it_is(tmp_path, photos):
+    write_lmdb(str(tmp_path / "lmdb"), [Datum(bytes(12), 1, 3, 2, 2)])
+    write_hdf5(str(tmp_path / "h5"), encoded(photos))
+    write_bcf(str(tmp_path / "bcf"), encoded(photos))
+    (tmp_path / "leveldb").mkdir()
+    for name in ("CURRENT", "MANIFEST-000002", "000003.log"):
+        (tmp_path / "leveldb" / name).write_text("MANIFEST-000002")
+    photo = photos.folder / photos.names[0]
+    for path, found, right in (
+        (tmp_path / "lmdb", "an LMDB", "LMDB"),
+        (tmp_path / "h5", "an HDF5 file", "HDF5"),
+        (tmp_path / "bcf", "a binary file", "BCF"),
+        (tmp_path / "leveldb", "a LevelDB", None),
+        (photo, "an image (JPEG)", None),
+    ):
+        for kind in {*FORMATS} - {right}:
+            if right == "BCF" and kind != "CSV":  # where it might be a damaged one of that type
+                continue
+            remedy = f"`source_type: {right}`" if right else "list of"
+            with refused(DataError, found, source=f"{kind} source {path}", remedy=remedy):
+                open_source(kind, str(path))
+        if right:
+            open_source(right, str(path))
 
 
 @pytest.mark.parametrize(

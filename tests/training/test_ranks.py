@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from caffe_pylayers.caffe_files.weights import read_weights
+from caffe_pylayers.commands.train.cli import mpirun_beside
 from caffe_pylayers.layers import separate_ranks
 from tests.layers.runs import CAFFE, assert_gone
 from tests.training import failing
@@ -110,9 +111,9 @@ def test_an_error_in_one_rank_ends_all(folder):
 
 
 def test_several_gpus_are_a_process_each(folder):
-    """Each process says that this Caffe knows no GPU, or is ended by another that did."""
+    """Each process says that this Caffe knows no GPU, or is ended by another that did. mpirun lies beside Python."""
     run = folder()
-    path = f"{MPIEXEC.parent}:{os.environ['PATH']}"
+    path = ":".join(set(os.environ["PATH"].split(":")) - {str(MPIEXEC.parent)})
     process = run.start(COMMAND, "train", "solver.prototxt", "--no-check", "--gpus", "3,5", PATH=path)
     told, _ = process.communicate(timeout=200)
     assert process.returncode != 0
@@ -120,10 +121,12 @@ def test_several_gpus_are_a_process_each(folder):
     assert "rank 2" not in told
 
 
-def test_several_gpus_without_mpirun(folder):
-    run = folder()
-    process = run.start(COMMAND, "train", "solver.prototxt", "--no-check", "--gpus", "3,5", PATH="/no/such/folder")
-    assert "2 GPUs take 2 processes, which mpirun starts, but mpirun is not on PATH" in ended(process, 2)
+def test_no_mpirun(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert mpirun_beside(str(tmp_path)) is None
+    assert mpirun_beside(str(MPIEXEC.parent)) == str(MPIEXEC.parent / "mpirun")
+    monkeypatch.setenv("PATH", str(MPIEXEC.parent))
+    assert mpirun_beside(str(tmp_path)) == str(MPIEXEC.parent / "mpirun")
 
 
 def test_two_trainings_of_caffe_at_once_are_told_of(folder):

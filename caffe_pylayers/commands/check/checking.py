@@ -127,6 +127,8 @@ def _caffe(report: Report) -> Any:
 def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report: Report) -> None:
     """Take the nets of a file into the report."""
     is_solver = nets.is_solver(message)
+    if not is_solver:
+        nets.require_net(message, path)
     if caffe:
         from caffe.proto import caffe_pb2
 

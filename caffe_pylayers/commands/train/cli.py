@@ -107,13 +107,19 @@ def _numbers(gpu: Optional[str]) -> List[int]:
 
 def _start_again_under_mpirun(count: int) -> None:
     """Become mpirun, which starts this command so many times, once a GPU."""
-    mpirun = shutil.which("mpirun") or shutil.which("mpiexec")
+    mpirun = mpirun_beside(os.path.dirname(sys.executable))
     if mpirun is None:
         raise click.ClickException(
-            f"{count} GPUs take {count} processes, which mpirun starts, but mpirun is not on PATH: install Open MPI or MPICH, "
-            f"and pip install 'caffe-pylayers[mpi]'"
+            f"{count} GPUs take {count} processes, which mpirun starts, but mpirun is neither on PATH nor beside {sys.executable}: "
+            f"install Open MPI or MPICH, and pip install 'caffe-pylayers[mpi]'"
         )
     give_stdout_to(mpirun, [mpirun, "-n", str(count), sys.executable, "-m", "caffe_pylayers", *sys.argv[1:]])
+
+
+def mpirun_beside(folder: str) -> Optional[str]:
+    """The mpirun on PATH, else that in the folder of the Python program, where pip puts MPICH's."""
+    names = [(name, path) for path in (None, folder) for name in ("mpirun", "mpiexec")]
+    return next(filter(None, (shutil.which(name, path=path) for name, path in names)), None)
 
 
 @contextmanager
@@ -181,7 +187,9 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     from caffe_pylayers.training.progress import TrainingProgress
     from caffe_pylayers.training.signals import StopSignals
 
-    for path in (log, plot):
+    for option, path in (("--log", log), ("--plot", plot)):
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise click.ClickException(f"{option} {path}: it is not a file; give {option} the name of a file")
         if not os.path.isdir(os.path.dirname(path) or "."):
             raise click.ClickException(f"{path}: there is no folder {os.path.abspath(os.path.dirname(path))}; make it")
     if plot and os.path.lexists(plot) and not is_made_here(plot, MADE_BY):

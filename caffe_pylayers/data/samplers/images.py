@@ -89,7 +89,7 @@ class PK(Ordered):
         if len(usable) < num_classes:
             raise DataError(
                 f"it has {len(usable)} class{'es' * (len(usable) != 1)} of {self._fewest} records or more, but 'classes_per_batch' is {num_classes}",
-                remedy="lower it",
+                remedy=_more_of_a_class(len(usable), self._fewest),
                 source=source.path,
             )
         super().__init__(source, options, usable, training=training, permuted=True)
@@ -161,3 +161,8 @@ def _without_replacement(counts: np.ndarray, size: int, keys: np.ndarray) -> np.
         number = np.where((chosen[:, :step] == number[:, None]).any(1), last, number)
         chosen[:, step] = np.where(step < distinct, number, chosen[rows, step % distinct])
     return chosen
+
+
+def _more_of_a_class(usable: int, fewest: int) -> str:
+    """What to do where too few classes have as many records as the type PK needs of each."""
+    return "lower it" if usable > 1 else f"PK compares records of one class: give labels that {fewest} records share"

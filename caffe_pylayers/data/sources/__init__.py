@@ -2,15 +2,15 @@
 
 import contextlib
 import importlib
-from typing import Any, Optional, Type
+from typing import Any, Iterator, Optional, Type
 
-from caffe_pylayers.data.formats import FORMATS
+from caffe_pylayers.data.formats import FORMATS, misnamed
 from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources.annotations import annotate
 from caffe_pylayers.data.sources.base import Names, Source
 from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.data.sources.records import Record
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.processes.streams import open_closed_streams
 
 __all__ = ["Names", "Record", "Source", "open_source", "source_of"]
@@ -38,21 +38,34 @@ def open_source(
     """
     open_closed_streams()
     kind = _class_of(source_type)
-    with contextlib.nullcontext() if source_type in FORMATS else blamed("source_type", source_type):
-        source = kind.open(
-            path,
-            root=root,
-            header=header,
-            labels=labels,
-            sample_weights=sample_weights,
-            bcf_mode=bcf_mode,
-            tolerant=tolerant,
-        )
-    source.label_order = label_order
-    annotate(source, labels, label_format, sample_weights)
-    if missing is not None:
-        source.find_files(missing)
-    return source
+    with _naming_the_format(source_type, path):
+        with contextlib.nullcontext() if source_type in FORMATS else blamed("source_type", source_type):
+            source = kind.open(
+                path,
+                root=root,
+                header=header,
+                labels=labels,
+                sample_weights=sample_weights,
+                bcf_mode=bcf_mode,
+                tolerant=tolerant,
+            )
+        source.label_order = label_order
+        annotate(source, labels, label_format, sample_weights)
+        if missing is not None:
+            source.find_files(missing)
+        return source
+
+
+@contextlib.contextmanager
+def _naming_the_format(source_type: str, path: str) -> Iterator[None]:
+    """Of what is no source of that format, an error says what it is."""
+    try:
+        yield
+    except DataError as error:
+        why = misnamed(path, source_type) if source_type in FORMATS else None
+        if why is None:
+            raise
+        raise why from error
 
 
 def _class_of(source_type: str) -> Type[Source]:

@@ -138,8 +138,6 @@ def _shown(name: bytes) -> str:
 
 def _instead_of(path: str) -> str:
     """What to do where the list cannot be read."""
-    if os.path.exists(os.path.join(path, "data.mdb")):
-        return "it is an LMDB: set `source_type: LMDB`"
     if os.path.isdir(path):
         return "give a list of its images, one per line: the file name, then the label"
     return "a relative path starts at the working directory"
