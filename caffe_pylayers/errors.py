@@ -2,6 +2,7 @@
 
 import copy
 import copyreg
+import re
 from typing import Any, Callable, Dict, Iterable, Optional, Sequence, Tuple, TypeVar
 
 _Error = TypeVar("_Error", bound="PartedError")
@@ -14,6 +15,16 @@ def in_words(problem: str, remedy: str) -> str:
     ('found 4 tops; expected 3', 'it is damaged')
     """
     return f"{problem}; {remedy}" if remedy else problem
+
+
+def readable(text: str) -> str:
+    """A text in which a byte of a name that is no UTF-8 stands as `ls` shows it.
+
+    >>> print(readable(repr("bad" + chr(0xDCFF) + ".png")))
+    'bad\\xff.png'
+    """
+    text = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) & 0xFF:02x}", text)
+    return re.sub(r"\\udc([89a-f][0-9a-f])", r"\\x\1", text)
 
 
 def nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
@@ -71,7 +82,8 @@ class PartedError(ValueError):
         self.record = None if record is None else int(record)
 
     def __str__(self) -> str:
-        return "".join(f"{part}: " for part in (self.source, self.layer) if part) + in_words(self.problem, self.remedy)
+        where = "".join(f"{part}: " for part in (self.source, self.layer) if part)
+        return readable(where + in_words(self.problem, self.remedy))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"

@@ -86,6 +86,30 @@ def test_a_reader_that_stops_reading_is_no_error():
     assert (done.returncode, done.stderr) == (0, "")
 
 
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("variables", [ASCII, {"PYTHONIOENCODING": "ascii"}], ids=["locale", "streams"])
+def test_names_that_the_locale_has_no_letters_for(tmp_path, variables):
+    (tmp_path / "größen.csv").write_text("ä.png,0\nö.png,1\n", encoding="utf-8")
+    (tmp_path / "namen.txt").write_text("klein\ngroß\n", encoding="utf-8")
+    done = run("balance", "größen.csv", "--classes", "namen.txt", cwd=tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    assert "klein" in done.stdout
+    done = run("check", "größe.prototxt", cwd=tmp_path, **variables)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_bytes_in_names_are_shown_as_ls_does(command, tmp_path):
+    (tmp_path / "list.csv").write_bytes(b"bad\xff.png,0\n")
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "train_data" type: "Python" top: "data" python_param { module: "caffe_pylayers" '
+        "layer: \"ImageDataLayer\" param_str: \"{'source': 'list.csv'}\" } }"
+    )
+    status, out, _ = command("check", "net.prototxt", "--no-build")
+    assert status == 1 and "bad\\xff.png" in out and "udcff" not in out
+
+
 def test_it_runs_as_a_module_too():
     done = subprocess.run([sys.executable, "-m", "caffe_pylayers", "--version"], capture_output=True, text=True)
     assert done.stdout == f"caffe-pylayers, version {__version__}\n"

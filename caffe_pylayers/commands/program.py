@@ -4,7 +4,10 @@ Exit status: 0; 1 where a command found something; 2 where it could not do what 
 that says why. Results go to stdout, progress and messages to stderr; colours only to a terminal.
 """
 
+import codecs
 import importlib
+import io
+import os
 import sys
 from typing import Any, List, NoReturn, Optional, Sequence
 
@@ -47,7 +50,19 @@ def commands() -> None:
 def main(arguments: Optional[Sequence[str]] = None) -> NoReturn:
     """Run the command that `arguments` (the program's own by default) name, and exit with its status."""
     open_closed_streams()
+    if arguments is None:
+        _begin_in_utf8()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # for names that its encoding has no letters for
     sys.exit(_status(arguments))
+
+
+def _begin_in_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where Python keeps to ASCII: it could not even open a file of another name."""
+    if codecs.lookup(sys.getfilesystemencoding()).name == "ascii" and not sys.flags.utf8_mode:
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "caffe_pylayers", *sys.argv[1:]])
 
 
 #: What click raises where help stands for the arguments that are missing; up to 8.1 it raises nothing.

@@ -5,6 +5,7 @@ from typing import Iterable, List
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
+from caffe_pylayers.errors import readable
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 
@@ -32,7 +33,7 @@ class Finding:
     @property
     def text(self) -> str:
         """Layer and message."""
-        return f"layer {self.layer!r}: {self.message}" if self.layer else self.message
+        return readable(f"layer {self.layer!r}: {self.message}" if self.layer else self.message)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.level}: {self.text}" + (f"; {self.remedy}" if self.remedy else "")
