@@ -8,6 +8,7 @@ from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 LMDB, LEVELDB, HDF5, TEXT, BINARY = "an LMDB", "a LevelDB", "an HDF5 file", "a text file", "a binary file"
 
 _LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _STARTS = {
     b"\xff\xd8\xff": "an image (JPEG)",
     b"\x89PNG": "an image (PNG)",
@@ -24,7 +25,7 @@ _STARTS = {
 def kind_of(path: str) -> str:
     """What is there; "" where that cannot be told, or nothing is.
 
-    A text file has no zero in its first bytes, whatever stands in it.
+    A text file has no zero in its first bytes, unless it is UTF-16.
     """
     if os.path.isdir(path):
         there = [os.path.exists(os.path.join(path, name)) for name in ("data.mdb", "CURRENT")]
@@ -41,4 +42,6 @@ def kind_of(path: str) -> str:
     found = next((words for first, words in _STARTS.items() if start.startswith(first)), "")
     if not start:
         return ""
+    if start.startswith(_UTF_16):
+        return TEXT
     return found or (BINARY if b"\0" in start else TEXT)

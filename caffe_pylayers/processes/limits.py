@@ -38,7 +38,7 @@ def exhausted(error: Optional[BaseException]) -> Optional[ExhaustedError]:
             number = errno.ENOMEM
         if number in _USED_UP:
             problem, remedy = _USED_UP[number]
-            why = " ".join(str(error).split())
+            why = str(getattr(error, "err", error))  # that of OpenCV is the sentence alone
             return ExhaustedError(f"{problem} ({why})" if why else problem, remedy=remedy)
         error = error.__cause__
     return None
