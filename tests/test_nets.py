@@ -11,7 +11,10 @@ from google.protobuf import text_format
 
 from caffe_pylayers.caffe_files.nets import NetState, net_of, read_net, read_solver, states_of
 from caffe_pylayers.caffe_files.prototxt import PrototxtError, parse, text_of
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.caffe_files.weights import read_weights
+from caffe_pylayers.commands.check.check import check
+from caffe_pylayers.errors import ConfigError, DataError
+from tests.refusals import refused
 
 UPGRADE = Path(sys.prefix) / "bin" / "upgrade_net_proto_text"
 
@@ -213,3 +216,21 @@ def test_a_solver_is_no_net(folder):
     with pytest.raises(ConfigError) as error:
         read_net("solver.prototxt")
     assert error.value.source.startswith("solver.prototxt") and "this is a solver" in error.value.problem
+
+
+def test_a_file_that_is_no_net_is_one_error(tmp_path, photos, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "classes.yaml").write_text("".join(f"class{number}: {number}\n" for number in range(1001)))
+    state = caffe_pb2.SolverState(iter=3, learned_net="a_iter_3.caffemodel", current_step=0)
+    (tmp_path / "a_iter_3.solverstate").write_bytes(state.SerializeToString())
+    for path, found in (
+        ("classes.yaml", "neither a net nor a solver"),
+        (str(photos.folder / photos.names[0]), "an image (JPEG)"),
+        ("a_iter_3.solverstate", "a binary file"),
+    ):
+        (finding,) = check(path)
+        assert found in finding.message and finding.remedy
+        with pytest.raises(PrototxtError):
+            read_net(path)
+    with refused(DataError, "state of a solver", remedy="give a_iter_3.caffemodel"):
+        read_weights("a_iter_3.solverstate")

@@ -176,16 +176,12 @@ def require_net(message: Message, path: str) -> None:
     """Raise PrototxtError where the fields of a file are those of something else: a log, a list, a YAML."""
     if message.fields and not any(field.name in _OF_NETS for field in message.fields):
         first = message.fields[0]
-        raise PrototxtError(
-            path,
-            first.line,
-            f"it is neither a net nor a solver, which have no field {first.name!r}",
-            remedy='a net has `layer { ... }`, a solver has `net: "train_val.prototxt"`',
-        )
+        found = f"it is neither a net nor a solver, which have no field {first.name!r}"
+        raise PrototxtError(path, first.line, found, 'a net has `layer { ... }`, a solver `net: "train_val.prototxt"`')
 
 
 def net_of(message: Message, path: str) -> Net:
-    """The net that a message is. path: of its file, for messages. Raises PrototxtError where it is none."""
+    """The net that a message is. path: of its file, for messages."""
     require_net(message, path)
     message, upgrades = upgrade(message, path)
     layers = [Layer(layer, path) for layer in message.messages("layer")]

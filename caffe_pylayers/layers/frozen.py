@@ -15,6 +15,7 @@ from caffe_pylayers.layers.adapter import log
 
 _BASE = 1 << 24  # float32 holds every integer up to this
 _HEAD = 4
+_LEAST = np.array([-_BASE, 0, 0, 0])  # with `contents` the first word is below 0
 
 
 class FrozenCounter:
@@ -74,7 +75,7 @@ class FrozenCounter:
 
     def _words(self) -> Tuple[int, ...]:
         words = self._blob.data[:_HEAD]
-        if not ((words >= 0) & (words < _BASE) & (words == np.floor(words))).all():
+        if not ((words >= _LEAST) & (words < _BASE) & (words == np.floor(words))).all():
             raise self._spoilt()
         return tuple(words.astype(np.int64).tolist())
 

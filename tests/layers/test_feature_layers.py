@@ -62,6 +62,15 @@ def test_equals_the_plain_loop_and_its_finite_differences(options, phase, in_pla
     np.testing.assert_allclose(got, expected, atol=5e-6)
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_backward_without_a_forward_is_that_at_x_as_it_is(in_place):
+    expected = run(normalize({"scale": 3.0}, in_place=in_place)[0], "x")[0]
+    net, _ = normalize({"scale": 3.0}, in_place=in_place)
+    net.blobs["x1"].data[...] = X
+    net.backward()
+    np.testing.assert_allclose(net.blobs["x"].diff, expected, rtol=1e-6)
+
+
 def test_zero_vectors_give_zeros():
     x = X.copy()
     x[0, :, 1, 2] = 0

@@ -68,14 +68,15 @@ def net_of(photos, tmp_path):
 def test_descriptors_used_up_in_the_first_forward(net_of, free):
     """Of the ring: none is lost on the way, and it goes on when there are some again."""
     net = net_of(prefetch=1)
-    before = os.listdir("/proc/self/fd")
+    gc.collect()  # what earlier tests have left
+    before = len(os.listdir("/proc/self/fd"))
     for _ in range(2):
         with descriptors(free), refused(DataError, "files open", remedy="ulimit -n"):
             net.forward()
     net.forward()
     caffe_pylayers.close()
     gc.collect()  # tracebacks hold the memory of slots
-    assert os.listdir("/proc/self/fd") == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_descriptors_used_up_at_set_up(net_of, photos, tmp_path):
