@@ -236,6 +236,7 @@ layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "label"
         ["train", "solver.prototxt", "--weights", "pipe"],
         ["train", "solver.prototxt", "--resume", "pipe"],
         ["train", "solver.prototxt", "--log", "pipe"],
+        ["train", "solver.prototxt", "--plot", "pipe"],
     ],
     ids=" ".join,
 )
@@ -261,6 +262,8 @@ def test_a_command_says_what_it_is(tmp_path, command, arguments):
     status, out, err = command(*arguments)
     assert status in (1, 2)
     assert "it is not a file but a pipe" in out + err
+    if arguments[-2] in ("--log", "--plot"):
+        assert f"{arguments[-2]} pipe: " in err and f"give another {arguments[-2]}" in err
     assert "Traceback" not in out + err
 
 

@@ -106,7 +106,7 @@ BAD_LISTS = {
         ["photo 12"],
         "photo, but 'photo 12' does; quote names that end with a",
     ),
-    "zeros": ("\0\0a.jpg 1\n", [], "it is a binary file; set 'source_type': 'BCF'"),
+    "zeros": ("\0\0a.jpg 1\n", [], "it is a binary file; set `source_type: BCF`"),
 }
 
 

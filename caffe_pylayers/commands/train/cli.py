@@ -181,6 +181,7 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     """Run it. plot: "" for none. Returns the exit status."""
     from tqdm.contrib.logging import logging_redirect_tqdm
 
+    from caffe_pylayers import regular_file
     from caffe_pylayers.files.output_file import is_made_here
     from caffe_pylayers.training.log import TrainingLog
     from caffe_pylayers.training.plot import MADE_BY, LivePlot
@@ -188,8 +189,11 @@ def _train(training: "Training", solver: str, log: str, plot: str) -> int:
     from caffe_pylayers.training.signals import StopSignals
 
     for option, path in (("--log", log), ("--plot", plot)):
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise click.ClickException(f"{option} {path}: it is not a file; give {option} the name of a file")
+        try:
+            if os.path.exists(path):
+                regular_file.require_regular(path)
+        except OSError as error:
+            raise click.ClickException(f"{option} {path}: {error.strerror}; give another {option}") from error
         if not os.path.isdir(os.path.dirname(path) or "."):
             raise click.ClickException(f"{path}: there is no folder {os.path.abspath(os.path.dirname(path))}; make it")
     if plot and os.path.lexists(plot) and not is_made_here(plot, MADE_BY):
