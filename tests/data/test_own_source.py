@@ -97,5 +97,5 @@ def test_check_reads_it(tmp_path, monkeypatch):
         "ImageDataLayer", [], ["data", "label"], {"source_type": NAME, "source": "images.npy", "batch_size": 5}
     )
     (tmp_path / "net.prototxt").write_text(layer)
-    found = check("net.prototxt", build=False)
+    found = check("net.prototxt")
     assert [finding.message.rpartition(": ")[2] for finding in found] == ["it is burnt"]

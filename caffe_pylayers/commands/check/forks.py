@@ -62,10 +62,10 @@ def in_place_of_type(kind: str, known: Sequence[str]) -> str:
         return "it is a fork's: stock Caffe has no such layer, and no layer of caffe_pylayers does it"
     today = V1_TYPES.get(kind)
     meant = today or nearest(kind, [*known, *SCHEMAS])
-    if meant in SCHEMAS:
-        return _own_layer(f"did you mean {meant} of caffe_pylayers? Write", meant)
-    guess = did_you_mean(meant, [meant]) if meant else ""
-    return guess or f"no layer of caffe_pylayers does it; this Caffe has: {listed(known, 99)}"
+    if not meant:
+        return f"no layer of caffe_pylayers does it; this Caffe has: {listed(known, 99)}"
+    question = did_you_mean(meant, [meant])
+    return f"{question} {_own_layer('Write', meant)}" if meant in SCHEMAS else question
 
 
 def _own_layer(verb: str, name: str) -> str:
