@@ -51,10 +51,10 @@ def net(tmp_path, monkeypatch):
 @pytest.mark.parametrize("way", WAYS)
 def test_check_reads_its_options_and_data(way, net):
     net(data_layer(way, batchsize=4))
-    (finding,) = check_files(["own.prototxt"], build=False).findings
+    (finding,) = check_files(["own.prototxt"]).findings
     assert finding.message.startswith("unknown option 'batchsize'")
     net(data_layer(way, label_dim=3))
-    (finding,) = check_files(["own.prototxt"], build=False).findings
+    (finding,) = check_files(["own.prototxt"]).findings
     assert "has label 4, but 'label_dim' is 3" in finding.message
     net(data_layer(way))
     report = check_files(["own.prototxt"])
@@ -114,7 +114,7 @@ OTHERS = [
 @pytest.mark.parametrize(("module", "layer", "says", "remedy"), OTHERS)
 def test_what_is_not_there_is_told(module, layer, says, remedy, net):
     net(f'layer {{ name: "own"  type: "Python"  top: "x"  python_param {{ module: "{module}"  layer: "{layer}" }} }}')
-    (finding,) = check_files(["own.prototxt"], build=False).findings
+    (finding,) = check_files(["own.prototxt"]).findings
     assert (finding.layer, finding.level) == ("own", "error")
     assert says in finding.message
     assert remedy in finding.remedy
