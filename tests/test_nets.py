@@ -223,6 +223,11 @@ def test_a_file_that_is_no_net_is_one_error(tmp_path, photos, monkeypatch):
     (tmp_path / "classes.yaml").write_text("".join(f"class{number}: {number}\n" for number in range(1001)))
     state = caffe_pb2.SolverState(iter=3, learned_net="a_iter_3.caffemodel", current_step=0)
     (tmp_path / "a_iter_3.solverstate").write_bytes(state.SerializeToString())
+    (tmp_path / "list.csv").write_text("a.jpg,1\nb.jpg,2\n")
+    (tmp_path / "train.log").write_text("I1129 22:32:36.887219 27573 solver.cpp:332] Optimization Done.\n" * 9)
+    for path in ("list.csv", "train.log"):
+        (finding,) = check(path)
+        assert "is it a net or a solver?" in finding.remedy
     for path, found in (
         ("classes.yaml", "neither a net nor a solver"),
         (str(photos.folder / photos.names[0]), "an image (JPEG)"),

@@ -161,6 +161,7 @@ class _Reader:
         self._tokens = self._split(text)
         self._kind, self._token, self._line = next(self._tokens)
         self._depth = 0
+        self._begun = False  # whether a field was read
 
     def _split(self, text: str) -> Iterator[Tuple[str, str, int]]:
         """(kind, token, line) of each, and at the end an empty one."""
@@ -196,6 +197,8 @@ class _Reader:
 
     def _fail(self, expected: str, remedy: str = "") -> NoReturn:
         found = repr(self._token) if self._token else "the end of the file"
+        if not remedy and not self._begun:
+            remedy = "is it a net or a solver? They begin with a field, as in `name: \"net\"` or `layer { ... }`"
         raise PrototxtError(self._where, self._line, f"expected {expected}, found {found}", remedy)
 
     def _fields(self, closing: str, opened: int = 0) -> List[Field]:
@@ -231,6 +234,7 @@ class _Reader:
             raise PrototxtError(self._where, line, f"expected ':' after {name!r}, found '['")
         if self._token in (";", ",") and self._kind == "mark":
             self._take()
+        self._begun = True
         return [Field(name, value, at, listed) for value, at in values]
 
     def _list(self) -> List[Tuple[Value, int]]:
