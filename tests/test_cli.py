@@ -1,5 +1,6 @@
 """The frame of the command line: help, exit status, where things are written, what is imported."""
 
+import json
 import os
 import subprocess
 import sys
@@ -108,6 +109,13 @@ def test_bytes_in_names_are_shown_as_ls_does(command, tmp_path):
     )
     status, out, _ = command("check", "net.prototxt", "--no-build")
     assert status == 1 and "bad\\xff.png" in out and "udcff" not in out
+
+
+def test_a_path_may_have_bytes_that_are_no_utf8(command, tmp_path):
+    name = os.fsdecode(b"l\xe4.csv")
+    (tmp_path / name).write_text("a.png,0\nb.png,1\n")
+    status, out, _ = command("balance", name, "--json")
+    assert status == 0 and json.loads(out)["counts"] == [1, 1]
 
 
 def test_it_runs_as_a_module_too():

@@ -4,10 +4,23 @@ import functools
 import os
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Tuple, Type, Union
+from typing import (
+    Any,
+    Callable,
+    ClassVar,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Literal,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    Union,
+)
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -15,6 +28,7 @@ from pydantic import (
     StringConstraints,
     ValidationInfo,
     WithJsonSchema,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -24,11 +38,17 @@ from caffe_pylayers.blob_limits import LARGEST_NUMBER, SMALLEST_NUMBER, in_range
 from caffe_pylayers.config.sizes import Shapes, Sizes
 from caffe_pylayers.errors import ConfigError, in_words
 
+
+def _absolute(value: Any, check: Callable[[Any], str]) -> str:
+    """A path from the root on. pydantic's own check has no place for bytes that are not UTF-8, but a path may have them."""
+    return os.path.abspath(value if value and isinstance(value, str) else check(value))
+
+
 #: A path of a file or folder; the checked object holds it absolute, resolved against the working directory.
 Path = Annotated[
     str,
     StringConstraints(min_length=1),
-    AfterValidator(os.path.abspath),
+    WrapValidator(_absolute),
     WithJsonSchema({"type": "string", "format": "path"}),
 ]
 
