@@ -1,5 +1,6 @@
 """What Caffe's own data layers read: `check`, `balance` and Caffe take the same for wrong."""
 
+import cv2
 import h5py
 import lmdb
 import numpy as np
@@ -65,7 +66,8 @@ def test_a_list_as_caffe_reads_it(tmp_path):
     param = f'image_data_param {{ source: "{tmp_path}/list"  root_folder: "in/" }}'
     (tmp_path / "net").write_text(f'layer {{ name: "in"  type: "ImageData"  top: "x"  top: "y"  {param} }}')
     images = ImageList(nets.read_net(str(tmp_path / "net")).layers[0])
-    assert list(images) == [("in/a b.png", 3), ("in/c\x0bd\u2028e.png", -1), ("in/f.png", 2)]
+    assert [images.image(number) for number in range(3)] == ["in/a b.png", "in/c\x0bd\u2028e.png", "in/f.png"]
+    assert images.labels() == [3, -1, 2]
     assert images.where(2) == f"{tmp_path}/list:3"
 
 
@@ -77,10 +79,20 @@ def test_a_line_without_a_label(tmp_path, line):
     param = f'image_data_param {{ source: "{tmp_path}/list" }}'
     (tmp_path / "net").write_text(f'layer {{ name: "in"  type: "ImageData"  top: "x"  top: "y"  {param} }}')
     images = ImageList(nets.read_net(str(tmp_path / "net")).layers[0])
-    assert images[0] == ("a.png", 0)
     with pytest.raises(DataError) as error:
-        images[1]
+        images.labels()
     assert error.value.source.endswith("list:2") and "`path label`" in error.value.remedy
+
+
+def test_labels_that_no_layer_reads_need_not_be_there(tmp_path, monkeypatch):
+    """As for an autoencoder, which Caffe trains."""
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite("a.png", np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "list").write_text("a.png\na.png\n")
+    param = 'image_data_param { source: "list"  batch_size: 1 }'
+    (tmp_path / "net.prototxt").write_text(f'layer {{ name: "in"  type: "ImageData"  top: "x"  top: "y"  {param} }}')
+    assert check("net.prototxt") == []
+    assert ask_caffe("import caffe\ncaffe.Net('net.prototxt', caffe.TRAIN).forward()").ok
 
 
 @pytest.mark.parametrize("block", [0, 512])

@@ -198,7 +198,7 @@ class _Reader:
     def _fail(self, expected: str, remedy: str = "") -> NoReturn:
         found = repr(self._token) if self._token else "the end of the file"
         if not remedy and not self._begun:
-            remedy = "is it a net or a solver? They begin with a field, as in `name: \"net\"` or `layer { ... }`"
+            remedy = 'is it a net or a solver? They begin with a field, as in `name: "net"` or `layer { ... }`'
         raise PrototxtError(self._where, self._line, f"expected {expected}, found {found}", remedy)
 
     def _fields(self, closing: str, opened: int = 0) -> List[Field]:

@@ -6,7 +6,7 @@ Paths are as Caffe takes them. What Caffe would abort on raises DataError, with 
 import contextlib
 import os
 import re
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Iterator, List, Optional
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.hdf5 import hdf5_start
@@ -23,7 +23,7 @@ PARAMS = {
 
 _BYTES_AT_ONCE = 1 << 24  # of a data set
 _WINDOWS_OF = re.compile(r"#\s+[0-9]+\s+(\S+)")
-_LISTED = re.compile(r"(.+) ([-+]?[0-9]{1,18})\r?")
+_LABEL = re.compile(r". ([-+]?[0-9]{1,18})\r?\Z", re.DOTALL)
 
 
 def source_of(layer: Layer) -> str:
@@ -76,20 +76,24 @@ class ImageList:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def __getitem__(self, number: int) -> Tuple[str, int]:
-        """The path of an image, and its label. A label is what stands behind the last space."""
-        listed = _LISTED.fullmatch(self._lines[number])
-        if listed is None:
+    def image(self, number: int) -> str:
+        """The path of an image: what stands before the last space; all of a line without one."""
+        line = self._lines[number]
+        return self._root + (line.rpartition(" ")[0] if " " in line else line)
+
+    def labels(self) -> List[int]:
+        """Of all images: what stands behind the last space."""
+        return [self._label(number) for number in range(len(self))]
+
+    def _label(self, number: int) -> int:
+        found = _LABEL.search(self._lines[number])
+        if found is None:
             raise DataError(
                 f"{self._lines[number][:80]!r} does not end with an integer label",
                 remedy="write lines as `path label`",
                 source=self.where(number),
             )
-        return self._root + listed[1], int(listed[2])
-
-    def labels(self) -> List[int]:
-        """Of all images."""
-        return [self[number][1] for number in range(len(self))]
+        return int(found[1])
 
     def where(self, number: int) -> str:
         """The line of an image."""

@@ -81,7 +81,7 @@ BROKEN = [
     Broken("a transform in data_param", STOCK, "batch_size: 4  backend", "batch_size: 4  mirror: true  backend", "data",
            "mirror in data_param has no effect", "transform_param { mirror: ... }", level="warning"),
     Broken("a list without labels", STOCK, '"images.txt"', '"images.txt"', "image", "images.txt:1: '0.png' does not end with an integer label",
-           "`path label`", disk={"images.txt": b"0.png\n1.png\n"}),
+           "`path label`", disk={"images.txt": b"0.png\n1.png\n"}, also=(STOCK, 'bottom: "label"', 'bottom: "image_label"')),
     Broken("a list of files that are not there", STOCK, '"images.txt"', '"images.txt"', "image", "images.txt:2: there is no file 'b.png'",
            "set root_folder", disk={"images.txt": b"0.png 1\nb.png 1\n"}),
     Broken("16-bit images", STOCK, '"images.txt"', '"images.txt"', "image", "0.png: has 16-bit pixels, but Caffe keeps only the upper 8 bits",

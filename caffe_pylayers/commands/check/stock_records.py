@@ -85,7 +85,7 @@ class _List(StockRecords):
         return len(self._images)
 
     def picture(self, number: int, values: bool = False) -> Picture:
-        path, _ = self._images[number]
+        path = self._images.image(number)
         _require(path, self.where(number), ", so end it with /")
         content = stock_sources.content("image", path)
         picture = decoded(content, path, self.param.flag("is_color", True), values)
