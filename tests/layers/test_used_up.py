@@ -112,3 +112,24 @@ def test_hdf5_is_indexed_under_a_limit_of_the_users(tmp_path):
         open_source("HDF5", path)
 
     assert status_of(fork(index)) == 0
+
+
+@pytest.mark.parametrize("free", [1, 4])
+def test_a_conversion_without_descriptors_can_be_given_again(command, photos, free):
+    arguments = (
+        "convert",
+        photos.csv,
+        "target",
+        "--target-type",
+        "LMDB",
+        "--root",
+        str(photos.folder),
+        "--workers",
+        "1",
+    )
+    command("convert", "--help")  # imports what it needs
+    with descriptors(free):
+        status, _, told = command(*arguments)
+    assert status and "ulimit -n" in told, told
+    status, told, _ = command(*arguments)
+    assert status == 0, told
