@@ -16,6 +16,11 @@ NETS = {
         'layer {{ name: "ip{0}"  type: "InnerProduct"  bottom: "b{0}"  top: "b{1}"  inner_product_param {{ num_output: 3 }} }}\n'
         'layer {{ name: "loss{0}"  type: "SoftmaxWithLoss"  bottom: "b{1}"  bottom: "label"  top: "loss{0}" }}\n',
     ),
+    "labels through layers that keep them": (
+        _DATA + 'layer { name: "split"  type: "Split"  bottom: "label"  top: "l0" }\n',
+        'layer {{ name: "r{0}"  type: "Reshape"  bottom: "l{0}"  top: "l{1}" }}\n'
+        'layer {{ name: "loss{0}"  type: "SoftmaxWithLoss"  bottom: "b0"  bottom: "l{1}"  top: "loss{0}" }}\n',
+    ),
     "of an old net": (
         _OLD_DATA,
         'layers {{ name: "ip{0}"  type: INNER_PRODUCT  bottom: "b{0}"  top: "b{1}"  blobs_lr: 1  inner_product_param {{ num_output: 3 }} }}\n',

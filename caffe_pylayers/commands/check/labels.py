@@ -13,8 +13,6 @@ from caffe_pylayers.commands.check.views import View
 
 Shapes = Mapping[str, Shape]
 
-#: Stock layers whose tops have the values of their first bottom, at least those of a crop of it.
-_KEEP_VALUES = ("Split", "Reshape", "Flatten", "Crop")
 #: Where Caffe's own layers read ignore_label; others read it nowhere.
 _IGNORE_IN = {
     "SoftmaxWithLoss": "loss_param", "InfogainLoss": "loss_param", "SigmoidCrossEntropyLoss": "loss_param",
@@ -26,7 +24,11 @@ def label_tops(view: View) -> Iterator[Top]:
     """The tops of data layers that some layer takes for labels or targets."""
     for layer in view.layers:
         for number in range(len(layer.bottoms)):
-            top = _origin(view, layer, number) if _is_label(layer, number) or _is_target(layer, number) else None
+            top = (
+                view.fed(layer, layer.bottoms[number])
+                if _is_label(layer, number) or _is_target(layer, number)
+                else None
+            )
             if top is not None:
                 yield top
 
@@ -39,7 +41,7 @@ def check_labels(view: View, report: Report) -> Iterator[Finding]:
     for layer in view.layers if report.labels else ():
         for number in range(len(layer.bottoms)):
             is_label, is_target = _is_label(layer, number), _is_target(layer, number)
-            top = _origin(view, layer, number) if is_label or is_target else None
+            top = view.fed(layer, layer.bottoms[number]) if is_label or is_target else None
             given = report.labels.get(top) if top is not None else None
             if given is None:
                 continue
@@ -64,34 +66,6 @@ def _is_target(layer: Layer, number: int) -> bool:
     """Whether a bottom has the targets of a sigmoid."""
     schema = schema_of(layer)
     return number == 1 and schema is not None and schema.inside == "Sigmoid"
-
-
-def _origin(view: View, layer: Layer, number: int) -> Optional[Top]:
-    """The top of a layer without bottoms, or its columns, that a bottom has the values of."""
-    blob: str = layer.bottoms[number]
-    part: Tuple[int, Optional[int]] = (0, None)
-    while True:
-        source = view.producer(layer, blob)
-        if source is None:
-            return None
-        top = source.tops.index(blob)
-        if not source.bottoms:
-            return Top(source, top, *part)
-        if part != (0, None) or (source.type not in _KEEP_VALUES and not _slices_columns(source)):
-            return None
-        if source.type == "Slice":
-            points = [0, *source.message.message("slice_param").all("slice_point"), None]
-            part = points[top], points[top + 1]
-        layer, blob = source, source.bottoms[0]
-
-
-def _slices_columns(layer: Layer) -> bool:
-    """Whether it is a Slice that says which columns each of its tops has."""
-    param = layer.message.message("slice_param")
-    points = param.all("slice_point")
-    along = param.whole("axis", param.whole("slice_dim", 1))
-    known = all(isinstance(point, int) for point in points) and 0 < len(points) == len(layer.tops) - 1
-    return layer.type == "Slice" and along == 1 and known
 
 
 def _check_targets(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence
 from caffe_pylayers.caffe_files.nets import TRAIN, Layer, Net, NetState
 from caffe_pylayers.caffe_files.prototxt import Message
 from caffe_pylayers.commands.check.findings import Finding
+from caffe_pylayers.commands.check.numbers import Top
 
 #: Stock layers whose tops have the values of their first bottom.
 _KEEP_VALUES = ("Split", "Reshape", "Flatten", "Slice", "Crop")
@@ -87,6 +88,24 @@ class View:
         return self._origins.get((layer, blob))
 
     @cached_property
+    def _fed(self) -> Dict[Tuple[Layer, str], Optional[Top]]:
+        found: Dict[Tuple[Layer, str], Optional[Top]] = {}
+        for key, producer in self._producers.items():
+            number = producer.tops.index(key[1])
+            before = found.get((producer, producer.bottoms[0])) if producer.bottoms else None
+            if not producer.bottoms:
+                found[key] = Top(producer, number)
+            elif producer.type != "Slice":
+                found[key] = before if producer.type in _KEEP_VALUES else None
+            elif before is not None and self.producer(producer, producer.bottoms[0]) is before.layer:
+                found[key] = _columns(producer, before, number)
+        return found
+
+    def fed(self, layer: Layer, blob: str) -> Optional[Top]:
+        """The top of a layer without bottoms, or its columns, that a bottom has the values of, at least those of a crop of it."""
+        return self._fed.get((layer, blob))
+
+    @cached_property
     def _lines(self) -> Set[Tuple[str, str, int]]:
         """The lines of its layers, each with file and name of the layer."""
         return {
@@ -98,6 +117,17 @@ class View:
     def has(self, finding: Finding) -> bool:
         """Whether a finding is about one of its layers."""
         return (finding.file, finding.layer, finding.line) in self._lines
+
+
+def _columns(layer: Layer, before: Top, number: int) -> Optional[Top]:
+    """What a top of a Slice has of the top that it slices, if it says which columns."""
+    param = layer.message.message("slice_param")
+    points = param.all("slice_point")
+    along = param.whole("axis", param.whole("slice_dim", 1))
+    if along != 1 or not all(isinstance(point, int) for point in points) or not 0 < len(points) == len(layer.tops) - 1:
+        return None
+    bounds = [0, *points, None]
+    return Top(before.layer, before.number, bounds[number], bounds[number + 1])
 
 
 def _last_line(message: Message) -> int:
