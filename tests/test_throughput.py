@@ -251,7 +251,7 @@ def test_a_net_that_cannot_be_run(photos, tmp_path, capsys, change, message):
         (["net.prototxt", "--workers", "two"], "'two' is not a list of integers"),
         (["net.prototxt", "--workers", "-1"], "'-1' is not a list of integers"),
         (["--layer-type", "ImageDataLayer", "--gpu", "0"], "--gpu are only for a net"),
-        (["solver.prototxt", "--stage", "deep"], "--stage is for a net"),
+        (["solver.prototxt", "--stage", "deep"], "stage 'deep' is given"),
         (["none.prototxt"], "none.prototxt: cannot read it"),
         (["--layer-type", "TripletLoss"], "TripletLoss is not a data layer: it needs bottoms"),
         (["net.prototxt", "--layer", "ip"], "has no data layer 'ip'"),

@@ -145,11 +145,11 @@ def numbers(path: str, source: str) -> Tuple["array[float]", "array[int]"]:
         except ValueError:
             shown = line.strip()[:80].encode(errors="surrogateescape").decode(errors="backslashreplace")
             raise DataError(
-                f"numbers such as 3 or 17:24:35 are expected, but the line is '{shown}'",
-                remedy="a line has the numbers of one record, and no names",
+                f"numbers are expected, but the line is '{shown}'",
+                remedy="a line has numbers alone, as in 3 or 17:24:35, and no names",
                 source=f"{source}, line {number}",
             ) from None
         counts.append(len(words))
     if not counts:
-        raise DataError("it is empty", remedy="write the numbers of one record on each line", source=source)
+        raise DataError("it is empty", remedy="write numbers into it", source=source)
     return values, counts

@@ -66,7 +66,7 @@ BAD_FILES = {
     "none": ("\n", "labels .*file.txt: it is empty"),
     "a word": (
         "3\ncat 1\n2\n",
-        "labels .*file.txt, line 2: numbers such as 3 or 17:24:35 are expected, but the line is 'cat 1'",
+        "labels .*file.txt, line 2: numbers are expected, but the line is 'cat 1'",
     ),
     "a fraction": ("3\n1\n0.5\n", r"train.bcf: record 2 \('2'\): label 0.5 of .*file.txt; integers are allowed"),
     "no number": (np.array([3, np.nan, 1]), r"record 1 \('1'\): label nan of .*file.npy; integers"),

@@ -49,7 +49,7 @@ def stream(sampler, num_batches, start=0):
 
 
 @all_cases
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(labels=LABELS, batch_size=st.integers(1, 9), training=st.booleans())
 def test_what_is_promised_of_every_sample(case, labels, batch_size, training):
     options = {} if case.type == "PK" else {"batch_size": batch_size}

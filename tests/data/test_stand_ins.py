@@ -28,7 +28,7 @@ def found_out(sampler, number, unreadable, choose):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(mode=st.sampled_from(MODES), labels=LABELS, data=st.data(), training=st.booleans())
 def test_stand_ins(case, mode, labels, data, training):
     if not is_possible(case, labels):
