@@ -88,7 +88,7 @@ def _status(arguments: Optional[Sequence[str]]) -> int:
         silence(sys.stdout)
         return 0
     except (ConfigError, DataError) as error:
-        return _failed(str(error))
+        return _failed(str(exhausted(error) or error))
     except ImportError as error:  # a package that is missing, or does not fit this Python
         return _failed(f"{type(error).__name__}: {error}; `caffe-pylayers doctor` says what to do")
     except (OSError, MemoryError) as error:

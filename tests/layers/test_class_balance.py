@@ -137,7 +137,7 @@ BAD_LISTS = [
     ({"weights": "8 4 -1\n"}, DataError, "the weight of class 2 is -1", "at least 0"),
     ({"weights": "8 nan 1\n"}, DataError, "the weight of class 1 is nan", "at least 0"),
     ({"weights": "0 0 0\n"}, DataError, "all weights are 0", ""),
-    ({"weights": "cat 3\n"}, DataError, "numbers such as", ""),
+    ({"weights": "cat 3\n"}, DataError, "numbers are expected", ""),
     ({"counts": ""}, DataError, "it is empty", ""),
 ]
 
