@@ -5,6 +5,10 @@ from tests.checks.good_nets import NET as NET_TEXT
 
 _FIRST = 'layer {\n  name: "conv"  type: "Convolution"  bottom: "data"'
 _SCALE = 'layer { name: "first"  type: "Scale"  bottom: "%s"  top: "%s" }\n'
+_SHARED = (
+    'layer { name: "mix"  type: "Convolution"  bottom: "%s"  top: "%s"  param { name: "w" }  param { name: "b" }\n'
+    '  convolution_param { num_output: 3  kernel_size: 1  weight_filler { type: "xavier" } } }\n'
+)
 
 # fmt: off
 BROKEN = [
@@ -54,6 +58,9 @@ BROKEN = [
     Broken("two layers of one name, with weights of one size", NET, _FIRST, _SCALE % ("data", "x") + _SCALE % ("x", "xx")
            + _FIRST.replace('"data"', '"xx"'), "first",
            "layer 'first' in line 21 has this name too: Caffe stops, or gives the weights", "its own name", at='layer { name: "first"', last=True),
+    Broken("two layers of one name that share all weights", NET, _FIRST, _SHARED % ("data", "x") + _SHARED % ("x", "xx")
+           + _FIRST.replace('"data"', '"xx"'), "mix", "layer 'mix' in line 21 has this name too", "its own name", level="warning",
+           at='layer { name: "mix"', last=True),
     Broken("two layers of one name, one with weights", NET, 'name: "relu"', 'name: "scores"', "scores", "layer 'scores' in line 27 has this name too",
            "its own name", at='  name: "scores"  type: "Inner'),
     Broken("unknown type", NET, '"InnerProduct"', '"InerProduct"', "scores", "unknown layer type 'InerProduct'", "did you mean 'InnerProduct'?"),

@@ -76,7 +76,7 @@ def _named(layer: Layer) -> str:
 def check_names(view: View, _: Report) -> Iterator[Finding]:
     """One name is one layer's: Caffe takes weights, for tests and from files, to the first layer of their name.
 
-    Without weights layers may share a name, or have none.
+    Without weights layers may share a name, or have none; also if they share all weights by the names of their params.
     """
     seen: Dict[str, Layer] = {}
     for layer in view.layers:
@@ -84,7 +84,7 @@ def check_names(view: View, _: Report) -> Iterator[Finding]:
         if first is layer:
             continue
         problem = f"{_named(first)} has this name too" if layer.name else f"it has no name, as {_named(first)}"
-        if _has_weights(layer) or _has_weights(first):
+        if (_has_weights(layer) or _has_weights(first)) and not _shares_weights(layer, first):
             problem += ": Caffe stops, or gives the weights of both to the first"
             yield error(layer, problem, "give each layer its own name", "name")
         elif layer.name:
@@ -99,6 +99,15 @@ def _has_weights(layer: Layer) -> bool:
     if layer.type in ("Scale", "Bias"):
         return len(layer.bottoms) == 1
     return layer.type in _WITH_OUTPUTS or layer.type in ("BatchNorm", "PReLU", "Parameter") or bool(num_blobs(layer))
+
+
+def _shares_weights(layer: Layer, first: Layer) -> bool:
+    """Whether convolutions or fully connected layers have their weights, and biases if there are any, by the same names."""
+    names, others = ([str(each.get("name", "")) for each in one.message.messages("param")] for one in (layer, first))
+    param = layer.message.message(_WITH_OUTPUTS.get(layer.type, ""))
+    blobs = 2 if param.flag("bias_term", True) else 1
+    known = layer.type in ("Convolution", "Deconvolution", "InnerProduct") and layer.type == first.type
+    return known and len(names) == blobs and all(names) and names == others
 
 
 #: Types that do nothing without a number of outputs, and whose parameters say it.
