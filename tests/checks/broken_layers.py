@@ -144,6 +144,9 @@ BROKEN = [
     # --------------------------------------------------------------------------------------------------- resume
     Broken("resume without a param block", NET, "  param { lr_mult: 0  decay_mult: 0 }\n", "", "train_data",
            "'resume': True without a frozen param", "add `param { lr_mult: 0  decay_mult: 0 }`", at='layer {\n  name: "train_data"', also=_DECAY),
+    Broken("resume without a param block and without decay", NET, "  param { lr_mult: 0  decay_mult: 0 }\n", "", "train_data",
+           "'resume': True without a frozen param", "add `param { lr_mult: 0  decay_mult: 0 }`", level="warning",
+           at='layer {\n  name: "train_data"', checks=(SOLVER,)),
     Broken("a position that the solver changes", NET, "lr_mult: 0  decay_mult: 0", "lr_mult: 1  decay_mult: 1", "train_data",
            "'resume': True with lr_mult 1", "write `param { lr_mult: 0", also=_DECAY),
     Broken("a position that has a rate alone", NET, "lr_mult: 0  decay_mult: 0", "lr_mult: 1  decay_mult: 0", "train_data",

@@ -23,7 +23,13 @@ def num_blobs(layer: Layer) -> Optional[int]:
     return None if options is None else options.num_blobs()
 
 
-def check_param(layer: Layer, _: Report) -> Iterator[Finding]:
+def _decays(layer: Layer, report: Report) -> bool:
+    """Whether a solver of the layer's net has weight_decay; nearly all have it, so also if no solver is known."""
+    solvers = [solver for solver in report.solvers if any(layer in net.layers for net in solver.nets)]
+    return not solvers or any(solver.message.get("weight_decay", 0) for solver in solvers)
+
+
+def check_param(layer: Layer, report: Report) -> Iterator[Finding]:
     """As many param blocks as there are blobs, and a frozen one for a position."""
     found = layer.message.messages("param")
     blobs = num_blobs(layer)
@@ -36,13 +42,13 @@ def check_param(layer: Layer, _: Report) -> Iterator[Finding]:
         has = "keeps no blob" if blobs == 0 else "has one blob"
         yield error(layer, f"{len(found)} param {_blocks(found)}, but the layer {has}: Caffe aborts", remedy, "param")
     elif resumes(layer) and not found:
-        yield error(
+        yield (error if _decays(layer, report) else warning)(
             layer,
-            "'resume': True without a frozen param: the solver would change the layer's position, or Caffe aborts",
+            "'resume': True without a frozen param: with weight_decay the solver changes the layer's position",
             f"add `{_FROZEN}`",
         )
     elif resumes(layer) and found[0].get("lr_mult", 1) != 0:  # without a rate Caffe applies no decay either
-        decays = found[0].get("decay_mult", 1) != 0
+        decays = found[0].get("decay_mult", 1) != 0 and _decays(layer, report)
         yield (error if decays else warning)(
             layer,
             f"'resume': True with lr_mult {found[0].get('lr_mult', 1)}: the solver must leave the layer's position alone",
