@@ -66,7 +66,7 @@ def check_fields(
 
 @functools.lru_cache(maxsize=None)
 def _fields_of(descriptor: Any) -> Dict[str, Any]:
-    """The fields of a message by name; protobuf makes them anew each time."""
+    """The fields of a message by name; protobuf makes them again at each call."""
     return {field.name: field for field in descriptor.fields}
 
 
