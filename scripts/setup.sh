@@ -60,9 +60,9 @@ find_interpreter() {
         fi
     fi
     case $python_version in
-        3.8 | 3.9 | 3.10 | 3.11 | 3.12) ;;
-        *) fail "$python is Python $python_version; Caffe needs NumPy 1, which exists for Python 3.8 to 3.12." \
-            "Name another interpreter: PYTHON=/usr/bin/python3.11 make setup" ;;
+        3.8 | 3.9 | 3.[1-9][0-9]) ;;
+        *) fail "$python is Python $python_version; Python 3.8 or later is needed." \
+            "Name another interpreter: PYTHON=/usr/bin/python3 make setup" ;;
     esac
 }
 
@@ -102,11 +102,24 @@ check_interpreter() {
     [ -n "$python_include" ] || fail "$python lacks its C headers (Python.h)." "Install them, $debians"
 }
 
+# numpy_requirement: the NumPy for .venv. pycaffe runs with the NumPy that it was compiled with and with later ones, but
+# compiled with NumPy 1 it does not run with 2, compiled with 2 it runs with both.
+numpy_requirement() {
+    if [ -n "$caffe_root" ] && ! grep -q 'numpy\._core' "$caffe_python/caffe/_caffe.so"; then
+        echo 'numpy<2'
+    elif [ "$python_version" = 3.8 ]; then
+        echo 'numpy'
+    else
+        echo 'numpy>=2'
+    fi
+}
+
 # make_venv: .venv of this interpreter, with what Caffe, this project and its tools import.
 make_venv() {
-    local interpreter requirements
+    local interpreter requirements numpy
     interpreter=$(printf '%s\n' "$root" "$python" "$python_version")
-    requirements=$(cat "$root/setup.cfg" "$root/pyproject.toml" "$root/scripts/requirements.txt" | sha256sum)
+    numpy=$(numpy_requirement)
+    requirements=$(echo "$numpy" | cat - "$root/setup.cfg" "$root/pyproject.toml" "$root/scripts/requirements.txt" | sha256sum)
 
     if [ "$(cat "$venv/setup.interpreter" 2>/dev/null)" != "$interpreter" ]; then
         [ ! -e "$venv" ] || [ -e "$venv/setup.interpreter" ] ||
@@ -126,10 +139,9 @@ make_venv() {
     if [ "$(cat "$venv/setup.requirements" 2>/dev/null)" != "$requirements" ]; then
         say "installing Python packages (a minute)"
         : >"$venv/setup.interpreter" # pip may take half an installation for a whole one: if interrupted, start again
-        # The bounds hold for both calls: what asks for NumPy 2 shall fail here, and not break `import caffe`.
-        logged "$venv/bin/python" -m pip install -r "$root/scripts/requirements.txt" &&
-            logged "$venv/bin/python" -m pip install --no-build-isolation \
-                -c "$root/scripts/requirements.txt" -e "${root}[dev]" ||
+        # The same bound for both: what asks for another NumPy shall fail here, and not break `import caffe`.
+        logged "$venv/bin/python" -m pip install "$numpy" -r "$root/scripts/requirements.txt" &&
+            logged "$venv/bin/python" -m pip install --no-build-isolation "$numpy" -e "${root}[dev]" ||
             fail_with_log 12 "pip could not install the Python packages." "$pip_hint"
         printf '%s\n' "$requirements" >"$venv/setup.requirements"
     fi
@@ -167,7 +179,7 @@ check_result() {
     local environment=(env -i) hint
     hint="Were system libraries upgraded since Caffe was built? rm -r '$(dirname "$caffe_python")' and run 'make setup' again."
     if [ -n "$caffe_root" ]; then
-        hint="Is that Caffe complete, and built for exactly this Python and NumPy 1? See docs/troubleshooting.md"
+        hint="Is that Caffe complete, and built for exactly this Python and its NumPy? See docs/troubleshooting.md"
         # A Caffe of the user's own may find its libraries, CUDA's say, by this only.
         if [ -n "${LD_LIBRARY_PATH:-}" ]; then environment+=("LD_LIBRARY_PATH=$LD_LIBRARY_PATH"); fi
     fi

@@ -6,7 +6,7 @@ SDIST=brocolli-caffe
 SDIST_VERSION=3.0.0
 SDIST_SHA256=ad7ba487552f4343df25044a9fa14812a96add48ea2ff993b53bf2dafe8248e2
 # Raise it when build_caffe comes to make another Caffe: then older builds are not used any more.
-RECIPE=1
+RECIPE=2
 
 # locate_caffe folder: sets caffe_python (holds caffe/_caffe.so) and caffe_programs (holds caffe), if both are there.
 locate_caffe() {
@@ -122,8 +122,8 @@ build_caffe() {
 # build_folder: where the build for this interpreter belongs.
 build_folder() {
     local key
-    # What makes one build differ from another: source, recipe, interpreter, machine, system.
-    key=$(printf '%s\n' "$SDIST_SHA256" "$RECIPE" "$python_library" "$(uname -m)" \
+    # What makes one build differ from another: source, recipe, NumPy, interpreter, machine, system.
+    key=$(printf '%s\n' "$SDIST_SHA256" "$RECIPE" "$(numpy_requirement)" "$python_library" "$(uname -m)" \
         "$(sed -n '/^ID=/p; /^VERSION_ID=/p' /etc/os-release)" | sha256sum | cut -c 1-12)
     printf '%s' "$cache/caffe-1.0.0-py$python_version-$key"
 }

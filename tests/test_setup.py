@@ -158,10 +158,15 @@ def test_other_programs_of_caffe_start():
         assert name in done.stdout + done.stderr
 
 
-def test_numpy_is_the_one_caffe_is_built_for():
-    import numpy
-
-    assert numpy.__version__.startswith("1.")
+@pytest.mark.parametrize("compiled_with, needed", [("numpy.core.", "numpy<2"), ("numpy._core.", "numpy>=2")])
+def test_numpy_is_one_that_the_users_caffe_bears(tmp_path, compiled_with, needed):
+    """What is compiled with NumPy 2 imports its C module by a new name, what is compiled with NumPy 1 by the old one."""
+    (tmp_path / "caffe").mkdir()
+    extension = (caffe_python() / "caffe/_caffe.so").read_bytes()
+    there = extension.replace(b"numpy._core.", b"numpy.core.").replace(b"numpy.core.", compiled_with.encode())
+    (tmp_path / "caffe/_caffe.so").write_bytes(there)
+    done = step("numpy_requirement", caffe_root=tmp_path, caffe_python=tmp_path, python_version="3.11")
+    assert done.stdout.strip() == needed, done.stderr
 
 
 @pytest.mark.parametrize("environment", ["own", "empty", "activated"])

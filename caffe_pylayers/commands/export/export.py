@@ -44,8 +44,9 @@ class Export:
 
     def write(self, path: str) -> None:
         """Write the .npz: the arrays, and `__meta__`."""
+        arrays: Dict[str, Any] = {META: np.array(json.dumps(self.meta)), **self.arrays}
         with output_file(path) as partial, open(partial, "wb") as file:
-            np.savez(file, **{META: np.array(json.dumps(self.meta))}, **self.arrays)
+            np.savez(file, **arrays)
 
 
 def export(

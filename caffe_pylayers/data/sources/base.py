@@ -141,9 +141,9 @@ class Source:
         even, says something.
         """
         if self.label_dim is not None:
-            return np.zeros(len(self), bool) if self.unknown is None else self.unknown.all(1)
+            return np.zeros(len(self), bool) if self.unknown is None else np.all(self.unknown, axis=1)
         assert self.labels is not None
-        return (self.labels.reshape(len(self), -1) < 0).all(1)
+        return np.all(self.labels.reshape(len(self), -1) < 0, axis=1)
 
     @classmethod
     def open(cls, path: str, **options: Any) -> "Source":

@@ -10,7 +10,7 @@ import glob
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def _read(place: str, stamp: Tuple[int, ...]) -> Optional[Index]:
 def _write(place: str, stamp: Tuple[int, ...], index: Index) -> None:
     """Write all of it or nothing. OSError where it cannot be written."""
     packed, ends = index.names.arrays()
-    arrays = {"stamp": _stamp(stamp), "names": np.frombuffer(packed, np.uint8), "ends": ends}
+    arrays: Dict[str, Any] = {"stamp": _stamp(stamp), "names": np.frombuffer(packed, np.uint8), "ends": ends}
     arrays.update(offsets=index.offsets, sizes=index.sizes)
     if index.labels is not None:
         arrays["labels"] = index.labels
