@@ -1,6 +1,7 @@
 # `make` lists what there is. Everything runs in .venv, which `make setup` makes and keeps up to date.
 
-PY := .venv/bin/python
+# With the cache folder that setup remembers.
+PY := XDG_CACHE_HOME="$$(cat .venv/setup.XDG_CACHE_HOME)" .venv/bin/python
 
 # Tests start hundreds of Python processes: each would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -12,7 +13,8 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
 	@echo
 	@echo '  PYTHON=/path/of/python3 make setup   another interpreter; CAFFE_ROOT=dir make setup   an existing Caffe'
-	@echo '  Both are remembered in .venv; an empty value forgets one.'
+	@echo '  XDG_CACHE_HOME=dir make setup        another folder for the built Caffe and for what is downloaded'
+	@echo '  All three are remembered in .venv; an empty value forgets one.'
 
 setup: ## .venv with stock Caffe (built once if there is none) and this package; quick when nothing is to do
 	@bash scripts/setup.sh

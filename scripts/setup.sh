@@ -3,15 +3,15 @@
 #
 #   PYTHON=python3.11 make setup       another interpreter than python3
 #   CAFFE_ROOT=/opt/caffe make setup   a Caffe that is there already; none is built
+#   XDG_CACHE_HOME=/big make setup     another folder for the built Caffe and for what is downloaded
 #   JOBS=1 make setup                  fewer compilers at a time
 #
-# PYTHON and CAFFE_ROOT are remembered in .venv, so that `make test` need not be told again; an empty
-# value (CAFFE_ROOT= make setup) forgets one, `make clean` both.
+# The first three are remembered in .venv, so that `make test` need not be told again; an empty value
+# (CAFFE_ROOT= make setup) forgets one, `make clean` all.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
-cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/caffe_pylayers
 log="" work="" staged=""
 pip_hint="No network, or is a proxy or mirror missing in pip's configuration? Try: $venv/bin/python -m pip download six"
 
@@ -26,6 +26,14 @@ remembered() {
     elif [ -f "$venv/setup.$1" ]; then
         cat "$venv/setup.$1"
     fi
+}
+
+# find_cache: sets cache, and XDG_CACHE_HOME, by which pip finds its own.
+find_cache() {
+    XDG_CACHE_HOME=$(remembered XDG_CACHE_HOME)
+    case $XDG_CACHE_HOME in "" | /*) ;; *) XDG_CACHE_HOME=$PWD/$XDG_CACHE_HOME ;; esac
+    export XDG_CACHE_HOME
+    cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/caffe_pylayers
 }
 
 # read_interpreter command: sets python, its real path, and python_*, what the build must know of it.
@@ -210,6 +218,7 @@ main() {
 
     python_choice=$(remembered PYTHON)
     caffe_root=$(remembered CAFFE_ROOT)
+    find_cache
     if [ -d "$caffe_root" ]; then caffe_root=$(cd "$caffe_root" && pwd); fi
     case $root$cache$caffe_root in *:*)
         fail "a folder with ':' in its name cannot be on PYTHONPATH: $root, $cache${caffe_root:+, $caffe_root}" ;;
@@ -242,6 +251,7 @@ main() {
     check_result
     printf '%s' "$python_choice" >"$venv/setup.PYTHON"
     printf '%s' "$caffe_root" >"$venv/setup.CAFFE_ROOT"
+    printf '%s' "$XDG_CACHE_HOME" >"$venv/setup.XDG_CACHE_HOME"
     printf '%s' "$caffe_python/caffe/_caffe.so" >"$venv/setup.extension"
     printf '%s\n' "$stamp" >"$venv/setup.done"
     say "done in $SECONDS s: .venv with the Caffe in $(dirname "$caffe_python")"

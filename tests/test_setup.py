@@ -300,6 +300,29 @@ def test_cache_that_cannot_be_written(tmp_path):
     assert "XDG_CACHE_HOME=" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "given, folder", [(None, "/big disk"), ("", "/home/me/.cache"), ("/other", "/other"), ("here", f"{ROOT}/here")]
+)
+def test_cache_folder_is_remembered(tmp_path, given, folder):
+    (tmp_path / "setup.XDG_CACHE_HOME").write_text("/big disk")
+    env = {"PATH": os.environ["PATH"], "HOME": "/home/me", **({} if given is None else {"XDG_CACHE_HOME": given})}
+    script = '. "$1"; venv=$2; find_cache; echo "$cache"'
+    done = run("bash", "-c", script, "step", SETUP, tmp_path, env=env, cwd=ROOT)
+    assert done.stdout == f"{folder}/caffe_pylayers\n", done.stderr
+
+
+@pytest.mark.parametrize("target", ["demo", "results", "bench", "soak", "gpu", "docs"])
+def test_targets_use_the_remembered_cache_folder(tmp_path, target):
+    """With a Python that says where it would look; the target `setup` counts as done."""
+    shutil.copy(str(ROOT / "Makefile"), str(tmp_path))
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/setup.XDG_CACHE_HOME").write_text("/big disk")
+    (tmp_path / ".venv/bin/python").write_text('#!/bin/sh\necho "$XDG_CACHE_HOME"\n')
+    (tmp_path / ".venv/bin/python").chmod(0o755)
+    done = run("make", "-s", "-o", "setup", target, cwd=tmp_path)
+    assert set(done.stdout.splitlines()) == {"/big disk"}, done.stderr
+
+
 def test_failing_step_shows_the_end_of_its_log(tmp_path):
     done = step(
         'start_log; logged sh -c "seq 9; echo the reason; exit 1" || fail_with_log 2 "it failed." "Try."',
@@ -341,7 +364,7 @@ def test_second_build_waits_for_the_first_and_takes_it(tmp_path):
 
 @pytest.mark.soak
 def test_build_that_is_killed_leaves_nothing_half_done(tmp_path):
-    steps = 'start_log; find_interpreter; prepare_system; cached_caffe; echo "built $caffe_python"'
+    steps = 'find_cache; start_log; find_interpreter; prepare_system; cached_caffe; echo "built $caffe_python"'
     script = f'. "$1"; python_choice="$2"; caffe_root=""; packages=(); {steps}'
     command = ["bash", "-c", script, "step", str(SETUP), sys.executable]
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}

@@ -10,6 +10,9 @@ from pathlib import Path
 import caffe
 import pytest
 
+from caffe_pylayers.commands.doctor.extension import numpy_of
+from tests.doctor.examined import findings
+
 ROOT = Path(__file__).resolve().parents[1]
 
 #: What a Caffe environment of some years ago has.
@@ -103,6 +106,14 @@ def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
     Path(site, "caffe.pth").write_text(str(Path(caffe.__file__).parents[1]))
     assert "it works" in run(python, "-c", PROGRAM, cwd=tmp_path)
     assert "`import caffe` fails" not in run(program, "check", "ip.prototxt", cwd=tmp_path)
+    (extension,) = Path(site, "h5py").glob("_conv.*.so")
+    assert numpy_of(str(extension)) == 1  # h5py 3.10 is older than NumPy 2
+    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "numpy==2.0.2", cwd=tmp_path)
+    found = findings("python_side.packages", python=python, PYTHONPATH="")["h5py"]
+    assert "against NumPy 1, but NumPy 2 is installed" in found["found"]
+    run("bash", "-c", found["remedy"], cwd=tmp_path)
+    (tmp_path / "again").mkdir()
+    assert "it works" in run(python, "-c", PROGRAM, cwd=tmp_path / "again")
 
 
 def test_it_has_only_the_package(wheel):

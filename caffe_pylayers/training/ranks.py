@@ -23,7 +23,7 @@ class Ranks:
         except Exception as error:  # it is not there, or finds no MPI
             raise ConfigError(
                 f"mpirun started this, but `from mpi4py import MPI` fails: {error}",
-                remedy="pip install 'caffe-pylayers[mpi]'",
+                remedy="pip install mpi4py",
             ) from error
         self._mpi = MPI
         self._world = MPI.COMM_WORLD

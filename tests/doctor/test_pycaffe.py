@@ -4,13 +4,15 @@ import os
 import re
 import shutil
 import sysconfig
+from pathlib import Path
 
 import numpy
 import pytest
 
 from caffe_pylayers.commands.doctor import import_errors
+from caffe_pylayers.commands.doctor.extension import compiled, numpy_of
 from caffe_pylayers.commands.doctor.import_errors import VERSION, explain
-from tests.doctor.examined import HEADINGS, PYCAFFE, ROOT, broken_pycaffe, import_caffe
+from tests.doctor.examined import HEADINGS, PYCAFFE, ROOT, broken_pycaffe, findings, import_caffe
 
 PURELIB = sysconfig.get_path("purelib")
 
@@ -120,15 +122,58 @@ def test_generated_code_of_an_old_protobuf(tmp_path):
     assert "install 'protobuf<3.21'" in found["remedy"]
 
 
-def test_compiled_for_numpy_1(tmp_path):
-    """One compiled with NumPy 1 knows only the old name of NumPy's C module, in which NumPy 2 has the refusal."""
-    broken_pycaffe(tmp_path, (b"numpy._core._multiarray_umath", b"numpy._none._multiarray_umath"))
+def against_numpy_1(folder):
+    """A pycaffe that knows NumPy's C module by its old name only, under which NumPy 2 has a refusal."""
+    new_name = [(b"numpy._core", b"numpy._none")] if numpy_of(compiled()) == 2 else []
+    assert numpy_of(str(broken_pycaffe(folder, *new_name))) == 1
+
+
+@pytest.fixture(scope="module")
+def with_numpy(tmp_path_factory):
+    """A folder that has NumPy, of .venv, and nothing else."""
+    folder = tmp_path_factory.mktemp("numpy")
+    for entry in Path(PURELIB).glob("numpy[.-]*"):
+        (folder / entry.name).symlink_to(entry)
+    (folder / "numpy").symlink_to(Path(PURELIB) / "numpy")
+    return folder
+
+
+NUMPY_1 = numpy.__version__.startswith("1.")
+
+
+def test_a_caffe_for_numpy_1(bare_python, with_numpy, tmp_path):
+    """Beside NumPy 2 one line brings the NumPy that it needs, and what else it lacks."""
+    against_numpy_1(tmp_path)
     found = import_caffe(PYTHONPATH=str(tmp_path))
-    if numpy.__version__.startswith("1."):
-        assert found["level"] == "ok"
-    else:
-        assert "compiled for NumPy 1" in found["found"]
-        assert "install 'numpy<2' 'opencv-python<4.12'" in found["remedy"]
+    assert (found["level"] == "ok") == NUMPY_1
+    assert ("does not run with NumPy 2" if NUMPY_1 else f"NumPy 1, but NumPy {numpy.__version__} is") in found["found"]
+    assert found["remedy"].endswith("" if NUMPY_1 else "-m pip install 'numpy<2' 'opencv-python<4.12'")
+    path = os.pathsep.join([str(ROOT), str(tmp_path), str(with_numpy)])
+    found = import_caffe(python=bare_python, cwd=tmp_path, PYTHONPATH=path)
+    assert "it needs the modules google.protobuf, scipy, six, skimage" in found["found"]
+    first = "" if NUMPY_1 else "'numpy<2' 'opencv-python<4.12' "
+    assert found["remedy"] == f"{bare_python} -m pip install {first}protobuf scipy six scikit-image"
+
+
+def test_a_caffe_for_numpy_1_without_numpy(bare_python, tmp_path):
+    against_numpy_1(tmp_path)
+    found = import_caffe(python=bare_python, cwd=tmp_path, PYTHONPATH=f"{ROOT}{os.pathsep}{tmp_path}")
+    assert found["remedy"].endswith("-m pip install protobuf 'numpy<2' scipy six scikit-image")
+
+
+def test_a_caffe_for_numpy_1_that_is_not_on_the_path(bare_python, with_numpy, tmp_path):
+    """The next fault is said at once."""
+    (tmp_path / "python").mkdir()
+    against_numpy_1(tmp_path / "python")
+    where = {"python": bare_python, "cwd": tmp_path, "CAFFE_ROOT": str(tmp_path)}
+    found = findings("pycaffe.import_caffe", PYTHONPATH=f"{ROOT}{os.pathsep}{with_numpy}", **where)
+    assert found["import caffe"]["remedy"] == f"export PYTHONPATH={tmp_path}/python:$PYTHONPATH"
+    assert ("NumPy" in found) != NUMPY_1
+    if not NUMPY_1:
+        assert found["NumPy"]["found"].startswith(
+            f"{numpy.__version__}, but the Caffe in {tmp_path}/python is compiled"
+        )
+        assert "install 'numpy<2'" in found["NumPy"]["remedy"]
 
 
 def test_a_folder_of_that_name_in_the_working_directory(tmp_path):
@@ -179,6 +224,16 @@ def test_the_source_tree_in_place_of_its_python_folder(bare_python, tmp_path):
             "WITH_PYTHON_LAYER",
         ),
         ("Fatal Python error\nModuleNotFoundError: No module named 'encodings'", "another Python", "PYTHONHOME"),
+        (
+            "RuntimeError: module was compiled against NumPy C-API version 0x12 (NumPy 2.0) but the running NumPy has",
+            "against a newer NumPy",
+            "install --upgrade",
+        ),
+        (
+            "module compiled against API version 0x10 but this version of numpy is 0xe\nImportError: numpy.core.multiarray failed",
+            "against a newer NumPy",
+            "install --upgrade",
+        ),
         ("cannot import name 'builder' from 'google.protobuf.internal'", "newer than the protobuf", "'protobuf>=3.20'"),
     ],
 )

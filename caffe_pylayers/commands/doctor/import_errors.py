@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import Callable, Tuple
 
+from caffe_pylayers.commands.doctor import extension
+
 #: "3.11" of this Python.
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -30,13 +32,29 @@ class Cause:
         return self.found.format(*groups), self.remedy.format(*groups), self.see
 
 
+#: What is compiled against NumPy 1 does not run with NumPy 2. opencv-python 4.12 would bring NumPy 2 back.
+NUMPY_1 = pip("install 'numpy<2' 'opencv-python<4.12'")
+SEE_NUMPY = '"numpy.core.multiarray failed to import", or "module compiled using NumPy 1.x cannot be run in NumPy 2"'
+
 #: The first that fits is it.
 CAUSES = (
     Cause(
-        r"compiled using NumPy 1\.x|_ARRAY_API not found|numpy\.core\.multiarray failed to import",
-        "it is compiled for NumPy 1, but another NumPy is installed",
-        pip("install 'numpy<2' 'opencv-python<4.12'"),
-        '"numpy.core.multiarray failed to import", or "module compiled using NumPy 1.x cannot be run in NumPy 2"',
+        r"compiled using NumPy 1\.x cannot be run in\s+NumPy (\d\S*)",
+        "it is compiled against NumPy 1, but NumPy {1} is installed",
+        NUMPY_1,
+        SEE_NUMPY,
+    ),
+    Cause(  # Cython's words: 96 bytes is NumPy 1's dtype, 88 is NumPy 2's
+        r"numpy\.dtype size changed, .*Expected 96 from C header, got 88",
+        "it is compiled against NumPy 1, but NumPy 2 is installed",
+        NUMPY_1,
+        SEE_NUMPY,
+    ),
+    Cause(
+        r"module (?:was )?compiled against (?:NumPy C-)?API version 0x\w+ (?:\(NumPy \S+\) )?but",
+        "it is compiled against a newer NumPy than the one that is installed",
+        pip("install --upgrade numpy"),
+        '"module was compiled against NumPy C-API version ..."',
     ),
     Cause(
         r"Descriptors cannot (?:not )?be created directly",
@@ -164,19 +182,20 @@ CAUSES = (
     ),
 )
 
-#: Modules whose package has another name, or must have a bound.
-_PACKAGES = {
-    "skimage": "scikit-image",
-    "google.protobuf": "protobuf",
-    "yaml": "PyYAML",
-    "cv2": "'opencv-python<4.12'",
-    "numpy": "'numpy<2'",
-}
+#: Modules whose package has another name.
+_PACKAGES = {"skimage": "scikit-image", "google.protobuf": "protobuf", "yaml": "PyYAML", "cv2": "opencv-python"}
 
 
-def package_of(module: str) -> str:
-    """The package that has a module, as pip is told it."""
-    return _PACKAGES.get(module, module)
+def requirement(package: str) -> str:
+    """The package as pip should be told it, so that the Caffe here goes on working."""
+    if package == "numpy" and extension.numpy_of(extension.compiled()) == 1:
+        return "'numpy<2'"
+    return "'opencv-python<4.12'" if package == "opencv-python" else package
+
+
+def requirement_of(module: str) -> str:
+    """The package that has a module, as pip should be told it."""
+    return requirement(_PACKAGES.get(module, module))
 
 
 def explain(text: str, last_line: str) -> Tuple[str, str, str]:
@@ -185,7 +204,7 @@ def explain(text: str, last_line: str) -> Tuple[str, str, str]:
         match = re.search(cause.pattern, text, re.DOTALL)
         if match and cause.applies(match):
             found, remedy, see = cause.of(match)
-            for module, package in _PACKAGES.items():
-                remedy = re.sub(rf"(?<=[ ]){module}$", package, remedy)
+            for module in (*_PACKAGES, "numpy"):
+                remedy = re.sub(rf"(?<=[ ]){module}$", requirement_of(module), remedy)
             return found, remedy, see
     return last_line, "", ""

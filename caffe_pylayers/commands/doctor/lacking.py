@@ -6,7 +6,7 @@ import importlib.util
 import os
 from typing import Iterator, List
 
-from caffe_pylayers.commands.doctor.import_errors import package_of, pip
+from caffe_pylayers.commands.doctor.import_errors import requirement_of
 
 
 def lacking(pycaffe: str) -> List[str]:
@@ -21,9 +21,9 @@ def lacking(pycaffe: str) -> List[str]:
     return [name for name in sorted(needed) if not _is_there(name)]
 
 
-def remedy(modules: List[str]) -> str:
-    """One line of pip that installs them."""
-    return pip(f"install {' '.join(map(package_of, modules))}")
+def packages(modules: List[str]) -> str:
+    """The packages that have them, as pip should be told."""
+    return " ".join(map(requirement_of, modules))
 
 
 def _imports(path: str) -> Iterator["tuple[str, str]"]:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 import caffe_pylayers
+from caffe_pylayers.commands.doctor.extension import compiled
 from caffe_pylayers.commands.doctor.finding import ERROR, NOTE, OK, WARNING, Finding
 from caffe_pylayers.commands.doctor.import_errors import VERSION, explain
-from caffe_pylayers.commands.doctor.pycaffe import compiled, explain_import
+from caffe_pylayers.commands.doctor.pycaffe import explain_import
 from caffe_pylayers.processes.probe import Answer, ask
 
 _NET = """
@@ -102,7 +103,9 @@ def _examined(program: str) -> Finding:
     if about is not None and about["version"] != VERSION:
         version = about["version"]
         found = f"{program} embeds Python {version}, but this package is installed for {VERSION}"
-        remedy = f"python{version} -m pip install caffe-pylayers, or a `caffe` that is linked with Python {VERSION}"
+        remedy = (
+            f"`python{version} -m pip install .` in a clone of it, or a `caffe` that is linked with Python {VERSION}"
+        )
         return Finding(_SUBJECT, ERROR, found, remedy)
     trouble = _trouble(about, answer)
     for variables in _remedies(_home(program)):

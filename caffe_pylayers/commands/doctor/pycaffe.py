@@ -1,17 +1,17 @@
 """`import caffe`, and what that Caffe can do."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
-import sys
-from importlib import machinery
+from importlib import metadata
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from caffe_pylayers.commands.doctor import lacking
+from caffe_pylayers.commands.doctor.extension import compiled, numpy_of, within
 from caffe_pylayers.commands.doctor.finding import ERROR, NOTE, OK, WARNING, Finding
-from caffe_pylayers.commands.doctor.import_errors import explain
-from caffe_pylayers.commands.doctor.python_side import numpy_for_caffe
+from caffe_pylayers.commands.doctor.import_errors import NUMPY_1, SEE_NUMPY, explain, pip
 from caffe_pylayers.processes.probe import ask, ask_python
 
 _ABOUT = """
@@ -28,6 +28,12 @@ if net is not None:
 print(json.dumps(about), file=answers, flush=True)
 """
 
+#: By the NumPy that the installed Caffe is compiled against.
+_RUNS_WITH: Dict[Optional[int], str] = {
+    1: "; compiled against NumPy 1, and it does not run with NumPy 2",
+    2: "; compiled against NumPy 2, and it runs with NumPy 1 too",
+}
+
 _MISSING = "is not found: its folder `python` is not on Python's path"
 
 
@@ -39,11 +45,14 @@ def import_caffe() -> Iterator[Finding]:
         if not about["caffe"]:
             yield _another(about)
             return
-        yield Finding("import caffe", OK, f"{about['version']}, {os.path.dirname(about['file'])}")
+        numpy = _RUNS_WITH.get(numpy_of(compiled()), "")
+        yield Finding("import caffe", OK, f"{about['version']}, {os.path.dirname(about['file'])}{numpy}")
         yield from _abilities(about)
     elif "No module named 'caffe'" in answer.err and "No module named 'caffe'" in answer.failure:
-        yield Finding("import caffe", ERROR, _MISSING, _where_it_may_be())
-        yield from numpy_for_caffe()
+        folder = _where_it_may_be()
+        yield Finding("import caffe", ERROR, _MISSING, _on_path(folder))
+        if folder is not None:
+            yield from _numpy_for(folder)
     else:
         found, remedy, see = explain_import(answer.err, answer.failure)
         file = compiled()
@@ -54,25 +63,19 @@ def import_caffe() -> Iterator[Finding]:
 
 
 def explain_import(text: str, last_line: str) -> Tuple[str, str, str]:
-    """What `explain` says of an import of pycaffe that fails; of a module that is missing, with all others that are."""
+    """What `explain` says of an import of pycaffe that fails; and all modules that are missing, if it may stop at one."""
     found, remedy, see = explain(f"{text}\n{last_line}", last_line)
     file = compiled()
     missing = lacking.lacking(os.path.dirname(file)) if file else []
-    if not any(re.search(rf"No module named '?{name.partition('.')[0]}\b", text) for name in missing):
+    if not missing:
         return found, remedy, see
     several = f"modules {', '.join(missing)}, which are" if len(missing) > 1 else f"module {missing[0]}, which is"
-    return f"it needs the {several} not installed", lacking.remedy(missing), see
-
-
-def compiled() -> Optional[str]:
-    """The _caffe.so that `import caffe` would take, found without importing it."""
-    with_cwd = [os.getcwd(), *sys.path]
-    spec = machinery.PathFinder.find_spec("caffe", with_cwd)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        inner = machinery.PathFinder.find_spec("_caffe", [folder])
-        if inner is not None and inner.origin:
-            return inner.origin
-    return None
+    needs, packages = f"it needs the {several} not installed", lacking.packages(missing)
+    if remedy == NUMPY_1:  # the import ends before the first of them
+        return f"{found}; {needs}", f"{remedy} {packages}", see
+    if any(re.search(rf"No module named '?{name.partition('.')[0]}\b", text) for name in missing):
+        return needs, pip(f"install {packages}"), see
+    return found, remedy, see
 
 
 def _absent_libraries(file: Optional[str]) -> List[str]:
@@ -98,22 +101,35 @@ def _another(about: Dict[str, Any]) -> Finding:
     )
 
 
-def _where_it_may_be() -> str:
-    """The remedy for a Caffe that is not on the path: the folder, where one can be found."""
+def _where_it_may_be() -> Optional[str]:
+    """The folder `python` of a Caffe that is not on the path."""
     program = shutil.which("caffe")
     roots = [os.environ.get("CAFFE_ROOT", "")]
     if program:
         folder = os.path.dirname(os.path.realpath(program))
         roots += [os.path.dirname(folder), os.path.dirname(os.path.dirname(folder))]
     roots += [os.path.expanduser("~/caffe"), "/opt/caffe", "/usr/local/caffe", "/usr/local", os.getcwd()]
-    for root in filter(None, roots):
-        folder = os.path.join(root, "python")
-        if machinery.PathFinder.find_spec("_caffe", [os.path.join(folder, "caffe")]):
-            return f"export PYTHONPATH={folder}:$PYTHONPATH"
+    folders = (os.path.join(root, "python") for root in filter(None, roots))
+    return next((folder for folder in folders if within([os.path.join(folder, "caffe")])), None)
+
+
+def _on_path(folder: Optional[str]) -> str:
+    """The remedy for a Caffe that is not on the path."""
+    if folder is not None:
+        return f"export PYTHONPATH={folder}:$PYTHONPATH"
     return (
         "export PYTHONPATH=/path/to/caffe/python:$PYTHONPATH. In a checkout, `CAFFE_ROOT=/path/to/caffe make setup` does it for "
         "good; if there is no Caffe, `make setup` builds one"
     )
+
+
+def _numpy_for(folder: str) -> Iterator[Finding]:
+    """Whether a Caffe that is not on the path yet runs with the NumPy that is installed."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        installed = metadata.version("numpy")
+        if numpy_of(within([os.path.join(folder, "caffe")])) == 1 and not installed.startswith("1."):
+            found = f"{installed}, but the Caffe in {folder} is compiled against NumPy 1"
+            yield Finding("NumPy", ERROR, found, NUMPY_1, SEE_NUMPY)
 
 
 def _abilities(about: Dict[str, Any]) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Dict, Iterator, List, Tuple
 
 import caffe_pylayers
 from caffe_pylayers.commands.doctor.finding import ERROR, NOTE, OK, WARNING, Finding
-from caffe_pylayers.commands.doctor.import_errors import VERSION, explain, pip
+from caffe_pylayers.commands.doctor.import_errors import VERSION, explain, pip, requirement
 from caffe_pylayers.processes.probe import Answer, ask_python
 
 #: What this package needs: the module, its package, and what needs it.
@@ -112,18 +112,13 @@ def packages() -> Iterator[Finding]:
             continue
         text, remedy, see = explain(why, why.strip().splitlines()[-1] if why.strip() else "")
         if f"No module named '{name}'" in why:
-            text, remedy = f"not installed; needed for {purpose}", pip(f"install {_bounded(package)}")
+            text, remedy = f"not installed; needed for {purpose}", pip(f"install {requirement(package)}")
         else:
             text = f"`import {name}` fails: {text}"
         yield Finding(
-            package, ERROR, text, remedy or pip(f"install --force-reinstall --no-deps {_bounded(package)}"), see
+            package, ERROR, text, remedy or pip(f"install --force-reinstall --no-deps {requirement(package)}"), see
         )
     yield from _opencv()
-
-
-def _bounded(package: str) -> str:
-    """The package as pip should be told, so that the Caffe here goes on working."""
-    return {"numpy": "'numpy<2'", "opencv-python": "'opencv-python<4.12'"}.get(package, package)
 
 
 def _opencv() -> Iterator[Finding]:
@@ -193,15 +188,3 @@ def _installed(names: Tuple[str, ...]) -> Iterator[Tuple[str, str]]:
             yield name, metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-
-
-#: NumPy 1, which pycaffe mostly is compiled for, has no release for Pythons from here on.
-_FIRST_WITHOUT_NUMPY_1 = (3, 13)
-
-
-def numpy_for_caffe() -> Iterator[Finding]:
-    """Said where no Caffe is there yet: whether this Python can have the NumPy that it needs."""
-    if sys.version_info >= _FIRST_WITHOUT_NUMPY_1:
-        found = f"has no release for Python {VERSION}, but stock pycaffe needs it"
-        see = '"Caffe needs NumPy 1, which exists for Python 3.8 to 3.12"'
-        yield Finding("NumPy 1", WARNING, found, "use Python 3.8 to 3.12", see)

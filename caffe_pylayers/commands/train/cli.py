@@ -111,7 +111,7 @@ def _start_again_under_mpirun(count: int) -> None:
     if mpirun is None:
         raise click.ClickException(
             f"{count} GPUs take {count} processes, which mpirun starts, but mpirun is neither on PATH nor beside {sys.executable}: "
-            f"install Open MPI or MPICH, and pip install 'caffe-pylayers[mpi]'"
+            f"install Open MPI or MPICH, and pip install mpi4py"
         )
     give_stdout_to(mpirun, [mpirun, "-n", str(count), sys.executable, "-m", "caffe_pylayers", *sys.argv[1:]])
 
