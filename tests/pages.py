@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+\.(?:prototxt|py))\n")
 
-#: Blocks that are read and not run: transcripts, and what is no program.
-_NOT_RUN = {"console", "text"}
+#: Blocks that are read and not run: transcripts, changes, and what is no program.
+_NOT_RUN = {"console", "diff", "text"}
 
 
 def blocks(page: str) -> List[Tuple[str, str]]:

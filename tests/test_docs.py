@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format
+from sklearn.datasets import load_digits
 
+import caffe_pylayers
 from caffe_pylayers import LAYERS
 from caffe_pylayers.config.catalogue import SCHEMAS
 from docs import drawings
@@ -16,11 +18,19 @@ from tests.caffe_nets import layer_text
 from tests.pages import ROOT, blocks, run, run_all
 
 
-def test_the_quickstart(tmp_path):
+def test_the_quickstart(tmp_path, monkeypatch):
     run_all("docs/quickstart.md", tmp_path)
     assert (tmp_path / "digits_iter_100.solverstate").exists()
+    # What the page says of them.
+    page = (ROOT / "docs/quickstart.md").read_text()
     counts = np.loadtxt(tmp_path / "counts.txt")
-    assert 0 < counts[8] == counts.min() < counts.mean() / 5  # most of the eights are left out, not all
+    assert f"only {counts[8]:.0f} of the {np.sum(load_digits().target[np.arange(1797) % 5 > 0] == 8)} eights" in page
+    weights = ", ".join(f"{weight:.4g}" for weight in counts.sum() / counts.size / counts)
+    assert f"class weights {weights}; they multiply the mean loss by 1," in page
+    monkeypatch.chdir(tmp_path)
+    net = caffe.Net("train_val.prototxt", caffe.TEST, weights="digits_iter_100.caffemodel")
+    accuracy = np.mean([net.forward()["accuracy"] for _ in range(4)])
+    assert accuracy == pytest.approx(float(re.findall(r"accuracy is about ([\d.]+)", page)[0]), abs=0.04)
     # Nets that are shown and not trained there train here.
     for name in ("infogain", "triplet"):
         run(
@@ -32,17 +42,55 @@ def test_the_quickstart(tmp_path):
         assert (tmp_path / f"{name}_iter_3.caffemodel").exists()
 
 
-def test_the_net_of_the_readme(tmp_path, monkeypatch):
-    """On the quickstart's images."""
+#: A net of stock layers on the quickstart's images, up to its loss.
+STOCK = """
+layer { name: "data"  type: "ImageData"  top: "data"  top: "label"  transform_param { scale: 0.01 }
+  image_data_param { source: "train.txt"  root_folder: "images/"  batch_size: 32 } }
+layer { name: "scores"  type: "InnerProduct"  bottom: "data"  top: "scores"
+  inner_product_param { num_output: 10  weight_filler { type: "xavier" } } }
+"""
+
+
+def test_the_readme(tmp_path, monkeypatch):
+    """Its change of a stock net, its net to copy, and the commands around them, on the quickstart's images."""
     language, text = next(block for block in blocks("docs/quickstart.md") if block[0] == "python")
     run(language, text, tmp_path)
-    run_all("README.md", tmp_path)
     monkeypatch.chdir(tmp_path)
-    net = caffe.Net("train_val.prototxt", caffe.TRAIN)
-    first = float(net.forward()["loss"])
+    (change,) = re.findall("^```diff\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert len(re.findall("^[+-]", change, re.MULTILINE)) == 3
+    balance, check, net_to_copy = blocks("README.md")
+    (tmp_path / "train_val.prototxt").write_text(STOCK + re.sub("^([+].*\n|[ -])", "", change, flags=re.MULTILINE))
+    assert learns("train_val.prototxt")
+    run(*balance, tmp_path)
+    (tmp_path / "train_val.prototxt").write_text(STOCK + re.sub("^(-.*\n|[ +])", "", change, flags=re.MULTILINE))
+    run(*check, tmp_path)
+    assert learns("train_val.prototxt")
+    run(*net_to_copy, tmp_path)
+    assert learns("train_val.prototxt")
+
+
+def learns(name):
+    """Whether the loss of a net gives its scores a gradient."""
+    net = caffe.Net(name, caffe.TRAIN)
+    loss = float(net.forward()["loss"])
     net.backward()
-    assert 0 < first < 10
-    net.layers[0].close()
+    caffe_pylayers.close()
+    return 0 < loss < 10 and np.abs(net.blobs["scores"].diff).max() > 0
+
+
+def test_the_readme_names_targets_that_exist():
+    """And each row of its last table leads somewhere; test_links_lead_somewhere looks at where."""
+    page = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|\$ |caffe )make (\w+)", page))
+    assert {"setup", "demo", "test"} <= named <= targets
+    rows = re.findall(r"^\| (?!I have|---)(.*?) \| (.*) \|$", page.split("## Where to go")[1], re.MULTILINE)
+    assert len(rows) > 12 and all("](docs/" in place for _, place in rows)
+
+
+def test_nothing_says_that_an_index_has_the_package():
+    for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("caffe_pylayers/**/*.py")):
+        assert not re.search(r"install [^`]*['\" ]caffe.pylayers\b(?!.*\.whl)", path.read_text()), path
 
 
 def test_extending(tmp_path):
