@@ -90,7 +90,7 @@ def test_the_readme_names_targets_that_exist():
 
 def test_nothing_says_that_an_index_has_the_package():
     for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("caffe_pylayers/**/*.py")):
-        assert not re.search(r"install [^`]*['\" ]caffe.pylayers\b(?!.*\.whl)", path.read_text()), path
+        assert not re.search(r"install [^`\n]*['\" ]caffe.pylayers\b", path.read_text()), path
 
 
 def test_extending(tmp_path):

@@ -11,7 +11,7 @@ import caffe
 import pytest
 
 from caffe_pylayers.commands.doctor.extension import numpy_of
-from tests.doctor.examined import findings
+from tests.doctor.examined import findings, program_itself
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -106,6 +106,9 @@ def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
     Path(site, "caffe.pth").write_text(str(Path(caffe.__file__).parents[1]))
     assert "it works" in run(python, "-c", PROGRAM, cwd=tmp_path)
     assert "`import caffe` fails" not in run(program, "check", "ip.prototxt", cwd=tmp_path)
+    # With the environment active, the Python inside the `caffe` program finds it too.
+    command = f". env/bin/activate && {program_itself()} time -model net.prototxt -iterations 1"
+    run("bash", "-c", command, cwd=tmp_path)
     (extension,) = Path(site, "h5py").glob("_conv.*.so")
     assert numpy_of(str(extension)) == 1  # h5py 3.10 is older than NumPy 2
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "numpy==2.0.2", cwd=tmp_path)

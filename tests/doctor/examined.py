@@ -44,6 +44,12 @@ def findings(examination, python=sys.executable, cwd=None, before=None, **enviro
     return {finding["subject"]: finding for finding in found}
 
 
+def program_itself():
+    """The program that the launcher in .venv starts."""
+    launcher = (Path(sys.prefix) / "bin" / "caffe").read_text()
+    return Path(re.findall("^exec '(.*)' ", launcher, re.MULTILINE)[0])
+
+
 def import_caffe(**arguments):
     return findings("pycaffe.import_caffe", **arguments)["import caffe"]
 

@@ -1,7 +1,6 @@
 """The Python inside the `caffe` program; a remedy that is told is tried."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.examined import PYCAFFE, ROOT, findings
-
-
-def program_itself():
-    """The program that the launcher in .venv starts."""
-    launcher = (Path(sys.prefix) / "bin" / "caffe").read_text()
-    return Path(re.findall("^exec '(.*)' ", launcher, re.MULTILINE)[0])
+from tests.doctor.examined import PYCAFFE, ROOT, findings, program_itself
 
 
 def another_release(folder):
