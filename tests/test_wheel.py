@@ -115,8 +115,7 @@ def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
     found = findings("python_side.packages", python=python, PYTHONPATH="")["h5py"]
     assert "against NumPy 1, but NumPy 2 is installed" in found["found"]
     run("bash", "-c", found["remedy"], cwd=tmp_path)
-    (tmp_path / "again").mkdir()
-    assert "it works" in run(python, "-c", PROGRAM, cwd=tmp_path / "again")
+    run(python, "-c", "import caffe, h5py", cwd=tmp_path)
 
 
 def test_it_has_only_the_package(wheel):
