@@ -4,6 +4,7 @@ import json
 
 import caffe
 
+from caffe_pylayers.commands.doctor.extension import compiled, numpy_of
 from caffe_pylayers.commands.doctor.import_errors import VERSION
 from tests.program import run
 
@@ -15,6 +16,7 @@ def test_where_all_is_well():
     for subject in ("Python", "import caffe", "Python layer", "prefetch", "InfogainLoss", "caffe program", "numpy"):
         assert found[subject]["level"] == "ok", found[subject]
     assert caffe.__version__ in found["import caffe"]["found"]
+    assert f"compiled against NumPy {numpy_of(compiled())}, and it" in found["import caffe"]["found"]
     assert f"with Python {VERSION} inside" in found["caffe program"]["found"]
     ill = [finding for finding in report["findings"] if finding["level"] in ("warning", "error")]
     assert report["ill"] == len(ill) and done.returncode == bool(ill)
