@@ -423,12 +423,23 @@ def test_no_problem_is_a_mere_consequence_of_another():
 # ------------------------------------------------------------------------------------------ imports
 
 
+def test_a_schema_is_built_when_it_is_first_used():
+    """To build those that a net does not name would take longer than to import all of the package."""
+
+    class Another(SCHEMAS["ComputeH"]):
+        pass
+
+    assert not Another.__pydantic_complete__
+    assert Another.model_validate({"n_classes": 3}).n_classes == 3
+    assert Another.__pydantic_complete__
+
+
 @pytest.mark.parametrize(
     "module, absent",
     [
         ("caffe_pylayers", ["caffe", "numpy", "cv2", "pydantic", "yaml", "caffe_pylayers.config"]),
         ("caffe_pylayers.config", ["caffe", "numpy", "cv2"]),
-        ("caffe_pylayers.config.catalogue", ["caffe", "numpy", "cv2"]),
+        ("caffe_pylayers.config.catalogue", ["caffe", "numpy", "cv2", "caffe_pylayers.config.images"]),
     ],
 )
 def test_imports_no_more_than_it_needs(module, absent):

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple, Type
 from pydantic import ValidationError
 from typing_extensions import get_args
 
+from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.config.param_str import parse, shown
 from caffe_pylayers.config.schema import Options, Remark, spell
 from caffe_pylayers.errors import ConfigError, did_you_mean, unknown
@@ -125,10 +126,6 @@ def json_schema(layer: str) -> Dict[str, Any]:
 
 
 def _schema(layer: str) -> Type[Options]:
-    from caffe_pylayers.config.catalogue import (
-        SCHEMAS,  # here, since all of them are needed only where a layer is named
-    )
-
     if layer not in SCHEMAS:
         raise ConfigError(f"no layer {layer!r}", remedy=f"layers: {', '.join(SCHEMAS)}")
     return SCHEMAS[layer]

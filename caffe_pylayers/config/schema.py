@@ -145,7 +145,7 @@ class Options(BaseModel):
     options of its own: then its type is a class of this kind, or a union with one. Messages call them 'resize.width'.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     _warnings: Tuple[Remark, ...] = PrivateAttr(())
 
