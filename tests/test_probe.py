@@ -19,6 +19,11 @@ def test_a_probe_that_hangs_is_ended():
     assert answer.status is None and not answer.ok and "no answer in time" in answer.failure
 
 
+def test_a_probe_ends_with_its_last_line():
+    """Without what waits for the end of Python, which takes as long as many a probe."""
+    assert probe.ask_caffe("import atexit\natexit.register(print, 'late')\nprint('said', end='')").out == "said"
+
+
 def test_the_last_words_of_a_probe():
     answer = probe.ask_python("import caffe\ncaffe.set_mode_gpu()\ncaffe.set_device(0)")
     assert answer.status == -signal.SIGABRT

@@ -1,5 +1,6 @@
 """The other side of `caffe_pylayers.processes.child`: how a child begins, and how it ends."""
 
+import contextlib
 import ctypes
 import os
 import pickle
@@ -22,6 +23,15 @@ def run(order: BinaryIO) -> None:
     module, name = pickle.load(order).split(":")
     function = getattr(import_module(module), name)
     function(*pickle.load(order), *numbers)
+    leave()
+
+
+def leave() -> None:
+    """End with status 0, but without taking apart what was imported: that takes a fifth of a short life, and serves nobody."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # whoever read it is gone; it is closed
+            stream.flush()
+    os._exit(0)
 
 
 def end_with(parent: int, by_kernel: bool = True) -> None:

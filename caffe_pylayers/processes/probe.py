@@ -28,6 +28,11 @@ from runpy import run_path
 run_path({boot!r})["end_with"]({parent})
 """
 
+_END = """
+from caffe_pylayers.processes.boot import leave
+leave()
+"""
+
 # What the code itself prints, or a sitecustomize or a module that it imports, is no answer.
 _ANSWERS = """\
 sys.path = path
@@ -145,7 +150,7 @@ def ask_python(code: str, *arguments: str, timeout: Optional[float] = 60.0, cwd:
 
 
 def ask_caffe(code: str, *arguments: str, timeout: Optional[float] = None, quiet: bool = True) -> Answer:
-    """Run a piece of Python that may end in an abort of Caffe's. It imports from where this process does.
+    """Run a piece of Python that may end in an abort of Caffe's; it ends when its last line has run. It imports from where this process does.
 
     quiet: Caffe logs its errors alone.
     """
@@ -155,7 +160,7 @@ def ask_caffe(code: str, *arguments: str, timeout: Optional[float] = None, quiet
         "GLOG_logtostderr": "1",
         "PYTHONPATH": os.pathsep.join(folder or os.getcwd() for folder in sys.path),
     }
-    return ask(_python(code, *arguments), timeout, variables)
+    return ask(_python(code + _END, *arguments), timeout, variables)
 
 
 def _python(code: str, *arguments: str) -> List[str]:

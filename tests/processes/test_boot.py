@@ -3,12 +3,13 @@
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from caffe_pylayers.processes.boot import fork, status_of
+from caffe_pylayers.processes.boot import fork, leave, status_of
 
 PACKAGE = Path(__file__).parent.parent.parent / "caffe_pylayers"
 
@@ -43,6 +44,20 @@ def test_a_fork_ends_with_its_parent():
         begun = time.monotonic()
         child = int(pipe.read())
     assert time.monotonic() - begun < 30, child
+
+
+def test_a_child_that_leaves_has_said_all():
+    reader, writer = os.pipe()
+
+    def child():
+        sys.stdout = open(writer, "w")
+        sys.stdout.write("all")
+        leave()
+
+    assert status_of(fork(child)) == 0
+    os.close(writer)
+    with open(reader) as pipe:
+        assert pipe.read() == "all"
 
 
 def test_there_is_one_way_each():
