@@ -20,7 +20,7 @@ NUM_RAREST = 3
 MEASURES = ("accuracy", "balanced accuracy", "recall of the rarest", "accuracy at the training frequencies")
 
 
-def prepare(examples: str, folder: str, quick: bool) -> List[Run]:
+def prepare(examples: str, folder: str, seeds: Sequence[int], quick: bool) -> List[Run]:
     """Put the example's nets into the folder, with a copy for each seed of solver and data."""
     shutil.copytree(os.path.join(examples, EXAMPLE), os.path.join(folder, EXAMPLE))
     shorter: Dict[str, Any] = {"max_iter": 20, "test_interval": 20, "test_iter": [5]} if quick else {}
@@ -28,7 +28,7 @@ def prepare(examples: str, folder: str, quick: bool) -> List[Run]:
     solver = f"{EXAMPLE}/solver.prototxt"
     return [
         prepare_run(folder, method, title, seed, f"{EXAMPLE}/{method}.prototxt", solver, {}, batch_size, **shorter)
-        for seed in SEEDS
+        for seed in seeds
         for method, title in METHODS.items()
     ]
 
@@ -68,7 +68,7 @@ def summarize(results: List[Dict[str, Any]], measure: str) -> Tuple[float, float
     return float(np.mean(values)), float(np.std(values, ddof=1))
 
 
-def settings(folder: str) -> Dict[str, Any]:
+def settings(folder: str, seeds: Sequence[int]) -> Dict[str, Any]:
     """How the three were trained, from the files that they were trained by."""
     nets = {method: os.path.join(folder, EXAMPLE, f"{method}.prototxt") for method in METHODS}
     return {
@@ -76,7 +76,7 @@ def settings(folder: str) -> Dict[str, Any]:
         "batch size": layer_options(nets["softmax"], "train_data")["batch_size"],
         "ComputeH": layer_options(nets["infogain"], "H"),
         "SampleWeight": layer_options(nets["weighted_softmax"], "weight"),
-        "seeds": list(SEEDS),
+        "seeds": list(seeds),
     }
 
 
@@ -103,7 +103,7 @@ def remarks(found: Dict[str, Any], classes: Sequence[str]) -> List[str]:
         f"Recall of the {NUM_RAREST} rarest classes on their own {sum(found['counts'][-NUM_RAREST:])} training images: "
         f"{own}. If all are 1, all methods fit these images, and they differ only in how the net generalises."
     )
-    lines.append(f"(clear: a difference of means beyond twice its standard error, over {len(SEEDS)} seeds each)")
+    lines.append(f"(clear: a difference of means beyond twice its standard error, over {len(stock)} seeds each)")
     return lines
 
 

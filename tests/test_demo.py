@@ -67,8 +67,7 @@ def test_it_ends_with_numbers_that_make_sense(short_run):
     tail = results["long tail"]
     assert tail["counts"][0] > 20 * tail["counts"][-1]
     for method, runs in tail["runs"].items():
-        assert len(runs) == 3
-        assert len({one["final loss"] for one in runs}) == 3, "the seeds make no difference"
+        assert len({one["final loss"] for one in runs}) == len(runs) == 2, "the seeds make no difference"
         for one in runs:
             assert one["balanced accuracy"] > 0.6, method  # chance is 0.1
             assert one["balanced accuracy"] == pytest.approx(np.mean(one["recall"]))
@@ -92,12 +91,12 @@ def test_it_leaves_pictures_and_logs(short_run):
         assert (folder / name).read_bytes()[:4] == b"\x89PNG"
         assert (folder / name).stat().st_size > 10_000
     assert "Optimization Done" in (folder / "fashion_triplet" / "solver.log").read_text()
-    assert len(list((folder / "fashion_long_tail").glob("*_solver.log"))) == 9
+    assert len(list((folder / "fashion_long_tail").glob("*_solver.log"))) == 6
 
 
 def test_the_seeds_reach_solver_and_data(short_run):
     _, folder = short_run
-    for seed in (1, 2, 3):
+    for seed in (1, 2):
         net = folder / "fashion_long_tail" / f"infogain_seed{seed}.prototxt"
         assert stock_caffe.layer_options(str(net), "train_data")["seed"] == seed
         solver = folder / "fashion_long_tail" / f"infogain_seed{seed}_solver.prototxt"
