@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests import reaper
+from tests.forks.process import write_programs
 from tests.layers import runs
 from tests.photos import write_photos
 
@@ -27,10 +28,13 @@ LONG = (
     "test_promises",
     "test_demo",
     "test_commands_page",
+    "test_conversion_interrupted",
     "test_processes",
-    "test_streams",
     "test_changed_sources",
     "test_docs",
+    "test_hdf5",
+    "test_streams",
+    "test_throughput",
 )
 
 
@@ -50,6 +54,12 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
     return write_photos(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """A folder for PATH: `caffe-pylayers` and `python`, of which all starts but the first are forks."""
+    return write_programs(tmp_path_factory.mktemp("programs"))
 
 
 @pytest.fixture(autouse=True)

@@ -3,11 +3,10 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import List, Tuple
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.transcripts import PROGRAMS, ROOT
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+\.(?:prototxt|py))\n")
@@ -22,22 +21,25 @@ def blocks(page: str) -> List[Tuple[str, str]]:
     return [(language, text) for language, text in found if language not in _NOT_RUN]
 
 
-def run(language: str, text: str, folder: Path) -> None:
-    """Write a block whose first line names a file, as each prototxt does, or run a program, in `folder`."""
+def run(language: str, text: str, folder: Path, programs: Path = PROGRAMS) -> None:
+    """Write a block whose first line names a file, as each prototxt does, or run a program, in `folder`.
+
+    programs: a folder that comes first on PATH.
+    """
     name = _FILE.match(text)
     if name:
         (folder / name[1]).write_text(text)
         return
     assert language != "prototxt", f"a prototxt begins with its file's name:\n{text}"
-    command = {"python": [sys.executable, "-c", text], "bash": ["bash", "-euc", text]}[language]
-    path = f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
+    command = {"python": [str(programs / "python"), "-c", text], "bash": ["bash", "-euc", text]}[language]
+    path = f"{programs}:{PROGRAMS}:{os.environ['PATH']}"
     environment = {"PATH": path, "GLOG_minloglevel": "2", "HOME": str(folder)}
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, f"{text}\n{result.stdout}\n{result.stderr}"
 
 
-def run_all(page: str, folder: Path) -> List[str]:
+def run_all(page: str, folder: Path, programs: Path = PROGRAMS) -> List[str]:
     """Run a page, and return the names of the files that it writes out, in order."""
     for language, text in blocks(page):
-        run(language, text, folder)
+        run(language, text, folder, programs)
     return [name[1] for _, text in blocks(page) for name in [_FILE.match(text)] if name]

@@ -30,9 +30,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("heading", SECTIONS)
-def test_the_transcripts_of(heading, folder):
+def test_the_transcripts_of(heading, folder, programs):
     for command in SECTIONS[heading]:
-        transcripts.run(command, folder)
+        transcripts.run(command, folder, programs)
 
 
 def test_every_command_has_a_section():

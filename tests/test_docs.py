@@ -18,8 +18,8 @@ from tests.caffe_nets import layer_text
 from tests.pages import ROOT, blocks, run, run_all
 
 
-def test_the_quickstart(tmp_path, monkeypatch):
-    run_all("docs/quickstart.md", tmp_path)
+def test_the_quickstart(tmp_path, programs, monkeypatch):
+    run_all("docs/quickstart.md", tmp_path, programs)
     assert (tmp_path / "digits_iter_100.solverstate").exists()
     # What the page says of them.
     page = (ROOT / "docs/quickstart.md").read_text()
@@ -38,6 +38,7 @@ def test_the_quickstart(tmp_path, monkeypatch):
             f"""sed 's/train_val/{name}/; s/^test_iter.*//; s/digits/{name}/; s/100/3/' solver.prototxt > {name}_solver
             caffe train --solver={name}_solver""",
             tmp_path,
+            programs,
         )
         assert (tmp_path / f"{name}_iter_3.caffemodel").exists()
 
@@ -51,21 +52,21 @@ layer { name: "scores"  type: "InnerProduct"  bottom: "data"  top: "scores"
 """
 
 
-def test_the_readme(tmp_path, monkeypatch):
+def test_the_readme(tmp_path, programs, monkeypatch):
     """Its change of a stock net, its net to copy, and the commands around them, on the quickstart's images."""
     language, text = next(block for block in blocks("docs/quickstart.md") if block[0] == "python")
-    run(language, text, tmp_path)
+    run(language, text, tmp_path, programs)
     monkeypatch.chdir(tmp_path)
     (change,) = re.findall("^```diff\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     assert len(re.findall("^[+-]", change, re.MULTILINE)) == 3
     balance, check, net_to_copy = blocks("README.md")
     (tmp_path / "train_val.prototxt").write_text(STOCK + re.sub("^([+].*\n|[ -])", "", change, flags=re.MULTILINE))
     assert learns("train_val.prototxt")
-    run(*balance, tmp_path)
+    run(*balance, tmp_path, programs)
     (tmp_path / "train_val.prototxt").write_text(STOCK + re.sub("^(-.*\n|[ +])", "", change, flags=re.MULTILINE))
-    run(*check, tmp_path)
+    run(*check, tmp_path, programs)
     assert learns("train_val.prototxt")
-    run(*net_to_copy, tmp_path)
+    run(*net_to_copy, tmp_path, programs)
     assert learns("train_val.prototxt")
 
 
@@ -94,15 +95,16 @@ def test_nothing_says_that_an_index_has_the_package():
 
 
 def test_extending(tmp_path):
+    """In programs that start: it puts another package in front of ours."""
     run_all("docs/extending.md", tmp_path)
 
 
-def test_the_page_about_data(tmp_path, monkeypatch):
+def test_the_page_about_data(tmp_path, programs, monkeypatch):
     """Its nets feed what the page says, and its pictures are drawn from them."""
     for image in ("dog/1.png", "cat/1.png", "cat/2.png"):
         (tmp_path / "by_class" / image).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "by_class" / image).touch()
-    names = run_all("docs/data.md", tmp_path)
+    names = run_all("docs/data.md", tmp_path, programs)
     assert (
         tmp_path / "by_class.csv"
     ).read_text() == "by_class/cat/1.png,0\nby_class/cat/2.png,0\nby_class/dog/1.png,1\n"
@@ -151,12 +153,12 @@ INPUTS = {
 }
 
 
-def test_the_page_about_losses(tmp_path, monkeypatch):
+def test_the_page_about_losses(tmp_path, programs, monkeypatch):
     """Each of its layers runs forward and backward on bottoms of the names that it gives them."""
     monkeypatch.chdir(tmp_path)
     np.savetxt("counts.txt", [50, 20, 10, 5, 2])
     random = np.random.default_rng(0)
-    names = run_all("docs/losses.md", tmp_path)
+    names = run_all("docs/losses.md", tmp_path, programs)
     assert len(names) == len(set(names)) > 15
     for name in names:
         net = text_format.Parse((tmp_path / name).read_text(), caffe_pb2.NetParameter())

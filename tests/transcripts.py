@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Dict, List
 
 ROOT = Path(__file__).resolve().parents[1]
+PROGRAMS = Path(sys.prefix) / "bin"
 
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 _TRANSCRIPT = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -48,12 +49,12 @@ def commands(transcript: str) -> List[Command]:
     return found
 
 
-def run(command: Command, folder: Path, timeout: float = 300) -> None:
-    """Run it in a folder and compare what it prints. Raises AssertionError with both."""
+def run(command: Command, folder: Path, programs: Path = PROGRAMS, timeout: float = 300) -> None:
+    """Run it in a folder and compare what it prints. Raises AssertionError with both. programs: a folder that comes first on PATH."""
     result = subprocess.run(
         ["bash", "-c", command.command],
         cwd=folder,
-        env=environment(),
+        env=environment(programs),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -76,9 +77,9 @@ def matches(expected: str, printed: str) -> bool:
     return re.fullmatch(pattern, printed, re.DOTALL) is not None
 
 
-def environment() -> Dict[str, str]:
-    """As that of a user who has .venv on PATH; no terminal, so no colours and 120 columns."""
-    path = f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
+def environment(programs: Path = PROGRAMS) -> Dict[str, str]:
+    """As that of a user who has .venv on PATH, behind `programs`; no terminal, so no colours and 120 columns."""
+    path = f"{programs}:{PROGRAMS}:{os.environ['PATH']}"
     kept = {
         name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "LANG") if name in os.environ
     }

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List
+from typing import Dict, List, Union
 
 import psutil
+
+from tests.forks.process import Process
 
 ROOT = Path(__file__).resolve().parents[2]
 CAFFE = Path(sys.prefix) / "bin" / "caffe"
@@ -44,7 +46,7 @@ snapshot: {snapshot}  snapshot_prefix: "net"  solver_mode: CPU  random_seed: 1
 
 
 #: Every program that a test started, for whoever cleans up behind a test that failed.
-started: List[subprocess.Popen] = []
+started: List[Union[subprocess.Popen, Process]] = []
 
 
 class Run:
@@ -74,11 +76,10 @@ class Run:
 
     def start(self, *command: str) -> subprocess.Popen:
         """Start a program in the folder, in a process group of its own, as a shell does."""
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'tests'}", "GLOG_logtostderr": "1"}
         process = subprocess.Popen(
             command,
             cwd=self.folder,
-            env=environment,
+            env=environment(),
             start_new_session=True,
             text=True,
             errors="replace",
@@ -87,6 +88,12 @@ class Run:
             stderr=subprocess.STDOUT,
             preexec_fn=heed_ctrl_c,
         )
+        started.append(process)
+        return process
+
+    def fork(self, *command: str) -> Process:
+        """The same of a Python program, which is a fork of one that has imported Caffe."""
+        process = Process(command, self.folder, environment())
         started.append(process)
         return process
 
@@ -113,6 +120,10 @@ class Run:
             if process.poll() is not None:
                 raise AssertionError(f"it ended with {process.returncode}:\n{process.communicate()[0]}")
             time.sleep(0.01)
+
+
+def environment() -> Dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'tests'}", "GLOG_logtostderr": "1"}
 
 
 def heed_ctrl_c() -> None:

@@ -71,13 +71,14 @@ def set_timeout(run, seconds):
     net.write_text(text.replace("'workers': 1", f"'workers': 1, 'timeout': {seconds}"))
 
 
-def start(run, host, max_iter=FOREVER, *more):
+def start(run, host, max_iter=FOREVER, *more, begin=Run.fork):
+    """Hosts that are Python begin as forks of one that has imported Caffe, where nothing else is said."""
     run.solver(max_iter=max_iter)
     if host == "caffe":
         return run.caffe()
     (run.folder / "solve.py").write_text(SCRIPT)
     python = str(CAFFE.parent / "python")
-    return run.start(python, "solve.py", host, str(max_iter), *more)
+    return begin(run, python, "solve.py", host, str(max_iter), *more)
 
 
 def test_the_launcher_is_one_process(run):
@@ -91,7 +92,7 @@ def test_the_launcher_is_one_process(run):
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_normal_end(run, host):
-    process = start(run, host, 200)
+    process = start(run, host, 200, begin=Run.start)
     run.wait_for_batches(process, 1)
     workers = workers_of(process)
     log, _ = process.communicate(timeout=200)
@@ -233,7 +234,7 @@ net.forward()
 assert not (net.blobs["data"].data == first).all()
 print(len(psutil.Process().children()), "when used again")
 """)
-    process = run.start(str(CAFFE.parent / "python"), "many.py")
+    process = run.fork(str(CAFFE.parent / "python"), "many.py")
     log, _ = process.communicate(timeout=200)
     assert process.returncode == 0, log
     assert log.split("\n")[:4] == [

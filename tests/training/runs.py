@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from caffe_pylayers.commands.program import main
+from tests.forks.process import Process
 from tests.layers.runs import CAFFE, heed_ctrl_c, started
 
 COMMAND = Path(sys.prefix) / "bin" / "caffe-pylayers"
@@ -69,7 +70,7 @@ class Folder:
         process = subprocess.Popen(
             [str(word) for word in command],
             cwd=self.path,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "GLOG_minloglevel": "2", **environment},
+            env={**self.environment(), **environment},
             start_new_session=True,
             text=True,
             stdin=subprocess.DEVNULL,
@@ -79,6 +80,16 @@ class Folder:
         )
         started.append(process)
         return process
+
+    def fork(self, *command) -> Process:
+        """The same of a Python program, which is a fork of one that has imported Caffe."""
+        process = Process([str(word) for word in command], self.path, self.environment())
+        started.append(process)
+        return process
+
+    @staticmethod
+    def environment():
+        return {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "GLOG_minloglevel": "2"}
 
     def train(self, *arguments, status=0) -> str:
         """`caffe-pylayers train solver.prototxt`, to its end; returns what it printed."""

@@ -63,7 +63,7 @@ def test_lines_where_there_is_no_terminal(folder):
 def test_a_layer_that_fails(folder):
     """What its author wrote is shown whole; no snapshot, no worker that runs on."""
     run = folder(more=failing.layer("later"), snapshot=2)
-    printed = ended(run.start(COMMAND, "train", "solver.prototxt", "--no-plot"), 2)
+    printed = ended(run.fork(COMMAND, "train", "solver.prototxt", "--no-plot"), 2)
     assert_gone([psutil.Process(pid) for pid in psutil.pids() if _is_worker_in(pid, run.path)])
     assert 'raise KeyError("a mistake of its author")' in printed
     assert (
@@ -95,7 +95,7 @@ def test_a_loss_that_is_no_number(folder):
 
 def test_a_terminal_that_is_closed_does_not_end_it(folder):
     run = folder()
-    process = run.start(COMMAND, "train", "solver.prototxt", "--no-plot", "--no-check")
+    process = run.fork(COMMAND, "train", "solver.prototxt", "--no-plot", "--no-check")
     process.stdout.close()
     assert process.wait(200) == 0
     assert len(run.rows()) == 1 + 12 + 1

@@ -29,7 +29,7 @@ def test_ctrl_c_twice_in_a_run(unbroken, broken):
     """Wherever it comes, in the test passes too."""
     at = 0
     for _ in range(2):
-        process = broken.start(*TRAIN, *(["--resume"] if at else []))
+        process = broken.fork(*TRAIN, *(["--resume"] if at else []))
         broken.wait_for_rows(process, at + random.randint(1, 12))
         workers = workers_of(process)
         group(process, signal.SIGINT)
@@ -50,7 +50,7 @@ def test_ctrl_c_twice_in_a_run(unbroken, broken):
 
 def test_killed(unbroken, broken):
     """The log has more rows than the snapshot has iterations; they come again, and once only."""
-    process = broken.start(*TRAIN)
+    process = broken.fork(*TRAIN)
     broken.wait_for_rows(process, 10 + random.randint(4, 9))
     workers = workers_of(process)
     process.kill()
@@ -67,7 +67,7 @@ def test_killed(unbroken, broken):
 
 
 def test_sigterm_and_sighup(broken):
-    process = broken.start(*TRAIN)
+    process = broken.fork(*TRAIN)
     broken.wait_for_rows(process, 2)
     process.send_signal(signal.SIGHUP)
     broken.wait_for_rows(process, 6)
@@ -81,7 +81,7 @@ def test_sigterm_and_sighup(broken):
 def test_a_second_ctrl_c_ends_it_at_once(folder):
     """In the middle of a forward pass that would take for ever."""
     broken = folder(more=failing.layer("hangs"), test_initialization="false")
-    process = broken.start(*TRAIN)
+    process = broken.fork(*TRAIN)
     assert "it hangs\n" in iter(process.stdout.readline, "")
     below = psutil.Process(process.pid).children(recursive=True)
     assert below
