@@ -147,9 +147,10 @@ make_venv() {
     if [ "$(cat "$venv/setup.requirements" 2>/dev/null)" != "$requirements" ]; then
         say "installing Python packages (a minute)"
         : >"$venv/setup.interpreter" # pip may take half an installation for a whole one: if interrupted, start again
-        # The same bound for both: what asks for another NumPy shall fail here, and not break `import caffe`.
-        logged "$venv/bin/python" -m pip install "$numpy" -r "$root/scripts/requirements.txt" &&
-            logged "$venv/bin/python" -m pip install --no-build-isolation "$numpy" -e "${root}[dev]" ||
+        # The same bound for both: what asks for another NumPy shall fail here, and not break `import caffe`. --upgrade: what an
+        # older setup brought may be compiled for another NumPy.
+        logged "$venv/bin/python" -m pip install --upgrade "$numpy" -r "$root/scripts/requirements.txt" &&
+            logged "$venv/bin/python" -m pip install --upgrade --no-build-isolation "$numpy" -e "${root}[dev]" ||
             fail_with_log 12 "pip could not install the Python packages." "$pip_hint"
         printf '%s\n' "$requirements" >"$venv/setup.requirements"
     fi
