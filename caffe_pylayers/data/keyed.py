@@ -32,7 +32,7 @@ def bits(*key: Key) -> np.ndarray:
         state = (state ^ (state >> np.uint64(30))) * _MIX_1
         state = (state ^ (state >> np.uint64(27))) * _MIX_2
         state = state ^ (state >> np.uint64(31))
-    shape = np.broadcast_shapes(*(np.shape(part) for part in key))
+    shape = np.broadcast(*key).shape
     return cast(np.ndarray, state.reshape(shape))
 
 

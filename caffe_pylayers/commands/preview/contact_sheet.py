@@ -154,7 +154,9 @@ class _Painter:
         for number, channel in enumerate(finite):
             colour = _CHANNEL_COLOURS.get(channel.name, _OTHER_COLOURS[number % len(_OTHER_COLOURS)])
             counts = np.histogram(channel.values, edges)[0]
-            plot.stairs(counts, edges, color=colour, label=channel.name, linewidth=1.4)
+            plot.hist(
+                edges[:-1], edges, weights=counts, histtype="step", color=colour, label=channel.name, linewidth=1.4
+            )
             largest.append(float(counts.max() / max(np.median(counts), 1)))
         log = max(largest) > _LOG_FROM
         if log:

@@ -76,7 +76,7 @@ class Graph:
     def similarity(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Of `other` to anchors `one`, 0 where there is no edge: float32 of the shape that the two broadcast to."""
         if not len(self._other):
-            return np.zeros(np.broadcast_shapes(np.shape(one), np.shape(other)), np.float32)
+            return np.zeros(np.broadcast(one, other).shape, np.float32)
         low, high, other = np.broadcast_arrays(self._first[one], self._first[np.asarray(one) + 1], other)
         last = len(self._other) - 1
         # Bisection of all side by side, each within the edges of its anchor.
