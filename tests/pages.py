@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 from tests.transcripts import PROGRAMS, ROOT
 
@@ -21,14 +21,20 @@ def blocks(page: str) -> List[Tuple[str, str]]:
     return [(language, text) for language, text in found if language not in _NOT_RUN]
 
 
+def file_of(text: str) -> Optional[str]:
+    """The name of the file that a block is written to, if its first line names one, as in each prototxt."""
+    name = _FILE.match(text)
+    return name[1] if name else None
+
+
 def run(language: str, text: str, folder: Path, programs: Path = PROGRAMS) -> None:
-    """Write a block whose first line names a file, as each prototxt does, or run a program, in `folder`.
+    """Write a block that is a file, or run a program, in `folder`.
 
     programs: a folder that comes first on PATH.
     """
-    name = _FILE.match(text)
+    name = file_of(text)
     if name:
-        (folder / name[1]).write_text(text)
+        (folder / name).write_text(text)
         return
     assert language != "prototxt", f"a prototxt begins with its file's name:\n{text}"
     command = {"python": [str(programs / "python"), "-c", text], "bash": ["bash", "-euc", text]}[language]
@@ -42,4 +48,4 @@ def run_all(page: str, folder: Path, programs: Path = PROGRAMS) -> List[str]:
     """Run a page, and return the names of the files that it writes out, in order."""
     for language, text in blocks(page):
         run(language, text, folder, programs)
-    return [name[1] for _, text in blocks(page) for name in [_FILE.match(text)] if name]
+    return [name for _, text in blocks(page) for name in [file_of(text)] if name]
