@@ -113,7 +113,7 @@ check_interpreter() {
 # numpy_requirement: the NumPy for .venv. pycaffe runs with the NumPy that it was compiled with and with later ones, but
 # compiled with NumPy 1 it does not run with 2, compiled with 2 it runs with both.
 numpy_requirement() {
-    if [ -n "$caffe_root" ] && ! grep -q 'numpy\._core' "$caffe_python/caffe/_caffe.so"; then
+    if [ -n "$caffe_root" ] && ! grep -q 'numpy\._core' "$caffe_extension"; then
         echo 'numpy<2'
     elif [ "$python_version" = 3.8 ]; then
         echo 'numpy'
@@ -124,10 +124,11 @@ numpy_requirement() {
 
 # make_venv: .venv of this interpreter, with what Caffe, this project and its tools import.
 make_venv() {
-    local interpreter requirements numpy
-    interpreter=$(printf '%s\n' "$root" "$python" "$python_version")
-    numpy=$(numpy_requirement)
-    requirements=$(echo "$numpy" | cat - "$root/setup.cfg" "$root/pyproject.toml" "$root/scripts/requirements.txt" | sha256sum)
+    local interpreter requirements caffes share="" upgrade=--upgrade
+    caffes=("$(numpy_requirement)" "$(protobuf_requirement)")
+    if [ -n "$caffe_root" ] && shares_packages; then share=--system-site-packages upgrade=""; fi
+    interpreter=$(printf '%s\n' "$root" "$python" "$python_version" $share)
+    requirements=$(echo "${caffes[*]}" | cat - "$root/setup.cfg" "$root/pyproject.toml" "$root/scripts/requirements.txt" | sha256sum)
 
     if [ "$(cat "$venv/setup.interpreter" 2>/dev/null)" != "$interpreter" ]; then
         [ ! -e "$venv" ] || [ -e "$venv/setup.interpreter" ] ||
@@ -141,16 +142,16 @@ make_venv() {
         : >"$venv.new/setup.interpreter"
         mv "$venv.new" "$venv"
         rm -rf "$venv.old"
-        logged "$python" -m venv "$venv" || fail_with_log 8 "'$python -m venv' failed."
+        logged "$python" -m venv $share "$venv" || fail_with_log 8 "'$python -m venv' failed."
     fi
 
     if [ "$(cat "$venv/setup.requirements" 2>/dev/null)" != "$requirements" ]; then
         say "installing Python packages (a minute)"
         : >"$venv/setup.interpreter" # pip may take half an installation for a whole one: if interrupted, start again
-        # The same bound for both: what asks for another NumPy shall fail here, and not break `import caffe`. --upgrade: what an
-        # older setup brought may be compiled for another NumPy.
-        logged "$venv/bin/python" -m pip install --upgrade "$numpy" -r "$root/scripts/requirements.txt" &&
-            logged "$venv/bin/python" -m pip install --upgrade --no-build-isolation "$numpy" -e "${root}[dev]" ||
+        # The same bounds for both: what asks for another NumPy shall fail here, and not break `import caffe`. --upgrade: what an
+        # older setup brought may be compiled for another NumPy. What is shared with the system stays as it is.
+        logged "$venv/bin/python" -m pip install $upgrade "${caffes[@]}" -r "$root/scripts/requirements.txt" &&
+            logged "$venv/bin/python" -m pip install $upgrade --no-build-isolation "${caffes[@]}" -e "${root}[dev]" ||
             fail_with_log 12 "pip could not install the Python packages." "$pip_hint"
         printf '%s\n' "$requirements" >"$venv/setup.requirements"
     fi
@@ -164,8 +165,14 @@ quoted() {
 
 # link_caffe: Caffe's python folder on .venv's path, its programs in .venv/bin.
 link_caffe() {
-    local name program text
-    printf '%s\n' "$caffe_python" >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/stock_caffe.pth"
+    local name program text folder=$caffe_python
+    rm -rf "$venv/stock_caffe"
+    if caffe_is_packaged; then # other packages in the same folder would come before those of .venv
+        folder=$venv/stock_caffe
+        mkdir "$folder"
+        ln -s "$caffe_python/caffe" "$folder/caffe"
+    fi
+    printf '%s\n' "$folder" >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/stock_caffe.pth"
     for name in caffe convert_imageset compute_image_mean extract_features \
         upgrade_net_proto_text upgrade_net_proto_binary upgrade_solver_proto_text; do
         program=$caffe_programs/$name
@@ -174,7 +181,7 @@ link_caffe() {
         text=$(cat "$root/scripts/caffe-launcher.in")
         text=${text//@NAME@/"$name"}
         text=${text//@VENV@/"$(quoted "$venv")"}
-        text=${text//@CAFFE_PYTHON@/"$(quoted "$caffe_python")"}
+        text=${text//@CAFFE_PYTHON@/"$(quoted "$folder")"}
         text=${text//@PYTHONHOME@/"$(quoted "$python_prefix")"}
         text=${text//@PROGRAM@/"$(quoted "$program")"}
         printf '%s\n' "$text" >"$venv/bin/$name.new"
@@ -193,10 +200,10 @@ check_result() {
         if [ -n "${LD_LIBRARY_PATH:-}" ]; then environment+=("LD_LIBRARY_PATH=$LD_LIBRARY_PATH"); fi
     fi
     (cd / && logged "${environment[@]}" "$venv/bin/python" -c 'import caffe, caffe_pylayers, cv2') ||
-        fail_with_log 8 "'import caffe, caffe_pylayers' fails in .venv, with the Caffe in $(dirname "$caffe_python")." "$hint"
+        fail_with_log 8 "'import caffe, caffe_pylayers' fails in .venv, with the Caffe in ${caffe_root:-$(dirname "$caffe_python")}." "$hint"
     (cd / && logged "${environment[@]}" PYTHONPATH="$root/scripts/check" PYTHONDONTWRITEBYTECODE=1 \
         "$venv/bin/caffe" time -model "$root/scripts/check/net.prototxt" -iterations 1) ||
-        fail_with_log 8 "a Python layer does not run in .venv/bin/caffe, with the Caffe in $(dirname "$caffe_python")." "$hint" \
+        fail_with_log 8 "a Python layer does not run in .venv/bin/caffe, with the Caffe in ${caffe_root:-$(dirname "$caffe_python")}." "$hint" \
             "'Unknown layer type: Python' means a Caffe built without WITH_PYTHON_LAYER := 1 (CMake: BUILD_python_layer)."
 }
 
@@ -253,9 +260,9 @@ main() {
     printf '%s' "$python_choice" >"$venv/setup.PYTHON"
     printf '%s' "$caffe_root" >"$venv/setup.CAFFE_ROOT"
     printf '%s' "$XDG_CACHE_HOME" >"$venv/setup.XDG_CACHE_HOME"
-    printf '%s' "$caffe_python/caffe/_caffe.so" >"$venv/setup.extension"
+    printf '%s' "$caffe_extension" >"$venv/setup.extension"
     printf '%s\n' "$stamp" >"$venv/setup.done"
-    say "done in $SECONDS s: .venv with the Caffe in $(dirname "$caffe_python")"
+    say "done in $SECONDS s: .venv with the Caffe in ${caffe_root:-$(dirname "$caffe_python")}"
 }
 
 # Sourced, as the tests do, it only defines its steps.

@@ -8,11 +8,18 @@ SDIST_SHA256=ad7ba487552f4343df25044a9fa14812a96add48ea2ff993b53bf2dafe8248e2
 # Raise it when build_caffe comes to make another Caffe: then older builds are not used any more.
 RECIPE=2
 
-# locate_caffe folder: sets caffe_python (holds caffe/_caffe.so) and caffe_programs (holds caffe), if both are there.
+# locate_caffe folder: sets caffe_python (holds the package caffe), caffe_extension (its compiled part) and caffe_programs
+# (holds caffe), if all are there. In a Caffe of one's own the first is `python`; a packaged one (Debian's, conda's) is
+# among the other packages of its Python.
 locate_caffe() {
     local candidate
-    caffe_python="" caffe_programs=""
-    if [ -e "$1/python/caffe/_caffe.so" ]; then caffe_python=$1/python; fi
+    caffe_python="" caffe_extension="" caffe_programs=""
+    for candidate in "$1"/python/caffe/_caffe.so "$1"/lib/python3*/{dist,site}-packages/caffe/_caffe*.so; do
+        if [ -e "$candidate" ]; then
+            caffe_extension=$candidate caffe_python=${candidate%/caffe/*}
+            break
+        fi
+    done
     for candidate in "$1/build/tools" "$1/bin"; do
         if [ -x "$candidate/caffe" ] || [ -x "$candidate/caffe.bin" ]; then
             caffe_programs=$candidate
@@ -22,6 +29,25 @@ locate_caffe() {
     [ -n "$caffe_python" ] && [ -n "$caffe_programs" ]
 }
 
+# caffe_is_packaged: whether other packages are in the same folder.
+caffe_is_packaged() {
+    [ "${caffe_python##*/}" != python ]
+}
+
+# shares_packages: whether Caffe is a package of $python itself. Then what it imports is there too, in versions that fit.
+shares_packages() {
+    caffe_is_packaged && "$python" -c 'import sys; sys.exit(sys.argv[1] not in sys.path)' "$caffe_python"
+}
+
+# protobuf_requirement: what a protoc before 3.20 has made is refused by protobuf 4 and later.
+protobuf_requirement() {
+    if [ -n "$caffe_root" ] && ! grep -q builder "$caffe_python/caffe/proto/caffe_pb2.py"; then
+        echo 'protobuf<3.21'
+    else
+        echo 'protobuf'
+    fi
+}
+
 # The Python version that an extension is linked with, as 3.11; nothing where it does not tell.
 python_of() {
     tr -c '[:alnum:]._' '\n' <"$1" |
@@ -29,15 +55,21 @@ python_of() {
         sort -u | head -n 1
 }
 
+# found_or folder "what to do": what is said of a folder that was looked for.
+found_or() {
+    if [ -n "$1" ]; then echo "found in $1"; else echo "not found: $2"; fi
+}
+
 # use_caffe_root: the user's own Caffe, if it fits the interpreter.
 use_caffe_root() {
     local linked forget="To build a stock Caffe instead: CAFFE_ROOT= make setup"
     [ -d "$caffe_root" ] || fail "CAFFE_ROOT=$caffe_root is not a folder." "It must be the folder of a built Caffe." "$forget"
     locate_caffe "$caffe_root" || fail "there is no usable Caffe in CAFFE_ROOT=$caffe_root. Looked for:" \
-        "  python/caffe/_caffe.so             ${caffe_python:+found}${caffe_python:-not found: build it there by 'make pycaffe'}" \
-        "  build/tools/caffe, or bin/caffe    ${caffe_programs:+found}${caffe_programs:-not found: build it there by 'make all'}" \
+        "  python/caffe/_caffe.so             $(found_or "$caffe_python" "build it there by 'make pycaffe'")" \
+        "  (of a package: lib/python3*/*-packages/caffe/_caffe*.so)" \
+        "  build/tools/caffe, or bin/caffe    $(found_or "$caffe_programs" "build it there by 'make all'")" \
         "$forget"
-    linked=$(python_of "$caffe_python/caffe/_caffe.so")
+    linked=$(python_of "$caffe_extension")
     [ "${linked:-$python_version}" = "$python_version" ] ||
         fail "the Caffe in CAFFE_ROOT=$caffe_root is built for Python $linked, but $python is Python $python_version." \
             "Select the Python that it is for: PYTHON=python$linked CAFFE_ROOT='$caffe_root' make setup" "$forget"
