@@ -1,11 +1,18 @@
 """What all tests need: a quiet Caffe, one BLAS thread, Hypothesis without deadlines, and an end for what they start."""
 
 import contextlib
+import importlib
 import os
 import signal
+import warnings
 
 os.environ.setdefault("GLOG_minloglevel", "2")  # before the first import of caffe, which reads it once
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# What pycaffe imports may be old, and warn of itself; the tests make an error of each warning.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    importlib.import_module("caffe")
 
 import pytest
 from hypothesis import settings

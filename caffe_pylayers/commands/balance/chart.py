@@ -52,7 +52,8 @@ def _named_bars(axes: Any, counts: LabelCounts, names: Sequence[str]) -> None:
             fontsize=8.5,
             color=_GREY if number else _RED,
         )
-    axes.set_yticks(places, [_short(named(place, names)) for place in range(len(places))])
+    axes.set_yticks(places)
+    axes.set_yticklabels([_short(named(place, names)) for place in range(len(places))])
     axes.set(ylim=(len(places) - 0.4, -0.6), ylabel="class", xlabel="labels, log axis" if log else "labels")
     axes.margins(x=0.1)
     axes.grid(axis="x", alpha=0.3)
