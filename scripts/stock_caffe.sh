@@ -14,7 +14,7 @@ RECIPE=2
 locate_caffe() {
     local candidate
     caffe_python="" caffe_extension="" caffe_programs=""
-    for candidate in "$1"/python/caffe/_caffe.so "$1"/lib/python3*/{dist,site}-packages/caffe/_caffe*.so; do
+    for candidate in "$1"/{python,lib/python3*/{dist,site}-packages}/caffe/_caffe*.so; do
         if [ -e "$candidate" ]; then
             caffe_extension=$candidate caffe_python=${candidate%/caffe/*}
             break

@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -161,11 +163,10 @@ def test_other_programs_of_caffe_start():
 @pytest.mark.parametrize("compiled_with, needed", [("numpy.core.", "numpy<2"), ("numpy._core.", "numpy>=2")])
 def test_numpy_is_one_that_the_users_caffe_bears(tmp_path, compiled_with, needed):
     """What is compiled with NumPy 2 imports its C module by a new name, what is compiled with NumPy 1 by the old one."""
-    (tmp_path / "caffe").mkdir()
     extension = (caffe_python() / "caffe/_caffe.so").read_bytes()
     there = extension.replace(b"numpy._core.", b"numpy.core.").replace(b"numpy.core.", compiled_with.encode())
-    (tmp_path / "caffe/_caffe.so").write_bytes(there)
-    done = step("numpy_requirement", caffe_root=tmp_path, caffe_python=tmp_path, python_version="3.11")
+    (tmp_path / "_caffe.so").write_bytes(there)
+    done = step("numpy_requirement", caffe_root="/opt", caffe_extension=tmp_path / "_caffe.so", python_version="3.11")
     assert done.stdout.strip() == needed, done.stderr
 
 
@@ -180,6 +181,64 @@ def test_second_setup_has_nothing_to_do(environment):
     done = run("make", "setup", env=env, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[setup] nothing to do: .venv is up to date"
+
+
+# --- a Caffe that somebody else packaged -------------------------------------------------------------------
+
+
+@pytest.fixture
+def packaged(tmp_path):
+    """A Caffe as Debian 11 has it below /usr: this one's, among the packages of its Python. One of them breaks NumPy."""
+    packages = tmp_path / "usr/lib/python3/dist-packages"
+    shutil.copytree(
+        str(caffe_python() / "caffe"), str(packages / "caffe"), ignore=shutil.ignore_patterns("test", "__pycache__")
+    )
+    (packages / "caffe/_caffe.so").rename(packages / "caffe" / f"_caffe{EXTENSION_SUFFIXES[0]}")
+    (packages / "numpy.py").write_text("raise ImportError('the NumPy of another Python')")
+    (tmp_path / "usr/bin").mkdir()
+    (tmp_path / "usr/bin/caffe").symlink_to(caffe_python().parent / "bin/caffe")
+    return tmp_path / "usr"
+
+
+def test_a_packaged_caffe_is_found(packaged):
+    script = 'locate_caffe "$1" && caffe_is_packaged && echo "$caffe_python $caffe_extension $caffe_programs"'
+    folder = packaged / "lib/python3/dist-packages"
+    extension = folder / "caffe" / f"_caffe{EXTENSION_SUFFIXES[0]}"
+    assert step(script, packaged).stdout == f"{folder} {extension} {packaged / 'bin'}\n"
+
+
+def test_of_a_packaged_caffe_only_caffe_is_on_the_path(packaged, tmp_path):
+    venv = tmp_path / "venv"
+    run(sys.executable, "-m", "venv", "--without-pip", venv)
+    (site_packages,) = venv.glob("lib/python*/site-packages")
+    (site_packages / "ours.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})")
+    done = step('locate_caffe "$1" && link_caffe', packaged, venv=venv, python_prefix=sys.base_prefix)
+    assert done.returncode == 0, done.stderr
+    assert (site_packages / "stock_caffe.pth").read_text() == f"{venv}/stock_caffe\n"
+    net = ROOT / "scripts/check/net.prototxt"
+    command = [venv / "bin/caffe", "time", "-model", net, "-iterations", "1"]
+    done = run(*command, env={"PYTHONPATH": str(net.parent), "PYTHONDONTWRITEBYTECODE": "1"})
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("whose, shared", [("its own", True), ("another Python's", False)])
+def test_what_a_packaged_caffe_imports_is_shared_if_it_is_of_the_same_python(packaged, whose, shared):
+    folder = sysconfig.get_path("purelib") if shared else packaged / "lib/python3/dist-packages"
+    done = step("shares_packages", caffe_python=folder, python=sys.executable)
+    assert (done.returncode == 0) == shared
+
+
+@pytest.mark.parametrize(
+    "imports, requirement",
+    [
+        ("from google.protobuf import reflection as _reflection", "protobuf<3.21"),
+        ("from google.protobuf.internal import builder as _builder", "protobuf"),
+    ],
+)
+def test_protobuf_is_one_that_a_caffe_runs_with(tmp_path, imports, requirement):
+    (tmp_path / "caffe/proto").mkdir(parents=True)
+    (tmp_path / "caffe/proto/caffe_pb2.py").write_text(f"{imports}\n")
+    assert step("protobuf_requirement", caffe_root="/opt/caffe", caffe_python=tmp_path).stdout == f"{requirement}\n"
 
 
 # --- what it says when it cannot ---------------------------------------------------------------------------
