@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy
 import pytest
+from caffe.proto import caffe_pb2
 
 from caffe_pylayers.commands.doctor import import_errors
 from caffe_pylayers.commands.doctor.extension import compiled, numpy_of
@@ -108,11 +109,15 @@ def test_pycaffe_of_another_python(tmp_path):
     assert re.search(rf"compiled for Python 3\.9\d? .*; this is Python {VERSION}", found["found"])
 
 
-def test_generated_code_of_an_old_protobuf(tmp_path):
-    """Such code makes descriptors itself, which the package of today refuses."""
+@pytest.mark.parametrize("first", ["FileDescriptor", "FieldDescriptor"])
+def test_generated_code_of_an_old_protobuf(tmp_path, first):
+    """Such code makes descriptors itself. The package of today takes that of the file, but only once, and refuses all others."""
     broken_pycaffe(tmp_path)
+    serialized = caffe_pb2.DESCRIPTOR.serialized_pb + b"b\x06proto2"  # the syntax, which is not written any more
+    file = f"descriptor.FileDescriptor(name='caffe/proto/caffe.proto', package='caffe', serialized_pb={serialized!r})\n"
     (tmp_path / "caffe/proto/caffe_pb2.py").write_text(
         "from google.protobuf import descriptor\n"
+        f"{file * (first == 'FileDescriptor')}"
         "descriptor.FieldDescriptor(name='x', full_name='x', index=0, number=1, type=1, cpp_type=1, label=1,\n"
         "    has_default_value=False, default_value=0, message_type=None, enum_type=None, containing_type=None,\n"
         "    is_extension=False, extension_scope=None)\n"

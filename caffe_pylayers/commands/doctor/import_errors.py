@@ -56,8 +56,8 @@ CAUSES = (
         pip("install --upgrade numpy"),
         '"module was compiled against NumPy C-API version ..."',
     ),
-    Cause(
-        r"Descriptors cannot (?:not )?be created directly",
+    Cause(  # of the second try: pycaffe's io.py drops the error of the first
+        r"Descriptors cannot (?:not )?be created directly|duplicate file name caffe/proto/caffe\.proto",
         "its caffe_pb2.py is from a protobuf compiler before 3.19, and the protobuf package here refuses it",
         pip("install 'protobuf<3.21'") + "; or, slower: export PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=python",
         '"Descriptors cannot be created directly" from `caffe_pb2.py`',
