@@ -109,6 +109,19 @@ def test_pycaffe_of_another_python(tmp_path):
     assert re.search(rf"compiled for Python 3\.9\d? .*; this is Python {VERSION}", found["found"])
 
 
+def test_a_caffe_without_python_layers(tmp_path):
+    """As Makefile.config.example builds one: no layer has the type Python. Here its name is changed in the library."""
+    with open("/proc/self/maps") as maps:
+        library = next(Path(line.split()[-1]) for line in maps if "libcaffe.so" in line)
+    content = library.read_bytes()
+    assert content.count(b"\0Python\0") == 1
+    (tmp_path / library.name).write_bytes(content.replace(b"\0Python\0", b"\0Nohtyp\0"))
+    for examination, subject in (("pycaffe.import_caffe", "Python layer"), ("program.caffe_program", "caffe program")):
+        found = findings(examination, LD_LIBRARY_PATH=str(tmp_path))[subject]
+        assert found["level"] == "error" and "built without Python layers" in found["found"]
+        assert "`WITH_PYTHON_LAYER := 1`" in found["remedy"] and "`-DBUILD_python_layer=ON`" in found["remedy"]
+
+
 @pytest.mark.parametrize("first", ["FileDescriptor", "FieldDescriptor"])
 def test_generated_code_of_an_old_protobuf(tmp_path, first):
     """Such code makes descriptors itself. The package of today takes that of the file, but only once, and refuses all others."""
