@@ -67,11 +67,14 @@ find_interpreter() {
             fi
         fi
     fi
-    case $python_version in
-        3.8 | 3.9 | 3.[1-9][0-9]) ;;
-        *) fail "$python is Python $python_version; Python 3.8 or later is needed." \
-            "Name another interpreter: PYTHON=/usr/bin/python3 make setup" ;;
-    esac
+    runs_with "$python_version" ||
+        fail "$python is Python $python_version; Python 3.8 or later is needed." \
+            "Name another interpreter: PYTHON=/usr/bin/python3 make setup"
+}
+
+# runs_with version: whether this package runs with that Python.
+runs_with() {
+    case $1 in 3.8 | 3.9 | 3.[1-9][0-9]) ;; *) return 1 ;; esac
 }
 
 # prepare_system: the system's packages, and build_path, the PATH to build Caffe with.

@@ -70,6 +70,10 @@ use_caffe_root() {
         "  build/tools/caffe, or bin/caffe    $(found_or "$caffe_programs" "build it there by 'make all'")" \
         "$forget"
     linked=$(python_of "$caffe_extension")
+    if [ -n "$linked" ] && ! runs_with "$linked"; then
+        fail "the Caffe in CAFFE_ROOT=$caffe_root is built for Python $linked, but this package needs Python 3.8 or later." \
+            "Compile it again for $python. Only pycaffe and the program must be compiled, no net or weights change." "$forget"
+    fi
     [ "${linked:-$python_version}" = "$python_version" ] ||
         fail "the Caffe in CAFFE_ROOT=$caffe_root is built for Python $linked, but $python is Python $python_version." \
             "Select the Python that it is for: PYTHON=python$linked CAFFE_ROOT='$caffe_root' make setup" "$forget"

@@ -1,5 +1,6 @@
 """`make setup`: what it leaves in .venv, and what it says when it cannot."""
 
+import ast
 import fcntl
 import os
 import re
@@ -272,12 +273,15 @@ def test_caffe_root_that_is_no_folder(tmp_path):
     assert f"CAFFE_ROOT={tmp_path / 'none'} is not a folder" in done.stderr
 
 
-def test_caffe_root_built_for_another_python(tmp_path):
-    ours = "{}.{}".format(*sys.version_info[:2])
-    other = "3.10" if ours != "3.10" else "3.11"
+OURS = "{}.{}".format(*sys.version_info[:2])
+OTHERS = {"3.10" if OURS != "3.10" else "3.11": "PYTHON=python3.1", "2.7": f"Compile it again for {sys.base_prefix}"}
+
+
+@pytest.mark.parametrize("other, remedy", OTHERS.items())
+def test_caffe_root_built_for_another_python(tmp_path, other, remedy):
     extension = (caffe_python() / "caffe/_caffe.so").read_bytes()
-    extension = extension.replace(f"libpython{ours}".encode(), f"libpython{other}".encode())
-    boost = [f"libboost_python{version.replace('.', '')}".encode() for version in (ours, other)]
+    extension = extension.replace(f"libpython{OURS}".encode(), f"libpython{other}".encode())
+    boost = [f"libboost_python{version.replace('.', '')}".encode() for version in (OURS, other)]
     extension = extension.replace(*boost)
     (tmp_path / "python/caffe").mkdir(parents=True)
     (tmp_path / "python/caffe/_caffe.so").write_bytes(extension)
@@ -286,8 +290,8 @@ def test_caffe_root_built_for_another_python(tmp_path):
     done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path)}, cwd=ROOT)
     assert done.returncode != 0
     assert f"is built for Python {other}" in done.stderr
-    assert f"is Python {ours}" in done.stderr
-    assert f"PYTHON=python{other}" in done.stderr
+    assert f"is Python {OURS}" in done.stderr or "needs Python 3.8 or later" in done.stderr
+    assert remedy in done.stderr
 
 
 def test_failed_setup_leaves_the_old_one_usable(tmp_path):
@@ -337,6 +341,12 @@ def test_interpreter_without_a_shared_library():
     assert "no shared library libpython3.11.so" in done.stderr
     assert "--enable-shared" in done.stderr
     assert "PYTHON=/usr/bin/python3" in done.stderr
+
+
+def test_even_python_2_tells_its_version():
+    """So `make setup` can refuse it by its version: no f-strings and annotations, which are of Python 3."""
+    nodes = list(ast.walk(ast.parse((ROOT / "scripts/interpreter.py").read_text())))
+    assert not [node.lineno for node in nodes if isinstance(node, (ast.JoinedStr, ast.AnnAssign))]
 
 
 def test_interpreter_that_is_none(tmp_path):
