@@ -23,7 +23,7 @@ SETUP = ROOT / "scripts" / "setup.sh"
 def run(*command, env=None, **keywords):
     """The finished process; an environment that is given is the whole environment."""
     return subprocess.run(
-        [str(word) for word in command], env=env, capture_output=True, text=True, timeout=100, **keywords
+        [str(word) for word in command], env=env, capture_output=True, text=True, timeout=300, **keywords
     )
 
 
@@ -458,3 +458,11 @@ def test_build_that_is_killed_leaves_nothing_half_done(tmp_path):
     python = VENV / "bin/python"
     done = run(python, "-c", "import caffe; print(caffe.__file__)", env={"PYTHONPATH": f"{built}/python"})
     assert done.stdout.strip() == f"{built}/python/caffe/__init__.py"
+
+
+@pytest.mark.soak
+def test_what_a_newcomer_does():
+    """As scripts/machines/packaged_caffe.sh tries it beside other Caffes."""
+    path = f"{VENV / 'bin'}:{os.environ['PATH']}"
+    done = run(sys.executable, ROOT / "scripts/machines/tries.py", env={**os.environ, "PATH": path})
+    assert done.returncode == 0, done.stdout

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Callable, Dict, Iterator
+from typing import Callable, Dict
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT))  # for the pages alone: programs are run without it
@@ -38,23 +38,25 @@ def command(words: str) -> None:
     subprocess.run(["bash", "-euc", words], check=True, capture_output=True, text=True)
 
 
-def page(name: str) -> Iterator[str]:
-    """Write the files of a page and run its programs, one after the other: the text of each before it is run."""
-    for language, text in blocks(name):
-        yield text
-        if file_of(text):
-            Path(file_of(text)).write_text(text)
-        elif language == "bash":
+def quickstart() -> None:
+    """All of it, in order. The weights after a restored snapshot are kept beside those of the run without a stop."""
+    for language, text in blocks(QUICKSTART):
+        if "--snapshot=" in text:
+            shutil.copy("digits_iter_100.caffemodel", "straight.caffemodel")
+        if write_file(text):
+            continue
+        if language == "bash":
             command(text)
         else:
             subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True)
 
 
-def quickstart() -> None:
-    """All of it. The weights after a restored snapshot are kept beside those of the run without a stop."""
-    for text in page(QUICKSTART):
-        if "--snapshot=" in text:
-            shutil.copy("digits_iter_100.caffemodel", "straight.caffemodel")
+def write_file(text: str) -> bool:
+    """Write a block that is a file."""
+    name = file_of(text)
+    if name is not None:
+        Path(name).write_text(text)
+    return name is not None
 
 
 def resume() -> None:
@@ -76,8 +78,8 @@ def triplets() -> None:
 
 def readme() -> None:
     """Its net, on the images of the quickstart."""
-    for _ in page("README.md"):
-        pass
+    for _, text in blocks("README.md"):
+        write_file(text)
     command("sed 's/digits/readme/; s/^test_iter.*//' solver.prototxt > readme_solver.prototxt")
     command("caffe train --solver=readme_solver.prototxt")
 
