@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from caffe_pylayers.commands.doctor import program
 from tests.doctor.examined import PYCAFFE, ROOT, findings, program_itself
 
 
@@ -69,3 +70,10 @@ def test_no_program(bare_python):
     found = findings("program.caffe_program", python=bare_python, PATH="/usr/bin:/bin", PYTHONPATH=str(ROOT))
     assert found["caffe program"]["level"] == "note"
     assert "none on PATH" in found["caffe program"]["found"]
+
+
+def test_a_packaged_caffe_does_not_bring_its_folder_before_an_environment():
+    sites = ["/env/lib/python3.9/site-packages", "/usr/lib/python3/dist-packages"]
+    assert program._with_caffe("/usr/lib/python3/dist-packages/caffe/_caffe.so", sites) == sites
+    assert program._with_caffe("/opt/caffe/python/caffe/_caffe.so", sites) == ["/opt/caffe/python", *sites]
+    assert program._with_caffe(None, sites) == sites

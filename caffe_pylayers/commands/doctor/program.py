@@ -188,15 +188,24 @@ def _home(program: str) -> str:
 
 def _remedies(home: str) -> Iterator[Dict[str, str]]:
     """Settings that give the program this Python's modules, the least first. home: the prefix of the program's own Python."""
-    extension = compiled()
-    folders = [os.path.dirname(os.path.dirname(extension))] if extension else []
-    folders += [folder for folder in (*site.getsitepackages(), site.getusersitepackages()) if os.path.isdir(folder)]
+    sites = [folder for folder in (*site.getsitepackages(), site.getusersitepackages()) if os.path.isdir(folder)]
+    folders = _with_caffe(compiled(), sites)
     folders.append(os.path.dirname(os.path.dirname(os.path.abspath(caffe_pylayers.__file__))))  # an editable install's
     entries = [*os.environ.get("PYTHONPATH", "").split(os.pathsep), *folders]
     path = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, entries)))}
     yield path
     yield {"PYTHONHOME": home, **path}
     yield {"PATH": f"{os.path.join(sys.prefix, 'bin')}:{os.environ.get('PATH', '')}", **path}
+
+
+def _with_caffe(extension: Optional[str], sites: List[str]) -> List[str]:
+    """The folders of packages, behind that of Caffe.
+
+    A packaged Caffe is in one of them, and this stays in its place: in front, its other packages would hide those of an
+    environment.
+    """
+    folder = os.path.dirname(os.path.dirname(extension)) if extension else None
+    return sites if folder is None or folder in sites else [folder, *sites]
 
 
 def _quoted(name: str, value: str) -> str:
