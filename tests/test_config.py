@@ -85,7 +85,6 @@ def test_reads(param_str, options):
         ("[1]: 7", "unhashable"),
         ("a: 1\n---\nb: 2", "document"),
         ("\0", "special characters"),
-        ("n_classes: " + "9" * 5000, "cannot read the param_str 'n_classes: 999"),
         ("{'n_classes': 7, 'n_classes': 7}", "option 'n_classes' is given twice"),
         ('{"n_classes": 7, "x": true, "n_classes": 8}', "option 'n_classes' is given twice"),
         ("n_classes: 7\nn_classes: 8", "option 'n_classes' is given twice"),
@@ -102,6 +101,13 @@ def test_says_why_it_cannot_be_read(param_str, reason):
     assert "\n" not in message
     if "cannot read" in message:
         assert "Write a Python dict, JSON or YAML, such as {'n_classes': 7" in message
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_few_words():
+    """It depends on the release of Python whether such a number can be read, and then it is out of range."""
+    with pytest.raises(ConfigError, match="n_classes.*999") as caught:
+        load("ComputeH", "n_classes: " + "9" * 5000)
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(
