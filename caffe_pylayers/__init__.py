@@ -66,7 +66,11 @@ def __getattr__(name: str) -> Any:
     if name not in LAYERS:
         raise AttributeError(f"module 'caffe_pylayers' has no layer {name!r}; its layers: {', '.join(LAYERS)}")
     # importlib, for "from . import" would ask this function again, without end.
-    return getattr(importlib.import_module(f"caffe_pylayers.layers.{LAYERS[name][0]}"), name)
+    try:
+        module = importlib.import_module(f"caffe_pylayers.layers.{LAYERS[name][0]}")
+    except ImportError as error:  # the last words of the `caffe` program
+        raise ImportError(f"{error}; `caffe-pylayers doctor` says what to do", name=error.name) from error
+    return getattr(module, name)
 
 
 def __dir__() -> List[str]:

@@ -1,6 +1,8 @@
 """A layer of this package is known by every command, whichever way a net names it."""
 
+import importlib
 import json
+import sys
 
 import caffe
 import numpy as np
@@ -13,6 +15,7 @@ from caffe_pylayers.commands.check.checking import check_files
 from caffe_pylayers.commands.export.blob_shapes import Blob, shapes_of
 from caffe_pylayers.commands.layer_files import files_read
 from caffe_pylayers.commands.preview.fed_batch import fed_by
+from caffe_pylayers.processes.boot import fork, status_of
 from tests.checks.good_nets import write_good
 
 #: Module and layer, each the same layer.
@@ -118,3 +121,22 @@ def test_what_is_not_there_is_told(module, layer, says, remedy, net):
     assert (finding.layer, finding.level) == ("own", "error")
     assert says in finding.message
     assert remedy in finding.remedy
+
+
+def test_a_library_that_is_missing_is_named_with_the_way_to_a_remedy(tmp_path):
+    """As opencv-python's libGL on a system without a desktop; in a fork, which imports the package anew."""
+
+    def attempt():
+        for name in [name for name in sys.modules if name.startswith("caffe_pylayers")]:
+            del sys.modules[name]
+        del sys.modules["cv2"]
+        (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+        sys.path.insert(0, str(tmp_path))
+        try:
+            importlib.import_module("caffe_pylayers").__getattr__("ImageDataLayer")
+        except ImportError as error:
+            (tmp_path / "said").write_text(str(error))
+
+    assert status_of(fork(attempt)) == 0
+    words = "libGL.so.1: cannot open shared object file; `caffe-pylayers doctor` says what to do"
+    assert (tmp_path / "said").read_text() == words

@@ -1,6 +1,4 @@
 import os
-import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,13 +12,14 @@ import numpy as np
 import pytest
 
 from caffe_pylayers.data.formats import guessed_format
-from caffe_pylayers.data.sources import Record, hdf5_rewrite, open_source
+from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.annotations import annotate
 from caffe_pylayers.data.sources.hdf5 import HDF5Source, write_hdf5
 from caffe_pylayers.data.sources.hdf5_index import read_tables
 from caffe_pylayers.data.sources.hdf5_layout import images
 from caffe_pylayers.data.sources.storage import File
 from caffe_pylayers.errors import DataError
+from tests.data.hdf5_rewriting import rewritten
 from tests.data.mutations import mutated_files, outcomes
 from tests.refusals import refused
 
@@ -213,18 +212,6 @@ def test_bad_files(write, data_sets, message):
     with pytest.raises(DataError, match=message) as error:
         open_source("HDF5", path)
     assert error.value.source.startswith(f"HDF5 source {path}")
-
-
-def rewritten(message, monkeypatch=None):
-    """The file that the command of a message writes. monkeypatch: run it in this process."""
-    (command,) = re.findall("`([^`]*hdf5_rewrite [^`]*)`", message)
-    if monkeypatch is None:
-        subprocess.run(command, shell=True, check=True)
-    else:
-        _, _, _, *arguments = shlex.split(command)
-        monkeypatch.setattr(sys, "argv", ["hdf5_rewrite", *arguments])
-        hdf5_rewrite.main()
-    return shlex.split(command)[-1]
 
 
 def scaleoffset(folder):

@@ -12,7 +12,7 @@ from caffe_pylayers.data.sources.hdf5_chunks import indexed_chunks
 from caffe_pylayers.data.sources.hdf5_layout import Behind
 from caffe_pylayers.data.sources.storage import File
 from caffe_pylayers.errors import DataError
-from tests.data.test_hdf5 import rewritten
+from tests.data.hdf5_rewriting import rewritten
 
 ROWS = np.random.default_rng(0).integers(0, 256, (300, 3, 6, 8), np.uint8)
 
