@@ -38,7 +38,7 @@ attempt() {
     "$@" -m pip install --quiet $pip_option "$wheel" >"$work/log" 2>&1 || { cat "$work/log" && return 1; }
     after=$(versions "$@")
     moved "$before" "$after" || status=1
-    "$@" "$root/scripts/machines/tries.py" || status=1
+    "$@" "$work/checkout/scripts/machines/tries.py" || status=1
     return $status
 }
 
@@ -84,6 +84,8 @@ main() {
     apt-get install -y --no-install-recommends "${PACKAGES[@]}" >"$work/log" 2>&1 || { cat "$work/log" && return 1; }
     python3 -m pip wheel --quiet --no-deps --wheel-dir "$work" "$root" >"$work/log" 2>&1 || { cat "$work/log" && return 1; }
     wheel=$(echo "$work"/*.whl)
+    mkdir "$work/checkout" # which any user may read
+    cp -r "$root"/{README.md,docs,scripts,tests} "$work/checkout"
     if [ $# = 0 ]; then set -- venv user system make; fi
     for way in "$@"; do
         "way_$way" || failed=1
