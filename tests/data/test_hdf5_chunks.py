@@ -8,7 +8,7 @@ import pytest
 
 from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 from caffe_pylayers.data.sources import hdf5_layout, open_source
-from caffe_pylayers.data.sources.hdf5_chunks import indexed_chunks
+from caffe_pylayers.data.sources.hdf5_chunks import visit_index
 from caffe_pylayers.data.sources.hdf5_layout import Behind
 from caffe_pylayers.data.sources.storage import File
 from caffe_pylayers.errors import DataError
@@ -43,6 +43,12 @@ def opened(path):
         yield file["data"], stream
 
 
+def as_the_file_says(data, stream):
+    found = []
+    assert visit_index(data, stream, found.append)
+    return found
+
+
 def as_h5py_says(data):
     found = []
     data.id.chunk_iter(found.append)
@@ -53,7 +59,7 @@ def as_h5py_says(data):
 def test_the_index_of_a_file_says_what_h5py_says(tmp_path, settings):
     path = written(tmp_path / "train.h5", **settings)
     with opened(path) as (data, stream):
-        found = indexed_chunks(data, stream)
+        found = as_the_file_says(data, stream)
         assert len(found) == 2 * 3 * len(data)
         assert set(found) == as_h5py_says(data)
 
@@ -65,7 +71,7 @@ def test_addresses_of_four_bytes(tmp_path):
     with h5py.File(h5py.h5f.create(path.encode(), fcpl=sizes)) as file:
         file.create_dataset("data", data=ROWS, chunks=(2, 3, 6, 8), compression="gzip")
     with opened(path) as (data, stream):
-        assert set(indexed_chunks(data, stream)) == as_h5py_says(data)
+        assert set(as_the_file_says(data, stream)) == as_h5py_says(data)
 
 
 def test_chunks_that_were_never_written(tmp_path):
@@ -73,13 +79,13 @@ def test_chunks_that_were_never_written(tmp_path):
     with h5py.File(path, "w") as file:
         file.create_dataset("data", (9, 3, 6, 8), "u1", chunks=(1, 3, 6, 8))
     with opened(path) as (data, stream):
-        assert indexed_chunks(data, stream) == []
+        assert as_the_file_says(data, stream) == []
 
 
 def test_an_index_of_another_kind_is_an_error_with_a_remedy(tmp_path, monkeypatch):
     """`libver="latest"` writes one of five others."""
     path = written(tmp_path / "latest.h5", rows=20, libver="latest")
-    monkeypatch.setattr(hdf5_layout, "chunks", indexed_chunks)
+    monkeypatch.setattr(hdf5_layout, "visit_chunks", visit_index)
     with opened(path) as (data, _), pytest.raises(DataError) as error:
         hdf5_layout.images(File.of(path), data, 0)
     assert error.value.problem == f"data set `data` has an index of chunks that h5py {h5py.__version__} does not read"

@@ -5,7 +5,7 @@ here (HDF5 file format, III.A.1 and IV.A). libhdf5 writes this index, a B-tree, 
 """
 
 import struct
-from typing import Any, BinaryIO, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Iterator, NamedTuple, Optional, Tuple
 
 _LAYOUT, _CONTINUATION = 8, 16  # messages of an object header
 _CHUNKED = 2  # a class of layout
@@ -20,24 +20,32 @@ class Chunk(NamedTuple):
     size: int
 
 
-def chunks(data: Any, stream: BinaryIO) -> Optional[List[Any]]:
-    """All chunks that were written; None if neither h5py nor the file says it. stream: begins where addresses count from."""
+def visit_chunks(data: Any, stream: BinaryIO, visit: Callable[[Any], None]) -> bool:
+    """Call a function for each chunk that was written. False if neither h5py nor the file says where they lie.
+
+    stream: begins where the file's addresses count from.
+    """
     if hasattr(data.id, "chunk_iter"):
-        found: List[Any] = []
-        data.id.chunk_iter(found.append)
-        return found
-    if hasattr(data.id, "get_num_chunks"):  # before h5py 3.8 and HDF5 1.14; it looks at all chunks for each
-        return [data.id.get_chunk_info(number) for number in range(data.id.get_num_chunks())]
-    return indexed_chunks(data, stream)
+        data.id.chunk_iter(visit)
+    elif hasattr(data.id, "get_num_chunks"):  # before h5py 3.8 and HDF5 1.14; it looks at all chunks for each
+        for number in range(data.id.get_num_chunks()):
+            visit(data.id.get_chunk_info(number))
+    else:
+        return visit_index(data, stream, visit)
+    return True
 
 
-def indexed_chunks(data: Any, stream: BinaryIO) -> Optional[List[Chunk]]:
-    """All chunks that the B-tree of a data set has; None if it has an index of another kind."""
+def visit_index(data: Any, stream: BinaryIO, visit: Callable[[Any], None]) -> bool:
+    """The same by the B-tree in the file. False if it has an index of another kind."""
     import h5py
 
-    reader = _Reader(stream, *data.file.id.get_create_plist().get_sizes())
-    root = reader.root(h5py.h5o.get_info(data.id).addr, data.ndim + 1)
-    return None if root is None else list(reader.leaves(root, data.ndim + 1))
+    reader, rank = _Reader(stream, *data.file.id.get_create_plist().get_sizes()), data.ndim + 1
+    root = reader.root(h5py.h5o.get_info(data.id).addr, rank)
+    if root is None:
+        return False
+    for chunk in reader.leaves(root, rank):
+        visit(chunk)
+    return True
 
 
 class _Reader:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Dict, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from caffe_pylayers import regular_file
-from caffe_pylayers.data.sources.hdf5_chunks import chunks
+from caffe_pylayers.data.sources.hdf5_chunks import visit_chunks
 from caffe_pylayers.data.sources.hdf5_filters import OTHERS, UNDONE
 from caffe_pylayers.data.sources.storage import Chunks, File, Stretches
 from caffe_pylayers.errors import DataError
@@ -167,14 +167,14 @@ def _rows(file: File, data: Any, itemsize: int, start: int) -> Union[Stretches, 
         raise DataError(f"data set `data` of shape {shape} in chunks {data.chunks} is too large for the file")
     offsets, sizes, masks = np.full(grid, -1), np.zeros(grid, np.int64), np.zeros(grid, np.uint32)
 
-    with Behind(file.path, start) as stream:
-        found = chunks(data, stream)
-    if found is None:
-        raise elsewhere(file, f"has an index of chunks that h5py {h5py.__version__} does not read")
-    for chunk in found:
+    def place(chunk: Any) -> None:
         corner = tuple(at // extent for at, extent in zip(chunk.chunk_offset, data.chunks))
         if all(at < count for at, count in zip(corner, grid)):  # others are left over from before it was made smaller
             offsets[corner], sizes[corner], masks[corner] = start + chunk.byte_offset, chunk.size, chunk.filter_mask
+
+    with Behind(file.path, start) as stream:
+        if not visit_chunks(data, stream, place):
+            raise elsewhere(file, f"has an index of chunks that h5py {h5py.__version__} does not read")
     wrong = (offsets < 0) | (offsets > file.size - sizes) | ((sizes != block) if not filters else (sizes < 0))
     if wrong.any():
         corner = tuple(np.argwhere(wrong)[0].tolist())
