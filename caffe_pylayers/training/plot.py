@@ -48,8 +48,7 @@ class LivePlot:
 
 def plot_log(log: str, path: str, title: str, average: int) -> None:
     """Draw a log as a PNG: the loss, raw and as the mean of `average` iterations, the other outputs, the rate."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: whoever calls this may have a figure open
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # no pyplot: whoever calls this may have a figure open
 
     columns = read_log(log)
     iterations = columns["iteration"]
@@ -79,7 +78,7 @@ def plot_log(log: str, path: str, title: str, average: int) -> None:
 
     figure.tight_layout()
     with output_file(path) as part:
-        FigureCanvasAgg(figure).print_figure(part, format="png", dpi=100, metadata={"Software": MADE_BY})
+        figure.savefig(part, format="png", dpi=100, metadata={"Software": MADE_BY})
 
 
 def smooth(losses: Sequence[float], average: int) -> List[float]:
