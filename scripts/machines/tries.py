@@ -25,7 +25,7 @@ COMMANDS = {
     "describe": "TripletDataLayer",
     "doctor": "",
     "convert": "train.txt train.h5 --root images",
-    "balance": "train.h5 --rule balanced --write-h H.binaryproto --plot counts.png",
+    "balance": "train.h5 --rule balanced --write-h H.binaryproto --write-weights weights.txt --plot counts.png",
     "preview": "train_val.prototxt",
     "bench": "triplet.prototxt --workers 0,1 --seconds 0.5",
     "train": "triplet_solver.prototxt",

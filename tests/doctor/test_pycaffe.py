@@ -5,6 +5,7 @@ import re
 import shutil
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
@@ -267,3 +268,20 @@ def test_an_unknown_error_is_shown_as_it_is():
 
 def test_every_reference_is_a_heading_of_the_page():
     assert {cause.see for cause in import_errors.CAUSES} - {""} <= HEADINGS
+
+
+@pytest.mark.parametrize(
+    "generated, needed",
+    [("from google.protobuf import descriptor", "'protobuf<3.21'"), ("import builder as _builder", "protobuf")],
+)
+def test_protobuf_is_asked_for_as_the_caffe_here_runs_with_it(tmp_path, monkeypatch, generated, needed):
+    broken_pycaffe(tmp_path)
+    (tmp_path / "caffe/proto/caffe_pb2.py").write_text(f"{generated}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert explain("No module named 'google'", "")[1].endswith(f"install {needed}")
+
+
+def test_lmdb_is_asked_for_as_python_3_8_runs_with_it(monkeypatch):
+    assert import_errors.requirement("lmdb") == "lmdb"
+    monkeypatch.setattr(import_errors, "sys", SimpleNamespace(version_info=(3, 8, 12)))
+    assert import_errors.requirement("lmdb") == "'lmdb<2'"

@@ -1,5 +1,6 @@
 """The compiled part of pycaffe, `_caffe.so`, looked at without importing it."""
 
+import contextlib
 import os
 import re
 import sys
@@ -17,6 +18,14 @@ def within(folders: List[str]) -> Optional[str]:
     """The _caffe.so for this Python in one of the folders `caffe`."""
     found = machinery.PathFinder.find_spec("_caffe", folders)
     return found.origin if found else None
+
+
+def of_old_protobuf(file: Optional[str]) -> bool:
+    """Whether its Caffe has a caffe_pb2.py of a protoc before 3.20, which protobuf 4 and later refuse."""
+    place = os.path.join(os.path.dirname(file), "proto", "caffe_pb2.py") if file else ""
+    with contextlib.suppress(OSError), open(place, "rb") as generated:
+        return b"builder" not in generated.read()
+    return False
 
 
 def numpy_of(file: Optional[str]) -> Optional[int]:

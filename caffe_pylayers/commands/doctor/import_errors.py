@@ -190,6 +190,10 @@ def requirement(package: str) -> str:
     """The package as pip should be told it, so that the Caffe here goes on working."""
     if package == "numpy" and extension.numpy_of(extension.compiled()) == 1:
         return "'numpy<2'"
+    if package == "protobuf" and extension.of_old_protobuf(extension.compiled()):
+        return "'protobuf<3.21'"
+    if package == "lmdb" and sys.version_info < (3, 9):
+        return "'lmdb<2'"
     return "'opencv-python<4.12'" if package == "opencv-python" else package
 
 
@@ -204,7 +208,7 @@ def explain(text: str, last_line: str) -> Tuple[str, str, str]:
         match = re.search(cause.pattern, text, re.DOTALL)
         if match and cause.applies(match):
             found, remedy, see = cause.of(match)
-            for module in (*_PACKAGES, "numpy"):
+            for module in (*_PACKAGES, "numpy", "protobuf", "lmdb"):
                 remedy = re.sub(rf"(?<=[ ]){module}$", requirement_of(module), remedy)
             return found, remedy, see
     return last_line, "", ""
