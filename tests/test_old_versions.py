@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: What came later than NumPy 1.17, h5py 2.10, matplotlib 3.3 and Python 3.8, by its name; of print_figure 3.3 warns.
+#: What came later than NumPy 1.17, h5py 2.10, matplotlib 3.3 and Python 3.8, by its name.
 NEWER = {
     "NumPy": {"broadcast_shapes", "sliding_window_view", "permuted", "concat", "vecdot", "bitwise_count"},
     "h5py": {"chunk_iter", "get_chunk_info", "get_chunk_info_by_coord", "get_num_chunks", "asstr"},
@@ -16,7 +16,6 @@ NEWER = {
         "supylabel",
         "subplot_mosaic",
         "set_layout_engine",
-        "print_figure",
     },
     "Python": {"removeprefix", "removesuffix", "unparse", "pairwise", "bit_count", "batched", "lcm", "is_relative_to"},
 }

@@ -48,13 +48,15 @@ class LivePlot:
 
 def plot_log(log: str, path: str, title: str, average: int) -> None:
     """Draw a log as a PNG: the loss, raw and as the mean of `average` iterations, the other outputs, the rate."""
-    from matplotlib.figure import Figure  # no pyplot: whoever calls this may have a figure open
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: whoever calls this may have a figure open
+    from matplotlib.figure import Figure
 
     columns = read_log(log)
     iterations = columns["iteration"]
     losses, others = _split([name for name in columns if name not in COLUMNS])
     heights = [3.0, 2.0, 1.0] if others else [3.0, 1.0]
     figure = Figure(figsize=(9, 1.6 * sum(heights)))
+    FigureCanvasAgg(figure)  # without one, tight_layout of matplotlib 3.3 warns
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
 
     _line(panels[0], iterations, columns["loss"], color="0.8", linewidth=0.8, label="loss")
