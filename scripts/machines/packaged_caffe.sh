@@ -7,7 +7,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # Caffe; what installs; the images of the quickstart; what opencv-python loads and a minimal system lacks.
-PACKAGES=(caffe python3-caffe python3-pip python3-venv python3-sklearn libgl1 libglib2.0-0)
+PACKAGES=(make caffe python3-caffe python3-pip python3-venv python3-sklearn libgl1 libglib2.0-0)
 # What a Caffe environment has already: no way to install may move one of them.
 THEIRS='^(numpy|protobuf|h5py|lmdb|matplotlib|opencv[a-z-]*)=='
 USER_NAME=newcomer
