@@ -14,6 +14,7 @@ OF_OTHERS = [
     "terminate called after throwing an instance of",
     "Incompatible number of blobs for layer",
     "ImportError: ",
+    "SyntaxError: invalid syntax",
     "recall = nan",
     "Killed signal",
 ]
