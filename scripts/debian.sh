@@ -14,12 +14,14 @@ is_debian() {
     command -v apt-get >/dev/null && command -v dpkg-query >/dev/null
 }
 
-# missing_packages name ...: those of the names that are not installed, in one line.
+# missing_packages name ...: those of the names that no installed package has or provides, in one line. A package that
+# was renamed provides its old name: libglib2.0-0t64 is libglib2.0-0 since Debian 13 and Ubuntu 24.04.
 missing_packages() {
     local package installed missing=()
-    installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | sed -n 's/ installed$//p') || true
+    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' |
+        sed -n 's/^installed//; T; s/([^)]*)//g; s/[ ,]\{1,\}/ /g; p')
     for package in "$@"; do
-        case $'\n'$installed$'\n' in *$'\n'"$package"$'\n'*) ;; *) missing+=("$package") ;; esac
+        case " ${installed//$'\n'/ } " in *" $package "*) ;; *) missing+=("$package") ;; esac
     done
     echo "${missing[*]}"
 }

@@ -1,16 +1,17 @@
 # shellcheck shell=bash
-# Messages of `make setup`: what is going on, and one clear paragraph when a step fails.
+# Messages of `make setup` and of try_machine.sh, under their `title`: what is going on, and one clear paragraph when a
+# step fails.
 
 # One line for the terminal and, once there is one, for the log.
 say() {
-    printf '[setup] %s\n' "$*"
-    if [ -n "$log" ]; then printf '\n[setup] %s\n' "$*" >>"$log"; fi
+    printf '[%s] %s\n' "$title" "$*"
+    if [ -n "$log" ]; then printf '\n[%s] %s\n' "$title" "$*" >>"$log"; fi
 }
 
 # fail "what failed" ["what to do" ...]: ends with the message.
 fail() {
     {
-        printf '\n[setup] ERROR: %s\n' "$1"
+        printf '\n[%s] ERROR: %s\n' "$title" "$1"
         shift
         if [ $# -gt 0 ]; then printf '  %s\n' "$@"; fi
     } >&2
@@ -48,5 +49,5 @@ need_space() {
     free=$(($(df -Pk "$folder" | awk 'NR == 2 {print $4}') / 1024))
     [ "$free" -ge "$needed" ] ||
         fail "not enough disk space: $purpose needs $needed MiB in $folder, $free MiB are free." \
-            "Free some space${4:+, or $4}, then run 'make setup' again."
+            "Free some space${4:+, or $4}, then try again."
 }

@@ -12,7 +12,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
-log="" work="" staged=""
+title=setup log="" work="" staged=""
 pip_hint="No network, or is a proxy or mirror missing in pip's configuration? Try: $venv/bin/python -m pip download six"
 
 . "$root/scripts/messages.sh"
