@@ -2,9 +2,9 @@
 # Debian packages that the build needs: find the missing ones, install them or say how.
 
 CAFFE_PACKAGES=(g++ cmake ninja-build protobuf-compiler libprotobuf-dev
-    libboost-python-dev libboost-system-dev libboost-thread-dev libboost-filesystem-dev
+    libboost-python-dev libboost-thread-dev libboost-filesystem-dev
     libgoogle-glog-dev libgflags-dev libhdf5-dev liblmdb-dev libleveldb-dev libsnappy-dev
-    libopenblas-dev libopencv-dev)
+    libopenblas-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev)
 # pip needs the first; the wheel of opencv-python loads the other two.
 PYTHON_PACKAGES=(ca-certificates libgl1 libglib2.0-0)
 # For where there is no Python, or none that Caffe can be built with.
@@ -42,7 +42,7 @@ require_packages() {
     prefix=$(root_prefix) || fail "Debian packages are missing, and installing them needs root." \
         "Run this, then 'make setup' again:" "  sudo $install"
     start_log
-    case $missing in *libopencv-dev*) need_space /usr 1800 "installing Debian packages" ;; esac
+    case $missing in *libopencv-core-dev*) need_space /usr 1800 "installing Debian packages" ;; esac
     say "installing Debian packages (a minute): $missing"
     # shellcheck disable=SC2086  # $prefix and $install are lists of words
     set -- $prefix env DEBIAN_FRONTEND=noninteractive

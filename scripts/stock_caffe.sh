@@ -6,7 +6,7 @@ SDIST=brocolli-caffe
 SDIST_VERSION=3.0.0
 SDIST_SHA256=ad7ba487552f4343df25044a9fa14812a96add48ea2ff993b53bf2dafe8248e2
 # Raise it when build_caffe comes to make another Caffe: then older builds are not used any more.
-RECIPE=2
+RECIPE=3
 
 # locate_caffe folder: sets caffe_python (holds the package caffe), caffe_extension (its compiled part) and caffe_programs
 # (holds caffe), if all are there. In a Caffe of one's own the first is `python`; a packaged one (Debian's, conda's) is
@@ -118,12 +118,16 @@ show_progress() {
 
 # build_caffe prefix: compiles in $work, installs into $staged; one move then puts it at prefix.
 build_caffe() {
-    local prefix=$1 source=$work/source build=$work/build jobs numpy hint
+    local prefix=$1 source=$work/source build=$work/build jobs numpy hint opencv=""
     jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
     numpy=$("$venv/bin/python" -c 'import numpy; print(numpy.get_include())')
     mkdir -p "$source/examples"
     tar -xzf "$sdist" -C "$source" --strip-components 1
     : >"$source/examples/CMakeLists.txt" # Caffe's CMakeLists.txt enters the folder; the sdist lacks it
+    # Boost.System is in headers since Boost 1.69; its empty library ended with 1.88.
+    sed -i 's/ COMPONENTS system / COMPONENTS /' "$source/cmake/Dependencies.cmake"
+
+    if is_debian; then opencv=$root/scripts/opencv; fi
 
     say "configuring Caffe"
     # PYTHON_*: left to itself, CMake looks for them by version and may mix two interpreters.
@@ -133,7 +137,7 @@ build_caffe() {
     logged env PATH="$build_path" cmake -G Ninja -S "$source" -B "$build" \
         -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
         -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=6 \
-        -DCPU_ONLY=ON -DBLAS=Open -DUSE_OPENCV=ON -DUSE_LEVELDB=ON -DUSE_LMDB=ON -DUSE_HDF5=ON \
+        -DCPU_ONLY=ON -DBLAS=Open -DUSE_OPENCV=ON ${opencv:+"-DOpenCV_DIR=$opencv"} -DUSE_LEVELDB=ON -DUSE_LMDB=ON -DUSE_HDF5=ON \
         -DBUILD_docs=OFF -DBUILD_matlab=OFF -Dpython_version=3 \
         -DPYTHON_EXECUTABLE="$venv/bin/python" -DPYTHON_INCLUDE_DIR="$python_include" \
         -DPYTHON_LIBRARY="$python_library" -DNUMPY_INCLUDE_DIR="$numpy" \
