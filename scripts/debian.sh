@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Debian packages that the build needs: find the missing ones, install them or say how.
+# Packages of Debian and Ubuntu that the build needs: find the missing ones, install them or say how. All names of
+# packages are here. They hold from Debian 11 and Ubuntu 22.04 on; docs/machines.md has where they were tried.
 
 CAFFE_PACKAGES=(g++ cmake ninja-build protobuf-compiler libprotobuf-dev
     libboost-python-dev libboost-thread-dev libboost-filesystem-dev
@@ -9,6 +10,11 @@ CAFFE_PACKAGES=(g++ cmake ninja-build protobuf-compiler libprotobuf-dev
 PYTHON_PACKAGES=(ca-certificates libgl1 libglib2.0-0)
 # For where there is no Python, or none that Caffe can be built with.
 DEBIANS_PYTHON=(python3 python3-dev python3-venv)
+
+# What a Python of /usr/bin, of this version, needs beside it: Debian has headers, shared library and venv elsewhere.
+packages_of_python() {
+    echo "python$1-dev" "python$1-venv"
+}
 
 is_debian() {
     command -v apt-get >/dev/null && command -v dpkg-query >/dev/null
@@ -33,22 +39,26 @@ root_prefix() {
     fi
 }
 
+has_package_lists() {
+    [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ]
+}
+
 # require_packages name ...: returns with all of them installed, or ends with the command to type.
 require_packages() {
-    local missing prefix install
+    local missing prefix install command
     missing=$(missing_packages "$@")
     [ -n "$missing" ] || return 0
     install="apt-get install -y --no-install-recommends $missing"
-    prefix=$(root_prefix) || fail "Debian packages are missing, and installing them needs root." \
-        "Run this, then 'make setup' again:" "  sudo $install"
+    command="sudo $install"
+    has_package_lists || command="sudo apt-get update && $command"
+    prefix=$(root_prefix) ||
+        fail "Debian packages are missing, and installing them needs root." "Run this, then 'make setup' again:" "  $command"
     start_log
     case $missing in *libopencv-core-dev*) need_space /usr 1800 "installing Debian packages" ;; esac
     say "installing Debian packages (a minute): $missing"
     # shellcheck disable=SC2086  # $prefix and $install are lists of words
     set -- $prefix env DEBIAN_FRONTEND=noninteractive
-    if [ -z "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ]; then
-        logged "$@" apt-get update || true
-    fi
+    has_package_lists || logged "$@" apt-get update || true
     # shellcheck disable=SC2086
     logged "$@" $install -o DPkg::Lock::Timeout=300 || {
         # Package lists that are out of date, or an installation that was interrupted.

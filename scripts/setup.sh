@@ -82,8 +82,8 @@ prepare_system() {
     local program
     build_path=$PATH
     if is_debian; then
-        # Debian has venv, headers and the shared library of its Python in packages of their own.
-        if [[ $python == /usr/bin/* ]]; then packages+=("python$python_version-dev" "python$python_version-venv"); fi
+        # shellcheck disable=SC2207  # names of packages are words
+        if [[ $python == /usr/bin/* ]]; then packages+=($(packages_of_python "$python_version")); fi
         require_packages "${packages[@]}"
         read_interpreter "$python"
         # Only the system's tools: those of conda, say, would be mixed with Debian's libraries.

@@ -111,6 +111,7 @@ make_bare() {
         mount --rbind /dev "$machine/dev" &&
         mount -t tmpfs -o mode=1777 tmpfs "$machine/dev/shm" &&
         mount --bind "$cache/packages" "$machine/var/cache/apt/archives" || return
+    echo force-unsafe-io >"$machine/etc/dpkg/dpkg.cfg.d/container" # as in containers: half the time
     cp -L /etc/resolv.conf /etc/hosts "$machine/etc/"
     apt-config dump --format '%F "%v";%n' Acquire::http Acquire::https Acquire::Check-Valid-Until \
         >"$machine/etc/apt/apt.conf.d/50host" || true
@@ -120,7 +121,8 @@ make_bare() {
         printf '[global]\ncert = /etc/certificates-of-the-host.crt\n'
         python3 -m pip config list | sed -n "s/^global\.\([a-z-]*\)='\(.*\)'$/\1 = \2/p" | grep -v -e '^cert' -e ' = /' -e ' = file:'
     } >"$machine/etc/pip.conf"
-    chroot "$machine" apt-get update && chroot "$machine" apt-get install -y --no-install-recommends make
+    chroot "$machine" sh -c 'apt-get update && apt-get install -y --no-install-recommends make' || return
+    rm -r "$machine"/var/lib/apt/lists/* # a container often comes without
 }
 
 # make_account: the one that works in the machine, and its checkout: HEAD, without what git ignores or does not know yet.
@@ -131,7 +133,7 @@ make_account() {
         chroot "$machine" useradd --create-home --shell /bin/bash --uid 1000 tester || return
     fi
     if [ "$account" = sudo ]; then
-        chroot "$machine" apt-get install -y --no-install-recommends sudo || return
+        chroot "$machine" sh -c 'apt-get update && apt-get install -y --no-install-recommends sudo' || return
         echo 'tester ALL=(ALL) NOPASSWD: ALL' >"$machine/etc/sudoers.d/tester"
     fi
     git clone --quiet --no-hardlinks "$root" "$machine$home/caffe_pylayers" || return
@@ -153,7 +155,7 @@ set_up() {
     local line='make setup' command
     if [ "$account" = user ]; then
         if step "$line, without what it needs" typed "$line"; then return 1; fi
-        command=$(sed -n 's/^  sudo \(apt-get .*\)/\1/p' "$work/output")
+        command=$(sed -n '/^ *sudo apt-get /s/sudo //gp' "$work/output")
         step "root types the printed command" chroot "$machine" sh -c "${command:-false}" || return
     fi
     step "$line" typed "$line" || return
@@ -189,4 +191,5 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
         check_host
         begin
     fi
+    exit # with what it ended with; and should the file change meanwhile, bash reads no more of it
 fi
