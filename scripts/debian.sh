@@ -54,7 +54,7 @@ require_packages() {
     prefix=$(root_prefix) ||
         fail "Debian packages are missing, and installing them needs root." "Run this, then 'make setup' again:" "  $command"
     start_log
-    case $missing in *libopencv-core-dev*) need_space /usr 1800 "installing Debian packages" ;; esac
+    case $missing in *libopencv-core-dev*) need_space /usr 1600 "installing Debian packages" ;; esac
     say "installing Debian packages (a minute): $missing"
     # shellcheck disable=SC2086  # $prefix and $install are lists of words
     set -- $prefix env DEBIAN_FRONTEND=noninteractive

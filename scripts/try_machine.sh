@@ -8,7 +8,8 @@ USAGE="Type: scripts/try_machine.sh RELEASE [option ...], as root
   --demo         the whole 'make demo', not the short one
   --test         the whole 'make test', not a part of the tests
   --folder DIR   make the machine in a new folder in DIR (default: \${TMPDIR:-/var/tmp}); it takes 4 GB
-  --keep         leave the machine there at the end"
+  --keep         leave the machine there at the end
+On bullseye the package is tried beside Debian's own Caffe, in each way to install it, as root."
 RELEASES="Debian: bullseye bookworm trixie testing; Ubuntu: jammy noble"
 # They are quick, and each meets something of the system: Caffe and its BLAS, liblmdb, libhdf5, pip's packages, processes.
 QUICK_TESTS="tests/test_setup.py tests/test_nets.py tests/losses/test_every_loss.py tests/losses/test_euclidean.py \
@@ -167,6 +168,10 @@ in_namespaces() {
     machine=$work/machine
     step "a bare $release" make_bare || return
     step "a checkout for ${account/user/a user without sudo}" make_account || return
+    if [ "$release" = bullseye ]; then # it packages a Caffe, and the package beside that is what is tried
+        step "its packaged Caffe" typed 'apt-get update && scripts/machines/packaged_caffe.sh'
+        return
+    fi
     set_up || return
     step "versions" typed '. /etc/os-release; . .venv/bin/activate; python -c "import sys, cv2, h5py, numpy, google.protobuf
 print(sys.argv[1], \"Python\", sys.version.split()[0], *(f\"{m.__name__} {m.__version__}\" for m in (numpy, cv2, h5py, google.protobuf)))" "$PRETTY_NAME"'
