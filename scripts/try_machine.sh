@@ -151,16 +151,20 @@ typed() {
         bash -c "cd ~/caffe_pylayers && $1"
 }
 
-# set_up: `make setup`, until it ends well. A user without sudo asks root once, for all that is missing.
+# refused: `make setup` of a user who may not install; its last line is the command that root must type.
+refused() {
+    ! typed 'make setup' 2>&1 | tee "$work/refused" || return
+    grep '^ *sudo apt-get ' "$work/refused"
+}
+
+# set_up: `make setup`, which asks a user without sudo once, for all that is missing, and then has all.
 set_up() {
-    local line='make setup' command
     if [ "$account" = user ]; then
-        if step "$line, without what it needs" typed "$line"; then return 1; fi
-        command=$(sed -n '/^ *sudo apt-get /s/sudo //gp' "$work/output")
-        step "root types the printed command" chroot "$machine" sh -c "${command:-false}" || return
+        step "make setup, which names what is missing" refused || return
+        step "root types the printed command" chroot "$machine" sh -c "$(tail -n 1 "$work/output" | sed 's/sudo //g')" || return
     fi
-    step "$line" typed "$line" || return
-    step "$line, again" typed "$line"
+    step "make setup" typed 'make setup' || return
+    step "make setup, again" typed 'make setup'
 }
 
 in_namespaces() {

@@ -316,7 +316,14 @@ def without_root():
             (programs / name).symlink_to(shutil.which(name))
         setup = f"{folder}/scripts/setup.sh"
         yield lambda script: run(
-            *prefix, programs / "bash", "-c", f'. "$1"; {script}', "step", setup, env={"PATH": str(programs)}, cwd=folder
+            *prefix,
+            programs / "bash",
+            "-c",
+            f'. "$1"; {script}',
+            "step",
+            setup,
+            env={"PATH": str(programs)},
+            cwd=folder,
         )
 
 

@@ -44,7 +44,7 @@ def uniform(*key: Key) -> np.ndarray:
 def normal(*key: Key) -> np.ndarray:
     """Standard normal: float64, by Box and Muller from two uniforms of the key."""
     radius = np.sqrt(-2.0 * np.log1p(-uniform(*key, 0)))
-    return cast(np.ndarray, radius * np.cos(2.0 * np.pi * uniform(*key, 1)))
+    return radius * np.cos(2.0 * np.pi * uniform(*key, 1))
 
 
 def permutation(size: int, *key: int) -> np.ndarray:

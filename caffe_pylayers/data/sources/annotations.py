@@ -84,8 +84,9 @@ def _indicated(
         )
     records, labels = np.nonzero(values == 1)
     counts = np.bincount(records, minlength=len(values))
-    rows = np.full((len(values), max(1, counts.max())), -1, np.int32)
-    rows[np.arange(rows.shape[1]) < counts[:, None]] = labels
+    most = max(1, int(counts.max()))
+    rows = np.full((len(values), most), -1, np.int32)
+    rows[np.arange(most) < counts[:, None]] = labels
     return rows, values.shape[1], minus if absent == 0 and minus.any() else None
 
 
