@@ -15,16 +15,12 @@ from tests.doctor.examined import findings, program_itself
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: What a Caffe environment of some years ago has.
-THEIRS = [
-    "numpy==1.26.4",
-    "protobuf==3.20.3",
-    "h5py==3.10.0",
-    "lmdb==1.4.1",
-    "scikit-image==0.22.0",
-    "PyYAML==6.0.1",
-    "six",
-]
+#: What a Caffe environment of some years ago has, and where Python is newer than that, of its first years.
+THEIRS = (
+    "numpy==1.26.4 protobuf==3.20.3 h5py==3.10.0 lmdb==1.4.1 scikit-image==0.22.0 PyYAML==6.0.1 six"
+    if sys.version_info < (3, 13)
+    else "numpy==2.3.5 protobuf==5.29.5 h5py==3.15.1 lmdb==1.7.5 scikit-image==0.26.0 PyYAML==6.0.3 six"
+).split()
 
 NET = """
 layer { name: "input" type: "Input" top: "data" input_param { shape { dim: 1 dim: 4 } } }
@@ -84,7 +80,7 @@ def wheel(tmp_path_factory):
 def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
     run(sys.executable, "-m", "venv", "env", cwd=tmp_path)
     python = str(tmp_path / "env" / "bin" / "python")
-    run(python, "-m", "pip", "install", "--quiet", "--no-compile", *THEIRS, cwd=tmp_path)
+    run(python, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:", *THEIRS, cwd=tmp_path)
     before = versions(python, tmp_path)
     run(python, "-m", "pip", "install", "--quiet", "--no-compile", wheel, cwd=tmp_path)
     after = versions(python, tmp_path)
