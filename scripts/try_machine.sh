@@ -100,9 +100,28 @@ step() {
     [ $result = ok ]
 }
 
-# make_bare: the system and `make`; and what each machine in this network has: its names, certificates, mirrors.
+# carry_network: what each machine in the host's network has: names, certificates, mirrors, proxies.
+carry_network() {
+    local certificates=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt} copy=/etc/certificates-of-the-host.crt
+    cp -L /etc/resolv.conf /etc/hosts "$machine/etc/"
+    apt-config dump --format '%F "%v";%n' Acquire::http Acquire::https Acquire::Check-Valid-Until \
+        >"$machine/etc/apt/apt.conf.d/50host" || true
+    # Settings of pip that name files of the host mean nothing in the machine, but for its certificates.
+    {
+        echo '[global]'
+        python3 -m pip config list |
+            sed -n "s/^global\.\([a-z-]*\)='\(.*\)'$/\1 = \2/p" | grep -v -e '^cert ' -e ' = /' -e ' = file:'
+    } >"$machine/etc/pip.conf" || true
+    if [ -e "$certificates" ]; then
+        cp -L "$certificates" "$machine$copy"
+        echo "cert = $copy" >>"$machine/etc/pip.conf"
+        echo "Acquire::https::CaInfo \"$copy\";" >>"$machine/etc/apt/apt.conf.d/50host"
+    fi
+}
+
+# make_bare: the system, with the host's network, and `make`.
 make_bare() {
-    local mirror certificates=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}
+    local mirror
     mirror=$(apt-get indextargets --format '$(REPO_URI)' "Origin: $distribution" "Label: $distribution" | head -n 1) || true
     mkdir -p "$cache/packages"
     debootstrap --variant=minbase --components="$components" --cache-dir="$cache/packages" \
@@ -112,16 +131,8 @@ make_bare() {
         mount --rbind /dev "$machine/dev" &&
         mount -t tmpfs -o mode=1777 tmpfs "$machine/dev/shm" &&
         mount --bind "$cache/packages" "$machine/var/cache/apt/archives" || return
+    carry_network
     echo force-unsafe-io >"$machine/etc/dpkg/dpkg.cfg.d/container" # as in containers: half the time
-    cp -L /etc/resolv.conf /etc/hosts "$machine/etc/"
-    apt-config dump --format '%F "%v";%n' Acquire::http Acquire::https Acquire::Check-Valid-Until \
-        >"$machine/etc/apt/apt.conf.d/50host" || true
-    # Settings of pip that name files of the host mean nothing here, but for its certificates.
-    if [ -e "$certificates" ]; then cp -L "$certificates" "$machine/etc/certificates-of-the-host.crt"; fi
-    {
-        printf '[global]\ncert = /etc/certificates-of-the-host.crt\n'
-        python3 -m pip config list | sed -n "s/^global\.\([a-z-]*\)='\(.*\)'$/\1 = \2/p" | grep -v -e '^cert' -e ' = /' -e ' = file:'
-    } >"$machine/etc/pip.conf"
     chroot "$machine" sh -c 'apt-get update && apt-get install -y --no-install-recommends make' || return
     rm -r "$machine"/var/lib/apt/lists/* # a container often comes without
 }
