@@ -38,8 +38,13 @@ read_arguments() {
     done
     # debootstrap has one script for all releases of Ubuntu; that of Debian 12 does not know the newest by name.
     case $release in
-        bullseye | bookworm | trixie | testing) distribution=Debian components=main script="" ;;
-        jammy | noble) distribution=Ubuntu components=main,universe script=/usr/share/debootstrap/scripts/gutsy ;;
+        bullseye | bookworm | trixie | testing)
+            distribution=Debian components=main script="" mirror=""
+            ;;
+        jammy | noble)
+            distribution=Ubuntu components=main,universe
+            script=/usr/share/debootstrap/scripts/gutsy mirror=http://archive.ubuntu.com/ubuntu
+            ;;
         "") fail "no release is named." "$RELEASES" "$USAGE" ;;
         *) fail "the release '$release' is unknown." "$RELEASES" ;;
     esac
@@ -67,7 +72,7 @@ begin() {
     trap end EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    export release account demo tests work distribution components script log
+    export release account demo tests work distribution components script mirror log
     setpriv --pdeathsig KILL env --default-signal=INT,QUIT setsid unshare --mount --pid --fork --kill-child \
         "$BASH" "${BASH_SOURCE[0]}" --in-namespaces &
     namespaces=$!
@@ -121,11 +126,11 @@ carry_network() {
 
 # make_bare: the system, with the host's network, and `make`.
 make_bare() {
-    local mirror
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' "Origin: $distribution" "Label: $distribution" | head -n 1) || true
+    local hosts
+    hosts=$(apt-get indextargets --format '$(REPO_URI)' "Origin: $distribution" "Label: $distribution" | head -n 1) || true
     mkdir -p "$cache/packages"
     debootstrap --variant=minbase --components="$components" --cache-dir="$cache/packages" \
-        "$release" "$machine" "$mirror" "$script" || return
+        "$release" "$machine" "${hosts:-$mirror}" "$script" || return
     mount -t proc proc "$machine/proc" &&
         mount --rbind /sys "$machine/sys" &&
         mount --rbind /dev "$machine/dev" &&
