@@ -124,7 +124,7 @@ build_caffe() {
     mkdir -p "$source/examples"
     tar -xzf "$sdist" -C "$source" --strip-components 1
     : >"$source/examples/CMakeLists.txt" # Caffe's CMakeLists.txt enters the folder; the sdist lacks it
-    # Boost.System is in headers since Boost 1.69; its empty library ended with 1.88.
+    # Boost.System is in headers since Boost 1.69, and Boost 1.92 has no library for it any more.
     sed -i 's/ COMPONENTS system / COMPONENTS /' "$source/cmake/Dependencies.cmake"
 
     if is_debian; then opencv=$root/scripts/opencv; fi

@@ -62,7 +62,7 @@ def write(text, folder=None, name="net.prototxt"):
 def run(net, *gradients):
     """Forward and backward; returns copies of the diffs of the blobs that are named, in a list."""
     # What the last pass left must not pass for this one's. Stock Euclidean and contrastive losses multiply it by 0, and
-    # newer OpenBLAS (0.3.29) keeps a NaN then. Ours do not look at it.
+    # some OpenBLAS (Debian 11's and 13's) keep a NaN then. Ours do not look at it.
     left = np.nan if any(layer.type == "Python" for layer in net.layers) else 1e4
     for name in gradients:
         net.blobs[name].diff[...] = left
