@@ -105,13 +105,14 @@ def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
     # With the environment active, the Python inside the `caffe` program finds it too.
     command = f". env/bin/activate && {program_itself()} time -model net.prototxt -iterations 1"
     run("bash", "-c", command, cwd=tmp_path)
-    (extension,) = Path(site, "h5py").glob("_conv.*.so")
-    assert numpy_of(str(extension)) == 1  # h5py 3.10 is older than NumPy 2
-    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "numpy==2.0.2", cwd=tmp_path)
-    found = findings("python_side.packages", python=python, PYTHONPATH="")["h5py"]
-    assert "against NumPy 1, but NumPy 2 is installed" in found["found"]
-    run("bash", "-c", found["remedy"], cwd=tmp_path)
-    run(python, "-c", "import caffe, h5py", cwd=tmp_path)
+    if sys.version_info < (3, 13):  # no package for a later one is compiled with NumPy 1
+        (extension,) = Path(site, "h5py").glob("_conv.*.so")
+        assert numpy_of(str(extension)) == 1  # h5py 3.10 is older than NumPy 2
+        run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "numpy==2.0.2", cwd=tmp_path)
+        found = findings("python_side.packages", python=python, PYTHONPATH="")["h5py"]
+        assert "against NumPy 1, but NumPy 2 is installed" in found["found"]
+        run("bash", "-c", found["remedy"], cwd=tmp_path)
+        run(python, "-c", "import caffe, h5py", cwd=tmp_path)
 
 
 def test_it_has_only_the_package(wheel):
