@@ -5,7 +5,8 @@ import os
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 
-LMDB, LEVELDB, HDF5, TEXT, BINARY = "an LMDB", "a LevelDB", "an HDF5 file", "a text file", "a binary file"
+LMDB, LEVELDB, FOLDER = "an LMDB", "a LevelDB", "a folder"
+HDF5, TEXT, BINARY = "an HDF5 file", "a text file", "a binary file"
 
 _LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -29,7 +30,7 @@ def kind_of(path: str) -> str:
     """
     if os.path.isdir(path):
         there = [os.path.exists(os.path.join(path, name)) for name in ("data.mdb", "CURRENT")]
-        return LMDB if there[0] else LEVELDB if there[1] else "a folder"
+        return LMDB if there[0] else LEVELDB if there[1] else FOLDER
     try:
         with regular_file.open_bytes(path) as stream:
             start = stream.read(1 << 12)

@@ -11,6 +11,7 @@ from typing import Any, Iterator, List, Optional
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.data.formats import list_of_folder
 from caffe_pylayers.errors import DataError
 
 #: The types of data layers with a source, and the message in which each has it.
@@ -56,6 +57,8 @@ def lmdb_of(layer: Layer) -> Optional[str]:
         )
     if lmdb and is_leveldb and not is_lmdb:
         raise DataError(f"source {source!r} is a LevelDB, but backend is LMDB", remedy="set `backend: LEVELDB`")
+    if not (is_lmdb or is_leveldb) and any(os.path.isdir(os.path.join(source, name)) for name in os.listdir(source)):
+        raise DataError(f"source {source!r} is a folder, and no database", remedy=list_of_folder(source))
     if not lmdb and not is_leveldb:
         raise DataError(f"source {source!r} is not a LevelDB: it has no file CURRENT", remedy="was the copy cut short?")
     return source if lmdb else None
@@ -170,7 +173,8 @@ def content(what: str, path: str) -> bytes:
     try:
         return regular_file.read_bytes(path)
     except OSError as error:
-        raise DataError(f"cannot read it: {error.strerror}", remedy="name a file", source=f"{what} {path!r}") from error
+        remedy = list_of_folder(path) if os.path.isdir(path) else "name a file"
+        raise DataError(f"cannot read it: {error.strerror}", remedy=remedy, source=f"{what} {path!r}") from error
 
 
 def _text(source: str) -> str:

@@ -1,6 +1,7 @@
 """The formats of sources, and which of them a path is, told from what is there, or from its name."""
 
 import re
+import shlex
 from typing import Dict, Literal, Optional, Tuple, get_args
 
 from caffe_pylayers import regular_file
@@ -25,6 +26,8 @@ _ENDINGS = ((r"\.(csv|tsv|txt|lst)$", "CSV"), (r"\.bcf$", "BCF"), (r"\.(h5|hdf5)
 def guessed_format(path: str, option: str) -> str:
     """The format of what lies at a path, or shall. Raises ConfigError, which names the option to give, if nothing tells."""
     found = _by_content(path) or next((word for ending, word in _ENDINGS if re.search(ending, path, re.IGNORECASE)), "")
+    if not found and kind_of(path) == kinds.FOLDER:
+        raise ConfigError("it is a folder, and no LMDB", remedy=list_of_folder(path), source=path)
     if not found:
         raise ConfigError(
             "neither its name nor its content shows its format",
@@ -35,6 +38,11 @@ def guessed_format(path: str, option: str) -> str:
             source=path,
         )
     return found
+
+
+def list_of_folder(path: str) -> str:
+    """What to do with a folder of images in the place of a source."""
+    return f"`caffe-pylayers list {shlex.quote(path)}` writes a list of its images, which have a folder for each class"
 
 
 def _by_content(path: str) -> Optional[str]:
@@ -48,8 +56,11 @@ def _by_content(path: str) -> Optional[str]:
 
 def misnamed(path: str, source_type: str) -> Optional[DataError]:
     """Why nothing that is at a path can be read as a source of that format; None where it may be one."""
-    kind = kind_of(path)
-    if kind in ("", "a folder", *_KINDS[source_type]) or (kind == kinds.BINARY and source_type != "CSV"):
+    where, kind = f"{source_type} source {path}", kind_of(path)
+    if kind == kinds.FOLDER:
+        no_lmdb = " without data.mdb" if source_type == "LMDB" else ""
+        return DataError(f"it is a folder{no_lmdb}", remedy=list_of_folder(path), source=where)
+    if kind in ("", *_KINDS[source_type]) or (kind == kinds.BINARY and source_type != "CSV"):
         return None  # it may be one, were it damaged
     remedies = {
         kinds.LEVELDB: "only Caffe's own layer Data reads it; make an LMDB of the same images, or a list of them",
@@ -58,5 +69,4 @@ def misnamed(path: str, source_type: str) -> Optional[DataError]:
     }
     fits = next((name for name, names in _KINDS.items() if kind in names), "")
     remedy = f"set `source_type: {fits}`" if fits else "write a list of images, and name it as the source"
-    where = f"{source_type} source {path}"
     return DataError(f"it is {kind}", remedy=remedies.get(kind, remedy), source=where)

@@ -13,15 +13,21 @@ def read_class_names(path: Optional[str], num_classes: int) -> List[str]:
     """
     if path is None:
         return [str(number) for number in range(num_classes)]
-    names: List[str] = []
-    for number, line in text_table.lines(path, path):
-        shown = line.strip().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        names += [""] * (number - 1 - len(names)) + [shown]
+    names = all_class_names(path)
     if len(names) < num_classes:
         raise DataError(
             f"it names {len(names)} classes, one per line, but there is a label {num_classes - 1}", source=path
         )
     return names[:num_classes]
+
+
+def all_class_names(path: str) -> List[str]:
+    """The names in the file. Raises OSError where it cannot be read."""
+    names: List[str] = []
+    for number, line in text_table.lines(path, path):
+        shown = line.strip().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        names += [""] * (number - 1 - len(names)) + [shown]
+    return names
 
 
 def named(number: int, names: Sequence[str]) -> str:

@@ -100,21 +100,9 @@ def test_every_source_names_the_record_that_is_no_image(opened, photos, tmp_path
 def test_a_folder_in_the_place_of_a_source_is_refused_with_what_to_name(tmp_path):
     (tmp_path / "cats").mkdir()
     write_lmdb(str(tmp_path / "a_lmdb"), [Datum(bytes(12), 1, 3, 2, 2)])
-    for kind, name, message in (
-        (
-            "CSV",
-            "cats",
-            "it is not a file but a folder; give a list of its images, one per line: the file name, then the label",
-        ),
-        (
-            "LMDB",
-            "cats",
-            "it is a folder without data.mdb; for images in a folder, write a list of them, and read it as a CSV",
-        ),
-    ):
-        with pytest.raises(DataError) as caught:
-            open_source(kind, str(tmp_path / name))
-        assert str(caught.value).endswith(message)
+    for kind in FORMATS:
+        with refused(DataError, "it is a folder", remedy=f"`caffe-pylayers list {tmp_path}/cats`"):
+            open_source(kind, str(tmp_path / "cats"))
 
 
 def test_a_source_of_another_type_is_named_as_what_it_is(tmp_path, photos):

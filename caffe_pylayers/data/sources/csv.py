@@ -54,7 +54,9 @@ class CSVSource(Source):
             names = Names(read(listed.rows))
         except OSError as error:
             raise DataError(
-                f"cannot read it: {error.strerror}", remedy=_instead_of(path), source=f"CSV source {path}"
+                f"cannot read it: {error.strerror}",
+                remedy="a relative path starts at the working directory",
+                source=f"CSV source {path}",
             ) from error
         super().__init__(path, names)
         if own_labels:
@@ -134,13 +136,6 @@ class CSVSource(Source):
 
 def _shown(name: bytes) -> str:
     return name[:80].decode(errors="backslashreplace")
-
-
-def _instead_of(path: str) -> str:
-    """What to do where the list cannot be read."""
-    if os.path.isdir(path):
-        return "give a list of its images, one per line: the file name, then the label"
-    return "a relative path starts at the working directory"
 
 
 #: How image files start, and what they are called.

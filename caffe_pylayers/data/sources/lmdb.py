@@ -252,11 +252,6 @@ def _file(path: str) -> File:
     try:
         return File.of(os.path.join(path, "data.mdb") if os.path.isdir(path) else path)
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and os.path.isdir(path):
-            raise DataError(
-                "it is a folder without data.mdb",
-                remedy="for images in a folder, write a list of them, and read it as a CSV",
-            ) from error
         raise DataError(
             f"cannot read it: {error.strerror}", remedy="a relative path starts at the working directory"
         ) from error
