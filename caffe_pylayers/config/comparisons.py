@@ -50,6 +50,12 @@ class _ComparisonOptions(DataLayerOptions):
     def counts_iterations(self) -> bool:
         return self.n > 0
 
+    def _needs_classes(self) -> Iterator[Remark]:
+        yield from super()._needs_classes()
+        if getattr(self, self._list) is None and self.sampler is None:
+            rule = f"option 'type' is {self.type!r}, which goes by classes, but 'label_format' is 'values'"
+            yield Remark(("type", "label_format"), rule, f"name a list with {self._list!r}, or a 'sampler' of your own")
+
     def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         chosen = getattr(self, self._list)

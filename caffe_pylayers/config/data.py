@@ -7,7 +7,7 @@ from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config.order import InOrder
-from caffe_pylayers.config.schema import ColumnOrPath, Options, Path, Remark, Resume, Seed, Stream, spell
+from caffe_pylayers.config.schema import ColumnsOrPath, Options, Path, Remark, Resume, Seed, Stream, spell
 from caffe_pylayers.data.formats import Format
 
 
@@ -101,15 +101,15 @@ class DataLayerOptions(Options):
     bcf_mode: Literal["FILE", "MEM"] = Field(
         "FILE", description="Read a BCF file where it lies (FILE), or all of it into memory (MEM)."
     )
-    labels: Annotated[Optional[ColumnOrPath], InOrder(16)] = Field(
+    labels: Annotated[Optional[ColumnsOrPath], InOrder(16)] = Field(
         None,
-        description="Labels: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: "
-        "those of the source.",
+        description="Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), "
+        ".npy or text file; none: those of the source.",
     )
-    label_format: Annotated[Literal["indices", "indicator", "sign"], InOrder(12)] = Field(
+    label_format: Annotated[Literal["indices", "indicator", "sign", "values"], InOrder(12)] = Field(
         "indices",
-        description="What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or "
-        "for each label -1 for 0, or 1 (sign).",
+        description="What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); "
+        "for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).",
     )
     label_order: Optional[Literal["key"]] = Field(
         None,
@@ -217,9 +217,20 @@ class DataLayerOptions(Options):
                 yield Remark(
                     (name, "color"), f"option {name!r} has three numbers, but images have one channel: 'color' is false"
                 )
+        if isinstance(self.labels, tuple) and (self.source_type != "CSV" or not self.header):
+            listed = "option 'labels' has a list of columns, but only a CSV with 'header': true has them"
+            yield Remark(("labels", "header"), listed, "name one column, data set or file")
+        if self.label_format == "values":
+            yield from self._needs_classes()
         if self.sampler is not None and self.on_error != "stop":
             rule = "option 'on_error' must be 'stop' with a 'sampler' of your own: only the sampler knows which record may replace another"
             yield Remark(("on_error", "sampler"), rule)
+
+    def _needs_classes(self) -> Iterator[Remark]:
+        """What cannot be with labels that are any numbers, since it goes by classes."""
+        if self.on_error == "replace":
+            rule = "option 'on_error' is 'replace', by a record of the same class, but 'label_format' is 'values'"
+            yield Remark(("on_error", "label_format"), rule, "set 'on_error': 'skip'")
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         for names, owner in ((("root", "header", "missing"), "CSV"), (("bcf_mode",), "BCF")):

@@ -32,6 +32,13 @@ class ImageDataLayerOptions(DataLayerOptions):
         description="Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or "
         "several of each of several classes (PK).",
     )
+    label_dim: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Number of labels with `multilabel`, at least 1; none: the largest label in the source plus 1. With "
+        "`label_format: values`, the values that a record must have; none: as many as there are.",
+        json_schema_extra={"aliases": ["label dim"]},
+    )
     classes_per_batch: Annotated[Optional[int], InOrder(9)] = Field(
         None, ge=1, description="Classes in a batch of type PK, at least 1."
     )
@@ -52,6 +59,12 @@ class ImageDataLayerOptions(DataLayerOptions):
             return {**values, "batch_size": counts[0] * counts[1]}
         return values
 
+    def _needs_classes(self) -> Iterator[Remark]:
+        yield from super()._needs_classes()
+        if self.type != "ALL" and self.sampler is None:
+            rule = f"option 'type' is {self.type!r}, which goes by classes, but 'label_format' is 'values'"
+            yield Remark(("type", "label_format"), rule, "leave 'type' out")
+
     def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         if self.type == "PK":
@@ -70,6 +83,8 @@ class ImageDataLayerOptions(DataLayerOptions):
         yield from super().idle()
         if self.type != "PK":
             yield from self.without_effect(self._counts, f"'type' is {self.type!r}")
+        if self.label_format != "values" and "multilabel" not in type(self).model_fields:
+            yield from self.without_effect(("label_dim",), f"'label_format' is {self.label_format!r}")
         if self.type != "ALL":
             yield from self.without_effect(("shuffle",), f"'type' is {self.type!r}: its order is always random")
 
@@ -88,12 +103,12 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
     multilabel: bool = Field(
         False, description="Several labels per image, as 0 and 1 for each of them; false: one label."
     )
-    label_dim: Optional[int] = Field(
-        None,
-        ge=1,
-        description="Number of labels, at least 1; none: the largest label in the source plus 1.",
-        json_schema_extra={"aliases": ["label dim"]},
-    )
+
+    def _needs_classes(self) -> Iterator[Remark]:
+        yield from super()._needs_classes()
+        if self.multilabel:
+            rule = "option 'multilabel' is true, which makes 0 and 1 of labels, but 'label_format' is 'values'"
+            yield Remark(("multilabel", "label_format"), rule, "set 'multilabel': false")
 
     def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
@@ -111,5 +126,5 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()
-        if not self.multilabel and self.label_dim != 1:
+        if not self.multilabel and self.label_dim != 1 and self.label_format != "values":
             yield from self.without_effect(("label_dim",), "'multilabel' is false")

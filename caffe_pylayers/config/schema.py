@@ -57,6 +57,8 @@ PerClass = Union[Tuple[Annotated[float, Field(ge=0)], ...], Path]
 
 #: A column of the source, or a path, which `data.sources.annotations` resolves.
 ColumnOrPath = Annotated[str, StringConstraints(min_length=1)]
+#: The same, or several columns.
+ColumnsOrPath = Union[ColumnOrPath, Tuple[ColumnOrPath, ...]]
 
 # Options that several layers have.
 IgnoreLabel = Annotated[Optional[int], Field(description="Label that is left out, an integer; none: no label is.")]

@@ -51,7 +51,15 @@ class ImageDataLayer(DataLayer):
 
     def label_shape(self) -> Tuple[int, ...]:
         """The shape of a sample's labels in the top."""
-        return self.source_labels().shape[1:]
+        labels = self.source_labels()
+        if self.options.label_format == "values":
+            found = labels[:1].size
+            if self.options.label_dim not in (None, found):
+                raise self._source.error(
+                    f"its records have {found} values, but 'label_dim' is {self.options.label_dim}",
+                    remedy="leave it out",
+                )
+        return labels.shape[1:]
 
     def write_labels(self, records: np.ndarray, out: np.ndarray) -> None:
         out[...] = self.source_labels()[records]
@@ -78,6 +86,8 @@ class MultiLabelDataLayer(ImageDataLayer):
 
     def label_shape(self) -> Tuple[int, ...]:
         options = self.options
+        if options.label_format == "values":
+            return super().label_shape() or (1,)
         labels = self.source_labels()
         if not options.multilabel:
             if labels.ndim > 1 and labels.shape[1] > 1:
@@ -99,9 +109,15 @@ class MultiLabelDataLayer(ImageDataLayer):
 
     def write_labels(self, records: np.ndarray, out: np.ndarray) -> None:
         rows = self.source_labels()[records].reshape(len(records), -1)
-        if not self.options.multilabel:
+        if self.options.label_format == "values":
+            out[...] = rows
+        elif not self.options.multilabel:
             out[...] = rows[:, :, None, None]
-            return
+        else:
+            self._write_indicators(records, rows, out)
+
+    def _write_indicators(self, records: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+        """0, 1, or -1 where it is not known, for each label."""
         out[...] = 0
         sample, place = np.nonzero(rows >= 0)
         out[sample, rows[sample, place]] = 1

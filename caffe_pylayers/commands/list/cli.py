@@ -39,7 +39,9 @@ class _Part(click.ParamType):
 @click.option(
     "--test", "part", type=_Part(), metavar="PART", help="Part of each class that goes to test.txt, as in 20%."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the choice for the test; 0 by default.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, help="Seed of the choice for the test; 0 by default."
+)
 @click.option(
     "--names", metavar="FILE", help="Class names of another list, one per line: this one gets the same numbers."
 )

@@ -52,7 +52,7 @@ def _by_comma(row: Sequence[str]) -> str:
 def _reads(path: str, rows: Sequence[List[str]]) -> bool:
     """Whether the data layers read what was meant."""
     try:
-        read = [[row.name, *map(str, row.labels)] for row in ImageList(path, False, None, None).rows]
+        read = [[row.name, *map(str, row.labels)] for row in ImageList(path).rows]
     except DataError:
         return False
     return read == rows

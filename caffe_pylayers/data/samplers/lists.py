@@ -75,6 +75,11 @@ def same_label(source: Source, records: np.ndarray, why: str) -> np.ndarray:
     """
     if source.labels is None:
         raise DataError(f"it has no labels, but sim is taken from labels, because {why}", source=source.path)
+    if source.labels.dtype.kind == "f":
+        raise source.error(
+            f"its labels are values, but sim is taken from class labels, because {why}",
+            remedy="name a list of pairs with their sim",
+        )
     unlabelled = source.unlabelled()[records]
     if unlabelled.any():
         raise source.error(

@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib
-from typing import Any, Iterator, Optional, Type
+from typing import Any, Iterator, Optional, Sequence, Type, Union
 
 from caffe_pylayers.data.formats import FORMATS, misnamed
 from caffe_pylayers.data.plugin import blamed, load_plugin
@@ -23,7 +23,7 @@ def open_source(
     root: Optional[str] = None,
     header: bool = False,
     missing: Optional[str] = "error",
-    labels: Optional[str] = None,
+    labels: Union[str, Sequence[str], None] = None,
     label_format: str = "indices",
     sample_weights: Optional[str] = None,
     bcf_mode: str = "FILE",
@@ -45,6 +45,7 @@ def open_source(
                 root=root,
                 header=header,
                 labels=labels,
+                label_format=label_format,
                 sample_weights=sample_weights,
                 bcf_mode=bcf_mode,
                 tolerant=tolerant,

@@ -5,13 +5,13 @@ A file is an LMDB, whose keys are the names of the records, or has a row for eac
 """
 
 import os
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.blob_limits import LARGEST_LABEL
-from caffe_pylayers.data.sources.base import Numbers, Source, padded
+from caffe_pylayers.data.sources.base import Numbers, Source, first_shorter, padded
 from caffe_pylayers.data.sources.key_order import check_key_order
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files import text_table
@@ -20,16 +20,20 @@ from caffe_pylayers.files.npy import load_npy
 _LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
 
 
-def annotate(source: Source, labels: Optional[str], label_format: str, sample_weights: Optional[str]) -> None:
+def annotate(
+    source: Source, labels: Union[str, Sequence[str], None], label_format: str, sample_weights: Optional[str]
+) -> None:
     """Give a source its labels and weights, in the form that `Source` states.
 
     labels: path of a file, or one of `source.columns`; None: what the source read itself. label_format: 'indices', or 'indicator' for rows of 0 and
-    1 (-1: not known), a column for each label, or 'sign' for rows of -1 and 1. sample_weights: as labels.
+    1 (-1: not known), a column for each label, or 'sign' for rows of -1 and 1, or 'values' for any numbers. sample_weights: as labels.
     Raises DataError naming source, file and record.
     """
     file = _file(labels, source)
-    values = _read("labels", file, source) if file else source.labels
-    if values is not None and label_format != "indices":
+    values = _read("labels", file, source, ragged=label_format != "values") if file else source.labels
+    if values is not None and label_format == "values":
+        source.set_labels(_valued(_narrow(values), source, file))
+    elif values is not None and label_format != "indices":
         source.set_labels(*_indicated(values, label_format, source, file))
     elif values is not None:
         source.set_labels(_indices(_narrow(values), source, file))
@@ -40,9 +44,9 @@ def annotate(source: Source, labels: Optional[str], label_format: str, sample_we
         source.sample_weights = _weights(_narrow(source.sample_weights), source, file)
 
 
-def _file(named: Optional[str], source: Source) -> str:
-    """The path of the file that an option names; "" where it names none, or a column that the source has read."""
-    return "" if named is None or named in source.columns else os.path.abspath(named)
+def _file(named: Union[str, Sequence[str], None], source: Source) -> str:
+    """The path of the file that an option names; "" where it names none, or columns that the source has read."""
+    return "" if not isinstance(named, str) or named in source.columns else os.path.abspath(named)
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
@@ -58,6 +62,21 @@ def _indices(values: np.ndarray, source: Source, file: str) -> np.ndarray:
     # Larger ones are refused by the source; uint64 has no common integer type with a negative bound.
     values = values.astype(np.float64) if values.dtype == np.uint64 else values
     return np.clip(values, -LARGEST_LABEL - 1, LARGEST_LABEL + 1).astype(np.int32)
+
+
+def _valued(values: np.ndarray, source: Source, file: str) -> np.ndarray:
+    """Any numbers as float32 (N,) or (N, L), NaN where one is missing."""
+    shorter = source.shorter if not file else None
+    if shorter is not None:
+        raise source.error(
+            f"it has fewer numbers than others, but `label_format: values` needs {values.shape[1]}",
+            remedy="a missing value is nan",
+            record=shorter,
+        )
+    with np.errstate(over="ignore"):
+        numbers = values.astype(np.float32)
+    _refuse(np.isinf(numbers), values, source, file, "label", "finite numbers of float32, and nan for a missing one")
+    return numbers
 
 
 def _indicated(
@@ -124,8 +143,8 @@ def _of(file: str) -> str:
     return f" of {file}" if file else ""
 
 
-def _read(option: str, file: str, source: Source) -> np.ndarray:
-    """The numbers of a file, (N,) or (N, L), a row for each record of the source; NaN pads ragged rows."""
+def _read(option: str, file: str, source: Source, ragged: bool = True) -> np.ndarray:
+    """The numbers of a file, (N,) or (N, L), a row for each record of the source; NaN pads rows, if they may be `ragged`."""
     where = f"{source.described}: {option} {file}"
     try:
         if os.path.isdir(file):
@@ -135,7 +154,7 @@ def _read(option: str, file: str, source: Source) -> np.ndarray:
         if start[16:] == _LMDB_MAGIC:
             return _from_lmdb(where, file, source)
         numpy = start[:6] == b"\x93NUMPY" or file.endswith(".npy")
-        values = _from_npy(where, file) if numpy else _from_text(where, file)
+        values = _from_npy(where, file) if numpy else _from_text(where, file, ragged)
     except OSError as error:
         columns = remedy = ""
         if source.columns:
@@ -163,9 +182,16 @@ def _from_npy(where: str, file: str) -> np.ndarray:
     return values.astype(values.dtype.newbyteorder("="))
 
 
-def _from_text(where: str, file: str) -> np.ndarray:
-    numbers, counts = text_table.numbers(file, where)
-    return padded(np.array(numbers), np.array(counts), np.nan)
+def _from_text(where: str, file: str, ragged: bool) -> np.ndarray:
+    numbers, counts = (np.array(found) for found in text_table.numbers(file, where))
+    shorter = first_shorter(counts)
+    if shorter is not None and not ragged:
+        raise DataError(
+            f"row {shorter} has {counts[shorter]} numbers, but others have {counts.max()}",
+            remedy="a missing value is nan",
+            source=where,
+        )
+    return padded(numbers, counts, np.nan)
 
 
 def _from_lmdb(where: str, file: str, source: Source) -> np.ndarray:

@@ -70,7 +70,8 @@ class Source:
     """Records in the order of the source.
 
     path: what messages name. names: one per record (file name, key, or its number).
-    labels: integers (N,), or (N, L) where records have several (rows padded with -1), or None where they have none.
+    labels: integers (N,), or (N, L) where records have several (rows padded with -1); of `label_format: values` float32, NaN
+    where one is missing; None where records have none.
     label_dim: how many labels there are, where the source says so (an indicator row has a column each), or None.
     unknown: bool (N, label_dim), the indicators that are not known, or None where all are. shorter: a record that has fewer
     labels than another, where the source itself has rows of unequal length, or None.
@@ -125,7 +126,11 @@ class Source:
         self, labels: Optional[np.ndarray], label_dim: Optional[int] = None, unknown: Optional[np.ndarray] = None
     ) -> None:
         """Take labels. Raises DataError where one is too large for a blob."""
-        if labels is not None and max(int(labels.max()), -int(labels.min())) > LARGEST_LABEL:
+        if (
+            labels is not None
+            and labels.dtype.kind != "f"
+            and max(int(labels.max()), -int(labels.min())) > LARGEST_LABEL
+        ):
             record, *_ = np.argwhere((labels > LARGEST_LABEL) | (labels < -LARGEST_LABEL))[0].tolist()
             raise self.error(
                 f"its label is above {LARGEST_LABEL}, the largest number that Caffe's float32 blobs hold exactly",
@@ -137,18 +142,19 @@ class Source:
         self.unknown = unknown
 
     def unlabelled(self) -> np.ndarray:
-        """Which records have no label: bool (N,). A negative label is none; a row of indicators of which one is known, 0
+        """Which records have no label: bool (N,). A negative label is none, nor is a missing value; a row of indicators of which one is known, 0
         even, says something.
         """
         if self.label_dim is not None:
             return np.zeros(len(self), bool) if self.unknown is None else np.all(self.unknown, axis=1)
         assert self.labels is not None
-        return np.all(self.labels.reshape(len(self), -1) < 0, axis=1)
+        rows = self.labels.reshape(len(self), -1)
+        return np.all(np.isnan(rows) if rows.dtype.kind == "f" else rows < 0, axis=1)
 
     @classmethod
     def open(cls, path: str, **options: Any) -> "Source":
         """The source at an absolute path, from those options of a data layer that it takes: root, header, labels,
-        sample_weights, bcf_mode, tolerant. Raises DataError where it cannot be read.
+        label_format, sample_weights, bcf_mode, tolerant. Raises DataError where it cannot be read.
         """
         return cls(path)  # type: ignore[call-arg]  # Source itself is never made
 

@@ -4,7 +4,7 @@ import csv
 import logging
 import os
 from array import array
-from typing import Any, Iterable, Iterator, Optional, Tuple
+from typing import Any, Iterable, Iterator, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -23,13 +23,21 @@ class CSVSource(Source):
     """Image files named in a list.
 
     root: folder in front of the names; without it they are relative to the working directory. header: whether the first
-    line names the columns. weights: the column with sample weights; None: `weight`.
+    line names the columns. weights: the column with sample weights; None: `weight`. labels: the columns with labels; values: whether
+    these are any numbers.
     Raises DataError for an unreadable or malformed list (with its line).
     """
 
     @classmethod
     def open(cls, path: str, **options: Any) -> "CSVSource":
-        return cls(path, options["root"], options["header"], options["sample_weights"], options["labels"])
+        return cls(
+            path,
+            options["root"],
+            options["header"],
+            options["sample_weights"],
+            options["labels"],
+            options["label_format"] == "values",
+        )
 
     def __init__(
         self,
@@ -37,9 +45,11 @@ class CSVSource(Source):
         root: Optional[str] = None,
         header: bool = False,
         weights: Optional[str] = None,
-        labels: Optional[str] = None,
+        labels: Union[str, Sequence[str], None] = None,
+        values: bool = False,
     ) -> None:
-        own_labels, counts, sample_weights = array("i"), array("i"), array("f")
+        own_labels: array[Any] = array("f" if values else "i")
+        counts, sample_weights = array("i"), array("f")
 
         def read(rows: Iterable[Row]) -> Iterator[bytes]:
             for name, row, weight in rows:
@@ -50,7 +60,7 @@ class CSVSource(Source):
                 yield name.encode("utf-8", "surrogateescape")
 
         try:
-            listed = ImageList(path, header, labels, weights)
+            listed = ImageList(path, header, (labels,) if isinstance(labels, str) else labels or (), weights, values)
             names = Names(read(listed.rows))
         except OSError as error:
             raise DataError(
@@ -60,7 +70,7 @@ class CSVSource(Source):
             ) from error
         super().__init__(path, names)
         if own_labels:
-            self.set_labels(padded(np.array(own_labels, np.int32), np.array(counts), -1))
+            self.set_labels(padded(np.array(own_labels), np.array(counts), np.nan if values else -1))
             self.shorter = first_shorter(np.array(counts))
         if sample_weights:
             self.sample_weights = np.array(sample_weights, np.float32)

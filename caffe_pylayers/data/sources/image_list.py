@@ -12,40 +12,44 @@ names begin with it; or what `labels` names) the labels, `weight` (or what `samp
 
 import functools
 import re
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Type
 
 import numpy as np
 
-from caffe_pylayers.blob_limits import LARGEST_LABEL
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.data.sources.label_fields import LARGEST_VALUE, SUFFIX, Labels, Values
+from caffe_pylayers.errors import DataError, did_you_mean, unknown
 from caffe_pylayers.files import text_table
 
-_LARGEST_WEIGHT = float(np.finfo(np.float32).max)
-#: The end of the name of a file: labels alone can follow it.
-_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 #: What to do where something else stands in the place of a label.
 CLASS_NAMES = "number the classes from 0, and write the number of the class"
 LABEL_MAPS = (
     "`{cut} -f1` and `{cut} -f2` make two lists: read each by an ImageDataLayer, both without `shuffle` and `resize`"
 )
-_NO_LABEL = "a record without a label has -1"
 
 
 class Row(NamedTuple):
     name: str
-    labels: Sequence[int]
+    labels: Sequence[float]
     weight: Optional[float] = None
 
 
 class ImageList:
     """A list at a path. `rows` reads it once; `separator` and `columns`, the names in its header, are known before.
 
-    label, weight: names of columns, of a list with a header. Raises DataError as `text_table.lines` does, and with the line
-    that is wrong.
+    labels, weight: names of columns, of a list with a header. values: whether labels are any numbers.
+    Raises DataError as `text_table.lines` does, and with the line that is wrong.
     """
 
-    def __init__(self, path: str, header: bool, label: Optional[str], weight: Optional[str]) -> None:
+    def __init__(
+        self,
+        path: str,
+        header: bool = False,
+        labels: Sequence[str] = (),
+        weight: Optional[str] = None,
+        values: bool = False,
+    ) -> None:
         self.path, self.source = path, f"CSV source {path}"
+        self._fields: Type[Labels] = Values if values else Labels
         self.columns: Tuple[str, ...] = ()
         self.separator = " "
         self._lines = text_table.lines(path, self.source)
@@ -53,7 +57,7 @@ class ImageList:
         if not number:
             self.rows: Iterator[Row] = iter(())
         elif header:
-            self.rows = self._named_rows(*self._header(number, line, label, weight or "weight"))
+            self.rows = self._named_rows(*self._header(number, line, labels, weight or "weight"))
         else:
             self.separator = self._separator(number, line)
             self.rows = self._rows(number, line)
@@ -71,15 +75,15 @@ class ImageList:
         where = f"{self.source}, line {number}"
         if "\t" in line or line.lstrip().startswith('"'):
             return _behind_quotes(line) or text_table.separator_of(line, lambda fields: True, self.path, where)
-        words = line.split()
-        by_blanks = len(words) > 1 and is_label(words[-1]) and not words[-2].endswith((",", ";"))
+        words, looks_so = line.split(), self._fields.looks_so
+        by_blanks = len(words) > 1 and looks_so(words[-1]) and not words[-2].endswith((",", ";"))
         first, *others = map(str.strip, line.split(";"))
-        if others and not by_blanks and (_SUFFIX.search(first) or all(map(is_label, others))):
+        if others and not by_blanks and (SUFFIX.search(first) or all(map(looks_so, others))):
             raise text_table.semicolons(self.path, where)
         _, *others = text_table.split(line, ",", where)
-        if not others or (by_blanks and not any(_are_labels(field) for field in others)):
+        if not others or (by_blanks and not any(map(self._fields.all_look_so, others))):
             return " "
-        if by_blanks and not all(is_label(field) or not field for field in others):
+        if by_blanks and not all(looks_so(field) or not field for field in others):
             raise self._error(
                 number,
                 f"commas or blanks may separate its fields: {line.strip()[:80]!r}",
@@ -90,7 +94,7 @@ class ImageList:
     def _rows(self, number: int, line: str) -> Iterator[Row]:
         """The rows, this line first."""
         if self.separator == " ":
-            split, columns = _by_blanks, self._num_labels(line)
+            split, columns = self._fields.by_blanks, self._num_labels(line)
         else:
             split, columns = functools.partial(_by, self.separator), -1
         while number:
@@ -101,7 +105,7 @@ class ImageList:
             if not found or not found[0]:
                 raise self._wrong_columns(number, line, columns)
             name, *fields = found
-            labels = list(map(_whole, fields))
+            labels = list(map(self._fields.read, fields))
             if not all(labels):
                 raise self._no_label(number, fields[labels.index(())])
             yield Row(name, labels[0] if columns == 1 else sum(labels, ()))
@@ -109,10 +113,10 @@ class ImageList:
 
     def _num_labels(self, line: str) -> int:
         """How many labels each line has, by blanks: numbers behind a name that does not end as a file's may belong to it."""
-        least, sure = _numbers_at_end(line)
+        least, sure = self._fields.at_end(line)
         if least > 1 and not sure:
             for _, other in text_table.lines(self.path, self.source):
-                found, sure = _numbers_at_end(other)
+                found, sure = self._fields.at_end(other)
                 if sure:
                     return found
                 least = max(1, min(least, found))
@@ -122,7 +126,7 @@ class ImageList:
         return self._error(
             number,
             f"a name and {columns} label column{'s' * (columns != 1)} expected, as in the first line, but the line is {line.strip()[:80]!r}",
-            f"quote names that have the separator {self.separator!r} in them; {_NO_LABEL}",
+            f"quote names that have the separator {self.separator!r} in them; {self._fields.absent}",
         )
 
     def _no_label(self, number: int, field: str) -> DataError:
@@ -134,37 +138,48 @@ class ImageList:
                 "quote a name that has the separator in it. Of a list of images and label maps, "
                 + LABEL_MAPS.format(cut="cut" if self.separator == "\t" else "cut -d,"),
             )
-        remedy = f"a line is: name, then label; {_NO_LABEL}" if is_label(field) else CLASS_NAMES
+        word = self._fields.word
+        by_name = word == "label" and not self._fields.looks_so(field)
+        remedy = CLASS_NAMES if by_name else f"a line is: name, then {word}; {self._fields.absent}"
+        if _is_number(field) and word == "label":
+            remedy += "; `label_format: values` reads any numbers"
         if number == 1:
             remedy += ". A header is expected only with `header: true`"
-        return self._error(
-            number, f"label {field[:80]!r} is not an integer up to {LARGEST_LABEL} (or several, as in 17:24:35)", remedy
-        )
+        return self._error(number, f"{word} {field[:80]!r} is not {self._fields.expected}", remedy)
 
     # ---------------------------------------------------------------------------------------------- with a header
 
     def _header(
-        self, number: int, line: str, label: Optional[str], weight: str
+        self, number: int, line: str, labels: Sequence[str], weight: str
     ) -> Tuple[int, List[int], Optional[int]]:
         """The columns that the first line names: of the name, of the labels and of the weight."""
         where = f"{self.source}, line {number}"
         names = self._names(line, where)
         known = [name.casefold() for name in names]
-        if any(is_label(name) for name in names) or len(set(names)) < len(names):
+        if any(map(self._fields.looks_so, names)) or len(set(names)) < len(names):
             raise self._error(
                 number,
                 f"with `header: true` this line must give each column a name of its own, but it is {line.strip()[:80]!r}",
                 "write a first line such as name,label, or leave `header` out",
             )
         self.columns = tuple(names)
-        if label in names:
-            labels = [names.index(label)]
-        elif "label" in known:
-            labels = [known.index("label")]
-        else:
-            labels = [at for at, name in enumerate(known) if name[:5] == "label"]
-        weights = [at for at, name in enumerate(names) if name == weight or known[at] == weight == "weight"]
-        return known.index("name") if "name" in known else 0, labels, next(iter(weights), None)
+        weights = [at for at, name in enumerate(names) if name == weight or known[at] == weight == "weight"][:1]
+        name = known.index("name") if "name" in known else 0
+        return name, self._columns_of(labels, names, known, {name, *weights}), next(iter(weights), None)
+
+    def _columns_of(self, labels: Sequence[str], names: List[str], known: List[str], others: Set[int]) -> List[int]:
+        """The columns with labels: those that are named, else `label`, else all whose names begin so; of values, else all
+        that are not the name or the weight.
+        """
+        if labels and (len(labels) > 1 or labels[0] in names):
+            for label in labels:
+                if label not in names:
+                    raise _no_column(label, names, self.source)
+            return [names.index(label) for label in labels]
+        if "label" in known:
+            return [known.index("label")]
+        found = [at for at, name in enumerate(known) if name[:5] == "label"]
+        return found if found or self._fields is Labels else [at for at in range(len(names)) if at not in others]
 
     def _names(self, line: str, where: str) -> List[str]:
         def fits(names: List[str]) -> bool:
@@ -186,10 +201,10 @@ class ImageList:
                     f"{width} columns expected ({', '.join(self.columns)}), but the line is {line.strip()[:80]!r}",
                     f"quote names that have the separator {self.separator!r} in them",
                 )
-            wrong = [fields[at] for at in labels if not _whole(fields[at])]
+            wrong = [fields[at] for at in labels if not self._fields.read(fields[at])]
             if wrong:
                 raise self._no_label(number, wrong[0])
-            found = sum((_whole(fields[at]) for at in labels), ())
+            found = sum((self._fields.read(fields[at]) for at in labels), ())
             yield Row(fields[name], found, None if weight is None else self._weight(number, fields[weight]))
 
     def _weight(self, number: int, field: str) -> float:
@@ -197,7 +212,7 @@ class ImageList:
             value = float(field)
         except ValueError:
             value = np.nan
-        if not 0 <= value <= _LARGEST_WEIGHT:
+        if not 0 <= value <= LARGEST_VALUE:
             raise self._error(
                 number,
                 f"weight {field[:80]!r} is not a finite number of at least 0",
@@ -206,13 +221,13 @@ class ImageList:
         return value
 
 
-@functools.lru_cache(maxsize=1 << 16)
-def is_label(word: str) -> bool:
-    return word.lstrip("+-").replace(":", "").replace(".", "", 1).isdigit()
+def _no_column(name: str, names: Sequence[str], source: str) -> DataError:
+    problem, remedy = unknown(f"no column {name!r}", did_you_mean(name, names), f"It has {', '.join(names)}")
+    return DataError(problem, remedy=remedy, source=source)
 
 
-def _are_labels(field: str) -> bool:
-    return bool(field) and all(map(is_label, field.split()))
+def _is_number(field: str) -> bool:
+    return bool(Values.read(field))
 
 
 def _is_image(word: str) -> bool:
@@ -231,42 +246,3 @@ def _by(separator: str, line: str, columns: int, source: str) -> Optional[List[s
     while len(fields) > columns + 1 and fields[-1] == "":  # "a.jpg,3,"
         fields.pop()
     return fields if columns < 0 or len(fields) == columns + 1 else None
-
-
-def _by_blanks(line: str, columns: int, source: str) -> Optional[List[str]]:
-    """As `_by`: a name may hold blanks, as ImageData reads its lists: the labels are the numbers at the end."""
-    line = line.strip()
-    if line.startswith('"') and '"' in line[1:]:
-        fields = text_table.split(line, " ", source)
-        return fields if len(fields) == columns + 1 else None
-    fields = line.rsplit(None, columns)
-    if len(fields) <= columns or not all(map(is_label, fields[1:])):
-        return None
-    if fields[0][-1:].isdigit():
-        more, sure = _numbers_at_end(fields[0])
-        if more and (sure or not columns):
-            return None
-    return fields
-
-
-def _numbers_at_end(line: str) -> Tuple[int, bool]:
-    """How many numbers the words at the end of a line are, and whether it is sure that they are labels, and all of them."""
-    if line.lstrip().startswith('"'):
-        return len(text_table.split(line, " ")) - 1, True
-    words = line.split()
-    end = len(words)
-    while end > 1 and is_label(words[end - 1]):
-        end -= 1
-    return len(words) - end, _SUFFIX.search(words[end - 1]) is not None
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _whole(field: str) -> Tuple[int, ...]:
-    """The integers of a field, as in 17:24:35, -1 of an empty one; () if it has anything else."""
-    if not field:
-        return (-1,)
-    try:
-        values = [float(part) for part in field.split(":")]
-    except ValueError:
-        return ()
-    return tuple(map(int, values)) if all(abs(value) <= LARGEST_LABEL and value % 1 == 0 for value in values) else ()
