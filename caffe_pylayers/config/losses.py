@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, T
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from caffe_pylayers.config.schema import IgnoreLabel, Options, Path, PerClass, Remark
+from caffe_pylayers.config.schema import IgnoreLabel, IgnoreNan, Options, Path, PerClass, Remark
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_classes, of_distributions, of_samples, of_targets
 
 Normalization = Literal["FULL", "VALID", "BATCH_SIZE", "NONE"]
@@ -101,6 +101,7 @@ class WeightedSigmoidCrossEntropyLossOptions(_NormalizedLossOptions):
     inside = "Sigmoid"
 
     normalization: Normalization = Field("BATCH_SIZE", validate_default=True, description=_NORMALIZATION)
+    ignore_nan: IgnoreNan = False
 
     def sizes(self, shapes: Shapes) -> Sizes:
         return of_targets(shapes)
@@ -124,6 +125,8 @@ class WeightedEuclideanLossOptions(BatchLossOptions):
 
     twin = "EuclideanLoss"
     takes = ("prediction", "target", "[sample_weight]")
+
+    ignore_nan: IgnoreNan = False
 
     def sizes(self, shapes: Shapes) -> Sizes:
         return of_targets(shapes)

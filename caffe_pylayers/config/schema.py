@@ -62,6 +62,9 @@ ColumnsOrPath = Union[ColumnOrPath, Tuple[ColumnOrPath, ...]]
 
 # Options that several layers have.
 IgnoreLabel = Annotated[Optional[int], Field(description="Label that is left out, an integer; none: no label is.")]
+IgnoreNan = Annotated[
+    bool, Field(description="Targets that are NaN are missing values, and left out; false: an error.")
+]
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="Seed of the random draws, at least 0.")]
 Stream = Annotated[int, Field(ge=0, lt=2**63, description="Random stream, at least 0: give each layer another one.")]
 IterSize = Annotated[int, Field(ge=1, description="The solver's iter_size, at least 1: forward passes per iteration.")]

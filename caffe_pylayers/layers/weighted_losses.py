@@ -31,6 +31,18 @@ class PairLoss(LossLayer):
             )
         return _rows(one), _rows(other)
 
+    def without_missing(self, target: Array) -> Tuple[Array, Optional[Array]]:
+        """Targets with 0 in the place of NaN, and which those are; None where there are none, or 'ignore_nan' is false."""
+        if not self.options.ignore_nan:
+            return target, None
+        missing = self.xp.isnan(target, out=self.buffer("missing", target.shape, bool))
+        if not bool(missing.any()):
+            return target, None
+        there = self.buffer("there", target.shape)
+        there[...] = target
+        there[missing] = 0
+        return there, missing
+
 
 class WeightedSigmoidCrossEntropyLoss(PairLoss):
     """Stock SigmoidCrossEntropyLoss with sample weights: sum of w_e (-t_e log p_e - (1 - t_e) log(1 - p_e)) / Z.
@@ -40,7 +52,7 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
     tops: loss, a scalar.
     errors: ConfigError for counts that do not fit; DataError for a target outside 0 .. 1, or a weight that is negative or not finite.
     A target that is ignored, or has weight 0, may be any number. A target whose whole part is `ignore_label` is ignored, as in
-    stock Caffe: 0 ignores all between -1 and 1.
+    stock Caffe: 0 ignores all between -1 and 1. With `ignore_nan` a target that is NaN is ignored.
     """
 
     one_factor_per_sample = True
@@ -64,19 +76,24 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
             right |= weights == 0
         if not bool(right.all()):
             at = int(self.xp.argmin(right))
+            found = float(target.reshape(-1)[at])
             hint = "" if self.options.ignore_label is None else f", and is not ignore_label {self.options.ignore_label}"
+            remedy = "scale the targets, or exclude this one with 'ignore_label' or with the weight 0"
             raise DataError(
-                f"target {float(target.reshape(-1)[at]):.9g} at {place(self.inputs[1], at)} is not from 0 to 1{hint}",
-                remedy="scale the targets, or exclude this one with 'ignore_label' or with the weight 0",
+                f"target {found:.9g} at {place(self.inputs[1], at)} is not from 0 to 1{hint}",
+                remedy="if it is a missing value, set 'ignore_nan': true" if math.isnan(found) else remedy,
                 layer=self.name,
             )
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         scores, target = self.pair(inputs)
+        target, missing = self.without_missing(target)
         if self.options.ignore_label is None:
-            return Terms(scores.shape, None, (scores, target))
+            return Terms(scores.shape, missing, (scores, target))
         whole = self.xp.trunc(target, out=self.buffer("values", target.shape))
         ignored = self.xp.equal(whole, self.options.ignore_label, out=self.buffer("ignored", target.shape, bool))
+        if missing is not None:
+            ignored |= missing
         return Terms(scores.shape, ignored if bool(ignored.any()) else None, (scores, target))
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
@@ -91,7 +108,8 @@ class WeightedEuclideanLoss(PairLoss):
         one per sample or one per number. Both of the first two have a gradient.
     tops: loss, a scalar.
     errors: ConfigError for counts that do not fit; DataError for a target that is not finite, or a weight that is negative or not finite.
-    Z is the sum of the weights of all numbers over the numbers per sample: without weights the batch size.
+    Z is the sum of the weights of all numbers over the numbers per sample: without weights the batch size. With `ignore_nan` a target
+    that is NaN is left out of the sum, and counts in Z.
     """
 
     differentiable = (0, 1)
@@ -100,14 +118,16 @@ class WeightedEuclideanLoss(PairLoss):
         super().compute(bottom, top)
         # Targets that are not finite make a loss that is not, so there is no need to look at them before.
         if not math.isfinite(self._loss):
-            remedy = "to exclude it, set it to a number and give its sample the weight 0"
-            self.check_finite(self.inputs[1], self.bottom_names[1], remedy)
+            remedy = "to exclude it, set it to NaN, with 'ignore_nan': true"
+            self.check_finite(self._terms.of[1], self.bottom_names[1], remedy)
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
-        pair = self.pair(inputs)
+        prediction, target = self.pair(inputs)
+        target, missing = self.without_missing(target)
         weight = self.bottom(inputs, "sample_weight")
-        one_a_sample = weight is None or weight.size == len(inputs[0])
-        return Terms(pair[0].shape[:1] if one_a_sample else pair[0].shape, None, pair)
+        one_a_sample = missing is None and (weight is None or weight.size == len(inputs[0]))
+        shape = prediction.shape[:1] if one_a_sample else prediction.shape
+        return Terms(shape, missing, (prediction, target))
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         prediction, target = terms.of
