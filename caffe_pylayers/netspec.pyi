@@ -168,6 +168,7 @@ def WeightedSigmoidCrossEntropyLoss(
     normalize: bool | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
     normalize_by: Literal["weight", "count"] = "weight",
+    ignore_nan: bool = False,
     ntop: int | None = None,
     name: str | None = None,
     loss_weight: float | Sequence[float] | None = None,
@@ -186,11 +187,13 @@ def WeightedSigmoidCrossEntropyLoss(
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
     normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    ignore_nan: Targets that are NaN are missing values, and left out; false: an error.
     """
 
 def WeightedEuclideanLoss(
     *blobs: Top,
     normalize_by: Literal["weight", "count"] = "weight",
+    ignore_nan: bool = False,
     ntop: int | None = None,
     name: str | None = None,
     loss_weight: float | Sequence[float] | None = None,
@@ -206,6 +209,7 @@ def WeightedEuclideanLoss(
     tops: loss
 
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    ignore_nan: Targets that are NaN are missing values, and left out; false: an error.
     """
 
 def WeightedHingeLoss(
@@ -563,12 +567,12 @@ def ImageDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: str | None = None,
-    label_format: Literal["indices", "indicator", "sign"] = "indices",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
     label_order: str | None = None,
     batch_size: int = 256,
-    resize: int | Sequence[int] | None = None,
-    crop_size: int | None = None,
+    resize: int | Sequence[int] | dict[str, Any] | None = None,
+    crop_size: int | Sequence[int] | None = None,
     mirror: bool = False,
     mean_file: Path | Sequence[float] | None = None,
     mean_value: float | Sequence[float] | None = None,
@@ -591,6 +595,7 @@ def ImageDataLayer(
     sample_weights: str | None = None,
     shuffle: bool = False,
     type: Literal["ALL", "BALANCED", "PK"] = "ALL",
+    label_dim: int | None = None,
     classes_per_batch: int | None = None,
     samples_per_class: int | None = None,
     ntop: int | None = None,
@@ -613,12 +618,15 @@ def ImageDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
-    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
-    crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
+    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
+    resize.short: The shorter side, in pixels; the other is rounded down.
+    resize.long: The longer side, in pixels; the other is rounded down.
+    resize.pad: Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).
+    crop_size: Size to cut out after resizing, in pixels, n (n x n) or [height, width]: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
     mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
     mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
@@ -641,6 +649,7 @@ def ImageDataLayer(
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
     type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
+    label_dim: Number of labels with `multilabel`, at least 1; none: the largest label in the source plus 1. With `label_format: values`, the values that a record must have; none: as many as there are.
     classes_per_batch: Classes in a batch of type PK, at least 1.
     samples_per_class: Samples of each class in a batch of type PK.
     """
@@ -653,12 +662,12 @@ def MultiLabelDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: str | None = None,
-    label_format: Literal["indices", "indicator", "sign"] = "indices",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
     label_order: str | None = None,
     batch_size: int = 256,
-    resize: int | Sequence[int] | None = None,
-    crop_size: int | None = None,
+    resize: int | Sequence[int] | dict[str, Any] | None = None,
+    crop_size: int | Sequence[int] | None = None,
     mirror: bool = False,
     mean_file: Path | Sequence[float] | None = None,
     mean_value: float | Sequence[float] | None = None,
@@ -681,10 +690,10 @@ def MultiLabelDataLayer(
     sample_weights: str | None = None,
     shuffle: bool = False,
     type: Literal["ALL", "BALANCED", "PK"] = "ALL",
+    label_dim: int | None = None,
     classes_per_batch: int | None = None,
     samples_per_class: int | None = None,
     multilabel: bool = False,
-    label_dim: int | None = None,
     ntop: int | None = None,
     name: str | None = None,
     loss_weight: float | Sequence[float] | None = None,
@@ -705,12 +714,15 @@ def MultiLabelDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
-    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
-    crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
+    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
+    resize.short: The shorter side, in pixels; the other is rounded down.
+    resize.long: The longer side, in pixels; the other is rounded down.
+    resize.pad: Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).
+    crop_size: Size to cut out after resizing, in pixels, n (n x n) or [height, width]: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
     mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
     mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
@@ -733,10 +745,10 @@ def MultiLabelDataLayer(
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
     type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
+    label_dim: Number of labels with `multilabel`, at least 1; none: the largest label in the source plus 1. With `label_format: values`, the values that a record must have; none: as many as there are.
     classes_per_batch: Classes in a batch of type PK, at least 1.
     samples_per_class: Samples of each class in a batch of type PK.
     multilabel: Several labels per image, as 0 and 1 for each of them; false: one label.
-    label_dim: Number of labels, at least 1; none: the largest label in the source plus 1.
     """
 
 def SiameseDataLayer(
@@ -747,12 +759,12 @@ def SiameseDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: str | None = None,
-    label_format: Literal["indices", "indicator", "sign"] = "indices",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
     label_order: str | None = None,
     batch_size: int = 256,
-    resize: int | Sequence[int] | None = None,
-    crop_size: int | None = None,
+    resize: int | Sequence[int] | dict[str, Any] | None = None,
+    crop_size: int | Sequence[int] | None = None,
     mirror: bool = False,
     mean_file: Path | Sequence[float] | None = None,
     mean_value: float | Sequence[float] | None = None,
@@ -802,12 +814,15 @@ def SiameseDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
-    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
-    crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
+    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
+    resize.short: The shorter side, in pixels; the other is rounded down.
+    resize.long: The longer side, in pixels; the other is rounded down.
+    resize.pad: Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).
+    crop_size: Size to cut out after resizing, in pixels, n (n x n) or [height, width]: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
     mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
     mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
@@ -846,12 +861,12 @@ def TripletDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: str | None = None,
-    label_format: Literal["indices", "indicator", "sign"] = "indices",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
     label_order: str | None = None,
     batch_size: int = 256,
-    resize: int | Sequence[int] | None = None,
-    crop_size: int | None = None,
+    resize: int | Sequence[int] | dict[str, Any] | None = None,
+    crop_size: int | Sequence[int] | None = None,
     mirror: bool = False,
     mean_file: Path | Sequence[float] | None = None,
     mean_value: float | Sequence[float] | None = None,
@@ -902,12 +917,15 @@ def TripletDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); or for each label -1 for 0, or 1 (sign).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
-    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing).
-    crop_size: Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in TEST; 0 or none: no crop.
+    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
+    resize.short: The shorter side, in pixels; the other is rounded down.
+    resize.long: The longer side, in pixels; the other is rounded down.
+    resize.pad: Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).
+    crop_size: Size to cut out after resizing, in pixels, n (n x n) or [height, width]: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
     mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
     mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.

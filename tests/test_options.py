@@ -107,7 +107,8 @@ def test_the_seeds_param_strs():
         (DATA, {"resize": 256}, "resize", (256, 256)),
         (DATA, {"resize": [100.0, "200"]}, "resize", (100, 200)),
         (DATA, {"crop_size": 0}, "crop_size", None),
-        (DATA, {"crop_size": 227, "resize": [227, 300]}, "crop_size", 227),
+        (DATA, {"crop_size": 227, "resize": [227, 300]}, "crop_size", (227, 227)),
+        (DATA, {"crop_size": [100, 50]}, "crop_size", (100, 50)),
         (DATA, {"mean_file": [1, 2, 3]}, "mean_file", (1.0, 2.0, 3.0)),
         (DATA, {"mean_file": "123"}, "mean_file", os.path.abspath("123")),
         (DATA, {"mean_value": 104}, "mean_value", (104.0,)),
@@ -198,13 +199,17 @@ def test_normalises(layer, values, name, value):
             "must be -1, or an integer of at least 1, or a list of 2, each an integer",
         ),
         (DATA, {"resize": True}, "option 'resize' must be -1, or"),
-        (DATA, {"resize": [256]}, "or a list of 2, each an integer of at least 1, or none, not [256]"),
+        (
+            DATA,
+            {"resize": [256]},
+            "or a list of 2, each an integer of at least 1, or a dict of 'short', 'long', 'pad', or none, not [256]",
+        ),
         (
             DATA,
             {"crop_size": 300, "resize": 256},
-            "option 'crop_size' is 300, more than 'resize', which is [256, 256]",
+            "option 'crop_size' is [300, 300], more than 'resize', which is [256, 256]",
         ),
-        (DATA, {"crop_size": 201, "resize": [200, 300]}, "option 'crop_size' is 201, more than 'resize'"),
+        (DATA, {"crop_size": 201, "resize": [200, 300]}, "option 'crop_size' is [201, 201], more than 'resize'"),
         (
             DATA,
             {"mean_value": [1, 2]},
@@ -290,7 +295,7 @@ def test_normalises(layer, values, name, value):
             {"type": "PK", "classes_per_batch": 3, "samples_per_class": 4, "batch_size": 10},
             "option 'batch_size' is 10, but 'classes_per_batch' times 'samples_per_class' is 12",
         ),
-        (DATA, {"label_dim": 3}, "unknown option 'label_dim'"),
+        ("TripletDataLayer", {"label_dim": 3}, "unknown option 'label_dim'"),
     ],
 )
 def test_refuses(layer, values, message):

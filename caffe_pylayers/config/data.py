@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple, Union
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
@@ -16,6 +16,14 @@ def _size(value: Any) -> Any:
     side = spell(int, value)
     if type(side) is int:
         return None if side == -1 else (side, side)
+    return value
+
+
+def _crop(value: Any) -> Any:
+    """Return n as (n, n), and 0 as none."""
+    side = spell(int, value)
+    if type(side) is int:
+        return (side, side) if side else None
     return value
 
 
@@ -49,10 +57,10 @@ Plugin = Annotated[
 _NONE, _NUMBER, _SIDE = {"type": "null"}, {"type": "number"}, {"type": "integer", "minimum": 1}
 
 Side = Annotated[int, Field(ge=1)]
-Size = Annotated[
+CropSize = Annotated[
     Optional[Tuple[Side, Side]],
-    BeforeValidator(_size),
-    _choice({"const": -1}, _SIDE, _list_of(2, _SIDE), _NONE),
+    BeforeValidator(_crop),
+    _choice({"const": 0}, _SIDE, _list_of(2, _SIDE), _NONE),
 ]
 MeanValue = Annotated[
     Union[Tuple[float], Tuple[float, float, float], None],
@@ -64,6 +72,31 @@ BatchesAhead = Annotated[
     Field(ge=0),
     BeforeValidator(_batches_ahead),
     _choice({"type": "boolean"}, {"type": "integer", "minimum": 0}),
+]
+
+
+class Fit(Options):
+    """A size that keeps the aspect of each image."""
+
+    short: Optional[Side] = Field(None, description="The shorter side, in pixels; the other is rounded down.")
+    long: Optional[Side] = Field(None, description="The longer side, in pixels; the other is rounded down.")
+    pad: Optional[Literal["mean"]] = Field(
+        None,
+        description="Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).",
+    )
+
+    def conflicts(self) -> Iterator[Remark]:
+        if (self.short is None) == (self.long is None):
+            yield Remark(("short", "long"), "options 'short' and 'long': exactly one must be given")
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        if self.long is None:
+            yield from self.without_effect(("pad",), "there is no 'long'")
+
+
+Size = Annotated[
+    Union[Annotated[Tuple[Side, Side], _choice({"const": -1}, _SIDE, _list_of(2, _SIDE))], Fit, None],
+    BeforeValidator(_size),
 ]
 
 
@@ -123,12 +156,13 @@ class DataLayerOptions(Options):
         description="Samples per batch, at least 1; a blob holds at most 2147483647 numbers.",
     )
     resize: Size = Field(
-        None, description="Size to resize to, bilinear, in pixels: n (n x n), [height, width], or -1 (no resizing)."
-    )
-    crop_size: Optional[int] = Field(
         None,
-        ge=0,
-        description="Side of the square cut out after resizing, in pixels: at random in TRAIN, the centre in "
+        description="Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is "
+        "kept), or -1 (no resizing).",
+    )
+    crop_size: CropSize = Field(
+        None,
+        description="Size to cut out after resizing, in pixels, n (n x n) or [height, width]: at random in TRAIN, the centre in "
         "TEST; 0 or none: no crop.",
     )
     mirror: bool = Field(False, description="Mirror an image left to right with probability 1/2 in TRAIN.")
@@ -195,19 +229,19 @@ class DataLayerOptions(Options):
         """Whether a row of labels is a set of them, and not a label for each of several tasks."""
         return self.type.endswith("MULTILABEL")  # type: ignore[attr-defined]
 
-    @field_validator("crop_size", mode="after")
-    @classmethod
-    def _no_crop(cls, value: Optional[int]) -> Optional[int]:
-        return value or None
-
     def images_per_top(self) -> int:
         """How many images a top has."""
         return self.batch_size
 
     def conflicts(self) -> Iterator[Remark]:
         yield from self._too_large()
-        if self.resize is not None and self.crop_size is not None and self.crop_size > min(self.resize):
-            larger = f"option 'crop_size' is {self.crop_size}, more than 'resize', which is {list(self.resize)}"
+        size = self.resized()
+        if (
+            size is not None
+            and self.crop_size is not None
+            and (self.crop_size[0] > size[0] or self.crop_size[1] > size[1])
+        ):
+            larger = f"option 'crop_size' is {list(self.crop_size)}, more than 'resize', which is {list(size)}"
             yield Remark(("crop_size", "resize"), larger)
         if self.mean_file is not None and self.mean_value is not None:
             both = "options 'mean_file' and 'mean_value' are both given"
@@ -265,8 +299,15 @@ class DataLayerOptions(Options):
     def image_shape(self) -> Optional[Tuple[Optional[int], int, int]]:
         """(channels, height, width) of images as they are fed, where the options say the size; see `_channels`."""
         if self.crop_size:
-            return self._channels(), self.crop_size, self.crop_size
-        return None if self.resize is None or self.transform is not None else (self._channels(), *self.resize)
+            return (self._channels(), *self.crop_size)
+        size = self.resized()
+        return None if size is None or self.transform is not None else (self._channels(), *size)
+
+    def resized(self) -> Optional[Tuple[int, int]]:
+        """(height, width) of images after `resize`, where it is the same for all."""
+        if isinstance(self.resize, Fit):
+            return (self.resize.long, self.resize.long) if self.resize.long and self.resize.pad else None
+        return self.resize
 
     def _channels(self) -> Optional[int]:
         """The channels of images; None where raw images or a `transform` decide, whatever `color` says."""
@@ -276,7 +317,7 @@ class DataLayerOptions(Options):
 
     def _too_large(self) -> Iterator[Remark]:
         """What is known before an image is read; a size of a `transform`'s own is not."""
-        sizes = {"crop_size": (self.crop_size, self.crop_size) if self.crop_size else None, "resize": self.resize}
+        sizes = {"crop_size": self.crop_size, "resize": self.resized()}
         for name, size in sizes.items():
             if size is None or self.transform is not None:
                 continue

@@ -32,7 +32,12 @@ def order_of(options: Options) -> List[Any]:
             if not isinstance(mark, InOrder):
                 continue
             if mark.place is not None:
-                values[mark.place] = value if mark.place < _VALUES else os.path.basename(value or "")
+                values[mark.place] = value if mark.place < _VALUES else _name(value)
             elif value != field.default:
                 later.append(value)
     return values[:_VALUES] + later + values[_VALUES:]
+
+
+def _name(value: Any) -> str:
+    """Of a file without its folders; of columns, as they are."""
+    return ",".join(value) if isinstance(value, tuple) else os.path.basename(value or "")

@@ -13,6 +13,8 @@ import numpy as np
 
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.decoding import MAX_PIXELS, check_depth, check_size, decode
+from caffe_pylayers.data.geometry import Fit, Size
+from caffe_pylayers.data.image_size import image_size
 from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.errors import ConfigError, DataError
@@ -39,8 +41,8 @@ class Transforms:
     max_pixels: height times width of the largest image that is decoded.
     """
 
-    resize: Optional[Tuple[int, int]] = None
-    crop_size: Optional[int] = None
+    resize: Union[Size, Fit, None] = None
+    crop_size: Optional[Size] = None
     mirror: bool = False
     color: bool = True
     random: bool = False
@@ -55,7 +57,7 @@ class Transforms:
     def of(cls, options: Any, random: bool = False) -> "Transforms":
         """Those that the options of a data layer name. Raises DataError where the mean's file cannot be read."""
         return cls(
-            resize=options.resize,
+            resize=_resize(options.resize),
             crop_size=options.crop_size,
             mirror=options.mirror,
             color=options.color,
@@ -75,9 +77,7 @@ class Transforms:
     def shape(self, image: np.ndarray) -> Tuple[int, int, int]:
         """(channels, height, width) of what `write` makes of a loaded image."""
         height, width, channels = image.shape
-        if self.crop_size:
-            height = width = self.crop_size
-        return channels, height, width
+        return (channels, *(self.crop_size or (height, width)))
 
     def load(self, source: Source, record: int, cut_short: Callable[[int], None] = lambda record: None) -> np.ndarray:
         """A record decoded and resized: uint8 or float32 (height, width, channels). DataError names the record.
@@ -91,19 +91,40 @@ class Transforms:
         data = source.read(record)
         with source.naming(record):
             image = self._raw(data) if isinstance(data, np.ndarray) else self._decoded(data, lambda: cut_short(record))
-            if self.resize and image.shape[:2] != self.resize:
-                try:
-                    image = cv2.resize(image, self.resize[::-1], interpolation=cv2.INTER_LINEAR)
-                except cv2.error as error:
-                    raise DataError(f"OpenCV cannot resize it: {error.err}") from error
+            if self.resize:
+                image = self._resized(image, self.resize)
         return image if image.ndim == 3 else image[:, :, None]
+
+    def _resized(self, image: np.ndarray, resize: Union[Size, Fit]) -> np.ndarray:
+        size = resize.size(*image.shape[:2]) if isinstance(resize, Fit) else resize
+        if image.shape[:2] != size:
+            try:
+                image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+            except cv2.error as error:
+                raise DataError(f"OpenCV cannot resize it: {error.err}") from error
+        return self._padded(image, resize.border(*size)) if isinstance(resize, Fit) and resize.pad else image
+
+    def _padded(self, image: np.ndarray, border: Tuple[int, int, int, int]) -> np.ndarray:
+        """With the mean around it, rounded for 8-bit pixels; black where there is no mean."""
+        image = image if image.ndim == 3 else image[:, :, None]
+        (height, width, channels), (top, bottom, left, right) = image.shape, border
+        padded = np.zeros((top + height + bottom, left + width + right, channels), image.dtype)
+        mean = self.mean
+        if mean is not None and len(mean) in (1, channels) and mean.shape[1:] in ((1, 1), padded.shape[:2]):
+            mean = np.clip(np.rint(mean), 0, 255) if image.dtype == np.uint8 else mean
+            padded[...] = mean.transpose(1, 2, 0)
+        padded[top : top + height, left : left + width] = image
+        return padded
 
     def _raw(self, image: np.ndarray) -> np.ndarray:
         check_size(image.shape[:2], self.max_pixels, image.shape[2])
         return image if self.color or image.shape[2] != 3 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
 
     def _decoded(self, data: Encoded, cut_short: Callable[[], None]) -> np.ndarray:
-        at_least = self.resize if self.fast else None
+        at_least: Any = self.resize if self.fast else None
+        if isinstance(at_least, Fit):
+            size = image_size(data)
+            at_least = size and at_least.size(*size)
         image = decode(data, self.color, self.max_pixels, at_least, cut_short if self.lenient else None)
         check_depth(image)
         return image
@@ -133,9 +154,9 @@ class Transforms:
     def check(self, image: np.ndarray, source: Source, record: int) -> None:
         """Raise DataError where the loaded image of a record is too small for the crop, or not of the mean's size."""
         height, width, channels = image.shape
-        if self.crop_size and min(height, width) < self.crop_size:
+        if self.crop_size and (height < self.crop_size[0] or width < self.crop_size[1]):
             raise source.error(
-                f"{height} x {width} (height x width) is too small for crop_size {self.crop_size}",
+                f"{height} x {width} (height x width) is too small for crop_size {self.crop_size[0]} x {self.crop_size[1]}",
                 remedy="set `resize`",
                 record=record,
             )
@@ -161,12 +182,11 @@ class Transforms:
         """
         mean = self.mean
         if self.crop_size:
-            size = self.crop_size
-            y = int(crop_y * (image.shape[0] - size + 1))
-            x = int(crop_x * (image.shape[1] - size + 1))
-            image = image[y : y + size, x : x + size]
+            height, width = self.crop_size
+            y, x = self.corner(image, crop_y, crop_x)
+            image = image[y : y + height, x : x + width]
             if mean is not None and mean.shape[1:] != (1, 1):
-                mean = mean[:, y : y + size, x : x + size]
+                mean = mean[:, y : y + height, x : x + width]
         for_cv2 = image.shape[2] <= _CV2_CHANNELS
         if flip:  # which drops the axis of a single channel in cv2
             image = cv2.flip(image, 1) if for_cv2 else image[:, ::-1]
@@ -181,6 +201,11 @@ class Transforms:
             if self.scale != 1:
                 target *= np.float32(self.scale)
 
+    def corner(self, image: np.ndarray, crop_y: float, crop_x: float) -> Size:
+        """The first row and column of the crop, from where to crop as `write` takes it."""
+        height, width = self.crop_size or image.shape[:2]
+        return int(crop_y * (image.shape[0] - height + 1)), int(crop_x * (image.shape[1] - width + 1))
+
     def draws(self, keys: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """crop_y, crop_x (in [0, 1)) and flip for `write`, for the keys of a batch."""
         if not self.random:
@@ -189,6 +214,15 @@ class Transforms:
             return middle, middle, np.zeros(len(keys), bool)
         flips = keyed.uniform(keys, _MIRROR) < 0.5 if self.mirror else np.zeros(len(keys), bool)
         return keyed.uniform(keys, _CROP_Y), keyed.uniform(keys, _CROP_X), flips
+
+
+def _resize(option: Any) -> Union[Size, Fit, None]:
+    """What the option `resize` says."""
+    return (
+        option
+        if option is None or isinstance(option, tuple)
+        else Fit(option.short, option.long, option.pad is not None)
+    )
 
 
 def _no_image(found: Any, dtype: np.dtype) -> str:

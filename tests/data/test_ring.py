@@ -28,7 +28,7 @@ from tests.data.plans import plan_of
 from tests.layers.runs import has_ended
 from tests.refusals import refused
 
-SHAPE = Transforms((24, 20), crop_size=16, mirror=True, random=True)
+SHAPE = Transforms((24, 20), crop_size=(16, 16), mirror=True, random=True)
 
 
 def listed(photos):
@@ -81,7 +81,7 @@ def test_batches_may_be_asked_for_in_any_order_a_far_one_first(photos, rings):
 
 def test_float_slots_for_a_mean(photos, rings):
     mean = np.random.default_rng(0).uniform(0, 255, (3, 24, 20)).astype(np.float32)
-    recipe = Recipe.of(listed(photos), Transforms((24, 20), 16, True, random=True, mean=mean, scale=0.1))
+    recipe = Recipe.of(listed(photos), Transforms((24, 20), (16, 16), True, random=True, mean=mean, scale=0.1))
     plan = in_order(recipe.source)
     taken = batches(rings(recipe, plan), range(4))
     assert taken.dtype == np.float32

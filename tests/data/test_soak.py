@@ -28,7 +28,7 @@ def test_workers_killed_at_random_do_not_change_the_stream(photos):
     Never two at one batch, which is an error: the next goes when all batches that were asked for then have been taken.
     """
     source = open_source("LMDB", photos.lmdb)
-    recipe = Recipe.of(source, Transforms((24, 20), 16, mirror=True, random=True))
+    recipe = Recipe.of(source, Transforms((24, 20), (16, 16), mirror=True, random=True))
     plan = plan_of("TripletDataLayer", source, batch_size=8, seed=1)
     ring, undisturbed = Ring(recipe, plan, NUM_SLOTS, 2, timeout=2.0), InProcess(recipe, plan)
     process = psutil.Process()

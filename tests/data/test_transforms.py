@@ -48,7 +48,7 @@ def test_one_channel_mirrored(photos, mean):
 
 @pytest.mark.parametrize("crop, side", [(21, 30), (20, 30), (30, 30), (1, 30)])
 def test_centre_crop_as_stock(photos, crop, side):
-    images = batch(photos, Transforms(resize=(side, side + 5), crop_size=crop), [7])
+    images = batch(photos, Transforms(resize=(side, side + 5), crop_size=(crop, crop)), [7])
     whole = cv2.resize(photos.decoded(7), (side + 5, side))
     y, x = (side - crop) // 2, (side + 5 - crop) // 2  # DataTransformer: h_off = (img_height - crop_size) / 2
     np.testing.assert_array_equal(images[0], whole[y : y + crop, x : x + crop].transpose(2, 0, 1))
@@ -57,7 +57,7 @@ def test_centre_crop_as_stock(photos, crop, side):
 def test_random_crops_and_mirrors_reach_every_place_equally_often(photos):
     """All 5 x 5 places, mirrored or not, of a 12 x 12 crop of 16 x 16 come up, each one time in fifty."""
     keys = keyed.bits(9, np.arange(10000))
-    images = batch(photos, Transforms((16, 16), 12, mirror=True, random=True), [3] * len(keys), keys)
+    images = batch(photos, Transforms((16, 16), (12, 12), mirror=True, random=True), [3] * len(keys), keys)
     whole = cv2.resize(photos.decoded(3), (16, 16)).transpose(2, 0, 1)
     places = {}
     for y in range(5):
@@ -77,11 +77,11 @@ def test_a_mean_image_is_cropped_at_the_same_place_and_before_the_mirror(photos,
     (tmp_path / "mean.binaryproto").write_bytes(blob.SerializeToString())
     np.save(tmp_path / "mean.npy", mean)
     keys = keyed.bits(1, np.arange(20))
-    plain = Transforms((16, 18), 10, mirror=True, random=True)
+    plain = Transforms((16, 18), (10, 10), mirror=True, random=True)
     whole = cv2.resize(photos.decoded(2), (18, 16)).transpose(2, 0, 1).astype(np.float32)
     for name in ("mean.binaryproto", "mean.npy"):
         loaded = read_mean(str(tmp_path / name), None)
-        images = batch(photos, Transforms((16, 18), 10, True, random=True, mean=loaded), [2] * 20, keys)
+        images = batch(photos, Transforms((16, 18), (10, 10), True, random=True, mean=loaded), [2] * 20, keys)
         assert images.dtype == np.float32
         for image, crop_y, crop_x, flip in zip(images, *plain.draws(keys)):
             y, x = int(crop_y * 7), int(crop_x * 9)
@@ -146,8 +146,8 @@ def test_sizes_that_do_not_fit_are_named(photos, tmp_path):
     other = next(r for r in range(len(source)) if photos.decoded(r).shape != photos.decoded(0).shape)
     with refused(DataError, remedy="`resize` or `crop_size`", record=other):
         recipe.fill(np.array([other]), np.zeros(1, np.uint64), np.empty((1, *recipe.shape), np.uint8))
-    with refused(DataError, "crop_size 200", remedy="`resize`"):
-        Recipe.of(source, Transforms(crop_size=200))
+    with refused(DataError, "crop_size 200 x 200", remedy="`resize`"):
+        Recipe.of(source, Transforms(crop_size=(200, 200)))
     with refused(DataError, "6 x 5", "mean_file is 4 x 5", remedy="`resize`"):
         Recipe.of(source, Transforms((6, 5), mean=np.zeros((3, 4, 5), np.float32)))
     with refused(DataError, "1 channels", "mean has 3"):

@@ -68,7 +68,7 @@ SILENT = {
     "on_error": "skip",
 }  # fmt: skip
 SILENT_OF = {
-    "ImageDataLayer": {},
+    "ImageDataLayer": {"label_dim": 1},
     "MultiLabelDataLayer": {"multilabel": False, "label_dim": 6},
     "SiameseDataLayer": {"shuffle": True, "stacked": True},
     "TripletDataLayer": {"shuffle": True, "stacked": True},
