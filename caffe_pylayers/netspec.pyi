@@ -596,6 +596,10 @@ def ImageDataLayer(
     shuffle: bool = False,
     type: Literal["ALL", "BALANCED", "PK"] = "ALL",
     label_dim: int | None = None,
+    points: Sequence[Sequence[int]] | None = None,
+    flip_pairs: Sequence[Sequence[int]] | None = None,
+    normalize_points: bool = False,
+    outside: str | None = None,
     classes_per_batch: int | None = None,
     samples_per_class: int | None = None,
     ntop: int | None = None,
@@ -650,6 +654,10 @@ def ImageDataLayer(
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
     type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
     label_dim: Number of labels with `multilabel`, at least 1; none: the largest label in the source plus 1. With `label_format: values`, the values that a record must have; none: as many as there are.
+    points: Columns of the labels that are points, [x, y] each, in pixels of the stored image, with the centre of the first pixel at 0: they go where the pixels go; none: no label is a point.
+    flip_pairs: Points, by their numbers in `points`, that change places where an image is mirrored, as the eyes do.
+    normalize_points: Divide points by the width and the height of the image that is fed; false: they are in pixels.
+    outside: What becomes of a point outside of the crop: it is missing (nan), or keeps its number (none).
     classes_per_batch: Classes in a batch of type PK, at least 1.
     samples_per_class: Samples of each class in a batch of type PK.
     """
@@ -691,6 +699,10 @@ def MultiLabelDataLayer(
     shuffle: bool = False,
     type: Literal["ALL", "BALANCED", "PK"] = "ALL",
     label_dim: int | None = None,
+    points: Sequence[Sequence[int]] | None = None,
+    flip_pairs: Sequence[Sequence[int]] | None = None,
+    normalize_points: bool = False,
+    outside: str | None = None,
     classes_per_batch: int | None = None,
     samples_per_class: int | None = None,
     multilabel: bool = False,
@@ -746,6 +758,10 @@ def MultiLabelDataLayer(
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
     type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
     label_dim: Number of labels with `multilabel`, at least 1; none: the largest label in the source plus 1. With `label_format: values`, the values that a record must have; none: as many as there are.
+    points: Columns of the labels that are points, [x, y] each, in pixels of the stored image, with the centre of the first pixel at 0: they go where the pixels go; none: no label is a point.
+    flip_pairs: Points, by their numbers in `points`, that change places where an image is mirrored, as the eyes do.
+    normalize_points: Divide points by the width and the height of the image that is fed; false: they are in pixels.
+    outside: What becomes of a point outside of the crop: it is missing (nan), or keeps its number (none).
     classes_per_batch: Classes in a batch of type PK, at least 1.
     samples_per_class: Samples of each class in a batch of type PK.
     multilabel: Several labels per image, as 0 and 1 for each of them; false: one label.

@@ -10,6 +10,9 @@ from caffe_pylayers.config.data import DataLayerOptions
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.schema import ColumnOrPath, Remark, spell
 
+#: Two numbers from 0.
+Pair = Tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+
 
 class ImageDataLayerOptions(DataLayerOptions):
     """Labelled images."""
@@ -39,6 +42,23 @@ class ImageDataLayerOptions(DataLayerOptions):
         "`label_format: values`, the values that a record must have; none: as many as there are.",
         json_schema_extra={"aliases": ["label dim"]},
     )
+    points: Optional[Tuple[Pair, ...]] = Field(
+        None,
+        description="Columns of the labels that are points, [x, y] each, in pixels of the stored image, with the centre of the first pixel at "
+        "0: they go where the pixels go; none: no label is a point.",
+    )
+    flip_pairs: Optional[Tuple[Pair, ...]] = Field(
+        None,
+        description="Points, by their numbers in `points`, that change places where an image is mirrored, as the eyes do.",
+    )
+    normalize_points: bool = Field(
+        False,
+        description="Divide points by the width and the height of the image that is fed; false: they are in pixels.",
+    )
+    outside: Optional[Literal["nan"]] = Field(
+        None,
+        description="What becomes of a point outside of the crop: it is missing (nan), or keeps its number (none).",
+    )
     classes_per_batch: Annotated[Optional[int], InOrder(9)] = Field(
         None, ge=1, description="Classes in a batch of type PK, at least 1."
     )
@@ -65,8 +85,24 @@ class ImageDataLayerOptions(DataLayerOptions):
             rule = f"option 'type' is {self.type!r}, which goes by classes, but 'label_format' is 'values'"
             yield Remark(("type", "label_format"), rule, "leave 'type' out")
 
+    def _wrong_points(self) -> Iterator[Remark]:
+        if self.points is None:
+            return
+        if self.label_format != "values":
+            rule = f"option 'points' is given, but 'label_format' is {self.label_format!r}"
+            yield Remark(("points", "label_format"), rule, "set 'label_format': 'values'")
+        if len({column for pair in self.points for column in pair}) < 2 * len(self.points):
+            yield Remark(("points",), f"option 'points' has a column twice: {[list(pair) for pair in self.points]}")
+        numbers = [number for pair in self.flip_pairs or () for number in pair]
+        if any(number >= len(self.points) for number in numbers):
+            rule = f"option 'flip_pairs' has {max(numbers)}, but 'points' has points 0 to {len(self.points) - 1}"
+            yield Remark(("flip_pairs", "points"), rule)
+        if len(set(numbers)) < len(numbers):
+            yield Remark(("flip_pairs",), "option 'flip_pairs' has a point twice")
+
     def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
+        yield from self._wrong_points()
         if self.type == "PK":
             missing = [name for name in self._counts if getattr(self, name) is None]
             for name in missing:
@@ -81,6 +117,10 @@ class ImageDataLayerOptions(DataLayerOptions):
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()
+        if self.points is None:
+            yield from self.without_effect(("flip_pairs", "normalize_points", "outside"), "there are no 'points'")
+        elif not self.mirror:
+            yield from self.without_effect(("flip_pairs",), "'mirror' is false")
         if self.type != "PK":
             yield from self.without_effect(self._counts, f"'type' is {self.type!r}")
         if self.label_format != "values" and "multilabel" not in type(self).model_fields:

@@ -86,14 +86,15 @@ class InProcess(Feeder):
             records, keys = batch.records.ravel(), batch.keys.ravel()
             cut_short: Set[int] = set()
             tolerant = self._reject is not None
-            complaints = self._recipe.fill(records, keys, flat, tolerant=tolerant, cut_short=cut_short.add)
+            moves = np.empty((len(records), 2, 3)) if self._recipe.with_moves else None
+            complaints = self._recipe.fill(records, keys, flat, tolerant=tolerant, cut_short=cut_short.add, moves=moves)
             if not complaints:
                 break
             assert self._reject is not None
             self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
             batch = self._plan(number)
         self._cut_short.add(cut_short)
-        yield self._images, batch
+        yield self._images, batch.made(moves)
 
     def stop(self) -> None:
         self._images = None

@@ -46,6 +46,11 @@ def resized(old: Size, new: Size) -> Matrix:
     return np.array([[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2]])
 
 
+def shrunk(by: int) -> Matrix:
+    """As a JPEG decoder scales down."""
+    return np.array([[1 / by, 0, (1 / by - 1) / 2], [0, 1 / by, (1 / by - 1) / 2]])
+
+
 def shifted(y: int, x: int) -> Matrix:
     """By so many pixels to the bottom and to the right."""
     return np.array([[1.0, 0, x], [0, 1.0, y]])

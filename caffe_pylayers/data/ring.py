@@ -99,9 +99,9 @@ class Ring(Feeder):
                 self.stop()
                 self._open(number)
             slot = self._wait(number)
-            images, batch = self.memory.slots[slot].images, self._plans[slot]
-            self._cut_short.add(self.memory.slots[slot].records[self.memory.slots[slot].cut_short].tolist())
-            yield images.reshape(len(batch.records), -1, *images.shape[1:]), batch
+            filled, batch = self.memory.slots[slot], self._plans[slot]
+            self._cut_short.add(filled.records[filled.cut_short].tolist())
+            yield filled.images.reshape(len(batch.records), -1, *filled.images.shape[1:]), batch.made(filled.moves)
             self._free.append(slot)
             self._next_taken = number + 1
             self._schedule()
@@ -127,7 +127,12 @@ class Ring(Feeder):
     def _open(self, number: int) -> None:
         batch = self._plan(number)
         layout = Layout(
-            self._num_slots, self._num_workers, batch.records.size, self._recipe.shape, self._recipe.dtype.name
+            self._num_slots,
+            self._num_workers,
+            batch.records.size,
+            self._recipe.shape,
+            self._recipe.dtype.name,
+            self._recipe.with_moves,
         )
         self.memory = Memory(layout)
         try:

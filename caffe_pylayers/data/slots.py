@@ -8,7 +8,7 @@ import mmap
 import os
 import struct
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -28,18 +28,23 @@ _PAGE = 4096
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes that parent and workers agree on. shape: (channels, height, width); dtype: its name."""
+    """Sizes that parent and workers agree on. shape: (channels, height, width); dtype: its name; with_moves: see `Batch`."""
 
     num_slots: int
     num_workers: int
     num_images: int
     shape: Tuple[int, int, int]
     dtype: str
+    with_moves: bool = False
+
+    @property
+    def facts_bytes(self) -> int:
+        """What a slot has beside the images."""
+        return _pages((17 + 48 * self.with_moves) * self.num_images)
 
     @property
     def slot_bytes(self) -> int:
-        images = self.num_images * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
-        return _pages(17 * self.num_images) + _pages(images)
+        return self.facts_bytes + _pages(self.num_images * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize)
 
     @property
     def total_bytes(self) -> int:
@@ -49,16 +54,21 @@ class Layout:
 class Slot:
     """records int64 (M,), keys uint64 (M,): what to fill with; images (M, C, H, W): what was filled.
 
-    cut_short: bool (M,), the images of which only a part could be read.
+    cut_short: bool (M,), the images of which only a part could be read. moves: float64 (M, 2, 3), see `Batch`, or None.
     """
 
     def __init__(self, memory: mmap.mmap, offset: int, layout: Layout) -> None:
         count = layout.num_images
         self.records = np.frombuffer(memory, np.int64, count, offset)
         self.keys = np.frombuffer(memory, np.uint64, count, offset + 8 * count)
-        self.cut_short = np.frombuffer(memory, bool, count, offset + 16 * count)
+        self.moves: Optional[np.ndarray] = None
+        behind = offset + 16 * count
+        if layout.with_moves:
+            self.moves = np.frombuffer(memory, np.float64, 6 * count, behind).reshape(count, 2, 3)
+            behind += 48 * count
+        self.cut_short = np.frombuffer(memory, bool, count, behind)
         shape = (count, *layout.shape)
-        images = np.frombuffer(memory, layout.dtype, int(np.prod(shape)), offset + _pages(17 * count))
+        images = np.frombuffer(memory, layout.dtype, int(np.prod(shape)), offset + layout.facts_bytes)
         self.images = images.reshape(shape)
 
 

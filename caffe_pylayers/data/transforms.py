@@ -11,9 +11,9 @@ from typing import Any, Callable, Optional, Tuple, Union
 import cv2
 import numpy as np
 
-from caffe_pylayers.data import keyed
+from caffe_pylayers.data import geometry, keyed
 from caffe_pylayers.data.decoding import MAX_PIXELS, check_depth, check_size, decode
-from caffe_pylayers.data.geometry import Fit, Size
+from caffe_pylayers.data.geometry import Fit, Matrix, Size
 from caffe_pylayers.data.image_size import image_size
 from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources import Source
@@ -79,10 +79,17 @@ class Transforms:
         height, width, channels = image.shape
         return (channels, *(self.crop_size or (height, width)))
 
-    def load(self, source: Source, record: int, cut_short: Callable[[int], None] = lambda record: None) -> np.ndarray:
+    def load(
+        self,
+        source: Source,
+        record: int,
+        cut_short: Callable[[int], None] = lambda record: None,
+        moved: Optional[Callable[[Matrix], None]] = None,
+    ) -> np.ndarray:
         """A record decoded and resized: uint8 or float32 (height, width, channels). DataError names the record.
 
         cut_short: called with the record where its file is cut short and `lenient` has read what is there.
+        moved: called with where the pixels of the stored image are now.
         """
         with source.naming(record):
             if source.pixel_shape is not None:  # a row of HDF5 may be compressed to little
@@ -91,9 +98,22 @@ class Transforms:
         data = source.read(record)
         with source.naming(record):
             image = self._raw(data) if isinstance(data, np.ndarray) else self._decoded(data, lambda: cut_short(record))
+            if moved is not None:
+                moved(self._moved(source.moved(record), data, image.shape[:2]))
             if self.resize:
                 image = self._resized(image, self.resize)
         return image if image.ndim == 3 else image[:, :, None]
+
+    def _moved(self, matrix: Matrix, data: Union[Encoded, np.ndarray], decoded: Size) -> Matrix:
+        """Where pixels are after decoding and resizing. matrix: where they are in what the source gave."""
+        if self.fast and not isinstance(data, np.ndarray):
+            stored = image_size(data) or decoded  # the sides may be the other way round, by EXIF
+            matrix = geometry.then(matrix, geometry.shrunk(round(max(stored) / max(decoded))))
+        if isinstance(self.resize, Fit):
+            size = self.resize.size(*decoded)
+            top, _, left, _ = self.resize.border(*size)
+            return geometry.then(geometry.then(matrix, geometry.resized(decoded, size)), geometry.shifted(top, left))
+        return geometry.then(matrix, geometry.resized(decoded, self.resize)) if self.resize else matrix
 
     def _resized(self, image: np.ndarray, resize: Union[Size, Fit]) -> np.ndarray:
         size = resize.size(*image.shape[:2]) if isinstance(resize, Fit) else resize
@@ -205,6 +225,12 @@ class Transforms:
         """The first row and column of the crop, from where to crop as `write` takes it."""
         height, width = self.crop_size or image.shape[:2]
         return int(crop_y * (image.shape[0] - height + 1)), int(crop_x * (image.shape[1] - width + 1))
+
+    def moved(self, matrix: Matrix, image: np.ndarray, crop_y: float, crop_x: float, flip: bool) -> Matrix:
+        """Where pixels are after `write`. matrix: where they are in the loaded image."""
+        y, x = self.corner(image, crop_y, crop_x)
+        matrix = geometry.then(matrix, geometry.shifted(-y, -x))
+        return geometry.then(matrix, geometry.mirrored((self.crop_size or image.shape)[1])) if flip else matrix
 
     def draws(self, keys: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """crop_y, crop_x (in [0, 1)) and flip for `write`, for the keys of a batch."""

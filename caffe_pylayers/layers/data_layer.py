@@ -62,7 +62,10 @@ class DataLayer(Layer):
         transforms = Transforms.of(options, random=self.training)
         tolerant = options.on_error != "stop"
         self.recipe = recipe = Recipe.of(
-            source if options.compressed else DecodedSource(source, transforms, tolerant), transforms, tolerant
+            source if options.compressed else DecodedSource(source, transforms, tolerant, self.with_moves),
+            transforms,
+            tolerant,
+            self.with_moves,
         )
         self.feed(options.prefetch, min(options.prefetch, options.workers))
         self._count = 0  # of own batches that were delivered
@@ -129,6 +132,11 @@ class DataLayer(Layer):
     def batches_per_epoch(self) -> int:
         """The batches that cover a pass over the source, for `test_iter` or `test_interval`; with several ranks those of one."""
         return self.epoch.batches
+
+    @property
+    def with_moves(self) -> bool:
+        """Whether `annotate` must know where the pixels of each image went."""
+        return False
 
     @property
     def _permuted(self) -> bool:

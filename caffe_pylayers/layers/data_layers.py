@@ -4,6 +4,7 @@ from typing import Dict, Iterator, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers.data.points import Points, columns_beyond
 from caffe_pylayers.data.recipe import Batch
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.layers.adapter import Blobs, log
@@ -26,6 +27,7 @@ class ImageDataLayer(DataLayer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self._weights: Optional[np.ndarray] = None
+        self._points = Points(self.options, self.recipe.shape[1:]) if self.with_moves else None
         if self.options.sample_weights is not None and len(top) < 3:
             log.warning("%s: 'sample_weights' has no effect: the layer has no third top for them", self.name)
         if len(top) > 1:
@@ -49,10 +51,20 @@ class ImageDataLayer(DataLayer):
     def _permuted(self) -> bool:
         return bool(self.options.shuffle)
 
+    @property
+    def with_moves(self) -> bool:
+        return self.options.points is not None
+
     def label_shape(self) -> Tuple[int, ...]:
         """The shape of a sample's labels in the top."""
         labels = self.source_labels()
         if self.options.label_format == "values":
+            beyond = columns_beyond(self.options.points or (), labels[:1].size)
+            if beyond is not None:
+                raise self._source.error(
+                    f"its records have {labels[:1].size} values, but 'points' has column {beyond}",
+                    remedy=f"columns are 0 to {labels[:1].size - 1}",
+                )
             found = labels[:1].size
             if self.options.label_dim not in (None, found):
                 raise self._source.error(
@@ -61,13 +73,18 @@ class ImageDataLayer(DataLayer):
                 )
         return labels.shape[1:]
 
-    def write_labels(self, records: np.ndarray, out: np.ndarray) -> None:
-        out[...] = self.source_labels()[records]
+    def write_labels(self, labels: np.ndarray, records: np.ndarray, out: np.ndarray) -> None:
+        """Write what the source has as labels of the records into the top."""
+        out[...] = labels
 
     def annotate(self, top: Blobs, batch: Batch) -> None:
         records = batch.records[0]
         if len(top) > 1:
-            self.write_labels(records, top[1].data)
+            labels = self.source_labels()[records]
+            if self._points is not None:
+                assert batch.moves is not None
+                labels = self._points.follow(labels, batch.moves[0])
+            self.write_labels(labels, records, top[1].data)
         if self._weights is not None:
             weights, out = self._weights[records], top[2].data
             # A weight per sample is that of all its labels.
@@ -107,8 +124,8 @@ class MultiLabelDataLayer(ImageDataLayer):
             )
         return label_dim, 1, 1
 
-    def write_labels(self, records: np.ndarray, out: np.ndarray) -> None:
-        rows = self.source_labels()[records].reshape(len(records), -1)
+    def write_labels(self, labels: np.ndarray, records: np.ndarray, out: np.ndarray) -> None:
+        rows = labels.reshape(len(records), -1)
         if self.options.label_format == "values":
             out[...] = rows
         elif not self.options.multilabel:

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Uni
 import numpy as np
 
 from caffe_pylayers.blob_limits import LARGEST_LABEL
+from caffe_pylayers.data.geometry import UNMOVED, Matrix
 from caffe_pylayers.errors import DataError
 
 Image = Union[bytes, memoryview, np.ndarray]
@@ -171,6 +172,10 @@ class Source:
     def read(self, record: int) -> Image:
         """The image of a record: the bytes of an encoded one, or uint8 or float32 (height, width, channels)."""
         raise NotImplementedError
+
+    def moved(self, record: int) -> Matrix:
+        """Where the pixels of the stored image are in the one that `read` gives."""
+        return UNMOVED
 
     @contextlib.contextmanager
     def naming(self, record: int) -> Iterator[None]:

@@ -2,12 +2,13 @@
 
 import logging
 import os
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 from tqdm import tqdm
 
 from caffe_pylayers.data.cut_short import CutShort
+from caffe_pylayers.data.geometry import Matrix
 from caffe_pylayers.data.sources.base import Source
 from caffe_pylayers.data.sources.storage import SharedMemory
 from caffe_pylayers.data.transforms import Transforms
@@ -23,13 +24,17 @@ class DecodedSource(Source):
 
     Takes records x height x width x channels numbers, whose size is logged. Raises DataError where that is more than
     there is, or a record cannot be read or is of another size; if `tolerant`, when such a record is asked for.
+    with_moves: keep where the pixels of each image went.
     """
 
-    def __init__(self, source: Source, transforms: Transforms, tolerant: bool = False) -> None:
+    def __init__(
+        self, source: Source, transforms: Transforms, tolerant: bool = False, with_moves: bool = False
+    ) -> None:
         super().__init__(source.path, source.names, source.labels, source.sample_weights, source.label_dim)
         self.unknown = source.unknown
         self._kind = source.kind
         self._make: Any = source, transforms, tolerant
+        self._moves = np.empty((len(source), 2, 3)) if with_moves else None
         self._memory: Optional[SharedMemory] = None
         self._images: Optional[np.ndarray] = None
         self._load()
@@ -58,6 +63,9 @@ class DecodedSource(Source):
             self._map()
         assert self._images is not None
         return self._images[record]
+
+    def moved(self, record: int) -> Matrix:
+        return super().moved(record) if self._moves is None else np.asarray(self._moves[record])
 
     def __getstate__(self) -> Dict[str, Any]:
         if self._memory is None:  # workers inherit what is there
@@ -117,11 +125,14 @@ class DecodedSource(Source):
     def _decoded(self, source: Source, transforms: Transforms, tolerant: bool) -> Iterator[Tuple[int, np.ndarray]]:
         """The records that can be read, and their images."""
         for record in tqdm(range(len(source)), desc=f"decoding {self.path}", unit="images", disable=None):
+            moves: List[Matrix] = []
             try:
-                image = transforms.load(source, record, lambda record: self._cut_short.add([record]))
+                image = transforms.load(source, record, lambda record: self._cut_short.add([record]), moves.append)
             except DataError as error:
                 if not (tolerant and blames_record(error)):
                     raise
                 self._complaints[record] = error.kept()
             else:
+                if self._moves is not None:
+                    self._moves[record] = moves[0]
                 yield record, image
