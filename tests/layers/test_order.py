@@ -190,8 +190,19 @@ def test_moved_images_are_not_told(resuming_net, small_source_folder, caplog):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_option_is_here(layer):
-    elsewhere = {"resume", "header", "sample_weights"}
+    elsewhere = {"resume", "header", "sample_weights", *POINTS}
     assert {*TOLD[layer], *SILENT, *SILENT_OF[layer]} == set(SCHEMAS[layer].model_fields) - elsewhere
+
+
+#: What can be only with labels that are values.
+POINTS = {"points": [[0, 1], [2, 3]], "flip_pairs": [[0, 1]], "normalize_points": True, "outside": "nan"}
+
+
+def test_points_are_silent(resuming_net, small_source_folder, caplog):
+    (small_source_folder / "values.txt").write_text("1 2 3 4\n" * 12)
+    values = {"label_format": "values", "labels": "values.txt", "mirror": True}
+    restore(resuming_net, "ImageDataLayer", values, POINTS)
+    assert "the snapshot" not in caplog.text
 
 
 #: Everything that a layer can have in its order, other than by default.
