@@ -595,6 +595,7 @@ def ImageDataLayer(
     sample_weights: str | None = None,
     shuffle: bool = False,
     type: Literal["ALL", "BALANCED", "PK"] = "ALL",
+    crops: str | None = None,
     label_dim: int | None = None,
     points: Sequence[Sequence[int]] | None = None,
     flip_pairs: Sequence[Sequence[int]] | None = None,
@@ -653,6 +654,7 @@ def ImageDataLayer(
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
     type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
+    crops: In TEST ten crops of each image in the place of the centre: the corners, the centre, and the same mirrored (ten).
     label_dim: Number of labels with `multilabel`, at least 1; none: the largest label in the source plus 1. With `label_format: values`, the values that a record must have; none: as many as there are.
     points: Columns of the labels that are points, [x, y] each, in pixels of the stored image, with the centre of the first pixel at 0: they go where the pixels go; none: no label is a point.
     flip_pairs: Points, by their numbers in `points`, that change places where an image is mirrored, as the eyes do.
@@ -698,6 +700,7 @@ def MultiLabelDataLayer(
     sample_weights: str | None = None,
     shuffle: bool = False,
     type: Literal["ALL", "BALANCED", "PK"] = "ALL",
+    crops: str | None = None,
     label_dim: int | None = None,
     points: Sequence[Sequence[int]] | None = None,
     flip_pairs: Sequence[Sequence[int]] | None = None,
@@ -757,6 +760,7 @@ def MultiLabelDataLayer(
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
     type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
+    crops: In TEST ten crops of each image in the place of the centre: the corners, the centre, and the same mirrored (ten).
     label_dim: Number of labels with `multilabel`, at least 1; none: the largest label in the source plus 1. With `label_format: values`, the values that a record must have; none: as many as there are.
     points: Columns of the labels that are points, [x, y] each, in pixels of the stored image, with the centre of the first pixel at 0: they go where the pixels go; none: no label is a point.
     flip_pairs: Points, by their numbers in `points`, that change places where an image is mirrored, as the eyes do.

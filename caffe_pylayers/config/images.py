@@ -35,6 +35,10 @@ class ImageDataLayerOptions(DataLayerOptions):
         description="Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or "
         "several of each of several classes (PK).",
     )
+    crops: Optional[Literal["ten"]] = Field(
+        None,
+        description="In TEST ten crops of each image in the place of the centre: the corners, the centre, and the same mirrored (ten).",
+    )
     label_dim: Optional[int] = Field(
         None,
         ge=1,
@@ -85,6 +89,9 @@ class ImageDataLayerOptions(DataLayerOptions):
             rule = f"option 'type' is {self.type!r}, which goes by classes, but 'label_format' is 'values'"
             yield Remark(("type", "label_format"), rule, "leave 'type' out")
 
+    def images_per_top(self) -> int:
+        return self.batch_size * (10 if self.crops else 1)
+
     def _wrong_points(self) -> Iterator[Remark]:
         if self.points is None:
             return
@@ -103,6 +110,8 @@ class ImageDataLayerOptions(DataLayerOptions):
     def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         yield from self._wrong_points()
+        if self.crops is not None and self.crop_size is None:
+            yield Remark(("crops", "crop_size"), "option 'crops' is 'ten', but there is no 'crop_size'")
         if self.type == "PK":
             missing = [name for name in self._counts if getattr(self, name) is None]
             for name in missing:

@@ -80,13 +80,14 @@ class InProcess(Feeder):
     def _made(self, number: int) -> Iterator[Taken]:
         batch = self._plan(number)
         if self._images is None:
-            self._images = np.empty((*batch.records.shape, *self._recipe.shape), self._recipe.dtype)
+            images = len(batch.records), batch.records.shape[1] * self._recipe.copies
+            self._images = np.empty((*images, *self._recipe.shape), self._recipe.dtype)
         flat = self._images.reshape(-1, *self._recipe.shape)
         while True:
             records, keys = batch.records.ravel(), batch.keys.ravel()
             cut_short: Set[int] = set()
             tolerant = self._reject is not None
-            moves = np.empty((len(records), 2, 3)) if self._recipe.with_moves else None
+            moves = np.empty((len(flat), 2, 3)) if self._recipe.with_moves else None
             complaints = self._recipe.fill(records, keys, flat, tolerant=tolerant, cut_short=cut_short.add, moves=moves)
             if not complaints:
                 break

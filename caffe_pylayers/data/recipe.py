@@ -21,7 +21,7 @@ class Batch:
     keys: uint64 (arity, B); all that is random about an image comes from its key.
     values: float32 (B,), what the sampling says of each sample: sim of pairs, margin of triplets; None where nothing.
     stand_ins: how many of the samples stand in for one that cannot be read.
-    moves: float64 (arity, B, 2, 3), once the images are made, if the recipe is `with_moves`: where the pixels of stored images are in
+    moves: float64 (arity, images per top, 2, 3), once the images are made, if the recipe is `with_moves`: where the pixels of stored images are in
     those that are fed.
     """
 
@@ -33,7 +33,7 @@ class Batch:
 
     def made(self, moves: Optional[np.ndarray]) -> "Batch":
         """The same with where the pixels of its images, (M, 2, 3), went; itself where that is not known."""
-        return self if moves is None else replace(self, moves=moves.reshape(*self.records.shape, 2, 3))
+        return self if moves is None else replace(self, moves=moves.reshape(len(self.records), -1, 2, 3))
 
 
 #: Records that may fail in one attempt at a batch, or at the first image of a source, before it is given up.
@@ -49,6 +49,11 @@ class Recipe:
     shape: Tuple[int, int, int]
     dtype: np.dtype
     with_moves: bool = False
+
+    @property
+    def copies(self) -> int:
+        """How many images are fed for each that is read."""
+        return self.transforms.copies
 
     @classmethod
     def of(cls, source: Source, transforms: Transforms, tolerant: bool = False, with_moves: bool = False) -> "Recipe":
@@ -81,17 +86,16 @@ class Recipe:
         cut_short: Callable[[int], None] = lambda record: None,
         moves: Optional[np.ndarray] = None,
     ) -> Dict[int, DataError]:
-        """Write image i, of records[i] and keys[i], into out[i]; out is (M, C, H, W) of `dtype`.
+        """Write image i, of records[i] and keys[i], into out[i]; out is (M, C, H, W) of `dtype`, or `copies` times M of them.
 
         begin: called with i before image i. Raises DataError naming the record that cannot be read; if `tolerant`,
         returns them instead: place in the batch -> complaint, a few at a time, each record once. A source that has changed
         is an error all the same. cut_short: called with each record of which only a part could be read (`decode: lenient`).
-        moves: (M, 2, 3), takes where the pixels of each image went.
+        moves: (M, 2, 3), or `copies` times as many; takes where the pixels of each image went.
         """
         complaints: Dict[int, DataError] = {}
-        for place, (record, key, crop_y, crop_x, flip) in enumerate(
-            zip(records.tolist(), keys, *(draw.tolist() for draw in self.transforms.draws(keys)))
-        ):
+        draws = list(zip(*(draw.tolist() for draw in self.transforms.draws(keys))))
+        for place, (record, key) in enumerate(zip(records.tolist(), keys)):
             begin(place)
             try:
                 matrices: List[Matrix] = []
@@ -103,9 +107,11 @@ class Recipe:
                 if len(complaints) == _FAILURES_A_BATCH:
                     break
                 continue
-            self.transforms.write(image, crop_y, crop_x, flip, out[place])
-            if moves is not None:
-                moves[place] = self.transforms.moved(matrices[0], image, crop_y, crop_x, flip)
+            for copy in range(place * self.copies, (place + 1) * self.copies):
+                crop_y, crop_x, flip = draws[copy]
+                self.transforms.write(image, crop_y, crop_x, flip, out[copy])
+                if moves is not None:
+                    moves[copy] = self.transforms.moved(matrices[0], image, crop_y, crop_x, flip)
         return complaints
 
     def _image(

@@ -133,6 +133,7 @@ class Ring(Feeder):
             self._recipe.shape,
             self._recipe.dtype.name,
             self._recipe.with_moves,
+            self._recipe.copies,
         )
         self.memory = Memory(layout)
         try:

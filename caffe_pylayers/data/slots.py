@@ -28,7 +28,7 @@ _PAGE = 4096
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes that parent and workers agree on. shape: (channels, height, width); dtype: its name; with_moves: see `Batch`."""
+    """Sizes that parent and workers agree on. shape: (channels, height, width); dtype: its name; with_moves: see `Batch`; copies: see `Recipe`."""
 
     num_slots: int
     num_workers: int
@@ -36,15 +36,18 @@ class Layout:
     shape: Tuple[int, int, int]
     dtype: str
     with_moves: bool = False
+    copies: int = 1
 
     @property
     def facts_bytes(self) -> int:
         """What a slot has beside the images."""
-        return _pages((17 + 48 * self.with_moves) * self.num_images)
+        return _pages((17 + 48 * self.with_moves * self.copies) * self.num_images)
 
     @property
     def slot_bytes(self) -> int:
-        return self.facts_bytes + _pages(self.num_images * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize)
+        return self.facts_bytes + _pages(
+            self.num_images * self.copies * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+        )
 
     @property
     def total_bytes(self) -> int:
@@ -64,10 +67,10 @@ class Slot:
         self.moves: Optional[np.ndarray] = None
         behind = offset + 16 * count
         if layout.with_moves:
-            self.moves = np.frombuffer(memory, np.float64, 6 * count, behind).reshape(count, 2, 3)
-            behind += 48 * count
+            self.moves = np.frombuffer(memory, np.float64, 6 * count * layout.copies, behind).reshape(-1, 2, 3)
+            behind += self.moves.nbytes
         self.cut_short = np.frombuffer(memory, bool, count, behind)
-        shape = (count, *layout.shape)
+        shape = (count * layout.copies, *layout.shape)
         images = np.frombuffer(memory, layout.dtype, int(np.prod(shape)), offset + layout.facts_bytes)
         self.images = images.reshape(shape)
 

@@ -25,6 +25,16 @@ Encoded = Union[bytes, memoryview]
 # What a draw is for, the last part of its key.
 _CROP_Y, _CROP_X, _MIRROR = range(3)
 
+# Where to crop: the exact centre, rounded down as stock rounds it, (size - crop) // 2 of size - crop + 1 places; the last place.
+_MIDDLE, _END = 0.5 - 1e-9, 1 - 1e-9
+
+#: crop_y, crop_x and flip of the ten crops, in the order of pycaffe's oversample.
+_TEN_CROPS = np.array([
+    [0, 0, _END, _END, _MIDDLE] * 2,
+    [0, _END, 0, _END, _MIDDLE] * 2,
+    [0] * 5 + [1] * 5,
+])  # fmt: skip
+
 _CV2_CHANNELS = 512  # CV_CN_MAX: features may have more
 
 
@@ -39,6 +49,7 @@ class Transforms:
     lenient: of a file that is cut short decode what is there, as stock ImageData does.
     transform: 'module:function' of the user's.
     max_pixels: height times width of the largest image that is decoded.
+    ten_crops: unless `random`, an image gives ten: the corners, the centre, and the same mirrored.
     """
 
     resize: Union[Size, Fit, None] = None
@@ -52,6 +63,7 @@ class Transforms:
     lenient: bool = False
     transform: Optional[str] = None
     max_pixels: int = MAX_PIXELS
+    ten_crops: bool = False
 
     @classmethod
     def of(cls, options: Any, random: bool = False) -> "Transforms":
@@ -68,7 +80,13 @@ class Transforms:
             lenient=options.decode in ("lenient", "fast_lenient"),
             transform=options.transform,
             max_pixels=options.max_pixels,
+            ten_crops=getattr(options, "crops", None) == "ten",
         )
+
+    @property
+    def copies(self) -> int:
+        """How many images are fed for each that is read."""
+        return 10 if self.ten_crops and not self.random else 1
 
     def dtype(self, image: np.ndarray) -> np.dtype:
         """Of the slots: that of the images, or float32 where there is a mean or a scale."""
@@ -233,10 +251,12 @@ class Transforms:
         return geometry.then(matrix, geometry.mirrored((self.crop_size or image.shape)[1])) if flip else matrix
 
     def draws(self, keys: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """crop_y, crop_x (in [0, 1)) and flip for `write`, for the keys of a batch."""
+        """crop_y, crop_x (in [0, 1)) and flip for `write`, for the keys of a batch: `copies` of each."""
+        if self.copies > 1:
+            crop_y, crop_x, flips = np.tile(_TEN_CROPS, len(keys))
+            return crop_y, crop_x, flips > 0
         if not self.random:
-            # The exact centre, rounded down as stock rounds it: (size - crop) // 2 of size - crop + 1 places.
-            middle = np.full(len(keys), 0.5 - 1e-9)
+            middle = np.full(len(keys), _MIDDLE)
             return middle, middle, np.zeros(len(keys), bool)
         flips = keyed.uniform(keys, _MIRROR) < 0.5 if self.mirror else np.zeros(len(keys), bool)
         return keyed.uniform(keys, _CROP_Y), keyed.uniform(keys, _CROP_X), flips

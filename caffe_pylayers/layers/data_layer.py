@@ -74,12 +74,12 @@ class DataLayer(Layer):
         if options.resume:
             contents = checksum(source, self._sampler) if self.training else None
             self._frozen = FrozenCounter(self, self._order(source), contents=contents)
-        self.images_a_batch: int = self._sampler.arity * options.batch_size
+        self.images_a_batch: int = self._sampler.arity * options.batch_size * recipe.copies
         if getattr(options, "stacked", False):
             self.give_shape(top[0], (self.images_a_batch, *recipe.shape), _OF_IMAGES)
         else:
             for number in range(self._sampler.arity):
-                self.give_shape(top[number], (options.batch_size, *recipe.shape), _OF_IMAGES)
+                self.give_shape(top[number], (options.batch_size * recipe.copies, *recipe.shape), _OF_IMAGES)
 
     def feed(self, ahead: int, workers: int) -> None:
         """Have batches made so many ahead by worker processes, or inside forward where `ahead` is 0; `close` comes first.

@@ -31,7 +31,7 @@ class ImageDataLayer(DataLayer):
         if self.options.sample_weights is not None and len(top) < 3:
             log.warning("%s: 'sample_weights' has no effect: the layer has no third top for them", self.name)
         if len(top) > 1:
-            self.give_shape(top[1], (self.options.batch_size, *self.label_shape()), _OF_LABELS)
+            self.give_shape(top[1], (self.images_a_batch, *self.label_shape()), _OF_LABELS)
         if len(top) > 2:
             self._weights = self._source.sample_weights
             if self._weights is None:
@@ -78,7 +78,7 @@ class ImageDataLayer(DataLayer):
         out[...] = labels
 
     def annotate(self, top: Blobs, batch: Batch) -> None:
-        records = batch.records[0]
+        records = np.repeat(batch.records[0], self.recipe.copies)
         if len(top) > 1:
             labels = self.source_labels()[records]
             if self._points is not None:

@@ -1,5 +1,6 @@
 """Sizes of images: rectangles, the aspect kept, padding; and where points go."""
 
+import caffe
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
+from tests.caffe_nets import python_layer, write
 from tests.refusals import refused
 
 
@@ -123,3 +125,40 @@ def test_points_follow_as_pixels_do():
     np.testing.assert_array_equal(twice, geometry.UNMOVED)
     together = geometry.then(geometry.resized((10, 20), (5, 40)), geometry.shifted(2, 3))
     assert moved(together, 0, 0) == [3.5, 1.75]
+
+
+# --- ten crops -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_ten_crops_are_those_of_pycaffe(prefetch, tmp_path):
+    images = [picture(9, 12, seed) for seed in range(3)]
+    source_of(tmp_path, *images)
+    points = {"label_format": "values", "labels": str(tmp_path / "points.txt"), "points": [[0, 1]]}
+    (tmp_path / "points.txt").write_text("5 3\n" * 3)
+    options = {
+        "source": f"{tmp_path}/list.txt",
+        "batch_size": 3,
+        "crop_size": [5, 7],
+        "crops": "ten",
+        "prefetch": prefetch,
+    }
+    for more in ({}, points):
+        net = caffe.Net(write(python_layer("ImageDataLayer", [], ["data", "label"], {**options, **more})), caffe.TEST)
+        net.forward()
+        data, label = net.blobs["data"].data, net.blobs["label"].data
+        expected = caffe.io.oversample([image.astype(np.float32) for image in images], (5, 7))
+        np.testing.assert_array_equal(data, expected.transpose(0, 3, 1, 2))
+        if not more:
+            assert label.tolist() == np.repeat([0, 1, 2], 10).tolist()
+            continue
+        for number, (crop, (x, y)) in enumerate(zip(data, label)):
+            if 0 <= x < 7 and 0 <= y < 5:
+                np.testing.assert_array_equal(crop[:, int(y), int(x)], images[number // 10][3, 5])
+
+
+def test_in_training_there_is_one_crop(tmp_path):
+    source_of(tmp_path, picture(9, 12))
+    options = {"source": f"{tmp_path}/list.txt", "batch_size": 3, "crop_size": [5, 7], "crops": "ten"}
+    net = caffe.Net(write(python_layer("ImageDataLayer", [], ["data", "label"], options)), caffe.TRAIN)
+    assert net.blobs["data"].data.shape == (3, 3, 5, 7)

@@ -190,12 +190,17 @@ def test_moved_images_are_not_told(resuming_net, small_source_folder, caplog):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_option_is_here(layer):
-    elsewhere = {"resume", "header", "sample_weights", *POINTS}
+    elsewhere = {"resume", "header", "sample_weights", "crops", *POINTS}
     assert {*TOLD[layer], *SILENT, *SILENT_OF[layer]} == set(SCHEMAS[layer].model_fields) - elsewhere
 
 
 #: What can be only with labels that are values.
 POINTS = {"points": [[0, 1], [2, 3]], "flip_pairs": [[0, 1]], "normalize_points": True, "outside": "nan"}
+
+
+def test_ten_crops_are_silent(resuming_net, small_source_folder, caplog):
+    restore(resuming_net, "ImageDataLayer", {"crop_size": 1}, {"crops": "ten"})
+    assert "the snapshot" not in caplog.text
 
 
 def test_points_are_silent(resuming_net, small_source_folder, caplog):

@@ -136,9 +136,12 @@ def _counted(counts: Dict[str, int], num_images: int, maps: bool) -> Iterator[st
     if maps:
         yield f"{num_images:,} images with a label map"
         return
+    if len(set(counts.values())) == 1:
+        yield f"{num_images:,} images of {len(counts)} classes; for training {next(iter(counts.values())):,} of each"
+        return
     fewest, most = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
-    yield f"{num_images:,} images of {len(counts)} classes"
-    yield f"for training {counts[fewest]:,} ({fewest}) to {counts[most]:,} ({most}) of a class"
+    least, largest = f"{counts[fewest]:,} ({fewest})", f"{counts[most]:,} ({most})"
+    yield f"{num_images:,} images of {len(counts)} classes; for training {least} to {largest} of each"
 
 
 def _written(outputs: Sequence[str], num_training: int, num_testing: int) -> Iterator[str]:
