@@ -80,9 +80,8 @@ class InProcess(Feeder):
     def _made(self, number: int) -> Iterator[Taken]:
         batch = self._plan(number)
         if self._images is None:
-            images = len(batch.records), batch.records.shape[1] * self._recipe.copies
-            self._images = np.empty((*images, *self._recipe.shape), self._recipe.dtype)
-        flat = self._images.reshape(-1, *self._recipe.shape)
+            self._images = self._recipe.room(batch.records.size)
+        flat = self._images
         while True:
             records, keys = batch.records.ravel(), batch.keys.ravel()
             cut_short: Set[int] = set()
@@ -95,7 +94,7 @@ class InProcess(Feeder):
             self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
             batch = self._plan(number)
         self._cut_short.add(cut_short)
-        yield self._images, batch.made(moves)
+        yield flat.reshape(len(batch.records), -1, *flat.shape[1:]), batch.made(moves)
 
     def stop(self) -> None:
         self._images = None

@@ -76,6 +76,10 @@ class Recipe:
             ) from first_error
         raise first_error
 
+    def room(self, num_records: int) -> np.ndarray:
+        """An array for the images of so many records: what `fill` takes as `out`."""
+        return np.empty((num_records * self.copies, *self.shape), self.dtype)
+
     def fill(
         self,
         records: np.ndarray,

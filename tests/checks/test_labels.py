@@ -95,11 +95,20 @@ def findings(folder, monkeypatch):
     """A function: layers of a net -> what is found in its data, and in what takes their labels."""
     monkeypatch.chdir(folder)
 
+    write_rows(folder, "missing", np.array([[0.5, 0.25], [np.nan, 1]]))
+    cv2.imwrite(str(folder / "picture.png"), np.zeros((4, 4, 3), np.uint8))
+    (folder / "missing.csv").write_text("picture.png,0.5,0.25\npicture.png,,1\n")
+
     def check(*layers, **options):
         (folder / "net.prototxt").write_text("".join(layers))
         return check_files(["net.prototxt"], build=False, **options).findings
 
     return check
+
+
+def values(source):
+    options = {"source": source, "label_format": "values", "batch_size": 2, "resize": 4}
+    return python_layer("ImageDataLayer", [], ["image_of_list", "label"], options)
 
 
 def sigmoid(more="", bottoms=("scores", "label")):
@@ -188,6 +197,31 @@ def test_what_is_to_be_written_leaves_the_label_out(layer, findings):
     (finding,) = (finding for finding in findings(*net, judge) if finding.layer == "loss_layer")
     *_, written, _ = finding.remedy.split("`")
     assert findings(*net, judge.replace("top:", f"{written} top:", 1)) == []
+
+
+REGRESSION = {
+    "stock": (hdf5, "EuclideanLoss", None, "our WeightedEuclideanLoss with 'ignore_nan': true"),
+    "ours": (hdf5, "WeightedEuclideanLoss", {}, "'ignore_nan': true"),
+    "ours, of values": (values, "WeightedEuclideanLoss", {}, "'ignore_nan': true"),
+    "sigmoid": (hdf5, "WeightedSigmoidCrossEntropyLoss", {}, "'ignore_nan': true"),
+    "ignored": (values, "WeightedEuclideanLoss", {"ignore_nan": True}, None),
+    "ignored by the sigmoid": (hdf5, "WeightedSigmoidCrossEntropyLoss", {"ignore_nan": True}, None),
+}
+
+
+@pytest.mark.parametrize("data, layer, options, remedy", REGRESSION.values(), ids=REGRESSION)
+def test_missing_targets(data, layer, options, remedy, findings):
+    loss = layer_text(layer, ["scores", "label"], ["loss"]) if options is None else ours(layer, options)
+    net = VECTOR.replace("num_output: 11", "num_output: 2")
+    given = data("missing.txt", "label") if data is hdf5 else data("missing.csv")
+    found = findings(IMAGES, given, net, loss)
+    assert len(found) == (remedy is not None) and all(finding.remedy.endswith(remedy) for finding in found)
+    assert all(finding.level == "error" and "missing targets" in finding.message for finding in found)
+
+
+def test_values_are_no_labels(findings):
+    found = findings(IMAGES, values("missing.csv"), VECTOR, ours("WeightedSoftmaxLoss"))
+    assert "labels are integers" in found[0].message and found[0].level == "error"
 
 
 def test_labels_are_left_where_data_are(findings):

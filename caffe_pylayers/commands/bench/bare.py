@@ -58,12 +58,12 @@ def main(recipe: Recipe, descriptor: int) -> None:
     keep_freed_memory()
     cv2.setNumThreads(0)
     rng = np.random.default_rng(os.getpid())
-    out = np.empty((_CHUNK, *recipe.shape), recipe.dtype)
+    out = recipe.room(_CHUNK)
 
     def make() -> int:
         records = rng.integers(len(recipe.source), size=_CHUNK)
         keys = rng.integers(2**63, size=_CHUNK).astype(np.uint64)
-        return _CHUNK - len(recipe.fill(records, keys, out, tolerant=True))
+        return (_CHUNK - len(recipe.fill(records, keys, out, tolerant=True))) * recipe.copies
 
     def rate(seconds: float) -> float:
         make()  # whatever is slow the first time

@@ -26,7 +26,7 @@ def label_tops(view: View) -> Iterator[Top]:
         for number in range(len(layer.bottoms)):
             top = (
                 view.fed(layer, layer.bottoms[number])
-                if _is_label(layer, number) or _is_target(layer, number)
+                if _is_label(layer, number) or _is_target(layer, number) or _is_measured(layer, number)
                 else None
             )
             if top is not None:
@@ -40,13 +40,16 @@ def check_labels(view: View, report: Report) -> Iterator[Finding]:
     """
     for layer in view.layers if report.labels else ():
         for number in range(len(layer.bottoms)):
-            is_label, is_target = _is_label(layer, number), _is_target(layer, number)
-            top = view.fed(layer, layer.bottoms[number]) if is_label or is_target else None
+            is_label, is_target, is_measured = (what(layer, number) for what in (_is_label, _is_target, _is_measured))
+            top = view.fed(layer, layer.bottoms[number]) if is_label or is_target or is_measured else None
             given = report.labels.get(top) if top is not None else None
             if given is None:
                 continue
+            if is_target or is_measured:
+                yield from _check_missing(layer, number, given)
             if is_target:
                 yield from _check_targets(layer, number, given)
+            if not is_label:
                 continue
             yield from _check_whole(layer, number, given)
             classes, whose = _classes(view, layer, number, report.shapes(view))
@@ -68,9 +71,34 @@ def _is_target(layer: Layer, number: int) -> bool:
     return number == 1 and schema is not None and schema.inside == "Sigmoid"
 
 
+def _is_measured(layer: Layer, number: int) -> bool:
+    """Whether a bottom has the targets of a regression, any numbers."""
+    schema = schema_of(layer)
+    return number == 1 and "EuclideanLoss" in (layer.type, schema and schema.twin)
+
+
+def _ignores_nan(layer: Layer) -> bool:
+    return bool(getattr(options_of(layer), "ignore_nan", False))
+
+
+def _check_missing(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
+    """Of a target that is NaN ours raises an error, and the loss of Caffe becomes NaN."""
+    missing = None if _ignores_nan(layer) else given.but(~np.isnan(given.values))
+    if missing is not None:
+        yield error(
+            layer,
+            f"the data have missing targets ({missing.where})",
+            "set 'ignore_nan': true" if ours(layer) else "use our Weighted" + layer.type + " with 'ignore_nan': true",
+            "bottom",
+            number,
+        )
+
+
 def _check_targets(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
     """Of targets outside 0 .. 1 ours raises an error; with weights, those of -1 may have the weight 0."""
-    right = (given.values >= 0) & (given.values <= 1) | (np.trunc(given.values) == _ignored(layer))
+    right = (
+        (given.values >= 0) & (given.values <= 1) | (np.trunc(given.values) == _ignored(layer)) | np.isnan(given.values)
+    )
     wrong = given.but(right | (given.values == -1) if len(layer.bottoms) > 2 else right)
     if wrong is None:
         return

@@ -113,7 +113,7 @@ def _check_images(layer: Layer, options: Any, source: Any, report: Report) -> It
 
     tolerant = options.on_error != "stop"
     recipe = Recipe.of(source, Transforms.of(options), tolerant or report.all_data)
-    out = np.empty((1, *recipe.shape), recipe.dtype)
+    out = recipe.room(1)
     images, numbers = Top(layer, 0), Numbers(source.describe)
     cut_short: Set[int] = set()
 
