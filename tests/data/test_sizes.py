@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+import caffe_pylayers
 from caffe_pylayers.data import geometry
 from caffe_pylayers.data.geometry import Fit
 from caffe_pylayers.data.recipe import Recipe
@@ -14,6 +15,12 @@ from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
 from tests.caffe_nets import python_layer, write
 from tests.refusals import refused
+
+
+@pytest.fixture(autouse=True)
+def no_workers_run_on():
+    yield
+    caffe_pylayers.close()
 
 
 def source_of(tmp_path, *images):

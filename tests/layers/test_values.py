@@ -6,11 +6,18 @@ import h5py
 import numpy as np
 import pytest
 
+import caffe_pylayers
 from caffe_pylayers.errors import ConfigError, DataError
 from tests.caffe_nets import layer_text, python_layer, write
 from tests.refusals import refused
 
 SIZE = (40, 60)  # height, width of the pictures
+
+
+@pytest.fixture(autouse=True)
+def no_workers_run_on():
+    yield
+    caffe_pylayers.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from caffe_pylayers.commands.list.contents import duplicates, unreadable
 from caffe_pylayers.commands.list.found import Image, images_of_classes, images_with_maps
 from caffe_pylayers.commands.list.lists import write_list
 from caffe_pylayers.commands.list.split import split
-from caffe_pylayers.commands.program import main
 from caffe_pylayers.data.formats import guessed_format
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.errors import ConfigError, DataError
@@ -37,23 +36,8 @@ def classes(tmp_path):
     return folder
 
 
-def listed(tmp_path, capfd, *arguments):
-    """What the command says, run in the folder."""
-    os.chdir(tmp_path)
-    with pytest.raises(SystemExit) as end:
-        main(["list", *map(str, arguments)])
-    return end.value.code, *capfd.readouterr()
-
-
-@pytest.fixture(autouse=True)
-def back():
-    here = os.getcwd()
-    yield
-    os.chdir(here)
-
-
-def test_both_layers_read_what_it_writes(classes, tmp_path, capfd):
-    code, out, err = listed(tmp_path, capfd, "images", "--test", "20%")
+def test_both_layers_read_what_it_writes(classes, command, tmp_path):
+    code, out, err = command("list", "images", "--test", "20%")
     assert (code, err) == (0, "")
     assert (tmp_path / "names.txt").read_text() == "big dog\nbird\ncat\n"
     assert (tmp_path / "counts.txt").read_text() == "8\n8\n8\n"
@@ -114,18 +98,18 @@ def test_numbers_as_names_of_classes_are_in_their_order(tmp_path):
     assert images_of_classes(str(tmp_path), None).classes() == ["0", "2", "9", "10"]
 
 
-def test_one_numbering_for_two_folders(tmp_path, capfd):
+def test_one_numbering_for_two_folders(command, tmp_path):
     for name in ("a", "b", "c"):
         write_image(tmp_path / "train" / name / "x.png", 1)
     write_image(tmp_path / "val" / "c" / "x.png", 1)
-    code, _, err = listed(tmp_path, capfd, ".")
+    code, _, err = command("list", ".")
     assert code == 2 and "parts of a data set" in err
-    for command in ("train --output train.txt", "val --output val.txt --names names.txt"):
-        assert f"`caffe-pylayers list ./{command}`" in err  # the remedy
-        assert listed(tmp_path, capfd, *command.split())[0] == 0
+    for arguments in ("train --output train.txt", "val --output val.txt --names names.txt"):
+        assert f"`caffe-pylayers list ./{arguments}`" in err  # the remedy
+        assert command("list", *arguments.split())[0] == 0
     assert (tmp_path / "val.txt").read_text() == "c/x.png 2\n"
     write_image(tmp_path / "val" / "d" / "x.png", 1)
-    assert "no class 'd'" in listed(tmp_path, capfd, "val", "--output", "new.txt", "--names", "names.txt")[2]
+    assert "no class 'd'" in command("list", "val", "--output", "new.txt", "--names", "names.txt")[2]
 
 
 def test_classes_in_the_names_of_files(tmp_path):
@@ -170,13 +154,13 @@ def test_images_and_maps(images, maps, pattern, of_maps, tmp_path):
     assert list(found.left_out) == ["image without a map"]
 
 
-def test_what_cannot_be_read_is_named_and_left_out(classes, tmp_path, capfd):
+def test_what_cannot_be_read_is_named_and_left_out(classes, command, tmp_path):
     cut = (classes / "cat" / "0.png").read_bytes()[:-20]
     (classes / "cat" / "cut.png").write_bytes(cut)
     (classes / "cat" / "notes.txt").write_text("no image")
     (classes / "cat" / ".DS_Store").write_text("hidden")
     (classes / "empty").mkdir()
-    code, _, err = listed(tmp_path, capfd, "images", "--check")
+    code, _, err = command("list", "images", "--check")
     assert code == 0
     for words in ("no image, by its name: cat/notes.txt", "a folder without images", "cat/cut.png"):
         assert words in err
@@ -221,12 +205,12 @@ def test_a_link_to_a_folder_above_ends(classes):
     assert len(images_of_classes(str(classes), None).images) == 30
 
 
-def test_files_that_are_there_are_kept(classes, tmp_path, capfd):
+def test_files_that_are_there_are_kept(classes, command, tmp_path):
     (tmp_path / "names.txt").write_text("mine")
-    code, _, err = listed(tmp_path, capfd, "images")
+    code, _, err = command("list", "images")
     assert code == 2 and "names.txt is there already" in err
     assert not (tmp_path / "train.txt").exists()
-    assert listed(tmp_path, capfd, "images", "--force")[0] == 0
+    assert command("list", "images", "--force")[0] == 0
 
 
 def test_a_folder_in_place_of_a_source(classes, tmp_path):
