@@ -19,6 +19,19 @@ from tests.refusals import refused
 # ---------------------------------------------------------------------------------------- what can be read
 
 
+def test_numbers_as_numpy_2_writes_them():
+    text = "{'margin': np.float64(0.5), 'k': numpy.int64(-3), 'soft': np.True_, 'names': [np.str_('a'), np.float32(1e-05)]}"
+    assert parse(text) == {"margin": 0.5, "k": -3, "soft": True, "names": ["a", 1e-05]}
+    for other in (
+        "{'margin': np.float64()}",
+        "{'margin': np.zeros(3)}",
+        "{'margin': os.float64(1)}",
+        "{'margin': np.float64(x)}",
+    ):
+        with pytest.raises(ConfigError):
+            parse(other)
+
+
 @pytest.mark.parametrize(
     "param_str, options",
     [

@@ -9,8 +9,7 @@ import pytest
 from pydantic import Field
 
 from caffe_pylayers import ConfigError, config
-from caffe_pylayers.config import Options, Path, allowed
-from caffe_pylayers.config.catalogue import SCHEMAS
+from caffe_pylayers.config import Options, Path, allowed, features
 from caffe_pylayers.config.schema import Remark
 from caffe_pylayers.descriptions import describe
 from caffe_pylayers.descriptions.functions import documentation_of, function_of, signature_of
@@ -155,7 +154,7 @@ def test_the_json_schema_stands_whole():
 @pytest.fixture
 def layer(monkeypatch):
     """A layer of the catalogue that has these options."""
-    monkeypatch.setitem(SCHEMAS, "L2Normalize", Net)
+    monkeypatch.setattr(features, "L2NormalizeOptions", Net)
     return "L2Normalize"
 
 

@@ -119,12 +119,31 @@ def _read_python(text: str) -> Any:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # an escape that Python does not know is one of JSON or YAML
-        tree = ast.parse(text, mode="eval")
+        tree = _NumPyScalars().visit(ast.parse(text, mode="eval"))
     options = ast.literal_eval(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
             _unique((ast.literal_eval(key), None) for key in node.keys if key is not None)
     return options
+
+
+class _NumPyScalars(ast.NodeTransformer):
+    """Numbers as NumPy 2 writes them in repr, `np.float64(0.5)` and `np.True_`, become what they are."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        named = isinstance(node.func, ast.Attribute) and _of_numpy(node.func) and _SCALAR.fullmatch(node.func.attr)
+        return node.args[0] if named and len(node.args) == 1 and not node.keywords else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        known = _of_numpy(node) and node.attr in ("True_", "False_")
+        return ast.copy_location(ast.Constant(node.attr == "True_"), node) if known else node
+
+
+_SCALAR = re.compile(r"(float|u?int|str)(\d+|_)")
+
+
+def _of_numpy(node: ast.Attribute) -> bool:
+    return isinstance(node.value, ast.Name) and node.value.id in ("np", "numpy")
 
 
 def _read_json(text: str) -> Any:

@@ -118,8 +118,8 @@ class WeightedEuclideanLoss(PairLoss):
         super().compute(bottom, top)
         # Targets that are not finite make a loss that is not, so there is no need to look at them before.
         if not math.isfinite(self._loss):
-            remedy = "to exclude it, set it to NaN, with 'ignore_nan': true"
-            self.check_finite(self._terms.of[1], self.bottom_names[1], remedy)
+            remedy = "to exclude it, give its sample the weight 0, or set it to NaN, with 'ignore_nan': true"
+            self.check_finite(self._terms.of[1].reshape(self.inputs[1].shape), self.bottom_names[1], remedy)
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         prediction, target = self.pair(inputs)

@@ -61,7 +61,7 @@ BROKEN = [
            "option 'scale' must be one of 'sum_one', 'mean_one', 'none', not 'mean'", "describe SampleWeight"),
     Broken("a required option is missing", NET, "'n_classes': 5, ", "", "weights", "option 'n_classes' is required: Number of classes K", "describe SampleWeight"),
     Broken("options that contradict", NET, "'shuffle': True", "'crop_size': 8, 'resize': 6", "train_data",
-           "option 'crop_size' is 8, more than 'resize'", "describe ImageDataLayer"),
+           "option 'crop_size' is [8, 8], more than 'resize'", "describe ImageDataLayer"),
     Broken("an option given twice", NET, "'shuffle': True", "'shuffle': True, 'shuffle': False", "train_data", "given twice"),
     Broken("options that cannot be read", NET, "'shuffle': True", "'shuffle': True]", "train_data", "param_str"),
     Broken("an option without effect", NET, "'restart_every': 3", "'workers': 2", "test_data", "option 'workers' has no effect, because 'prefetch' is false", "leave it out", level="warning"),

@@ -82,7 +82,7 @@ def test_bad_files(tmp_path, mode, data, message):
 def test_a_file_that_is_not_there(tmp_path):
     with refused(DataError, "No such file", source=f"BCF source {tmp_path}/none"):
         open_source("BCF", str(tmp_path / "none"))
-    with refused(DataError, "not a file", source=f"BCF source {tmp_path}"):
+    with refused(DataError, "a folder", source=f"BCF source {tmp_path}"):
         open_source("BCF", str(tmp_path))
 
 
