@@ -47,12 +47,20 @@ def descriptors(free):
                 os.close(number)
 
 
+@contextlib.contextmanager
 def memory(room):
-    """While it lasts, only so many bytes can be allocated, and nothing of tests before this one makes room meanwhile."""
+    """While it lasts, only so many bytes can be allocated: what tests before this one have freed is taken first."""
     gc.collect()
     with open("/proc/self/statm") as stream:
-        pages = int(stream.read().split()[0])
-    return limit(resource.RLIMIT_AS, pages * resource.getpagesize() + room)
+        now = int(stream.read().split()[0]) * resource.getpagesize()
+    held = []
+    with limit(resource.RLIMIT_AS, now):
+        for size in (16 << 20, 4 << 20, 1 << 20):
+            with contextlib.suppress(MemoryError):
+                while True:
+                    held.append(bytearray(size))
+    with limit(resource.RLIMIT_AS, now + room):
+        yield
 
 
 @pytest.fixture
