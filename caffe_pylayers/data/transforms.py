@@ -117,7 +117,7 @@ class Transforms:
         with source.naming(record):
             image = self._raw(data) if isinstance(data, np.ndarray) else self._decoded(data, lambda: cut_short(record))
             if moved is not None:
-                moved(self._moved(source.moved(record), data, image.shape[:2]))
+                moved(self._moved(source.moved(record), data, (image.shape[0], image.shape[1])))
             if self.resize:
                 image = self._resized(image, self.resize)
         return image if image.ndim == 3 else image[:, :, None]
