@@ -1,7 +1,9 @@
 """`caffe-pylayers list`: what it writes is what the data layers and stock ImageData read."""
 
 import os
+import re
 import shutil
+import subprocess
 from fractions import Fraction
 
 import caffe
@@ -152,6 +154,17 @@ def test_images_and_maps(images, maps, pattern, of_maps, tmp_path):
         ((tmp_path / image).resolve(), (tmp_path / label_map).resolve()) for image, label_map in zip(images, maps)
     ]
     assert list(found.left_out) == ["image without a map"]
+
+
+def test_what_is_said_of_images_and_maps_makes_two_lists(command, tmp_path):
+    for number, name in enumerate(("images/1.jpg", "images/2.jpg", "maps/1.png", "maps/2.png")):
+        write_image(tmp_path / name, number)
+    status, told, _ = command("list", "images", "--maps", "maps")
+    assert status == 0
+    for cut, names in zip(re.findall("`(cut .*?)`", told), (["1.jpg", "2.jpg"], ["../maps/1.png", "../maps/2.png"])):
+        subprocess.run(["bash", "-c", f"{cut} > part.txt"], cwd=tmp_path, check=True)
+        source = open_source("CSV", str(tmp_path / "part.txt"), root=str(tmp_path / "images"))
+        assert [source.names[number].decode() for number in range(len(source))] == names
 
 
 def test_what_cannot_be_read_is_named_and_left_out(classes, command, tmp_path):

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shlex
 from collections import Counter
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
@@ -76,6 +77,7 @@ def list(
     from caffe_pylayers.commands.list.found import images_of_classes, images_with_maps
     from caffe_pylayers.commands.list.lists import write_lines, write_list
     from caffe_pylayers.commands.list.split import split
+    from caffe_pylayers.data.sources.image_list import LABEL_MAPS
     from caffe_pylayers.files.output_file import refuse_existing
 
     if maps and names:
@@ -102,7 +104,10 @@ def list(
 
     for line in (*_counted(counts, len(found.images), bool(maps)), *_written(outputs, len(training), len(testing))):
         echo(line)
-    echo(_TO_READ.format(options={"source": output, "root": folder}))
+    if not maps:
+        echo(_TO_READ.format(options={"source": output, "root": folder}))
+    elif stock:
+        echo(LABEL_MAPS.format(cut=f"cut -d' ' {shlex.quote(output)}"))
     if not stock and not maps:
         echo(
             "names have blanks, digits or quotes at their end, so commas separate the fields: stock ImageData cannot read them"
