@@ -30,7 +30,7 @@ def test_the_quickstart(tmp_path, programs, monkeypatch):
     monkeypatch.chdir(tmp_path)
     net = caffe.Net("train_val.prototxt", caffe.TEST, weights="digits_iter_100.caffemodel")
     accuracy = np.mean([net.forward()["accuracy"] for _ in range(4)])
-    assert accuracy == pytest.approx(float(re.findall(r"accuracy is about ([\d.]+)", page)[0]), abs=0.04)
+    assert accuracy == pytest.approx(float(re.findall(r"accuracy is about ([\d.]+)", page)[0]), abs=0.05)
     # Nets that are shown and not trained there train here.
     for name in ("infogain", "triplet"):
         run(
