@@ -124,7 +124,7 @@ def test_what_is_not_there_is_told(module, layer, says, remedy, net):
 
 
 def test_a_library_that_is_missing_is_named_with_the_way_to_a_remedy(tmp_path):
-    """As opencv-python's libGL on a system without a desktop; in a fork, which imports the package anew."""
+    """As opencv-python's libGL on a system without a desktop; in a fork, which imports the package again."""
 
     def attempt():
         for name in [name for name in sys.modules if name.startswith("caffe_pylayers")]:

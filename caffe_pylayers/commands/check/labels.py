@@ -24,11 +24,7 @@ def label_tops(view: View) -> Iterator[Top]:
     """The tops of data layers that some layer takes for labels or targets."""
     for layer in view.layers:
         for number in range(len(layer.bottoms)):
-            top = (
-                view.fed(layer, layer.bottoms[number])
-                if _is_label(layer, number) or _is_target(layer, number) or _is_measured(layer, number)
-                else None
-            )
+            top = view.fed(layer, layer.bottoms[number]) if any(_kinds(layer, number)) else None
             if top is not None:
                 yield top
 
@@ -40,7 +36,7 @@ def check_labels(view: View, report: Report) -> Iterator[Finding]:
     """
     for layer in view.layers if report.labels else ():
         for number in range(len(layer.bottoms)):
-            is_label, is_target, is_measured = (what(layer, number) for what in (_is_label, _is_target, _is_measured))
+            is_label, is_target, is_measured = _kinds(layer, number)
             top = view.fed(layer, layer.bottoms[number]) if is_label or is_target or is_measured else None
             given = report.labels.get(top) if top is not None else None
             if given is None:
@@ -57,6 +53,11 @@ def check_labels(view: View, report: Report) -> Iterator[Finding]:
                 yield from _check_range(layer, number, given, classes, whose)
             elif bottom_names(layer)[0] == "embedding":
                 yield from _check_negative(layer, number, given)
+
+
+def _kinds(layer: Layer, number: int) -> Tuple[bool, bool, bool]:
+    """Whether a bottom has numbers of classes, targets of a sigmoid, or targets of a regression."""
+    return _is_label(layer, number), _is_target(layer, number), _is_measured(layer, number)
 
 
 def _is_label(layer: Layer, number: int) -> bool:

@@ -106,12 +106,12 @@ def list(
         echo(line)
     if not maps:
         echo(_TO_READ.format(options={"source": output, "root": folder}))
+        if not stock:
+            echo(
+                "names have blanks, digits or quotes at their end, so commas separate the fields: stock ImageData cannot read them"
+            )
     elif stock:
         echo(LABEL_MAPS.format(cut=f"cut -d' ' {shlex.quote(output)}"))
-    if not stock and not maps:
-        echo(
-            "names have blanks, digits or quotes at their end, so commas separate the fields: stock ImageData cannot read them"
-        )
     for line in (*_left_out(found.left_out), *_of_same(same)):
         echo(line, err=True)
 
