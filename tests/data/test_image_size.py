@@ -112,7 +112,8 @@ def test_an_image_is_never_larger_than_its_header_says(name, data):
     damaged = bytearray(FILES[name])
     for _ in range(data.draw(st.integers(0, 3))):
         damaged[data.draw(st.integers(0, min(len(damaged), 120) - 1))] = data.draw(st.integers(0, 255))
-    size = image_size(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
+    del damaged[data.draw(st.integers(0, len(damaged))) :]
+    size = image_size(bytes(damaged))
     if size is None or size[0] * size[1] > 1 << 20:
         return
     try:
