@@ -35,12 +35,16 @@ NETS = {
 
 
 def seconds(net, layers):
+    """The least of three tries: a busy machine makes some of them longer."""
     first, each = NETS[net]
     with open("net.prototxt", "w") as file:
         file.write(first + "".join(each.format(number, number + 1) for number in range(layers)))
-    begun = time.process_time()
-    check_files(["net.prototxt"], build=False)
-    return time.process_time() - begun
+    tries = []
+    for _ in range(3):
+        begun = time.process_time()
+        check_files(["net.prototxt"], build=False)
+        tries.append(time.process_time() - begun)
+    return min(tries)
 
 
 @pytest.mark.parametrize("net", NETS)
