@@ -121,6 +121,9 @@ def test_the_seeds_param_strs():
         (DATA, {"workers": 1}, "prefetch", 0),
         (DATA, {"root_folder": "images"}, "root", os.path.abspath("images")),
         (DATA, {"is_color": False, "mean_value": 5}, "color", False),
+        (DATA, {"color": "ANY", "mean_value": [1, 2, 3, 4]}, "color", "any"),
+        (DATA, {"color": "true"}, "color", True),
+        (DATA, {"source_type": "LMDB", "mean_value": [1, 2]}, "mean_value", (1.0, 2.0)),
     ],
 )
 def test_normalises(layer, values, name, value):
@@ -213,8 +216,11 @@ def test_normalises(layer, values, name, value):
         (
             DATA,
             {"mean_value": [1, 2]},
-            "option 'mean_value' must be a number, or a list of 3, each a number, or none",
+            "option 'mean_value' has 2 numbers, but images have 3 channels: 'color' is true; give one number for all channels",
         ),
+        (DATA, {"mean_file": [1, 2, 3, 4]}, "option 'mean_file' has 4 numbers, but images have 3 channels"),
+        (DATA, {"mean_value": []}, "option 'mean_value' must be a number, or a list, each entry a number, or none"),
+        (DATA, {"color": "all"}, "option 'color' must be true or false, or 'any', not 'all'"),
         (DATA, {"mean_value": True}, "option 'mean_value' must be a number, or"),
         (
             DATA,
@@ -224,7 +230,7 @@ def test_normalises(layer, values, name, value):
         (
             DATA,
             {"color": False, "mean_value": [1, 2, 3]},
-            "option 'mean_value' has three numbers, but images have one channel",
+            "option 'mean_value' has 3 numbers, but images have 1 channel: 'color' is false",
         ),
         (
             DATA,

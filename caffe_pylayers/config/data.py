@@ -55,6 +55,7 @@ Plugin = Annotated[
 ]
 
 _NONE, _NUMBER, _SIDE = {"type": "null"}, {"type": "number"}, {"type": "integer", "minimum": 1}
+_LIST = {"type": "array", "items": _NUMBER, "minItems": 1}
 
 Side = Annotated[int, Field(ge=1)]
 CropSize = Annotated[
@@ -63,9 +64,9 @@ CropSize = Annotated[
     _choice({"const": 0}, _SIDE, _list_of(2, _SIDE), _NONE),
 ]
 MeanValue = Annotated[
-    Union[Tuple[float], Tuple[float, float, float], None],
+    Optional[Annotated[Tuple[float, ...], Field(min_length=1)]],
     BeforeValidator(_mean),
-    _choice(_NUMBER, _list_of(3, _NUMBER), _NONE),
+    _choice(_NUMBER, _LIST, _NONE),
 ]
 BatchesAhead = Annotated[
     int,
@@ -166,16 +167,21 @@ class DataLayerOptions(Options):
         "TEST; 0 or none: no crop.",
     )
     mirror: bool = Field(False, description="Mirror an image left to right with probability 1/2 in TRAIN.")
-    mean_file: Union[Path, Tuple[float, float, float], None] = Field(
-        None, description="Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255."
+    mean_file: Union[Path, Annotated[Tuple[float, ...], Field(min_length=1)], None] = Field(
+        None,
+        description="Mean to subtract: a .npy or .binaryproto file, or a list in the units of pixels: [r, g, b], one number for all "
+        "channels, or with another number of channels one per channel, in their order.",
     )
     mean_value: MeanValue = Field(
-        None, description="Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels."
+        None,
+        description="Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in "
+        "their order: [b, g, r].",
     )
     scale: float = Field(1.0, description="Factor, any number, on the images after the mean is subtracted.")
-    color: bool = Field(
+    color: Union[bool, Literal["any"]] = Field(
         True,
-        description="Three channels: blue, green, red; false: one, grey.",
+        description="Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy "
+        "files too.",
         json_schema_extra={"aliases": ["is_color"]},
     )
     transform: Optional[Plugin] = Field(
@@ -246,10 +252,14 @@ class DataLayerOptions(Options):
         if self.mean_file is not None and self.mean_value is not None:
             both = "options 'mean_file' and 'mean_value' are both given"
             yield Remark(("mean_file", "mean_value"), both, "leave one out")
+        channels = self._channels()
         for name, mean in (("mean_file", self.mean_file), ("mean_value", self.mean_value)):
-            if not self.color and isinstance(mean, tuple) and len(mean) == 3:
+            if channels is not None and isinstance(mean, tuple) and len(mean) not in (1, channels):
                 yield Remark(
-                    (name, "color"), f"option {name!r} has three numbers, but images have one channel: 'color' is false"
+                    (name, "color"),
+                    f"option {name!r} has {len(mean)} numbers, but images have {channels} "
+                    f"channel{'s' * (channels > 1)}: 'color' is {str(self.color).lower()}",
+                    "give one number for all channels, or one per channel",
                 )
         if isinstance(self.labels, tuple) and (self.source_type != "CSV" or not self.header):
             listed = "option 'labels' has a list of columns, but only a CSV with 'header': true has them"
@@ -310,8 +320,8 @@ class DataLayerOptions(Options):
         return self.resize
 
     def _channels(self) -> Optional[int]:
-        """The channels of images; None where raw images or a `transform` decide, whatever `color` says."""
-        if self.transform is not None or (self.color and self.source_type not in ("CSV", "BCF")):
+        """The channels of images; None where files, raw images or a `transform` decide, whatever `color` says."""
+        if self.transform is not None or self.color == "any" or (self.color and self.source_type not in ("CSV", "BCF")):
             return None
         return 3 if self.color else 1
 

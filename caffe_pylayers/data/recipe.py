@@ -5,6 +5,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from caffe_pylayers.data.decoding import unlike
 from caffe_pylayers.data.geometry import Matrix
 from caffe_pylayers.data.plugin import load_plugin
 from caffe_pylayers.data.sources import Source
@@ -42,13 +43,17 @@ _FAILURES_A_BATCH, _FAILURES_AT_FIRST = 16, 1000
 
 @dataclass(frozen=True)
 class Recipe:
-    """Source and transforms; `shape` is (channels, height, width) of every image they make, `dtype` what slots hold."""
+    """Source and transforms; `shape` is (channels, height, width) of every image they make, `dtype` what slots hold.
+
+    pixels: the type of every image before mean and scale.
+    """
 
     source: Source
     transforms: Transforms
     shape: Tuple[int, int, int]
     dtype: np.dtype
     with_moves: bool = False
+    pixels: np.dtype = np.dtype(np.uint8)
 
     @property
     def copies(self) -> int:
@@ -64,7 +69,9 @@ class Recipe:
         for record in range(min(len(source), _FAILURES_AT_FIRST) if tolerant else 1):
             try:
                 image = _loaded(source, transforms, record, 0)
-                return cls(source, transforms, transforms.shape(image), transforms.dtype(image), with_moves)
+                return cls(
+                    source, transforms, transforms.shape(image), transforms.dtype(image), with_moves, image.dtype
+                )
             except DataError as error:
                 first_error = first_error or error
         assert first_error is not None
@@ -123,16 +130,13 @@ class Recipe:
     ) -> np.ndarray:
         """The image of a record, ready to be cropped."""
         image = _loaded(self.source, self.transforms, record, key, cut_short, moved)
+        other = unlike(image, self.shape[0], self.pixels, self.transforms.color)
+        if other:
+            raise self.source.error(other[0], remedy=other[1], record=record)
         if self.transforms.shape(image) != self.shape:
             raise self.source.error(
                 f"channels x height x width is {self.transforms.shape(image)}, but the first record has {self.shape}",
                 remedy="images of different sizes need `resize` or `crop_size`",
-                record=record,
-            )
-        if image.dtype != np.uint8 and self.dtype == np.uint8:
-            raise self.source.error(
-                f"an image of type {image.dtype}, but the first record has 8-bit pixels",
-                remedy="all images of a source must have one type",
                 record=record,
             )
         return image

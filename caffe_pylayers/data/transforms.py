@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from caffe_pylayers.data import geometry, keyed
-from caffe_pylayers.data.decoding import MAX_PIXELS, check_depth, check_size, decode
+from caffe_pylayers.data.decoding import ANY, KEEP_BITS, MAX_PIXELS, Color, check_depth, check_size, decode, own_pixels
 from caffe_pylayers.data.geometry import Fit, Matrix, Size
 from caffe_pylayers.data.image_size import image_size
 from caffe_pylayers.data.plugin import blamed, load_plugin
@@ -44,7 +44,7 @@ class Transforms:
 
     mean: float32 (channels, height, width) of the size before the crop, or (channels, 1, 1), or (1, 1, 1), or None.
     color: 3 channels (blue, green, red) from encoded images, else 1; raw images keep their channels unless False.
-    As in stock Caffe an alpha channel is dropped; pixels of more than 8 bits are refused.
+    As in stock Caffe an alpha channel is dropped; pixels of more than 8 bits are refused. 'any' keeps channels and bits.
     fast: let the JPEG decoder scale down by 2, 4 or 8 first, as far as that stays above `resize`.
     lenient: of a file that is cut short decode what is there, as stock ImageData does.
     transform: 'module:function' of the user's.
@@ -55,7 +55,7 @@ class Transforms:
     resize: Union[Size, Fit, None] = None
     crop_size: Optional[Size] = None
     mirror: bool = False
-    color: bool = True
+    color: Color = True
     random: bool = False
     mean: Optional[np.ndarray] = None
     scale: float = 1.0
@@ -89,8 +89,9 @@ class Transforms:
         return 10 if self.ten_crops and not self.random else 1
 
     def dtype(self, image: np.ndarray) -> np.dtype:
-        """Of the slots: that of the images, or float32 where there is a mean or a scale."""
-        return image.dtype if self.mean is None and self.scale == 1 else np.dtype(np.float32)
+        """Of the slots: uint8 for 8-bit images without a mean and a scale, else float32."""
+        plain = image.dtype == np.uint8 and self.mean is None and self.scale == 1
+        return np.dtype(np.uint8 if plain else np.float32)
 
     def shape(self, image: np.ndarray) -> Tuple[int, int, int]:
         """(channels, height, width) of what `write` makes of a loaded image."""
@@ -104,7 +105,7 @@ class Transforms:
         cut_short: Callable[[int], None] = lambda record: None,
         moved: Optional[Callable[[Matrix], None]] = None,
     ) -> np.ndarray:
-        """A record decoded and resized: uint8 or float32 (height, width, channels). DataError names the record.
+        """A record decoded and resized: uint8, uint16 or float32 (height, width, channels). DataError names the record.
 
         cut_short: called with the record where its file is cut short and `lenient` has read what is there.
         moved: called with where the pixels of the stored image are now.
@@ -143,13 +144,13 @@ class Transforms:
         return self._padded(image, resize.border(*size)) if isinstance(resize, Fit) and resize.pad else image
 
     def _padded(self, image: np.ndarray, border: Tuple[int, int, int, int]) -> np.ndarray:
-        """With the mean around it, rounded for 8-bit pixels; black where there is no mean."""
+        """With the mean around it, rounded for pixels that are integers; black where there is no mean."""
         image = image if image.ndim == 3 else image[:, :, None]
         (height, width, channels), (top, bottom, left, right) = image.shape, border
         padded = np.zeros((top + height + bottom, left + width + right, channels), image.dtype)
         mean = self.mean
         if mean is not None and len(mean) in (1, channels) and mean.shape[1:] in ((1, 1), padded.shape[:2]):
-            mean = np.clip(np.rint(mean), 0, 255) if image.dtype == np.uint8 else mean
+            mean = np.clip(np.rint(mean), 0, np.iinfo(image.dtype).max) if image.dtype.kind == "u" else mean
             padded[...] = mean.transpose(1, 2, 0)
         padded[top : top + height, left : left + width] = image
         return padded
@@ -164,7 +165,9 @@ class Transforms:
             size = image_size(data)
             at_least = size and at_least.size(*size)
         image = decode(data, self.color, self.max_pixels, at_least, cut_short if self.lenient else None)
-        check_depth(image)
+        if self.color == ANY:
+            return own_pixels(image)
+        check_depth(image, KEEP_BITS)
         return image
 
     def custom(self, image: np.ndarray, key: int) -> np.ndarray:
@@ -190,8 +193,14 @@ class Transforms:
         return changed
 
     def check(self, image: np.ndarray, source: Source, record: int) -> None:
-        """Raise DataError where the loaded image of a record is too small for the crop, or not of the mean's size."""
+        """Raise DataError where the loaded image of a record is too small for the crop, or not of the mean's size, or not finite."""
         height, width, channels = image.shape
+        if self.color == ANY and image.dtype == np.float32 and not np.isfinite(image).all():
+            raise source.error(
+                "`color: any` found numbers that are not finite in float32",
+                remedy="write others in their place, or let a `transform` do it",
+                record=record,
+            )
         if self.crop_size and (height < self.crop_size[0] or width < self.crop_size[1]):
             raise source.error(
                 f"{height} x {width} (height x width) is too small for crop_size {self.crop_size[0]} x {self.crop_size[1]}",

@@ -15,7 +15,8 @@ def read_mean(
     """The mean in Caffe's order blue, green, red: float32 (C, H, W) or (C, 1, 1), or None where there is none.
 
     mean_file: path of a .binaryproto (compute_image_mean) or .npy, channels x height x width or one number per channel;
-    or the seed's [red, green, blue]. mean_value: one number for all channels, or one each in Caffe's order.
+    or the seed's [red, green, blue], or another number of them in the order of the channels. mean_value: one number for all
+    channels, or one each in Caffe's order.
     Raises DataError where the file is not there or is something else.
     """
     if mean_value is not None:
@@ -23,7 +24,7 @@ def read_mean(
     if mean_file is None:
         return None
     if not isinstance(mean_file, str):
-        return np.array(mean_file[::-1], np.float32)[:, None, None]
+        return np.array(mean_file[:: -1 if len(mean_file) == 3 else 1], np.float32)[:, None, None]
     mean = read_array(
         mean_file, f"mean_file {mean_file}", "a .npy, or a .binaryproto of compute_image_mean, is expected"
     )

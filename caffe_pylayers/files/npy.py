@@ -1,7 +1,8 @@
 """Arrays in files that may be damaged: .npy, and .binaryproto of Caffe's."""
 
+import io
 import warnings
-from typing import Any
+from typing import Any, Tuple
 
 import numpy as np
 
@@ -9,6 +10,32 @@ from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.datum import read_blob
 from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 from caffe_pylayers.errors import DataError
+
+#: How the bytes of a .npy file begin.
+NPY = b"\x93NUMPY"
+
+_LONGEST_HEADER = 10_000  # bytes; it is evaluated
+
+
+def npy_header(data: Any) -> Tuple[Tuple[int, ...], bool, np.dtype, int]:
+    """What the first bytes of a .npy file say: shape, whether in Fortran's order, type, and where the numbers begin.
+
+    data: bytes or a memoryview. Raises ValueError where it is no such header.
+    """
+    version, length_bytes = bytes(data[6:8]), 2 if data[6] == 1 else 4
+    length = int.from_bytes(data[8 : 8 + length_bytes], "little")
+    if version not in (b"\1\0", b"\2\0") or length > _LONGEST_HEADER:
+        raise ValueError("its header is damaged, or of structured numbers")
+    begin = 8 + length_bytes + length
+    stream = io.BytesIO(data[8:begin])
+    read = np.lib.format.read_array_header_1_0 if length_bytes == 2 else np.lib.format.read_array_header_2_0
+    try:
+        with warnings.catch_warnings():  # about headers that Python 2 wrote
+            warnings.simplefilter("ignore")
+            shape, fortran, dtype = read(stream)
+    except Exception as error:  # of many types, as the header is evaluated
+        raise ValueError(f"its header is damaged ({error})") from error
+    return shape, fortran, dtype, begin
 
 
 def load_npy(path: str) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from caffe_pylayers.data.cut_short import CutShort
+from caffe_pylayers.data.decoding import unlike
 from caffe_pylayers.data.geometry import Matrix
 from caffe_pylayers.data.sources.base import Source
 from caffe_pylayers.data.sources.storage import SharedMemory
@@ -110,11 +111,11 @@ class DecodedSource(Source):
             if image.shape == first.shape and image.dtype == first.dtype:
                 into[record] = image
                 continue
-            complaint = source.error(
-                f"{image.dtype} {image.shape} (height, width, channels), but the first record has {first.dtype} {first.shape}",
-                remedy="`compressed: false` needs `resize` for images of different sizes",
-                record=record,
+            problem, remedy = unlike(image, first.shape[2], first.dtype, transforms.color) or (
+                f"{image.shape[0]} x {image.shape[1]} (height x width), but the first record has {first.shape[0]} x {first.shape[1]}",
+                "`compressed: false` needs `resize` for images of different sizes",
             )
+            complaint = source.error(problem, remedy=remedy, record=record)
             if not tolerant:
                 raise complaint
             self._complaints[record] = complaint
