@@ -191,7 +191,7 @@ def unlike(image: np.ndarray, channels: int, dtype: np.dtype, color: Color) -> O
 
 
 _DAMAGED = "fix or remove the record"
-_OF_NPY = "the data layers of caffe_pylayers read .npy files with `color: any`"
+_OF_NPY = "a .npy file needs `color: any`, which the data layers of caffe_pylayers have"
 _LENIENT = "copy the file again, or read what is there: `decode: lenient`"
 
 

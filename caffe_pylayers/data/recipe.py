@@ -52,8 +52,8 @@ class Recipe:
     transforms: Transforms
     shape: Tuple[int, int, int]
     dtype: np.dtype
+    pixels: np.dtype
     with_moves: bool = False
-    pixels: np.dtype = np.dtype(np.uint8)
 
     @property
     def copies(self) -> int:
@@ -70,7 +70,7 @@ class Recipe:
             try:
                 image = _loaded(source, transforms, record, 0)
                 return cls(
-                    source, transforms, transforms.shape(image), transforms.dtype(image), with_moves, image.dtype
+                    source, transforms, transforms.shape(image), transforms.dtype(image), image.dtype, with_moves
                 )
             except DataError as error:
                 first_error = first_error or error

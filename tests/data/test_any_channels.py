@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import caffe_pylayers
+from caffe_pylayers.commands.convert.convert import Images, Origin
 from caffe_pylayers.config import load
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.decoding import decode
@@ -23,8 +24,9 @@ from caffe_pylayers.data.sources.csv import write_csv
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ConfigError, DataError
 from tests.caffe_nets import python_layer, write
+from tests.data.conversions import SUFFIXES, converted
 from tests.refusals import refused
 
 ANY = Transforms(color="any")
@@ -354,3 +356,47 @@ def test_channels_are_unknown_before_a_file_is_read():
     options = "'source': 'a.csv', 'crop_size': 5, 'color': {}, 'mean_value': {}"
     assert load("ImageDataLayer", options.format("'any'", [1, 2])).image_shape() == (None, 5, 5)
     assert load("ImageDataLayer", options.format(True, [1, 2, 3])).image_shape() == (3, 5, 5)
+
+
+# ------------------------------------------------------------------------------------------ convert
+
+
+@pytest.mark.parametrize("format", SUFFIXES)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_conversion_keeps_16_bits(channels, format, tmp_path):
+    """What is fed after the conversion is what is fed without it."""
+    images = [numbers("uint16", 9, 11, channels, seed=number) for number in range(3)]
+    write_lmdb(str(tmp_path / "from_lmdb"), [Record(encoded(".png", image), (0,)) for image in images])
+    origin = Origin("LMDB", str(tmp_path / "from_lmdb"))
+    source, entry = converted(origin, tmp_path / f"to{SUFFIXES[format]}", format, {"resize": (6, 7), "color": "any"})
+    assert entry["layer_options"]["color"] == "any"
+    np.testing.assert_array_equal(fed(source, ANY), fed(origin.open(), Transforms((6, 7), color="any")))
+    if format in ("CSV", "BCF"):
+        assert cv2.imdecode(np.frombuffer(source.read(0), np.uint8), cv2.IMREAD_UNCHANGED).dtype == np.uint16
+
+
+def test_a_conversion_copies_npy_files(tmp_path):
+    images = [numbers("float64", 9, 11, 2, seed=number) for number in range(3)]
+    write_lmdb(str(tmp_path / "from_lmdb"), [Record(npy(image), (0,)) for image in images])
+    source, _ = converted(Origin("LMDB", str(tmp_path / "from_lmdb")), tmp_path / "to.csv", "CSV")
+    assert source.read(2) == npy(images[2]) and source.names[2].endswith(b".npy")
+    with refused(DataError, "float32 with 2 channels", "PNG", remedy="LMDB or HDF5", record=1):
+        Images("BCF", (4, 4), color="any").make(source, 1)
+    assert Images("LMDB", (4, 4), color="any").make(source, 1).shape == (4, 4, 2)
+
+
+def test_a_jpeg_and_grey_cannot_keep_them(tmp_path):
+    source = lmdb_of(tmp_path, encoded(".png", numbers("uint16", 9, 11)))
+    with refused(DataError, "uint16", "8-bit pixels of 1 or 3 channels", record=0):
+        Images("LMDB", encode="jpg:90", color="any").make(source, 0)
+    with refused(ConfigError, "--gray and --color any", remedy="leave one out"):
+        Images("LMDB", gray=True, color="any")
+
+
+def test_the_remedy_of_a_conversion_works(tmp_path, command):
+    cv2.imwrite(str(tmp_path / "deep.png"), numbers("uint16", 9, 11))
+    (tmp_path / "list.txt").write_text("deep.png 3\n")
+    status, _, err = command("convert", "list.txt", "it_lmdb", "--resize", "4")
+    assert status == 2 and "16-bit pixels" in err and "set --color any" in err
+    status, out, err = command("convert", "list.txt", "it_lmdb", "--resize", "4", "--color", "any")
+    assert (status, err) == (0, "") and "'color': 'any'" in out

@@ -42,7 +42,10 @@ def stages(recipe: Recipe, seconds: float) -> Stages:
         write=took["write"],
         fast=max(0.0, took["fast"] - read) if "fast" in took else None,
         small=took.get("small"),
-        gray=all(image.shape[2] == 3 and bool((image == image[:, :, :1]).all()) for image in images),
+        gray=all(
+            image.shape[2] == 3 and image.dtype == np.uint8 and bool((image == image[:, :, :1]).all())
+            for image in images
+        ),
         decoded_bytes=len(source) * images[0].nbytes if encoded and not isinstance(source, DecodedSource) else None,
     )
 
@@ -67,7 +70,7 @@ def _actions(
     actions["decode"] = lambda place: whole.load(source, records[place])
     if encoded and images[0].dtype == np.uint8 and images[0].shape[2] in (1, 3):
         files = [cv2.imencode(".jpg", image, _QUALITY)[1] for image in images]
-        flag = cv2.IMREAD_COLOR if transforms.color else cv2.IMREAD_GRAYSCALE
+        flag = cv2.IMREAD_COLOR if images[0].shape[2] == 3 else cv2.IMREAD_GRAYSCALE
         actions["fast"] = lambda place: fast.load(source, records[place])
         actions["small"] = lambda place: cv2.imdecode(files[place], flag)
     return actions

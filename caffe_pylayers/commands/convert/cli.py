@@ -43,6 +43,11 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
 @click.option("--resize", metavar="N|HxW", help="Size in pixels, bilinear by OpenCV, as the data layers resize.")
 @click.option("--gray", is_flag=True, help="Write images with one channel.")
 @click.option(
+    "--color",
+    type=click.Choice(["any"]),
+    help="any: keep the channels and the bits of the files, as 16-bit PNG or pixels; by default three channels of 8 bits.",
+)
+@click.option(
     "--encode",
     metavar="jpg:Q|png|raw",
     help="How images are written; raw: pixels. By default images are copied unchanged. Images that --resize or "
@@ -81,6 +86,7 @@ def convert(
     target_type: Optional[str],
     resize: Optional[str],
     gray: bool,
+    color: Optional[str],
     encode: Optional[str],
     max_pixels: int,
     decode: str,
@@ -118,7 +124,7 @@ def convert(
     conversion = Conversion(
         Origin(source_type, source, **given),
         target.rstrip("/"),
-        Images(target_type, size, gray, encode, max_pixels, decode == "lenient"),
+        Images(target_type, size, gray, encode, max_pixels, decode == "lenient", color),
         shuffle,
         seed or 0,
         on_error == "skip",

@@ -7,11 +7,12 @@ from typing import Any, Callable, Dict, Optional, Tuple
 import cv2
 import numpy as np
 
-from caffe_pylayers.data.decoding import MAX_PIXELS, decode
+from caffe_pylayers.data.decoding import ANY, MAX_PIXELS, decode
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.base import Image
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.files.npy import NPY
 
 #: Formats whose images are the bytes of an image file, and nothing else.
 _FILES_ONLY = ("CSV", "BCF")
@@ -21,7 +22,8 @@ _FILES_ONLY = ("CSV", "BCF")
 class Images:
     """What happens to images on their way to a target of a format.
 
-    resize: (height, width) in pixels, bilinear, as the data layers do. gray: one channel.
+    resize: (height, width) in pixels, bilinear, as the data layers do. gray: one channel. color: 'any' keeps the channels and the
+    bits of files that are decoded; None: three channels of 8 bits.
     encode: 'jpg:QUALITY', 'png', 'raw' (pixels), or None: as they are where nothing changes them, else pixels in LMDB and
     HDF5 and PNG in CSV and BCF. max_pixels: height times width of the largest that is decoded. lenient: of a file that is cut short, what is there.
     Raises ConfigError for an encoding that is none of these, or that the format cannot hold.
@@ -33,8 +35,11 @@ class Images:
     encode: Optional[str] = None
     max_pixels: int = MAX_PIXELS
     lenient: bool = False
+    color: Optional[str] = None
 
     def __post_init__(self) -> None:
+        if self.gray and self.color:
+            raise ConfigError(f"--gray and --color {self.color} contradict each other", remedy="leave one out")
         if self.encode not in (None, "png", "raw") and not _jpg_quality(self.encode):
             raise ConfigError(
                 f"--encode {self.encode}: jpg:QUALITY with a quality from 1 to 100, as in jpg:90, png or raw is expected"
@@ -64,29 +69,36 @@ class Images:
             if not isinstance(image, np.ndarray):
                 with source.naming(record):  # a JPEG is not even made full size
                     told = (lambda: cut_short(record)) if self.lenient else None
-                    decode(image, False, self.max_pixels, at_least=(1, 1), cut_short=told)
+                    color = ANY if bytes(image[: len(NPY)]) == NPY else False
+                    decode(image, color, self.max_pixels, at_least=(1, 1), cut_short=told)
                 return image
             return self._encoded(image, "png", source, record) if self.target_type in _FILES_ONLY else image
         transforms = Transforms(
-            resize=self.resize, color=not self.gray, max_pixels=self.max_pixels, lenient=self.lenient
+            resize=self.resize, color=self.color or not self.gray, max_pixels=self.max_pixels, lenient=self.lenient
         )
         image = transforms.load(source, record, cut_short)
-        return image if self.encoding == "raw" else self._encoded(image, self.encoding, source, record)
+        if self.encoding == "raw":
+            return image.astype(np.float32) if image.dtype == np.uint16 else image
+        return self._encoded(image, self.encoding, source, record)
 
     def described(self) -> Dict[str, Any]:
         """What decides how images are made, as plans and provenances have it."""
+        later = ("lenient", "color")  # than the first version: they are there where they are set
         described = {name: value for name, value in asdict(self).items() if name != "max_pixels"}
-        return described if self.lenient else {name: described[name] for name in described if name != "lenient"}
+        return {name: value for name, value in described.items() if value or name not in later}
 
     def _encoded(self, image: np.ndarray, encoding: str, source: Source, record: int) -> bytes:
-        if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
+        quality = _jpg_quality(encoding)
+        deep = self.color == ANY and not quality
+        if image.dtype not in ((np.uint8, np.uint16) if deep else (np.uint8,)) or image.shape[2] not in (
+            (1, 3, 4) if deep else (1, 3)
+        ):
+            holds = "pixels of 8 or 16 bits and 1, 3 or 4 channels" if deep else "8-bit pixels of 1 or 3 channels"
             raise source.error(
-                f"an image of type {image.dtype} with {image.shape[2]} channels does not fit into an image file: "
-                "these hold 8-bit pixels of 1 or 3 channels",
+                f"an image of type {image.dtype} with {image.shape[2]} channels does not fit into an image file: {'a PNG holds' if deep else 'these hold'} {holds}",
                 remedy="convert it to LMDB or HDF5, without --encode",
                 record=record,
             )
-        quality = _jpg_quality(encoding)
         if quality:
             return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
         return cv2.imencode(".png", image)[1].tobytes()

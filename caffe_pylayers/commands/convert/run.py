@@ -190,8 +190,8 @@ class Run:
             for name, value in made.options().items()
         }
         example = next(image for part in self._written for image in Segment.read(part.path).images())
-        if conversion.images.gray:
-            options["color"] = False
+        if conversion.images.gray or conversion.images.color:
+            options["color"] = conversion.images.color or False
         if self._num_cut_short and conversion.images.encoding == "kept":
             options["decode"] = "lenient"
         return {

@@ -14,6 +14,7 @@ from caffe_pylayers.data.sources.image_list import CLASS_NAMES, LABEL_MAPS, Imag
 from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files import text_table
+from caffe_pylayers.files.npy import NPY
 from caffe_pylayers.files.output_file import output_file, require_absent
 
 logger = logging.getLogger("caffe_pylayers")
@@ -156,6 +157,7 @@ _SUFFIXES = {
     b"RIFF": (".webp",),
     b"II": (".tif", ".tiff"),
     b"MM": (".tif", ".tiff"),
+    NPY: (".npy",),
 }
 
 
