@@ -220,6 +220,26 @@ def test_normalises(layer, values, name, value):
         ),
         (DATA, {"mean_file": [1, 2, 3, 4]}, "option 'mean_file' has 4 numbers, but images have 3 channels"),
         (DATA, {"mean_value": []}, "option 'mean_value' must be a number, or a list, each entry a number, or none"),
+        (
+            DATA,
+            {"source_type": "HDF5", "datasets": {"lable": "y"}},
+            "unknown option 'datasets.lable'; did you mean 'label'?",
+        ),
+        (
+            DATA,
+            {"source_type": "HDF5", "datasets": {"label": "y"}, "labels": "z"},
+            "'datasets.label' and 'labels' are both given",
+        ),
+        (
+            DATA,
+            {"source_type": "HDF5", "datasets": {"sample_weight": "y"}, "sample_weights": "z"},
+            "'datasets.sample_weight' and 'sample_weights' are both given; leave one out",
+        ),
+        (
+            DATA,
+            {"source_type": "HDF5", "datasets": "X"},
+            "option 'datasets' must be a dict of 'data', 'label', 'sample_weight', 'name', or none",
+        ),
         (DATA, {"color": "all"}, "option 'color' must be true or false, or 'any', not 'all'"),
         (DATA, {"mean_value": True}, "option 'mean_value' must be a number, or"),
         (

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
+from caffe_pylayers.config.datasets import Datasets
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.schema import ColumnsOrPath, Options, Path, Remark, Resume, Seed, Stream, spell
 from caffe_pylayers.data.formats import Format
@@ -134,6 +135,11 @@ class DataLayerOptions(Options):
     )
     bcf_mode: Literal["FILE", "MEM"] = Field(
         "FILE", description="Read a BCF file where it lies (FILE), or all of it into memory (MEM)."
+    )
+    datasets: Optional[Datasets] = Field(
+        None,
+        description="What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and "
+        "name.",
     )
     labels: Annotated[Optional[ColumnsOrPath], InOrder(16)] = Field(
         None,
@@ -264,6 +270,10 @@ class DataLayerOptions(Options):
         if isinstance(self.labels, tuple) and (self.source_type != "CSV" or not self.header):
             listed = "option 'labels' has a list of columns, but only a CSV with 'header': true has them"
             yield Remark(("labels", "header"), listed, "name one column, data set or file")
+        for role, name in (("label", "labels"), ("sample_weight", "sample_weights")):
+            if getattr(self.datasets, role, None) is not None and getattr(self, name, None) is not None:
+                both = f"options 'datasets.{role}' and {name!r} are both given"
+                yield Remark((name, "datasets"), both, "leave one out")
         if self.label_format == "values":
             yield from self._needs_classes()
         if self.sampler is not None and self.on_error != "stop":
@@ -277,7 +287,7 @@ class DataLayerOptions(Options):
             yield Remark(("on_error", "label_format"), rule, "set 'on_error': 'skip'")
 
     def idle(self) -> Iterator[Tuple[str, str]]:
-        for names, owner in ((("root", "header", "missing"), "CSV"), (("bcf_mode",), "BCF")):
+        for names, owner in ((("root", "header", "missing"), "CSV"), (("bcf_mode",), "BCF"), (("datasets",), "HDF5")):
             if self.source_type != owner:
                 yield from self.without_effect(names, f"'source_type' is {self.source_type!r}")
         if self.source_type != "LMDB":

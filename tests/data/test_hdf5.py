@@ -15,7 +15,7 @@ from caffe_pylayers.data.formats import guessed_format
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.annotations import annotate
 from caffe_pylayers.data.sources.hdf5 import HDF5Source, write_hdf5
-from caffe_pylayers.data.sources.hdf5_index import read_tables
+from caffe_pylayers.data.sources.hdf5_index import USUAL, read_tables
 from caffe_pylayers.data.sources.hdf5_layout import images
 from caffe_pylayers.data.sources.storage import File
 from caffe_pylayers.errors import DataError
@@ -75,7 +75,7 @@ def test_every_type_reads_as_h5py_reads_it(write):
 
 def compare(kinds):
     """kinds: path -> type of its numbers. One program reads where the rows of all files lie."""
-    for (path, kind), table in zip(kinds.items(), read_tables(list(kinds), "label", "sample_weight")):
+    for (path, kind), table in zip(kinds.items(), read_tables(list(kinds), USUAL)):
         source = HDF5Source(path, tables=[table])
         assert len(source) == len(ROWS) and source.labels is None
         for record in (0, 4, 3, 21, 22):
@@ -597,7 +597,7 @@ def test_damaged_files(tmp_path, write, photos, form):
     for number, _ in enumerate(mutated_files(str(tmp_path / "mutated"), Path(path).read_bytes(), 200, seed=1)):
         paths.append(str(tmp_path / f"{number}.h5"))
         os.rename(tmp_path / "mutated", paths[-1])
-    for number, (path, table) in enumerate(zip(paths, read_tables(paths, "label", "sample_weight"))):
+    for number, (path, table) in enumerate(zip(paths, read_tables(paths, USUAL))):
         cut = path if number % 5 == 0 else ""
         found.update(outcomes(lambda path=path, table=table: opened(path, table), path, cut))
     assert found["refused"] > 80 and found["read"] > 200
@@ -610,3 +610,68 @@ def opened(path, table):
     source = HDF5Source(path, tables=[table])
     annotate(source, None, "indices", None)
     return source
+
+
+# ------------------------------------------------------------------------------------------ other names
+
+
+SETS = {
+    "X": ROWS, "y": np.arange(23), "w": np.ones(23), "who": [f"r{number}" for number in range(23)],
+    "group/X": ROWS[::-1], "label": np.zeros(23, int),
+}  # fmt: skip
+
+
+def test_data_sets_by_other_names(write):
+    path = write(**SETS)
+    named = {"data": "X", "label": "y", "sample_weight": "w", "name": "who"}
+    source = open_source("HDF5", path, datasets=named)
+    np.testing.assert_array_equal(source.read(3), ROWS[3].transpose(1, 2, 0))
+    np.testing.assert_array_equal(source.labels, SETS["y"])
+    np.testing.assert_array_equal(source.sample_weights, SETS["w"])
+    assert source.names[5] == b"r5"
+    source = open_source("HDF5", path, datasets={"data": "group/X"}, sample_weights="w", labels="y")
+    np.testing.assert_array_equal(source.read(3), ROWS[19].transpose(1, 2, 0))
+    np.testing.assert_array_equal(source.labels, SETS["y"])
+    assert not open_source("HDF5", path, datasets={"data": "X"}).labels.any()
+
+
+@pytest.mark.parametrize(
+    "datasets, problem, remedy",
+    [
+        (
+            None,
+            "`data`",
+            "it has X, label, w, who, y, group/X; if `data` has another name, set `datasets`, as in {'data': 'X'}",
+        ),
+        ({"data": "x"}, "`x`", "did you mean 'X'? it has X, label"),
+        ({"data": "X", "label": "Y"}, "`Y`", "did you mean 'y'?"),
+        ({"data": "X", "sample_weight": "group/w"}, "`group/w`", "it has X"),
+        ({"data": "X", "name": "group"}, "`group`", "it has X"),
+    ],
+)
+def test_a_data_set_that_is_not_there_is_named_with_those_that_are(datasets, problem, remedy, write):
+    path = write(**SETS)
+    with refused(DataError, "no data set", problem, remedy=remedy, source=path):
+        open_source("HDF5", path, datasets=datasets)
+
+
+def test_errors_have_the_other_name(write):
+    path = write(**SETS, short=np.zeros(3))
+    for datasets, problem in (
+        ({"data": "y"}, "data set `y` has type int64"),
+        ({"data": "X", "label": "short"}, "data set `short` has shape (3,), but `X` has 23 rows"),
+        ({"data": "X", "name": "w"}, "data set `w` has type float64"),
+        ({"data": "X", "label": "who"}, "data set `who` has type object"),
+    ):
+        with refused(DataError, problem):
+            open_source("HDF5", path, datasets=datasets)
+
+
+def test_data_sets_in_groups_are_written_again_too(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file.create_dataset("group/X", data=ROWS, chunks=(1, 3, 6, 8), scaleoffset=0)
+    named = {"data": "group/X"}
+    with refused(DataError, "data set `group/X` is compressed by scaleoffset", remedy="old_plain.h5") as caught:
+        open_source("HDF5", str(tmp_path / "old.h5"), datasets=named)
+    new = rewritten(str(caught.value), monkeypatch)
+    np.testing.assert_array_equal(open_source("HDF5", new, datasets=named).read(3), ROWS[3].transpose(1, 2, 0))

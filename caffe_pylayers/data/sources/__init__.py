@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib
-from typing import Any, Iterator, Optional, Sequence, Type, Union
+from typing import Any, Iterator, Mapping, Optional, Sequence, Type, Union
 
 from caffe_pylayers.data.formats import FORMATS, misnamed
 from caffe_pylayers.data.plugin import blamed, load_plugin
@@ -23,6 +23,7 @@ def open_source(
     root: Optional[str] = None,
     header: bool = False,
     missing: Optional[str] = "error",
+    datasets: Optional[Mapping[str, str]] = None,
     labels: Union[str, Sequence[str], None] = None,
     label_format: str = "indices",
     sample_weights: Optional[str] = None,
@@ -44,6 +45,7 @@ def open_source(
                 path,
                 root=root,
                 header=header,
+                datasets=datasets,
                 labels=labels,
                 label_format=label_format,
                 sample_weights=sample_weights,
@@ -96,6 +98,7 @@ def source_of(options: Any, images: bool = True) -> Source:
         root=options.root,
         header=options.header,
         missing=options.missing if images or options.missing == "skip" else None,
+        datasets=options.datasets and options.datasets.model_dump(exclude_none=True),
         labels=options.labels,
         label_format=options.label_format,
         sample_weights=getattr(options, "sample_weights", None),

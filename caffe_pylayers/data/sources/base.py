@@ -154,8 +154,8 @@ class Source:
 
     @classmethod
     def open(cls, path: str, **options: Any) -> "Source":
-        """The source at an absolute path, from those options of a data layer that it takes: root, header, labels,
-        label_format, sample_weights, bcf_mode, tolerant. Raises DataError where it cannot be read.
+        """The source at an absolute path, from those options of a data layer that it takes: root, header, datasets,
+        labels, label_format, sample_weights, bcf_mode, tolerant. Raises DataError where it cannot be read.
         """
         return cls(path)  # type: ignore[call-arg]  # Source itself is never made
 

@@ -5,6 +5,8 @@ data           numbers (N, channels, height, width), or (N, values): uint8 stays
 label          integers (N,), or (N, L) where records have several (-1 pads a row); may be missing
 sample_weight  numbers (N,) or (N, L); may be missing
 name           strings (N,); may be missing
+
+Other names of these are the option `datasets`.
 """
 
 import codecs
@@ -19,7 +21,7 @@ import numpy as np
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 from caffe_pylayers.data.sources.base import Image, Names, Numbers, Source, interleaved
-from caffe_pylayers.data.sources.hdf5_index import Table, read_tables
+from caffe_pylayers.data.sources.hdf5_index import USUAL, Roles, Table, read_tables
 from caffe_pylayers.data.sources.hdf5_layout import rewriting
 from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.data.sources.storage import Chunks
@@ -36,22 +38,21 @@ _MANY_TOGETHER = 16  # rows in the same chunks
 class HDF5Source(Source):
     """Records of one or several HDF5 files, in the order of the list; images are read where they lie.
 
-    labels, weights: the data sets with them. tables: what its files hold, if that was read before.
+    roles: what its data sets are called. tables: what its files hold, if that was read before.
     Raises DataError where a file cannot be read, holds something else, or differs from the first one.
     """
 
     @classmethod
     def open(cls, path: str, **options: Any) -> "HDF5Source":
-        return cls(path, options["labels"], options["sample_weights"])
+        return cls(path, Roles.of(options["datasets"], options["labels"], options["sample_weights"]))
 
     def __init__(
         self,
         path: str,
-        labels: Optional[str] = None,
-        weights: Optional[str] = None,
+        roles: Roles = USUAL,
         tables: Optional[Sequence[Table]] = None,
     ) -> None:
-        tables = tables or _tables(path, labels or "label", weights or "sample_weight")
+        tables = tables or _tables(path, roles)
         for table in tables:
             if _form(table) != _form(tables[0]):
                 raise DataError(
@@ -108,9 +109,9 @@ class HDF5Source(Source):
             return interleaved(planes if planes.dtype == np.uint8 else planes.astype(np.float32))
 
 
-def _tables(path: str, labels: str, weights: str) -> List[Table]:
+def _tables(path: str, roles: Roles) -> List[Table]:
     tables: List[Table] = []
-    with contextlib.closing(read_tables(_files(path), labels, weights)) as results:
+    with contextlib.closing(read_tables(_files(path), roles)) as results:
         for table in results:
             if isinstance(table, DataError):
                 raise table.within(f"HDF5 source {path}")

@@ -13,17 +13,27 @@ import resource
 import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, Dict, Generator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Generator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from caffe_pylayers.caffe_files.hdf5 import hdf5_start
-from caffe_pylayers.data.sources.hdf5_layout import MOST_EXPANSION, Behind, data_sets, elsewhere, images, require_parts
+from caffe_pylayers.data.sources.hdf5_layout import (
+    MOST_EXPANSION,
+    Behind,
+    data_sets,
+    elsewhere,
+    images,
+    in_groups,
+    require_parts,
+)
 from caffe_pylayers.data.sources.storage import Chunks, File, Stretches
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import DataError, did_you_mean
 from caffe_pylayers.processes import interpreter
 from caffe_pylayers.processes.boot import fork, status_of
 from caffe_pylayers.processes.child import Child, Order
+
+_MOST_NAMES = 20  # of data sets in a message
 
 
 @dataclass(frozen=True)
@@ -43,10 +53,35 @@ class Table:
     columns: Tuple[str, ...]
 
 
-def read_tables(paths: Sequence[str], labels: str, weights: str) -> Generator[Union[Table, DataError], None, None]:
-    """The table of each file, or what is wrong with it. labels, weights: the data sets with them, where there are such."""
+@dataclass(frozen=True)
+class Roles:
+    """What the data sets are called. asked: those that the user named, which must be there; `data` must be there too."""
+
+    data: str = "data"
+    label: str = "label"
+    sample_weight: str = "sample_weight"
+    name: str = "name"
+    asked: Tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, datasets: Optional[Mapping[str, str]], labels: Optional[str], sample_weights: Optional[str]) -> "Roles":
+        """From the options of those names; `labels` and `sample_weights` may also be files."""
+        named = {"label": labels, "sample_weight": sample_weights, **(datasets or {})}
+        return cls(**{role: name for role, name in named.items() if name}, asked=tuple((datasets or {}).values()))
+
+    @property
+    def names(self) -> Tuple[str, ...]:
+        return self.data, self.label, self.sample_weight, self.name
+
+
+#: The names that this package writes.
+USUAL = Roles()
+
+
+def read_tables(paths: Sequence[str], roles: Roles) -> Generator[Union[Table, DataError], None, None]:
+    """The table of each file, or what is wrong with it."""
     # Locks fail on some network file systems, and nothing is written here.
-    order = Order("caffe_pylayers.data.sources.hdf5_index:main", paths, labels, weights)
+    order = Order("caffe_pylayers.data.sources.hdf5_index:main", paths, roles)
     with contextlib.closing(order):
         program = Child(order, env={"HDF5_USE_FILE_LOCKING": "FALSE"})
     try:
@@ -61,22 +96,22 @@ def read_tables(paths: Sequence[str], labels: str, weights: str) -> Generator[Un
         program.end()
 
 
-def main(paths: Sequence[str], labels: str, weights: str, descriptor: int) -> None:
+def main(paths: Sequence[str], roles: Roles, descriptor: int) -> None:
     """The program: for each file a pickled Table or DataError."""
     import h5py  # noqa: F401  (once, for all the processes forked below)
 
     connection = Connection(descriptor)
     for path in paths:
-        connection.send_bytes(_in_a_process(path, labels, weights))
+        connection.send_bytes(_in_a_process(path, roles))
 
 
-def _in_a_process(path: str, labels: str, weights: str) -> bytes:
+def _in_a_process(path: str, roles: Roles) -> bytes:
     """What _attempt says, pickled."""
     reader, writer = os.pipe()
 
     def attempt() -> None:
         with open(writer, "wb") as pipe:
-            pickle.dump(_attempt(path, labels, weights), pipe)
+            pickle.dump(_attempt(path, roles), pipe)
 
     child = fork(attempt)
     os.close(writer)
@@ -95,7 +130,7 @@ def _in_a_process(path: str, labels: str, weights: str) -> bytes:
     return answer
 
 
-def _attempt(path: str, labels: str, weights: str) -> Union[Table, DataError]:
+def _attempt(path: str, roles: Roles) -> Union[Table, DataError]:
     try:
         file = File.of(path)
     except OSError as error:
@@ -114,40 +149,53 @@ def _attempt(path: str, labels: str, weights: str) -> Union[Table, DataError]:
         soft, hard = (limit, 2 * limit) if most < 0 else (min(limit, most), min(2 * limit, most))
         resource.setrlimit(kind, (soft, hard))
     try:
-        return _read(file, labels, weights)
+        return _read(file, roles)
     except DataError as error:
-        return error.within(path)
+        return error.renamed("`data`", f"`{roles.data}`").within(path)
     except Exception as error:  # h5py passes on what libhdf5 reports as errors of many types
         return DataError(
             f"h5py cannot read it ({type(error).__name__}: {error})", remedy="is it a complete HDF5 file?", source=path
         )
 
 
-def _read(file: File, labels: str, weights: str) -> Table:
+def _read(file: File, roles: Roles) -> Table:
     import h5py
 
     start = hdf5_start(file.path) or 0
     with Behind(file.path, start) as behind, h5py.File(behind if start else file.path, "r") as opened:
-        columns = data_sets(opened, ("data", "label", weights, "name"))
-        if "data" not in columns:
-            raise DataError("no data set `data`", remedy=f"it has {', '.join(columns) or 'none'}")
-        data = opened["data"]
+        columns = data_sets(opened, roles.names)
+        for name in (roles.data, *roles.asked):
+            if name not in columns:
+                raise _absent(name, roles, columns, in_groups(opened))
+        data = opened[roles.data]
         if data.file != opened:
-            itself = "name that file as the source, or " if data.name == "/data" else ""
+            itself = "name that file as the source, or " if data.name == f"/{roles.data}" else ""
             raise elsewhere(file, f"is a link to {data.file.filename}", itself)
         rows, dtype, shape = images(file, data, start)
         found: Dict[str, Any] = {}
-        for name in (labels, weights, "name"):
+        for role in ("label", "sample_weight", "name"):
+            name = getattr(roles, role)
             if name in columns:
-                found[name] = _values(file, name, opened[name], len(rows))
+                found[role] = _values(file, name, opened[name], len(rows), role == "name")
     names = (
         [text if isinstance(text, bytes) else str(text).encode() for text in found["name"]] if "name" in found else None
     )
-    return Table(rows, dtype, shape, found.get(labels), found.get(weights), names, columns)
+    return Table(rows, dtype, shape, found.get("label"), found.get("sample_weight"), names, columns)
 
 
-def _values(file: File, name: str, dataset: Any, count: int) -> np.ndarray:
-    """Labels, weights or names of `count` records."""
+def _absent(name: str, roles: Roles, columns: Sequence[str], more: Sequence[str]) -> DataError:
+    """The error of a data set that is not there. more: data sets in groups."""
+    there = [*columns, *(each for each in more if each not in columns)]
+    known = f"it has {', '.join(there[:_MOST_NAMES])}{', ...' * (len(there) > _MOST_NAMES)}" if there else "it has none"
+    example = next((each for each in there if each not in roles.names), "")
+    remedy = f"{did_you_mean(name, there)} {known}".lstrip()
+    if example and not roles.asked:
+        remedy += f"; if `data` has another name, set `datasets`, as in {{'data': {example!r}}}"
+    return DataError(f"no data set `{name}`", remedy=remedy)
+
+
+def _values(file: File, name: str, dataset: Any, count: int, strings: bool) -> np.ndarray:
+    """Labels, weights or names (`strings`) of `count` records."""
     import h5py
 
     require_parts(name, dataset)
@@ -156,12 +204,12 @@ def _values(file: File, name: str, dataset: Any, count: int) -> np.ndarray:
     if dataset.size * dataset.dtype.itemsize > MOST_EXPANSION * file.size:
         raise DataError(f"data set `{name}` of shape {dataset.shape} is too large for the file")
     values = dataset[()]
-    if name == "name":
+    if strings:
         if h5py.check_string_dtype(dataset.dtype) and values.ndim == 1:
             return values
     elif values.dtype.kind in "iuf" and values.shape[2:] == (1,) * (values.ndim - 2):
         return values.reshape(values.shape[:2])
-    wanted = "strings (N,)" if name == "name" else "numbers (N,) or (N, L)"
+    wanted = "strings (N,)" if strings else "numbers (N,) or (N, L)"
     raise DataError(
         f"data set `{name}` has type {dataset.dtype} and shape {dataset.shape}", remedy=f"{wanted} are expected"
     )

@@ -5,7 +5,7 @@ import io
 import os
 import shlex
 import struct
-from typing import Any, BinaryIO, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -41,7 +41,9 @@ def rewriting(path: str) -> str:
 
 
 def data_sets(opened: Any, needed: Optional[Sequence[str]] = None) -> Tuple[str, ...]:
-    """The names of the data sets of a file. Raises DataError where one that is needed (None: any) is a link to nothing."""
+    """The names of the data sets of a file, and of those in groups the needed ones. Raises DataError where one that is needed
+    (None: any) is a link to nothing.
+    """
     import h5py
 
     found = []
@@ -59,7 +61,23 @@ def data_sets(opened: Any, needed: Optional[Sequence[str]] = None) -> Tuple[str,
                 f"data set `{name}` is a link to `{link.path}`{f' of {file}' * bool(file)}, which is not there",
                 remedy="put it where the link says, or name a file that has the data itself",
             )
+    with contextlib.suppress(KeyError, RuntimeError, OSError):
+        found += [name for name in needed or () if "/" in name and opened.get(name, getclass=True) is h5py.Dataset]
     return tuple(found)
+
+
+def in_groups(opened: Any) -> List[str]:
+    """The names of the data sets in groups, as 'train/X'; not what MATLAB keeps for itself."""
+    import h5py
+
+    found: List[str] = []
+
+    def visit(name: str, item: Any) -> None:
+        if "/" in name and isinstance(item, h5py.Dataset) and not name.startswith("#"):
+            found.append(name)
+
+    opened.visititems(visit)
+    return found
 
 
 def elsewhere(file: File, where: str, instead: str = "") -> DataError:
@@ -119,7 +137,7 @@ def _filters(file: File, data: Any) -> Tuple[int, ...]:
 
     if data.is_virtual:
         parts = data.virtual_sources()
-        alike = all(part.dset_name.strip("/") == "data" for part in parts)
+        alike = all(part.dset_name.strip("/") == data.name.strip("/") for part in parts)
         files = ", ".join(sorted({part.file_name for part in parts}))
         in_a_list = "name those files in a list, a line each, or " if alike else ""
         raise elsewhere(file, f"is virtual: its rows are in {files}", in_a_list)

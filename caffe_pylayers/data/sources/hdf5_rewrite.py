@@ -7,7 +7,7 @@ import argparse
 from typing import Any
 
 from caffe_pylayers.data.sources.hdf5 import Disk, write_rows
-from caffe_pylayers.data.sources.hdf5_layout import data_sets, require_parts
+from caffe_pylayers.data.sources.hdf5_layout import data_sets, in_groups, require_parts
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.output_file import output_file, require_absent
 
@@ -22,7 +22,7 @@ def rewrite(old: str, new: str) -> None:
     require_absent(new)
     with h5py.File(old, "r") as source, output_file(new) as partial, Disk(partial) as disk:
         with h5py.File(disk, "w") as target:
-            for name in data_sets(source):
+            for name in (*data_sets(source), *in_groups(source)):
                 data = source[name]
                 if data.shape is None or h5py.check_ref_dtype(data.dtype):
                     continue  # nothing, or references into the old file, as MATLAB's cells are
