@@ -567,6 +567,7 @@ def ImageDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    datasets: dict[str, Any] | None = None,
     labels: str | Sequence[str] | None = None,
     label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
     label_order: str | None = None,
@@ -577,7 +578,7 @@ def ImageDataLayer(
     mean_file: Path | Sequence[float] | None = None,
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
-    color: bool = True,
+    color: bool | str = True,
     transform: str | None = None,
     compressed: bool = True,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
@@ -623,6 +624,11 @@ def ImageDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    datasets: What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and name.
+    datasets.data: The data set with the images; none: `data`.
+    datasets.label: The data set with the labels; none: `label`, if there is one.
+    datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
+    datasets.name: The data set with the names of the records; none: `name`, if there is one.
     labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
     label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
@@ -633,10 +639,10 @@ def ImageDataLayer(
     resize.pad: Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).
     crop_size: Size to cut out after resizing, in pixels, n (n x n) or [height, width]: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
-    mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
-    mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
+    mean_file: Mean to subtract: a .npy or .binaryproto file, or a list in the units of pixels: [r, g, b], one number for all channels, or with another number of channels one per channel, in their order.
+    mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
-    color: Three channels: blue, green, red; false: one, grey.
+    color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
@@ -672,6 +678,7 @@ def MultiLabelDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    datasets: dict[str, Any] | None = None,
     labels: str | Sequence[str] | None = None,
     label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
     label_order: str | None = None,
@@ -682,7 +689,7 @@ def MultiLabelDataLayer(
     mean_file: Path | Sequence[float] | None = None,
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
-    color: bool = True,
+    color: bool | str = True,
     transform: str | None = None,
     compressed: bool = True,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
@@ -729,6 +736,11 @@ def MultiLabelDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    datasets: What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and name.
+    datasets.data: The data set with the images; none: `data`.
+    datasets.label: The data set with the labels; none: `label`, if there is one.
+    datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
+    datasets.name: The data set with the names of the records; none: `name`, if there is one.
     labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
     label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
@@ -739,10 +751,10 @@ def MultiLabelDataLayer(
     resize.pad: Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).
     crop_size: Size to cut out after resizing, in pixels, n (n x n) or [height, width]: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
-    mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
-    mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
+    mean_file: Mean to subtract: a .npy or .binaryproto file, or a list in the units of pixels: [r, g, b], one number for all channels, or with another number of channels one per channel, in their order.
+    mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
-    color: Three channels: blue, green, red; false: one, grey.
+    color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
@@ -779,6 +791,7 @@ def SiameseDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    datasets: dict[str, Any] | None = None,
     labels: str | Sequence[str] | None = None,
     label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
     label_order: str | None = None,
@@ -789,7 +802,7 @@ def SiameseDataLayer(
     mean_file: Path | Sequence[float] | None = None,
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
-    color: bool = True,
+    color: bool | str = True,
     transform: str | None = None,
     compressed: bool = True,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
@@ -834,6 +847,11 @@ def SiameseDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    datasets: What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and name.
+    datasets.data: The data set with the images; none: `data`.
+    datasets.label: The data set with the labels; none: `label`, if there is one.
+    datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
+    datasets.name: The data set with the names of the records; none: `name`, if there is one.
     labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
     label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
@@ -844,10 +862,10 @@ def SiameseDataLayer(
     resize.pad: Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).
     crop_size: Size to cut out after resizing, in pixels, n (n x n) or [height, width]: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
-    mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
-    mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
+    mean_file: Mean to subtract: a .npy or .binaryproto file, or a list in the units of pixels: [r, g, b], one number for all channels, or with another number of channels one per channel, in their order.
+    mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
-    color: Three channels: blue, green, red; false: one, grey.
+    color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
@@ -881,6 +899,7 @@ def TripletDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    datasets: dict[str, Any] | None = None,
     labels: str | Sequence[str] | None = None,
     label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
     label_order: str | None = None,
@@ -891,7 +910,7 @@ def TripletDataLayer(
     mean_file: Path | Sequence[float] | None = None,
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
-    color: bool = True,
+    color: bool | str = True,
     transform: str | None = None,
     compressed: bool = True,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
@@ -937,6 +956,11 @@ def TripletDataLayer(
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
     bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    datasets: What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and name.
+    datasets.data: The data set with the images; none: `data`.
+    datasets.label: The data set with the labels; none: `label`, if there is one.
+    datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
+    datasets.name: The data set with the names of the records; none: `name`, if there is one.
     labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
     label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
     label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
@@ -947,10 +971,10 @@ def TripletDataLayer(
     resize.pad: Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).
     crop_size: Size to cut out after resizing, in pixels, n (n x n) or [height, width]: at random in TRAIN, the centre in TEST; 0 or none: no crop.
     mirror: Mirror an image left to right with probability 1/2 in TRAIN.
-    mean_file: Mean to subtract: a .npy or .binaryproto file, or [r, g, b] in units of 0 to 255.
-    mean_value: Mean to subtract, in units of 0 to 255: [b, g, r], or one number for all channels.
+    mean_file: Mean to subtract: a .npy or .binaryproto file, or a list in the units of pixels: [r, g, b], one number for all channels, or with another number of channels one per channel, in their order.
+    mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
-    color: Three channels: blue, green, red; false: one, grey.
+    color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).

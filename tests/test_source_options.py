@@ -3,11 +3,14 @@
 import importlib
 
 import click
+import h5py
 import numpy as np
 import pytest
 
 from caffe_pylayers.config.images import ImageDataLayerOptions
+from caffe_pylayers.data.sources import Record
 from caffe_pylayers.data.sources.bcf import write_bcf
+from caffe_pylayers.data.sources.hdf5 import write_hdf5
 
 
 @pytest.mark.parametrize("name", ["balance", "convert"])
@@ -59,6 +62,7 @@ WITHOUT_EFFECT = {
     "--header": (["--header"], "BCF"),
     "--missing": (["--missing", "skip"], "BCF"),
     "--label-order": (["--label-order", "key"], "BCF"),
+    "--datasets": (["--datasets", "{'data': 'X'}"], "BCF"),
 }
 
 
@@ -70,6 +74,22 @@ def test_a_flag_without_effect_is_refused(flag, name, command, tmp_path):
     status, _, err = command(name, "a.bcf", *["it.h5"] * (name == "convert"), *arguments)
     assert status == 2
     assert err == f"caffe-pylayers {name}: {flag} has no effect, because --source-type is '{kind}'; leave it out\n"
+
+
+@pytest.mark.parametrize("name", ["balance", "convert"])
+def test_the_remedy_for_other_data_sets_works(name, command, tmp_path):
+    write_hdf5(str(tmp_path / "a.h5"), [Record(np.full((2, 2, 1), number, np.uint8), (number,)) for number in (3, 5)])
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file.move("data", "X")
+    arguments = [name, "a.h5", *["it_lmdb"] * (name == "convert")]
+    status, _, err = command(*arguments)
+    assert status == 2 and "set --datasets, as in {'data': 'X'}" in err
+    status, _, err = command(*arguments, "--datasets", "{'data': 'X'}")
+    assert (status, err) == (0, "")
+    status, _, err = command(*arguments, "--datasets", "{'dta': 'X'}")
+    assert status == 2 and "unknown option 'datasets.dta'" in err and "did you mean 'data'?" in err
+    status, _, err = command(*arguments, "--datasets", "X")
+    assert status == 2 and "'X' is no dict such as {'data': 'X', 'label': 'y'}" in err
 
 
 def test_a_value_is_given_behind_its_flag(photos, command, tmp_path):

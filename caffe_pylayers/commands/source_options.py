@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Optional
 
 import click
 
@@ -25,6 +25,24 @@ def checked(source_type: str, source: str, given: Dict[str, Any]) -> Any:
     if wrong:
         raise click.UsageError(as_flags("\n".join(in_words(*each) for each in wrong)))
     return options
+
+
+def datasets_flag(command: Any) -> Any:
+    """Give a command the flag --datasets."""
+    text = "HDF5: what its data sets are called, as in \"{'data': 'X', 'label': 'y'}\"."
+    return click.option("--datasets", metavar="DICT", callback=_dict_of, help=text)(command)
+
+
+def _dict_of(context: click.Context, parameter: click.Parameter, text: Optional[str]) -> Optional[Dict[str, Any]]:
+    if text is None:
+        return None
+    from caffe_pylayers.config.param_str import parse
+    from caffe_pylayers.errors import ConfigError
+
+    try:
+        return parse(text)
+    except ConfigError:
+        raise click.BadParameter(f"{text!r} is no dict such as {{'data': 'X', 'label': 'y'}}") from None
 
 
 @contextlib.contextmanager

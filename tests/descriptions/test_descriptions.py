@@ -74,7 +74,7 @@ def test_a_layer_in_a_terminal():
     assert "\x1b" not in done.stdout
     for name in json_schema("MultiLabelDataLayer")["properties"]:
         assert f"\n{name} " in done.stdout
-    assert "'label dim'" in done.stdout
+    assert "'label dim'" in " ".join(done.stdout.split())
 
 
 def test_the_numbers_of_a_top_are_told(command):

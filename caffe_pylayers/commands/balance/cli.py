@@ -8,6 +8,7 @@ import click
 
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.commands.console import Command, Number, console, echo, once_called, print_json, whole
+from caffe_pylayers.commands.source_options import datasets_flag
 from caffe_pylayers.data.formats import FORMATS, guessed_format
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _TYPES = (*FORMATS, "NET")
 _RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number")
 _FOR_NETS = ("layer", "phase", "stage", "top", "batches")
-_FOR_SOURCES = ("root", "header", "labels", "label_format", "label_order", "missing")
+_FOR_SOURCES = ("root", "header", "datasets", "labels", "label_format", "label_order", "missing")
 
 _choice = click.Choice
 
@@ -31,6 +32,7 @@ _choice = click.Choice
 @click.option("--root", help="CSV: folder to put before the file names.")
 @click.option("--header", is_flag=True, default=None, help="CSV: the first line names the columns.")
 @click.option("--missing", type=_choice(["skip"]), help="CSV: skip lines whose file does not exist.")
+@datasets_flag
 @click.option("--labels", help="Labels from another file, as option 'labels' of the data layers.")
 @click.option(
     "--label-format",

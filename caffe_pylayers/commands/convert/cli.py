@@ -7,6 +7,7 @@ from typing import Any, Dict, Optional, Tuple
 import click
 
 from caffe_pylayers.commands.console import Command, echo, once_called, print_json, whole
+from caffe_pylayers.commands.source_options import datasets_flag
 from caffe_pylayers.data.formats import FORMATS, guessed_format
 from caffe_pylayers.errors import ConfigError
 
@@ -25,6 +26,7 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
     type=click.Choice(["error", "skip"]),
     help="CSV: what to do with lines whose file does not exist; error by default.",
 )
+@datasets_flag
 @click.option(
     "--labels",
     help="Labels: a column of a CSV, a data set of HDF5, or from elsewhere: an LMDB (by key), a .npy or text file.",

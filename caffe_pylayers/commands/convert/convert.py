@@ -24,6 +24,7 @@ class Origin:
     root: Optional[str] = None
     header: bool = False
     missing: str = "error"
+    datasets: Optional[Dict[str, str]] = None
     labels: Optional[str] = None
     label_format: str = "indices"
     label_order: Optional[str] = None
