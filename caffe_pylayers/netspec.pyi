@@ -826,6 +826,7 @@ def SiameseDataLayer(
     stacked: bool = False,
     type: Literal["RANDOM", "RANDOM_MULTILABEL", "HARD"] = "RANDOM",
     pairs: Path | None = None,
+    graded: bool = False,
     ntop: int | None = None,
     name: str | None = None,
     loss_weight: float | Sequence[float] | None = None,
@@ -889,6 +890,7 @@ def SiameseDataLayer(
     stacked: All images in one top, one block after the other (anchors first); false: one top per block.
     type: How pairs are drawn: of one class or two (RANDOM), with a label in common or none (RANDOM_MULTILABEL), or RANDOM with negatives that are similar by `m` (HARD).
     pairs: Fixed list, a text file with two names and optionally 1 (same) or 0 per line; none: pairs are drawn.
+    graded: The third column of `pairs` has any number from 0 to 1, which is sim; false: 1 (same) or 0.
     """
 
 def TripletDataLayer(

@@ -63,6 +63,7 @@ from tests.options import DATA, options
             None,
         ),
         (DATA, {"bcf_mode": "MEM"}, "bcf_mode", "'source_type' is 'CSV'", "FILE"),
+        ("SiameseDataLayer", {"graded": True}, "graded", "there are no 'pairs'", False),
         (DATA, {"datasets": {"data": "X"}}, "datasets", "'source_type' is 'CSV'", None),
         (DATA, {"decode": "fast"}, "decode", "there is no 'resize'", "exact"),
         (DATA, {"sampler": "a:B", "shuffle": True}, "shuffle", "there is a 'sampler' of your own", False),

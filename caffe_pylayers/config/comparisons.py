@@ -94,6 +94,14 @@ class SiameseDataLayerOptions(_ComparisonOptions):
         None,
         description="Fixed list, a text file with two names and optionally 1 (same) or 0 per line; none: pairs are drawn.",
     )
+    graded: bool = Field(
+        False, description="The third column of `pairs` has any number from 0 to 1, which is sim; false: 1 (same) or 0."
+    )
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        yield from super().idle()
+        if self.pairs is None:
+            yield from self.without_effect(("graded",), "there are no 'pairs'")
 
     def top_names(self) -> Sequence[str]:
         if self.stacked:

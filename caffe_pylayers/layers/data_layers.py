@@ -187,8 +187,8 @@ class SiameseDataLayer(_ComparisonLayer):
     """Pairs, as stock ContrastiveLoss needs them.
 
     bottoms: none.
-    tops: data, data_p, float32 (B, C, H, W); sim, (B,): 1 of one class, 0 of two; label, label_p, (B,). With `stacked` data (2B, C, H, W),
-        sim, label (2B,).
+    tops: data, data_p, float32 (B, C, H, W); sim, (B,): 1 of one class, 0 of two, or with `graded` from 0 to 1; label, label_p, (B,). With
+        `stacked` data (2B, C, H, W), sim, label (2B,).
     errors: ConfigError for tops that do not fit the source or the options; DataError for a source, a record or a label that cannot be used.
     Drawn pairs are of one class and of two in turn.
     """

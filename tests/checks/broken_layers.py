@@ -41,6 +41,11 @@ _OURS = '"Python"  loss_weight: 1  python_param { module: "caffe_pylayers"  laye
 _ROWS = {"rows.txt": b"0 1 0\n" * 9 + b"1 -1 0\n"}
 _FLIP = "{'distribution': 'flip', 'probability': 0.1, 'n_classes': 5}"
 _UNIFORM = "{'distribution': 'uniform', 'low': 0, 'high': 0.5}"
+_GRADED = """layer { name: "graded"  type: "Python"  top: "one"  top: "other"  top: "sim"  python_param { module: "caffe_pylayers"
+  layer: "SiameseDataLayer"  param_str: "{'source': 'train.csv', 'pairs': 'graded.txt', 'graded': True, 'batch_size': 4, 'resize': 1}" } }
+layer { name: "pull"  type: %s  bottom: "one"  bottom: "other"  bottom: "sim"  top: "pull" }
+"""
+_OUR_PULL = '"Python"  loss_weight: 1  python_param { module: "caffe_pylayers"  layer: "WeightedContrastiveLoss" }'
 _SCORES_AND_LABEL = 'bottom: "scores"  bottom: "label"  bottom: "weights"'
 
 # fmt: off
@@ -135,6 +140,12 @@ BROKEN = [
     Broken("noise that stock truncates", NET, _FIRST_LOSS,
            _NOISE % _UNIFORM + 'layer { name: "soft"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "noisy"  top: "soft" }\n' + _FIRST_LOSS, "soft",
            "layer 'noise' gives other numbers, and they are truncated", "'distribution': 'flip'", level="warning", at='layer { name: "soft"'),
+    Broken("graded pairs for a loss of pairs", NET, _FIRST_LOSS, _GRADED % _OUR_PULL + _FIRST_LOSS, "pull",
+           "WeightedContrastiveLoss needs a sim of 0 or 1, but layer 'graded' gives numbers between them", "write 0 and 1",
+           at='layer { name: "pull"', disk={"graded.txt": b"0 1 0.5\n1 2 0.25\n3 4 0.75\n"}),
+    Broken("graded pairs that stock takes for 0", NET, _FIRST_LOSS, _GRADED % '"ContrastiveLoss"' + _FIRST_LOSS, "pull",
+           "layer 'graded' gives numbers between them ('graded'), and they count as 0", "write 0 and 1", level="warning",
+           at='layer { name: "pull"', disk={"graded.txt": b"0 1 0.5\n1 2 0.25\n3 4 0.75\n"}),
     Broken("accuracy on noisy labels", NET, _FIRST_LOSS,
            _NOISE % _FLIP + 'layer { name: "acc"  type: "Accuracy"  bottom: "scores"  bottom: "noisy"  top: "acc" }\n' + _FIRST_LOSS, "acc",
            "its labels in TRAIN have the noise of layer 'noise'", "the labels before the noise", level="warning",

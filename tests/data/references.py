@@ -18,6 +18,7 @@ NO_OPTIONS = {
     "unlabelled": "drop",
     "sampler": None,
     "pairs": None,
+    "graded": False,
     "triplets": None,
     "names": "number",
     "shuffle": True,

@@ -123,7 +123,13 @@ def test_every_line_once_an_epoch_and_lines_stand_in_for_lines(tmp_path_factory,
         ("triplets", "0,1,2\n0,1.5,2\n", "line 2: '1.5' is not a record"),
         ("triplets", "0,1,1_0\n", "line 1: '1_0' is not a record"),
         ("triplets", "cat.jpg,1,2\n", "line 1: 'cat.jpg' is not a record .* for file names or keys set `names: 'key'`"),
-        ("pairs", "0,1,2\n", "line 1: sim is '2'; 1 \\(same\\) and 0 are allowed"),
+        ("pairs", "0,1,2\n", "line 1: sim is '2'; 1 \\(same\\) and 0 are allowed$"),
+        (
+            "pairs",
+            "0 1 1\n0 1 0.5\n",
+            "line 2: sim is '0.5'; 1 \\(same\\) and 0 are allowed; for numbers .* set `graded: true`",
+        ),
+        ("pairs", "0,1,yes\n", "line 1: sim is 'yes'; 1 \\(same\\) and 0 are allowed$"),
         ("pairs", '0,"1\n', "line 1: text stands behind a closing quote, or a quote is not closed"),
         ("pairs", b"\xff,1\n", "line 1: '\\\\xff' is not a record"),
     ],
@@ -131,6 +137,34 @@ def test_every_line_once_an_epoch_and_lines_stand_in_for_lines(tmp_path_factory,
 def test_malformed_lists(listed, kind, text, message):
     with pytest.raises(DataError, match=message):
         listed(kind, text)
+
+
+def test_graded_pairs(listed):
+    text = "0 1 0.25\n1 2 1\n3 2 0\n2 3 1e-3\n3 4 .125\n"
+    sampler = listed("pairs", text, batch_size=5, graded=True)
+    np.testing.assert_array_equal(sampler.batch(0).values, np.array([0.25, 1, 0, 1e-3, 0.125], np.float32))
+    assert sampler.batch(0).values.dtype == np.float32
+    assert listed("pairs", "0,1,1.0\n1,2,0.0\n", batch_size=2).batch(0).values.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("sim", ["1.01", "-0.1", "nan", "inf", "2", "yes", "0_1", "0.5x", ""])
+def test_a_sim_out_of_range_is_named(sim, listed):
+    with refused(DataError, f"sim is '{sim}'", remedy="a number from 0 to 1", source="line 2"):
+        listed("pairs", f"0,1,0.5\n0,1,{sim}\n", graded=True)
+
+
+def test_graded_pairs_have_a_sim(listed):
+    with refused(DataError, "no column sim", remedy="leave `graded` out", source="pairs.csv"):
+        listed("pairs", "0,1\n", graded=True)
+
+
+def test_another_pair_of_the_same_sim_replaces_one(listed):
+    text = "0,1,0.5\n2,3,0.25\n1,4,0.5\n3,4,0.75\n"
+    sampler = listed("pairs", text, batch_size=4, graded=True, on_error="replace")
+    sampler.reject([0, 2])
+    assert sampler.batch(0).records.T.tolist()[0] == [1, 4]
+    assert sampler.batch(0).values.tolist()[0] == 0.5
+    assert sampler.batch(0).records.T.tolist()[1] == [1, 4]  # no other has its sim: the next in the order
 
 
 def test_a_list_that_is_not_there_and_sim_without_labels(tmp_path):

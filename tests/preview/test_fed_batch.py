@@ -84,6 +84,14 @@ def test_pairs_have_a_colour_and_words_for_sim(photos):
     assert {cell.frame for cell in groups[1].cells} == {contact_sheet.RED}
 
 
+def test_graded_pairs_have_neither(photos, tmp_path):
+    (tmp_path / "pairs.csv").write_text("0,1,0.25\n1,2,1\n3,4,0\n")
+    options = {**of_photos(photos), "pairs": str(tmp_path / "pairs.csv"), "graded": True, "phase": "TEST"}
+    groups = preview_of(fed("SiameseDataLayer", 3, **options)).sheet.groups
+    assert [group.heading for group in groups[:3]] == ["sim 0.25", "sim 1: same", "sim 0: different"]
+    assert {cell.frame for cell in groups[0].cells} == {contact_sheet.GREY}
+
+
 def test_margins_and_several_labels_by_name(photos, tmp_path):
     lines = [f"{name},{number % 3}:{3 + number % 2}" for number, name in enumerate(photos.names)]
     (tmp_path / "sets.csv").write_text("\n".join(lines) + "\n")

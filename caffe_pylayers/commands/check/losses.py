@@ -152,6 +152,24 @@ def _resized_images(source: Layer, blob: str) -> bool:
     )
 
 
+def check_graded(view: View, _: Report) -> Iterator[Finding]:
+    """Sims between 0 and 1 go to no loss that takes a pair as similar or not."""
+    for layer in view.layers:
+        number = bottom_names(layer).index("sim") if "sim" in bottom_names(layer) else len(layer.bottoms)
+        origin = view.origin(layer, layer.bottoms[number]) if number < len(layer.bottoms) else None
+        if origin is None or not getattr(options_of(origin[0]), "graded", False):
+            continue
+        make = error if ours(layer) else warning
+        yield make(
+            layer,
+            f"{kind_of(layer)} needs a sim of 0 or 1, but layer {origin[0].name!r} gives numbers between them ('graded')"
+            + ("" if ours(layer) else ", and they count as 0"),
+            "write 0 and 1 into the list there, or use a loss for graded pairs",
+            "bottom",
+            number,
+        )
+
+
 def check_noise(view: View, _: Report) -> Iterator[Finding]:
     """In TRAIN noisy labels go where they may, and two layers do not draw the same noise."""
     seen: Dict[Tuple[int, int], Layer] = {}

@@ -47,6 +47,7 @@ RULES: Sequence[Tuple[Scope, Rule]] = (
     (Scope.STATE, losses.check_inputs),
     (Scope.STATE, losses.check_targets),
     (Scope.STATE, losses.check_label_maps),
+    (Scope.STATE, losses.check_graded),
     (Scope.STATE, losses.check_force_backward),
     (Scope.TRAINING, losses.check_loss_weight),
     (Scope.TRAINING, losses.check_noise),

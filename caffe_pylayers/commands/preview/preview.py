@@ -117,8 +117,8 @@ def _sample(fed: Fed, number: int, drawn: Dict[str, np.ndarray], names: Optional
     for name, values in fed.values.items():
         value = values[number]
         if name == "sim":
-            colour = GREEN if value else RED
-            heading.append(f"sim {value:g}: {'same' if value else 'different'}")
+            colour, words = {0.0: (RED, ": different"), 1.0: (GREEN, ": same")}.get(float(value), (GREY, ""))
+            heading.append(f"sim {value:g}{words}")
             frames = dict.fromkeys(fed.images, colour)
         elif len(fed.images) > 1:
             heading.append(f"{name} {_numbers(value)}")

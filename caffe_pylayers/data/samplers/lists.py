@@ -2,10 +2,11 @@
 
 anchor,positive,negative     triplets
 one,other                    pairs; sim is 1 where both have the same label
-one,other,sim                pairs, each line with its sim, 1 (same) or 0
+one,other,sim                pairs, each line with its sim, 1 (same) or 0; with `graded` any number from 0 to 1
 "one two.jpg" other.jpg 1    blanks or tabs separate names too; quotes where a name has the separator in it
 """
 
+import re
 from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from caffe_pylayers.data.sources import Source
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files import text_table
 
-_SIMS = ("0", "1")
+#: What is read as a number, be it one that no sim can be.
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|[-+]?(nan|inf)", re.IGNORECASE)
 
 
 class Listed(Ordered):
@@ -57,15 +59,30 @@ def listed_pairs(source: Source, options: Any, *, training: bool) -> Listed:
     rows = _rows(path, (2, 3), "two names, or two names and sim")
     records = _records(source, options, rows, path, 2)
     if len(rows[0].names) == 3:
-        for row in rows:
-            if row.names[2] not in _SIMS:
-                raise DataError(
-                    f"sim is '{row.names[2]}'", remedy="1 (same) and 0 are allowed", source=f"{path}, line {row.line}"
-                )
-        sims = np.array([row.names[2] == "1" for row in rows], np.float32)
+        sims = np.array([_sim(row, path, options.graded) for row in rows], np.float32)
+    elif options.graded:
+        raise DataError(
+            "it has no column sim, but `graded` is true",
+            remedy="write a number from 0 to 1 behind the two names, or leave `graded` out",
+            source=path,
+        )
     else:
         sims = same_label(source, records, f"{path} has no column sim")
     return Listed(source, options, records, sims, training=training)
+
+
+def _sim(row: "_Row", path: str, graded: bool) -> float:
+    """The sim of a pair. Raises DataError where it is out of range, or neither 0 nor 1 although it is not `graded`."""
+    text = row.names[2]
+    sim = float(text) if _NUMBER.fullmatch(text) else np.nan
+    if sim in (0, 1) or (graded and 0 <= sim <= 1):
+        return sim
+    allowed = "1 (same) and 0 are allowed"
+    if graded:
+        allowed = "a number from 0 to 1 is allowed"
+    elif 0 < sim < 1:
+        allowed += "; for numbers between them set `graded: true`"
+    raise DataError(f"sim is '{text}'", remedy=allowed, source=f"{path}, line {row.line}")
 
 
 def same_label(source: Source, records: np.ndarray, why: str) -> np.ndarray:
@@ -98,7 +115,7 @@ class _Row(NamedTuple):
 
 def _rows(path: str, widths: Tuple[int, ...], what: str) -> List[_Row]:
     def fits(names: List[str]) -> bool:
-        return len(names) in widths and (len(names) == widths[0] or names[-1] in _SIMS)
+        return len(names) in widths and (len(names) == widths[0] or bool(_NUMBER.fullmatch(names[-1])))
 
     rows: List[_Row] = []
     try:
