@@ -93,7 +93,7 @@ BROKEN = [
     Broken("images of many pixels, of ours", NET, "'restart_every': 3", "'restart_every': 3", "test_data",
            "20000 x 20000 pixels (height x width) are more than `max_pixels`", "raise `max_pixels`", at="'restart_every'", disk={"0.png": _png_of(20000, 20000)}),
     Broken("16-bit images of ours", NET, "'restart_every': 3", "'restart_every': 3", "test_data", "16-bit pixels, but only 8 bits of each would be kept",
-           "write its pixels to HDF5", at="'restart_every'", disk={"0.png": _DEEP}),
+           "`color: any`", at="'restart_every'", disk={"0.png": _DEEP}),
     Broken("images of different sizes", STOCK, '"images.txt"', '"images.txt"', "image", "images of different sizes", "set new_height and new_width",
            disk={"9.png": _SMALL}),
     Broken("a mean value too many", STOCK, 'mean_file: "mean.binaryproto"', "mean_value: 1  mean_value: 2", "data",

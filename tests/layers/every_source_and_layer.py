@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 import caffe
 import cv2
+import h5py
 import numpy as np
 
 from caffe_pylayers.caffe_files.datum import Datum
@@ -27,8 +28,11 @@ SOURCES: Dict[str, Dict[str, Any]] = {
         "source_type": "BCF", "source": "photos.bcf", "labels": "photos.bcf.labels.npy", "bcf_mode": "MEM",
     },
     "HDF5": {"source_type": "HDF5", "source": "photos.h5"},
-    "HDF5 of arrays": {"source_type": "HDF5", "source": "list_of_arrays.txt"},
+    "HDF5 of arrays": {
+        "source_type": "HDF5", "source": "list_of_arrays.txt", "datasets": {"data": "X", "label": "group/y"},
+    },
     "decoded": {"source_type": "LMDB", "source": "lmdb", "compressed": False},
+    "CSV of 16 bits": {"source_type": "CSV", "source": "deep.csv", "color": "any"},
 }  # fmt: skip
 
 #: Sources in which some records can be unreadable: numbers in an array always are some image.
@@ -55,6 +59,7 @@ LAYERS: Dict[str, Tuple[str, Tuple[str, ...], Dict[str, Any]]] = {
         "SiameseDataLayer", ("data", "data_p", "sim", "label", "label_p"), {"type": "HARD", "m": "graph.json", "n": 4},
     ),
     "pairs of a list": ("SiameseDataLayer", ("data", "data_p", "sim"), {"pairs": "pairs.csv"}),
+    "pairs graded": ("SiameseDataLayer", ("data", "data_p", "sim"), {"pairs": "graded.csv", "graded": True}),
     "pairs stacked": ("SiameseDataLayer", ("data", "sim", "label"), {"stacked": True}),
     "triplets": ("TripletDataLayer", TRIPLET, {}),
     "triplets MULTILABEL": ("TripletDataLayer", (*TRIPLET, "margin"), {"type": "RANDOM_MULTILABEL", **SETS}),
@@ -99,28 +104,42 @@ def write_all(folder: Path, photos: Any, bad: Tuple[int, ...] = ()) -> None:
     labels = photos.labels.tolist()
     images = [b"no image at all" if record in bad else photos.bytes_of(record) for record in range(len(labels))]
     (folder / "images").mkdir()
-    lines = []
-    for record, (image, label) in enumerate(zip(images, labels)):
-        (folder / "images" / f"{record}.jpg").write_bytes(image)
-        lines.append(f"{folder / 'images' / f'{record}.jpg'},{label}\n")
-    (folder / "list.csv").write_text("".join(lines))
-    write_lmdb(str(folder / "lmdb"), (Datum(image, label, 3, encoded=True) for image, label in zip(images, labels)))
     small = [cv2.resize(photos.decoded(record), (26, 28)) for record in range(len(labels))]
+    deep = [images[record] if record in bad else deep_png(image) for record, image in enumerate(small)]
+    for name, suffix, files in (("list", "jpg", images), ("deep", "png", deep)):
+        lines = []
+        for record, (image, label) in enumerate(zip(files, labels)):
+            (folder / "images" / f"{record}.{suffix}").write_bytes(image)
+            lines.append(f"{folder / 'images' / f'{record}.{suffix}'},{label}\n")
+        (folder / f"{name}.csv").write_text("".join(lines))
+    write_lmdb(str(folder / "lmdb"), (Datum(image, label, 3, encoded=True) for image, label in zip(images, labels)))
     write_lmdb(str(folder / "pixels"), pixels(small, labels, bad))
     write_bcf(str(folder / "photos.bcf"), (Record(image, (label,)) for image, label in zip(images, labels)))
     write_hdf5(str(folder / "photos.h5"), (Record(image, (label,)) for image, label in zip(images, labels)))
     arrays = [Record(image, (label,)) for image, label in zip(small, labels)]
     write_hdf5(str(folder / "first.h5"), arrays[:20])
     write_hdf5(str(folder / "second.h5"), arrays[20:])
+    for name in ("first.h5", "second.h5"):
+        with h5py.File(folder / name, "a") as file:
+            file.move("data", "X")
+            file.move("label", "group/y")
     (folder / "list_of_arrays.txt").write_text(f"{folder / 'first.h5'}\n{folder / 'second.h5'}\n")
     np.save(str(folder / "weights.npy"), np.linspace(0, 2, len(labels)))
     (folder / "sets.txt").write_text("".join(f"{label}:{5 + record % 3}\n" for record, label in enumerate(labels)))
     (folder / "graph.json").write_text(json.dumps(neighbours(len(labels))))
     (folder / "pairs.csv").write_text("".join(f"{record},{record * 7 % 37}\n" for record in range(1, 37)))
+    (folder / "graded.csv").write_text(
+        "".join(f"{record},{record * 7 % 37},{record / 36}\n" for record in range(1, 37))
+    )
     (folder / "triplets.csv").write_text(
         "".join(f"{record},{(record + 5) % 35},{record + 1}\n" for record in range(35))
     )
     (folder / "sampler_of_a_user.py").write_text(SAMPLER)
+
+
+def deep_png(image: np.ndarray) -> bytes:
+    """A photo as a PNG of 16 bits and four channels."""
+    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_BGR2BGRA).astype(np.uint16) * 200)[1].tobytes()
 
 
 def pixels(images: List[np.ndarray], labels: List[int], bad: Tuple[int, ...]) -> Iterator[Datum]:

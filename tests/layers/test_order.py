@@ -2,6 +2,8 @@
 
 import shutil
 
+import h5py
+import numpy as np
 import pytest
 
 from caffe_pylayers.config.catalogue import SCHEMAS
@@ -190,7 +192,8 @@ def test_moved_images_are_not_told(resuming_net, small_source_folder, caplog):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_option_is_here(layer):
-    elsewhere = {"resume", "header", "sample_weights", "crops", *POINTS}
+    elsewhere = {"resume", "header", "sample_weights", "crops", "datasets", *POINTS}
+    elsewhere |= {"graded"} if layer == "SiameseDataLayer" else set()
     assert {*TOLD[layer], *SILENT, *SILENT_OF[layer]} == set(SCHEMAS[layer].model_fields) - elsewhere
 
 
@@ -201,6 +204,25 @@ POINTS = {"points": [[0, 1], [2, 3]], "flip_pairs": [[0, 1]], "normalize_points"
 def test_ten_crops_are_silent(resuming_net, small_source_folder, caplog):
     restore(resuming_net, "ImageDataLayer", {"crop_size": 1}, {"crops": "ten"})
     assert "the snapshot" not in caplog.text
+
+
+def test_graded_is_silent(resuming_net, small_source_folder, caplog):
+    (small_source_folder / "sims.csv").write_text("1,2,0\n3,4,1\n")
+    restore(resuming_net, "SiameseDataLayer", {"pairs": "sims.csv"}, {"graded": True})
+    assert "the snapshot" not in caplog.text
+
+
+def test_names_of_data_sets_are_silent_but_other_labels_are_told(resuming_net, small_source_folder, caplog):
+    images = np.zeros((SIZE, 3, 2, 2), np.uint8)
+    with h5py.File(small_source_folder / "sets.h5", "w") as file:
+        for name, values in (("X", images), ("Z", images), ("y", np.arange(SIZE)), ("same", np.arange(SIZE))):
+            file.create_dataset(name, data=values)
+        file.create_dataset("other", data=np.zeros(SIZE))
+    before = {"source_type": "HDF5", "source": "sets.h5", "datasets": {"data": "X", "label": "y"}}
+    restore(resuming_net, "ImageDataLayer", before, {"datasets": {"data": "Z", "label": "same"}})
+    assert "the snapshot" not in caplog.text
+    restore(resuming_net, "ImageDataLayer", before, {"datasets": {"data": "X", "label": "other"}})
+    assert "other names, labels, weights" in caplog.text
 
 
 def test_points_are_silent(resuming_net, small_source_folder, caplog):
