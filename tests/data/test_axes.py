@@ -66,6 +66,27 @@ def test_check_and_preview_warn(net, transposed, tmp_path, monkeypatch):
     assert line.endswith(finding.remedy)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_npy_files_are_the_other_way_round(transposed, tmp_path, monkeypatch):
+    """And where the remedy was followed nothing is said."""
+    monkeypatch.chdir(tmp_path)
+    for number, image in enumerate(IMAGES):
+        np.save(tmp_path / f"{number}.npy", image if transposed else image.transpose(2, 0, 1))
+    (tmp_path / "list.txt").write_text("".join(f"{number}.npy\n" for number in range(8)))
+    (tmp_path / "net.prototxt").write_text(
+        OURS.format(kind="CSV", source="list.txt", more=", 'color': 'any', 'resize': 24")
+    )
+    found = [str(finding) for finding in check_files(["net.prototxt"], build=False).findings]
+    said = preview_of(fed_by(nets.read_net("net.prototxt").layers[0], "TRAIN", [0])).findings
+    if transposed:
+        assert found == said == []
+        return
+    for lines in (found, said):
+        (line,) = (line for line in lines if "look like" in line)
+        assert "height x width x channels = 3 x 40 x 60 look like channels x height x width: Caffe would see 60" in line
+        assert "image.transpose(1, 2, 0)" in line
+
+
 @pytest.mark.parametrize(
     ("shape", "whole", "doubted"),
     [

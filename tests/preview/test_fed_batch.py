@@ -92,6 +92,36 @@ def test_graded_pairs_have_neither(photos, tmp_path):
     assert {cell.frame for cell in groups[0].cells} == {contact_sheet.GREY}
 
 
+def list_of(folder, *images):
+    """Options for a list of .npy files."""
+    for number, image in enumerate(images):
+        np.save(folder / f"{number}.npy", image)
+    (folder / "list.txt").write_text("".join(f"{folder}/{number}.npy\n" for number in range(len(images))))
+    return {"source": str(folder / "list.txt"), "color": "any", "batch_size": len(images), "phase": "TEST"}
+
+
+def test_16_bits_are_drawn_over_the_range_that_they_have(tmp_path):
+    images = np.random.default_rng(0).integers(1000, 4000, (3, 20, 30), dtype=np.uint16)
+    images[0, 0, :2] = 500, 6500
+    preview = preview_of(fed("ImageDataLayer", 1, **list_of(tmp_path, *images)))
+    assert any("values go from 500 to 6500, not from 0 to 255" in note for note in preview.notes)
+    expected = np.rint((images.astype(np.float64) - 500) * 255 / 6000)
+    for group, picture in zip(preview.sheet.groups, expected):
+        np.testing.assert_allclose(group.cells[0].picture, picture, atol=1)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 6])
+def test_channels_that_are_not_drawn_do_not_change_the_picture(channels, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (2, 20, 30, channels)).astype(np.float32)
+    drawn = 1 if channels == 2 else 3
+    images[..., drawn:] *= 1e6
+    preview = preview_of(fed("ImageDataLayer", 1, **list_of(tmp_path, *images)))
+    assert any("drawn" in note and f"{channels} channels" in note for note in preview.notes)
+    for group, image in zip(preview.sheet.groups, images):
+        expected = image[:, :, 2::-1] if drawn == 3 else image[:, :, 0]
+        np.testing.assert_array_equal(group.cells[0].picture, expected)
+
+
 def test_margins_and_several_labels_by_name(photos, tmp_path):
     lines = [f"{name},{number % 3}:{3 + number % 2}" for number, name in enumerate(photos.names)]
     (tmp_path / "sets.csv").write_text("\n".join(lines) + "\n")

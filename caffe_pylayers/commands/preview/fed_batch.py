@@ -11,7 +11,7 @@ from caffe_pylayers.caffe_files.nets import TRAIN, Layer
 from caffe_pylayers.commands import layer_net
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.data import samplers
-from caffe_pylayers.data.axes import stored_axes
+from caffe_pylayers.data.axes import Stored, stored_axes
 from caffe_pylayers.data.sources import source_of
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError, DataError
@@ -43,8 +43,8 @@ class Fed:
     tops: the shape of each top. images: by role ("data", "anchor", ...), each (N, ...), as fed. prepared: how, by role.
     labels: by role, integers (N,) or (N, L), -1 for none. names: by role, of the records, where they are known.
     values: other numbers of each sample by name, (N,) or (N, M): margin, sim, sample_weight.
-    a_class: how many samples in a row are of one class (type PK), else 0. stored: channels, height and width as the source
-    has them, and whether they are 8-bit pixels; None where that is not known.
+    a_class: how many samples in a row are of one class (type PK), else 0. stored: what `axes_doubt`
+    takes of the images as the source has them; None where that is not known.
     """
 
     layer: Layer
@@ -57,7 +57,7 @@ class Fed:
     names: Dict[str, List[str]] = field(default_factory=dict)
     values: Dict[str, np.ndarray] = field(default_factory=dict)
     a_class: int = 0
-    stored: Optional[Tuple[Tuple[int, int, int], bool]] = None
+    stored: Optional[Stored] = None
 
     def __len__(self) -> int:
         return len(next(iter(self.images.values())))
@@ -153,7 +153,7 @@ def _other(fed: Fed, taken: List[Dict[str, np.ndarray]]) -> Fed:
     if not first.ndim or not len(first):
         raise ConfigError(f"its first top has shape {first.shape}, but that is not a batch of images", source=fed.where)
     if first.ndim == 4:
-        fed.stored = (first.shape[1], first.shape[2], first.shape[3]), False
+        fed.stored = (first.shape[1], first.shape[2], first.shape[3]), False, False
     for top, values in tops.items():
         if values is first or (values.ndim == 4 and values[0].size > values.shape[1] and len(values) == len(first)):
             fed.images[top] = values

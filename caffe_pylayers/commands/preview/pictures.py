@@ -58,7 +58,7 @@ def pictures(images: np.ndarray, prepared: Preparation, shown: Iterable[int]) ->
     if not prepared.pixels and planes.shape[1] == 1 and _are_classes(planes):
         notes.append("integers, each in its own colour: 0 black, 255 white")
         return Pictures([_PALETTE[planes[number, 0].astype(np.uint8)] for number in shown], "; ".join(notes))
-    low, high, outside = _range(planes, prepared)
+    low, high, outside = _range(planes, prepared, 3 if planes.shape[1] > 2 else 1)
     stretch = not prepared.pixels or outside > _FEW or high < _DARK
     if not low <= high:
         notes.append("no value is a finite number")
@@ -75,7 +75,7 @@ def pictures(images: np.ndarray, prepared: Preparation, shown: Iterable[int]) ->
         values = undone(planes[number], number, prepared)
         if stretch:
             values = (values - low) * (255.0 / max(high - low, 1e-30))
-        pixels = np.nan_to_num(np.clip(np.rint(values), 0, 255)).astype(np.uint8)
+        pixels = np.nan_to_num(np.clip(np.rint(values[:3]), 0, 255)).astype(np.uint8)
         drawn.append(cv2.merge(list(pixels[2::-1])) if len(pixels) > 2 else pixels[0])
     return Pictures(drawn, "; ".join(notes))
 
@@ -125,11 +125,11 @@ def _channel_notes(images: np.ndarray) -> List[str]:
     return notes
 
 
-def _range(planes: np.ndarray, prepared: Preparation) -> "tuple[float, float, float]":
-    """Smallest and largest finite value when undone, and the part that lies outside 0 to 255."""
+def _range(planes: np.ndarray, prepared: Preparation, drawn: int) -> "tuple[float, float, float]":
+    """Smallest and largest finite value of the channels that are drawn, when undone, and the part that lies outside 0 to 255."""
     low, high, outside, total = np.inf, -np.inf, 0, 0
     for number in range(len(planes)):
-        values = undone(planes[number], number, prepared)
+        values = undone(planes[number], number, prepared)[:drawn]
         values = values[np.isfinite(values)]
         if values.size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
