@@ -31,21 +31,25 @@ _FLAGS: Dict[Tuple[Optional[Color], int], int] = {
     for color, name, kept in (
         (True, "COLOR", cv2.IMREAD_ANYDEPTH),
         (False, "GRAYSCALE", cv2.IMREAD_ANYDEPTH),
-        (ANY, "COLOR", cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR),
+        (ANY, "GRAYSCALE", cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR),  # which drops alpha, but a JPEG has none
     )
     for shrink, reduced in ((1, ""), (2, "REDUCED_"), (4, "REDUCED_"), (8, "REDUCED_"))
 }
 _FLAGS[None, 1] = cv2.IMREAD_UNCHANGED
 
 
-def _keeps_alpha(flag: int) -> bool:
-    """Whether the installed OpenCV keeps an alpha channel; older ones do so with IMREAD_UNCHANGED alone."""
+def _any_channels() -> int:
+    """The flag that keeps the channels of files that are no JPEGs.
+
+    All three together keep alpha too, and turn an image by its EXIF orientation, but in an older OpenCV they make three
+    channels. There it is IMREAD_UNCHANGED, which does not turn.
+    """
+    flag = cv2.IMREAD_COLOR | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
     image = cv2.imdecode(cv2.imencode(".png", np.zeros((1, 1, 4), np.uint8))[1], flag)
-    return image.shape == (1, 1, 4)
+    return flag if image.shape == (1, 1, 4) else cv2.IMREAD_UNCHANGED
 
 
-#: Of files that are no JPEGs; IMREAD_UNCHANGED does not turn an image by its EXIF orientation.
-_ANY_CHANNELS = _FLAGS[ANY, 1] if _keeps_alpha(_FLAGS[ANY, 1]) else cv2.IMREAD_UNCHANGED
+_ANY_CHANNELS = _any_channels()
 
 
 def decode(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import caffe_pylayers
 from caffe_pylayers.commands.convert.convert import Images, Origin
 from caffe_pylayers.config import load
-from caffe_pylayers.data import keyed
+from caffe_pylayers.data import decoding, keyed
 from caffe_pylayers.data.decoding import decode
 from caffe_pylayers.data.geometry import Fit
 from caffe_pylayers.data.recipe import Recipe
@@ -92,7 +92,7 @@ FILES = {
     "npy of big-endian numbers": (npy(numbers("uint16", 17, 23).astype(">u2")), numbers("uint16", 17, 23)),
     "npy of version 2": (npy(numbers("uint8", 17, 23), (2, 0)), numbers("uint8", 17, 23)),
     "npy of 600 channels": (npy(numbers("float32", 3, 4, 600)), numbers("float32", 3, 4, 600)),
-    "float tiff": (encoded(".tiff", numbers("float64", 17, 23, 3)), numbers("float64", 17, 23, 3)),
+    "float tiff": (encoded(".tiff", numbers("float32", 17, 23)), numbers("float32", 17, 23)),
 }
 
 
@@ -205,6 +205,9 @@ def test_exif_turns_the_same_files_as_with_three_channels(extension, channels):
     for orientation in range(1, 9):
         file = turned(encoded(extension, image), orientation)
         colour, own = (decode(file, color) for color in (True, "any"))
+        if extension == ".png" and decoding._ANY_CHANNELS == cv2.IMREAD_UNCHANGED:  # an older OpenCV
+            np.testing.assert_array_equal(own.reshape(image.shape), image)
+            continue
         assert own.shape == ((*colour.shape[:2], channels) if channels > 1 else colour.shape[:2])
         if channels > 1:
             np.testing.assert_array_equal(own[:, :, :3], colour)
