@@ -72,6 +72,8 @@ def decode(
         return _decoded_npy(data, max_pixels)
     size = image_size(data)
     if bytes(data[:4]).startswith(_OF_FLOATS):
+        if color == ANY:
+            raise DataError("Radiance HDR, OpenEXR and PFM are not read", remedy="write its pixels as a .npy file")
         raise wrong_depth("floating-point")
     is_jpeg = bytes(data[:3]) == _JPEG
     if size is None:

@@ -338,6 +338,22 @@ def test_a_tiff_of_other_integers_is_named(kind, tmp_path):
         ANY.load(lmdb_of(tmp_path, encoded(".tiff", numbers("uint8", 3, 4).astype(kind))), 0)
 
 
+@pytest.mark.parametrize("extension", [".hdr", ".pfm"])
+def test_formats_that_are_not_read_are_named(extension, tmp_path):
+    with refused(DataError, "not read", remedy=".npy", record=0):
+        ANY.load(lmdb_of(tmp_path, encoded(extension, numbers("float32", 3, 4, 3))), 0)
+
+
+@pytest.mark.parametrize("mean", [None, 3])
+@pytest.mark.parametrize("kinds", [("uint8", "float32"), ("float32", "uint8")])
+def test_raw_pixels_of_two_types_are_named(kinds, mean, tmp_path):
+    """Bytes of 0 to 255 beside floats of any range, which a mean hid."""
+    records = [Record(numbers(kind, 3, 4, 3), (0,)) for kind in kinds]
+    net = net_of({**write_as("LMDB", tmp_path, records), "batch_size": 2, "mean_value": mean})
+    with refused(DataError, f"3 channels of {kinds[1]}", f"3 channels of {kinds[0]}", remedy="one type", record=1):
+        net.forward()
+
+
 @pytest.mark.parametrize("color", [True, False])
 def test_other_colours_name_it(color, tmp_path):
     source = lmdb_of(tmp_path, encoded(".png", numbers("uint16", 3, 4)), npy(numbers("uint8", 3, 4)))

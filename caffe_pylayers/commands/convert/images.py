@@ -14,6 +14,10 @@ from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.files.npy import NPY
 
+#: The types and channels of image files that a layer reads as they are, in words too; a PNG that it reads by `color: any`.
+_HELD = (np.uint8,), (1, 3), "these hold 8-bit pixels of 1 or 3 channels"
+_HELD_ANY = (np.uint8, np.uint16), (1, 3, 4), "a PNG holds 8-bit or 16-bit pixels of 1, 3 or 4 channels"
+
 #: Formats whose images are the bytes of an image file, and nothing else.
 _FILES_ONLY = ("CSV", "BCF")
 
@@ -89,13 +93,10 @@ class Images:
 
     def _encoded(self, image: np.ndarray, encoding: str, source: Source, record: int) -> bytes:
         quality = _jpg_quality(encoding)
-        deep = self.color == ANY and not quality
-        if image.dtype not in ((np.uint8, np.uint16) if deep else (np.uint8,)) or image.shape[2] not in (
-            (1, 3, 4) if deep else (1, 3)
-        ):
-            holds = "pixels of 8 or 16 bits and 1, 3 or 4 channels" if deep else "8-bit pixels of 1 or 3 channels"
+        types, channels, words = _HELD_ANY if self.color == ANY and not quality else _HELD
+        if image.dtype not in types or image.shape[2] not in channels:
             raise source.error(
-                f"an image of type {image.dtype} with {image.shape[2]} channels does not fit into an image file: {'a PNG holds' if deep else 'these hold'} {holds}",
+                f"an image of type {image.dtype} with {image.shape[2]} channels does not fit into an image file: {words}",
                 remedy="convert it to LMDB or HDF5, without --encode",
                 record=record,
             )
