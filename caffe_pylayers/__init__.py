@@ -39,6 +39,7 @@ LAYERS = {
     "L2Normalize": ("feature_layers", "features"),
     "ImageDataLayer": ("data_layers", "images"),
     "MultiLabelDataLayer": ("data_layers", "images"),
+    "ImageMapDataLayer": ("map_data", "maps"),
     "SiameseDataLayer": ("data_layers", "comparisons"),
     "TripletDataLayer": ("data_layers", "comparisons"),
 }

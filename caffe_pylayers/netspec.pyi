@@ -566,11 +566,7 @@ def ImageDataLayer(
     root: Path | None = None,
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
-    bcf_mode: Literal["FILE", "MEM"] = "FILE",
     datasets: dict[str, Any] | None = None,
-    labels: str | Sequence[str] | None = None,
-    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
-    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | dict[str, Any] | None = None,
     crop_size: int | Sequence[int] | None = None,
@@ -580,7 +576,6 @@ def ImageDataLayer(
     scale: float = 1.0,
     color: bool | str = True,
     transform: str | None = None,
-    compressed: bool = True,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
     seed: int = 0,
@@ -593,6 +588,11 @@ def ImageDataLayer(
     restart_every: int = 0,
     on_error: Literal["stop", "replace", "skip"] = "stop",
     sampler: str | None = None,
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
+    label_order: str | None = None,
+    compressed: bool = True,
     sample_weights: str | None = None,
     shuffle: bool = False,
     type: Literal["ALL", "BALANCED", "PK"] = "ALL",
@@ -623,15 +623,11 @@ def ImageDataLayer(
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
-    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     datasets: What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and name.
     datasets.data: The data set with the images; none: `data`.
     datasets.label: The data set with the labels; none: `label`, if there is one.
     datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
     datasets.name: The data set with the names of the records; none: `name`, if there is one.
-    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
-    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
     resize.short: The shorter side, in pixels; the other is rounded down.
@@ -644,7 +640,6 @@ def ImageDataLayer(
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
-    compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
@@ -657,6 +652,11 @@ def ImageDataLayer(
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
+    compressed: Decode images when needed; false: all at the start, kept in memory.
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
     type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
@@ -677,11 +677,7 @@ def MultiLabelDataLayer(
     root: Path | None = None,
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
-    bcf_mode: Literal["FILE", "MEM"] = "FILE",
     datasets: dict[str, Any] | None = None,
-    labels: str | Sequence[str] | None = None,
-    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
-    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | dict[str, Any] | None = None,
     crop_size: int | Sequence[int] | None = None,
@@ -691,7 +687,6 @@ def MultiLabelDataLayer(
     scale: float = 1.0,
     color: bool | str = True,
     transform: str | None = None,
-    compressed: bool = True,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
     seed: int = 0,
@@ -704,6 +699,11 @@ def MultiLabelDataLayer(
     restart_every: int = 0,
     on_error: Literal["stop", "replace", "skip"] = "stop",
     sampler: str | None = None,
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
+    label_order: str | None = None,
+    compressed: bool = True,
     sample_weights: str | None = None,
     shuffle: bool = False,
     type: Literal["ALL", "BALANCED", "PK"] = "ALL",
@@ -735,15 +735,11 @@ def MultiLabelDataLayer(
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
-    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     datasets: What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and name.
     datasets.data: The data set with the images; none: `data`.
     datasets.label: The data set with the labels; none: `label`, if there is one.
     datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
     datasets.name: The data set with the names of the records; none: `name`, if there is one.
-    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
-    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
     resize.short: The shorter side, in pixels; the other is rounded down.
@@ -756,7 +752,6 @@ def MultiLabelDataLayer(
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
-    compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
@@ -769,6 +764,11 @@ def MultiLabelDataLayer(
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
+    compressed: Decode images when needed; false: all at the start, kept in memory.
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
     type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
@@ -783,18 +783,14 @@ def MultiLabelDataLayer(
     multilabel: Several labels per image, as 0 and 1 for each of them; false: one label.
     """
 
-def SiameseDataLayer(
+def ImageMapDataLayer(
     *blobs: Top,
     source: Path,
-    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] | str = "CSV",
+    source_type: Literal["CSV", "LMDB", "HDF5"] = "CSV",
     root: Path | None = None,
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
-    bcf_mode: Literal["FILE", "MEM"] = "FILE",
     datasets: dict[str, Any] | None = None,
-    labels: str | Sequence[str] | None = None,
-    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
-    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | dict[str, Any] | None = None,
     crop_size: int | Sequence[int] | None = None,
@@ -804,7 +800,102 @@ def SiameseDataLayer(
     scale: float = 1.0,
     color: bool | str = True,
     transform: str | None = None,
-    compressed: bool = True,
+    decode: Literal["exact", "lenient"] = "exact",
+    max_pixels: int = 268435456,
+    seed: int = 0,
+    stream: int = 0,
+    prefetch: bool | int = 0,
+    workers: int = 1,
+    timeout: float = 60.0,
+    resume: bool = False,
+    iter_size: int = 1,
+    restart_every: int = 0,
+    on_error: Literal["stop", "replace", "skip"] = "stop",
+    sampler: str | None = None,
+    maps: Path | None = None,
+    weights: bool | Path = False,
+    map_type: Literal["labels", "values"] = "labels",
+    label_map: dict[Any, int] | None = None,
+    pad_label: int = 255,
+    shuffle: bool = False,
+    scales: Sequence[float] | None = None,
+    like: Literal["ImageSegData", "DenseImageData"] | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Images, each with a map of the same size: a label, or a value, for each pixel.
+
+    bottoms: none
+    tops: data, label [, data_dim]
+    with 'weights': True or ...: none -> data, label, sample_weight [, data_dim]
+
+    source_type: What the source is: a CSV file, an LMDB, or HDF5.
+    source: Path of the CSV file, which has an image, its map and, with `weights`, the weights of its pixels on each line; of the LMDB of images; or of an .h5 file or a list of them, with data sets data and label.
+    root: Folder before the names in a CSV file; none: the working directory.
+    header: The first line of the CSV file names its columns: name, map, weights, others; false: no.
+    missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
+    datasets: What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and name.
+    datasets.data: The data set with the images; none: `data`.
+    datasets.label: The data set with the labels; none: `label`, if there is one.
+    datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
+    datasets.name: The data set with the names of the records; none: `name`, if there is one.
+    batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
+    resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
+    resize.short: The shorter side, in pixels; the other is rounded down.
+    resize.long: The longer side, in pixels; the other is rounded down.
+    resize.pad: Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).
+    crop_size: Size to cut out after resizing and scaling, in pixels, n (n x n) or [height, width]: at random in TRAIN, the centre in TEST. An image that is smaller is padded with the mean at the bottom and the right. 0 or none: no crop.
+    mirror: Mirror an image left to right with probability 1/2 in TRAIN.
+    mean_file: Mean to subtract: a .npy or .binaryproto file, or a list in the units of pixels: [r, g, b], one number for all channels, or with another number of channels one per channel, in their order.
+    mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
+    scale: Factor, any number, on the images after the mean is subtracted.
+    color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
+    transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
+    decode: A JPEG that is cut short is an error (exact), or is read as far as it goes, as stock ImageData reads it, and counted (lenient).
+    max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
+    seed: Seed of the random draws, at least 0.
+    stream: Random stream, at least 0: give each layer another one.
+    prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
+    workers: Worker processes of prefetch, at least 1.
+    timeout: Seconds, above 0, after which a silent worker is replaced.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    iter_size: The solver's iter_size, at least 1: batches per iteration.
+    restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
+    on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
+    sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
+    maps: The LMDB of maps, with the keys of the images; only for LMDB.
+    weights: Feed a weight for each pixel, in a top sample_weight: from the third column of a CSV file, or the data set sample_weight of HDF5 (true), or from an LMDB (its path). Padding has 0.
+    map_type: What a map has: integers, which are never mixed (labels), or any numbers, bilinear where the size changes, nan for a missing one (values).
+    label_map: Other numbers for labels, {'old': new}, such as {'0': 255}; those that are not named stay.
+    pad_label: What the map has around the image, where that is padded; values have nan there unless it is given.
+    shuffle: A new random order each epoch of TRAIN; false: the source's order.
+    scales: Factors, above 0: in TRAIN the size is multiplied by one of them, drawn for each image.
+    like: Do as a layer of a fork does: of DeepLab and PSPNet (ImageSegData), or of SegNet, which crops and mirrors at random in TEST too (DenseImageData). Both round the nearest pixel down.
+    """
+
+def SiameseDataLayer(
+    *blobs: Top,
+    source: Path,
+    source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] | str = "CSV",
+    root: Path | None = None,
+    header: bool = False,
+    missing: Literal["error", "skip"] = "error",
+    datasets: dict[str, Any] | None = None,
+    batch_size: int = 256,
+    resize: int | Sequence[int] | dict[str, Any] | None = None,
+    crop_size: int | Sequence[int] | None = None,
+    mirror: bool = False,
+    mean_file: Path | Sequence[float] | None = None,
+    mean_value: float | Sequence[float] | None = None,
+    scale: float = 1.0,
+    color: bool | str = True,
+    transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
     seed: int = 0,
@@ -817,6 +908,11 @@ def SiameseDataLayer(
     restart_every: int = 0,
     on_error: Literal["stop", "replace", "skip"] = "stop",
     sampler: str | None = None,
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
+    label_order: str | None = None,
+    compressed: bool = True,
     shuffle: bool = False,
     k: int = 10,
     n: int = 0,
@@ -847,15 +943,11 @@ def SiameseDataLayer(
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
-    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     datasets: What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and name.
     datasets.data: The data set with the images; none: `data`.
     datasets.label: The data set with the labels; none: `label`, if there is one.
     datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
     datasets.name: The data set with the names of the records; none: `name`, if there is one.
-    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
-    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
     resize.short: The shorter side, in pixels; the other is rounded down.
@@ -868,7 +960,6 @@ def SiameseDataLayer(
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
-    compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
@@ -881,6 +972,11 @@ def SiameseDataLayer(
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
+    compressed: Decode images when needed; false: all at the start, kept in memory.
     shuffle: Accepted, but has no effect: TRAIN has a new random order each epoch.
     k: Negatives that the HARD types choose from, at least 1 and at most 10000: drawing 10000 takes 5 ms per sample.
     n: Iterations, at least 0, before the HARD types choose.
@@ -900,11 +996,7 @@ def TripletDataLayer(
     root: Path | None = None,
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
-    bcf_mode: Literal["FILE", "MEM"] = "FILE",
     datasets: dict[str, Any] | None = None,
-    labels: str | Sequence[str] | None = None,
-    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
-    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | dict[str, Any] | None = None,
     crop_size: int | Sequence[int] | None = None,
@@ -914,7 +1006,6 @@ def TripletDataLayer(
     scale: float = 1.0,
     color: bool | str = True,
     transform: str | None = None,
-    compressed: bool = True,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
     seed: int = 0,
@@ -927,6 +1018,11 @@ def TripletDataLayer(
     restart_every: int = 0,
     on_error: Literal["stop", "replace", "skip"] = "stop",
     sampler: str | None = None,
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
+    label_order: str | None = None,
+    compressed: bool = True,
     shuffle: bool = False,
     k: int = 10,
     n: int = 0,
@@ -957,15 +1053,11 @@ def TripletDataLayer(
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
-    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
     datasets: What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and name.
     datasets.data: The data set with the images; none: `data`.
     datasets.label: The data set with the labels; none: `label`, if there is one.
     datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
     datasets.name: The data set with the names of the records; none: `name`, if there is one.
-    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
-    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
     resize.short: The shorter side, in pixels; the other is rounded down.
@@ -978,7 +1070,6 @@ def TripletDataLayer(
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
-    compressed: Decode images when needed; false: all at the start, kept in memory.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     seed: Seed of the random draws, at least 0.
@@ -991,6 +1082,11 @@ def TripletDataLayer(
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
+    compressed: Decode images when needed; false: all at the start, kept in memory.
     shuffle: Accepted, but has no effect: TRAIN has a new random order each epoch.
     k: Negatives that the HARD types choose from, at least 1 and at most 10000: drawing 10000 takes 5 ms per sample.
     n: Iterations, at least 0, before the HARD types choose.

@@ -11,6 +11,7 @@ REQUIRED = {
     "LabelSmoothing": {"n_classes": 3},
     "ImageDataLayer": {"source": "train.csv"},
     "MultiLabelDataLayer": {"source": "train.csv"},
+    "ImageMapDataLayer": {"source": "train.csv"},
     "SiameseDataLayer": {"source": "train.csv"},
     "TripletDataLayer": {"source": "train.csv"},
 }

@@ -5,12 +5,12 @@ from typing import ClassVar, Iterator, Literal, Optional, Sequence, Tuple
 from pydantic import Field
 from typing_extensions import Annotated
 
-from caffe_pylayers.config.data import DataLayerOptions
+from caffe_pylayers.config.labelled_data import LabelledDataLayerOptions
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.schema import Path, Remark
 
 
-class _ComparisonOptions(DataLayerOptions):
+class _ComparisonOptions(LabelledDataLayerOptions):
     """What layers of pairs and triplets share."""
 
     _sampling = ("type", "k", "n", "m", "unlabelled")

@@ -1,4 +1,4 @@
-"""The options that all data layers have."""
+"""The options that all data layers have; those of layers with labels are in :mod:`caffe_pylayers.config.labelled_data`."""
 
 from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple, Union
 
@@ -8,7 +8,7 @@ from typing_extensions import Annotated
 from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config.datasets import Datasets
 from caffe_pylayers.config.order import InOrder
-from caffe_pylayers.config.schema import ColumnsOrPath, Options, Path, Remark, Resume, Seed, Stream, spell
+from caffe_pylayers.config.schema import Options, Path, Remark, Resume, Seed, Stream, spell
 from caffe_pylayers.data.formats import Format
 
 
@@ -133,28 +133,10 @@ class DataLayerOptions(Options):
     missing: Literal["error", "skip"] = Field(
         "error", description="Files of a CSV that do not exist: an error, or left out and counted (skip)."
     )
-    bcf_mode: Literal["FILE", "MEM"] = Field(
-        "FILE", description="Read a BCF file where it lies (FILE), or all of it into memory (MEM)."
-    )
     datasets: Optional[Datasets] = Field(
         None,
         description="What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and "
         "name.",
-    )
-    labels: Annotated[Optional[ColumnsOrPath], InOrder(16)] = Field(
-        None,
-        description="Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), "
-        ".npy or text file; none: those of the source.",
-    )
-    label_format: Annotated[Literal["indices", "indicator", "sign", "values"], InOrder(12)] = Field(
-        "indices",
-        description="What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); "
-        "for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).",
-    )
-    label_order: Optional[Literal["key"]] = Field(
-        None,
-        description="For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists "
-        "follow the order of the keys (key); none: they are an error.",
     )
     batch_size: Annotated[int, InOrder(1)] = Field(
         256,
@@ -193,7 +175,6 @@ class DataLayerOptions(Options):
     transform: Optional[Plugin] = Field(
         None, description="Function of yours, 'module:function', called as function(image, rng) after resizing."
     )
-    compressed: bool = Field(True, description="Decode images when needed; false: all at the start, kept in memory.")
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = Field(
         "exact",
         description="Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than "
@@ -232,14 +213,8 @@ class DataLayerOptions(Options):
 
     #: The images of a sample, which are the first tops.
     images: ClassVar[Tuple[str, ...]] = ("data",)
-    #: Options that choose what `sampler` would choose, and files that may go by the order of the source.
+    #: Options that choose what `sampler` would choose.
     _sampling: ClassVar[Tuple[str, ...]] = ("type",)
-    _ordered: ClassVar[Tuple[str, ...]] = ("labels", "sample_weights")
-
-    @property
-    def rows_are_sets(self) -> bool:
-        """Whether a row of labels is a set of them, and not a label for each of several tasks."""
-        return self.type.endswith("MULTILABEL")  # type: ignore[attr-defined]
 
     def images_per_top(self) -> int:
         """How many images a top has."""
@@ -251,6 +226,7 @@ class DataLayerOptions(Options):
         if (
             size is not None
             and self.crop_size is not None
+            and "scales" not in type(self).model_fields  # where what is smaller is padded
             and (self.crop_size[0] > size[0] or self.crop_size[1] > size[1])
         ):
             larger = f"option 'crop_size' is {list(self.crop_size)}, more than 'resize', which is {list(size)}"
@@ -267,35 +243,14 @@ class DataLayerOptions(Options):
                     f"channel{'s' * (channels > 1)}: 'color' is {str(self.color).lower()}",
                     "give one number for all channels, or one per channel",
                 )
-        if isinstance(self.labels, tuple) and (self.source_type != "CSV" or not self.header):
-            listed = "option 'labels' has a list of columns, but only a CSV with 'header': true has them"
-            yield Remark(("labels", "header"), listed, "name one column, data set or file")
-        for role, name in (("label", "labels"), ("sample_weight", "sample_weights")):
-            if getattr(self.datasets, role, None) is not None and getattr(self, name, None) is not None:
-                both = f"options 'datasets.{role}' and {name!r} are both given"
-                yield Remark((name, "datasets"), both, "leave one out")
-        if self.label_format == "values":
-            yield from self._needs_classes()
         if self.sampler is not None and self.on_error != "stop":
             rule = "option 'on_error' must be 'stop' with a 'sampler' of your own: only the sampler knows which record may replace another"
             yield Remark(("on_error", "sampler"), rule)
 
-    def _needs_classes(self) -> Iterator[Remark]:
-        """What cannot be with labels that are any numbers, since it goes by classes."""
-        if self.on_error == "replace":
-            rule = "option 'on_error' is 'replace', by a record of the same class, but 'label_format' is 'values'"
-            yield Remark(("on_error", "label_format"), rule, "set 'on_error': 'skip'")
-
     def idle(self) -> Iterator[Tuple[str, str]]:
-        for names, owner in ((("root", "header", "missing"), "CSV"), (("bcf_mode",), "BCF"), (("datasets",), "HDF5")):
+        for names, owner in ((("root", "header", "missing"), "CSV"), (("datasets",), "HDF5")):
             if self.source_type != owner:
                 yield from self.without_effect(names, f"'source_type' is {self.source_type!r}")
-        if self.source_type != "LMDB":
-            yield from self.without_effect(("label_order",), f"'source_type' is {self.source_type!r}")
-        else:
-            ordered = [name for name in self._ordered if name in type(self).model_fields]
-            if all(getattr(self, name) is None for name in ordered):
-                yield from self.without_effect(("label_order",), f"there is no {' or '.join(map(repr, ordered))}")
         if self.decode == "fast" and self.resize is None:
             yield from self.without_effect(("decode",), "there is no 'resize'")
         if self.prefetch == 0:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
-from caffe_pylayers.config.data import DataLayerOptions
+from caffe_pylayers.config.labelled_data import LabelledDataLayerOptions
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.schema import ColumnOrPath, Remark, spell
 
@@ -14,12 +14,12 @@ from caffe_pylayers.config.schema import ColumnOrPath, Remark, spell
 Pair = Tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 
-class ImageDataLayerOptions(DataLayerOptions):
+class ImageDataLayerOptions(LabelledDataLayerOptions):
     """Labelled images."""
 
     gives: ClassVar[Tuple[str, ...]] = ("data", "[label]", "[sample_weight]")
 
-    example: ClassVar[Dict[str, Any]] = {**DataLayerOptions.example, "shuffle": True}
+    example: ClassVar[Dict[str, Any]] = {**LabelledDataLayerOptions.example, "shuffle": True}
 
     _sampling = ("type", "shuffle")
     _counts: ClassVar[Tuple[str, ...]] = ("classes_per_batch", "samples_per_class")
@@ -143,7 +143,7 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
 
     gives = ("data", "label", "[sample_weight]")
     example: ClassVar[Dict[str, Any]] = {
-        **DataLayerOptions.example,
+        **LabelledDataLayerOptions.example,
         "shuffle": True,
         "multilabel": True,
         "label_dim": 10,

@@ -1,7 +1,7 @@
 """A checksum of what a stream is made of, by which a resumed run knows that its list has changed."""
 
 import hashlib
-from typing import Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 
@@ -12,16 +12,18 @@ from caffe_pylayers.data.sources.base import Numbers
 _SLASH = ord("/")
 
 
-def checksum(source: Source, sampler: Sampler) -> int:
+def checksum(sources: Sequence[Source], sampler: Sampler) -> int:
     """24 bits of a hash of the names, labels and sample weights of all records, and of the lists that the sampler read.
 
-    Names count without the folder that all of them are in: data may be moved.
+    sources: that of the images, which has the labels, and others of as many records. Names count without the folder that all of them are in: data may be moved.
     """
     digest = hashlib.sha256()
-    if not isinstance(source.names, Numbers):
-        packed, ends = _without_folder(source.names if isinstance(source.names, Names) else Names(source.names))
-        digest.update(packed)
-        digest.update(ends.tobytes())
+    for source in sources:
+        if not isinstance(source.names, Numbers):
+            packed, ends = _without_folder(source.names if isinstance(source.names, Names) else Names(source.names))
+            digest.update(packed)
+            digest.update(ends.tobytes())
+    source = sources[0]
     for values in (source.labels, source.unknown, source.sample_weights, *sampler.listed):
         if values is not None:
             digest.update(f"{values.dtype.str}{values.shape}".encode())

@@ -69,7 +69,7 @@ def decode(
     Raises DataError, without the name of the record, where the bytes are no image, or one of more than `max_pixels`.
     """
     if color == ANY and bytes(data[:6]) == NPY:
-        return _decoded_npy(data, max_pixels)
+        return decode_npy(data, max_pixels, check_type)
     size = image_size(data)
     if bytes(data[:4]).startswith(_OF_FLOATS):
         if color == ANY:
@@ -109,8 +109,11 @@ def _decoded_as_file(data: Any, flag: int) -> Optional[np.ndarray]:
         os.close(file)
 
 
-def _decoded_npy(data: Any, max_pixels: int) -> np.ndarray:
-    """The numbers of a .npy file, (height, width) or (height, width, channels), in memory of their own."""
+def decode_npy(data: Any, max_pixels: int, check: "Callable[[np.dtype], None]") -> np.ndarray:
+    """The numbers of a .npy file, (height, width) or (height, width, channels), in memory of their own.
+
+    check: raises DataError where their type cannot be used.
+    """
     try:
         shape, fortran, dtype, begin = npy_header(data)
     except (ValueError, IndexError) as error:
@@ -121,7 +124,7 @@ def _decoded_npy(data: Any, max_pixels: int) -> np.ndarray:
             remedy="(height, width) or (height, width, channels) is allowed",
         )
     check_size(shape[:2], max_pixels, (*shape, 1)[2])
-    check_type(dtype)
+    check(dtype)
     count = math.prod(shape)
     if len(data) - begin != count * dtype.itemsize:
         raise DataError(

@@ -5,17 +5,14 @@ import contextlib
 import os
 import threading
 import weakref
-from typing import Callable, ContextManager, Iterator, Mapping, Optional, Set, Tuple
-
-import numpy as np
+from typing import Callable, ContextManager, Iterator, Mapping, Optional, Set
 
 from caffe_pylayers.data.cut_short import CutShort
-from caffe_pylayers.data.recipe import Batch, Recipe
+from caffe_pylayers.data.recipe import Batch, Recipe, Taken
+from caffe_pylayers.data.room import Room
 from caffe_pylayers.errors import PartedError
 from caffe_pylayers.processes import limits
 from caffe_pylayers.processes.streams import open_closed_streams
-
-Taken = Tuple[np.ndarray, Batch]
 
 Reject = Callable[[Mapping[int, PartedError]], None]
 
@@ -64,7 +61,7 @@ class Feeder:
 
     def _end(self) -> None:
         self.stop()
-        self._recipe.source.close()
+        self._recipe.close()
         self._cut_short.tell()
 
     def _made(self, number: int) -> ContextManager[Taken]:
@@ -74,30 +71,29 @@ class Feeder:
 class InProcess(Feeder):
     """Batches made by this process when they are asked for: what a data layer uses without prefetch."""
 
-    _images: Optional[np.ndarray] = None
+    _room: Optional[Room] = None
 
     @contextlib.contextmanager
     def _made(self, number: int) -> Iterator[Taken]:
         batch = self._plan(number)
-        if self._images is None:
-            self._images = self._recipe.room(batch.records.size)
-        flat = self._images
+        if self._room is None:
+            self._room = self._recipe.room(batch.records.size)
+        room = self._room
         while True:
-            records, keys = batch.records.ravel(), batch.keys.ravel()
             cut_short: Set[int] = set()
             tolerant = self._reject is not None
-            moves = np.empty((len(flat), 2, 3)) if self._recipe.with_moves else None
-            complaints = self._recipe.fill(records, keys, flat, tolerant=tolerant, cut_short=cut_short.add, moves=moves)
+            records, keys = batch.records.ravel(), batch.keys.ravel()
+            complaints = self._recipe.fill(records, keys, room, tolerant=tolerant, cut_short=cut_short.add)
             if not complaints:
                 break
             assert self._reject is not None
             self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
             batch = self._plan(number)
         self._cut_short.add(cut_short)
-        yield flat.reshape(len(batch.records), -1, *flat.shape[1:]), batch.made(moves)
+        yield batch.made(room)
 
     def stop(self) -> None:
-        self._images = None
+        self._room = None
 
 
 class _Turn:

@@ -1,7 +1,7 @@
 """Sizes of images, and where the centres of their pixels go when they are resized, cropped and mirrored."""
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -38,6 +38,53 @@ class Fit:
             return 0, 0, 0, 0
         rows, columns = self.long - height, self.long - width
         return rows // 2, rows - rows // 2, columns // 2, columns - columns // 2
+
+
+class Draw(NamedTuple):
+    """What is random about how an image is fed.
+
+    crop_y, crop_x: where to crop, from 0 (top, left) up to but not 1 (bottom, right). factor: of its size.
+    """
+
+    crop_y: float
+    crop_x: float
+    flip: bool
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Window:
+    """What is fed of an image: it is scaled to `scaled`, cut out from (y, x) on with this `size`, and mirrored if `flip`.
+
+    Where the scaled image is smaller than `size`, it is padded at the bottom and the right.
+    """
+
+    scaled: Size
+    y: int
+    x: int
+    size: Size
+    flip: bool
+
+    @property
+    def seen(self) -> Size:
+        """The size of the part of the image that is fed."""
+        return min(self.scaled[0], self.size[0]), min(self.scaled[1], self.size[1])
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """The part of a scaled image (H, W) or (H, W, C), or of its map, that is fed; not mirrored."""
+        height, width = self.seen
+        return image[self.y : self.y + height, self.x : self.x + width]
+
+    def place(self, out: np.ndarray) -> np.ndarray:
+        """Where that part goes in what is fed (..., height, width)."""
+        height, width = self.seen
+        first = self.size[1] - width if self.flip else 0
+        return out[..., :height, first : first + width]
+
+    def matrix(self, old: Size) -> "Matrix":
+        """Where it takes the pixels of an image of that size to."""
+        moved = then(resized(old, self.scaled), shifted(-self.y, -self.x))
+        return then(moved, mirrored(self.size[1])) if self.flip else moved
 
 
 def resized(old: Size, new: Size) -> Matrix:

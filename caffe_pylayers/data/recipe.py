@@ -1,13 +1,16 @@
 """How the images of a batch are made: source and transforms, as every process that fills slots has them."""
 
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from caffe_pylayers.data import geometry
 from caffe_pylayers.data.decoding import unlike
-from caffe_pylayers.data.geometry import Matrix
+from caffe_pylayers.data.geometry import UNMOVED, Draw, Matrix, Size, Window
+from caffe_pylayers.data.maps import Maps, dtype_of_maps
 from caffe_pylayers.data.plugin import load_plugin
+from caffe_pylayers.data.room import Form, Room
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError, DataError
@@ -22,19 +25,30 @@ class Batch:
     keys: uint64 (arity, B); all that is random about an image comes from its key.
     values: float32 (B,), what the sampling says of each sample: sim of pairs, margin of triplets; None where nothing.
     stand_ins: how many of the samples stand in for one that cannot be read.
-    moves: float64 (arity, images per top, 2, 3), once the images are made, if the recipe is `with_moves`: where the pixels of stored images are in
-    those that are fed.
+    Once the images are made: maps (arity, images per top, num_maps, H, W); sizes int64 (arity, images per top, 2), see `Room`; and, if the
+    recipe is `with_moves`, moves float64 (arity, images per top, 2, 3): where the pixels of stored images are in those that are fed.
     """
 
     records: np.ndarray
     keys: np.ndarray
     values: Optional[np.ndarray] = None
     stand_ins: int = 0
+    maps: Optional[np.ndarray] = None
+    sizes: Optional[np.ndarray] = None
     moves: Optional[np.ndarray] = None
 
-    def made(self, moves: Optional[np.ndarray]) -> "Batch":
-        """The same with where the pixels of its images, (M, 2, 3), went; itself where that is not known."""
-        return self if moves is None else replace(self, moves=moves.reshape(len(self.records), -1, 2, 3))
+    def made(self, room: Room) -> "Taken":
+        """Its images (arity, images per top, C, H, W), and the same with what else the room has."""
+        arity = len(self.records)
+        images, maps, sizes, moves = (
+            None if array is None else array.reshape(arity, len(array) // arity, *array.shape[1:])
+            for array in (room.images, room.maps, room.sizes, room.moves)
+        )
+        assert images is not None
+        return images, replace(self, maps=maps, sizes=sizes, moves=moves)
+
+
+Taken = Tuple[np.ndarray, Batch]
 
 
 #: Records that may fail in one attempt at a batch, or at the first image of a source, before it is given up.
@@ -43,35 +57,66 @@ _FAILURES_A_BATCH, _FAILURES_AT_FIRST = 16, 1000
 
 @dataclass(frozen=True)
 class Recipe:
-    """Source and transforms; `shape` is (channels, height, width) of every image they make, `dtype` what slots hold.
+    """Source, maps and transforms; `form` is what they make of every record.
 
-    pixels: the type of every image before mean and scale.
+    pixels: the type of every image before mean and scale, by its name.
     """
 
     source: Source
     transforms: Transforms
-    shape: Tuple[int, int, int]
-    dtype: np.dtype
-    pixels: np.dtype
-    with_moves: bool = False
+    form: Form
+    pixels: str
+    maps: Sequence[Maps] = ()
 
     @property
     def copies(self) -> int:
         """How many images are fed for each that is read."""
-        return self.transforms.copies
+        return self.form.copies
+
+    @property
+    def shape(self) -> Tuple[int, int, int]:
+        """(channels, height, width) of every image, or of the first where they have each their own size."""
+        return self.form.shape
+
+    @property
+    def fds(self) -> Tuple[int, ...]:
+        """File descriptors that workers must inherit."""
+        return tuple(fd for source in self.sources for fd in source.fds)
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        return self.source, *(each.source for each in self.maps)
 
     @classmethod
-    def of(cls, source: Source, transforms: Transforms, tolerant: bool = False, with_moves: bool = False) -> "Recipe":
-        """The recipe whose shape the first record of the source tells; if `tolerant`, the first that can be used."""
+    def of(
+        cls,
+        source: Source,
+        transforms: Transforms,
+        tolerant: bool = False,
+        with_moves: bool = False,
+        maps: Sequence[Maps] = (),
+        sizes_differ: bool = False,
+    ) -> "Recipe":
+        """The recipe whose form the first record of the source tells; if `tolerant`, the first that can be used.
+
+        sizes_differ: each image is fed at its own size.
+        """
         if transforms.transform is not None:
             load_plugin("transform", transforms.transform)  # where it is not there, no record is to blame
         first_error = None
         for record in range(min(len(source), _FAILURES_AT_FIRST) if tolerant else 1):
             try:
-                image = _loaded(source, transforms, record, 0)
-                return cls(
-                    source, transforms, transforms.shape(image), transforms.dtype(image), image.dtype, with_moves
+                image, loaded, _ = _loaded(source, transforms, maps, record)
+                form = Form(
+                    transforms.shape(image),
+                    transforms.dtype(image).name,
+                    transforms.copies,
+                    with_moves,
+                    len(maps),
+                    dtype_of_maps(maps, loaded).name,
+                    transforms.max_pixels if sizes_differ else 0,
                 )
+                return cls(source, transforms, form, image.dtype.name, maps)
             except DataError as error:
                 first_error = first_error or error
         assert first_error is not None
@@ -83,86 +128,130 @@ class Recipe:
             ) from first_error
         raise first_error
 
-    def room(self, num_records: int) -> np.ndarray:
-        """An array for the images of so many records: what `fill` takes as `out`."""
-        return np.empty((num_records * self.copies, *self.shape), self.dtype)
+    def room(self, num_records: int) -> Room:
+        """Memory for so many records: what `fill` takes."""
+        return Room(self.form, num_records)
+
+    def close(self) -> None:
+        """Give back what the sources hold."""
+        for source in self.sources:
+            source.close()
 
     def fill(
         self,
         records: np.ndarray,
         keys: np.ndarray,
-        out: np.ndarray,
+        room: Room,
         begin: Callable[[int], None] = lambda place: None,
         tolerant: bool = False,
         cut_short: Callable[[int], None] = lambda record: None,
-        moves: Optional[np.ndarray] = None,
     ) -> Dict[int, DataError]:
-        """Write image i, of records[i] and keys[i], into out[i]; out is (M, C, H, W) of `dtype`, or `copies` times M of them.
+        """Write what is made of record i, records[i] with keys[i], into place i of the room, or `copies` places.
 
-        begin: called with i before image i. Raises DataError naming the record that cannot be read; if `tolerant`,
+        begin: called with i before record i. Raises DataError naming the record that cannot be read; if `tolerant`,
         returns them instead: place in the batch -> complaint, a few at a time, each record once. A source that has changed
         is an error all the same. cut_short: called with each record of which only a part could be read (`decode: lenient`).
-        moves: (M, 2, 3), or `copies` times as many; takes where the pixels of each image went.
         """
         complaints: Dict[int, DataError] = {}
-        draws = list(zip(*(draw.tolist() for draw in self.transforms.draws(keys))))
+        draws = self.transforms.draws(keys)
         for place, (record, key) in enumerate(zip(records.tolist(), keys)):
             begin(place)
             try:
-                matrices: List[Matrix] = []
-                image = self._image(record, key, cut_short, None if moves is None else matrices.append)
+                self._write(record, key, draws, place * self.copies, room, cut_short)
             except DataError as error:
                 if not (tolerant and blames_record(error)):
                     raise
                 complaints[place] = error.kept()
                 if len(complaints) == _FAILURES_A_BATCH:
                     break
-                continue
-            for copy in range(place * self.copies, (place + 1) * self.copies):
-                crop_y, crop_x, flip = draws[copy]
-                self.transforms.write(image, crop_y, crop_x, flip, out[copy])
-                if moves is not None:
-                    moves[copy] = self.transforms.moved(matrices[0], image, crop_y, crop_x, flip)
         return complaints
 
-    def _image(
-        self, record: int, key: int, cut_short: Callable[[int], None], moved: Optional[Callable[[Matrix], None]]
-    ) -> np.ndarray:
-        """The image of a record, ready to be cropped."""
-        image = _loaded(self.source, self.transforms, record, key, cut_short, moved)
-        other = unlike(image, self.shape[0], self.pixels, self.transforms.color)
+    def _write(
+        self,
+        record: int,
+        key: int,
+        draws: Sequence[Draw],
+        first: int,
+        room: Room,
+        cut_short: Callable[[int], None],
+    ) -> None:
+        """Write a record into the places of the room from `first` on."""
+        transforms = self.transforms
+        image, maps, matrix = _loaded(self.source, transforms, self.maps, record, key, cut_short, self.form.with_moves)
+        for place in range(first, first + self.copies):
+            window = transforms.window(image.shape, draws[place])
+            self._check(record, image, window)
+            if self.form.largest:
+                room.fit(window.size)
+            transforms.write(image, window, room.images[place])
+            for each, loaded, out in zip(self.maps, maps, room.maps[place]):
+                if loaded.dtype != out.dtype and out.dtype == np.uint8:
+                    raise each.source.error(
+                        f"its numbers are of type {loaded.dtype}, but the first map has 8-bit numbers",
+                        remedy="all maps of a source must have one type",
+                        record=record,
+                    )
+                each.write(loaded, window, out)
+            room.sizes[place] = window.seen
+            if room.moves is not None:
+                room.moves[place] = geometry.then(matrix, window.matrix(image.shape[:2]))
+
+    def _check(self, record: int, image: np.ndarray, window: Window) -> None:
+        """Raise DataError where an image is not of the form of the others."""
+        form, shape = self.form, (image.shape[2], *window.size)
+        other = unlike(image, form.shape[0], np.dtype(self.pixels), self.transforms.color)
         if other:
             raise self.source.error(other[0], remedy=other[1], record=record)
-        if self.transforms.shape(image) != self.shape:
+        if form.largest and window.size[0] * window.size[1] > form.largest:
             raise self.source.error(
-                f"channels x height x width is {self.transforms.shape(image)}, but the first record has {self.shape}",
+                f"{window.size[0]} x {window.size[1]} pixels (height x width) after `resize` and `scales` are more than `max_pixels`, {form.largest}",
+                remedy="raise it, or make the image smaller",
+                record=record,
+            )
+        if shape != form.shape and not (form.largest and shape[0] == form.shape[0]):
+            raise self.source.error(
+                f"channels x height x width is {shape}, but the first record has {form.shape}",
                 remedy="images of different sizes need `resize` or `crop_size`",
                 record=record,
             )
-        return image
+
+
+class _Loaded(NamedTuple):
+    """A record ready to be cut out: its image and maps, and where the pixels of the stored image are now."""
+
+    image: np.ndarray
+    maps: Sequence[np.ndarray]
+    matrix: Matrix = UNMOVED
 
 
 def _loaded(
     source: Source,
     transforms: Transforms,
+    maps: Sequence[Maps],
     record: int,
-    key: int,
+    key: int = 0,
     cut_short: Callable[[int], None] = lambda record: None,
-    moved: Optional[Callable[[Matrix], None]] = None,
-) -> np.ndarray:
-    """A record decoded, resized and changed by the user's transform. Every error names the record."""
-    image = transforms.load(source, record, cut_short, moved)
+    follows: bool = False,
+) -> _Loaded:
+    """A record decoded, resized and changed by the user's transform. Every error names the record.
+
+    follows: say where pixels went.
+    """
+    traces: List[Tuple[Size, Matrix]] = []
+    traced = (lambda *trace: traces.append(trace)) if follows or maps else None
+    image = transforms.load(source, record, cut_short, traced)
+    found = [each.load(record, traces[0][0]) for each in maps]
     size = image.shape[:2]
     try:
         image = transforms.custom(image, key)
-        if moved is not None and image.shape[:2] != size:
+        if traces and image.shape[:2] != size:
             raise ConfigError(
-                f"option 'transform': {transforms.transform!r} changed the size from {size} to {image.shape[:2]} (height, width), but the "
-                "labels are points, which would not follow",
+                f"option 'transform': {transforms.transform!r} changed the size from {size} to {image.shape[:2]} (height, width), but "
+                f"{'maps' if maps else 'the points among the labels'} would not follow",
                 remedy="leave the size as it is",
                 option="transform",
             )
     except ConfigError as error:
         raise error.within(source.describe(record), record) from error
     transforms.check(image, source, record)
-    return image
+    return _Loaded(image, found, *(trace[1] for trace in traces))

@@ -15,8 +15,8 @@ from collections import Counter, deque
 from typing import Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from caffe_pylayers.data.cut_short import CutShort
-from caffe_pylayers.data.feeder import Feeder, Reject, Taken
-from caffe_pylayers.data.recipe import Batch, Recipe
+from caffe_pylayers.data.feeder import Feeder, Reject
+from caffe_pylayers.data.recipe import Batch, Recipe, Taken
 from caffe_pylayers.data.slots import DONE, NO_PLACE, Layout, Memory, unpack_complaints
 from caffe_pylayers.errors import DataError, PartedError
 from caffe_pylayers.processes.child import Order
@@ -101,7 +101,9 @@ class Ring(Feeder):
             slot = self._wait(number)
             filled, batch = self.memory.slots[slot], self._plans[slot]
             self._cut_short.add(filled.records[filled.cut_short].tolist())
-            yield filled.images.reshape(len(batch.records), -1, *filled.images.shape[1:]), batch.made(filled.moves)
+            if self._recipe.form.largest:
+                filled.room.fit(filled.room.sizes[0])
+            yield batch.made(filled.room)
             self._free.append(slot)
             self._next_taken = number + 1
             self._schedule()
@@ -126,15 +128,7 @@ class Ring(Feeder):
 
     def _open(self, number: int) -> None:
         batch = self._plan(number)
-        layout = Layout(
-            self._num_slots,
-            self._num_workers,
-            batch.records.size,
-            self._recipe.shape,
-            self._recipe.dtype.name,
-            self._recipe.with_moves,
-            self._recipe.copies,
-        )
+        layout = Layout(self._num_slots, self._num_workers, batch.records.size, self._recipe.form)
         self.memory = Memory(layout)
         try:
             self._order = Order("caffe_pylayers.data.worker:main", self._recipe, self.memory, self._reject is not None)
@@ -160,7 +154,7 @@ class Ring(Feeder):
     def _start(self, worker: _Worker) -> None:
         self._generation += 1
         self.memory.beats[worker.number] = 0, -1
-        worker.start(self._order, (self.memory.fd, *self._recipe.source.fds), self._generation)
+        worker.start(self._order, (self.memory.fd, *self._recipe.fds), self._generation)
 
     def _schedule(self) -> None:
         """Ask for as many batches as there are free slots."""

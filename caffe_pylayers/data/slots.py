@@ -8,10 +8,11 @@ import mmap
 import os
 import struct
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 
+from caffe_pylayers.data.room import Form, Room, bytes_of, carved
 from caffe_pylayers.errors import ConfigError, DataError, PartedError
 from caffe_pylayers.processes.memory import available_bytes
 
@@ -28,26 +29,23 @@ _PAGE = 4096
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes that parent and workers agree on. shape: (channels, height, width); dtype: its name; with_moves: see `Batch`; copies: see `Recipe`."""
+    """Sizes that parent and workers agree on. form: of what is made of each record."""
 
     num_slots: int
     num_workers: int
-    num_images: int
-    shape: Tuple[int, int, int]
-    dtype: str
-    with_moves: bool = False
-    copies: int = 1
+    num_records: int
+    form: Form
 
     @property
-    def facts_bytes(self) -> int:
-        """What a slot has beside the images."""
-        return _pages((17 + 48 * self.with_moves * self.copies) * self.num_images)
+    def arrays(self) -> Dict[str, Any]:
+        """The arrays of a slot, by name."""
+        count = self.num_records
+        facts = {"records": (np.int64, (count,)), "keys": (np.uint64, (count,)), "cut_short": (np.bool_, (count,))}
+        return {**facts, **self.form.arrays(count)}
 
     @property
     def slot_bytes(self) -> int:
-        return self.facts_bytes + _pages(
-            self.num_images * self.copies * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
-        )
+        return _pages(bytes_of(self.arrays))
 
     @property
     def total_bytes(self) -> int:
@@ -55,24 +53,15 @@ class Layout:
 
 
 class Slot:
-    """records int64 (M,), keys uint64 (M,): what to fill with; images (M, C, H, W): what was filled.
+    """records int64 (M,), keys uint64 (M,): what to fill with; room: what was filled.
 
-    cut_short: bool (M,), the images of which only a part could be read. moves: float64 (M, 2, 3), see `Batch`, or None.
+    cut_short: bool (M,), the images of which only a part could be read.
     """
 
     def __init__(self, memory: mmap.mmap, offset: int, layout: Layout) -> None:
-        count = layout.num_images
-        self.records = np.frombuffer(memory, np.int64, count, offset)
-        self.keys = np.frombuffer(memory, np.uint64, count, offset + 8 * count)
-        self.moves: Optional[np.ndarray] = None
-        behind = offset + 16 * count
-        if layout.with_moves:
-            self.moves = np.frombuffer(memory, np.float64, 6 * count * layout.copies, behind).reshape(-1, 2, 3)
-            behind += self.moves.nbytes
-        self.cut_short = np.frombuffer(memory, bool, count, behind)
-        shape = (count * layout.copies, *layout.shape)
-        images = np.frombuffer(memory, layout.dtype, int(np.prod(shape)), offset + layout.facts_bytes)
-        self.images = images.reshape(shape)
+        arrays = carved(memory, offset, layout.arrays)
+        self.records, self.keys, self.cut_short = arrays["records"], arrays["keys"], arrays["cut_short"]
+        self.room = Room(layout.form, layout.num_records, arrays)
 
 
 class Memory:
@@ -90,7 +79,7 @@ class Memory:
                 raise DataError(
                     f"prefetch: {layout.num_slots} batches of {layout.slot_bytes / 1e6:.0f} MB do not fit into the free "
                     f"{available / 1e6:.0f} MB of memory",
-                    remedy="lower `prefetch`, `workers` or `batch_size`",
+                    remedy=f"lower `prefetch`, `workers` or {'`max_pixels`' if layout.form.largest else '`batch_size`'}",
                 )
             fd = os.memfd_create("caffe_pylayers")
         self.fd = fd

@@ -6,14 +6,14 @@ copies a slot into Caffe's blob.
 """
 
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Tuple, Union
+from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
 
 from caffe_pylayers.data import geometry, keyed
 from caffe_pylayers.data.decoding import ANY, KEEP_BITS, MAX_PIXELS, Color, check_depth, check_size, decode, own_pixels
-from caffe_pylayers.data.geometry import Fit, Matrix, Size
+from caffe_pylayers.data.geometry import Draw, Fit, Matrix, Size, Window
 from caffe_pylayers.data.image_size import image_size
 from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources import Source
@@ -21,19 +21,20 @@ from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.files.mean import read_mean
 
 Encoded = Union[bytes, memoryview]
+Traced = Callable[[Size, Matrix], None]
 
 # What a draw is for, the last part of its key.
-_CROP_Y, _CROP_X, _MIRROR = range(3)
+_CROP_Y, _CROP_X, _MIRROR, _SCALE = range(4)
 
 # Where to crop: the exact centre, rounded down as stock rounds it, (size - crop) // 2 of size - crop + 1 places; the last place.
 _MIDDLE, _END = 0.5 - 1e-9, 1 - 1e-9
 
-#: crop_y, crop_x and flip of the ten crops, in the order of pycaffe's oversample.
-_TEN_CROPS = np.array([
-    [0, 0, _END, _END, _MIDDLE] * 2,
-    [0, _END, 0, _END, _MIDDLE] * 2,
-    [0] * 5 + [1] * 5,
-])  # fmt: skip
+#: The ten crops, in the order of pycaffe's oversample.
+_TEN_CROPS = [
+    Draw(y, x, flip)
+    for flip in (False, True)
+    for y, x in ((0, 0), (0, _END), (_END, 0), (_END, _END), (_MIDDLE, _MIDDLE))
+]
 
 _CV2_CHANNELS = 512  # CV_CN_MAX: features may have more
 
@@ -50,6 +51,9 @@ class Transforms:
     transform: 'module:function' of the user's.
     max_pixels: height times width of the largest image that is decoded.
     ten_crops: unless `random`, an image gives ten: the corners, the centre, and the same mirrored.
+    factors: if `random`, the size is multiplied by one of them, drawn for each image.
+    pads: fill an image that is smaller than the crop up with the mean; without it that is an error.
+    mirror_first: the place of the crop is drawn for the mirrored image.
     """
 
     resize: Union[Size, Fit, None] = None
@@ -64,16 +68,20 @@ class Transforms:
     transform: Optional[str] = None
     max_pixels: int = MAX_PIXELS
     ten_crops: bool = False
+    factors: Sequence[float] = ()
+    pads: bool = False
+    mirror_first: bool = False
 
     @classmethod
-    def of(cls, options: Any, random: bool = False) -> "Transforms":
+    def of(cls, options: Any, training: bool = False) -> "Transforms":
         """Those that the options of a data layer name. Raises DataError where the mean's file cannot be read."""
+        like = getattr(options, "like", None)
         return cls(
-            resize=_resize(options.resize),
+            resize=resize_of(options.resize),
             crop_size=options.crop_size,
             mirror=options.mirror,
             color=options.color,
-            random=random,
+            random=training or like == "DenseImageData",
             mean=read_mean(options.mean_file, options.mean_value),
             scale=options.scale,
             fast=options.decode in ("fast", "fast_lenient"),
@@ -81,6 +89,9 @@ class Transforms:
             transform=options.transform,
             max_pixels=options.max_pixels,
             ten_crops=getattr(options, "crops", None) == "ten",
+            factors=(getattr(options, "scales", None) or ()) if training else (),
+            pads=hasattr(options, "scales"),
+            mirror_first=like == "DenseImageData",
         )
 
     @property
@@ -103,12 +114,12 @@ class Transforms:
         source: Source,
         record: int,
         cut_short: Callable[[int], None] = lambda record: None,
-        moved: Optional[Callable[[Matrix], None]] = None,
+        traced: Optional[Traced] = None,
     ) -> np.ndarray:
         """A record decoded and resized: uint8, uint16 or float32 (height, width, channels). DataError names the record.
 
         cut_short: called with the record where its file is cut short and `lenient` has read what is there.
-        moved: called with where the pixels of the stored image are now.
+        traced: called with (height, width) before resizing, and where the pixels of the stored image are now.
         """
         with source.naming(record):
             if source.pixel_shape is not None:  # a row of HDF5 may be compressed to little
@@ -117,8 +128,9 @@ class Transforms:
         data = source.read(record)
         with source.naming(record):
             image = self._raw(data) if isinstance(data, np.ndarray) else self._decoded(data, lambda: cut_short(record))
-            if moved is not None:
-                moved(self._moved(source.moved(record), data, (image.shape[0], image.shape[1])))
+            if traced is not None:
+                decoded = image.shape[0], image.shape[1]
+                traced(decoded, self._moved(source.moved(record), data, decoded))
             if self.resize:
                 image = self._resized(image, self.resize)
         return image if image.ndim == 3 else image[:, :, None]
@@ -136,12 +148,17 @@ class Transforms:
 
     def _resized(self, image: np.ndarray, resize: Union[Size, Fit]) -> np.ndarray:
         size = resize.size(*image.shape[:2]) if isinstance(resize, Fit) else resize
-        if image.shape[:2] != size:
-            try:
-                image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
-            except cv2.error as error:
-                raise DataError(f"OpenCV cannot resize it: {error.err}") from error
+        image = self.bilinear(image, size) if image.shape[:2] != size else image
         return self._padded(image, resize.border(*size)) if isinstance(resize, Fit) and resize.pad else image
+
+    @staticmethod
+    def bilinear(image: np.ndarray, size: Size) -> np.ndarray:
+        """An image of another size; (H, W, C), or (H, W) for a single channel."""
+        try:
+            resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+        except cv2.error as error:
+            raise DataError(f"OpenCV cannot resize it: {error.err}") from error
+        return np.asarray(resized) if resized.ndim == 3 else np.asarray(resized[:, :, None])
 
     def _padded(self, image: np.ndarray, border: Tuple[int, int, int, int]) -> np.ndarray:
         """With the mean around it, rounded for pixels that are integers; black where there is no mean."""
@@ -201,7 +218,7 @@ class Transforms:
                 remedy="write others in their place, or let a `transform` do it",
                 record=record,
             )
-        if self.crop_size and (height < self.crop_size[0] or width < self.crop_size[1]):
+        if self.crop_size and not self.pads and (height < self.crop_size[0] or width < self.crop_size[1]):
             raise source.error(
                 f"{height} x {width} (height x width) is too small for crop_size {self.crop_size[0]} x {self.crop_size[1]}",
                 remedy="set `resize`",
@@ -215,6 +232,12 @@ class Transforms:
                 remedy="give one number for all channels, or one per channel",
                 record=record,
             )
+        if self.mean.shape[1:] != (1, 1) and self.factors:
+            raise source.error(
+                "mean_file is an image, which does not follow one that is scaled",
+                remedy="use mean_value",
+                record=record,
+            )
         if self.mean.shape[1:] not in ((1, 1), (height, width)):
             raise source.error(
                 f"{height} x {width} (height x width), but the image of mean_file is {self.mean.shape[1]} x {self.mean.shape[2]}",
@@ -222,56 +245,62 @@ class Transforms:
                 record=record,
             )
 
-    def write(self, image: np.ndarray, crop_y: float, crop_x: float, flip: bool, out: np.ndarray) -> None:
-        """Crop, mirror, take off the mean, scale, and write the planes into out (channels, height, width).
+    def window(self, size: Sequence[int], draw: Draw) -> Window:
+        """What is fed of a loaded image of that size (height, width)."""
+        height, width = size[0], size[1]
+        if draw.factor != 1:  # rounded down, as DeepLab's ImageSegData does
+            height, width = max(1, int(height * draw.factor)), max(1, int(width * draw.factor))
+        size = self.crop_size or (height, width)
+        # Where the image is smaller, there is one place.
+        y, x = (int(at * max(1, have - want + 1)) for at, have, want in zip(draw, (height, width), size))
+        if self.mirror_first and draw.flip:
+            x = max(0, width - size[1]) - x
+        return Window((height, width), y, x, size, draw.flip)
 
-        crop_y, crop_x: where to crop, from 0 (top, left) up to but not 1 (bottom, right).
+    def write(self, image: np.ndarray, window: Window, out: np.ndarray) -> None:
+        """Cut out, mirror, take off the mean, scale, and write the planes into out (channels, height, width).
+
+        Padding is the mean, and so 0 as it is fed.
         """
         mean = self.mean
-        if self.crop_size:
-            height, width = self.crop_size
-            y, x = self.corner(image, crop_y, crop_x)
-            image = image[y : y + height, x : x + width]
+        if window.scaled != image.shape[:2]:
+            image = self.bilinear(image, window.scaled)
+        if window.seen != window.scaled:
+            image = window.cut(image)
             if mean is not None and mean.shape[1:] != (1, 1):
-                mean = mean[:, y : y + height, x : x + width]
+                mean = window.cut(mean.transpose(1, 2, 0)).transpose(2, 0, 1)
+        if window.seen != window.size:
+            out[...] = 0
+            out = window.place(out)
         for_cv2 = image.shape[2] <= _CV2_CHANNELS
-        if flip:  # which drops the axis of a single channel in cv2
+        if window.flip:  # which drops the axis of a single channel in cv2
             image = cv2.flip(image, 1) if for_cv2 else image[:, ::-1]
-        if for_cv2 and out.dtype == np.uint8:
+        if for_cv2 and out.dtype == np.uint8 and window.seen == window.size:
             cv2.split(image, list(out))
             return
         planes = cv2.split(image) if for_cv2 else image.transpose(2, 0, 1)
         for channel, (plane, target) in enumerate(zip(planes, out)):
             np.copyto(target, plane)
             if mean is not None:
-                target -= mean[channel % len(mean)][:, :: -1 if flip else 1]
+                target -= mean[channel % len(mean)][:, :: -1 if window.flip else 1]
             if self.scale != 1:
                 target *= np.float32(self.scale)
 
-    def corner(self, image: np.ndarray, crop_y: float, crop_x: float) -> Size:
-        """The first row and column of the crop, from where to crop as `write` takes it."""
-        height, width = self.crop_size or image.shape[:2]
-        return int(crop_y * (image.shape[0] - height + 1)), int(crop_x * (image.shape[1] - width + 1))
-
-    def moved(self, matrix: Matrix, image: np.ndarray, crop_y: float, crop_x: float, flip: bool) -> Matrix:
-        """Where pixels are after `write`. matrix: where they are in the loaded image."""
-        y, x = self.corner(image, crop_y, crop_x)
-        matrix = geometry.then(matrix, geometry.shifted(-y, -x))
-        return geometry.then(matrix, geometry.mirrored((self.crop_size or image.shape)[1])) if flip else matrix
-
-    def draws(self, keys: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """crop_y, crop_x (in [0, 1)) and flip for `write`, for the keys of a batch: `copies` of each."""
+    def draws(self, keys: np.ndarray) -> List[Draw]:
+        """What is drawn for the keys of a batch: `copies` for each."""
         if self.copies > 1:
-            crop_y, crop_x, flips = np.tile(_TEN_CROPS, len(keys))
-            return crop_y, crop_x, flips > 0
+            return _TEN_CROPS * len(keys)
         if not self.random:
-            middle = np.full(len(keys), _MIDDLE)
-            return middle, middle, np.zeros(len(keys), bool)
+            return [Draw(_MIDDLE, _MIDDLE, False)] * len(keys)
         flips = keyed.uniform(keys, _MIRROR) < 0.5 if self.mirror else np.zeros(len(keys), bool)
-        return keyed.uniform(keys, _CROP_Y), keyed.uniform(keys, _CROP_X), flips
+        columns = [keyed.uniform(keys, _CROP_Y), keyed.uniform(keys, _CROP_X), flips]
+        if self.factors:
+            chosen = (keyed.uniform(keys, _SCALE) * len(self.factors)).astype(np.int64)
+            columns.append(np.array(self.factors)[chosen])
+        return [Draw(*each) for each in zip(*(column.tolist() for column in columns))]
 
 
-def _resize(option: Any) -> Union[Size, Fit, None]:
+def resize_of(option: Any) -> Union[Size, Fit, None]:
     """What the option `resize` says."""
     return (
         option

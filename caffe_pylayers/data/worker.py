@@ -48,7 +48,7 @@ def main(recipe: Recipe, memory: Memory, tolerant: bool, number: int, socket_fd:
         complaints: Mapping[int, PartedError]
         cut_short: Set[int] = set()
         try:
-            complaints = recipe.fill(slot.records, slot.keys, slot.images, begin, tolerant, cut_short.add, slot.moves)
+            complaints = recipe.fill(slot.records, slot.keys, slot.room, begin, tolerant, cut_short.add)
             slot.cut_short[:] = np.isin(slot.records, list(cut_short)) if cut_short else False
         except PartedError as error:
             complaints = {NO_PLACE: exhausted(error) or error}

@@ -1,7 +1,7 @@
 """What all data layers share: they carry batches of the data engine to the tops, and keep the place in the stream."""
 
 import time
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence
 
 import caffe
 import numpy as np
@@ -12,9 +12,10 @@ from caffe_pylayers.data.checksum import checksum
 from caffe_pylayers.data.cut_short import CutShort
 from caffe_pylayers.data.epoch import Epoch
 from caffe_pylayers.data.feeder import Feeder, InProcess
+from caffe_pylayers.data.maps import maps_of
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.data.ring import Ring
-from caffe_pylayers.data.sources import Source, source_of
+from caffe_pylayers.data.sources import Source, sources_of
 from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import PartedError
@@ -44,7 +45,7 @@ class DataLayer(Layer):
         self._rank: int = caffe.solver_rank() if self.training else 0
         self._ranks: int = caffe.solver_count() if self.training else 1
         self._restart_every = 0 if self.training else options.restart_every
-        source = source_of(options)
+        source, *others = sources_of(options)
         self._source = source
         self._sampler: samplers.Sampler = self.sampler(source)
         if self._sampler.left_out:
@@ -59,20 +60,23 @@ class DataLayer(Layer):
         self.epoch = Epoch(len(source), self._sampler.epoch_size, options.batch_size, self._sampler.arity, self._ranks)
         if log_shows_info():
             log.info("%s: %s: %s", self.name, source.described, self.epoch)
-        transforms = Transforms.of(options, random=self.training)
+        transforms = Transforms.of(options, self.training)
         tolerant = options.on_error != "stop"
+        decoded = not getattr(options, "compressed", True)
         self.recipe = recipe = Recipe.of(
-            source if options.compressed else DecodedSource(source, transforms, tolerant, self.with_moves),
+            DecodedSource(source, transforms, tolerant, self.with_moves) if decoded else source,
             transforms,
             tolerant,
             self.with_moves,
+            maps_of(options, others),
+            getattr(options, "sizes_differ", False),
         )
         self.feed(options.prefetch, min(options.prefetch, options.workers))
         self._count = 0  # of own batches that were delivered
         self._taken = 0  # since setup
         self._frozen: Optional[FrozenCounter] = None
         if options.resume:
-            contents = checksum(source, self._sampler) if self.training else None
+            contents = checksum((source, *others), self._sampler) if self.training else None
             self._frozen = FrozenCounter(self, self._order(source), contents=contents)
         self.images_a_batch: int = self._sampler.arity * options.batch_size * recipe.copies
         if getattr(options, "stacked", False):
@@ -102,6 +106,8 @@ class DataLayer(Layer):
         asked = time.perf_counter()
         with self.batches.take(count) as (images, batch):
             self.waiting += time.perf_counter() - asked
+            if self.recipe.form.largest:
+                self.fit(top, images.shape[-2:])
             if len(images) > 1 and self.options.stacked:
                 np.copyto(top[0].data, images.reshape(top[0].data.shape))
             else:
@@ -142,6 +148,9 @@ class DataLayer(Layer):
     def _permuted(self) -> bool:
         """Whether TRAIN has a new order each epoch."""
         return True
+
+    def fit(self, top: Blobs, size: Sequence[int]) -> None:
+        """Give tops the size (height, width) of the images of a batch, where each has its own."""
 
     def sampler(self, source: Source) -> samplers.Sampler:
         return samplers.sampler_of(source, self.options, training=self.training, ranks=self._ranks)

@@ -69,9 +69,9 @@ def lmdb_of(tmp_path, *files):
 
 def fed(source, transforms, keys=None):
     recipe = Recipe.of(source, transforms)
-    out = recipe.room(len(source))
-    recipe.fill(np.arange(len(source)), np.arange(len(source), dtype=np.uint64) if keys is None else keys, out)
-    return out
+    room = recipe.room(len(source))
+    recipe.fill(np.arange(len(source)), np.arange(len(source), dtype=np.uint64) if keys is None else keys, room)
+    return room.images
 
 
 FILES = {
@@ -120,7 +120,7 @@ def test_crop_mirror_mean_and_scale(kind, channels, tmp_path):
     transforms = Transforms(None, (8, 6), mirror=True, color="any", random=True, mean=mean, scale=0.5)
     out = fed(lmdb_of(tmp_path, *map(npy, images)), transforms, keys)
     flips = set()
-    for image, got, crop_y, crop_x, flip in zip(images, out, *transforms.draws(keys)):
+    for image, got, (crop_y, crop_x, flip, _) in zip(images, out, transforms.draws(keys)):
         y, x = int(crop_y * 5), int(crop_x * 9)
         expected = (planes(image.astype(np.float32))[:, y : y + 8, x : x + 6] - mean) * np.float32(0.5)
         np.testing.assert_array_equal(got, expected[:, :, ::-1] if flip else expected)

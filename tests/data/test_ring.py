@@ -291,7 +291,7 @@ def test_a_bad_record_is_told_at_its_batch_and_not_before(photos, tmp_path, ring
 
 def test_an_error_of_ours_in_a_worker_arrives_with_its_traceback(photos, rings):
     recipe = Recipe.of(listed(photos), SHAPE)
-    broken = Recipe(recipe.source, recipe.transforms, (3, 16, 99), recipe.dtype, recipe.pixels)
+    broken = replace(recipe, form=replace(recipe.form, shape=(3, 16, 99)))
     with refused(DataError, "but the first record", remedy="different sizes"):
         batches(rings(broken, in_order(recipe.source)), [0])
 

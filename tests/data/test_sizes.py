@@ -7,7 +7,7 @@ import pytest
 
 import caffe_pylayers
 from caffe_pylayers.data import geometry
-from caffe_pylayers.data.geometry import Fit
+from caffe_pylayers.data.geometry import Draw, Fit
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
@@ -68,7 +68,7 @@ def test_padding_is_the_mean_so_that_it_is_fed_as_zero(mean, tmp_path):
     loaded = transforms.load(source_of(tmp_path, image), 0)
     assert loaded.shape == (20, 20, 3)
     np.testing.assert_array_equal(loaded[4:16], cv2.resize(image, (20, 12), interpolation=cv2.INTER_LINEAR))
-    transforms.write(loaded, 0.5, 0.5, False, target)
+    transforms.write(loaded, transforms.window(loaded.shape, Draw(0.5, 0.5, False)), target)
     assert not target[:, :4].any() and not target[:, 16:].any()
 
 
@@ -80,9 +80,9 @@ def test_rectangular_crops(tmp_path):
     image = picture(30, 50)
     source = source_of(tmp_path, image)
     recipe = Recipe.of(source, Transforms(crop_size=(10, 40)))
-    out = np.empty((1, *recipe.shape), np.uint8)
-    recipe.fill(np.zeros(1, int), np.zeros(1, np.uint64), out)
-    np.testing.assert_array_equal(out[0], image[10:20, 5:45].transpose(2, 0, 1))
+    room = recipe.room(1)
+    recipe.fill(np.zeros(1, int), np.zeros(1, np.uint64), room)
+    np.testing.assert_array_equal(room.images[0], image[10:20, 5:45].transpose(2, 0, 1))
     with refused(DataError, "crop_size 31 x 40", record=0):
         Recipe.of(source, Transforms(crop_size=(31, 40)))
 
@@ -90,12 +90,12 @@ def test_rectangular_crops(tmp_path):
 def test_images_of_one_aspect_need_no_crop_but_others_do(tmp_path):
     source = source_of(tmp_path, picture(10, 20), picture(20, 40), picture(20, 41))
     recipe = Recipe.of(source, Transforms(resize=Fit(short=5)))
-    out = np.empty((2, *recipe.shape), np.uint8)
-    recipe.fill(np.array([0, 1]), np.zeros(2, np.uint64), out)
+    room = recipe.room(2)
+    recipe.fill(np.array([0, 1]), np.zeros(2, np.uint64), room)
     with refused(DataError, "(3, 5, 10)", remedy="`crop_size`", record=2):
         Recipe.of(
             source_of(tmp_path, picture(10, 20), picture(20, 40), picture(20, 48)), Transforms(resize=Fit(short=5))
-        ).fill(np.array([0, 2]), np.zeros(2, np.uint64), out)
+        ).fill(np.array([0, 2]), np.zeros(2, np.uint64), room)
 
 
 def test_raw_images_are_fitted_too(tmp_path):

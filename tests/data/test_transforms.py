@@ -6,6 +6,7 @@ import pytest
 from caffe.proto import caffe_pb2
 
 from caffe_pylayers.data import keyed
+from caffe_pylayers.data.geometry import Draw
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import Datum, write_lmdb
@@ -17,9 +18,9 @@ from tests.refusals import refused
 
 def batch(photos, transforms, records, keys=None):
     recipe = Recipe.of(open_source("LMDB", photos.lmdb), transforms)
-    out = np.empty((len(records), *recipe.shape), recipe.dtype)
-    recipe.fill(np.array(records), np.arange(len(records), dtype=np.uint64) if keys is None else keys, out)
-    return out
+    room = recipe.room(len(records))
+    recipe.fill(np.array(records), np.arange(len(records), dtype=np.uint64) if keys is None else keys, room)
+    return room.images
 
 
 def test_resize_and_layout(photos):
@@ -83,7 +84,7 @@ def test_a_mean_image_is_cropped_at_the_same_place_and_before_the_mirror(photos,
         loaded = read_mean(str(tmp_path / name), None)
         images = batch(photos, Transforms((16, 18), (10, 10), True, random=True, mean=loaded), [2] * 20, keys)
         assert images.dtype == np.float32
-        for image, crop_y, crop_x, flip in zip(images, *plain.draws(keys)):
+        for image, (crop_y, crop_x, flip, _) in zip(images, plain.draws(keys)):
             y, x = int(crop_y * 7), int(crop_x * 9)
             expected = (whole - mean)[:, y : y + 10, x : x + 10]
             np.testing.assert_array_equal(image, expected[:, :, ::-1] if flip else expected)
@@ -137,7 +138,7 @@ def test_bad_images_are_named(photos, tmp_path):
         (tmp_path / "list.csv").write_text(f"whole.jpg 0\n{bad} 1\n")
         recipe = Recipe.of(open_source("CSV", str(tmp_path / "list.csv"), root=str(tmp_path)), Transforms((8, 8)))
         with refused(DataError, "not an image", source=bad, record=1):
-            recipe.fill(np.array([0, 1]), np.zeros(2, np.uint64), np.empty((2, 3, 8, 8), np.uint8))
+            recipe.fill(np.array([0, 1]), np.zeros(2, np.uint64), recipe.room(2))
 
 
 def test_sizes_that_do_not_fit_are_named(photos, tmp_path):
@@ -145,7 +146,7 @@ def test_sizes_that_do_not_fit_are_named(photos, tmp_path):
     recipe = Recipe.of(source, Transforms())
     other = next(r for r in range(len(source)) if photos.decoded(r).shape != photos.decoded(0).shape)
     with refused(DataError, remedy="`resize` or `crop_size`", record=other):
-        recipe.fill(np.array([other]), np.zeros(1, np.uint64), np.empty((1, *recipe.shape), np.uint8))
+        recipe.fill(np.array([other]), np.zeros(1, np.uint64), recipe.room(1))
     with refused(DataError, "crop_size 200 x 200", remedy="`resize`"):
         Recipe.of(source, Transforms(crop_size=(200, 200)))
     with refused(DataError, "6 x 5", "mean_file is 4 x 5", remedy="`resize`"):
@@ -161,9 +162,9 @@ def test_raw_datums(tmp_path):
         path = str(tmp_path / name)
         write_lmdb(path, [Datum(image.tobytes(), 0, *image.shape) for image in planes])
         recipe = Recipe.of(open_source("LMDB", path), Transforms())
-        out = np.empty(planes.shape, np.uint8)
-        recipe.fill(np.arange(len(planes)), np.zeros(len(planes), np.uint64), out)
-        np.testing.assert_array_equal(out, planes)
+        room = recipe.room(len(planes))
+        recipe.fill(np.arange(len(planes)), np.zeros(len(planes), np.uint64), room)
+        np.testing.assert_array_equal(room.images, planes)
     gray = Recipe.of(open_source("LMDB", str(tmp_path / "color")), Transforms(color=False))
     assert gray.shape == (1, 6, 5)
 
@@ -331,5 +332,6 @@ def test_features_of_many_channels():
     """What a source of features yields; cv2 takes 512 channels at most."""
     image = np.random.default_rng(0).normal(size=(1, 2, 700)).astype("f4")
     out = np.empty((700, 1, 2), "f4")
-    Transforms(scale=2.0).write(image, 0, 0, True, out)
+    transforms = Transforms(scale=2.0)
+    transforms.write(image, transforms.window(image.shape, Draw(0, 0, True)), out)
     np.testing.assert_array_equal(out, 2 * image[:, ::-1].transpose(2, 0, 1))

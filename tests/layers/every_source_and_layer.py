@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Tuple
 import caffe
 import cv2
 import h5py
+import h5py
 import numpy as np
 
 from caffe_pylayers.caffe_files.datum import Datum
@@ -35,8 +36,18 @@ SOURCES: Dict[str, Dict[str, Any]] = {
     "CSV of 16 bits": {"source_type": "CSV", "source": "deep.csv", "color": "any"},
 }  # fmt: skip
 
+#: name -> how one of images and maps is opened.
+MAP_SOURCES: Dict[str, Dict[str, Any]] = {
+    "LMDB and maps": {"source_type": "LMDB", "source": "lmdb", "maps": "maps"},
+    "CSV with maps": {"source_type": "CSV", "source": "maps.csv"},
+    "HDF5 with maps": {
+        "source_type": "HDF5", "source": "maps.h5", "datasets": {"data": "photos/X", "label": "maps", "sample_weight": "w"}, "weights": True,
+    },
+}  # fmt: skip
+
 #: Sources in which some records can be unreadable: numbers in an array always are some image.
 FALLIBLE = [name for name in SOURCES if name != "HDF5 of arrays"]
+FALLIBLE_WITH_MAPS = ["LMDB and maps", "CSV with maps"]
 
 TRIPLET = ("anchor", "positive", "negative")
 SETS = {"labels": "sets.txt"}  # several labels a photo
@@ -74,6 +85,16 @@ LAYERS: Dict[str, Tuple[str, Tuple[str, ...], Dict[str, Any]]] = {
 }  # fmt: skip
 
 
+#: The same of images with maps.
+MAP_LAYERS: Dict[str, Tuple[str, Tuple[str, ...], Dict[str, Any]]] = {
+    "maps": ("ImageMapDataLayer", ("data", "label", "dim"), {"shuffle": True, "scales": [0.7, 1, 1.6], "crop_size": [30, 18]}),
+    "maps in order": (
+        "ImageMapDataLayer", ("data", "label"), {"like": "DenseImageData", "mean_value": [1, 2, 3], "label_map": {1: 255}},
+    ),
+}  # fmt: skip
+LAYERS.update(MAP_LAYERS)
+
+
 def in_turns(cases: Iterable[Any], *values: Any) -> List[Any]:
     """Each case (a tuple) with one of the values behind, one after the other."""
     return [(*case, value) for case, value in zip(cases, itertools.cycle(values))]
@@ -82,10 +103,15 @@ def in_turns(cases: Iterable[Any], *values: Any) -> List[Any]:
 OTHER_SOURCES = in_turns(([source] for source in SOURCES if source != "LMDB"), "images", "triplets")
 
 #: Every layer on one source, and every source under some layer: what a source does is the same under all.
-CASES = [*(("LMDB", layer) for layer in LAYERS), *OTHER_SOURCES]
+MAP_CASES = in_turns(([source] for source in MAP_SOURCES), *MAP_LAYERS)
+CASES = [*(("LMDB", layer) for layer in LAYERS if layer not in MAP_LAYERS), *OTHER_SOURCES, *MAP_CASES]
 
 #: For what takes long: every source, and each way to plan a batch.
-FEW_CASES = [*(("LMDB", layer) for layer in ("images PK", "pairs MULTILABEL", "triplets HARD")), *OTHER_SOURCES]
+FEW_CASES = [
+    *(("LMDB", layer) for layer in ("images PK", "pairs MULTILABEL", "triplets HARD")),
+    *OTHER_SOURCES,
+    *MAP_CASES,
+]
 
 SAMPLER = """
 import numpy as np
@@ -104,6 +130,7 @@ def write_all(folder: Path, photos: Any, bad: Tuple[int, ...] = ()) -> None:
     labels = photos.labels.tolist()
     images = [b"no image at all" if record in bad else photos.bytes_of(record) for record in range(len(labels))]
     (folder / "images").mkdir()
+    write_maps(folder, photos, bad)
     small = [cv2.resize(photos.decoded(record), (26, 28)) for record in range(len(labels))]
     deep = [images[record] if record in bad else deep_png(image) for record, image in enumerate(small)]
     for name, suffix, files in (("list", "jpg", images), ("deep", "png", deep)):
@@ -137,6 +164,24 @@ def write_all(folder: Path, photos: Any, bad: Tuple[int, ...] = ()) -> None:
     (folder / "sampler_of_a_user.py").write_text(SAMPLER)
 
 
+def write_maps(folder: Path, photos: Any, bad: Tuple[int, ...] = ()) -> None:
+    """Write a map of each photo, of its brightness in steps, as LMDB and as files in a list; those in `bad` are none."""
+    (folder / "maps of files").mkdir()
+    maps, lines = [], []
+    for record in range(len(photos.labels)):
+        encoded = cv2.imencode(".png", photos.decoded(record)[:, :, 1] // 60)[1].tobytes()
+        maps.append(Datum(b"no map" if record in bad else encoded, 0, encoded=True))
+        (folder / "maps of files" / f"{record}.png").write_bytes(maps[-1].data)
+        lines.append(f"{folder / 'images' / f'{record}.jpg'},{folder / 'maps of files' / f'{record}.png'}\n")
+    write_lmdb(str(folder / "maps"), maps)
+    whole = [cv2.resize(photos.decoded(record), (26, 28)) for record in range(len(photos.labels))]
+    with h5py.File(folder / "maps.h5", "w") as file:
+        file["photos/X"] = np.stack(whole).transpose(0, 3, 1, 2)
+        file["maps"] = (np.stack(whole)[..., 1] // 60).astype(np.int64)
+        file["w"] = np.stack(whole)[:, None, :, :, 2] / 255
+    (folder / "maps.csv").write_text("".join(lines))
+
+
 def deep_png(image: np.ndarray) -> bytes:
     """A photo as a PNG of 16 bits and four channels."""
     return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_BGR2BGRA).astype(np.uint16) * 200)[1].tobytes()
@@ -158,8 +203,8 @@ def neighbours(size: int) -> Dict[str, Dict[str, float]]:
 
 
 def options_of(folder: Path, source: str, layer: str, **more: Any) -> Dict[str, Any]:
-    options = {"batch_size": 5, "resize": [24, 20], **SOURCES[source], **LAYERS[layer][2], **more}
-    for name in ("source", "labels", "sample_weights", "m", "pairs", "triplets"):
+    options = {"batch_size": 5, "resize": [24, 20], **{**SOURCES, **MAP_SOURCES}[source], **LAYERS[layer][2], **more}
+    for name in ("source", "labels", "sample_weights", "m", "pairs", "triplets", "maps"):
         if name in options:
             options[name] = str(folder / options[name])
     return options
@@ -168,6 +213,8 @@ def options_of(folder: Path, source: str, layer: str, **more: Any) -> Dict[str, 
 def layer_text(folder: Path, source: str, layer: str, **more: Any) -> str:
     """The prototxt of a layer of `LAYERS` on a source of `SOURCES`."""
     kind, tops, _ = LAYERS[layer]
+    if MAP_SOURCES.get(source, {}).get("weights"):
+        tops = (*tops[:2], "weight", *tops[2:])
     options = options_of(folder, source, layer, **more)
     frozen = "param { lr_mult: 0  decay_mult: 0 }" if options.get("resume") else ""
     return (

@@ -31,6 +31,7 @@ class OtherTriplets(Triplets): pass
 LAYERS = {
     "ImageDataLayer": (["data"], {}),
     "MultiLabelDataLayer": (["data", "label"], {"multilabel": True, "label_dim": 5}),
+    "ImageMapDataLayer": (["data", "label"], {"source": "maps.csv", "crop_size": 8}),
     "SiameseDataLayer": (["data", "data_p", "sim"], {}),
     "TripletDataLayer": (["anchor", "positive", "negative"], {}),
 }
@@ -42,7 +43,15 @@ def write_small_source(folder):
     for record in range(SIZE):
         (folder / str(record)).write_bytes(image)  # so that numbers are names too
     rows = "".join(f"{record},{record % 3}\n" for record in range(SIZE))
-    for name, text in {"list.csv": rows, "moved.csv": rows, "headed.csv": f"name,label\n{rows}"}.items():
+    maps = "".join(f"{record},{(record + 1) % SIZE}\n" for record in range(SIZE))
+    lists = {
+        "list.csv": rows,
+        "moved.csv": rows,
+        "headed.csv": f"name,label\n{rows}",
+        "maps.csv": maps,
+        "moved_maps.csv": maps,
+    }
+    for name, text in lists.items():
         (folder / name).write_text(text)
     write_lmdb(str(folder / "lmdb"), (Datum(image, record % 3, 3, encoded=True) for record in range(SIZE)))
     for place, text in {"sets": "0 1\n1 2\n2\n3\n", "indicators": "1 1 0 0\n0 1 1 0\n0 0 1 0\n0 0 0 1\n"}.items():
@@ -54,6 +63,7 @@ def write_small_source(folder):
         (folder / f"{other}graph.json").write_text(json.dumps(graph))
         (folder / f"{other}pairs.csv").write_text("".join(f"{record},{record // 2}\n" for record in range(SIZE)))
         (folder / f"{other}triplets.csv").write_text("".join(f"{r},{r // 2},{r // 3}\n" for r in range(SIZE)))
+    write_lmdb(str(folder / "maps"), (Datum(image, 0, 3, encoded=True) for record in range(SIZE)))
     np.save(str(folder / "weights.npy"), np.ones(SIZE))
     np.save(str(folder / "mean.npy"), np.zeros((3, 8, 8)))
     (folder / "samplers_of_a_user.py").write_text(SAMPLERS)

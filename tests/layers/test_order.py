@@ -39,6 +39,13 @@ def of_images():
     )
 
 
+def of_maps():
+    return {
+        **told("Singles", shuffle=({}, {"shuffle": True})),
+        "source_type": ({}, {"source_type": "LMDB", "source": "lmdb", "maps": "maps"}),
+    }
+
+
 def of_comparisons(sampler, listed):
     sets = {"type": "RANDOM_MULTILABEL", **SETS}
     return told(
@@ -58,23 +65,29 @@ def of_comparisons(sampler, listed):
 TOLD = {
     "ImageDataLayer": of_images(),
     "MultiLabelDataLayer": of_images(),
+    "ImageMapDataLayer": of_maps(),
     "SiameseDataLayer": of_comparisons("Pairs", "pairs"),
     "TripletDataLayer": of_comparisons("Triplets", "triplets"),
 }
 
 #: Options that do not say which records a batch has: data may be moved, and images be made otherwise.
 SILENT = {
-    "source": "moved.csv", "root": ".", "missing": "skip", "bcf_mode": "MEM", "label_order": "key", "resize": 6, "crop_size": 4,
+    "source": "moved.csv", "root": ".", "missing": "skip", "resize": 6, "crop_size": 4,
     "mirror": True, "mean_file": "mean.npy", "mean_value": 3, "scale": 0.5, "color": False, "transform": "transform_of_a_user:same",
-    "compressed": False, "decode": "fast", "max_pixels": 1000, "prefetch": 1, "workers": 2, "timeout": 9, "restart_every": 3,
+    "max_pixels": 1000, "prefetch": 1, "workers": 2, "timeout": 9, "restart_every": 3,
     "on_error": "skip",
 }  # fmt: skip
+LABELLED = {"bcf_mode": "MEM", "label_order": "key", "compressed": False, "decode": "fast"}
 SILENT_OF = {
-    "ImageDataLayer": {"label_dim": 1},
-    "MultiLabelDataLayer": {"multilabel": False, "label_dim": 6},
-    "SiameseDataLayer": {"shuffle": True, "stacked": True},
-    "TripletDataLayer": {"shuffle": True, "stacked": True},
-}
+    "ImageDataLayer": {"label_dim": 1, **LABELLED},
+    "MultiLabelDataLayer": {"multilabel": False, "label_dim": 6, **LABELLED},
+    "ImageMapDataLayer": {
+        "source": "moved_maps.csv", "maps": "maps", "map_type": "values", "label_map": {0: 1}, "pad_label": 3, "scales": [2],
+        "like": "DenseImageData", "decode": "lenient",
+    },
+    "SiameseDataLayer": {"shuffle": True, "stacked": True, **LABELLED},
+    "TripletDataLayer": {"shuffle": True, "stacked": True, **LABELLED},
+}  # fmt: skip
 CASES = [(layer, option) for layer in LAYERS for option in TOLD[layer]]
 SILENT_CASES = [(layer, option) for layer in LAYERS for option in {**SILENT, **SILENT_OF[layer]}]
 
@@ -137,6 +150,9 @@ CHANGED = {
         "MultiLabelDataLayer", {"labels": "c.txt", "label_format": "indicator", "label_dim": 2}, "c.txt",
         "1 0\n0 1\n" * 6, "1 -1\n0 1\n" * 6,
     ),
+    "the maps of two images": (
+        "ImageMapDataLayer", {"source": "c.csv"}, "c.csv", "1,2\n2,1\n" * 6, "1,2\n2,2\n" * 6,
+    ),
     "weights": ("ImageDataLayer", {"sample_weights": "c.txt"}, "c.txt", "1\n2\n" * 6, "2\n1\n" * 6),
     "pairs": ("SiameseDataLayer", {"pairs": "c.csv"}, "c.csv", "1,2\n3,4\n", "1,2\n3,5\n"),
     "sims of pairs": ("SiameseDataLayer", {"pairs": "c.csv"}, "c.csv", "1,2,0\n3,4,1\n", "1,2,1\n3,4,0\n"),
@@ -192,7 +208,7 @@ def test_moved_images_are_not_told(resuming_net, small_source_folder, caplog):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_option_is_here(layer):
-    elsewhere = {"resume", "header", "sample_weights", "crops", "datasets", *POINTS}
+    elsewhere = {"resume", "header", "sample_weights", "weights", "crops", "datasets", *POINTS}
     elsewhere |= {"graded"} if layer == "SiameseDataLayer" else set()
     assert {*TOLD[layer], *SILENT, *SILENT_OF[layer]} == set(SCHEMAS[layer].model_fields) - elsewhere
 

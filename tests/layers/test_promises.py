@@ -19,8 +19,11 @@ from tests.layers.every_source_and_layer import (
     BAD,
     CASES,
     FALLIBLE,
+    FALLIBLE_WITH_MAPS,
     FEW_CASES,
     LAYERS,
+    MAP_LAYERS,
+    MAP_SOURCES,
     SOURCES,
     in_turns,
     layer_text,
@@ -91,7 +94,9 @@ def for_each(cases, names="source, layer"):
 every_case = for_each(CASES)
 
 #: Those in which others may stand in for a bad record. What does is the sampler's matter: tests/data/test_stand_ins.py.
-BAD_CASES = in_turns([CASES[0], *(case for case in FEW_CASES if case[0] in FALLIBLE)], "skip", "replace")
+BAD_CASES = in_turns(
+    [CASES[0], *(case for case in FEW_CASES if case[0] in FALLIBLE + FALLIBLE_WITH_MAPS)], "skip", "replace"
+)
 
 
 @every_case
@@ -141,10 +146,11 @@ def test_ranks_share_one_stream(folder, ranks, layer, num_ranks):
     """Batch k of rank r is batch k R + r of a single run: equal counts, nothing twice, nothing left out."""
     # A rank counts its own iterations until hard negatives begin.
     later = {"n": LAYERS[layer][2]["n"] * num_ranks} if "n" in LAYERS[layer][2] else {}
-    whole = stream_of(net_of(folder, "LMDB", layer, **later), 4 * num_ranks)
+    source = "LMDB and maps" if layer in MAP_LAYERS else "LMDB"
+    whole = stream_of(net_of(folder, source, layer, **later), 4 * num_ranks)
     for rank in range(num_ranks):
         ranks(rank, num_ranks)
-        assert stream_of(net_of(folder, "LMDB", layer), 4) == whole[rank::num_ranks]
+        assert stream_of(net_of(folder, source, layer), 4) == whole[rank::num_ranks]
 
 
 def test_ranks_read_every_record_once_an_epoch(folder, ranks):
@@ -163,12 +169,12 @@ def test_ranks_read_every_record_once_an_epoch(folder, ranks):
     assert len(set(order[37:])) == 33
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_lost_workers_change_nothing(folder, source, caplog):
+@for_each([*in_turns(([source] for source in SOURCES), "triplets"), ("LMDB and maps", "maps")])
+def test_lost_workers_change_nothing(folder, source, layer, caplog):
     """One is killed in the middle of the stream; of an LMDB another is terminated, and one more is killed."""
     ways = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL) if source == "LMDB" else (signal.SIGKILL,)
-    expected = stream_of(net_of(folder, source, "triplets"), 10 * len(ways) + 8)
-    net = net_of(folder, source, "triplets", prefetch=True, workers=2)
+    expected = stream_of(net_of(folder, source, layer), 10 * len(ways) + 8)
+    net = net_of(folder, source, layer, prefetch=True, workers=2)
     dice = random.Random(0)
     got = []
     for how in ways:
@@ -329,6 +335,13 @@ def test_every_source_feeds_the_caffe_program(folder, tmp_path):
         run.train()
         records[source] = run.record()
         assert len(set(records[source])) == 9
+    for source in MAP_SOURCES:
+        options = options_of(folder, source, "maps in order", prefetch=2, workers=2, weights=False)
+        run = Run(tmp_path / source.replace(" ", "_"), "ImageMapDataLayer", **options).solver(max_iter=9)
+        run.train()
+        records[source] = run.record()
+        assert len(set(records[source])) == 9
+    assert records["CSV with maps"] == records["LMDB and maps"]
     assert records["LMDB of pixels"] == records["HDF5 of arrays"]
     for source in ("CSV", "BCF", "BCF in memory", "HDF5", "decoded"):
         assert records[source] == records["LMDB"]

@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 
 from caffe_pylayers.commands.bench.figures import Stages
+from caffe_pylayers.data.geometry import Draw
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.decoded import DecodedSource
+from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
 
 _MOST_IMAGES = 200
@@ -50,17 +52,21 @@ def stages(recipe: Recipe, seconds: float) -> Stages:
     )
 
 
+def _write(transforms: Transforms, image: np.ndarray, out: np.ndarray) -> None:
+    transforms.write(image, transforms.window(image.shape, Draw(0.3, 0.6, False)), out)
+
+
 def _actions(
     recipe: Recipe, records: Sequence[int], images: Sequence[np.ndarray], encoded: bool
 ) -> Dict[str, Callable[[int], object]]:
     """What is timed, by name; each takes a place among the records."""
     source, transforms = recipe.source, recipe.transforms
-    out = np.empty(recipe.shape, recipe.dtype)
+    out = recipe.room(1).images[0]
     fitting = [image for image in images if transforms.shape(image) == recipe.shape] or images
     actions: Dict[str, Callable[[int], object]] = {
         "read": lambda place: _read(source, records[place]),
         "load": lambda place: transforms.load(source, records[place]),
-        "write": lambda place: transforms.write(fitting[place % len(fitting)], 0.3, 0.6, False, out),
+        "write": lambda place: _write(transforms, fitting[place % len(fitting)], out),
     }
     if transforms.transform is not None:
         actions["transform"] = lambda place: transforms.custom(images[place], 0)

@@ -1,6 +1,6 @@
 """The data of this package's data layers: the source is there, its records can be used, it has labels."""
 
-from typing import Any, Iterator, Optional, Set, Tuple
+from typing import Any, Iterator, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -40,9 +40,10 @@ def check_source(layer: Layer, report: Report) -> Iterator[Finding]:
 
 def _read(layer: Layer, options: Any, report: Report) -> Iterator[Finding]:
     from caffe_pylayers.data import samplers
-    from caffe_pylayers.data.sources import source_of
+    from caffe_pylayers.data.maps import maps_of
+    from caffe_pylayers.data.sources import sources_of
 
-    source = source_of(options)
+    source, *others = sources_of(options)
     findings = list(_check_annotations(layer, options, source))
     yield from findings
     fed = np.arange(len(source))
@@ -51,10 +52,10 @@ def _read(layer: Layer, options: Any, report: Report) -> Iterator[Finding]:
         fed = sampler.records if isinstance(sampler, samplers.Labelled) else fed
     names = tops_of(ours(layer), options, len(layer.tops))
     for top in report.wanted(layer):
-        labels = _labels(options, source, fed) if names[top.number].startswith("label") else None
+        labels = None if others or not names[top.number].startswith("label") else _labels(options, source, fed)
         if labels is not None:
             report.labels[top] = Numbers.of(top, [labels], source.describe)
-    yield from _check_images(layer, options, source, report)
+    yield from _check_images(layer, options, source, maps_of(options, others), report)
 
 
 def _labels(options: Any, source: Any, fed: np.ndarray) -> Optional[Tuple[np.ndarray, np.ndarray]]:
@@ -68,6 +69,8 @@ def _labels(options: Any, source: Any, fed: np.ndarray) -> Optional[Tuple[np.nda
 
 
 def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
+    if hasattr(options, "map_type"):  # whose labels are maps
+        return
     tops = tops_of(ours(layer), options, len(layer.tops))
     where = source.described
     if {"label", "label_p"} & set(tops) and source.labels is None:
@@ -105,34 +108,51 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
             )
 
 
-def _check_images(layer: Layer, options: Any, source: Any, report: Report) -> Iterator[Finding]:
-    """Records, made into images as the layer makes them."""
+def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], report: Report) -> Iterator[Finding]:
+    """Records, made into images, and maps, as the layer makes them."""
     from caffe_pylayers.data.axes import axes_doubt, stored_axes
     from caffe_pylayers.data.recipe import Recipe
     from caffe_pylayers.data.transforms import Transforms
 
     tolerant = options.on_error != "stop"
-    recipe = Recipe.of(source, Transforms.of(options), tolerant or report.all_data)
-    out = recipe.room(1)
+    differ = getattr(options, "sizes_differ", False)
+    recipe = Recipe.of(source, Transforms.of(options), tolerant or report.all_data, maps=maps, sizes_differ=differ)
+    room = recipe.room(1)
     images, numbers = Top(layer, 0), Numbers(source.describe)
+    labels, of_maps = Top(layer, 1), Numbers(maps[0].source.describe if maps else str)
     cut_short: Set[int] = set()
 
     def read(number: int) -> None:
-        recipe.fill(np.array([number]), np.zeros(1, np.uint64), out, cut_short=cut_short.add)
+        recipe.fill(np.array([number]), np.zeros(1, np.uint64), room, cut_short=cut_short.add)
         if images in report.labels:
-            numbers.add(out, np.array([number]))
+            numbers.add(room.images, np.array([number]))
+        if maps and labels in report.labels:
+            of_maps.add(_of_map(options, maps[0].load(number)), np.array([number]))
 
     yield from read_records(layer, report, len(source), read, WARNING if tolerant else ERROR, _AT)
     if cut_short:
         found = f"{source.describe(min(cut_short))}: is cut short, and `decode` {options.decode} reads what is there"
         more = f" (and {len(cut_short) - 1} more such)" if len(cut_short) > 1 else ""
         yield warning(layer, found + more, "copy it again", _AT)
-    if images in report.labels and len(numbers.values):
-        report.labels[images] = numbers
+    for top, read_of_it in ((images, numbers), (labels, of_maps)):
+        if top in report.labels and len(read_of_it.values):
+            report.labels[top] = read_of_it
     stored = stored_axes(source)
     doubt = axes_doubt(*stored) if stored else None
     if doubt:
         yield warning(layer, f"{source.describe(0)}: {doubt.problem}", doubt.remedy, _AT)
+
+
+def _of_map(options: Any, loaded: np.ndarray) -> np.ndarray:
+    """The numbers of a map that may be fed, (1, M): with those of the padding if its image may be smaller than the crop."""
+    found = np.unique(loaded)
+    factor = min(options.scales or (1,))
+    smaller = options.crop_size and any(
+        int(side * factor) < crop for side, crop in zip(loaded.shape, options.crop_size)
+    )
+    if smaller and (options.map_type == "labels" or options.given("pad_label")):
+        found = np.append(found, options.pad_label)
+    return np.append(found, np.nan)[None] if smaller and options.map_type == "values" else found[None]
 
 
 _AT, _FIX = "python_param.param_str", "fix the source, or the options that name it"

@@ -122,7 +122,8 @@ def _own(fed: Fed, taken: List[Dict[str, np.ndarray]], batches: List[int]) -> Fe
     mean = read_mean(options.mean_file, options.mean_value)
     draws = Transforms(crop_size=options.crop_size, mirror=options.mirror, random=fed.phase == TRAIN).draws
     for number, role in enumerate(roles):
-        crop_y, crop_x, flip = draws(np.concatenate([keys[number] for keys in plans])) if plans else (None, None, None)
+        drawn = draws(np.concatenate([keys[number] for keys in plans])) if plans else ()
+        crop_y, crop_x, flip = np.array(drawn).T[:3] if drawn else (None, None, None)
         words = _words(options.mean_file or options.mean_value, mean, options.scale)
         fed.prepared[role] = Preparation(mean, options.scale, words, crop_y, crop_x, flip)
     return fed

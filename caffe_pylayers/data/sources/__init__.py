@@ -2,18 +2,19 @@
 
 import contextlib
 import importlib
-from typing import Any, Iterator, Mapping, Optional, Sequence, Type, Union
+from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from caffe_pylayers.data.formats import FORMATS, misnamed
 from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources.annotations import annotate
 from caffe_pylayers.data.sources.base import Names, Source
 from caffe_pylayers.data.sources.label_sets import check_sets
+from caffe_pylayers.data.sources.map_sources import sources_with_maps
 from caffe_pylayers.data.sources.records import Record
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.processes.streams import open_closed_streams
 
-__all__ = ["Names", "Record", "Source", "open_source", "source_of"]
+__all__ = ["Names", "Record", "Source", "open_source", "source_of", "sources_of"]
 
 
 def open_source(
@@ -86,12 +87,26 @@ def _class_of(source_type: str) -> Type[Source]:
     return found
 
 
+def sources_of(options: Any, images: bool = True) -> Tuple[Source, ...]:
+    """The source that the options of a data layer name, and behind it those of maps and their weights, for a layer with such.
+
+    Raises DataError as `source_of` does.
+    """
+    if hasattr(options, "map_type"):
+        open_closed_streams()
+        with _naming_the_format(options.source_type, options.source):
+            return sources_with_maps(options, images)
+    return (source_of(options, images),)
+
+
 def source_of(options: Any, images: bool = True) -> Source:
     """The source that the options of a data layer name. Raises DataError as `open_source` does, and where the layer takes
     rows of labels for sets that cannot be.
 
     images: false where they will not be read, so that those of a CSV need not be there.
     """
+    if hasattr(options, "map_type"):
+        return sources_of(options, images)[0]
     source = open_source(
         options.source_type,
         options.source,

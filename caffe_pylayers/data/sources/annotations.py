@@ -11,7 +11,7 @@ import numpy as np
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.blob_limits import LARGEST_LABEL
-from caffe_pylayers.data.sources.base import Numbers, Source, first_shorter, padded
+from caffe_pylayers.data.sources.base import NamesOf, Numbers, Source, first_shorter, padded
 from caffe_pylayers.data.sources.key_order import check_key_order
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files import text_table
@@ -202,6 +202,14 @@ def _from_lmdb(where: str, file: str, source: Source) -> np.ndarray:
             "an LMDB is read by keys, but this source has no keys", remedy="use a .npy or text file", source=where
         )
     keys, values = read_table(file)
+    return values[rows_by_key(keys, source, where)]
+
+
+def rows_by_key(keys: NamesOf, source: Source, where: str) -> np.ndarray:
+    """For each record of a source the row of its key: int64 (N,). where: what has the keys, for messages.
+
+    Raises DataError where a key is in only one of them.
+    """
     rows: Dict[bytes, int] = {keys[row]: row for row in range(len(keys))}
     order = np.empty(len(source), np.int64)
     for record in range(len(source)):
@@ -218,4 +226,4 @@ def _from_lmdb(where: str, file: str, source: Source) -> np.ndarray:
         raise DataError(
             f"its key '{key}' is not the name of a record", remedy="keys must be equal to names", source=where
         )
-    return values[order]
+    return order

@@ -67,6 +67,9 @@ class Numbers:
         return b"%d" % number
 
 
+NamesOf = Union[Names, Numbers, Sequence[bytes]]
+
+
 class Source:
     """Records in the order of the source.
 
@@ -86,7 +89,7 @@ class Source:
     def __init__(
         self,
         path: str,
-        names: Union[Names, Numbers, Sequence[bytes]],
+        names: NamesOf,
         labels: Optional[np.ndarray] = None,
         sample_weights: Optional[np.ndarray] = None,
         label_dim: Optional[int] = None,

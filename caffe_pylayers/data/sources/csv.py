@@ -8,20 +8,19 @@ from typing import Any, Iterable, Iterator, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from caffe_pylayers import regular_file
-from caffe_pylayers.data.sources.base import Names, Source, first_shorter, padded
+from caffe_pylayers.data.sources.base import Names, first_shorter, padded
+from caffe_pylayers.data.sources.files import Files
 from caffe_pylayers.data.sources.image_list import CLASS_NAMES, LABEL_MAPS, ImageList, Row
 from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.errors import DataError
-from caffe_pylayers.files import text_table
 from caffe_pylayers.files.npy import NPY
 from caffe_pylayers.files.output_file import output_file, require_absent
 
 logger = logging.getLogger("caffe_pylayers")
 
 
-class CSVSource(Source):
-    """Image files named in a list.
+class CSVSource(Files):
+    """Image files named in a list, with labels.
 
     root: folder in front of the names; without it they are relative to the working directory. header: whether the first
     line names the columns. weights: the column with sample weights; None: `weight`. labels: the columns with labels; values: whether
@@ -69,71 +68,32 @@ class CSVSource(Source):
                 remedy="a relative path starts at the working directory",
                 source=f"CSV source {path}",
             ) from error
-        super().__init__(path, names)
+        super().__init__(path, names, root)
         if own_labels:
             self.set_labels(padded(np.array(own_labels), np.array(counts), np.nan if values else -1))
             self.shorter = first_shorter(np.array(counts))
         if sample_weights:
             self.sample_weights = np.array(sample_weights, np.float32)
         self.columns = listed.columns
-        self._root = os.fsencode(os.path.abspath(root or ""))
-        self._has_root, self._by_blanks = root is not None, listed.separator == " " and not header
+        self._by_blanks = listed.separator == " " and not header
 
     def find_files(self, missing: str) -> None:
         """Look which files are there. missing: 'error' raises DataError for those that are not, 'skip' drops them."""
-        there = np.array([os.path.exists(self._file(record)) for record in range(len(self))])
+        there = self.there()
         if there.all():
             return
-        first = int(np.argmin(there))
-        why, remedy = self._why_absent(first)
-        error = DataError(
-            f"{len(there) - there.sum()} of {len(there)} files do not exist; the first is record {first}, "
-            f"{os.fsdecode(self._file(first))}{why}",
-            remedy=remedy,
-            source=self.described,
-            record=first,
-        )
-        if missing == "error" or not there.any():
-            raise error
-        logger.warning("%s; the missing files are left out", error.found)
-        self.names = Names(self.names[record] for record in np.flatnonzero(there).tolist())
+        self.refuse_absent(there, missing)
+        self.keep(there)
         labels, unknown, weights = (
             None if rows is None else rows[there] for rows in (self.labels, self.unknown, self.sample_weights)
         )
         self.set_labels(labels, self.label_dim, unknown)
         self.sample_weights = weights
 
-    def files(self) -> Iterator[str]:
-        yield self.path
-        yield from (os.fsdecode(self._file(record)) for record in range(len(self)))
-
-    def read(self, record: int) -> bytes:
-        file = self._file(record)
-        try:
-            return regular_file.read_bytes(file)
-        except (OSError, ValueError) as error:  # ValueError: a name with a zero in it
-            reason = getattr(error, "strerror", error)
-            raise self.error(f"cannot read {os.fsdecode(file)}: {reason}", record=record) from error
-
-    def _file(self, record: int) -> bytes:
-        return self._path(self.names[record])
-
-    def _path(self, name: bytes) -> bytes:
-        """Where a name leads. One that begins with a slash is below `root` all the same where such a file is there, since
-        stock ImageData puts its root_folder before every name.
-        """
-        if self._has_root and name.startswith(b"/"):
-            below = self._root + name
-            if os.path.exists(below):
-                return below
-        return os.path.join(self._root, name)
-
-    def _why_absent(self, record: int) -> Tuple[str, str]:
+    def why_absent(self, record: int) -> Tuple[str, str]:
         """What seems to be wrong with the name of a file that is not there, and what to do."""
         name = self.names[record]
         first, _, last = name.rpartition(b" ")
-        if b"\\" in name:
-            return ": the name has back slashes", text_table.back_slashes(self.path)
         if self._by_blanks and first and os.path.exists(self._path(first)):
             if os.path.exists(self._path(last)):
                 return " (an image and a label map?)", LABEL_MAPS.format(cut="cut -d' '")
@@ -142,7 +102,7 @@ class CSVSource(Source):
             longer = name + b" %d" % self.labels[record, 0]
             if os.path.exists(self._path(longer)):
                 return f", but '{_shown(longer)}' does", "quote names that end with a number"
-        return "", "set `root` to the folder that the names start from, or fix the list"
+        return super().why_absent(record)
 
 
 def _shown(name: bytes) -> str:

@@ -127,9 +127,9 @@ class DecodedSource(Source):
         """The records that can be read, and their images."""
         for record in tqdm(range(len(source)), desc=f"decoding {self.path}", unit="images", disable=None):
             moves: List[Matrix] = []
-            wanted = None if self._moves is None else moves.append
+            traced = None if self._moves is None else lambda size, matrix, found=moves: found.append(matrix)
             try:
-                image = transforms.load(source, record, lambda record: self._cut_short.add([record]), wanted)
+                image = transforms.load(source, record, lambda record: self._cut_short.add([record]), traced)
             except DataError as error:
                 if not (tolerant and blames_record(error)):
                     raise

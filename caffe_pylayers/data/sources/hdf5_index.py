@@ -11,7 +11,7 @@ import os
 import pickle
 import resource
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any, Dict, Generator, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -55,23 +55,28 @@ class Table:
 
 @dataclass(frozen=True)
 class Roles:
-    """What the data sets are called. asked: those that the user named, which must be there; `data` must be there too."""
+    """What the data sets are called, "" for none. asked: those that the user named, which must be there; `data` must be there too.
+
+    planes: whether `data` may be (N, height, width).
+    """
 
     data: str = "data"
     label: str = "label"
     sample_weight: str = "sample_weight"
     name: str = "name"
     asked: Tuple[str, ...] = ()
+    planes: bool = False
 
     @classmethod
     def of(cls, datasets: Optional[Mapping[str, str]], labels: Optional[str], sample_weights: Optional[str]) -> "Roles":
         """From the options of those names; `labels` and `sample_weights` may also be files."""
         named = {"label": labels, "sample_weight": sample_weights, **(datasets or {})}
-        return cls(**{role: name for role, name in named.items() if name}, asked=tuple((datasets or {}).values()))
+        asked = cls(asked=tuple((datasets or {}).values()))
+        return replace(asked, **{role: name for role, name in named.items() if name})
 
     @property
     def names(self) -> Tuple[str, ...]:
-        return self.data, self.label, self.sample_weight, self.name
+        return tuple(filter(None, (self.data, self.label, self.sample_weight, self.name)))
 
 
 #: The names that this package writes.
@@ -171,7 +176,7 @@ def _read(file: File, roles: Roles) -> Table:
         if data.file != opened:
             itself = "name that file as the source, or " if data.name == f"/{roles.data}" else ""
             raise elsewhere(file, f"is a link to {data.file.filename}", itself)
-        rows, dtype, shape = images(file, data, start)
+        rows, dtype, shape = images(file, data, start, roles.planes)
         found: Dict[str, Any] = {}
         for role in ("label", "sample_weight", "name"):
             name = getattr(roles, role)

@@ -107,8 +107,10 @@ def _is_there(opened: Any, part: Any) -> bool:
     return False
 
 
-def images(file: File, data: Any, start: int) -> Tuple[Union[Stretches, Chunks], str, Tuple[int, ...]]:
-    """Where the rows lie, and type and shape of an image."""
+def images(
+    file: File, data: Any, start: int, planes: bool = False
+) -> Tuple[Union[Stretches, Chunks], str, Tuple[int, ...]]:
+    """Where the rows lie, and type and shape of an image. planes: whether (N, height, width) is allowed."""
     import h5py
 
     kind, shape = data.dtype, data.shape
@@ -116,19 +118,27 @@ def images(file: File, data: Any, start: int) -> Tuple[Union[Stretches, Chunks],
         if data.file.id.get_create_plist().get_sizes() != (8, 8):
             raise elsewhere(file, "has addresses that are not of 8 bytes")
         return _heap(file, _rows(file, data, 16, start), start), "uint8", ()
-    if kind.kind not in "iuf" or data.ndim not in (2, 4):
+    if kind.kind not in "iuf" or data.ndim not in ((3, 4) if planes else (2, 4)):
         raise DataError(
             f"data set `data` has type {kind} and shape {shape}",
             remedy=(
-                "numbers (N, channels, height, width) or (N, values), or rows of variable length with the bytes of an "
-                "encoded image (uint8) are expected"
+                f"numbers {'(N, 1, height, width) or (N, height, width)' if planes else '(N, channels, height, width) or (N, values)'}, "
+                "or rows of variable length with the bytes of an encoded image (uint8) are expected"
             ),
         )
     if min(shape) < 1:
         raise DataError(f"data set `data` has shape {shape}: it is empty")
     if not data.id.get_type().equal(h5py.h5t.py_create(kind)):  # 12 bits of 16, say
         raise elsewhere(file, f"has numbers that are not stored as {kind}")
-    return _rows(file, data, kind.itemsize, start), kind.str, tuple(shape[1:]) if data.ndim == 4 else (shape[1], 1, 1)
+    return _rows(file, data, kind.itemsize, start), kind.str, _IMAGE[data.ndim](*shape[1:])
+
+
+#: From the dimensions of a data set: (channels, height, width) of an image, from the shape of a row.
+_IMAGE: Dict[int, Any] = {
+    2: lambda values: (values, 1, 1),
+    3: lambda height, width: (1, height, width),
+    4: lambda channels, height, width: (channels, height, width),
+}
 
 
 def _filters(file: File, data: Any) -> Tuple[int, ...]:
