@@ -19,7 +19,7 @@ class ImageMapDataLayerOptions(DataLayerOptions):
     gives: ClassVar[Tuple[str, ...]] = ("data", "label", "[data_dim]")
     forks: ClassVar[Tuple[str, ...]] = ("ImageSegData", "DenseImageData", "ImageLabelmapData")
     example: ClassVar[Dict[str, Any]] = {
-        "source": "train.txt",
+        "source": "pairs.txt",
         "root": "images",
         "batch_size": 8,
         "scales": [0.75, 1, 1.25],

@@ -8,7 +8,6 @@ from typing import Any, Dict, Iterable, Iterator, List, Tuple
 import caffe
 import cv2
 import h5py
-import h5py
 import numpy as np
 
 from caffe_pylayers.caffe_files.datum import Datum
