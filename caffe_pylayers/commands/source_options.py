@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 import click
 
@@ -10,6 +10,11 @@ from caffe_pylayers.errors import PartedError, in_words
 
 #: An option as messages of sources and options name it.
 _NAMED = re.compile(r"option '(?P<option>\w+)'|'(?P<other>\w+)'(?= is )|`(?P<spelled>\w+)(?:: (?P<value>\w+))?`")
+
+
+def one_or_several(context: click.Context, option: click.Parameter, values: Tuple[str, ...]) -> Any:
+    """The callback of an option that may be given again and again: what is given once as it is, several as a list; None for none."""
+    return list(values) if len(values) > 1 else next(iter(values), None)
 
 
 def checked(source_type: str, source: str, given: Dict[str, Any]) -> Any:

@@ -43,7 +43,7 @@ class LabelledDataLayerOptions(DataLayerOptions):
     def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         if isinstance(self.labels, tuple) and (self.source_type != "CSV" or not self.header):
-            listed = "option 'labels' has a list of columns, but only a CSV with 'header': true has them"
+            listed = "option 'labels' has a list of columns, but only a CSV with `header: true` has them"
             yield Remark(("labels", "header"), listed, "name one column, data set or file")
         for role, name in (("label", "labels"), ("sample_weight", "sample_weights")):
             if getattr(self.datasets, role, None) is not None and getattr(self, name, None) is not None:

@@ -5,6 +5,7 @@ from typing import Any, Optional, Sequence, Tuple
 import numpy as np
 
 from caffe_pylayers.data.geometry import Size
+from caffe_pylayers.errors import DataError
 
 Columns = Sequence[Tuple[int, int]]
 
@@ -20,7 +21,7 @@ class Points:
         self._order = np.arange(len(self._columns))  # of the points in a mirrored image
         for one, other in options.flip_pairs or ():
             self._order[[one, other]] = other, one
-        self._size = np.array(size[::-1], np.float64)  # width, height
+        self._size = sides(size)
         self._normalized: bool = options.normalize_points
         self._drops: bool = options.outside == "nan"
 
@@ -34,8 +35,7 @@ class Points:
         mirrored = np.linalg.det(moves[:, :, :2]) < 0
         points[mirrored] = points[mirrored][:, self._order]
         if self._drops:
-            outside = ((points < -0.5) | (points >= self._size - 0.5)).any(axis=2)
-            points[outside] = np.nan
+            points[outside(points, self._size)] = np.nan
         if self._normalized:
             points /= self._size
         moved = rows.astype(np.float32)
@@ -43,6 +43,23 @@ class Points:
         return moved
 
 
-def columns_beyond(points: Columns, width: int) -> Optional[int]:
-    """A column of points that rows of so many labels do not have."""
-    return next((column for pair in points for column in pair if column >= width), None)
+def sides(size: Size) -> np.ndarray:
+    """Width and height, as the numbers of a point go."""
+    return np.array(size[::-1], np.float64)
+
+
+def outside(points: np.ndarray, width_and_height: np.ndarray) -> np.ndarray:
+    """Which of the points (B, P, 2) lie in no pixel of an image of that size: bool (B, P). A missing one lies in none too, but is not told."""
+    return np.asarray(((points < -0.5) | (points >= width_and_height - 0.5)).any(axis=2))
+
+
+def points_doubt(labels: np.ndarray, columns: Columns) -> Optional[DataError]:
+    """What to say of points that look like parts of the image and not like pixels; None of others. labels: (N, L), as they are stored."""
+    numbers = labels[:, np.unique(columns)]
+    numbers = numbers[~np.isnan(numbers)]
+    if not numbers.size or np.abs(numbers).max() > 1 or (numbers == np.floor(numbers)).all():
+        return None
+    return DataError(
+        f"its points go from {numbers.min():.3g} to {numbers.max():.3g}, but points are in pixels of the stored image",
+        remedy="multiply x by the width and y by the height of the image; `normalize_points: true` divides them again by the size that is fed",
+    )

@@ -4,7 +4,7 @@ from typing import Dict, Iterator, Optional, Tuple
 
 import numpy as np
 
-from caffe_pylayers.data.points import Points, columns_beyond
+from caffe_pylayers.data.points import Points
 from caffe_pylayers.data.recipe import Batch
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.layers.adapter import Blobs, log
@@ -57,21 +57,7 @@ class ImageDataLayer(DataLayer):
 
     def label_shape(self) -> Tuple[int, ...]:
         """The shape of a sample's labels in the top."""
-        labels = self.source_labels()
-        if self.options.label_format == "values":
-            beyond = columns_beyond(self.options.points or (), labels[:1].size)
-            if beyond is not None:
-                raise self._source.error(
-                    f"its records have {labels[:1].size} values, but 'points' has column {beyond}",
-                    remedy=f"columns are 0 to {labels[:1].size - 1}",
-                )
-            found = labels[:1].size
-            if self.options.label_dim not in (None, found):
-                raise self._source.error(
-                    f"its records have {found} values, but 'label_dim' is {self.options.label_dim}",
-                    remedy="leave it out",
-                )
-        return labels.shape[1:]
+        return self.source_labels().shape[1:]
 
     def write_labels(self, labels: np.ndarray, records: np.ndarray, out: np.ndarray) -> None:
         """Write what the source has as labels of the records into the top."""

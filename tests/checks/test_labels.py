@@ -163,14 +163,14 @@ RIGHT = {
     "maps with a label that is ignored": [listed("void.txt", MAP_TOPS, GREY), SCORES, layer_text("SoftmaxWithLoss", ["scores", "label"], ["loss"], IGNORE)],
     "the same as PNG, in accuracy": [lmdb("void_png", MAP_TOPS), SCORES, layer_text("Accuracy", ["scores", "label"], ["loss"], "accuracy_param { ignore_label: 255 }")],
     "maps that are right": [lmdb("good_raw", MAP_TOPS), SCORES, LOSS],
-    "images that are no labels": [lmdb("binary_png", ("data", "no")), listed("negative.txt", ("x", "label"), "", ""), VECTOR, layer_text("EuclideanLoss", ["scores", "label"], ["loss"])],
+    "images that are no labels": [lmdb("binary_png", ("data", "no")), listed("negative.txt", ("x", "label"), "", ""), VECTOR.replace("11", "1"), layer_text("EuclideanLoss", ["scores", "label"], ["loss"])],
     "a negative label that is ignored": [listed("negative.txt"), VECTOR, layer_text("SoftmaxWithLoss", ["scores", "label"], ["loss"], "loss_param { ignore_label: -1 }")],
     "labels of windows": [layer_text("WindowData", [], ["data", "label"], 'window_data_param { source: "windows.txt"  batch_size: 2 }  transform_param { crop_size: 64 }'), VECTOR, LOSS],
     "a part of the labels": [hdf5("rows.txt", "label"), layer_text("Slice", ["label"], ["a", "b"], "slice_param { axis: 0 }"), VECTOR, layer_text("SoftmaxWithLoss", ["scores", "a"], ["loss"])],
     "the other of several tasks": [hdf5("tasks.txt", "label"), TASKS, VECTOR, layer_text("SoftmaxWithLoss", ["scores", "a"], ["loss"])],
     "labels that something changes": [listed("list.txt", ("data", "raw")), layer_text("Power", ["raw"], ["label"], "power_param { scale: 0.1 }"), VECTOR, LOSS],
     "targets of which some are not known": [hdf5("unknown.txt", "label"), WIDE, layer_text("SigmoidCrossEntropyLoss", ["scores", "label"], ["loss"], "loss_param { ignore_label: -1 }")],
-    "features of any size": [hdf5("rows.txt", "data"), VECTOR, layer_text("EuclideanLoss", ["scores", "data"], ["loss"])],
+    "features of any size": [hdf5("rows.txt", "data"), VECTOR.replace("11", "3"), layer_text("EuclideanLoss", ["scores", "data"], ["loss"])],
     "a mean of one value for grey images as PNG": [lmdb("good_png", ("data", "label"), "transform_param { mean_value: 4 }"), VECTOR, LOSS],
 }
 # fmt: on

@@ -1,14 +1,18 @@
-"""A bar chart of label counts, as PNG."""
+"""A bar chart of label counts, or of values, as PNG."""
 
 from typing import Any, Sequence
 
 import numpy as np
 
 from caffe_pylayers.commands.balance.label_counts import LabelCounts
+from caffe_pylayers.commands.balance.value_columns import ValueColumns
 from caffe_pylayers.files.class_names import named
 
 #: Classes that get a bar with their name each; more are drawn by size.
 _MOST_NAMED = 40
+
+#: Columns of values that get a histogram each.
+_MOST_COLUMNS = 24
 
 #: Counts further apart than this are drawn on a log axis.
 _LOG_FROM = 20.0
@@ -35,6 +39,32 @@ def draw_counts(path: str, counts: LabelCounts, names: Sequence[str], title: str
         ratio = f", the largest {_number(counts.ratio)} times the smallest" if counts.ratio > 1 else ", all of one size"
         labels = f"{counts.counts.sum():,} labels in {np.count_nonzero(counts.counts):,} classes{ratio}"
         figure.suptitle(f"{title}\n{labels}", fontsize=11)
+        figure.savefig(path, dpi=120, format="png")
+
+
+def draw_values(path: str, values: ValueColumns) -> None:
+    """Write a PNG with a histogram of each column; of many, the first."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    columns = values.columns[:_MOST_COLUMNS]
+    a_row = min(4, len(columns))
+    rows = -(-len(columns) // a_row)
+    with rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(max(5, 2.6 * a_row), 0.8 + 1.9 * rows), constrained_layout=True)
+        plots = figure.subplots(rows, a_row, squeeze=False).ravel()
+        for plot, column in zip(plots, columns):
+            if column.count:
+                width = (column.max - column.min) / len(column.bins) or 1
+                plot.bar(column.edges[:-1], column.bins, width, align="edge", color=_BLUE)
+            missing = f", {column.missing:,} missing" if column.missing else ""
+            plot.set_title(f"{_short(column.name)}{missing}", fontsize=9)
+        for plot in plots[len(columns) :]:
+            plot.axis("off")
+        first = (
+            f", the first {len(columns)} of {len(values.columns)} values" if len(columns) < len(values.columns) else ""
+        )
+        figure.suptitle(f"{values.of}\n{values.num_records:,} records{first}", fontsize=10)
         figure.savefig(path, dpi=120, format="png")
 
 

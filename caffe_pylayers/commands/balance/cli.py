@@ -1,22 +1,28 @@
-"""`caffe-pylayers balance`: how often each class occurs, and the class weights that follow."""
+"""`caffe-pylayers balance`: how often each class occurs, and the class weights that follow; or where values lie."""
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import click
+from click.core import ParameterSource
 
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.commands.console import Command, Number, console, echo, once_called, print_json, whole
-from caffe_pylayers.commands.source_options import datasets_flag
+from caffe_pylayers.commands.source_options import datasets_flag, one_or_several
 from caffe_pylayers.data.formats import FORMATS, guessed_format
 
 if TYPE_CHECKING:
     from caffe_pylayers.commands.balance.label_counts import LabelCounts
+    from caffe_pylayers.commands.balance.value_columns import ValueColumns
 
 _TYPES = (*FORMATS, "NET")
 _RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number")
 _FOR_NETS = ("layer", "phase", "stage", "top", "batches")
+_FOR_CLASSES = (
+    *("n_classes", "ignore_label", "rules", "beta", "scale", "smoothing", "classes"),
+    *("write_h", "write_weights", "write_counts"),
+)
 _FOR_SOURCES = ("root", "header", "datasets", "labels", "label_format", "label_order", "missing")
 
 _choice = click.Choice
@@ -33,11 +39,16 @@ _choice = click.Choice
 @click.option("--header", is_flag=True, default=None, help="CSV: the first line names the columns.")
 @click.option("--missing", type=_choice(["skip"]), help="CSV: skip lines whose file does not exist.")
 @datasets_flag
-@click.option("--labels", help="Labels from another file, as option 'labels' of the data layers.")
+@click.option(
+    "--labels",
+    multiple=True,
+    callback=one_or_several,
+    help="Labels from another file, or columns of a CSV (repeatable), as option 'labels' of the data layers.",
+)
 @click.option(
     "--label-format",
-    type=_choice(["indices", "indicator", "sign"]),
-    help="What a row of labels holds: label numbers, 0 and 1, or -1 and 1.",
+    type=_choice(["indices", "indicator", "sign", "values"]),
+    help="What a row of labels holds: label numbers, 0 and 1, or -1 and 1, or any numbers (values).",
 )
 @click.option(
     "--label-order",
@@ -101,7 +112,7 @@ def balance(
     """Count the labels of each class, and show the class weights by each rule.
 
     TARGET is a source of images (CSV, LMDB, BCF, HDF5; only its labels are read), or a net or solver, and then
-    the source of its data layer is counted. H = diag(w) ((1-e) I + e/K 11') makes stock InfogainLoss the softmax loss with weights w.
+    the source of its data layer is counted. Of labels that are any numbers (values) it shows where they lie. H = diag(w) ((1-e) I + e/K 11') makes stock InfogainLoss the softmax loss with weights w.
 
     \b
     caffe-pylayers balance train_lmdb
@@ -110,19 +121,22 @@ def balance(
     """
     from caffe_pylayers.commands.balance import weight_files
     from caffe_pylayers.commands.balance.chart import draw_counts
+    from caffe_pylayers.commands.balance.label_counts import LabelCounts
     from caffe_pylayers.commands.balance.table import print_table
     from caffe_pylayers.commands.layer_files import files_read
     from caffe_pylayers.commands.net_or_solver import net_in
     from caffe_pylayers.files.class_names import read_class_names
     from caffe_pylayers.files.output_file import output_file, refuse_existing
 
+    if where["label_format"] == "values":
+        _refuse_flags_of_classes("the labels are values")
     of_one_rule = [path for path in (write_h, write_weights) if path]
     if of_one_rule and len(rules) != 1:
         raise click.UsageError(
             f"{of_one_rule[0]} writes the weights of one rule; choose it with --rule: {', '.join(_RULES)}"
         )
     outputs = [path for path in (*of_one_rule, write_counts, plot) if path]
-    inputs = [target, classes, where["labels"]]
+    inputs = [target, classes, *([where["labels"]] if isinstance(where["labels"], str) else [])]
     kind = source_type or _kind_of(target)
     if force and any(map(os.path.exists, outputs)) and kind == "NET":
         inputs += files_read(net_in(target)[0].layers)
@@ -130,6 +144,9 @@ def balance(
     if write_h:
         weight_files.check_matrix(write_h, n_classes or 1)
     counts = _counted(target, kind, n_classes, ignore_label, where)
+    if not isinstance(counts, LabelCounts):
+        _show_values(counts, plot, as_json)
+        return
     names = read_class_names(classes, len(counts.counts))
     weights = {rule: counts.weights(rule, beta, scale) for rule in rules or _fitting_rules(counts)}
     told: List[str] = []
@@ -173,6 +190,43 @@ _COUNTS = (
 )
 
 
+def _refuse_flags_of_classes(why: str) -> None:
+    """Raise click.UsageError for the flags that were given and are about classes."""
+    context = click.get_current_context()
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in _FOR_CLASSES and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        raise click.UsageError(f"{why} (any numbers), which have no classes; leave {' and '.join(given)} out")
+
+
+def _show_values(values: "ValueColumns", plot: Optional[str], as_json: bool) -> None:
+    from caffe_pylayers.commands.balance.chart import draw_values
+    from caffe_pylayers.commands.balance.table import print_values
+    from caffe_pylayers.files.output_file import output_file
+
+    _refuse_flags_of_classes(f"the labels of {values.of} are values")
+    if plot:
+        with output_file(plot) as partial:
+            draw_values(partial, values)
+    if as_json:
+        print_json(
+            {
+                "of": values.of,
+                "records": values.num_records,
+                "batch_size": values.epoch and values.epoch.batch_size,
+                "batches_per_epoch": values.epoch and values.epoch.batches,
+                "values": [column.as_json() for column in values.columns],
+            }
+        )
+    else:
+        print_values(console(), values)
+    if plot:
+        echo(f"wrote {plot}", err=as_json)
+
+
 def _kind_of(target: str) -> str:
     """What a path is: a net by its name, a source by what is there."""
     if not os.path.exists(target):
@@ -182,8 +236,8 @@ def _kind_of(target: str) -> str:
 
 def _counted(
     target: str, kind: str, num_classes: Optional[int], ignore_label: Optional[int], where: Dict[str, Any]
-) -> "LabelCounts":
-    """Count the labels of a net or a source. Raises click.UsageError for an option of the other."""
+) -> "Union[LabelCounts, ValueColumns]":
+    """Count the labels of a net or a source, or say where its values lie. Raises click.UsageError for an option of the other."""
     given = {name: value for name, value in where.items() if value not in (None, ())}
     idle = [name for name in given if name in (_FOR_SOURCES if kind == "NET" else _FOR_NETS)]
     if idle:
@@ -195,13 +249,15 @@ def _counted(
         raise click.UsageError(f"--{idle[0].replace('_', '-')} {why}; leave it out")
     if kind != "NET":
         from caffe_pylayers.commands import source_options
-        from caffe_pylayers.commands.balance.label_counts import of_source
+        from caffe_pylayers.commands.balance.label_counts import LabelCounts, of_source
         from caffe_pylayers.data.sources import source_of
 
         options = source_options.checked(kind, target, given)
         with source_options.flags_in_errors():
             counts = of_source(source_of(options, images=False), num_classes, ignore_label)
-        return replace(counts, doubt=source_options.as_flags(counts.doubt))
+        return (
+            replace(counts, doubt=source_options.as_flags(counts.doubt)) if isinstance(counts, LabelCounts) else counts
+        )
     from tqdm import tqdm
 
     from caffe_pylayers.caffe_files.nets import TRAIN

@@ -1,11 +1,12 @@
 """How many labels each class has, in arrays or in a source, and the class weights that follow."""
 
 from dataclasses import dataclass, replace
-from typing import Callable, Iterable, List, Optional
+from typing import Callable, Iterable, List, Optional, Union
 
 import numpy as np
 
 from caffe_pylayers.blob_limits import LARGEST_LABEL
+from caffe_pylayers.commands.balance.value_columns import ValueColumns, value_columns
 from caffe_pylayers.data.epoch import Epoch
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.label_sets import check_sets
@@ -161,13 +162,17 @@ def _sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.pad(a, (0, size - len(a))) + np.pad(b, (0, size - len(b)))
 
 
-def of_source(source: Source, num_classes: Optional[int] = None, ignore_label: Optional[int] = None) -> LabelCounts:
-    """Count the labels of a source; its images are not read. Raises DataError as :func:`count` does."""
+def of_source(
+    source: Source, num_classes: Optional[int] = None, ignore_label: Optional[int] = None
+) -> Union[LabelCounts, ValueColumns]:
+    """Count the labels of a source, or say where its values lie; its images are not read. Raises DataError as :func:`count` does."""
     of = source.described
     if source.labels is None:
         raise DataError(
             "it has no labels", remedy="give a file of labels with --labels, or count another source", source=of
         )
+    if source.has_values:
+        return value_columns(source)
     several = source.labels.ndim > 1
     num_classes = num_classes or source.label_dim
     doubt = ""

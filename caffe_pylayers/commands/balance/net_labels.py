@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import replace
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from caffe_pylayers.caffe_files import nets
 from caffe_pylayers.caffe_files.nets import TRAIN, Layer, Net, NetState
 from caffe_pylayers.commands import stock_sources
 from caffe_pylayers.commands.balance.label_counts import LabelCounts, Labels, count, of_source
+from caffe_pylayers.commands.balance.value_columns import ValueColumns
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.epoch import Epoch
 from caffe_pylayers.data.sources import Source, open_source, source_of
@@ -22,8 +23,8 @@ def of_net(
     layer: Optional[str] = None,
     num_classes: Optional[int] = None,
     ignore_label: Optional[int] = None,
-) -> LabelCounts:
-    """Count the labels of the source that a net's data layer reads, every record once.
+) -> Union[LabelCounts, ValueColumns]:
+    """Count the labels of the source that a net's data layer reads, every record once, or say where its values lie.
 
     layer: its name, where the net has several. Raises ConfigError where it has none, or its source is none that is
     read without Caffe; DataError as :func:`count` does.

@@ -1,4 +1,4 @@
-"""A table of label counts and class weights, on a terminal."""
+"""A table of label counts and class weights, or of values, on a terminal."""
 
 from typing import Dict, List, Sequence
 
@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from caffe_pylayers.commands.balance.label_counts import LabelCounts
+from caffe_pylayers.commands.balance.value_columns import ValueColumns
 from caffe_pylayers.files.class_names import named
 
 _MOST_ROWS = 40
@@ -96,6 +97,33 @@ def _summary(counts: LabelCounts) -> str:
                 f"if {_NO_CLASS} means no class, as in many label maps, leave it out with --ignore-label {_NO_CLASS}"
             )
     return "\n".join(lines)
+
+
+def print_values(out: Console, values: ValueColumns) -> None:
+    """Print where the values of each column lie."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("value", no_wrap=True)
+    for name in ("count", "missing", "min", "mean", "max", "std"):
+        table.add_column(name, justify="right")
+    table.add_column("min to max", no_wrap=True)
+    for column in values.columns[:_MOST_ROWS]:
+        numbers = (f"{number:.4g}" for number in (column.min, column.mean, column.max, column.std))
+        cells = [str(column.count), str(column.missing), *numbers, _sparkline(column.bins)]
+        table.add_row(Text(column.name), *cells, style=None if column.count else "red")
+    count = sum(column.count for column in values.columns)
+    out.print(f"{values.of}: {count} values of {values.num_records} records", markup=False, soft_wrap=True)
+    if values.epoch:
+        out.print(f"the net reads {values.epoch}", soft_wrap=True)
+    out.print()
+    out.print(table)
+    if len(values.columns) > _MOST_ROWS:
+        out.print(f"... and {len(values.columns) - _MOST_ROWS} more, which --json has too", soft_wrap=True)
+
+
+def _sparkline(bins: np.ndarray) -> str:
+    """A column for each bin, in eighths of the fullest; the smallest has one eighth."""
+    heights = np.ceil(8 * bins / max(1, int(bins.max()))).astype(int)
+    return "".join(" \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"[height] for height in heights)
 
 
 def _bar(part: float) -> str:

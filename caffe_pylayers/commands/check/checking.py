@@ -85,6 +85,7 @@ def _build(report: Report, caffe: bool, wanted: bool, data: bool) -> None:
         right = [view for view in right if not any(is_data(layer) for layer in view.layers)]
     if len(right) < len(report.views):
         report.skipped.append("shapes of nets with errors" if data else "shapes of nets with data layers")
+    report.tried = right
     report.built, failed = building.build(right)
     for net in report.nets:
         views = [view for view in failed if view.net is net]

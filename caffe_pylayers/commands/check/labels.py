@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers.caffe_files.nets import Layer
-from caffe_pylayers.commands.check.findings import Finding, error, warning
+from caffe_pylayers.commands.check.findings import ERROR, Finding, error, warning
 from caffe_pylayers.commands.check.numbers import Numbers, Top
 from caffe_pylayers.commands.check.python_layers import bottom_names, options_of, ours, schema_of, takes_label
 from caffe_pylayers.commands.check.report import Report, Shape
@@ -39,15 +39,19 @@ def check_labels(view: View, report: Report) -> Iterator[Finding]:
             is_label, is_target, is_measured = _kinds(layer, number)
             top = view.fed(layer, layer.bottoms[number]) if is_label or is_target or is_measured else None
             given = report.labels.get(top) if top is not None else None
-            if given is None:
+            if given is None or top is None:
                 continue
             if is_target or is_measured:
-                yield from _check_missing(layer, number, given)
+                yield from _check_missing(layer, number, given, top)
+                yield from _check_width(view, report, layer, given)
             if is_target:
                 yield from _check_targets(layer, number, given)
             if not is_label:
                 continue
-            yield from _check_whole(layer, number, given)
+            fractions = list(_check_whole(layer, number, given, _is_of_values(top)))
+            yield from fractions
+            if any(finding.level == ERROR for finding in fractions):
+                continue
             classes, whose = _classes(view, layer, number, report.shapes(view))
             if classes is not None:
                 yield from _check_range(layer, number, given, classes, whose)
@@ -62,8 +66,10 @@ def _kinds(layer: Layer, number: int) -> Tuple[bool, bool, bool]:
 
 def _is_label(layer: Layer, number: int) -> bool:
     """Whether a bottom has numbers of classes."""
-    first = layer.type == "Embed" or hasattr(options_of(layer), "n_classes")
-    return (number == 0 and first) or takes_label(layer, number)
+    options = options_of(layer)
+    first = layer.type == "Embed" or getattr(options, "n_classes", None) is not None
+    of_classes = takes_label(layer, number) and getattr(options, "keeps_numbers_whole", True)
+    return (number == 0 and first) or of_classes
 
 
 def _is_target(layer: Layer, number: int) -> bool:
@@ -82,16 +88,51 @@ def _ignores_nan(layer: Layer) -> bool:
     return bool(getattr(options_of(layer), "ignore_nan", False))
 
 
-def _check_missing(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
+def _is_of_values(top: Top) -> bool:
+    return getattr(options_of(top.layer), "label_format", "") == "values"
+
+
+def _check_missing(layer: Layer, number: int, given: Numbers, top: Top) -> Iterator[Finding]:
     """Of a target that is NaN ours raises an error, and the loss of Caffe becomes NaN."""
-    missing = None if _ignores_nan(layer) else given.but(~np.isnan(given.values))
+    if _ignores_nan(layer):
+        return
+    missing = given.but(~np.isnan(given.values))
+    remedy = "set 'ignore_nan': true" if ours(layer) else "use our Weighted" + layer.type + " with 'ignore_nan': true"
     if missing is not None:
+        yield error(layer, f"the data have missing targets ({missing.where})", remedy, "bottom", number)
+    elif _loses_points(top, given.width):
+        lost = f"points outside of the crop are missing targets (`outside: nan` of layer {top.layer.name!r})"
+        yield warning(layer, lost, remedy, "bottom", number)
+
+
+def _loses_points(top: Top, width: int) -> bool:
+    """Whether a top has points that become NaN outside of a crop."""
+    options: Any = options_of(top.layer)
+    if getattr(options, "outside", None) is None or options.crop_size is None:
+        return False
+    return any(top.start <= column < top.start + width for pair in options.points for column in pair)
+
+
+def _check_width(view: View, report: Report, layer: Layer, given: Numbers) -> Iterator[Finding]:
+    """A loss of targets has as many predictions. Where Caffe was to set up the net, it or `check_shapes` says so."""
+    made, fed = view.maker(layer, layer.bottoms[0]), view.producer(layer, layer.bottoms[1])
+    if (
+        view in report.tried
+        or made is None
+        or made.type != "InnerProduct"
+        or fed is None
+        or (fed.bottoms and fed.type != "Slice")
+    ):
+        return
+    param = made.message.message("inner_product_param")
+    found = param.get("num_output")
+    if isinstance(found, int) and param.get("axis", 1) == 1 and given.width not in (0, found):
         yield error(
             layer,
-            f"the data have missing targets ({missing.where})",
-            "set 'ignore_nan': true" if ours(layer) else "use our Weighted" + layer.type + " with 'ignore_nan': true",
+            f"layer {made.name!r} has num_output {found}, but a record has {given.width} target{'s' * (given.width != 1)}",
+            f"set num_output: {given.width}, or choose other labels",
             "bottom",
-            number,
+            0,
         )
 
 
@@ -111,7 +152,7 @@ def _check_targets(layer: Layer, number: int, given: Numbers) -> Iterator[Findin
     yield (error if ours(layer) else warning)(layer, found, remedy, "bottom", number)
 
 
-def _check_whole(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
+def _check_whole(layer: Layer, number: int, given: Numbers, are_values: bool) -> Iterator[Finding]:
     """Of other labels than integers ours raises an error, and Caffe drops the fraction."""
     wrong = given.but(~np.isfinite(given.values) | (given.values == np.trunc(given.values)))
     if wrong is not None:
@@ -119,7 +160,9 @@ def _check_whole(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]
         yield (error if ours(layer) else warning)(
             layer,
             f"the data have {wrong.told('label')}, but labels are integers{truncates}",
-            "write the numbers of the classes; feed label maps without scale and mean",
+            "take a loss of numbers, such as EuclideanLoss; or write the numbers of classes, without `label_format: values`"
+            if are_values
+            else "write the numbers of the classes; feed label maps without scale and mean",
             "bottom",
             number,
         )

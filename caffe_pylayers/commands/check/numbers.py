@@ -23,12 +23,12 @@ class Top(NamedTuple):
 class Numbers:
     """The distinct integers that were read, and of other numbers the lowest and the highest of each block.
 
-    values: float64 (M,), rising, NaN at the end. records: int64 (M,), the first record that has each.
+    values: float64 (M,), rising, NaN at the end. records: int64 (M,), the first record that has each. width: how many a record has.
     """
 
     def __init__(self, describe: Callable[[int], str] = str) -> None:
         self._describe = describe
-        self.values, self.records = np.empty(0), np.empty(0, np.int64)
+        self.values, self.records, self.width = np.empty(0), np.empty(0, np.int64), 0
 
     @classmethod
     def of(cls, top: Top, blocks: Iterable[Tuple[np.ndarray, np.ndarray]], describe: Callable[[int], str]) -> "Numbers":
@@ -41,6 +41,7 @@ class Numbers:
 
     def add(self, rows: np.ndarray, records: np.ndarray) -> None:
         """Take more rows."""
+        self.width = rows[:1].size
         values, first = np.unique(np.asarray(rows), return_index=True)
         values = values.astype(np.float64)
         kept = values == np.trunc(values)

@@ -28,8 +28,8 @@ class Report:
     sources: how many data layers were looked at. all_data: whether all of their records are to be read. records: how many
     were, of how many. skipped: what was not checked, and why, in words.
     types: of layers that this Caffe has; none where it is not here. labels: of data layers; an entry for
-    each top that is wanted, without values as long as they are not known. built: the nets
-    that Caffe has set up. weights, trained: the path of those that are to be loaded, "" where none are, and what it has.
+    each top that is wanted, without values as long as they are not known. tried: the nets
+    that Caffe was to set up. built: those that it has set up. weights, trained: the path of those that are to be loaded, "" where none are, and what it has.
     runs_code: whether modules that nets name may be imported, which runs them.
     """
 
@@ -43,6 +43,7 @@ class Report:
     skipped: List[str] = field(default_factory=list)
     types: Sequence[str] = ()
     labels: Dict[Top, Numbers] = field(default_factory=dict)
+    tried: Sequence[View] = ()
     built: Dict[View, Built] = field(default_factory=dict)
     weights: str = ""
     trained: Sequence[LayerWeights] = ()

@@ -12,6 +12,7 @@ from caffe_pylayers.commands.check.python_layers import check_files, options_of,
 from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.config.data import DataLayerOptions
+from caffe_pylayers.data.points import points_doubt
 from caffe_pylayers.errors import ConfigError, DataError
 
 
@@ -62,10 +63,22 @@ def _labels(options: Any, source: Any, fed: np.ndarray) -> Optional[Tuple[np.nda
     """The numbers in a top of labels, and the record that each row is of; None if there are none. fed: records."""
     if not getattr(options, "multilabel", False):
         fed = np.setdiff1d(fed, list(source.damaged)) if source.damaged else fed
-        return None if source.labels is None else (source.labels[fed], fed)
+        return None if source.labels is None else (_of_known_size(options, source.labels[fed]), fed)
     unknown = np.zeros((1, 1), bool) if source.unknown is None else source.unknown
     record = int(unknown.any(1).argmax())
-    return np.array([0, 1, -1 if unknown.any() else 1]), np.full(3, record)  # a 0 or 1 for each label, -1: not known
+    width = options.label_dim or source.label_dim or (1 if source.labels is None else int(source.labels.max()) + 1)
+    each = np.array([[0], [1], [-1 if unknown.any() else 1]])  # a 0 or 1 for each label, -1: not known
+    return np.repeat(each, max(width, 1), axis=1), np.full(3, record)
+
+
+def _of_known_size(options: Any, labels: np.ndarray) -> np.ndarray:
+    """The labels; points that are fed as parts of an image, whose size is not known here, as such a part."""
+    if not getattr(options, "normalize_points", False):
+        return labels
+    labels = labels.copy()
+    points = labels[:, np.unique(options.points)]
+    labels[:, np.unique(options.points)] = np.where(np.isnan(points), points, 0.5)
+    return labels
 
 
 def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
@@ -97,6 +110,12 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
             'add `top: "sample_weight"`, and give it to a loss',
             _AT,
         )
+    points = getattr(options, "points", None)
+    if points is not None and "label" not in tops:
+        yield warning(layer, "'points' has no effect: the layer has no top for labels", 'add `top: "label"`', _AT)
+    doubt = points_doubt(source.labels, points) if points is not None and source.has_values else None
+    if doubt:
+        yield warning(layer, f"{where}: {doubt.problem}", doubt.remedy, _AT)
     if getattr(options, "multilabel", False) and options.label_dim and source.labels is not None:
         most = int(source.labels.max())
         if most >= options.label_dim:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional, Tuple
 import click
 
 from caffe_pylayers.commands.console import Command, echo, once_called, print_json, whole
-from caffe_pylayers.commands.source_options import datasets_flag
+from caffe_pylayers.commands.source_options import datasets_flag, one_or_several
 from caffe_pylayers.data.formats import FORMATS, guessed_format
 from caffe_pylayers.errors import ConfigError
 
@@ -29,12 +29,15 @@ _FORMAT = click.Choice(FORMATS, case_sensitive=False)
 @datasets_flag
 @click.option(
     "--labels",
-    help="Labels: a column of a CSV, a data set of HDF5, or from elsewhere: an LMDB (by key), a .npy or text file.",
+    multiple=True,
+    callback=one_or_several,
+    help="Labels: a column of a CSV (repeatable), a data set of HDF5, or from elsewhere: an LMDB (by key), a .npy or text file.",
 )
 @click.option(
     "--label-format",
-    type=click.Choice(["indices", "indicator", "sign"]),
-    help="What a row of labels holds: label numbers (the default), or for each label 0 or 1 (-1: not known), or -1 or 1.",
+    type=click.Choice(["indices", "indicator", "sign", "values"]),
+    help="What a row of labels holds: label numbers (the default), or for each label 0 or 1 (-1: not known), or -1 or 1, or any "
+    "numbers, nan for a missing one (values).",
 )
 @click.option(
     "--label-order",

@@ -7,7 +7,7 @@ and what is put together is the same however often that was interrupted and howe
 
 import os
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Sequence, Union
 
 from caffe_pylayers.commands.convert.images import Images
 from caffe_pylayers.data.sources import Source, open_source
@@ -25,7 +25,7 @@ class Origin:
     header: bool = False
     missing: str = "error"
     datasets: Optional[Dict[str, str]] = None
-    labels: Optional[str] = None
+    labels: Union[str, Sequence[str], None] = None
     label_format: str = "indices"
     label_order: Optional[str] = None
     sample_weights: Optional[str] = None

@@ -23,6 +23,20 @@ def order_of(source: Source, shuffle: bool, seed: int) -> np.ndarray:
     return keyed.permutation(len(source), seed) if shuffle else np.arange(len(source))
 
 
+def label_notes(source: Source, resized: bool) -> List[str]:
+    """What a user must know of its labels, in words."""
+    if source.kind == "CSV" and source.labels is None and len(source.columns) > 1:
+        return [
+            f"no labels are written: none of the columns {', '.join(source.columns)} is called label; --labels names one"
+        ]
+    if not (source.has_values and resized):
+        return []
+    return [
+        "the values are those of the source: points among them are in pixels of the images before --resize. For points "
+        "leave --resize out, and set `resize` in the layer"
+    ]
+
+
 def order_notes(source: Source) -> List[str]:
     """What a user must know of the order of its records, in words."""
     keys = misplaced_keys(source)
@@ -97,11 +111,13 @@ def annotated(source: Source, naming: Naming, images: Iterable[Tuple[int, Image]
         yield Record(image, _labels(source, record), _weight(source, record), naming.name(source, record, place))
 
 
-def _labels(source: Source, record: int) -> Tuple[int, ...]:
-    """Its labels; -1 for none where others have some; a 0, 1 or -1 (not known) for each label where the source has it so."""
+def _labels(source: Source, record: int) -> Tuple[float, ...]:
+    """Its labels; -1 for none where others have some; a 0, 1 or -1 (not known) for each label where the source has it so; its values."""
     if source.labels is None:
         return ()
     labels: List[int] = np.atleast_1d(source.labels[record]).tolist()
+    if source.has_values:
+        return tuple(labels)
     if source.label_dim is not None:
         row = np.zeros(source.label_dim, np.int64)
         row[[label for label in labels if label >= 0]] = 1
@@ -141,8 +157,9 @@ def difference(source: Source, records: np.ndarray, naming: Naming, written: Sou
 
 
 def _equal(ours: np.ndarray, theirs: np.ndarray, pad: float) -> bool:
-    """Whether rows are equal, of which those of one may have more at their ends that only fill up."""
+    """Whether rows are equal, NaN too, of which those of one may have more at their ends that only fill up."""
     ours, theirs = ours.reshape(len(ours), -1), theirs.reshape(len(theirs), -1)
     width = min(ours.shape[1], theirs.shape[1])
     rest = np.concatenate([ours[:, width:].ravel(), theirs[:, width:].ravel()])
-    return bool((ours[:, :width] == theirs[:, :width]).all() and (rest == pad).all())
+    same = (ours[:, :width] == theirs[:, :width]) | (np.isnan(ours[:, :width]) & np.isnan(theirs[:, :width]))
+    return bool(same.all() and (rest == pad).all())

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from caffe_pylayers.commands.convert.convert import Conversion
 from caffe_pylayers.commands.convert.provenance import circumstances, flush, provenance_of, versions
-from caffe_pylayers.commands.convert.records import Naming, annotated, difference, order_notes, order_of
+from caffe_pylayers.commands.convert.records import Naming, annotated, difference, label_notes, order_notes, order_of
 from caffe_pylayers.commands.convert.replacing import old_pieces, refuse_source
 from caffe_pylayers.commands.convert.segments import Segment
 from caffe_pylayers.commands.convert.targets import Target, target_of
@@ -80,13 +80,15 @@ class Run:
         """All files that it reads."""
         yield from self._source.files()
         for file in (self._conversion.origin.labels, self._conversion.origin.sample_weights):
-            if file is not None and os.path.exists(file):  # else it is a column, or a data set
+            if isinstance(file, str) and os.path.exists(file):  # else it is a column, or a data set
                 yield file
                 if os.path.isdir(file):
                     yield os.path.join(file, "data.mdb")
 
     def _origin(self) -> Dict[str, Any]:
-        return {**asdict(self._conversion.origin), "source": os.path.abspath(self._conversion.origin.source)}
+        origin = self._conversion.origin
+        labels = origin.labels if origin.labels is None or isinstance(origin.labels, str) else list(origin.labels)
+        return {**asdict(origin), "source": os.path.abspath(origin.source), "labels": labels}
 
     def _begin(self, unfinished: Unfinished, plan: Dict[str, Any]) -> None:
         """Look what an earlier run has finished."""
@@ -203,6 +205,7 @@ class Run:
             "notes": made.notes(self._source, example)
             + self._naming.notes()
             + order_notes(self._source)
+            + label_notes(self._source, conversion.images.resize is not None)
             + [f"{self._num_cut_short} images are cut short, and were read as far as they go"]
             * bool(self._num_cut_short),
             "files": files,

@@ -5,12 +5,14 @@ All places are in pixels of the sheet, from its top left corner.
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, List, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from caffe_pylayers.commands.preview.fed_values import Channel
+from caffe_pylayers.commands.preview.pictures import LABEL_COLOURS
+from caffe_pylayers.data.points import outside, sides
 
 #: What a PNG of ours says of its origin.
 MADE_BY = "caffe-pylayers preview"
@@ -21,6 +23,7 @@ _CELL_GAP, _GROUP_GAP, _LINE = 6, 26, 14
 _HISTOGRAM = 150
 _LOG_FROM = 30  # times that the fullest bin has of what half of the bins have
 _DPI = 100
+_MOST_NUMBERED, _DOT, _SMALL_DOT = 12, 3, 2  # points on a picture, their radius, and that of more points
 
 # Okabe and Ito's colours stay apart for the colour-blind.
 GREY, GREEN, RED = "#555555", "#009E73", "#D55E00"
@@ -30,11 +33,15 @@ _OTHER_COLOURS = ("#333333", "#E69F00", "#56B4E9", "#CC79A7")
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture, uint8 (H, W) or (H, W, 3), the lines under it, and the colour of its frame."""
+    """A picture, uint8 (H, W) or (H, W, 3), the lines under it, the colour of its frame, and points on it.
+
+    points: (P, 2), x and y in pixels of the picture; one that is not on it, or NaN, is left out.
+    """
 
     picture: np.ndarray
     caption: Sequence[str] = ()
     frame: str = GREY
+    points: Optional[np.ndarray] = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,7 @@ class _Painter:
             canvas[y : y + height, x : x + width] = picture if picture.ndim == 3 else picture[:, :, None]
             frame = Rectangle((x - 1, y - 1), width + 2, height + 2, fill=False, edgecolor=cell.frame, linewidth=1.2)
             axes.add_patch(frame)
+            self._points(axes, canvas, cell, x, y)
             for number, line in enumerate(cell.caption):
                 _text(
                     axes,
@@ -140,6 +148,26 @@ class _Painter:
                     anchor="center",
                 )
             x += width + _CELL_GAP
+
+    def _points(self, axes: Any, canvas: np.ndarray, cell: Cell, x: int, y: int) -> None:
+        """Dots, each point in its own colour; a few have their numbers beside them."""
+        from matplotlib.patheffects import withStroke
+
+        if cell.points is None:
+            return
+        height, width = cell.picture.shape[:2]
+        factor = _fitted((height, width), _cell(len(self._sizes)))[1] / width
+        off = outside(cell.points[None], sides((height, width)))[0] | np.isnan(cell.points).any(1)
+        few = len(off) <= _MOST_NUMBERED
+        radius = _DOT if few else _SMALL_DOT
+        places = np.rint((cell.points + 0.5) * factor - 0.5)
+        for number in np.flatnonzero(~off).tolist():
+            at_x, at_y = x + int(places[number, 0]), y + int(places[number, 1])
+            cv2.circle(canvas, (at_x, at_y), radius + 1, (0, 0, 0), -1)
+            cv2.circle(canvas, (at_x, at_y), radius, LABEL_COLOURS[number % 254 + 1].tolist(), -1)
+            if few:
+                edge = [withStroke(linewidth=1.5, foreground="black")]
+                axes.text(at_x + 5, at_y - 3, str(number), fontsize=6, color="white", path_effects=edge)
 
     def _statistics(self, figure: Any, axes: Any) -> None:
         """The histogram of values as fed, and the numbers beside it."""

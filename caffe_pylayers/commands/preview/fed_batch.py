@@ -12,7 +12,8 @@ from caffe_pylayers.commands import layer_net
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.axes import Stored, stored_axes
-from caffe_pylayers.data.sources import source_of
+from caffe_pylayers.data.points import points_doubt, sides
+from caffe_pylayers.data.sources import Source, source_of
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.files.mean import read_mean
@@ -42,9 +43,11 @@ class Fed:
 
     tops: the shape of each top. images: by role ("data", "anchor", ...), each (N, ...), as fed. prepared: how, by role.
     labels: by role, integers (N,) or (N, L), -1 for none. names: by role, of the records, where they are known.
+    columns: where labels are any numbers, NaN for a missing one, what each of the L is called, "" where it has no name; else None.
+    points: (N, P, 2), x and y in pixels of the image that is fed, which are not among the labels then; None where there are none.
     values: other numbers of each sample by name, (N,) or (N, M): margin, sim, sample_weight.
     a_class: how many samples in a row are of one class (type PK), else 0. stored: what `axes_doubt`
-    takes of the images as the source has them; None where that is not known.
+    takes of the images as the source has them; None where that is not known. doubts: what looks wrong with the source.
     """
 
     layer: Layer
@@ -56,8 +59,11 @@ class Fed:
     labels: Dict[str, np.ndarray] = field(default_factory=dict)
     names: Dict[str, List[str]] = field(default_factory=dict)
     values: Dict[str, np.ndarray] = field(default_factory=dict)
+    columns: Optional[List[str]] = None
+    points: Optional[np.ndarray] = None
     a_class: int = 0
     stored: Optional[Stored] = None
+    doubts: List[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(next(iter(self.images.values())))
@@ -118,29 +124,50 @@ def _own(fed: Fed, taken: List[Dict[str, np.ndarray]], batches: List[int]) -> Fe
                 fed.values[name] = _rows(part)
     if getattr(options, "type", "") == "PK":
         fed.a_class = options.samples_per_class
-    plans = [] if options.on_error != "stop" else _plans(fed, options, batches, roles)
-    mean = read_mean(options.mean_file, options.mean_value)
-    draws = Transforms(crop_size=options.crop_size, mirror=options.mirror, random=fed.phase == TRAIN).draws
+    source = source_of(options, images=False)
+    fed.stored = stored_axes(source)
+    transforms = Transforms.of(options, fed.phase == TRAIN)
+    placed = bool(fed.labels)
+    plans = [] if options.on_error != "stop" else _plans(fed, options, source, batches, transforms.copies)
     for number, role in enumerate(roles):
-        drawn = draws(np.concatenate([keys[number] for keys in plans])) if plans else ()
+        drawn = transforms.draws(np.concatenate([keys[number] for keys in plans])) if plans else ()
         crop_y, crop_x, flip = np.array(drawn).T[:3] if drawn else (None, None, None)
-        words = _words(options.mean_file or options.mean_value, mean, options.scale)
-        fed.prepared[role] = Preparation(mean, options.scale, words, crop_y, crop_x, flip)
+        words = _words(options.mean_file or options.mean_value, transforms.mean, options.scale)
+        fed.prepared[role] = Preparation(transforms.mean, options.scale, words, crop_y, crop_x, flip)
+    if source.has_values:
+        _part_values(fed, options, source, placed)
     return fed
 
 
-def _plans(fed: Fed, options: Any, batches: List[int], roles: Tuple[str, ...]) -> List[np.ndarray]:
+def _part_values(fed: Fed, options: Any, source: Source, placed: bool) -> None:
+    """Labels that are any numbers: what they are called, and the points apart. placed: whether a top has them, points where they are fed."""
+    assert source.labels is not None
+    points = getattr(options, "points", None)
+    stored = source.labels.reshape(len(source), -1)
+    rows = {role: labels.reshape(len(labels), -1) for role, labels in fed.labels.items()}
+    others = np.setdiff1d(np.arange(stored.shape[1]), points or ())
+    if points is not None:
+        doubt = points_doubt(stored, points)
+        fed.doubts += [] if doubt is None else [str(doubt)]
+    if points is not None and not placed:
+        fed.doubts.append("`points` has no effect: the layer has no top for labels (with --layer-type: give --tops 2)")
+    elif points is not None:
+        height, width = fed.images["data"].shape[2:]
+        fed.points = rows["data"][:, np.array(points)] * (sides((height, width)) if options.normalize_points else 1)
+    fed.columns = [source.label_columns[column] if source.label_columns else "" for column in others]
+    fed.labels = {role: labels[:, others] for role, labels in rows.items()}
+
+
+def _plans(fed: Fed, options: Any, source: Source, batches: List[int], copies: int) -> List[np.ndarray]:
     """The keys (arity, B) of each batch; the names of its records, and labels where no top has them, go into `fed`.
 
-    A batch is a function of its number, so that it need not be asked of the layer.
+    A batch is a function of its number, so that it need not be asked of the layer. copies: images that are fed for each record.
     """
-    source = source_of(options, images=False)
-    fed.stored = stored_axes(source)
     sampler = samplers.sampler_of(source, options, training=fed.phase == TRAIN, ranks=1)
     every = options.restart_every if fed.phase != TRAIN else 0
     plans = [sampler.batch(number % every if every else number) for number in batches]
-    for number, role in enumerate(roles):
-        records = np.concatenate([plan.records[number] for plan in plans])
+    for number, role in enumerate(options.images):
+        records = np.repeat(np.concatenate([plan.records[number] for plan in plans]), copies)
         fed.names[role] = [source.names[record].decode(errors="backslashreplace") for record in records.tolist()]
         if role not in fed.labels and source.labels is not None:
             fed.labels[role] = source.labels[records]
@@ -164,6 +191,9 @@ def _other(fed: Fed, taken: List[Dict[str, np.ndarray]]) -> Fed:
         elif "label" in top or fed.kind in ("Data", "ImageData"):
             rows = _rows(values)
             binary = rows.ndim == 2 and bool(((rows == 0) | (rows == 1)).all())
+            if (rows != np.floor(rows)).any():  # NaN too
+                rows = rows.reshape(len(rows), -1)
+                fed.columns = [""] * rows.shape[1]
             fed.labels[next(iter(fed.images))] = _indices(values) if binary else rows
         elif values[0].size <= _MOST_VALUES:
             fed.values[top] = _rows(values)

@@ -58,7 +58,8 @@ def _channel(name: str, parts: List[np.ndarray]) -> Channel:
 
 def findings(fed: Fed, stats: Sequence[Channel], others: Sequence[Layer] = ()) -> List[str]:
     """What looks like a mistake, in sentences. others: the net's layers, which may mend it behind the data layer."""
-    return [*_of_values(fed, stats, others), *_of_images(fed), *_of_labels(fed)]
+    of_labels = _of_labels if fed.columns is None else _of_numbers
+    return [*_of_values(fed, stats, others), *_of_images(fed), *of_labels(fed), *fed.doubts]
 
 
 def _of_values(fed: Fed, stats: Sequence[Channel], others: Sequence[Layer]) -> Iterator[str]:
@@ -132,6 +133,18 @@ def _of_images(fed: Fed) -> Iterator[str]:
         equal = (fed.images["anchor"] == fed.images["positive"]).reshape(count, -1).all(1)
         if equal.any():
             yield f"{equal.sum()} of {count} triplets have an anchor that equals its positive: do images occur twice?"
+
+
+def _of_numbers(fed: Fed) -> Iterator[str]:
+    """Of labels that are any numbers."""
+    rows = [*fed.labels.values()] + ([] if fed.points is None else [fed.points.reshape(len(fed), -1)])
+    numbers = np.concatenate(rows, 1) if rows else np.empty((len(fed), 0))
+    if not numbers.size:
+        return
+    if np.isnan(numbers).all():
+        yield "all values are missing (nan): a net learns nothing from them"
+    elif len(fed) >= _FEW_SAMPLES and (np.isnan(numbers) | (numbers == numbers[:1])).all():
+        yield f"all {len(fed)} samples have the same values, {', '.join(f'{value:g}' for value in numbers[0][:8])}: are the labels right?"
 
 
 def _of_labels(fed: Fed) -> Iterator[str]:

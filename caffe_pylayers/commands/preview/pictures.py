@@ -57,7 +57,7 @@ def pictures(images: np.ndarray, prepared: Preparation, shown: Iterable[int]) ->
         notes.append("the mean image is added at the centre, because the crop positions are not known")
     if not prepared.pixels and planes.shape[1] == 1 and _are_classes(planes):
         notes.append("integers, each in its own colour: 0 black, 255 white")
-        return Pictures([_PALETTE[planes[number, 0].astype(np.uint8)] for number in shown], "; ".join(notes))
+        return Pictures([LABEL_COLOURS[planes[number, 0].astype(np.uint8)] for number in shown], "; ".join(notes))
     low, high, outside = _range(planes, prepared, 3 if planes.shape[1] > 2 else 1)
     stretch = not prepared.pixels or outside > _FEW or high < _DARK
     if not low <= high:
@@ -94,7 +94,8 @@ def _palette() -> np.ndarray:
     return colours
 
 
-_PALETTE = _palette()
+#: Of 256 labels, uint8 (256, 3), red first.
+LABEL_COLOURS = _palette()
 
 
 def planes_of(images: np.ndarray) -> np.ndarray:

@@ -22,6 +22,8 @@ from caffe_pylayers.commands.preview.contact_sheet import (
 from caffe_pylayers.commands.preview.fed_batch import Fed
 from caffe_pylayers.commands.preview.fed_values import Channel, channels, findings
 from caffe_pylayers.commands.preview.pictures import pictures
+from caffe_pylayers.data.points import outside, sides
+from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.class_names import named, read_class_names
 from caffe_pylayers.files.output_file import is_made_here, output_file
 
@@ -58,7 +60,7 @@ def preview_of(
     """The preview of what a layer feeds: `rows` rows of samples, of type PK a class after the other.
 
     classes: path of a file with a name a class. others: the layers of the net, which may normalise what is fed.
-    Raises DataError where classes has too few names.
+    Raises DataError where classes has too few names, or labels are no classes.
     """
     names = _class_names(fed, classes)
     cells = fed.a_class or len(fed.images)
@@ -78,6 +80,7 @@ def preview_of(
         notes += filter(None, said)
     else:
         notes += [f"{role}: {each.note}" for role, each in drawn.items() if each.note]
+    notes += _point_notes(fed, shown)
     made = [
         _sample(fed, number, {role: each.pictures[number] for role, each in drawn.items()}, names)
         for number in range(shown)
@@ -105,6 +108,10 @@ def _size(images: np.ndarray) -> Tuple[int, int]:
 def _class_names(fed: Fed, path: Optional[str]) -> Optional[List[str]]:
     if path is None or not fed.labels:
         return None
+    if fed.columns is not None:
+        raise DataError(
+            "the labels are any numbers (`label_format: values`), so --classes cannot name them", source=fed.where
+        )
     largest = max(float(np.nanmax(labels)) for labels in fed.labels.values())
     return read_class_names(path, max(int(largest), 0) + 1)
 
@@ -126,11 +133,18 @@ def _sample(fed: Fed, number: int, drawn: Dict[str, np.ndarray], names: Optional
             below.append(f"{name.replace('sample_', '')} {_numbers(value)}")
     cells = []
     for role, picture in drawn.items():
-        caption = [*_label_lines(fed.labels.get(role), number, names), *below]
+        labels = fed.labels.get(role)
+        lines = (
+            _label_lines(labels, number, names)
+            if fed.columns is None or labels is None
+            else _value_lines(labels[number], fed.columns)
+        )
+        caption = [*lines, *below]
         if role in fed.names:
             name = os.path.basename(fed.names[role][number])
             caption.append(f"#{name}" if name.isdigit() else name)
-        cells.append(Cell(picture, caption, frames.get(role, GREY)))
+        points = None if fed.points is None else fed.points[number]
+        cells.append(Cell(picture, caption, frames.get(role, GREY), points))
     return Group(cells, ", ".join(heading), colour)
 
 
@@ -154,6 +168,30 @@ def _label_lines(labels: Optional[np.ndarray], number: int, names: Optional[List
     if len(lines) > _LABEL_LINES:
         lines = [*lines[: _LABEL_LINES - 1], f"... ({len(words)} labels)"]
     return lines
+
+
+def _value_lines(values: np.ndarray, columns: Sequence[str]) -> List[str]:
+    """The values of a sample, in a few lines."""
+    words = ["missing" if np.isnan(value) else f"{value:.4g}" for value in values]
+    if any(columns):
+        lines = [f"{name} {word}" for name, word in zip(columns, words)]
+    else:
+        lines = textwrap.wrap(f"value{'s' * (len(words) > 1)} {', '.join(words)}" if words else "", _LINE_LETTERS)
+    if len(lines) > _LABEL_LINES:
+        lines = [*lines[: _LABEL_LINES - 1], f"... ({len(words)} values)"]
+    return lines
+
+
+def _point_notes(fed: Fed, shown: int) -> List[str]:
+    """How many of the points of the samples that are shown are on their pictures."""
+    if fed.points is None:
+        return []
+    points = fed.points[:shown]
+    height, width = _size(fed.images["data"])
+    missing = int(np.isnan(points).any(2).sum())
+    off = int(outside(points, sides((height, width))).sum())
+    many = points.shape[0] * points.shape[1]
+    return [f"points: {many - missing - off} of {many} drawn; {missing} missing, {off} outside of their images"]
 
 
 def _label(label: float, names: Optional[List[str]]) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence, Tuple, Type, Unio
 
 from caffe_pylayers.data.formats import FORMATS, misnamed
 from caffe_pylayers.data.plugin import blamed, load_plugin
-from caffe_pylayers.data.sources.annotations import annotate
+from caffe_pylayers.data.sources.annotations import annotate, check_columns
 from caffe_pylayers.data.sources.base import Names, Source
 from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.data.sources.map_sources import sources_with_maps
@@ -101,7 +101,7 @@ def sources_of(options: Any, images: bool = True) -> Tuple[Source, ...]:
 
 def source_of(options: Any, images: bool = True) -> Source:
     """The source that the options of a data layer name. Raises DataError as `open_source` does, and where the layer takes
-    rows of labels for sets that cannot be.
+    rows of labels for sets that cannot be, or needs values that there are not.
 
     images: false where they will not be read, so that those of a CSV need not be there.
     """
@@ -121,6 +121,8 @@ def source_of(options: Any, images: bool = True) -> Source:
         label_order=options.label_order,
         tolerant=options.on_error != "stop",
     )
+    label_dim = getattr(options, "label_dim", None)
     if options.rows_are_sets:
-        check_sets(source, getattr(options, "label_dim", None))
+        check_sets(source, label_dim)
+    check_columns(source, getattr(options, "points", None) or (), label_dim)
     return source

@@ -30,6 +30,8 @@ def annotate(
     Raises DataError naming source, file and record.
     """
     file = _file(labels, source)
+    if file:
+        source.label_columns = ()
     values = _read("labels", file, source, ragged=label_format != "values") if file else source.labels
     if values is not None and label_format == "values":
         source.set_labels(_valued(_narrow(values), source, file))
@@ -42,6 +44,21 @@ def annotate(
         source.sample_weights = _read("sample_weights", file, source)
     if source.sample_weights is not None:
         source.sample_weights = _weights(_narrow(source.sample_weights), source, file)
+
+
+def check_columns(source: Source, points: Sequence[Tuple[int, int]], label_dim: Optional[int]) -> None:
+    """Raise DataError where records have another number of values than `label_dim`, or too few for the columns of points."""
+    if not source.has_values:
+        return
+    assert source.labels is not None
+    width = source.labels[:1].size
+    beyond = next((column for pair in points for column in pair if column >= width), None)
+    if beyond is not None:
+        raise source.error(
+            f"its records have {width} values, but 'points' has column {beyond}", remedy=f"columns are 0 to {width - 1}"
+        )
+    if label_dim not in (None, width):
+        raise source.error(f"its records have {width} values, but 'label_dim' is {label_dim}", remedy="leave it out")
 
 
 def _file(named: Union[str, Sequence[str], None], source: Source) -> str:
@@ -58,7 +75,8 @@ def _indices(values: np.ndarray, source: Source, file: str) -> np.ndarray:
     """Labels as int32 (N,) or (N, L); NaN, which pads ragged rows of a file, becomes -1."""
     if values.dtype.kind == "f":
         values = np.where(np.isnan(values), -1, values) if file and values.ndim == 2 else values
-        _refuse(values != np.floor(values), values, source, file, "label", "integers")
+        more = "; `label_format: values` reads any numbers"
+        _refuse(values != np.floor(values), values, source, file, "label", "integers", more)
     # Larger ones are refused by the source; uint64 has no common integer type with a negative bound.
     values = values.astype(np.float64) if values.dtype == np.uint64 else values
     return np.clip(values, -LARGEST_LABEL - 1, LARGEST_LABEL + 1).astype(np.int32)
@@ -129,12 +147,14 @@ def _weights(values: np.ndarray, source: Source, file: str) -> np.ndarray:
     return weights
 
 
-def _refuse(wrong: np.ndarray, values: np.ndarray, source: Source, file: str, what: str, allowed: str) -> None:
+def _refuse(
+    wrong: np.ndarray, values: np.ndarray, source: Source, file: str, what: str, allowed: str, more: str = ""
+) -> None:
     if wrong.any():
         place = tuple(np.argwhere(wrong)[0])
         raise source.error(
             f"{what} {values[place]}{_of(file)}",
-            remedy=f"{allowed} are allowed",
+            remedy=f"{allowed} are allowed{more}",
             record=int(place[0]),
         )
 

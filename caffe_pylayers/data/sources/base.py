@@ -83,6 +83,7 @@ class Source:
     damaged: complaints about records that are known to be damaged, where that is tolerated; their label is -1.
     label_order: the option of that name: 'key' where what goes by the places of an LMDB's records is meant so.
     columns: what the options `labels` and `sample_weights` may name inside the source: columns of a CSV, data sets of HDF5.
+    label_columns: the names of the columns of labels, of a CSV that has them.
     The parent process reads labels and weights; workers get the source pickled, without them, and read images.
     """
 
@@ -99,6 +100,7 @@ class Source:
             raise self.error("it has no records")
         self.names = names
         self.columns: Tuple[str, ...] = ()
+        self.label_columns: Tuple[str, ...] = ()
         self.shorter: Optional[int] = None
         self.damaged: Dict[int, DataError] = {}
         self.label_order: Optional[str] = None
@@ -119,6 +121,11 @@ class Source:
     def pixel_shape(self) -> Optional[Tuple[int, ...]]:
         """(channels, height, width) of its records, where that is known before one is read; else None."""
         return None
+
+    @property
+    def has_values(self) -> bool:
+        """Whether its labels are any numbers (`label_format: values`)."""
+        return self.labels is not None and self.labels.dtype.kind == "f"
 
     def __len__(self) -> int:
         return len(self.names)
@@ -153,7 +160,7 @@ class Source:
             return np.zeros(len(self), bool) if self.unknown is None else np.all(self.unknown, axis=1)
         assert self.labels is not None
         rows = self.labels.reshape(len(self), -1)
-        return np.all(np.isnan(rows) if rows.dtype.kind == "f" else rows < 0, axis=1)
+        return np.all(np.isnan(rows) if self.has_values else rows < 0, axis=1)
 
     @classmethod
     def open(cls, path: str, **options: Any) -> "Source":

@@ -4,13 +4,14 @@ import csv
 import logging
 import os
 from array import array
-from typing import Any, Iterable, Iterator, Optional, Sequence, Tuple, Union
+from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from caffe_pylayers.data.sources.base import Names, first_shorter, padded
 from caffe_pylayers.data.sources.files import Files
-from caffe_pylayers.data.sources.image_list import CLASS_NAMES, LABEL_MAPS, ImageList, Row
+from caffe_pylayers.data.sources.image_list import CLASS_NAMES, LABEL_MAPS, ImageList, Row, columns_of
+from caffe_pylayers.data.sources.label_fields import Values
 from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.npy import NPY
@@ -74,7 +75,7 @@ class CSVSource(Files):
             self.shorter = first_shorter(np.array(counts))
         if sample_weights:
             self.sample_weights = np.array(sample_weights, np.float32)
-        self.columns = listed.columns
+        self.columns, self.label_columns = listed.columns, listed.label_columns
         self._by_blanks = listed.separator == " " and not header
 
     def find_files(self, missing: str) -> None:
@@ -121,10 +122,11 @@ _SUFFIXES = {
 }
 
 
-def write_csv(path: str, records: Iterable[Record], folder: str) -> int:
+def write_csv(path: str, records: Iterable[Record], folder: str, value_columns: Sequence[str] = ()) -> int:
     """Write images as files into a new folder, and the list of them with a header; returns how many.
 
-    Read it with `header: true` and `root: folder`. A file is named as its record, else by number; pixels become PNG.
+    Read it with `header: true` and `root: folder`. A file is named as its record, else by number; pixels become PNG. Labels that are
+    any numbers have a column each. value_columns: the names of these; by default label1, label2, ...
     Nothing is left behind if it breaks off. Raises DataError where list or folder are there already, or two records
     have one name.
     """
@@ -140,25 +142,51 @@ def write_csv(path: str, records: Iterable[Record], folder: str) -> int:
         for number, record in enumerate(records):
             name = _write_image(partial, record, f"{number:08d}")
             columns.add(Record(b"", record.labels, record.weight, name))
-        _write_list(listed, path, columns)
+        _write_list(listed, path, columns, value_columns)
     return len(columns)
 
 
-def _write_list(file: str, path: str, columns: Columns) -> None:
+def are_read_as_values(names: Sequence[str], weighted: bool) -> bool:
+    """Whether all columns of these names, and no other, are values of a list that has them behind the name. weighted: with a weight."""
+    places = [*range(1, 1 + len(names))]
+    return columns_of(_header(names, weighted), Values) == (0, places, 1 + len(names) if weighted else None)
+
+
+def _header(labels: Sequence[str], weighted: bool) -> List[str]:
+    return ["name", *labels, *["weight"] * weighted]
+
+
+def _write_list(file: str, path: str, columns: Columns, value_columns: Sequence[str]) -> None:
     """Write the list into a file, which will be `path`."""
     names, labels, weights = columns.names or (), columns.labels, columns.weights
     if weights is not None and weights.ndim == 2:
         raise DataError("records have several weights each, but a column of a CSV holds one per record", source=path)
     with open(file, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["name", *["label"] * (labels is not None), *["weight"] * (weights is not None)])
+        writer.writerow(_header(_label_columns(labels, columns.are_values, value_columns), weights is not None))
         for number, own in enumerate(columns.rows()):
             row = [names[number].decode("utf-8", "surrogateescape")]
-            if labels is not None:
+            if columns.are_values:
+                row += map(_exact, own)
+            elif labels is not None:
                 row.append(":".join(map(str, own or [-1])))
             if weights is not None:
                 row.append(repr(float(weights[number])))
             writer.writerow(row)
+
+
+def _label_columns(labels: Optional[np.ndarray], are_values: bool, names: Sequence[str]) -> Sequence[str]:
+    if labels is None:
+        return ()
+    if not are_values or labels.ndim == 1:
+        return names or ("label",)
+    return names or [f"label{number}" for number in range(1, 1 + labels.shape[1])]
+
+
+def _exact(value: float) -> str:
+    """A number of float32 that is the same when it is read; mostly as somebody would write it."""
+    text = f"{value:.7g}"
+    return text if np.float32(float(text)) == np.float32(value) else repr(float(np.float32(value)))
 
 
 def _write_image(folder: str, record: Record, number: str) -> str:

@@ -11,7 +11,7 @@ import os
 import pickle
 import resource
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Dict, Generator, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -71,8 +71,8 @@ class Roles:
     def of(cls, datasets: Optional[Mapping[str, str]], labels: Optional[str], sample_weights: Optional[str]) -> "Roles":
         """From the options of those names; `labels` and `sample_weights` may also be files."""
         named = {"label": labels, "sample_weight": sample_weights, **(datasets or {})}
-        asked = cls(asked=tuple((datasets or {}).values()))
-        return replace(asked, **{role: name for role, name in named.items() if name})
+        found: Dict[str, Any] = {role: name for role, name in named.items() if name}
+        return cls(**found, asked=tuple((datasets or {}).values()))
 
     @property
     def names(self) -> Tuple[str, ...]:

@@ -12,7 +12,7 @@ names begin with it; or what `labels` names) the labels, `weight` (or what `samp
 
 import functools
 import re
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Type
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
@@ -34,7 +34,8 @@ class Row(NamedTuple):
 
 
 class ImageList:
-    """A list at a path. `rows` reads it once; `separator` and `columns`, the names in its header, are known before.
+    """A list at a path. `rows` reads it once; `separator` and the names in its header are known before: `columns`, all of them, and
+    `label_columns`.
 
     labels, weight: names of columns, of a list with a header. values: whether labels are any numbers.
     Raises DataError as `text_table.lines` does, and with the line that is wrong.
@@ -51,6 +52,7 @@ class ImageList:
         self.path, self.source = path, f"CSV source {path}"
         self._fields: Type[Labels] = Values if values else Labels
         self.columns: Tuple[str, ...] = ()
+        self.label_columns: Tuple[str, ...] = ()
         self.separator = " "
         self._lines = text_table.lines(path, self.source)
         number, line = next(self._lines, (0, ""))
@@ -155,7 +157,6 @@ class ImageList:
         """The columns that the first line names: of the name, of the labels and of the weight."""
         where = f"{self.source}, line {number}"
         names = self._names(line, where)
-        known = [name.casefold() for name in names]
         if any(map(self._fields.looks_so, names)) or len(set(names)) < len(names):
             raise self._error(
                 number,
@@ -163,23 +164,9 @@ class ImageList:
                 "write a first line such as name,label, or leave `header` out",
             )
         self.columns = tuple(names)
-        weights = [at for at, name in enumerate(names) if name == weight or known[at] == weight == "weight"][:1]
-        name = known.index("name") if "name" in known else 0
-        return name, self._columns_of(labels, names, known, {name, *weights}), next(iter(weights), None)
-
-    def _columns_of(self, labels: Sequence[str], names: List[str], known: List[str], others: Set[int]) -> List[int]:
-        """The columns with labels: those that are named, else `label`, else all whose names begin so; of values, else all
-        that are not the name or the weight.
-        """
-        if labels and (len(labels) > 1 or labels[0] in names):
-            for label in labels:
-                if label not in names:
-                    raise _no_column(label, names, self.source)
-            return [names.index(label) for label in labels]
-        if "label" in known:
-            return [known.index("label")]
-        found = [at for at, name in enumerate(known) if name[:5] == "label"]
-        return found if found or self._fields is Labels else [at for at in range(len(names)) if at not in others]
+        found = columns_of(names, self._fields, labels, weight, self.source)
+        self.label_columns = tuple(names[at] for at in found[1])
+        return found
 
     def _names(self, line: str, where: str) -> List[str]:
         def fits(names: List[str]) -> bool:
@@ -219,6 +206,31 @@ class ImageList:
                 "write 1 for a record that counts once",
             )
         return value
+
+
+def columns_of(
+    names: Sequence[str], fields: Type[Labels], labels: Sequence[str] = (), weight: str = "weight", source: str = ""
+) -> Tuple[int, List[int], Optional[int]]:
+    """The columns of the name, of the labels and of the weight, of those that a header names.
+
+    Labels are in the columns that are named, else in `label`, else in all whose names begin so; values else in all that are not the
+    name or the weight.
+    """
+    known = [name.casefold() for name in names]
+    weights = [at for at, name in enumerate(names) if name == weight or known[at] == weight == "weight"][:1]
+    name = known.index("name") if "name" in known else 0
+    if labels and (len(labels) > 1 or labels[0] in names):
+        for label in labels:
+            if label not in names:
+                raise _no_column(label, names, source)
+        found = [names.index(label) for label in labels]
+    elif "label" in known:
+        found = [known.index("label")]
+    else:
+        found = [at for at, other in enumerate(known) if other[:5] == "label"]
+        if not found and fields is Values:
+            found = [at for at in range(len(names)) if at not in (name, *weights)]
+    return name, found, next(iter(weights), None)
 
 
 def _no_column(name: str, names: Sequence[str], source: str) -> DataError:

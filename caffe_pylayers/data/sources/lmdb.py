@@ -12,7 +12,7 @@ from caffe_pylayers.caffe_files.datum import Buffer, Datum, read_datum, read_lab
 from caffe_pylayers.data.sources.base import Image, Names, Source, first_shorter, interleaved, padded
 from caffe_pylayers.data.sources.index import FEWEST_RECORDS, Index, cached
 from caffe_pylayers.data.sources.lmdb_pages import Root, explained, read_leaves, read_root, require_transaction
-from caffe_pylayers.data.sources.records import Record
+from caffe_pylayers.data.sources.records import Record, has_values
 from caffe_pylayers.data.sources.storage import File, Stretches
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.output_file import output_file, require_absent
@@ -111,6 +111,7 @@ def _put_all(environment: Any, path: str, records: Iterable[Union[Datum, Record]
             for record in pending:
                 key = b"%08d" % count
                 if isinstance(record, Record):
+                    _require_integers(path, record, count)
                     key, record = key + _behind_number(path, record, count), datum_of(record)
                 value = write_datum(record)
                 transaction.put(key, value, append=True)
@@ -133,9 +134,18 @@ def _behind_number(path: str, record: Record, number: int) -> bytes:
     return b"_" + name if name else b""
 
 
+def _require_integers(path: str, record: Record, number: int) -> None:
+    if has_values(record):
+        raise DataError(
+            f"record {number} has labels {record.labels}, but labels of a Datum are integers",
+            remedy="write them into a .npy file, and name it with option 'labels'",
+            source=path,
+        )
+
+
 def datum_of(record: Record) -> Datum:
-    """The Datum of a record, as convert_imageset makes it."""
-    label = record.labels[0] if len(record.labels) == 1 else record.labels or None
+    """The Datum of a record, whose labels are integers, as convert_imageset makes it."""
+    label: Any = record.labels[0] if len(record.labels) == 1 else record.labels or None
     if not isinstance(record.image, np.ndarray):
         return Datum(record.image, label, encoded=True)
     planes = np.ascontiguousarray(record.image.transpose(2, 0, 1))

@@ -14,13 +14,14 @@ from caffe_pylayers.errors import DataError
 class Record:
     """One record.
 
-    image: the bytes of an encoded one, or uint8 or float32 (height, width, channels). labels: as many as it has.
+    image: the bytes of an encoded one, or uint8 or float32 (height, width, channels). labels: as many as it has; floats where they are
+    values, NaN for a missing one.
     weight: its sample weight, or one for each label, or None where there are none. name: its file name or key, or ""
     for none.
     """
 
     image: Image
-    labels: Tuple[int, ...] = ()
+    labels: Tuple[float, ...] = ()
     weight: Union[float, Tuple[float, ...], None] = None
     name: str = ""
 
@@ -39,16 +40,24 @@ class Record:
         return cv2.imencode(".png", self.image)[1].tobytes()
 
 
+def has_values(record: Record) -> bool:
+    """Whether its labels are any numbers, which no integer can hold."""
+    return any(isinstance(label, (float, np.floating)) for label in record.labels)
+
+
 class Columns:
-    """Labels, weights and names of the records written so far."""
+    """Labels, weights and names of the records written so far. are_values: labels are any numbers."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._labels, self._counts, self._weights = array("q"), array("q"), array("f")
+        self.are_values = False
+        self._labels, self._counts, self._weights = array("d"), array("q"), array("f")
         self._names, self._ends = bytearray(), array("q")  # packed: see Names
 
     def add(self, record: Record) -> None:
-        """Raises DataError where the record has a weight or a name, and those before have none, or the reverse."""
+        """Raises DataError where the record has a weight or a name, and those before have none, or the reverse; or has another number
+        of values.
+        """
         number = len(self._counts)
         for what, has, others in (
             ("weight", record.weight is not None, len(self._weights)),
@@ -60,6 +69,13 @@ class Columns:
                     remedy="give one to all, or to none",
                     source=self._path,
                 )
+        self.are_values = self.are_values or has_values(record)
+        if self.are_values and number and len(record.labels) != self._counts[0]:
+            raise DataError(
+                f"record {number} has {len(record.labels)} values, but the first has {self._counts[0]}",
+                remedy="a missing value is nan",
+                source=self._path,
+            )
         self._labels.extend(record.labels)
         self._counts.append(len(record.labels))
         if record.weight is not None:
@@ -73,17 +89,19 @@ class Columns:
 
     @property
     def labels(self) -> Optional[np.ndarray]:
-        """int32 (N,), or (N, L) padded with -1, or None where no record has any."""
+        """int32 (N,), or (N, L) padded with -1, or None where no record has any; float32 where they are values."""
         if not self._labels:
             return None
-        return padded(np.array(self._labels, np.int32), np.array(self._counts), -1)
+        dtype, pad = (np.float32, np.nan) if self.are_values else (np.int32, -1)
+        return padded(np.array(self._labels).astype(dtype), np.array(self._counts), pad)
 
-    def rows(self) -> Iterator[List[int]]:
+    def rows(self) -> Iterator[List[float]]:
         """The labels of each record, as many as it has."""
         end = 0
         for count in self._counts:
             end += count
-            yield self._labels[end - count : end].tolist()
+            own = self._labels[end - count : end]
+            yield own.tolist() if self.are_values else list(map(int, own))
 
     @property
     def weights(self) -> Optional[np.ndarray]:
