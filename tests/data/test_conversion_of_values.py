@@ -86,7 +86,7 @@ def test_every_pair_of_formats_feeds_the_same(columns, photos, tmp_path):
         assert stream(origin) == original, (first, second)
 
 
-def header(entry):
+def header_of(entry):
     with open(entry["layer_options"]["source"]) as stream:
         return stream.readline().strip()
 
@@ -113,19 +113,21 @@ def test_a_list_keeps_the_names_of_its_columns(names, labels, written, note, pho
     origin = list_of(photos, tmp_path, np.abs(rows()[5:, :3]), names)
     origin = Origin(**{**vars(origin), "labels": labels})
     source, entry = converted(origin, tmp_path / "new.csv", "CSV")
-    assert header(entry) == written
+    assert header_of(entry) == written
     np.testing.assert_array_equal(source.labels, origin.open().labels)
     assert entry["notes"] == [] if note is None else note in entry["notes"][0]
 
 
-def test_values_without_names_get_numbers(photos, tmp_path):
+@pytest.mark.parametrize("header", [True, False])
+def test_values_without_names_get_numbers(header, photos, tmp_path):
+    """The columns of the list are not those of a file."""
     np.save(tmp_path / "values.npy", rows())
-    (tmp_path / "list.txt").write_text("".join(f"{name}\n" for name in photos.names[:FEW]))
-    origin = Origin(
-        "CSV", f"{tmp_path}/list.txt", str(photos.folder), labels=f"{tmp_path}/values.npy", label_format="values"
-    )
+    origin = list_of(photos, tmp_path, rows(), ["a", "b", "c", "d"])
+    if not header:
+        (tmp_path / "list.csv").write_text("".join(f"{name}\n" for name in photos.names[:FEW]))
+    origin = Origin(**{**vars(origin), "header": header, "labels": f"{tmp_path}/values.npy"})
     source, entry = converted(origin, tmp_path / "new.csv", "CSV")
-    assert header(entry) == "name,label1,label2,label3,label4" and not entry["notes"]
+    assert header_of(entry) == "name,label1,label2,label3,label4" and not entry["notes"]
     assert source.labels.tobytes() == rows().tobytes()
 
 

@@ -616,9 +616,13 @@ def opened(path, table):
 
 
 SETS = {
-    "X": ROWS, "y": np.arange(23), "w": np.ones(23), "who": [f"r{number}" for number in range(23)],
-    "group/X": ROWS[::-1], "label": np.zeros(23, int),
-}  # fmt: skip
+    "X": ROWS,
+    "y": np.arange(23),
+    "w": np.ones(23),
+    "who": [f"r{number}" for number in range(23)],
+    "group/X": ROWS[::-1],
+    "label": np.zeros(23, int),
+}
 
 
 def test_data_sets_by_other_names(write):
