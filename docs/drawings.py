@@ -1,9 +1,13 @@
-"""Draws the pictures of docs/data.md into docs/images: `python -m docs.drawings` in a checkout.
+"""Draws the pictures of docs/data.md and docs/tasks into docs/images: `python -m docs.drawings` in a checkout, or
+`python -m docs.drawings folder` for those of one page.
 
-The page itself says what is drawn: its blocks are run, its nets are loaded into Caffe, and their first batch is drawn.
+The page itself says what is drawn: its blocks are run. Of docs/data.md its nets are loaded into Caffe, and their first batch
+is drawn. A page of docs/tasks draws its preview itself.
 """
 
 import os
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, Sequence
@@ -23,6 +27,10 @@ from tests.pages import ROOT, run_all
 ALIKE, UNLIKE, PLAIN, RARE = "#009E73", "#D55E00", "#777777", "#E69F00"
 BRIGHTEST = 240  # of the page's digits
 RARE_DIGIT = 8
+
+#: The pages of docs/tasks, and what each writes.
+TASKS = ("folder", "regression", "multilabel")
+PREVIEW = "preview.png"
 
 plt.rcParams.update({"font.size": 11, "figure.dpi": 110})
 
@@ -155,8 +163,23 @@ def save(figure: Any, path: Path) -> None:
     plt.close(figure)
 
 
-if __name__ == "__main__":
+def of_task(name: str) -> Path:
+    """The picture that a page of docs/tasks shows."""
+    return ROOT / "docs" / "images" / f"task_{name}.png"
+
+
+def draw_page(name: str) -> None:
+    """The pictures of docs/data.md, or that of a page of docs/tasks."""
     with tempfile.TemporaryDirectory() as folder:
-        run_all("docs/data.md", Path(folder))
-        os.chdir(folder)
-        draw(ROOT / "docs" / "images")
+        if name in TASKS:
+            run_all(f"docs/tasks/{name}.md", Path(folder))
+            shutil.copy(Path(folder, PREVIEW), of_task(name))
+        else:
+            run_all(f"docs/{name}.md", Path(folder))
+            os.chdir(folder)
+            draw(ROOT / "docs" / "images")
+
+
+if __name__ == "__main__":
+    for page in sys.argv[1:] or (*TASKS, "data"):
+        draw_page(page)

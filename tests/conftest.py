@@ -39,6 +39,7 @@ LONG = (
     "test_processes",
     "test_changed_sources",
     "test_docs",
+    "test_tasks",
     "test_hdf5",
     "test_streams",
     "test_throughput",

@@ -26,6 +26,15 @@ def copy_examples(folder: Path) -> None:
         lines.append(f"{number}.png,{number % 5}\n")
     (folder / "train.csv").write_text("".join(lines))
     (folder / "multilabel.csv").write_text("".join(f"{number}.png,{number % 4}:4\n" for number in range(40)))
+    corners = [
+        f"{corner}_{axis}" for corner in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth") for axis in "xy"
+    ]
+    lines = [",".join(["name", *corners])]
+    for number in range(40):
+        points = [f"{x},{y}" for x, y in random.integers(0, (90, 80), (5, 2))]
+        points[number % 5] = ","
+        lines.append(",".join([f"{number}.png", *points]))
+    (folder / "landmarks.csv").write_text("\n".join(lines))
     write_graph(str(folder / "graph.npz"), neighbours(random.normal(size=(40, 8)), top=5))
     with h5py.File(folder / "train.h5", "w") as file:
         file["data"] = random.normal(size=(40, 3, 64, 64)).astype(np.float32)

@@ -1,24 +1,31 @@
 """The blocks of a page of the docs, and how they are run."""
 
-import os
 import re
 import subprocess
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, NamedTuple, Optional
 
-from tests.transcripts import PROGRAMS, ROOT
+from tests.transcripts import PROGRAMS, ROOT, compare, environment
 
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+\.(?:prototxt|py))\n")
 
 #: Blocks that are read and not run: transcripts, changes, and what is no program.
 _NOT_RUN = {"console", "diff", "text"}
 
 
-def blocks(page: str) -> List[Tuple[str, str]]:
-    """Language and text of the blocks of a page that are to be run, in order."""
-    found = _BLOCK.findall((ROOT / page).read_text())
-    return [(language, text) for language, text in found if language not in _NOT_RUN]
+class Block(NamedTuple):
+    """A block to run. prints: the `text` block right behind it, which is what it prints; `...` stands for anything."""
+
+    language: str
+    text: str
+    prints: str = ""
+
+
+def blocks(page: str) -> List[Block]:
+    """The blocks of a page that are to be run, in order."""
+    found = (Block(*groups) for groups in _BLOCK.findall((ROOT / page).read_text()))
+    return [block for block in found if block.language not in _NOT_RUN]
 
 
 def file_of(text: str) -> Optional[str]:
@@ -27,25 +34,34 @@ def file_of(text: str) -> Optional[str]:
     return name[1] if name else None
 
 
-def run(language: str, text: str, folder: Path, programs: Path = PROGRAMS) -> None:
+def run(block: Block, folder: Path, programs: Path = PROGRAMS) -> None:
     """Write a block that is a file, or run a program, in `folder`.
 
     programs: a folder that comes first on PATH.
     """
-    name = file_of(text)
+    name = file_of(block.text)
     if name:
-        (folder / name).write_text(text)
+        (folder / name).write_text(block.text)
         return
-    assert language != "prototxt", f"a prototxt begins with its file's name:\n{text}"
-    command = {"python": [str(programs / "python"), "-c", text], "bash": ["bash", "-euc", text]}[language]
-    path = f"{programs}:{PROGRAMS}:{os.environ['PATH']}"
-    environment = {"PATH": path, "GLOG_minloglevel": "2", "HOME": str(folder)}
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, f"{text}\n{result.stdout}\n{result.stderr}"
+    assert block.language != "prototxt", f"a prototxt begins with its file's name:\n{block.text}"
+    command = {"python": [str(programs / "python"), "-c", block.text], "bash": ["bash", "-euc", block.text]}
+    variables = {**environment(programs), "GLOG_minloglevel": "2", "HOME": str(folder)}
+    result = subprocess.run(
+        command[block.language],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, f"{block.text}\n{result.stdout}"
+    if block.prints:
+        compare(block.text, block.prints.rstrip(), result.stdout)
 
 
 def run_all(page: str, folder: Path, programs: Path = PROGRAMS) -> List[str]:
     """Run a page, and return the names of the files that it writes out, in order."""
-    for language, text in blocks(page):
-        run(language, text, folder, programs)
-    return [name for _, text in blocks(page) for name in [file_of(text)] if name]
+    for block in blocks(page):
+        run(block, folder, programs)
+    return [name for block in blocks(page) for name in [file_of(block.text)] if name]

@@ -69,7 +69,7 @@ def is_said(words, said, begins=" "):
 
 
 def test_the_code_says_what_the_docs_quote(said):
-    messages = [message for page in (ROOT / "docs").glob("*.md") for message in quoted(page)]
+    messages = [message for page in (ROOT / "docs").rglob("*.md") for message in quoted(page)]
     assert len(messages) > 80
     assert {message: words for message in messages for words in [not_said(message, said)] if words} == {}
 

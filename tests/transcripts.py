@@ -61,14 +61,20 @@ def run(command: Command, folder: Path, programs: Path = PROGRAMS, timeout: floa
         text=True,
         timeout=timeout,
     )
-    printed = "\n".join(line.rstrip() for line in result.stdout.splitlines()).strip("\n")
+    printed = result.stdout
     if result.returncode:
-        printed = f"{printed}\n[exit {result.returncode}]".lstrip("\n")
-    if not matches(command.expected, printed):
+        printed = f"{printed.rstrip()}\n[exit {result.returncode}]"
+    compare(f"$ {command.command}", command.expected, printed)
+
+
+def compare(command: str, expected: str, printed: str) -> None:
+    """Raise AssertionError, with both texts, where something else was printed than is expected."""
+    printed = "\n".join(line.rstrip() for line in printed.splitlines()).strip("\n")
+    if not matches(expected, printed):
         difference = difflib.unified_diff(
-            command.expected.splitlines(), printed.splitlines(), "in the docs", "printed now", lineterm=""
+            expected.splitlines(), printed.splitlines(), "in the docs", "printed now", lineterm=""
         )
-        raise AssertionError(f"$ {command.command}\n" + "\n".join(difference))
+        raise AssertionError(f"{command}\n" + "\n".join(difference))
 
 
 def matches(expected: str, printed: str) -> bool:

@@ -40,7 +40,7 @@ def command(words: str) -> None:
 
 def quickstart() -> None:
     """All of it, in order. The weights after a restored snapshot are kept beside those of the run without a stop."""
-    for language, text in blocks(QUICKSTART):
+    for language, text, _ in blocks(QUICKSTART):
         if "--snapshot=" in text:
             shutil.copy("digits_iter_100.caffemodel", "straight.caffemodel")
         if write_file(text):
@@ -78,7 +78,7 @@ def triplets() -> None:
 
 def readme() -> None:
     """Its net, on the images of the quickstart."""
-    for _, text in blocks("README.md"):
+    for _, text, _ in blocks("README.md"):
         write_file(text)
     command("sed 's/digits/readme/; s/^test_iter.*//' solver.prototxt > readme_solver.prototxt")
     command("caffe train --solver=readme_solver.prototxt")

@@ -1,5 +1,6 @@
 """`caffe-pylayers balance`: what it prints, and that Caffe reads what it writes."""
 
+import ast
 import json
 
 import caffe
@@ -78,6 +79,94 @@ def test_counts_of_several_labels_a_record_are_what_median_frequency_asks_for(tm
     )
     net.forward()
     np.testing.assert_allclose(net.blobs["w"].data, counts.weights("median_frequency", scale="none"), rtol=1e-6)
+
+
+TARGETS = np.array([[0, 1, 1], [1, 0, -1], [0, 1, 0], [0, 1, 0], [1, 1, -1]], np.float32)
+
+
+@pytest.fixture
+def rows_of_targets(tmp_path):
+    """A list of rows of 0 and 1, -1 where it is not known."""
+    lines = [f"{number}.jpg {' '.join(f'{target:.0f}' for target in row)}\n" for number, row in enumerate(TARGETS)]
+    (tmp_path / "train.txt").write_text("".join(lines))
+    return ("balance", "train.txt", "--label-format", "indicator")
+
+
+@pytest.mark.parametrize("name", ["counts.txt", "counts.npy"])
+def test_counts_of_targets_give_the_weights_of_a_batch_of_all_records(name, rows_of_targets, tmp_path, command):
+    status, out, _ = command(*rows_of_targets, "--per", "label", "--write-counts", name)
+    assert status == 0
+    read = ast.literal_eval(ast.literal_eval(out.partition("param_str: ")[2].strip()))
+    assert read["counts"] == name
+    layers = [
+        caffe_nets.python_layer("SampleWeight", ["target"], [top], {**read, "counts": counts})
+        for top, counts in (("of_file", str(tmp_path / name)), ("of_batch", "batch"))
+    ]
+    net = caffe_nets.build(layers, {"target": TARGETS[:, :, None, None]})
+    net.forward()
+    np.testing.assert_array_equal(net.blobs["of_file"].data, net.blobs["of_batch"].data)
+    assert len(np.unique(net.blobs["of_file"].data)) > 3
+
+
+def test_the_table_of_targets(rows_of_targets, tmp_path, command):
+    (tmp_path / "names.txt").write_text("cat\ndog\n[red]\n")
+    _, out, _ = command(*rows_of_targets, "--per", "label", "--classes", "names.txt")
+    assert [line.split() for line in out.splitlines() if line[:1].isdigit()] == [
+        ["0", "cat", "2", "40.00%", "\u2588\u2588\u2588\u2588\u258a", "3", "0"],
+        ["1", "dog", "4", "80.00%", "\u2588" * 9 + "\u258b", "1", "0"],
+        ["2", "[red]", "1", "33.33%", "\u2588\u2588\u2588\u2588", "2", "2"],
+    ]
+    _, out, _ = command(*rows_of_targets, "--per", "label", "--json")
+    assert json.loads(out)["counts"] == [2, 4, 1]
+    assert json.loads(out)["negatives"] == [3, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--write-counts", "c.txt"], "each record has several labels: --per label counts the positives and negatives"),
+        (["--per", "label", "--rule", "balanced"], "--rule is for classes; with --per label leave it out"),
+        (["--per", "label", "--write-h", "H.npy", "--rule", "balanced"], "--rule is for classes; with"),
+        (["--per", "label", "--ignore-label", "1"], "--ignore-label is for classes; with"),
+        (["--per", "label", "--beta", "0.9"], "--beta is for classes; with"),
+    ],
+)
+def test_counts_of_targets_and_of_classes_are_not_mixed_up(arguments, message, rows_of_targets, tmp_path, command):
+    status, out, err = command(*rows_of_targets, *arguments)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["train.txt"]
+
+
+def test_targets_of_a_net_are_as_many_as_its_label_dim(tmp_path, command):
+    (tmp_path / "train.txt").write_text("a.jpg,0:2\nb.jpg,1\n")
+    options = {"source": "train.txt", "multilabel": True, "label_dim": 4}
+    (tmp_path / "net.prototxt").write_text(
+        caffe_nets.python_layer("MultiLabelDataLayer", [], ["data", "label"], options)
+    )
+    status, out, _ = command("balance", "net.prototxt", "--per", "label", "--json")
+    assert status == 0
+    assert json.loads(out)["negatives"] == [1, 1, 1, 2]
+
+
+def test_only_rows_that_are_sets_have_positives_and_negatives(tmp_path, command):
+    (tmp_path / "train.txt").write_text("a.jpg 0 1 1\nb.jpg 1 0 0\n")
+    status, _, err = command("balance", "train.txt", "--per", "label")
+    assert status == 2
+    assert "--per label: CSV source " in err
+    assert "set --label-format indicator" in err
+    net = caffe_nets.layer_text(
+        "ImageData", [], ["data", "label"], 'image_data_param { source: "list.txt" batch_size: 1 }'
+    )
+    (tmp_path / "net.prototxt").write_text(net)
+    (tmp_path / "list.txt").write_text("a.jpg 0\n")
+    status, _, err = command("balance", "net.prototxt", "--per", "label")
+    assert status == 2
+    assert f"--per label: list {tmp_path}/list.txt has no rows of targets; name a CSV" in err
+    status, out, _ = command("balance", "train.txt", "--per", "class", "--write-counts", "c.txt")
+    assert status == 0
+    assert "for the option `counts` of ComputeH" in out
 
 
 def test_weights_as_text_and_npy(tmp_path):

@@ -66,6 +66,14 @@ def test_label_numbers_in_columns_by_name_too(tmp_path):
     assert source.labels.tolist() == [[2, 1], [4, 3]] and source.labels.dtype == np.int32
 
 
+@pytest.mark.parametrize(("label_format", "no"), [("indicator", 0), ("sign", -1)])
+def test_all_columns_are_those_of_targets(label_format, no, tmp_path):
+    (tmp_path / "list.txt").write_text(f"name,cat,weight,dog\na.jpg,1,0.5,{no}\nb.jpg,{no},2,{no}\n")
+    source = open_source("CSV", str(tmp_path / "list.txt"), header=True, missing=None, label_format=label_format)
+    assert source.labels.tolist() == [[0], [-1]]
+    assert (source.label_dim, source.sample_weights.tolist()) == (2, [0.5, 2])
+
+
 def test_a_column_that_is_not_there(tmp_path):
     with refused(DataError, "no column 'y2'", "name, age, x1, y1, weight"):
         listed(tmp_path, TABLE, header=True, labels=("x1", "y2"))

@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 _TYPES = (*FORMATS, "NET")
 _RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number")
 _FOR_NETS = ("layer", "phase", "stage", "top", "batches")
-_FOR_CLASSES = (
-    *("n_classes", "ignore_label", "rules", "beta", "scale", "smoothing", "classes"),
-    *("write_h", "write_weights", "write_counts"),
-)
 _FOR_SOURCES = ("root", "header", "datasets", "labels", "label_format", "label_order", "missing")
+
+_FOR_CLASSES = ("rules", "beta", "smoothing", "write_h", "write_weights", "ignore_label")
+_NOT_FOR_VALUES = (*_FOR_CLASSES, "n_classes", "scale", "classes", "per", "write_counts")
 
 _choice = click.Choice
 
@@ -65,6 +64,12 @@ _choice = click.Choice
     type=click.IntRange(1, LARGEST_LABEL),
     help="Number of classes K; by default the largest label plus 1.",
 )
+@click.option(
+    "--per",
+    type=_choice(["class", "label"]),
+    help="What is counted if records have several labels: classes, or the positives and negatives of each label, "
+    "for SampleWeight with `per: label`.",
+)
 @click.option("--ignore-label", type=whole(-(2**31)), help="A label that is not counted.")
 @click.option("--rule", "rules", multiple=True, type=_choice(_RULES), help="Rule of the weights; all by default.")
 @click.option(
@@ -95,6 +100,7 @@ def balance(
     target: str,
     source_type: Optional[str],
     n_classes: Optional[int],
+    per: Optional[str],
     ignore_label: Optional[int],
     rules: Tuple[str, ...],
     beta: float,
@@ -117,12 +123,13 @@ def balance(
     \b
     caffe-pylayers balance train_lmdb
     caffe-pylayers balance train_lmdb --rule balanced --write-h H.binaryproto
+    caffe-pylayers balance train.csv --label-format indicator --per label --write-counts counts.txt
     caffe-pylayers balance segmentation.prototxt --top label --batches 50 --ignore-label 255
     """
     from caffe_pylayers.commands.balance import weight_files
     from caffe_pylayers.commands.balance.chart import draw_counts
     from caffe_pylayers.commands.balance.label_counts import LabelCounts
-    from caffe_pylayers.commands.balance.table import print_table
+    from caffe_pylayers.commands.balance.table import print_table, print_targets
     from caffe_pylayers.commands.layer_files import files_read
     from caffe_pylayers.commands.net_or_solver import net_in
     from caffe_pylayers.files.class_names import read_class_names
@@ -130,6 +137,8 @@ def balance(
 
     if where["label_format"] == "values":
         _refuse_flags_of_classes("the labels are values")
+    if per == "label":
+        _refuse_of_classes()
     of_one_rule = [path for path in (write_h, write_weights) if path]
     if of_one_rule and len(rules) != 1:
         raise click.UsageError(
@@ -147,8 +156,10 @@ def balance(
     if not isinstance(counts, LabelCounts):
         _show_values(counts, plot, as_json)
         return
+    _check_per(per, counts, write_counts)
     names = read_class_names(classes, len(counts.counts))
-    weights = {rule: counts.weights(rule, beta, scale) for rule in rules or _fitting_rules(counts)}
+    of_classes = rules or _fitting_rules(counts)
+    weights = {rule: counts.weights(rule, beta, scale) for rule in of_classes if per != "label"}
     told: List[str] = []
     if write_h:
         weight_files.write_matrix(write_h, weights[rules[0]], smoothing)
@@ -157,14 +168,19 @@ def balance(
         weight_files.write_weights(write_weights, weights[rules[0]])
         told.append(_WEIGHTS.format(path=write_weights))
     if write_counts:
-        weight_files.write_counts(write_counts, counts)
-        told.append(_COUNTS.format(path=write_counts, size=len(counts.counts), scale=scale))
+        write, what = (
+            (weight_files.write_target_counts, _TARGETS) if per == "label" else (weight_files.write_counts, _COUNTS)
+        )
+        write(write_counts, counts)
+        told.append(what.format(path=write_counts, size=len(counts.counts), scale=scale))
     if plot:
         with output_file(plot) as partial:
             draw_counts(partial, counts, names, counts.of)
         told.append(f"wrote {plot}")
     if as_json:
         print_json(_as_json(counts, weights))
+    elif per == "label":
+        print_targets(console(), counts, names)
     else:
         print_table(console(), counts, names, weights, scale)
     for line in told:
@@ -189,15 +205,48 @@ _COUNTS = (
     "  param_str: \"{{'n_classes': {size}, 'counts': '{path}', 'scale': '{scale}'}}\""
 )
 
+_TARGETS = (
+    "wrote {path}, positives and negatives of each label, for the option `counts` of SampleWeight:\n"
+    "  param_str: \"{{'n_classes': {size}, 'per': 'label', 'rule': 'balanced', 'counts': '{path}', 'scale': '{scale}'}}\""
+)
+
+_NO_SETS = (
+    "{of} has no rows of targets; name a CSV, LMDB, BCF or HDF5 source, or a net with MultiLabelDataLayer, not a blob or a net "
+    "with a stock data layer"
+)
+
+
+def _refuse_of_classes() -> None:
+    """Raise click.UsageError for an option that has no effect with --per label."""
+    given = _given(_FOR_CLASSES)
+    if given:
+        raise click.UsageError(f"{given[0]} is for classes; with --per label leave it out")
+
+
+def _given(names: Sequence[str]) -> List[str]:
+    """The flags of those options that were given."""
+    context = click.get_current_context()
+    return [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in names and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+
+
+def _check_per(per: Optional[str], counts: "LabelCounts", write_counts: Optional[str]) -> None:
+    """Raise click.UsageError where there is nothing per label to count, or it is open what a file of counts must have."""
+    if per == "label" and counts.negatives is None:
+        raise click.UsageError(f"--per label: {counts.doubt or _NO_SETS.format(of=counts.of)}")
+    if write_counts and per is None and counts.several and counts.negatives is not None:
+        raise click.UsageError(
+            "each record has several labels: --per label counts the positives and negatives of each, for SampleWeight with "
+            "`per: label`; --per class counts class numbers"
+        )
+
 
 def _refuse_flags_of_classes(why: str) -> None:
     """Raise click.UsageError for the flags that were given and are about classes."""
-    context = click.get_current_context()
-    given = [
-        option.opts[0]
-        for option in context.command.params
-        if option.name in _FOR_CLASSES and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
-    ]
+    given = _given(_NOT_FOR_VALUES)
     if given:
         raise click.UsageError(f"{why} (any numbers), which have no classes; leave {' and '.join(given)} out")
 
@@ -292,6 +341,7 @@ def _as_json(counts: "LabelCounts", weights: Dict[str, Any]) -> Dict[str, Any]:
         "batch_size": counts.epoch and counts.epoch.batch_size,
         "batches_per_epoch": counts.epoch and counts.epoch.batches,
         "counts": counts.counts.tolist(),
+        "negatives": None if counts.negatives is None else counts.negatives.tolist(),
         "in_images": counts.in_images.tolist(),
         "absent": counts.absent,
         "labels_a_record": {str(n): int(records) for n, records in enumerate(counts.a_record) if records},

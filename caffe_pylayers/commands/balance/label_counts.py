@@ -35,8 +35,8 @@ class LabelCounts:
     of: what the labels are of, in words. counts: int64 (K,), the labels of each class. in_images: int64 (K,), the labels,
     of any class, of all records in which the class occurs (what rule median_frequency asks). num_records: records
     looked at. a_record: int64, how many records have 0, 1, 2, ... labels. num_ignored: labels that were left out.
-    doubt: why rows of several labels may have another form than they were counted in, or "". epoch: of the net whose source
-    was counted.
+    doubt: why rows of several labels may have another form than they were counted in, or "". negatives: int64 (K,), the records
+    that are known not to have each label, where a row is a set of labels. epoch: of the net whose source was counted.
     """
 
     of: str
@@ -46,6 +46,7 @@ class LabelCounts:
     a_record: np.ndarray
     num_ignored: int = 0
     doubt: str = ""
+    negatives: Optional[np.ndarray] = None
     epoch: Optional[Epoch] = None
 
     @property
@@ -169,7 +170,7 @@ def of_source(
     of = source.described
     if source.labels is None:
         raise DataError(
-            "it has no labels", remedy="give a file of labels with --labels, or count another source", source=of
+            "it has no labels", remedy="name a column or a file with --labels, or count another source", source=of
         )
     if source.has_values:
         return value_columns(source)
@@ -181,4 +182,12 @@ def of_source(
     except DataError as error:
         doubt = str(error)
     counts = count(of, [source.labels], num_classes, ignore_label, several, source.describe)
-    return replace(counts, doubt=doubt)
+    return replace(counts, doubt=doubt, negatives=None if doubt else _negatives(source, counts.counts))
+
+
+def _negatives(source: Source, positives: np.ndarray) -> np.ndarray:
+    """How many records are known not to have each label: int64 (K,)."""
+    negatives = len(source) - len(source.damaged) - positives
+    if source.unknown is not None:
+        negatives[: source.unknown.shape[1]] -= np.count_nonzero(source.unknown, axis=0)
+    return negatives

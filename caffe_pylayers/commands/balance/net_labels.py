@@ -40,7 +40,8 @@ def of_net(
     if chosen.own:
         options = _options(chosen)
         source = source_of(options, images=False)
-        counts = of_source(source, num_classes, ignore_label)
+        labels_in_top = options.label_dim if getattr(options, "multilabel", False) else None
+        counts = of_source(source, num_classes or labels_in_top, ignore_label)
         return replace(counts, epoch=_epoch(source, options, state.phase == TRAIN))
     if reader is None:
         raise ConfigError(

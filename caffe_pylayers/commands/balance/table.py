@@ -54,6 +54,30 @@ def print_table(
     out.print(f"\nweights: scale {scale}; a class without labels has weight 0", soft_wrap=True)
 
 
+def print_targets(out: Console, counts: LabelCounts, names: Sequence[str]) -> None:
+    """Print a row per label with its positives, their share of what is known, its negatives, and what is not known."""
+    assert counts.negatives is not None
+    known = counts.counts + counts.negatives
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("label", no_wrap=True)
+    for heading in ("positives", "share", "", "negatives", "not known"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=not heading)
+    for number in _shown_classes(counts):
+        positives, share = int(counts.counts[number]), counts.counts[number] / max(1, known[number])
+        table.add_row(
+            Text(named(number, names)),
+            f"{positives}",
+            f"{share:.2%}",
+            _bar(share),
+            f"{counts.negatives[number]}",
+            f"{counts.num_records - known[number]}",
+            style=None if positives else "red",
+        )
+    out.print(_summary(counts), markup=False, soft_wrap=True)
+    out.print()
+    out.print(table)
+
+
 def _factors(scale: str) -> List[str]:
     """What the weights do to the mean loss: the rows below the table."""
     if scale == "sum_one":

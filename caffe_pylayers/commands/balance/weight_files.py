@@ -1,5 +1,7 @@
 """Files of label counts and of class weights, that our layers and stock InfogainLoss read."""
 
+from typing import Sequence
+
 import numpy as np
 
 from caffe_pylayers.caffe_files.datum import write_blob
@@ -56,15 +58,27 @@ def write_counts(path: str, counts: LabelCounts) -> None:
     Where records have several labels, there is the second row that rule median_frequency asks for, and LDAMLoss and
     other rules pass over.
     """
-    rows = [counts.counts, counts.in_images] if counts.several else [counts.counts]
+    if counts.several:
+        _write_rows(path, [counts.counts, counts.in_images])
+    elif path.endswith(".npy"):
+        _write_npy(path, counts.counts)
+    else:
+        with output_file(path) as partial, open(partial, "w") as file:
+            file.writelines(f"{number}\n" for number in counts.counts)
+
+
+def write_target_counts(path: str, counts: LabelCounts) -> None:
+    """Write the positives of each label, then the negatives, for `files.counts.read_target_counts`: .npy, or text."""
+    assert counts.negatives is not None
+    _write_rows(path, [counts.counts, counts.negatives])
+
+
+def _write_rows(path: str, rows: Sequence[np.ndarray]) -> None:
     if path.endswith(".npy"):
-        _write_npy(path, np.array(rows) if counts.several else counts.counts)
+        _write_npy(path, np.array(rows))
         return
     with output_file(path) as partial, open(partial, "w") as file:
-        if counts.several:
-            file.writelines(" ".join(map(str, row)) + "\n" for row in rows)
-        else:
-            file.writelines(f"{number}\n" for number in counts.counts)
+        file.writelines(" ".join(map(str, row)) + "\n" for row in rows)
 
 
 def _write_npy(path: str, values: np.ndarray) -> None:

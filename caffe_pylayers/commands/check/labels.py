@@ -46,6 +46,9 @@ def check_labels(view: View, report: Report) -> Iterator[Finding]:
                 yield from _check_width(view, report, layer, given)
             if is_target:
                 yield from _check_targets(layer, number, given)
+            if is_label and getattr(options_of(layer), "per", None) == "label":
+                yield from _check_per_label(layer, number, given)
+                continue
             if not is_label:
                 continue
             fractions = list(_check_whole(layer, number, given, _is_of_values(top)))
@@ -150,6 +153,19 @@ def _check_targets(layer: Layer, number: int, given: Numbers) -> Iterator[Findin
         found = f"the data have targets of -1, not known ({wrong.where}), but the loss uses -1 as a number"
         remedy = f"add `{_how_to_ignore(layer, -1)}`"
     yield (error if ours(layer) else warning)(layer, found, remedy, "bottom", number)
+
+
+def _check_per_label(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
+    """Of other targets than 0, 1 and -1 the layers that weight each label raise an error."""
+    wrong = given.but(np.isin(given.values, (-1, 0, 1, _ignored(layer))))
+    if wrong is not None:
+        yield error(
+            layer,
+            f"the data have {wrong.told('target')}, but with 'per': 'label' targets are 0, 1, or -1 if they are not known",
+            "write a 0 or a 1 for each label",
+            "bottom",
+            number,
+        )
 
 
 def _check_whole(layer: Layer, number: int, given: Numbers, are_values: bool) -> Iterator[Finding]:

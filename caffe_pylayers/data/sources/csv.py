@@ -11,7 +11,6 @@ import numpy as np
 from caffe_pylayers.data.sources.base import Names, first_shorter, padded
 from caffe_pylayers.data.sources.files import Files
 from caffe_pylayers.data.sources.image_list import CLASS_NAMES, LABEL_MAPS, ImageList, Row, columns_of
-from caffe_pylayers.data.sources.label_fields import Values
 from caffe_pylayers.data.sources.records import Columns, Record
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.npy import NPY
@@ -24,8 +23,8 @@ class CSVSource(Files):
     """Image files named in a list, with labels.
 
     root: folder in front of the names; without it they are relative to the working directory. header: whether the first
-    line names the columns. weights: the column with sample weights; None: `weight`. labels: the columns with labels; values: whether
-    these are any numbers.
+    line names the columns. weights: the column with sample weights; None: `weight`. labels: the columns with labels; label_format:
+    what these are.
     Raises DataError for an unreadable or malformed list (with its line).
     """
 
@@ -37,7 +36,7 @@ class CSVSource(Files):
             options["header"],
             options["sample_weights"],
             options["labels"],
-            options["label_format"] == "values",
+            options["label_format"],
         )
 
     def __init__(
@@ -47,8 +46,9 @@ class CSVSource(Files):
         header: bool = False,
         weights: Optional[str] = None,
         labels: Union[str, Sequence[str], None] = None,
-        values: bool = False,
+        label_format: str = "indices",
     ) -> None:
+        values = label_format == "values"
         own_labels: array[Any] = array("f" if values else "i")
         counts, sample_weights = array("i"), array("f")
 
@@ -61,7 +61,9 @@ class CSVSource(Files):
                 yield name.encode("utf-8", "surrogateescape")
 
         try:
-            listed = ImageList(path, header, (labels,) if isinstance(labels, str) else labels or (), weights, values)
+            listed = ImageList(
+                path, header, (labels,) if isinstance(labels, str) else labels or (), weights, label_format
+            )
             names = Names(read(listed.rows))
         except OSError as error:
             raise DataError(
@@ -149,7 +151,7 @@ def write_csv(path: str, records: Iterable[Record], folder: str, value_columns: 
 def are_read_as_values(names: Sequence[str], weighted: bool) -> bool:
     """Whether all columns of these names, and no other, are values of a list that has them behind the name. weighted: with a weight."""
     places = [*range(1, 1 + len(names))]
-    return columns_of(_header(names, weighted), Values) == (0, places, 1 + len(names) if weighted else None)
+    return columns_of(_header(names, weighted), True) == (0, places, 1 + len(names) if weighted else None)
 
 
 def _header(labels: Sequence[str], weighted: bool) -> List[str]:

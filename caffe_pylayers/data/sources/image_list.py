@@ -7,7 +7,8 @@ cat/one.jpg 3:7:12      several labels, as many as each record has
 cat/one.jpg -1          no label; after a comma or a tab it may be nothing
 
 With `header: true` the first line names the columns: `name` (else the first) has the files, `label` (else all whose
-names begin with it; or what `labels` names) the labels, `weight` (or what `sample_weights` names) the sample weights.
+names begin with it; or what `labels` names; else, of values and rows of 0 and 1, all others) the labels, `weight` (or
+what `sample_weights` names) the sample weights.
 """
 
 import functools
@@ -37,7 +38,7 @@ class ImageList:
     """A list at a path. `rows` reads it once; `separator` and the names in its header are known before: `columns`, all of them, and
     `label_columns`.
 
-    labels, weight: names of columns, of a list with a header. values: whether labels are any numbers.
+    labels, weight: names of columns, of a list with a header. label_format: what a label is, as the option has it.
     Raises DataError as `text_table.lines` does, and with the line that is wrong.
     """
 
@@ -47,10 +48,11 @@ class ImageList:
         header: bool = False,
         labels: Sequence[str] = (),
         weight: Optional[str] = None,
-        values: bool = False,
+        label_format: str = "indices",
     ) -> None:
         self.path, self.source = path, f"CSV source {path}"
-        self._fields: Type[Labels] = Values if values else Labels
+        self._fields: Type[Labels] = Values if label_format == "values" else Labels
+        self._label_each_column = label_format != "indices"
         self.columns: Tuple[str, ...] = ()
         self.label_columns: Tuple[str, ...] = ()
         self.separator = " "
@@ -164,7 +166,7 @@ class ImageList:
                 "write a first line such as name,label, or leave `header` out",
             )
         self.columns = tuple(names)
-        found = columns_of(names, self._fields, labels, weight, self.source)
+        found = columns_of(names, self._label_each_column, labels, weight, self.source)
         self.label_columns = tuple(names[at] for at in found[1])
         return found
 
@@ -209,12 +211,16 @@ class ImageList:
 
 
 def columns_of(
-    names: Sequence[str], fields: Type[Labels], labels: Sequence[str] = (), weight: str = "weight", source: str = ""
+    names: Sequence[str],
+    label_each_column: bool,
+    labels: Sequence[str] = (),
+    weight: str = "weight",
+    source: str = "",
 ) -> Tuple[int, List[int], Optional[int]]:
     """The columns of the name, of the labels and of the weight, of those that a header names.
 
-    Labels are in the columns that are named, else in `label`, else in all whose names begin so; values else in all that are not the
-    name or the weight.
+    Labels are in the columns that are named, else in `label`, else in all whose names begin so; else, if rows have a number per
+    label and no label numbers, in all but the name and the weight.
     """
     known = [name.casefold() for name in names]
     weights = [at for at, name in enumerate(names) if name == weight or known[at] == weight == "weight"][:1]
@@ -228,7 +234,7 @@ def columns_of(
         found = [known.index("label")]
     else:
         found = [at for at, other in enumerate(known) if other[:5] == "label"]
-        if not found and fields is Values:
+        if not found and label_each_column:
             found = [at for at in range(len(names)) if at not in (name, *weights)]
     return name, found, next(iter(weights), None)
 

@@ -1,0 +1,23 @@
+"""The pages of docs/tasks are run as they stand, in an empty folder, and print what they say."""
+
+import re
+
+import pytest
+
+from docs import drawings
+from tests.pages import ROOT, run_all
+
+
+@pytest.mark.parametrize("name", drawings.TASKS)
+def test_a_task(name, tmp_path, programs):
+    """From files to a trained net: what each block prints, and the picture of what is fed."""
+    page = f"docs/tasks/{name}.md"
+    run_all(page, tmp_path, programs)
+    assert (tmp_path / drawings.PREVIEW).exists()
+    assert re.findall(r"!\[.*\]\((.*)\)", (ROOT / page).read_text()) == [f"../images/{drawings.of_task(name).name}"]
+
+
+def test_every_task_has_a_page_that_is_run_and_found():
+    pages = {page.stem for page in ROOT.glob("docs/tasks/*.md")}
+    assert pages == set(drawings.TASKS)
+    assert all(f"(docs/tasks/{name}.md)" in (ROOT / "README.md").read_text() for name in pages)
