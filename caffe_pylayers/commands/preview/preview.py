@@ -109,9 +109,7 @@ def _class_names(fed: Fed, path: Optional[str]) -> Optional[List[str]]:
     if path is None or not fed.labels:
         return None
     if fed.columns is not None:
-        raise DataError(
-            "the labels are any numbers (`label_format: values`), so --classes cannot name them", source=fed.where
-        )
+        raise DataError("the labels are any numbers, so --classes cannot name them", source=fed.where)
     largest = max(float(np.nanmax(labels)) for labels in fed.labels.values())
     return read_class_names(path, max(int(largest), 0) + 1)
 
