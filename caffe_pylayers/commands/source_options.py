@@ -17,13 +17,13 @@ def one_or_several(context: click.Context, option: click.Parameter, values: Tupl
     return list(values) if len(values) > 1 else next(iter(values), None)
 
 
-def checked(source_type: str, source: str, given: Dict[str, Any]) -> Any:
-    """The options of a layer that reads a source. Raises click.UsageError for those that are wrong or have no effect."""
+def checked(source_type: str, source: str, given: Dict[str, Any], layer: str = "ImageDataLayer") -> Any:
+    """The options of a layer of that kind that reads a source. Raises click.UsageError for those that are wrong or have no effect."""
     from caffe_pylayers import config
     from caffe_pylayers.errors import ConfigError
 
     try:
-        options = config.validate("ImageDataLayer", {"source_type": source_type, "source": source, **given})
+        options = config.validate(layer, {"source_type": source_type, "source": source, **given})
         wrong = [(str(warning), "") for warning in options.warnings]
     except ConfigError as error:
         wrong = [(each.found, each.remedy) for each in error.problems]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TYPES = (*FORMATS, "NET")
 _RULES = ("max_count", "balanced", "inverse_sqrt", "median_frequency", "effective_number")
 _FOR_NETS = ("layer", "phase", "stage", "top", "batches")
-_FOR_SOURCES = ("root", "header", "datasets", "labels", "label_format", "label_order", "missing")
+_FOR_SOURCES = ("root", "header", "datasets", "maps", "labels", "label_format", "label_order", "missing")
 
 _FOR_CLASSES = ("rules", "beta", "smoothing", "write_h", "write_weights", "ignore_label")
 _NOT_FOR_VALUES = (*_FOR_CLASSES, "n_classes", "scale", "classes", "per", "write_counts")
@@ -36,6 +36,12 @@ _choice = click.Choice
 )
 @click.option("--root", help="CSV: folder to put before the file names.")
 @click.option("--header", is_flag=True, default=None, help="CSV: the first line names the columns.")
+@click.option(
+    "--maps",
+    is_flag=True,
+    default=None,
+    help="Count the pixels of label maps: the second name on each line of a CSV, an LMDB of maps, the data set label of HDF5.",
+)
 @click.option("--missing", type=_choice(["skip"]), help="CSV: skip lines whose file does not exist.")
 @datasets_flag
 @click.option(
@@ -124,7 +130,7 @@ def balance(
     caffe-pylayers balance train_lmdb
     caffe-pylayers balance train_lmdb --rule balanced --write-h H.binaryproto
     caffe-pylayers balance train.csv --label-format indicator --per label --write-counts counts.txt
-    caffe-pylayers balance segmentation.prototxt --top label --batches 50 --ignore-label 255
+    caffe-pylayers balance pairs.txt --maps --root VOC2012 --ignore-label 255 --write-counts counts.txt
     """
     from caffe_pylayers.commands.balance import weight_files
     from caffe_pylayers.commands.balance.chart import draw_counts
@@ -298,9 +304,17 @@ def _counted(
         raise click.UsageError(f"--{idle[0].replace('_', '-')} {why}; leave it out")
     if kind != "NET":
         from caffe_pylayers.commands import source_options
-        from caffe_pylayers.commands.balance.label_counts import LabelCounts, of_source
+        from caffe_pylayers.commands.balance.label_counts import LabelCounts, of_maps, of_source
         from caffe_pylayers.data.sources import source_of
 
+        if given.pop("maps", False):
+            of_labels = [name for name in ("labels", "label_format", "label_order") if name in given]
+            if of_labels:
+                raise click.UsageError(f"--{of_labels[0].replace('_', '-')} is not for maps; leave it out")
+            lmdb = {"maps": target} if kind == "LMDB" else {}
+            options = source_options.checked(kind, target, {**lmdb, **given}, "ImageMapDataLayer")
+            with source_options.flags_in_errors():
+                return of_maps(options, num_classes, ignore_label)
         options = source_options.checked(kind, target, given)
         with source_options.flags_in_errors():
             counts = of_source(source_of(options, images=False), num_classes, ignore_label)

@@ -1,14 +1,15 @@
 """How many labels each class has, in arrays or in a source, and the class weights that follow."""
 
 from dataclasses import dataclass, replace
-from typing import Callable, Iterable, List, Optional, Union
+from typing import Any, Callable, Iterable, List, Optional, Union
 
 import numpy as np
+from tqdm import tqdm
 
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.commands.balance.value_columns import ValueColumns, value_columns
 from caffe_pylayers.data.epoch import Epoch
-from caffe_pylayers.data.sources import Source
+from caffe_pylayers.data.sources import Source, sources_of
 from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.losses.class_weights import (
@@ -170,7 +171,9 @@ def of_source(
     of = source.described
     if source.labels is None:
         raise DataError(
-            "it has no labels", remedy="name a column or a file with --labels, or count another source", source=of
+            "it has no labels",
+            remedy="name a column or a file with --labels, or count another source; --maps counts the pixels of label maps",
+            source=of,
         )
     if source.has_values:
         return value_columns(source)
@@ -183,6 +186,27 @@ def of_source(
         doubt = str(error)
     counts = count(of, [source.labels], num_classes, ignore_label, several, source.describe)
     return replace(counts, doubt=doubt, negatives=None if doubt else _negatives(source, counts.counts))
+
+
+def of_maps(options: Any, num_classes: Optional[int] = None, ignore_label: Optional[int] = None) -> LabelCounts:
+    """Count the pixels of each label in the maps that the options of an ImageMapDataLayer name; no image is read.
+
+    Raises DataError as :func:`count` does, and where the maps have values.
+    """
+    from caffe_pylayers.data.maps import maps_of  # here, for it takes the time that cv2 takes
+
+    source, *others = sources_of(options, images=False)
+    maps = maps_of(options, others)[0]
+    if maps.kind != "labels":
+        raise DataError(
+            "its maps have values, not labels", remedy="there are no classes to count", source=source.described
+        )
+    records = tqdm(range(len(source)), desc="counting", unit="maps", disable=None)
+    try:
+        parts = (maps.load(record)[None] for record in records)
+        return count(f"maps of {source.described}", parts, num_classes, ignore_label, describe=maps.source.describe)
+    finally:
+        maps.source.close()
 
 
 def _negatives(source: Source, positives: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from caffe_pylayers.caffe_files import nets
 from caffe_pylayers.caffe_files.nets import TRAIN, Layer, Net, NetState
 from caffe_pylayers.commands import stock_sources
-from caffe_pylayers.commands.balance.label_counts import LabelCounts, Labels, count, of_source
+from caffe_pylayers.commands.balance.label_counts import LabelCounts, Labels, count, of_maps, of_source
 from caffe_pylayers.commands.balance.value_columns import ValueColumns
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.epoch import Epoch
@@ -40,6 +40,9 @@ def of_net(
     if chosen.own:
         options = _options(chosen)
         source = source_of(options, images=False)
+        if hasattr(options, "map_type"):
+            of_pixels = of_maps(options, num_classes, ignore_label)
+            return replace(of_pixels, epoch=_epoch(source, options, state.phase == TRAIN))
         labels_in_top = options.label_dim if getattr(options, "multilabel", False) else None
         counts = of_source(source, num_classes or labels_in_top, ignore_label)
         return replace(counts, epoch=_epoch(source, options, state.phase == TRAIN))
