@@ -1,7 +1,7 @@
 """What a data layer feeds: its batches, taken from a net of that layer alone, with what is known of each sample."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 from tqdm import tqdm
@@ -45,6 +45,7 @@ class Fed:
     labels: by role, integers (N,) or (N, L), -1 for none. names: by role, of the records, where they are known.
     columns: where labels are any numbers, NaN for a missing one, what each of the L is called, "" where it has no name; else None.
     points: (N, P, 2), x and y in pixels of the image that is fed, which are not among the labels then; None where there are none.
+    maps: float32 (N, H, W), of ImageMapDataLayer, with labels or other numbers; NaN where there is none.
     values: other numbers of each sample by name, (N,) or (N, M): margin, sim, sample_weight.
     a_class: how many samples in a row are of one class (type PK), else 0. stored: what `axes_doubt`
     takes of the images as the source has them; None where that is not known. doubts: what looks wrong with the source.
@@ -61,6 +62,8 @@ class Fed:
     values: Dict[str, np.ndarray] = field(default_factory=dict)
     columns: Optional[List[str]] = None
     points: Optional[np.ndarray] = None
+    maps: Optional[np.ndarray] = None
+    maps_are_labels: bool = True
     a_class: int = 0
     stored: Optional[Stored] = None
     doubts: List[str] = field(default_factory=list)
@@ -113,10 +116,13 @@ def _own(fed: Fed, taken: List[Dict[str, np.ndarray]], batches: List[int]) -> Fe
         blocks = [
             np.split(each[top], len(roles)) if stacked and name in ("data", "label") else [each[top]] for each in taken
         ]
-        parts = [np.concatenate(part) for part in zip(*blocks)]
+        parts = [_joined(part, np.nan if name == "label" else 0) for part in zip(*blocks)]
         for number, part in enumerate(parts):
             if name in ("data", *roles):
                 fed.images[roles[number] if stacked else name] = part
+            elif hasattr(options, "map_type") and name in ("label", "sample_weight"):
+                if name == "label":
+                    fed.maps, fed.maps_are_labels = part[:, 0], options.map_type == "labels"
             elif name in ("label", "label_p"):
                 role = roles[number] if stacked else roles[("label", "label_p").index(name)]
                 fed.labels[role] = _indices(part) if several else _rows(part)
@@ -137,6 +143,21 @@ def _own(fed: Fed, taken: List[Dict[str, np.ndarray]], batches: List[int]) -> Fe
     if source.has_values:
         _part_values(fed, options, source, placed)
     return fed
+
+
+def _joined(parts: Sequence[np.ndarray], fill: float) -> np.ndarray:
+    """Batches together; images of their own sizes are filled up at the bottom and the right."""
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) == 1:
+        return np.concatenate(parts)
+    height, width = (max(shape[axis] for shape in shapes) for axis in (1, 2))
+    room = [(0, 0), (0, 0)]
+    return np.concatenate(
+        [
+            np.pad(part, [*room, (0, height - part.shape[2]), (0, width - part.shape[3])], constant_values=fill)
+            for part in parts
+        ]
+    )
 
 
 def _part_values(fed: Fed, options: Any, source: Source, placed: bool) -> None:

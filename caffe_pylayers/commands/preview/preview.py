@@ -21,6 +21,7 @@ from caffe_pylayers.commands.preview.contact_sheet import (
 )
 from caffe_pylayers.commands.preview.fed_batch import Fed
 from caffe_pylayers.commands.preview.fed_values import Channel, channels, findings
+from caffe_pylayers.commands.preview.map_pictures import map_findings, map_notes, overlaid
 from caffe_pylayers.commands.preview.pictures import pictures
 from caffe_pylayers.data.points import outside, sides
 from caffe_pylayers.errors import DataError
@@ -81,9 +82,13 @@ def preview_of(
     else:
         notes += [f"{role}: {each.note}" for role, each in drawn.items() if each.note]
     notes += _point_notes(fed, shown)
+    pictured = {role: each.pictures for role, each in drawn.items()}
+    if fed.maps is not None:
+        notes += map_notes(fed.maps, fed.maps_are_labels)
+        found += map_findings(fed.maps, fed.maps_are_labels)
+        pictured["data"] = overlaid(pictured["data"], fed.maps, fed.maps_are_labels)
     made = [
-        _sample(fed, number, {role: each.pictures[number] for role, each in drawn.items()}, names)
-        for number in range(shown)
+        _sample(fed, number, {role: each[number] for role, each in pictured.items()}, names) for number in range(shown)
     ]
     if fed.a_class:
         made = [_of_class(made[start : start + cells]) for start in range(0, shown, cells)]
