@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shlex
 from collections import Counter
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence
@@ -77,7 +76,6 @@ def list(
     from caffe_pylayers.commands.list.found import images_of_classes, images_with_maps
     from caffe_pylayers.commands.list.lists import write_lines, write_list
     from caffe_pylayers.commands.list.split import split
-    from caffe_pylayers.data.sources.image_list import LABEL_MAPS
     from caffe_pylayers.files.output_file import refuse_existing
 
     if maps and names:
@@ -104,19 +102,16 @@ def list(
 
     for line in (*_counted(counts, len(found.images), bool(maps)), *_written(outputs, len(training), len(testing))):
         echo(line)
-    if not maps:
-        echo(_TO_READ.format(options={"source": output, "root": folder}))
-        if not stock:
-            echo(
-                "names have blanks, digits or quotes at their end, so commas separate the fields: stock ImageData cannot read them"
-            )
-    elif stock:
-        echo(LABEL_MAPS.format(cut=f"cut -d' ' {shlex.quote(output)}"))
+    echo(_TO_READ.format(layer=" of ImageMapDataLayer" * bool(maps), options={"source": output, "root": folder}))
+    if not maps and not stock:
+        echo(
+            "names have blanks, digits or quotes at their end, so commas separate the fields: stock ImageData cannot read them"
+        )
     for line in (*_left_out(found.left_out), *_of_same(same)):
         echo(line, err=True)
 
 
-_TO_READ = 'param_str: "{options}"'
+_TO_READ = 'param_str{layer}: "{options}"'
 
 
 def _classes(found: Sequence[str], names: Optional[str]) -> Sequence[str]:

@@ -99,7 +99,7 @@ class CSVSource(Files):
         first, _, last = name.rpartition(b" ")
         if self._by_blanks and first and os.path.exists(self._path(first)):
             if os.path.exists(self._path(last)):
-                return " (an image and a label map?)", LABEL_MAPS.format(cut="cut -d' '")
+                return " (an image and a label map?)", LABEL_MAPS
             return f" ('{_shown(last)}' is not an integer, so it is no label)", CLASS_NAMES
         if self._by_blanks and self.labels is not None and self.labels.ndim == 2:
             longer = name + b" %d" % self.labels[record, 0]

@@ -23,9 +23,7 @@ from caffe_pylayers.files import text_table
 
 #: What to do where something else stands in the place of a label.
 CLASS_NAMES = "number the classes from 0, and write the number of the class"
-LABEL_MAPS = (
-    "`{cut} -f1` and `{cut} -f2` make two lists: read each by an ImageDataLayer, both without `shuffle` and `resize`"
-)
+LABEL_MAPS = "a list of images and label maps is for ImageMapDataLayer"
 
 
 class Row(NamedTuple):
@@ -139,8 +137,7 @@ class ImageList:
             return self._error(
                 number,
                 f"{field[:80]!r} is the name of a file, but a label is an integer",
-                "quote a name that has the separator in it. Of a list of images and label maps, "
-                + LABEL_MAPS.format(cut="cut" if self.separator == "\t" else "cut -d,"),
+                f"quote a name that has the separator in it; {LABEL_MAPS}",
             )
         word = self._fields.word
         by_name = word == "label" and not self._fields.looks_so(field)
