@@ -87,6 +87,11 @@ class Fit(Options):
         description="Fill up to a square of `long`, with the image in its centre, with the mean (black if there is none).",
     )
 
+    @property
+    def sizes_differ(self) -> bool:
+        """Whether each image is fed at its own size."""
+        return False
+
     def conflicts(self) -> Iterator[Remark]:
         if (self.short is None) == (self.long is None):
             yield Remark(("short", "long"), "options 'short' and 'long': exactly one must be given")
@@ -211,6 +216,8 @@ class DataLayerOptions(Options):
         None, description="Class of yours, 'module:Class', whose batch(number) says which records a batch has."
     )
 
+    #: Whether an image has maps, which are padded with it where it is smaller than the crop.
+    has_maps: ClassVar[bool] = False
     #: The images of a sample, which are the first tops.
     images: ClassVar[Tuple[str, ...]] = ("data",)
     #: Options that choose what `sampler` would choose.
@@ -220,13 +227,18 @@ class DataLayerOptions(Options):
         """How many images a top has."""
         return self.batch_size
 
+    @property
+    def sizes_differ(self) -> bool:
+        """Whether each image is fed at its own size."""
+        return False
+
     def conflicts(self) -> Iterator[Remark]:
         yield from self._too_large()
         size = self.resized()
         if (
             size is not None
             and self.crop_size is not None
-            and "scales" not in type(self).model_fields  # where what is smaller is padded
+            and not self.has_maps
             and (self.crop_size[0] > size[0] or self.crop_size[1] > size[1])
         ):
             larger = f"option 'crop_size' is {list(self.crop_size)}, more than 'resize', which is {list(size)}"

@@ -29,6 +29,7 @@ class ImageMapDataLayerOptions(DataLayerOptions):
         "mean_value": [104, 117, 123],
         "prefetch": True,
     }
+    has_maps = True
     _sampling = ("shuffle",)
 
     source_type: Annotated[Literal["CSV", "LMDB", "HDF5"], InOrder(0)] = Field(
@@ -86,7 +87,6 @@ class ImageMapDataLayerOptions(DataLayerOptions):
 
     @property
     def sizes_differ(self) -> bool:
-        """Whether each image is fed at its own size."""
         fixed = self.resized() is not None and self.scales is None
         return self.batch_size == 1 and self.crop_size is None and not fixed
 

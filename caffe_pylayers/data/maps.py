@@ -135,21 +135,22 @@ class Maps:
 
 def maps_of(options: Any, sources: Sequence[Source]) -> Sequence[Maps]:
     """The maps that the options of a layer name, and the weights of pixels, read from these sources; none without sources."""
-    found = []
-    for source, kind in zip(sources, (options.map_type, "weights") if sources else ()):
-        pad = {"labels": float(options.pad_label), "values": np.nan, "weights": 0.0}[kind]
-        found.append(
-            Maps(
-                source,
-                kind,
-                float(options.pad_label) if kind == "values" and options.given("pad_label") else pad,
-                (options.label_map or {}) if kind == "labels" else {},
-                resize_of(options.resize),
-                options.max_pixels,
-                options.like is None,
-            )
+    if not sources:
+        return ()
+    missing = options.pad_label if options.given("pad_label") else np.nan
+    pads = {"labels": options.pad_label, "values": missing, "weights": 0}
+    return [
+        Maps(
+            source,
+            kind,
+            float(pads[kind]),
+            (options.label_map or {}) if kind == "labels" else {},
+            resize_of(options.resize),
+            options.max_pixels,
+            centred=options.like is None,
         )
-    return found
+        for source, kind in zip(sources, (options.map_type, "weights"))
+    ]
 
 
 def dtype_of_maps(maps: Sequence[Maps], loaded: Sequence[np.ndarray]) -> np.dtype:

@@ -90,7 +90,7 @@ class Transforms:
             max_pixels=options.max_pixels,
             ten_crops=getattr(options, "crops", None) == "ten",
             factors=(getattr(options, "scales", None) or ()) if training else (),
-            pads=hasattr(options, "scales"),
+            pads=options.has_maps,
             mirror_first=like == "DenseImageData",
         )
 

@@ -69,7 +69,7 @@ class DataLayer(Layer):
             tolerant,
             self.with_moves,
             maps_of(options, others),
-            getattr(options, "sizes_differ", False),
+            options.sizes_differ,
         )
         self.feed(options.prefetch, min(options.prefetch, options.workers))
         self._count = 0  # of own batches that were delivered

@@ -40,7 +40,7 @@ def of_net(
     if chosen.own:
         options = _options(chosen)
         source = source_of(options, images=False)
-        if hasattr(options, "map_type"):
+        if options.has_maps:
             of_pixels = of_maps(options, num_classes, ignore_label)
             return replace(of_pixels, epoch=_epoch(source, options, state.phase == TRAIN))
         labels_in_top = options.label_dim if getattr(options, "multilabel", False) else None

@@ -82,7 +82,7 @@ def _of_known_size(options: Any, labels: np.ndarray) -> np.ndarray:
 
 
 def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
-    if hasattr(options, "map_type"):  # whose labels are maps
+    if options.has_maps:  # whose labels are maps
         return
     tops = tops_of(ours(layer), options, len(layer.tops))
     where = source.described
@@ -134,8 +134,8 @@ def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], 
     from caffe_pylayers.data.transforms import Transforms
 
     tolerant = options.on_error != "stop"
-    differ = getattr(options, "sizes_differ", False)
-    recipe = Recipe.of(source, Transforms.of(options), tolerant or report.all_data, maps=maps, sizes_differ=differ)
+    transforms = Transforms.of(options)
+    recipe = Recipe.of(source, transforms, tolerant or report.all_data, maps=maps, sizes_differ=options.sizes_differ)
     room = recipe.room(1)
     images, numbers = Top(layer, 0), Numbers(source.describe)
     labels, of_maps = Top(layer, 1), Numbers(maps[0].source.describe if maps else str)

@@ -120,7 +120,7 @@ def _own(fed: Fed, taken: List[Dict[str, np.ndarray]], batches: List[int]) -> Fe
         for number, part in enumerate(parts):
             if name in ("data", *roles):
                 fed.images[roles[number] if stacked else name] = part
-            elif hasattr(options, "map_type") and name in ("label", "sample_weight"):
+            elif options.has_maps and name in ("label", "sample_weight"):
                 if name == "label":
                     fed.maps, fed.maps_are_labels = part[:, 0], options.map_type == "labels"
             elif name in ("label", "label_p"):

@@ -92,7 +92,7 @@ def sources_of(options: Any, images: bool = True) -> Tuple[Source, ...]:
 
     Raises DataError as `source_of` does.
     """
-    if hasattr(options, "map_type"):
+    if options.has_maps:
         open_closed_streams()
         with _naming_the_format(options.source_type, options.source):
             return sources_with_maps(options, images)
@@ -105,7 +105,7 @@ def source_of(options: Any, images: bool = True) -> Source:
 
     images: false where they will not be read, so that those of a CSV need not be there.
     """
-    if hasattr(options, "map_type"):
+    if options.has_maps:
         return sources_of(options, images)[0]
     source = open_source(
         options.source_type,
