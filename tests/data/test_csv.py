@@ -5,8 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from caffe_pylayers import config
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.csv import write_csv
+from caffe_pylayers.data.sources.map_sources import sources_with_maps
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
 from tests.data.mutations import mutated_files, outcomes
@@ -146,16 +148,13 @@ def test_semicolons_in_a_header_and_in_names(write, tmp_path):
 
 
 @pytest.mark.parametrize("separator", [" ", "\t", ","])
-def test_images_and_label_maps_are_two_lists(write, tmp_path, separator):
+def test_images_and_label_maps_have_a_layer_of_their_own(write, tmp_path, separator):
     names = ["i/a.jpg", "m/a.png", "i/b.jpg", "m/b.png"]
     path = write("{}S{}\n{}S{}\n".format(*names).replace("S", separator), names)
-    with pytest.raises(DataError) as caught:
+    with refused(DataError, "m/a.png", remedy="ImageMapDataLayer"):
         open_source("CSV", path, root=str(tmp_path))
-    commands = caught.value.remedy.split("`")[1:4:2]
-    for command, wanted in zip(commands, (names[::2], names[1::2])):
-        subprocess.run(f"{command} {path} > new.txt", shell=True, check=True, cwd=tmp_path)
-        source = open_source("CSV", str(tmp_path / "new.txt"), root=str(tmp_path))
-        assert [source.names[0].decode(), source.names[1].decode()] == wanted
+    options = config.load("ImageMapDataLayer", str({"source": path, "root": str(tmp_path)}))
+    assert [source.names[1].decode() for source in sources_with_maps(options)] == names[2:]
 
 
 def test_a_name_with_a_slash_is_below_root_as_in_stock(write, tmp_path):
