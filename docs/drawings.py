@@ -29,7 +29,7 @@ BRIGHTEST = 240  # of the page's digits
 RARE_DIGIT = 8
 
 #: The pages of docs/tasks, and what each writes.
-TASKS = ("folder", "regression", "multilabel")
+TASKS = ("folder", "regression", "multilabel", "segmentation")
 PREVIEW = "preview.png"
 
 plt.rcParams.update({"font.size": 11, "figure.dpi": 110})
