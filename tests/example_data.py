@@ -35,6 +35,18 @@ def copy_examples(folder: Path) -> None:
         points[number % 5] = ","
         lines.append(",".join([f"{number}.png", *points]))
     (folder / "landmarks.csv").write_text("\n".join(lines))
+    for kind in ("JPEGImages", "SegmentationClass"):
+        (folder / kind).mkdir()
+    for number in range(40):
+        size = (int(random.integers(70, 90)), 80)
+        cv2.imwrite(str(folder / f"JPEGImages/{number}.jpg"), random.integers(0, 256, (*size, 3), np.uint8))
+        cv2.imwrite(
+            str(folder / f"SegmentationClass/{number}.png"), random.choice([*range(21), 255], size).astype(np.uint8)
+        )
+    for part, numbers in (("train", range(30)), ("test", range(30, 40))):
+        lines = [f"{number}.jpg ../SegmentationClass/{number}.png\n" for number in numbers]
+        (folder / f"{part}.txt").write_text("".join(lines))
+    (folder / "weights.txt").write_text("1\n" * 21)
     write_graph(str(folder / "graph.npz"), neighbours(random.normal(size=(40, 8)), top=5))
     with h5py.File(folder / "train.h5", "w") as file:
         file["data"] = random.normal(size=(40, 3, 64, 64)).astype(np.float32)

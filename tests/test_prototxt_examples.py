@@ -4,6 +4,7 @@ import ast
 import functools
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,20 @@ def test_the_resumed_example_goes_on_where_it_was(data):
     np.testing.assert_allclose(
         [float(loss) for _, loss in rest], [float(loss) for _, loss in whole[2:]], rtol=1e-4, err_msg=str((whole, rest))
     )
+
+
+def test_the_first_lines_of_the_segmentation_make_its_files(command, tmp_path):
+    copy_examples(tmp_path)
+    made = ("train.txt", "test.txt", "weights.txt")
+    for name in made:
+        (tmp_path / name).unlink()
+    net = Path("segmentation/train_val.prototxt")
+    for arguments in re.findall("^# +caffe-pylayers ((?:list|balance) .*)", net.read_text(), re.MULTILINE):
+        status, _, error = command(*shlex.split(arguments))
+        assert (status, error) == (0, "")
+    assert all((tmp_path / name).exists() for name in made)
+    (loss,) = caffe.Net(str(net), caffe.TRAIN).forward().values()
+    assert 0 < loss < 10
 
 
 @pytest.mark.parametrize("deploy", DEPLOYS)
