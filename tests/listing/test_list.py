@@ -164,7 +164,7 @@ def test_a_list_of_images_and_maps_is_read_as_it_says(second, command, tmp_path,
         write_image(name, number)
     status, told, _ = command("list", "images", "--maps", "maps")
     assert status == 0
-    layer, options = re.search('layer: "(.*)"  param_str: "(.*)"', told).groups()
+    layer, options = re.search('param_str of (.*): "(.*)"', told).groups()
     images, maps = sources_with_maps(config.load(layer, options))
     assert [name.decode() for name in images.names] == ["1.jpg", f"{second}.jpg"]
     assert [name.decode() for name in maps.names] == ["../maps/1.png", f"../maps/{second}.png"]
