@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -175,7 +176,9 @@ def test_commands_overwrite_nothing_of_the_users(tmp_path, thesis, command, argu
     assert sorted(os.listdir(tmp_path)) == ["net", "thesis", "train.prototxt"]
 
 
-@pytest.mark.parametrize("read", ["list.txt", "images/0.png", "a_lmdb/data.mdb", "mean.npy"])
+@pytest.mark.parametrize(
+    "read", ["list.txt", "images/0.png", "a_lmdb/data.mdb", "mean.npy", "maps/0.png", "net.prototxt"]
+)
 @pytest.mark.parametrize("name, arguments", [("preview", ["--output"]), ("balance", ["--plot"])])
 def test_what_the_data_layers_of_a_net_read_is_never_overwritten(tmp_path, command, name, arguments, read):
     images = [np.full((8, 8, 1), 90 * number, np.uint8) for number in range(3)]
@@ -186,16 +189,37 @@ def test_what_the_data_layers_of_a_net_read_is_never_overwritten(tmp_path, comma
     write_lmdb(str(tmp_path / "a_lmdb"), (Datum(image.tobytes(), 0, 1, 8, 8) for image in images))
     np.save(tmp_path / "mean.npy", np.zeros((1, 8, 8), np.float32))
     options = {"source": "list.txt", "root": "images", "batch_size": 3, "color": False, "mean_file": "mean.npy"}
+    layer = "ImageDataLayer"
     if "lmdb" in read:
         options = {"source_type": "LMDB", "source": "a_lmdb", "batch_size": 3}
+    if "maps" in read:
+        shutil.copytree(tmp_path / "images", tmp_path / "maps")
+        (tmp_path / "list.txt").write_text("".join(f"{number}.png ../maps/{number}.png\n" for number in range(3)))
+        layer = "ImageMapDataLayer"
     (tmp_path / "net.prototxt").write_text(
         'layer { name: "train_data" type: "Python" top: "data" top: "label" '
-        f'python_param {{ module: "caffe_pylayers" layer: "ImageDataLayer" param_str: "{options}" }} }}'
+        f'python_param {{ module: "caffe_pylayers" layer: "{layer}" param_str: "{options}" }} }}'
     )
+    (tmp_path / "solver.prototxt").write_text('net: "net.prototxt"')
     before = (tmp_path / read).read_bytes()
-    status, _, err = command(name, "net.prototxt", *arguments, read, "--force")
+    status, _, err = command(name, "solver.prototxt", *arguments, read, "--force")
     assert (status, f"{read} is also the input; name another file to write" in err) == (2, True)
     assert (tmp_path / read).read_bytes() == before
+
+
+def test_weights_that_a_loss_reads_are_made_anew(tmp_path, command):
+    (tmp_path / "list.txt").write_text("a.png 0\na.png 0\na.png 1\n")
+    (tmp_path / "weights.txt").write_text("1\n1\n")
+    layer = 'layer {{ name: "{}" type: "Python" {} python_param {{ module: "caffe_pylayers" layer: "{}" param_str: "{}" }} }}'
+    data = layer.format("in", 'top: "data" top: "label"', "ImageDataLayer", {"source": "list.txt"})
+    blobs = 'bottom: "data" bottom: "label" top: "loss" loss_weight: 1'
+    loss = layer.format("loss", blobs, "WeightedSoftmaxLoss", {"class_weights": "weights.txt"})
+    (tmp_path / "net.prototxt").write_text(data + loss)
+    status, _, err = command(
+        "balance", "net.prototxt", "--rule", "balanced", "--write-weights", "weights.txt", "--force"
+    )
+    assert (status, err) == (0, "")
+    assert [float(line) for line in (tmp_path / "weights.txt").read_text().split()] == [0.75, 1.5]
 
 
 def test_describe_replaces_its_own_page(tmp_path, command):

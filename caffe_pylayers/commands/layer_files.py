@@ -13,11 +13,12 @@ _STOCK = (*PARAMS.values(), "transform_param", "infogain_loss_param")
 
 
 def files_read(layers: Iterable[Layer]) -> Iterator[str]:
-    """What the options of data layers name, and what the sources of our own consist of: lists, images, labels, weights.
+    """What the options of layers name, what the sources of our own consist of (lists, images, maps, labels, weights), and the net.
 
     A layer whose options or source cannot be read gives what is known of it.
     """
     for layer in layers:
+        yield layer.file
         if layer.own:
             with contextlib.suppress(ConfigError, DataError):
                 yield from _of_own(layer)
@@ -48,10 +49,11 @@ def _of_stock(layer: Layer) -> Iterator[Tuple[str, str]]:
 
 
 def _of_own(layer: Layer) -> Iterator[str]:
-    from caffe_pylayers.data.sources import source_of
+    from caffe_pylayers.data.sources import sources_of
 
     options = config.load(layer.own, layer.python[2])
     yield from options.paths().values()
     yield from filter(None, (getattr(options, name, None) for name in ("labels", "sample_weights")))
     if hasattr(options, "source_type"):
-        yield from source_of(options, images=False).files()
+        for source in sources_of(options, images=False):
+            yield from source.files()

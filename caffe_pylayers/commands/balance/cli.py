@@ -154,7 +154,7 @@ def balance(
     inputs = [target, classes, *([where["labels"]] if isinstance(where["labels"], str) else [])]
     kind = source_type or _kind_of(target)
     if force and any(map(os.path.exists, outputs)) and kind == "NET":
-        inputs += files_read(net_in(target)[0].layers)
+        inputs += files_read(layer for layer in net_in(target)[0].layers if not layer.bottoms)
     refuse_existing(outputs, force, inputs)
     if write_h:
         weight_files.check_matrix(write_h, n_classes or 1)
