@@ -54,3 +54,21 @@ def test_maps_that_look_wrong():
     assert "no number" in next(map_findings(one * np.nan, False))
     assert "above 255" in next(map_findings(np.add(one, [1, 2, 300]), True))
     assert list(map_findings(np.add(one, [1, 2, 255]), True)) == []
+
+
+def test_classes_name_the_labels_of_pixels(tmp_path, command):
+    write_pairs(tmp_path, SIZES)
+    (tmp_path / "names.txt").write_text("sky\nground\nhouse\nbird\nsea\n")
+
+    def preview(options):
+        param = repr({"source": "list.txt", "batch_size": 3, "crop_size": 40, **options})
+        layer = ("--layer-type", "ImageMapDataLayer", "--options", param)
+        return command("preview", *layer, "--classes", "names.txt", "--json")
+
+    (found,) = json.loads(preview({})[1])
+    (note,) = (note for note in found["notes"] if note.startswith("labels of pixels"))
+    assert re.search(r"\b2 house \d", note) and re.search(r"\b255 \d", note)
+    status, _, error = preview({"label_map": {4: 7}})
+    assert status == 2 and "names.txt" in error and "label 7" in error
+    status, _, error = preview({"map_type": "values"})
+    assert status == 2 and "--classes" in error

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from caffe_pylayers.commands.preview.pictures import LABEL_COLOURS
+from caffe_pylayers.files.class_names import named
 
 #: How much of a pixel its map has: of a label, of 255, and of a value.
 _LABEL, _IGNORED, _VALUE = 0.5, 0.75, 0.6
@@ -36,8 +37,13 @@ def overlaid(pictures: Sequence[np.ndarray], maps: np.ndarray, are_labels: bool)
     return drawn
 
 
-def map_notes(maps: np.ndarray, are_labels: bool) -> Iterator[str]:
-    """What the maps (N, H, W) of a batch have, in lines."""
+def of_classes(maps: np.ndarray) -> np.ndarray:
+    """The labels of pixels that have a class."""
+    return np.asarray(maps[np.isfinite(maps) & (maps != _NO_CLASS)])
+
+
+def map_notes(maps: np.ndarray, are_labels: bool, names: Sequence[str] = ()) -> Iterator[str]:
+    """What the maps (N, H, W) of a batch have, in lines. names: of the classes, if they are known."""
     known = maps[np.isfinite(maps)]
     missing = f", {1 - known.size / maps.size:.1%} missing" if known.size < maps.size else ""
     if not are_labels:
@@ -46,7 +52,8 @@ def map_notes(maps: np.ndarray, are_labels: bool) -> Iterator[str]:
         return
     labels, counts = np.unique(known, return_counts=True)
     largest = np.argsort(-counts, kind="stable")[:_MOST_NAMED]
-    shares = ", ".join(f"{labels[at]:g} {counts[at] / known.size:.1%}" for at in largest)
+    words = [named(int(label), names) if 0 <= label < len(names) else f"{label:g}" for label in labels]
+    shares = ", ".join(f"{words[at]} {counts[at] / known.size:.1%}" for at in largest)
     more = f", {len(labels) - len(largest)} more" if len(labels) > len(largest) else ""
     yield f"labels of pixels: {shares}{more}; each has its colour over the image, 0 none, 255 white"
 

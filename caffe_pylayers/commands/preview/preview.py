@@ -21,7 +21,7 @@ from caffe_pylayers.commands.preview.contact_sheet import (
 )
 from caffe_pylayers.commands.preview.fed_batch import Fed
 from caffe_pylayers.commands.preview.fed_values import Channel, channels, findings
-from caffe_pylayers.commands.preview.map_pictures import map_findings, map_notes, overlaid
+from caffe_pylayers.commands.preview.map_pictures import map_findings, map_notes, of_classes, overlaid
 from caffe_pylayers.commands.preview.pictures import pictures
 from caffe_pylayers.data.points import outside, sides
 from caffe_pylayers.errors import DataError
@@ -84,7 +84,7 @@ def preview_of(
     notes += _point_notes(fed, shown)
     pictured = {role: each.pictures for role, each in drawn.items()}
     if fed.maps is not None:
-        notes += map_notes(fed.maps, fed.maps_are_labels)
+        notes += map_notes(fed.maps, fed.maps_are_labels, names or ())
         found += map_findings(fed.maps, fed.maps_are_labels)
         pictured["data"] = overlaid(pictured["data"], fed.maps, fed.maps_are_labels)
     made = [
@@ -111,11 +111,12 @@ def _size(images: np.ndarray) -> Tuple[int, int]:
 
 
 def _class_names(fed: Fed, path: Optional[str]) -> Optional[List[str]]:
-    if path is None or not fed.labels:
+    if path is None or not (fed.labels or fed.maps is not None):
         return None
-    if fed.columns is not None:
+    if fed.columns is not None or (fed.maps is not None and not fed.maps_are_labels):
         raise DataError("the labels are any numbers, so --classes cannot name them", source=fed.where)
-    largest = max(float(np.nanmax(labels)) for labels in fed.labels.values())
+    labels = [*fed.labels.values(), *([] if fed.maps is None else [of_classes(fed.maps)])]
+    largest = max((float(np.nanmax(each)) for each in labels if each.size), default=0)
     return read_class_names(path, max(int(largest), 0) + 1)
 
 
