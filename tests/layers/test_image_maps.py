@@ -183,6 +183,15 @@ def test_other_numbers_for_labels(folder, mapping, expected):
         assert (mapped[plain == label] == expected.get(label, label)).all()
 
 
+def test_a_mask_of_0_and_255_has_two_classes_and_padding(tmp_path):
+    (labels,) = write_pairs(tmp_path, SIZES[:1])
+    mask = np.where(labels > 2, 255, 0).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "0_labels.png"), mask)
+    ((_, label),) = fed(net_of(tmp_path, batch_size=1, crop_size=70, label_map={"255": 1}))
+    np.testing.assert_array_equal(label[0, 0, :40, :60], mask // 255)
+    assert (label == 255).sum() == 70 * 70 - 40 * 60
+
+
 def test_lmdbs_feed_what_the_files_do(folder, tmp_path):
     maps = [label_map(number, *size) for number, size in enumerate(SIZES)]
     images = [cv2.imencode(".png", painted(labels))[1].tobytes() for labels in maps]
