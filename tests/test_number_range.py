@@ -7,6 +7,7 @@ import pytest
 from caffe_pylayers import ConfigError, DataError, config
 from caffe_pylayers.blob_limits import LARGEST_NUMBER, SMALLEST_NUMBER
 from caffe_pylayers.config.catalogue import SCHEMAS
+from caffe_pylayers.data.geometry import Draw
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.files.counts import read_counts
 from caffe_pylayers.files.matrix import read_matrix
@@ -159,7 +160,8 @@ def test_images_with_the_extremes_are_finite():
     for scale in (LARGEST_NUMBER, -LARGEST_NUMBER, SMALLEST_NUMBER):
         for mean in (LARGEST_NUMBER, -LARGEST_NUMBER, SMALLEST_NUMBER):
             out = np.empty((3, 4, 5), np.float32)
-            Transforms(mean=read_mean(None, (mean,)), scale=scale).write(image, 0, 0, False, out)
+            transforms = Transforms(mean=read_mean(None, (mean,)), scale=scale)
+            transforms.write(image, transforms.window(image.shape, Draw(0, 0, False)), out)
             assert np.isfinite(out).all()
             assert out.any()
 
