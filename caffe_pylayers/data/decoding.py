@@ -135,15 +135,15 @@ def decode_npy(data: Any, max_pixels: int, check: "Callable[[np.dtype], None]") 
     return np.array(numbers, dtype.newbyteorder("="), order="C")
 
 
-def check_size(size: Sequence[int], max_pixels: int, channels: int = 1) -> None:
-    """Raise DataError where an image of that size (height, width) has more than `max_pixels` pixels.
+def check_size(size: Sequence[int], max_pixels: int, channels: int = 1, when: str = "") -> None:
+    """Raise DataError where an image of that size (height, width), which it has when that was done, has more than `max_pixels` pixels.
 
     Of more than four channels, every four numbers count as a pixel.
     """
     if max(size[0] * size[1], size[0] * size[1] * channels // 4) > max_pixels:
         planes = f" of {channels} channels" if channels > 4 else ""
         raise DataError(
-            f"{size[0]} x {size[1]} pixels (height x width){planes} are more than `max_pixels`, {max_pixels}",
+            f"{size[0]} x {size[1]} pixels (height x width){planes}{when} are more than `max_pixels`, {max_pixels}",
             remedy="make the image smaller, or raise `max_pixels`",
         )
 

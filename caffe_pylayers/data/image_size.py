@@ -5,7 +5,7 @@ A file of a few megabytes may hold gigabytes of pixels. Every format that the Op
 """
 
 import re
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 Size = Tuple[int, int]
 
@@ -81,6 +81,18 @@ def _bmp_size(data: memoryview) -> Optional[Size]:
 
 def _tiff_size(data: memoryview) -> Optional[Size]:
     """Of the first directory."""
+    found = tiff_tags(data, (256, 257, 322, 323))  # width and height of the image, of a tile
+    if found is None or 256 not in found or 257 not in found:
+        return None
+    sizes = (found[257], found[256]), (found.get(323, 0), found.get(322, 0))
+    return max(sizes, key=lambda size: size[0] * size[1])
+
+
+def tiff_tags(data: memoryview, tags: Sequence[int]) -> Optional[Dict[int, int]]:
+    """The numbers of these tags in the first directory of a TIFF, the largest of those of one tag; None where one is no integer.
+
+    Raises IndexError where the file is cut short.
+    """
     order = "little" if data[0] == 0x49 else "big"
     big = _number(data, 2, 2, order) == 43
     of_count, of_entry, of_value = (8, 20, 8) if big else (2, 12, 4)
@@ -91,17 +103,11 @@ def _tiff_size(data: memoryview) -> Optional[Size]:
         at = first + of_entry * entry
         tag, kind = _number(data, at, 2, order), _number(data, at + 2, 2, order)
         value = {1: 1, 3: 2, 4: 4, 16: 8}.get(kind)  # bytes of a number
-        if tag in _TIFF_TAGS:
+        if tag in tags:
             if value is None or value > of_value:
                 return None
             found[tag] = max(found.get(tag, 0), _number(data, at + of_entry - of_value, value, order))
-    if 256 not in found or 257 not in found:
-        return None
-    sizes = (found[257], found[256]), (found.get(323, 0), found.get(322, 0))
-    return max(sizes, key=lambda size: size[0] * size[1])
-
-
-_TIFF_TAGS = (256, 257, 322, 323)  # width and height of the image, of a tile
+    return found
 
 
 def _jp2_size(data: memoryview) -> Optional[Size]:

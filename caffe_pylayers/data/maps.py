@@ -79,7 +79,8 @@ class Maps:
             elif self.kind == "weights":
                 wrong = ~(np.isfinite(numbers) & (numbers >= 0))
             else:
-                wrong = ~((np.abs(found) <= LARGEST_LABEL) & (found == np.floor(found)))
+                exact = found.astype(np.float64)
+                wrong = ~((np.abs(exact) <= LARGEST_LABEL) & (exact == np.floor(exact)))
         if wrong.any():
             y, x = np.argwhere(wrong)[0].tolist()
             raise DataError(

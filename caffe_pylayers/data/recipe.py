@@ -6,7 +6,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from caffe_pylayers.data import geometry
-from caffe_pylayers.data.decoding import unlike
+from caffe_pylayers.data.decoding import check_size, unlike
 from caffe_pylayers.data.geometry import UNMOVED, Draw, Matrix, Size, Window
 from caffe_pylayers.data.maps import Maps, dtype_of_maps
 from caffe_pylayers.data.plugin import load_plugin
@@ -187,8 +187,8 @@ class Recipe:
             for each, loaded, out in zip(self.maps, maps, room.maps[place]):
                 if loaded.dtype != out.dtype and out.dtype == np.uint8:
                     raise each.source.error(
-                        f"its numbers are of type {loaded.dtype}, but the first map has 8-bit numbers",
-                        remedy="all maps of a source must have one type",
+                        "it has numbers of more than 8 bits, but the first map has 8 bits",
+                        remedy="write all maps of a source with as many bits",
                         record=record,
                     )
                 each.write(loaded, window, out)
@@ -202,12 +202,9 @@ class Recipe:
         other = unlike(image, form.shape[0], np.dtype(self.pixels), self.transforms.color)
         if other:
             raise self.source.error(other[0], remedy=other[1], record=record)
-        if form.largest and window.size[0] * window.size[1] > form.largest:
-            raise self.source.error(
-                f"{window.size[0]} x {window.size[1]} pixels (height x width) after `resize` and `scales` are more than `max_pixels`, {form.largest}",
-                remedy="raise it, or make the image smaller",
-                record=record,
-            )
+        if form.largest or window.scaled != image.shape[:2]:
+            with self.source.naming(record):
+                check_size(window.scaled, self.transforms.max_pixels, when=" after `resize` and `scales`")
         if shape != form.shape and not (form.largest and shape[0] == form.shape[0]):
             raise self.source.error(
                 f"channels x height x width is {shape}, but the first record has {form.shape}",

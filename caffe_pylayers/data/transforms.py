@@ -148,6 +148,8 @@ class Transforms:
 
     def _resized(self, image: np.ndarray, resize: Union[Size, Fit]) -> np.ndarray:
         size = resize.size(*image.shape[:2]) if isinstance(resize, Fit) else resize
+        if isinstance(resize, Fit):  # of an image of 1 x 10,000 pixels {'short': 100} makes 10,000 times as many
+            check_size(size, self.max_pixels, when=" after `resize`")
         image = self.bilinear(image, size) if image.shape[:2] != size else image
         return self._padded(image, resize.border(*size)) if isinstance(resize, Fit) and resize.pad else image
 

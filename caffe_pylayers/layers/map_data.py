@@ -31,7 +31,7 @@ class ImageMapDataLayer(DataLayer):
         return bool(self.options.shuffle)
 
     def fit(self, top: Blobs, size: Sequence[int]) -> None:
-        top[0].reshape(1, self.recipe.shape[0], *size)
+        self.give_shape(top[0], (1, self.recipe.shape[0], *size), "'max_pixels'")
         self._shape_maps(top, size)
 
     def _shape_maps(self, top: Blobs, size: Sequence[int]) -> None:

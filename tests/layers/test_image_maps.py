@@ -65,6 +65,24 @@ def loop(image, labels, draw, crop, mean, dense):
     return (image - mean).transpose(2, 0, 1), labels
 
 
+@pytest.mark.parametrize(
+    "size", [{"batch_size": 1}, {"batch_size": 8, "crop_size": [90, 60]}], ids=["own size", "crop"]
+)
+@pytest.mark.parametrize(
+    "resize", [{"short": 50}, {"long": 71}, {"long": 71, "pad": "mean"}, {"long": 70, "pad": "mean"}, [50, 90]]
+)
+def test_they_stay_together_when_they_are_resized(tmp_path, resize, size):
+    write_pairs(tmp_path, [(90, 120), (101, 77), (61, 83), (64, 64)])
+    options = {"resize": resize, "mirror": True, "scales": [0.6, 1, 1.3], "shuffle": True, **size}
+    count = 0
+    for data, label in fed(net_of(tmp_path, **options), 80 // options["batch_size"]):
+        for image, (labels,) in zip(data, label):
+            sure = inside(labels, 3) & (labels != 255)
+            np.testing.assert_array_equal(image.transpose(1, 2, 0)[sure], COLOURS[labels[sure].astype(int)])
+            count += sure.sum()
+    assert count > 10_000
+
+
 @pytest.mark.parametrize("like", ["ImageSegData", "DenseImageData"])
 def test_presets_do_what_the_layers_of_the_forks_do(folder, like):
     mean, crop = (104.4, 117.2, 122.9), 40
@@ -140,8 +158,17 @@ def test_a_larger_image_than_max_pixels_is_named(folder):
     fed(net, 3)
     with refused(DataError, "61 x 80", remedy="max_pixels", record=3):
         net.forward()
-    with refused(DataError, "80 x 120", "`scales`", remedy="raise it", record=0):
-        net_of(folder, batch_size=1, max_pixels=3000, scales=[2]).forward()
+    for more in ({}, {"crop_size": 30}):
+        with refused(DataError, "80 x 120", "`scales`", remedy="raise `max_pixels`", record=0):
+            net_of(folder, batch_size=1, max_pixels=3000, scales=[2], **more).forward()
+    with refused(DataError, "60 x 90", "after `resize`", remedy="raise `max_pixels`", record=0):
+        net_of(folder, max_pixels=3000, resize={"short": 60}, crop_size=30)
+
+
+def test_a_top_that_is_too_large_for_caffe_is_refused(folder):
+    net = net_of(folder, batch_size=1)
+    with refused(ConfigError, "(1, 3, 30000, 30000)", remedy="'max_pixels'"):
+        net.layers[0].fit([net.layers[0]] * 2, (30000, 30000))
 
 
 def test_weights_of_pixels(folder):
@@ -286,6 +313,51 @@ def test_an_image_and_a_map_of_two_sizes(folder, tmp_path):
 def test_options_that_do_not_go_together(folder, options, words, remedy):
     with refused(ConfigError, words, remedy=remedy):
         net_of(folder, **options)
+
+
+def test_maps_of_several_depths(folder, tmp_path):
+    """16 bits do not fit where the first map has 8; the other way round all numbers are kept."""
+    cv2.imwrite(str(tmp_path / "deep.png"), label_map(0, *SIZES[0]).astype(np.uint16) * 300)
+    pairs = [f"{folder}/0.png {tmp_path}/deep.png\n", f"{folder}/0.png {folder}/0_labels.png\n"]
+    (tmp_path / "list.txt").write_text("".join(pairs))
+    ((_, labels),) = fed(net_of(tmp_path, batch_size=2))
+    np.testing.assert_array_equal(labels[0], labels[1] * 300)
+    (tmp_path / "list.txt").write_text("".join(pairs[::-1]))
+    with refused(DataError, "more than 8 bits", remedy="as many bits", record=1, source="deep.png"):
+        fed(net_of(tmp_path, batch_size=2))
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.int64(-(2**63)), np.uint64(2**63), np.float16(np.inf), np.float64(2**24 - 0.5), np.float32(np.nan)]
+)
+def test_labels_that_a_blob_cannot_hold(folder, tmp_path, wrong):
+    labels = np.zeros(SIZES[0], wrong.dtype)
+    labels[7, 9] = wrong
+    np.save(str(tmp_path / "labels.npy"), labels)
+    (tmp_path / "list.txt").write_text(f"{folder}/0.png {tmp_path}/labels.npy\n")
+    with refused(DataError, "row 7, column 9", remedy="integers up to 16777216", record=0):
+        net_of(tmp_path)
+
+
+def test_a_missing_value_stays_missing_where_the_size_changes(folder, tmp_path):
+    """What is made of it is not known either; the others are as without it."""
+    whole = label_map(0, *SIZES[0]).astype(np.float32)
+    missing = whole.copy()
+    missing[11, 13] = np.nan
+    for name, values in (("whole", whole), ("missing", missing)):
+        np.save(str(tmp_path / f"{name}.npy"), values)
+        (tmp_path / f"{name}.txt").write_text(f"{folder}/0.png {tmp_path}/{name}.npy\n")
+    for resize in ([20, 30], [80, 120], [70, 41]):
+        options = {"map_type": "values", "resize": resize, "batch_size": 1}
+        ((_, plain),), ((_, found),) = (
+            fed(net_of(tmp_path, "data value", source=str(tmp_path / f"{name}.txt"), **options))
+            for name in ("whole", "missing")
+        )
+        lost = np.argwhere(np.isnan(found[0, 0]))
+        y, x = (np.array((11.5, 13.5)) * (resize[0] / 40, resize[1] / 60) - 0.5).tolist()
+        assert 1 <= len(lost) <= 16
+        assert (np.abs(lost - (y, x)) <= np.maximum((resize[0] / 40, resize[1] / 60), 1)).all()
+        np.testing.assert_array_equal(np.where(np.isnan(found), plain, found), plain)
 
 
 def test_images_of_several_sizes_in_a_batch(folder):
