@@ -21,11 +21,12 @@ from caffe_pylayers.commands.convert.replacing import old_pieces
 from caffe_pylayers.commands.convert.segments import Segment
 from caffe_pylayers.commands.convert.targets import BCFTarget
 from caffe_pylayers.commands.preview.preview import is_preview
+from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.data.formats import guessed_format
 from caffe_pylayers.data.samplers.graph import read_graph
 from caffe_pylayers.data.samplers.graph.__main__ import _load
 from caffe_pylayers.data.samplers.lists import _rows
-from caffe_pylayers.data.sources import open_source
+from caffe_pylayers.data.sources import open_source, sources_of
 from caffe_pylayers.data.sources.index import cached
 from caffe_pylayers.data.sources.lmdb import read_table, write_lmdb
 from caffe_pylayers.errors import DataError
@@ -53,6 +54,16 @@ def a_source(path):
     return open_source("CSV", f"{path}.list")
 
 
+def with_maps(path, line, **options):
+    """Open a list with that line in which the path is named, and read its record; `{good}` is an image."""
+    good = f"{a_source(f'{path}.source').path[:-5]}.0.png"
+    with open(f"{path}.pairs", "w") as file:
+        file.write(line.format(good=good, path=path))
+    schema = SCHEMAS["ImageMapDataLayer"](**{"source": f"{path}.pairs", **options})
+    for source in sources_of(schema):
+        source.read(0)
+
+
 def cv2_png():
     import cv2
 
@@ -71,6 +82,11 @@ def a_database(path):
     os.mkdir(folder)
     os.symlink(path, f"{folder}/data.mdb")
     return folder
+
+
+def a_small_database(path):
+    write_lmdb(f"{path}.images", [Datum(cv2_png(), 0, encoded=True)])
+    return f"{path}.images"
 
 
 def listed(path):
@@ -100,6 +116,12 @@ READERS = {
     "CSV with a header": lambda path: open_source("CSV", path, header=True),
     "an image": an_image,
     "LMDB": lambda path: open_source("LMDB", path),
+    "list of images with maps": lambda path: with_maps(path, "", source=path),
+    "a map": lambda path: with_maps(path, "{good},{path}"),
+    "weights of pixels": lambda path: with_maps(path, "{good},{good},{path}", weights=True),
+    "LMDB of maps": lambda path: with_maps(
+        path, "", source_type="LMDB", source=a_small_database(path), maps=a_database(path)),
+    "HDF5 with maps": lambda path: with_maps(path, "", source_type="HDF5", source=path),
     "data.mdb of an LMDB": lambda path: open_source("LMDB", a_database(path)),
     "LMDB of labels": lambda path: read_table(a_database(path)),
     "BCF": lambda path: open_source("BCF", path),
@@ -143,7 +165,7 @@ READERS = {
 ENDINGS = {
     "mean": (".npy", ".binaryproto"), "counts": (".npy", ".txt"), "matrix": (".npy", ".binaryproto"),
     "labels": ("", ".npy"), "graph": (".json", ".npz"), "HDF5": (".h5", ".txt"), "weights": (".caffemodel", ".h5"),
-    "HDF5 list": (".h5",), "check of a mean": (".npy", ".binaryproto"),
+    "HDF5 list": (".h5",), "HDF5 with maps": (".h5", ".txt"), "check of a mean": (".npy", ".binaryproto"),
 }  # fmt: skip
 CASES = [(name, ending) for name in READERS for ending in ENDINGS.get(name, ("",))]
 

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Optional, Sequence, Tuple, Union
 import cv2
 import numpy as np
 
+from caffe_pylayers.data import png
 from caffe_pylayers.data.image_size import image_size
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.npy import NPY, npy_header
@@ -76,7 +77,7 @@ def decode(
             raise DataError("Radiance HDR, OpenEXR and PFM are not read", remedy="write its pixels as a .npy file")
         raise wrong_depth("floating-point")
     is_jpeg = bytes(data[:3]) == _JPEG
-    if size is None:
+    if size is None or (bytes(data[:8]) == png.SIGNATURE and png.has_absurd_chunk(data)):
         raise _no_image(_OF_NPY if bytes(data[:6]) == NPY else _DAMAGED)
     if is_jpeg and size[0] * size[1] > _MOST_PIXELS_A_BYTE * len(data):
         raise _no_image()  # it would take OpenCV many seconds, and gigabytes

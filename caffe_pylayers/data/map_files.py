@@ -1,18 +1,17 @@
 """The numbers in the file of a map: those that were stored, whatever colours a viewer shows for them."""
 
 import struct
-import zlib
 from typing import Any, Dict
 
 import numpy as np
 
+from caffe_pylayers.data import png
 from caffe_pylayers.data.decoding import check_size, decode, decode_npy
 from caffe_pylayers.data.image_size import tiff_tags
 from caffe_pylayers.data.sources.base import Image
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.npy import NPY
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">IIBB")  # of a PNG, behind its first 16 bytes: width, height, bits, type of colour
 _GREY, _PALETTE = 0, 3
 
@@ -40,7 +39,7 @@ def numbers_in(data: Image, max_pixels: int, exact: bool) -> np.ndarray:
     if bytes(data[:6]) == NPY:
         return _single(decode_npy(data, max_pixels, _check_numbers))
     _check_format(data, exact)
-    if bytes(data[:8]) != _PNG or len(data) < 33:
+    if bytes(data[:8]) != png.SIGNATURE or len(data) < 33:
         return _single(decode(data, None, max_pixels), with_alpha=True)
     _, _, bits, colour = _HEADER.unpack_from(data, 16)
     grey = _as_grey(data) if colour in (_GREY, _PALETTE) else data
@@ -106,16 +105,6 @@ def _single(image: np.ndarray, with_alpha: bool = False) -> np.ndarray:
 def _as_grey(data: Any) -> bytes:
     """A PNG as one of grey pixels, whose numbers are those that are stored; what else it says of colours is left out."""
     width, height, bits, _ = _HEADER.unpack_from(data, 16)
-    header = b"IHDR" + _HEADER.pack(width, height, bits, _GREY) + bytes(data[26:29])
-    parts, at = [_PNG, _chunk(header)], 33
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        if bytes(data[at + 4 : at + 8]) in (b"IDAT", b"IEND"):
-            parts.append(bytes(data[at : at + 12 + length]))
-        at += 12 + length
-    return b"".join(parts)
-
-
-def _chunk(content: bytes) -> bytes:
-    """A chunk of a PNG: the length of what is behind its name, that, and a checksum."""
-    return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    header = _HEADER.pack(width, height, bits, _GREY) + bytes(data[26:29])
+    pixels = [bytes(data[begin:end]) for name, begin, end in png.chunks(data) if name in (b"IDAT", b"IEND")]
+    return b"".join((png.SIGNATURE, png.chunk(b"IHDR", header), *pixels))

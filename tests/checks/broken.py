@@ -6,7 +6,7 @@ from typing import Dict, Optional, Tuple
 
 from tests.checks.good_nets import FILES
 
-NET, SOLVER, DEPLOY, STOCK = FILES
+NET, SOLVER, DEPLOY, STOCK, MAPS = FILES
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import struct
 import cv2
 import numpy as np
 
-from tests.checks.broken import NET, STOCK, Broken
+from tests.checks.broken import MAPS, NET, STOCK, Broken
 
 _TRAIN = "'source': 'train.csv', 'batch_size': 4, 'shuffle'"
 _CSV = "".join(f"{number}.png,{number % 5}\n" for number in range(10))
@@ -18,6 +18,10 @@ def _csv(old: str, new: str) -> "dict[str, bytes]":
 
 _SMALL = cv2.imencode(".png", np.zeros((6, 6, 3), np.uint8))[1].tobytes()
 _DEEP = cv2.imencode(".png", np.zeros((12, 12, 3), np.uint16))[1].tobytes()
+
+
+def _png(numbers: np.ndarray) -> bytes:
+    return cv2.imencode(".png", numbers.astype(np.uint8))[1].tobytes()
 
 
 def _png_of(height: int, width: int) -> bytes:
@@ -65,6 +69,31 @@ BROKEN = [
     Broken("sample weights without a top", NET, "'restart_every': 3", "'restart_every': 3, 'sample_weights': 'w.txt'", "test_data",
            "'sample_weights' has no effect: the layer has no third top", 'add `top: "sample_weight"`', level="warning",
            disk={"w.txt": b"1\n" * 10}),
+    # ---------------------------------------------------------------------------------------------------------- maps
+    Broken("maps with labels beyond the classes", MAPS, "num_output: 5", "num_output: 4", "loss", "the data have label 4", "make room for 5",
+           at='layer {\n  name: "loss"', shift=1),
+    Broken("a map with a label beyond the classes", MAPS, "'mirror'", "'mirror'", "loss", "the data have label 7", "make room for 8",
+           at='layer {\n  name: "loss"', shift=1, disk={"9_map.png": _png(np.full((12, 12), 7))}),
+    Broken("padding that is not ignored", MAPS, """  param_str: "{'ignore_label': 255}\"""", "", "loss", "the data have label 255",
+           "leave label 255 out with `'ignore_label': 255`", at='layer {\n  name: "loss"', shift=1),
+    Broken("edges that are not ignored", MAPS, "'scales': [0.5, 1], 'crop_size': 10, ", "", "loss", "the data have label 255",
+           "leave label 255 out with `'ignore_label': 255`", at='layer {\n  name: "loss"', shift=1,
+           disk={"0_map.png": _png(np.eye(12) * 255)}, also=(MAPS, """  param_str: "{'ignore_label': 255}\"""", "")),
+    Broken("labels that become others", MAPS, "'mirror'", "'label_map': {'4': 9}, 'mirror'", "loss", "the data have label 9", "make room for 10",
+           at='layer {\n  name: "loss"', shift=1),
+    Broken("values for classes", MAPS, "'mirror'", "'map_type': 'values', 'mirror'", "loss", "the data have label nan", "number the classes from 0",
+           at='layer {\n  name: "loss"', shift=1),
+    Broken("a map of colours", MAPS, "'mirror'", "'mirror'", "train_data", "it has 3 channels, which differ", "as a grey image, or as one with a palette",
+           disk={"9_map.png": _png(np.arange(432).reshape(12, 12, 3) % 256)}),
+    Broken("a map of another size", MAPS, "'mirror'", "'mirror'", "train_data", "it is 5 x 12, but its image is 12 x 12", "must be of one size",
+           disk={"0_map.png": _png(np.zeros((5, 12)))}),
+    Broken("a map that is a JPEG", MAPS, "'mirror'", "'mirror'", "train_data", "may change the numbers of labels", "write it as a PNG",
+           disk={"0_map.png": cv2.imencode(".jpg", np.zeros((12, 12), np.uint8))[1].tobytes()}),
+    Broken("a map that is not there", MAPS, "'mirror'", "'mirror'", "train_data", "1 of 10 files do not exist", "set `root`", disk={"9_map.png": None}),
+    Broken("labels of images for maps", MAPS, "'mirror'", "'mirror'", "train_data", "'3' is a label, but a map is a file", "use ImageDataLayer",
+           disk={"maps.csv": b"0.png,3\n1.png,1\n"}),
+    Broken("weights of pixels without a top", MAPS, "'mirror'", "'weights': True, 'mirror'", "train_data", "found 2 tops, expected 3 to 4", "add tops",
+           at='top: "data"'),
     # -------------------------------------------------------------------------------------------- of Caffe's own layers
     Broken("an LMDB that is not there", STOCK, '"train_lmdb"', '"trainlmdb"', "data", "source 'trainlmdb': there is no such file or folder",
            "relative paths start at the working directory"),

@@ -114,6 +114,27 @@ STOCK = _text("""
     layer { name: "silence"  type: "Silence"  bottom: "image"  bottom: "image_label" bottom: "feature"  bottom: "target" }
     """)
 
+#: A label for each pixel; what is scaled down is padded.
+MAPS = _text("""
+    layer {
+      name: "train_data"  type: "Python"
+      top: "data"  top: "label"
+      python_param {
+        module: "caffe_pylayers"  layer: "ImageMapDataLayer"
+        param_str: "{'source': 'maps.csv', 'batch_size': 4, 'scales': [0.5, 1], 'crop_size': 10, 'mirror': True}"
+      }
+    }
+    layer {
+      name: "scores"  type: "Convolution"  bottom: "data"  top: "scores"
+      convolution_param { num_output: 5  kernel_size: 1  weight_filler { type: "xavier" } }
+    }
+    layer {
+      name: "loss"  type: "Python"  bottom: "scores"  bottom: "label"
+      top: "loss"  loss_weight: 1
+      python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss"  param_str: "{'ignore_label': 255}" }
+    }
+    """)
+
 #: Layers of another module.
 MODULE = _text("""
     import caffe
@@ -138,6 +159,7 @@ MODULE = _text("""
 
 FILES: Dict[str, str] = {
     "net.prototxt": NET, "solver.prototxt": SOLVER, "deploy.prototxt": DEPLOY, "stock.prototxt": STOCK,
+    "maps.prototxt": MAPS,
 }  # fmt: skip
 
 
@@ -150,7 +172,9 @@ def write_good(folder: Path) -> None:
     images = random.integers(0, 256, (10, 12, 12, 3), np.uint8)
     for number, image in enumerate(images):
         cv2.imwrite(str(folder / f"{number}.png"), image)
+        cv2.imwrite(str(folder / f"{number}_map.png"), image[..., 0] % 5)
     (folder / "train.csv").write_text("".join(f"{number}.png,{number % 5}\n" for number in range(10)))
+    (folder / "maps.csv").write_text("".join(f"{number}.png,{number}_map.png\n" for number in range(10)))
     (folder / "images.txt").write_text("".join(f"{number}.png {number % 5}\n" for number in range(10)))
     raw = (Datum(image.transpose(2, 0, 1).tobytes(), number % 5, 3, 12, 12) for number, image in enumerate(images))
     write_lmdb(str(folder / "train_lmdb"), raw)

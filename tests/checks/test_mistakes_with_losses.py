@@ -164,6 +164,7 @@ COUNTING = [
     ("BatchTripletLoss", {}, False),
     ("BatchTripletLoss", {"mining": "distance"}, True),
     ("ImageDataLayer", {"source": "train.csv", "shuffle": True}, False),
+    ("ImageMapDataLayer", {"source": "maps.csv", "shuffle": True}, False),
     ("MultiLabelDataLayer", {"source": "train.csv"}, False),
     ("SiameseDataLayer", {"source": "train.csv"}, False),
     ("SiameseDataLayer", {"source": "train.csv", "type": "HARD", "m": "graph.json", "n": 4}, True),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from caffe_pylayers import DataError
 from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.commands.convert.convert import Images
+from caffe_pylayers.data.decoding import decode
 from caffe_pylayers.data.image_size import image_size
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
@@ -164,6 +165,16 @@ def test_the_bound_holds_for_every_format(name, tmp_path):
         Transforms(max_pixels=37 * 41 - 1).load(source, 0)
     if "16-bit" not in name:
         assert Transforms(max_pixels=37 * 41).load(source, 0).shape[:2] == (37, 41)
+
+
+@pytest.mark.parametrize("name", [b"IDAT", b"tEXt", b"acTL"])
+def test_a_png_whose_chunk_is_longer_than_the_file_takes_no_time(name):
+    """OpenCV would make room for the chunk and fill it: up to 4 GB, in ten seconds."""
+    data = encoded(".png")
+    begun = time.process_time()
+    with refused(DataError, "cut short"):
+        decode(data[:33] + struct.pack(">I", 1 << 30) + name + data[41:])
+    assert time.process_time() - begun < 0.3
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from caffe_pylayers.data.map_files import _chunk, numbers_in
+from caffe_pylayers.data.map_files import numbers_in
+from caffe_pylayers.data.png import chunk
 from caffe_pylayers.errors import DataError
 from tests.refusals import refused
 
@@ -129,7 +130,7 @@ def test_files_that_keep_numbers_are_read():
 def test_what_else_a_png_says_of_its_colours_has_no_effect(capfd):
     labels = np.random.RandomState(0).randint(0, 256, (7, 5)).astype(np.uint8)
     data = png(labels, "P")
-    more = b"".join(_chunk(name) for name in (b"sBIT\5\5\5", b"gAMA\0\0\x80\0", b"hIST" + bytes(512)))
+    more = chunk(b"sBIT", b"\5\5\5") + chunk(b"gAMA", b"\0\0\x80\0") + chunk(b"hIST", bytes(512))
     np.testing.assert_array_equal(numbers_in(data[:33] + more + data[33:], 1000, True), labels)
     assert capfd.readouterr().err == ""
 

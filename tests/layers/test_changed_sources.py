@@ -256,6 +256,37 @@ def test_a_conversion_leaves_out_no_record_since_the_source_has_changed(source, 
     assert not os.path.lexists(tmp_path / "new.csv")
 
 
+@pytest.mark.parametrize("prefetch", [False, 2])
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+@pytest.mark.parametrize("change", [change for change, (_, _, kinds) in CHANGES.items() if "LMDB" in kinds])
+def test_maps_that_change(source, tmp_path, change, on_error, prefetch):
+    """The LMDB of images stays as it is; each pixel of a map is that of its image."""
+    path, other = source("LMDB", change)
+    images = str(tmp_path / "images")
+    write("LMDB", images, 0)
+    options = {
+        "source_type": "LMDB", "source": images, "maps": path, "batch_size": 5, "color": False, "shuffle": True,
+        "prefetch": prefetch, "on_error": on_error,
+    }  # fmt: skip
+    text = caffe_nets.python_layer("ImageMapDataLayer", [], ["data", "label"], options)
+    net = caffe.Net(caffe_nets.write(text, tmp_path), caffe.TRAIN)
+
+    def feed(number):
+        for _ in range(number):
+            net.forward()
+            np.testing.assert_array_equal(net.blobs["label"].data, net.blobs["data"].data)
+
+    feed(4)
+    apply, outcome, _ = CHANGES[change]
+    apply(path, other)
+    if outcome == GOES_ON:
+        feed(NUM_BATCHES - 4)
+    else:
+        with refused(DataError, "has changed", source=f"LMDB source {path}: record"):
+            feed(NUM_BATCHES - 4)
+    assert net.layers[0].stand_ins == 0
+
+
 @pytest.mark.parametrize("change", ["updated", "renamed", "data.mdb renamed", "link switched", "overwritten"])
 @pytest.mark.parametrize("option", ["labels", "sample_weights"])
 def test_an_lmdb_of_labels_or_weights_that_changes(source, tmp_path, option, change):

@@ -32,6 +32,8 @@ def cut(tmp_path_factory):
         files.append(data[: len(data) - int(lost if lost != 0.5 else len(data) // 2)])
         (folder / f"{number}.jpg").write_bytes(files[-1])
     (folder / "list.txt").write_text("".join(f"{folder}/{number}.jpg {number % 2}\n" for number in range(6)))
+    cv2.imwrite(str(folder / "map.png"), np.arange(48 * 64, dtype=np.uint8).reshape(48, 64))
+    (folder / "maps.txt").write_text("".join(f"{folder}/{number}.jpg {folder}/map.png\n" for number in range(6)))
     write_lmdb(str(folder / "lmdb"), (Datum(data, number % 2, 3, encoded=True) for number, data in enumerate(files)))
     records = [Record(data, (number % 2,)) for number, data in enumerate(files)]
     write_bcf(str(folder / "images.bcf"), records)
@@ -98,6 +100,7 @@ def test_a_count_that_grows_is_told_at_the_end(cut, caplog):
 
 
 LAYERS = {
+    "ImageMapDataLayer": ["data", "label"],
     "MultiLabelDataLayer": ["data", "label"],
     "SiameseDataLayer": ["data", "data_p", "sim"],
     "TripletDataLayer": ["data", "positive", "negative"],
@@ -106,7 +109,8 @@ LAYERS = {
 
 @pytest.mark.parametrize("layer, tops", LAYERS.items(), ids=LAYERS)
 def test_workers_and_a_restored_run_give_the_same_stream(cut, layer, tops, caplog):
-    options = {"source": f"{cut}/list.txt", "seed": 3, "batch_size": 4, "resume": True}
+    source = "maps.txt" if layer == "ImageMapDataLayer" else "list.txt"
+    options = {"source": f"{cut}/{source}", "seed": 3, "batch_size": 4, "resume": True}
     plain = net_of(layer, tops, caffe.TRAIN, **options)
     ahead = net_of(layer, tops, caffe.TRAIN, **options, prefetch=2, workers=2)
     stream = []

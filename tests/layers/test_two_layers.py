@@ -40,6 +40,27 @@ def test_same_seed_same_records_crops_and_mirrors(folders, phase):
             np.testing.assert_array_equal(net.blobs["data"].data[:, channel] + 3, numbers * factor)
 
 
+@pytest.mark.parametrize("phase", [caffe.TRAIN, caffe.TEST])
+def test_the_layer_of_both_feeds_what_the_two_feed(folders, phase):
+    root, names = str(folders), (folders / "list.txt").read_text().split()
+    (folders / "both.txt").write_text("".join(f"images/{name} maps/{name}\n" for name in names))
+    options = {"source": str(folders / "list.txt"), "batch_size": 5, "shuffle": True, "crop_size": 9, "mirror": True}
+    one = {**options, "root": f"{root}/images", "mean_value": 3}
+    two = {**options, "root": f"{root}/maps", "color": False}
+    both = {**one, "source": f"{root}/both.txt", "root": root}
+    apart = build(
+        [python_layer("ImageDataLayer", [], ["data"], one), python_layer("ImageDataLayer", [], ["label"], two)],
+        {},
+        phase,
+    )
+    together = build([python_layer("ImageMapDataLayer", [], ["data", "label"], both)], {}, phase)
+    for _ in range(6):
+        apart.forward()
+        together.forward()
+        for top in ("data", "label"):
+            np.testing.assert_array_equal(together.blobs[top].data, apart.blobs[top].data)
+
+
 def test_a_palette_becomes_its_colours_and_the_remedy_makes_numbers(folders):
     from PIL import Image
 

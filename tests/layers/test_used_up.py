@@ -65,9 +65,9 @@ def memory(room):
 
 @pytest.fixture
 def net_of(photos, tmp_path):
-    def make(**options):
+    def make(layer="ImageDataLayer", **options):
         given = {"source": photos.csv, "root": str(photos.folder), "batch_size": 4, "resize": 16, **options}
-        return caffe.Net(write(python_layer("ImageDataLayer", [], ["data", "label"], given), tmp_path), caffe.TRAIN)
+        return caffe.Net(write(python_layer(layer, [], ["data", "label"], given), tmp_path), caffe.TRAIN)
 
     yield make
     caffe_pylayers.close()
@@ -109,6 +109,23 @@ def test_no_record_is_left_out_for_want_of_descriptors_or_memory(net_of, tmp_pat
         net.forward()
     net.forward()
     assert net.blobs["label"].data.tolist() == [0, 1, 2, 3]
+    assert net.layers[0].stand_ins == 0
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_no_map_is_left_out_for_want_of_descriptors_or_memory(net_of, tmp_path, on_error):
+    cv2.imwrite(str(tmp_path / "image.png"), np.zeros((1500, 2000), np.uint8))
+    cv2.imwrite(
+        str(tmp_path / "deep.png"), np.zeros((1500, 2000), np.uint16)
+    )  # which becomes much larger than its image
+    (tmp_path / "list.txt").write_text("image.png deep.png\n" * 4)
+    given = {"source": str(tmp_path / "list.txt"), "root": str(tmp_path), "on_error": on_error, "color": False}
+    net = net_of("ImageMapDataLayer", **given)
+    with descriptors(0), refused(DataError, "files open", remedy="ulimit -n"):
+        net.forward()
+    with memory(10 << 20), refused(DataError, "not enough memory", remedy="batch_size"):
+        net.forward()
+    net.forward()
     assert net.layers[0].stand_ins == 0
 
 

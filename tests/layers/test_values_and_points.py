@@ -183,26 +183,34 @@ LOSS = (
 )
 
 
-def test_regression_equals_that_through_stock_hdf5_and_euclidean_loss(tmp_path):
-    """The same numbers, loss and weights after 50 iterations."""
+@pytest.mark.parametrize("source_type", ["CSV", "HDF5"])
+def test_regression_equals_that_through_stock_hdf5_and_euclidean_loss(tmp_path, source_type):
+    """The same numbers, loss and weights after 50 iterations; with the stock loss behind both layers bit for bit."""
     rng = np.random.RandomState(3)
-    images = rng.uniform(-1, 1, (12, 1, 3, 4)).astype(np.float32)
+    pixels = rng.randint(0, 256, (12, 1, 3, 4)).astype(np.uint8)
+    images = (pixels.astype(np.float32) - 128) / 128
     targets = rng.uniform(-2, 2, (12, 2)).astype(np.float32)
+    with open(tmp_path / "a.csv", "w") as file:
+        for number, (image, row) in enumerate(zip(pixels, targets.tolist())):
+            cv2.imwrite(str(tmp_path / f"{number}.png"), image[0])
+            file.write(f"{tmp_path}/{number}.png,{row[0]!r},{row[1]!r}\n")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["data"], file["label"] = images, targets
     (tmp_path / "a.txt").write_text(f"{tmp_path}/a.h5\n")
     stock = 'layer { name: "d" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "%s/a.txt" batch_size: 5 } }'
-    options = {"source_type": "HDF5", "source": f"{tmp_path}/a.txt", "batch_size": 5, "label_format": "values"}
-    nets = [
-        stock % tmp_path + LOSS.format(loss=layer_text("EuclideanLoss", ["ip", "label"], ["loss"])),
-        python_layer("ImageDataLayer", [], ["data", "label"], options)
-        + LOSS.format(loss=python_layer("WeightedEuclideanLoss", ["ip", "label"], ["loss"], {}, 1)),
-    ]
+    options = {"source_type": source_type, "source": f"{tmp_path}/a.txt", "batch_size": 5, "label_format": "values"}
+    if source_type == "CSV":
+        options.update(source=f"{tmp_path}/a.csv", color=False, mean_value=128, scale=1 / 128)
+    stock_loss = LOSS.format(loss=layer_text("EuclideanLoss", ["ip", "label"], ["loss"]))
+    ours = python_layer("ImageDataLayer", [], ["data", "label"], options)
+    weighted = LOSS.format(loss=python_layer("WeightedEuclideanLoss", ["ip", "label"], ["loss"], {}, 1))
+    nets = [stock % tmp_path + stock_loss, ours + stock_loss, ours + weighted]
     results = []
     for number, text in enumerate(nets):
         net = write(text, tmp_path, f"net{number}.prototxt")
         solver = caffe.get_solver(write(SOLVER.format(net=net), tmp_path, f"solver{number}.prototxt"))
         solver.step(50)
         results.append([float(solver.net.blobs["loss"].data), *(blob.data.copy() for blob in solver.net.params["ip"])])
-    for one, other in zip(*results):
-        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)
+    for one, fed_by_ours, with_our_loss in zip(*results):
+        np.testing.assert_array_equal(one, fed_by_ours)
+        np.testing.assert_allclose(one, with_our_loss, rtol=2e-5, atol=1e-6)

@@ -41,7 +41,8 @@ def _of_list(options: Any, images: bool) -> Tuple[Source, ...]:
         raise DataError(
             f"cannot read it: {error.strerror}", remedy="a relative path starts at the working directory", source=where
         ) from error
-    files = [Files(options.source, Names(column), options.root) for column in names]
+    kinds = (Files, *[MapFiles] * (len(names) - 1))
+    files = [kind(options.source, Names(column), options.root) for kind, column in zip(kinds, names)]
     if images or options.missing == "skip":
         _find(files if images else files[1:], files, options.missing)
     return tuple(files)
@@ -109,6 +110,19 @@ def _of_hdf5(options: Any, images: bool) -> Tuple[Source, ...]:
         if len(found[-1]) != len(source):
             raise source.error(f"data set `{name}` has {len(found[-1])} rows, but `{usual.data}` has {len(source)}")
     return tuple(found)
+
+
+class MapFiles(Files):
+    """Files of maps; where a list is one of labels, it says so."""
+
+    def why_absent(self, record: int) -> Tuple[str, str]:
+        name = self.names[record]
+        if name.lstrip(b"-").isdigit():
+            return (
+                f": '{name.decode()}' is a label, but a map is a file",
+                "use ImageDataLayer for labels of whole images",
+            )
+        return super().why_absent(record)
 
 
 class Aligned(Source):
