@@ -174,6 +174,21 @@ def test_stages_of_records_that_need_no_decoding(photos):
     assert found.total > 0
 
 
+@pytest.mark.parametrize("size", [{"batch_size": 1}, {"batch_size": 4, "resize": 32}], ids=["own size", "resized"])
+def test_images_with_maps_are_measured_with_them(photos, tmp_path, size):
+    """And nothing is advised that this layer has not."""
+    for number in range(30):
+        cv2.imwrite(f"{number}.png", np.full((60 + number, 80), number, np.uint8))
+        cv2.imwrite(f"{number}_map.png", np.full((60 + number, 80), 1, np.uint8))
+    (tmp_path / "list.csv").write_text("".join(f"{number}.png,{number}_map.png\n" for number in range(30)))
+    layer = layer_net.layer_of("ImageMapDataLayer", repr({"source": "list.csv", **size}), 2)
+    figures = bench_layer(layer, workers=[0, 1], seconds=0.1)
+    assert [feeding.rate > 0 for feeding in figures.feeding] == [True, True] and figures.limit > 0
+    assert figures.stages.read > 0 and figures.stages.write > 0
+    assert (figures.stages.fast, figures.stages.small, figures.stages.decoded_bytes) == (None, None, None)
+    assert children() == []
+
+
 def test_stages_leave_out_what_cannot_be_read(photos, tmp_path):
     for number in range(1, 30, 2):
         (tmp_path / f"{number}.jpg").write_bytes(b"no image")

@@ -15,7 +15,7 @@ from caffe_pylayers.errors import DataError
 from caffe_pylayers.processes.child import Child, Order
 from caffe_pylayers.processes.statuses import ending
 
-_CHUNK = 16  # images between two looks at the clock
+_CHUNK = 16  # images between two looks at the clock, unless each has its own size
 
 
 class Bare:
@@ -23,7 +23,7 @@ class Bare:
 
     def __init__(self, recipe: Recipe, processes: int) -> None:
         with contextlib.closing(Order("caffe_pylayers.commands.bench.bare:main", recipe)) as order:
-            self._children = [Child(order, fds=recipe.source.fds) for _ in range(processes)]
+            self._children = [Child(order, fds=recipe.fds) for _ in range(processes)]
 
     def rate(self, seconds: float) -> float:
         """Images a second of all together, over so many seconds. Raises DataError where one of them fails."""
@@ -58,12 +58,13 @@ def main(recipe: Recipe, descriptor: int) -> None:
     keep_freed_memory()
     cv2.setNumThreads(0)
     rng = np.random.default_rng(os.getpid())
-    out = recipe.room(_CHUNK)
+    count = 1 if recipe.form.largest else _CHUNK
+    out = recipe.room(count)
 
     def make() -> int:
-        records = rng.integers(len(recipe.source), size=_CHUNK)
-        keys = rng.integers(2**63, size=_CHUNK).astype(np.uint64)
-        return (_CHUNK - len(recipe.fill(records, keys, out, tolerant=True))) * recipe.copies
+        records = rng.integers(len(recipe.source), size=count)
+        keys = rng.integers(2**63, size=count).astype(np.uint64)
+        return (count - len(recipe.fill(records, keys, out, tolerant=True))) * recipe.copies
 
     def rate(seconds: float) -> float:
         make()  # whatever is slow the first time

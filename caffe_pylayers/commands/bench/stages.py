@@ -1,4 +1,4 @@
-"""Where the time of an image goes, and what other options would make of it: measured on images of the source."""
+"""Where the time of an image, and of its maps, goes, and what other options would make of it: measured on images of the source."""
 
 import contextlib
 import time
@@ -11,7 +11,7 @@ import numpy as np
 from caffe_pylayers.commands.bench.figures import Stages
 from caffe_pylayers.data.geometry import Draw
 from caffe_pylayers.data.recipe import Recipe
-from caffe_pylayers.data.sources import Source
+from caffe_pylayers.data.room import Room
 from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
@@ -19,6 +19,9 @@ from caffe_pylayers.errors import DataError
 _MOST_IMAGES = 200
 #: A JPEG of the resized image, as `convert --resize` may write it.
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95]
+
+#: An image, and its maps.
+_Loaded = Tuple[np.ndarray, List[np.ndarray]]
 
 
 def stages(recipe: Recipe, seconds: float) -> Stages:
@@ -28,10 +31,11 @@ def stages(recipe: Recipe, seconds: float) -> Stages:
     """
     source = recipe.source
     with _one_thread():
-        records, first_read = _read_first(source, seconds / 8)
-        records, images = _loaded(recipe, records, seconds / 8)
+        records, first_read = _read_first(recipe, seconds / 8)
+        records, loaded = _loaded(recipe, records, seconds / 8)
         encoded = not isinstance(source.read(records[0]), np.ndarray)
-        took = _in_turns(_actions(recipe, records, images, encoded), len(records), seconds * 3 / 4)
+        took = _in_turns(_actions(recipe, records, loaded, encoded), len(records), seconds * 3 / 4)
+    images = [image for image, _ in loaded]
     read, load = took["read"], took["load"]
     decode = min(load, took.get("decode", load))
     return Stages(
@@ -48,80 +52,91 @@ def stages(recipe: Recipe, seconds: float) -> Stages:
             image.shape[2] == 3 and image.dtype == np.uint8 and bool((image == image[:, :, :1]).all())
             for image in images
         ),
-        decoded_bytes=len(source) * images[0].nbytes if encoded and not isinstance(source, DecodedSource) else None,
+        decoded_bytes=len(source) * images[0].nbytes
+        if encoded and not recipe.maps and not isinstance(source, DecodedSource)
+        else None,
     )
 
 
-def _write(transforms: Transforms, image: np.ndarray, out: np.ndarray) -> None:
-    transforms.write(image, transforms.window(image.shape, Draw(0.3, 0.6, False)), out)
+def _write(recipe: Recipe, image: np.ndarray, maps: Sequence[np.ndarray], room: Room) -> None:
+    window = recipe.transforms.window(image.shape, Draw(0.3, 0.6, False))
+    recipe.transforms.write(image, window, room.images[0])
+    for each, loaded, out in zip(recipe.maps, maps, room.maps[0]):
+        each.write(loaded, window, out)
 
 
 def _actions(
-    recipe: Recipe, records: Sequence[int], images: Sequence[np.ndarray], encoded: bool
+    recipe: Recipe, records: Sequence[int], loaded: Sequence[_Loaded], encoded: bool
 ) -> Dict[str, Callable[[int], object]]:
     """What is timed, by name; each takes a place among the records."""
     source, transforms = recipe.source, recipe.transforms
-    out = recipe.room(1).images[0]
-    fitting = [image for image in images if transforms.shape(image) == recipe.shape] or images
+    room = recipe.room(1)
+    fitting = [each for each in loaded if transforms.shape(each[0]) == recipe.shape] or loaded
     actions: Dict[str, Callable[[int], object]] = {
-        "read": lambda place: _read(source, records[place]),
-        "load": lambda place: transforms.load(source, records[place]),
-        "write": lambda place: _write(transforms, fitting[place % len(fitting)], out),
+        "read": lambda place: _read(recipe, records[place]),
+        "load": lambda place: _load(recipe, transforms, records[place]),
+        "write": lambda place: _write(recipe, *fitting[place % len(fitting)], room),
     }
     if transforms.transform is not None:
-        actions["transform"] = lambda place: transforms.custom(images[place], 0)
+        actions["transform"] = lambda place: transforms.custom(loaded[place][0], 0)
     if transforms.resize is None or transforms.fast:
         return actions
     whole, fast = replace(transforms, resize=None), replace(transforms, fast=True)
-    actions["decode"] = lambda place: whole.load(source, records[place])
-    if encoded and images[0].dtype == np.uint8 and images[0].shape[2] in (1, 3):
-        files = [cv2.imencode(".jpg", image, _QUALITY)[1] for image in images]
-        flag = cv2.IMREAD_COLOR if images[0].shape[2] == 3 else cv2.IMREAD_GRAYSCALE
+    actions["decode"] = lambda place: _load(recipe, whole, records[place])
+    first, maps = loaded[0]
+    if encoded and not maps and first.dtype == np.uint8 and first.shape[2] in (1, 3):
+        files = [cv2.imencode(".jpg", image, _QUALITY)[1] for image, _ in loaded]
+        flag = cv2.IMREAD_COLOR if first.shape[2] == 3 else cv2.IMREAD_GRAYSCALE
         actions["fast"] = lambda place: fast.load(source, records[place])
         actions["small"] = lambda place: cv2.imdecode(files[place], flag)
     return actions
 
 
-def _read_first(source: Source, seconds: float) -> Tuple[List[int], float]:
+def _read_first(recipe: Recipe, seconds: float) -> Tuple[List[int], float]:
     """Records from everywhere, and the microseconds that reading one for the first time takes."""
-    drawn = np.random.default_rng(0).permutation(len(source))[:_MOST_IMAGES].tolist()
+    drawn = np.random.default_rng(0).permutation(len(recipe.source))[:_MOST_IMAGES].tolist()
     records, started = [], time.perf_counter()
     for record in drawn:
         with contextlib.suppress(DataError):
-            _read(source, record)
+            _read(recipe, record)
             records.append(record)
         if records and time.perf_counter() - started > seconds:
             break
     if not records:
-        raise source.error(f"none of {len(drawn)} records drawn from it can be read")
+        raise recipe.source.error(f"none of {len(drawn)} records drawn from it can be read")
     return records, 1e6 * (time.perf_counter() - started) / len(records)
 
 
-def _read(source: Source, record: int) -> None:
+def _read(recipe: Recipe, record: int) -> None:
     """Read all of a record: what lies in mapped memory is read from disk when it is looked at."""
-    data = source.read(record)
-    if not isinstance(data, np.ndarray):
-        bytes(data)
+    for source in recipe.sources:
+        data = source.read(record)
+        if not isinstance(data, np.ndarray):
+            bytes(data)
 
 
-def _loaded(recipe: Recipe, records: Sequence[int], seconds: float) -> Tuple[List[int], List[np.ndarray]]:
-    """Those of the records that can be decoded, as many as come in the time, and their images as they are to be cropped."""
+def _load(recipe: Recipe, transforms: Transforms, record: int) -> _Loaded:
+    return transforms.load(recipe.source, record), [each.load(record) for each in recipe.maps]
+
+
+def _loaded(recipe: Recipe, records: Sequence[int], seconds: float) -> Tuple[List[int], List[_Loaded]]:
+    """Those of the records that can be decoded, as many as come in the time, and what is to be cropped of them."""
     good: List[int] = []
-    images: List[np.ndarray] = []
+    loaded: List[_Loaded] = []
     problem: Optional[DataError] = None
     started = time.perf_counter()
     for record in records:
         try:
-            images.append(recipe.transforms.load(recipe.source, record))
+            loaded.append(_load(recipe, recipe.transforms, record))
             good.append(record)
         except DataError as error:
             problem = error
-        if images and time.perf_counter() - started > seconds:
+        if loaded and time.perf_counter() - started > seconds:
             break
-    if not images:
+    if not loaded:
         assert problem is not None
         raise problem
-    return good, images
+    return good, loaded
 
 
 def _in_turns(actions: Dict[str, Callable[[int], object]], count: int, seconds: float) -> Dict[str, float]:
