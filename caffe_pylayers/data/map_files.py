@@ -42,8 +42,7 @@ def numbers_in(data: Image, max_pixels: int, exact: bool) -> np.ndarray:
     if bytes(data[:8]) != png.SIGNATURE or len(data) < 33:
         return _single(decode(data, None, max_pixels), with_alpha=True)
     _, _, bits, colour = _HEADER.unpack_from(data, 16)
-    grey = _as_grey(data) if colour in (_GREY, _PALETTE) else data
-    found = _single(decode(grey, None, max_pixels), with_alpha=True)
+    found = _single(decode(_as_grey(data) if colour == _PALETTE else data, None, max_pixels), with_alpha=True)
     # Numbers of less than 8 bits are spread over 0 to 255 where they are decoded as grey: 1 of 1 bit is 255 then.
     return found // np.uint8(255 // (2**bits - 1)) if bits < 8 else found
 
@@ -103,7 +102,7 @@ def _single(image: np.ndarray, with_alpha: bool = False) -> np.ndarray:
 
 
 def _as_grey(data: Any) -> bytes:
-    """A PNG as one of grey pixels, whose numbers are those that are stored; what else it says of colours is left out."""
+    """A PNG with a palette as one of grey pixels, whose numbers are those that pointed into the palette."""
     width, height, bits, _ = _HEADER.unpack_from(data, 16)
     header = _HEADER.pack(width, height, bits, _GREY) + bytes(data[26:29])
     pixels = [bytes(data[begin:end]) for name, begin, end in png.chunks(data) if name in (b"IDAT", b"IEND")]

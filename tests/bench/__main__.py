@@ -17,6 +17,7 @@ from tests.bench import conversion, feeding, losses, planning, scale, waiting
 BENCHMARKS = {
     "feeding": feeding.feeding,
     "triplets": feeding.triplets,
+    "maps": feeding.maps,
     "fast": feeding.fast,
     "ahead": feeding.ahead,
     "ranks": feeding.ranks,

@@ -3,14 +3,18 @@
 import multiprocessing
 import os
 import time
-from typing import Iterator
+from pathlib import Path
+from typing import Callable, Iterator, Optional
 
 import cv2
 import numpy as np
 
 from caffe_pylayers.data.worker import keep_freed_memory
-from tests.bench.nets import BATCH, MEAN, SIZE, fed, ours, photo_folder, stock
+from tests.bench.nets import BATCH, MEAN, SIZE, fed, ours, pair_folder, photo_folder, stock
+from tests.bench.photos import NUM_PAIRS
 from tests.bench.rows import Row, in_turns
+
+_CROP = 224  # of 256, of images with maps
 
 TRIPLET = ("anchor", "positive", "negative")
 
@@ -59,6 +63,28 @@ def triplets() -> Iterator[Row]:
     limit = _limit()
     yield Row(
         "  of which the limit is", _rate(limit), f"plain layer: {_rate(figures['plain'])}", limit / figures["plain"]
+    )
+
+
+def maps() -> Iterator[Row]:
+    """ImageMapDataLayer against two processes that make the same calls of OpenCV."""
+    folder = pair_folder()
+    options = {
+        "source": str(folder / "list.txt"), "root": str(folder), "resize": -1, "crop_size": _CROP, "mirror": True,
+        "prefetch": 4, "workers": 2,
+    }  # fmt: skip
+    figures = in_turns(
+        {
+            "limit": lambda: _limit(40, _pairs_only, folder),
+            "ours": lambda: fed(ours("ImageMapDataLayer", **options), 40) / 2,  # which counts maps as images
+        }
+    )
+    yield Row(
+        f"256x256 JPEGs with PNG maps, crop {_CROP}, mirror, 2 workers",
+        _rate(figures["ours"]),
+        f"limit: {_rate(figures['limit'])}",
+        figures["ours"] / figures["limit"],
+        ">= 0.90",
     )
 
 
@@ -134,13 +160,13 @@ def _decode_rate(flag: str) -> float:
     return len(files) / (time.perf_counter() - start)
 
 
-def _limit(num_batches: int = 20) -> float:
-    """Images a second of two processes that do nothing but decode, resize, split and subtract the mean."""
+def _limit(num_batches: int = 20, work: Optional[Callable[..., None]] = None, folder: Optional[Path] = None) -> float:
+    """Images a second of two processes that do nothing but this work: decode, resize, split and subtract the mean."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(3)
     num_images = num_batches * BATCH // 2
     processes = [
-        context.Process(target=_decode_only, args=(str(photo_folder()), number, num_images, barrier))
+        context.Process(target=work or _decode_only, args=(str(folder or photo_folder()), number, num_images, barrier))
         for number in range(2)
     ]
     for process in processes:
@@ -166,4 +192,25 @@ def _decode_only(folder: str, number: int, num_images: int, barrier: "multiproce
         cv2.resize(image, (SIZE, SIZE), dst=resized)
         for plane, mean, place in zip(cv2.split(resized), MEAN, out[index % BATCH]):
             np.subtract(plane, np.float32(mean), out=place)
+    barrier.wait()
+
+
+def _pairs_only(folder: str, number: int, num_images: int, barrier: "multiprocessing.synchronize.Barrier") -> None:
+    """Decode an image and its map, crop and mirror both, subtract the mean."""
+    keep_freed_memory()
+    cv2.setNumThreads(0)
+    draws = np.random.default_rng(number).integers(0, SIZE - _CROP + 1, (num_images, 2)).tolist()
+    out = np.empty((BATCH, 3, _CROP, _CROP), np.float32)
+    labels = np.empty((BATCH, _CROP, _CROP), np.uint8)
+    barrier.wait()
+    for index, (y, x) in enumerate(draws):
+        name = os.path.join(folder, str((number + 2 * index) % NUM_PAIRS))
+        image = cv2.imdecode(np.fromfile(f"{name}.jpg", np.uint8), cv2.IMREAD_COLOR)
+        found = cv2.imdecode(np.fromfile(f"{name}.png", np.uint8), cv2.IMREAD_UNCHANGED)
+        image, found = image[y : y + _CROP, x : x + _CROP], found[y : y + _CROP, x : x + _CROP]
+        if (y + x) % 2:
+            image, found = cv2.flip(image, 1), cv2.flip(found, 1)
+        for plane, mean, place in zip(cv2.split(image), MEAN, out[index % BATCH]):
+            np.subtract(plane, np.float32(mean), out=place)
+        labels[index % BATCH] = found
     barrier.wait()

@@ -9,7 +9,7 @@ from typing import List, Sequence
 
 import caffe
 
-from tests.bench.photos import photos
+from tests.bench.photos import pairs, photos
 
 BATCH, SIZE = 64, 256
 MEAN = (104.0, 117.0, 123.0)
@@ -32,6 +32,12 @@ def photo_folder() -> Path:
     _keep.append(holder)
     photos(Path(holder.name))
     return Path(holder.name)
+
+
+@functools.lru_cache(maxsize=None)
+def pair_folder() -> Path:
+    """Photos with label maps and their list, made once a run."""
+    return pairs(photo_folder()).parent
 
 
 _keep: List[object] = []

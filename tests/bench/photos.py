@@ -1,4 +1,4 @@
-"""2000 JPEGs of 500 x 375 for the benchmarks: windows of the two real photos that scikit-learn carries."""
+"""2000 JPEGs of 500 x 375 for the benchmarks: windows of the two real photos that scikit-learn carries; and pairs of 256 x 256."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from sklearn.datasets import load_sample_images
 
-NUM_PHOTOS, NUM_CLASSES = 2000, 20
+NUM_PHOTOS, NUM_CLASSES, NUM_PAIRS = 2000, 20, 500
 
 
 def photos(folder: Path) -> Path:
@@ -25,6 +25,21 @@ def photos(folder: Path) -> Path:
             window = window[:, ::-1]
         cv2.imwrite(str(folder / f"{number}.jpg"), window, [cv2.IMWRITE_JPEG_QUALITY, 90])
         lines.append(f"{number}.jpg {number % NUM_CLASSES}\n")
+    (folder / "list.txt").write_text("".join(lines))
+    os.sync()
+    return folder / "list.txt"
+
+
+def pairs(photo_folder: Path) -> Path:
+    """Write some of the photos as JPEGs of 256 x 256 with label maps, PNGs of their brightness in steps; returns the list's path."""
+    folder = photo_folder / "pairs"
+    folder.mkdir()
+    lines = []
+    for number in range(NUM_PAIRS):
+        image = cv2.resize(cv2.imread(str(photo_folder / f"{number}.jpg")), (256, 256))
+        cv2.imwrite(str(folder / f"{number}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 90])
+        cv2.imwrite(str(folder / f"{number}.png"), cv2.blur(image[:, :, 1], (9, 9)) // 13)
+        lines.append(f"{number}.jpg {number}.png\n")
     (folder / "list.txt").write_text("".join(lines))
     os.sync()
     return folder / "list.txt"
