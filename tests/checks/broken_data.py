@@ -20,6 +20,12 @@ _SMALL = cv2.imencode(".png", np.zeros((6, 6, 3), np.uint8))[1].tobytes()
 _DEEP = cv2.imencode(".png", np.zeros((12, 12, 3), np.uint16))[1].tobytes()
 
 
+_JPEG = cv2.imencode(".jpg", np.arange(432, dtype=np.uint8).reshape(12, 12, 3))[1].tobytes()
+#: EXIF with the orientation 3.
+_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\3\0\0\0\0\0\0"
+_UPSIDE_DOWN = _JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(_EXIF) + 2) + _EXIF + _JPEG[2:]
+
+
 def _png(numbers: np.ndarray) -> bytes:
     return cv2.imencode(".png", numbers.astype(np.uint8))[1].tobytes()
 
@@ -90,6 +96,8 @@ BROKEN = [
     Broken("a map that is a JPEG", MAPS, "'mirror'", "'mirror'", "train_data", "may change the numbers of labels", "write it as a PNG",
            disk={"0_map.png": cv2.imencode(".jpg", np.zeros((12, 12), np.uint8))[1].tobytes()}),
     Broken("a map that is not there", MAPS, "'mirror'", "'mirror'", "train_data", "1 of 10 files do not exist", "set `root`", disk={"9_map.png": None}),
+    Broken("an image that EXIF turns", MAPS, "'mirror'", "'mirror'", "train_data", "record 0 ('0.png'): EXIF turns or mirrors it", "its map must be that of the turned image",
+           level="warning", disk={"0.png": _UPSIDE_DOWN}),
     Broken("labels of images for maps", MAPS, "'mirror'", "'mirror'", "train_data", "'3' is a label, but a map is a file", "use ImageDataLayer",
            disk={"maps.csv": b"0.png,3\n1.png,1\n"}),
     Broken("weights of pixels without a top", MAPS, "'mirror'", "'weights': True, 'mirror'", "train_data", "found 2 tops, expected 3 to 4", "add tops",

@@ -1,6 +1,6 @@
 """The data of this package's data layers: the source is there, its records can be used, it has labels."""
 
-from typing import Any, Iterator, Optional, Sequence, Set, Tuple
+from typing import Any, Iterator, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -140,9 +140,12 @@ def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], 
     images, numbers = Top(layer, 0), Numbers(source.describe)
     labels, of_maps = Top(layer, 1), Numbers(maps[0].source.describe if maps else str)
     cut_short: Set[int] = set()
+    turned: List[int] = []
 
     def read(number: int) -> None:
         recipe.fill(np.array([number]), np.zeros(1, np.uint64), room, cut_short=cut_short.add)
+        if maps and _turned_in_place(source.read(number)):
+            turned.append(number)
         if images in report.labels:
             numbers.add(room.images, np.array([number]))
         if maps and labels in report.labels:
@@ -153,6 +156,9 @@ def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], 
         found = f"{source.describe(min(cut_short))}: is cut short, and `decode` {options.decode} reads what is there"
         more = f" (and {len(cut_short) - 1} more such)" if len(cut_short) > 1 else ""
         yield warning(layer, found + more, "copy it again", _AT)
+    if turned:
+        found = f"{source.describe(turned[0])}: EXIF turns or mirrors it, and the size stays, so it does not tell whether its map is turned too"
+        yield warning(layer, found, "its map must be that of the turned image, as a viewer shows it", _AT)
     for top, read_of_it in ((images, numbers), (labels, of_maps)):
         if top in report.labels and len(read_of_it.values):
             report.labels[top] = read_of_it
@@ -160,6 +166,19 @@ def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], 
     doubt = axes_doubt(*stored) if stored else None
     if doubt:
         yield warning(layer, f"{source.describe(0)}: {doubt.problem}", doubt.remedy, _AT)
+
+
+def _turned_in_place(data: Any) -> bool:
+    """Whether an image file has an EXIF orientation with which it keeps its size, but not its pixels."""
+    import cv2
+
+    if isinstance(data, np.ndarray) or (b"Exif" not in bytes(data[:4096]) and b"eXIf" not in bytes(data)):
+        return False
+    bytes_of_it = np.frombuffer(data, np.uint8)
+    fed, stored = (
+        cv2.imdecode(bytes_of_it, cv2.IMREAD_GRAYSCALE | flag) for flag in (0, cv2.IMREAD_IGNORE_ORIENTATION)
+    )
+    return fed is not None and stored is not None and fed.shape == stored.shape and not np.array_equal(fed, stored)
 
 
 def _of_map(options: Any, loaded: np.ndarray) -> np.ndarray:
