@@ -90,6 +90,10 @@ MAP_LAYERS: Dict[str, Tuple[str, Tuple[str, ...], Dict[str, Any]]] = {
     "maps in order": (
         "ImageMapDataLayer", ("data", "label"), {"like": "DenseImageData", "mean_value": [1, 2, 3], "label_map": {1: 255}},
     ),
+    "maps of their own sizes": (
+        "ImageMapDataLayer", ("data", "label", "dim"),
+        {"batch_size": 1, "resize": {"short": 20}, "scales": [0.7, 1, 1.6], "mirror": True, "shuffle": True, "max_pixels": 50_000},
+    ),
 }  # fmt: skip
 LAYERS.update(MAP_LAYERS)
 
