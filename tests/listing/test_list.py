@@ -184,6 +184,21 @@ def test_what_cannot_be_read_is_named_and_left_out(classes, command, tmp_path):
     assert ".DS_Store" not in err
 
 
+def test_maps_that_the_layer_would_refuse_are_named(tmp_path):
+    labels = np.zeros((4, 5), np.uint8)
+    for number, name in enumerate("abcd"):
+        write_image(tmp_path / "images" / f"{name}.jpg", number)
+    (tmp_path / "maps").mkdir()
+    cv2.imwrite(str(tmp_path / "maps" / "a.png"), labels)
+    np.save(str(tmp_path / "maps" / "b.npy"), labels.astype(np.int64))
+    cv2.imwrite(str(tmp_path / "maps" / "c.jpg"), labels)
+    cv2.imwrite(str(tmp_path / "maps" / "d.png"), np.dstack([labels, labels, labels + 1]))
+    found = images_with_maps(str(tmp_path / "images"), None, str(tmp_path / "maps"))
+    refused = unreadable(str(tmp_path / "images"), found.images)
+    assert sorted(refused) == ["c.jpg", "d.jpg"]
+    assert "may change the numbers" in refused["c.jpg"] and "colours" in refused["d.jpg"]
+
+
 def test_maps_of_another_size_are_named(tmp_path):
     write_image(tmp_path / "images" / "1.png", 1)
     (tmp_path / "maps").mkdir()

@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.commands.list.found import Image
-from caffe_pylayers.data.decoding import check_depth, decode
+from caffe_pylayers.data.decoding import MAX_PIXELS, check_depth, decode
+from caffe_pylayers.data.map_files import numbers_in
 from caffe_pylayers.errors import DataError
 
 T = TypeVar("T")
@@ -25,8 +26,8 @@ def unreadable(folder: str, images: Sequence[Image]) -> Dict[str, str]:
             pixels = decode(_bytes_of(folder, image.name))
             check_depth(pixels)
             if image.label_map:
-                labels = decode(_bytes_of(folder, image.label_map), color=None)
-                if labels.shape[:2] != pixels.shape[:2]:
+                labels = numbers_in(_bytes_of(folder, image.label_map), MAX_PIXELS, exact=True)
+                if labels.shape != pixels.shape[:2]:
                     return f"its map is of another size, {_size(labels)} and not {_size(pixels)}"
         except DataError as error:
             return error.problem
