@@ -1,5 +1,7 @@
 """Sizes of images: rectangles, the aspect kept, padding; and where points go."""
 
+from types import SimpleNamespace
+
 import caffe
 import cv2
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import caffe_pylayers
 from caffe_pylayers.data import geometry
 from caffe_pylayers.data.geometry import Draw, Fit
+from caffe_pylayers.data.points import Points
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.sources import Record, open_source
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
@@ -169,3 +172,15 @@ def test_in_training_there_is_one_crop(tmp_path):
     options = {"source": f"{tmp_path}/list.txt", "batch_size": 3, "crop_size": [5, 7], "crops": "ten"}
     net = caffe.Net(write(python_layer("ImageDataLayer", [], ["data", "label"], options)), caffe.TRAIN)
     assert net.blobs["data"].data.shape == (3, 3, 5, 7)
+
+
+def test_mirror_twice_is_the_identity_for_points():
+    options = SimpleNamespace(
+        points=[[0, 1], [4, 2]], flip_pairs=[[0, 1]], normalize_points=False, outside=None
+    )  # columns 0 and 1, 4 and 2; column 3 is no point
+    rows = np.array([[3, 4, 29, 7, 49], [np.nan, np.nan, 0, -1, 0.5]], np.float32)
+    move = Transforms().window((30, 50), Draw(0, 0, True)).matrix((30, 50))
+    points = Points(options, (30, 50))
+    once = points.follow(rows, np.stack([move] * 2))
+    np.testing.assert_array_equal(once[0], [0, 29, 4, 7, 46])
+    np.testing.assert_array_equal(points.follow(once, np.stack([move] * 2)), rows)
