@@ -67,6 +67,13 @@ def test_pixels_of_other_sources_and_of_a_net(maps, command, tmp_path):
     assert (found["batch_size"], found["batches_per_epoch"]) == (2, 2)
 
 
+def test_records_without_all_files_are_left_out(maps, command, tmp_path):
+    """As the layer leaves them out: also where it is the image that is not there."""
+    (tmp_path / "0.png").unlink()
+    _, out, _ = command("balance", "list.txt", "--maps", "--missing", "skip", "--ignore-label", "255", "--json")
+    assert json.loads(out)["counts"] == by_hand(maps[1:])[0]
+
+
 def test_what_cannot_be_counted(maps, command, tmp_path):
     (tmp_path / "list.txt").write_text("0.png absent.png\n")
     status, _, error = command("balance", "list.txt", "--maps")

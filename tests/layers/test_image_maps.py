@@ -371,6 +371,10 @@ def test_lines_that_are_no_pairs(folder, tmp_path):
         with refused(DataError) as caught:
             net_of(folder, source=str(tmp_path / "list.txt"))
         assert words in str(caught.value)
+    (tmp_path / "list.txt").write_text("name,map\n0.png,0_labels.png\n")
+    with refused(DataError, "names columns", remedy="`header: true`", source="line 1"):
+        net_of(folder, source=str(tmp_path / "list.txt"))
+    assert fed(net_of(folder, source=str(tmp_path / "list.txt"), header=True, batch_size=1))
     (tmp_path / "list.txt").write_text("name,label\n0.png,0_labels.png\n")
     with refused(DataError, "no column 'map'"):
         net_of(folder, source=str(tmp_path / "list.txt"), header=True)

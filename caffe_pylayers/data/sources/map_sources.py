@@ -44,7 +44,7 @@ def _of_list(options: Any, images: bool) -> Tuple[Source, ...]:
     kinds = (Files, *[MapFiles] * (len(names) - 1))
     files = [kind(options.source, Names(column), options.root) for kind, column in zip(kinds, names)]
     if images or options.missing == "skip":
-        _find(files if images else files[1:], files, options.missing)
+        _find(files, options.missing)
     return tuple(files)
 
 
@@ -63,6 +63,8 @@ def _rows(path: str, where: str, columns: Tuple[str, ...], header: bool) -> Iter
                 raise DataError(problem, remedy=remedy, source=f"{where}, line 1")
         places = [known.index(column) for column in columns if first]
     for number, fields in lines:
+        if not header and [field.casefold() for field in fields[:2]] == [*_COLUMNS[:2]]:
+            raise DataError("it names columns", remedy="set `header: true`", source=f"{where}, line {number}")
         if len(fields) != width or not all(fields[place] for place in places):
             raise DataError(
                 f"{width} names expected ({', '.join(first) if header else ', '.join(columns)}), but the line has {len(fields)} fields: {' '.join(fields)[:80]!r}",
@@ -73,10 +75,10 @@ def _rows(path: str, where: str, columns: Tuple[str, ...], header: bool) -> Iter
         yield [fields[place] for place in places]
 
 
-def _find(looked_for: List[Files], files: List[Files], missing: str) -> None:
+def _find(files: List[Files], missing: str) -> None:
     """Look which files are there; with `missing: skip` a record needs all of its files."""
     kept = np.ones(len(files[0]), bool)
-    for each in looked_for:
+    for each in files:
         there = each.there()
         if not there.all():
             each.refuse_absent(there, missing)
