@@ -2,6 +2,7 @@
 
 import caffe
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -238,6 +239,18 @@ def test_lmdbs_feed_what_the_files_do(folder, tmp_path):
     lmdb["maps"] = str(tmp_path / "fewer")
     with refused(DataError, "has no key for", "00000005", source=str(tmp_path / "fewer")):
         net_of(tmp_path, root=None, **lmdb, **options)
+
+
+def test_an_integer_that_float32_would_round_is_refused(tmp_path):
+    with h5py.File(tmp_path / "maps.h5", "w") as file:
+        file["data"], file["label"] = np.zeros((2, 3, 4, 4), np.uint8), np.full((2, 4, 4), 2**24 + 1, ">i4")
+    options = {"source_type": "HDF5", "source": str(tmp_path / "maps.h5"), "root": None, "batch_size": 2}
+    with refused(DataError, "16777217", "row 0", record=0):
+        net_of(tmp_path, **options)
+    with h5py.File(tmp_path / "maps.h5", "a") as file:
+        file["label"][...] = 2**24
+    ((_, labels),) = fed(net_of(tmp_path, **options))
+    assert (labels == 2**24).all()
 
 
 def test_mirror_twice_is_the_image_and_its_map(folder):

@@ -60,6 +60,7 @@ class HDF5Source(Source):
                     remedy="all files of a list must be alike",
                     source=f"HDF5 source {path}",
                 )
+        self._keeps_integers = roles.planes  # which float32 may round before they are checked
         self._rows = [table.rows for table in tables]
         self._dtypes, self._shape = [table.dtype for table in tables], tables[0].shape
         self._ends = np.cumsum([len(rows) for rows in self._rows])
@@ -104,6 +105,8 @@ class HDF5Source(Source):
         if not self._shape:
             return data
         planes = np.frombuffer(data, self._dtypes[number]).reshape(self._shape)
+        if self._keeps_integers and planes.dtype.kind in "iu":
+            return interleaved(planes)
         # Numbers beyond float32 become infinite.
         with np.errstate(all="ignore"):
             return interleaved(planes if planes.dtype == np.uint8 else planes.astype(np.float32))
