@@ -52,23 +52,19 @@ class Draw(NamedTuple):
     factor: float = 1.0
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):
     """What is fed of an image: it is scaled to `scaled`, cut out from (y, x) on with this `size`, and mirrored if `flip`.
 
-    Where the scaled image is smaller than `size`, it is padded at the bottom and the right.
+    Where the scaled image is smaller than `size`, it is padded at the bottom and the right. seen: the size of the part of the image that
+    is fed.
     """
 
     scaled: Size
     y: int
     x: int
     size: Size
+    seen: Size
     flip: bool
-
-    @property
-    def seen(self) -> Size:
-        """The size of the part of the image that is fed."""
-        return min(self.scaled[0], self.size[0]), min(self.scaled[1], self.size[1])
 
     def cut(self, image: np.ndarray) -> np.ndarray:
         """The part of a scaled image (H, W) or (H, W, C), or of its map, that is fed; not mirrored."""

@@ -59,13 +59,13 @@ _FAILURES_A_BATCH, _FAILURES_AT_FIRST = 16, 1000
 class Recipe:
     """Source, maps and transforms; `form` is what they make of every record.
 
-    pixels: the type of every image before mean and scale, by its name.
+    pixels: the type of every image before mean and scale.
     """
 
     source: Source
     transforms: Transforms
     form: Form
-    pixels: str
+    pixels: np.dtype
     maps: Sequence[Maps] = ()
 
     @property
@@ -116,7 +116,7 @@ class Recipe:
                     dtype_of_maps(maps, loaded).name,
                     transforms.max_pixels if sizes_differ else 0,
                 )
-                return cls(source, transforms, form, image.dtype.name, maps)
+                return cls(source, transforms, form, image.dtype, maps)
             except DataError as error:
                 first_error = first_error or error
         assert first_error is not None
@@ -184,22 +184,26 @@ class Recipe:
             if self.form.largest:
                 room.fit(window.size)
             transforms.write(image, window, room.images[place])
-            for each, loaded, out in zip(self.maps, maps, room.maps[place]):
-                if loaded.dtype != out.dtype and out.dtype == np.uint8:
-                    raise each.source.error(
-                        "it has numbers of more than 8 bits, but the first map has 8 bits",
-                        remedy="write all maps of a source with as many bits",
-                        record=record,
-                    )
-                each.write(loaded, window, out)
-            room.sizes[place] = window.seen
+            if self.maps:
+                self._write_maps(record, maps, window, room.maps[place])
+                room.sizes[place] = window.seen
             if room.moves is not None:
                 room.moves[place] = geometry.then(matrix, window.matrix(image.shape[:2]))
+
+    def _write_maps(self, record: int, maps: Sequence[np.ndarray], window: Window, room: np.ndarray) -> None:
+        for each, loaded, out in zip(self.maps, maps, room):
+            if loaded.dtype != out.dtype and out.dtype == np.uint8:
+                raise each.source.error(
+                    "it has numbers of more than 8 bits, but the first map has 8 bits",
+                    remedy="write all maps of a source with as many bits",
+                    record=record,
+                )
+            each.write(loaded, window, out)
 
     def _check(self, record: int, image: np.ndarray, window: Window) -> None:
         """Raise DataError where an image is not of the form of the others."""
         form, shape = self.form, (image.shape[2], *window.size)
-        other = unlike(image, form.shape[0], np.dtype(self.pixels), self.transforms.color)
+        other = unlike(image, form.shape[0], self.pixels, self.transforms.color)
         if other:
             raise self.source.error(other[0], remedy=other[1], record=record)
         if form.largest or window.scaled != image.shape[:2]:
@@ -218,7 +222,7 @@ class _Loaded(NamedTuple):
 
     image: np.ndarray
     maps: Sequence[np.ndarray]
-    matrix: Matrix = UNMOVED
+    matrix: Matrix
 
 
 def _loaded(
@@ -251,4 +255,4 @@ def _loaded(
     except ConfigError as error:
         raise error.within(source.describe(record), record) from error
     transforms.check(image, source, record)
-    return _Loaded(image, found, *(trace[1] for trace in traces))
+    return _Loaded(image, found, traces[0][1] if traces else UNMOVED)

@@ -252,12 +252,15 @@ class Transforms:
         height, width = size[0], size[1]
         if draw.factor != 1:  # rounded down, as DeepLab's ImageSegData does
             height, width = max(1, int(height * draw.factor)), max(1, int(width * draw.factor))
-        size = self.crop_size or (height, width)
+        if self.crop_size is None:
+            whole = height, width
+            return Window(whole, 0, 0, whole, whole, draw.flip)
         # Where the image is smaller, there is one place.
-        y, x = (int(at * max(1, have - want + 1)) for at, have, want in zip(draw, (height, width), size))
+        rows, columns = self.crop_size
+        y, x = int(draw.crop_y * max(1, height - rows + 1)), int(draw.crop_x * max(1, width - columns + 1))
         if self.mirror_first and draw.flip:
-            x = max(0, width - size[1]) - x
-        return Window((height, width), y, x, size, draw.flip)
+            x = max(0, width - columns) - x
+        return Window((height, width), y, x, self.crop_size, (min(height, rows), min(width, columns)), draw.flip)
 
     def write(self, image: np.ndarray, window: Window, out: np.ndarray) -> None:
         """Cut out, mirror, take off the mean, scale, and write the planes into out (channels, height, width).
