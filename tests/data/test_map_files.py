@@ -91,7 +91,7 @@ def file_of(image, kind, **more):
 GREY = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8))
 STEPS = GREY.copy()
 STEPS.putpalette(np.repeat(np.minimum(np.arange(256) * 12, 255), 3).astype(np.uint8).tobytes())
-#: Files that OpenCV decodes to other numbers than those that are stored, without a word.
+#: Files that OpenCV decodes to other numbers than those that are stored, silently.
 SPREAD = {
     "BMP with a palette": file_of(STEPS, "BMP"),
     "BMP of 1 bit": file_of(GREY.convert("1"), "BMP"),

@@ -305,7 +305,7 @@ def _counted(
     if kind != "NET":
         from caffe_pylayers.commands import source_options
         from caffe_pylayers.commands.balance.label_counts import LabelCounts, of_maps, of_source
-        from caffe_pylayers.data.sources import source_of
+        from caffe_pylayers.data.sources import source_of, sources_of
 
         if given.pop("maps", False):
             of_labels = [name for name in ("labels", "label_format", "label_order") if name in given]
@@ -314,7 +314,7 @@ def _counted(
             lmdb = {"maps": target} if kind == "LMDB" else {}
             options = source_options.checked(kind, target, {**lmdb, **given}, "ImageMapDataLayer")
             with source_options.flags_in_errors():
-                return of_maps(options, num_classes, ignore_label)
+                return of_maps(options, sources_of(options, images=False), num_classes, ignore_label)
         options = source_options.checked(kind, target, given)
         with source_options.flags_in_errors():
             counts = of_source(source_of(options, images=False), num_classes, ignore_label)

@@ -1,7 +1,7 @@
 """How many labels each class has, in arrays or in a source, and the class weights that follow."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Iterable, List, Optional, Union
+from typing import Any, Callable, Iterable, List, Optional, Sequence, Union
 
 import numpy as np
 from tqdm import tqdm
@@ -9,7 +9,7 @@ from tqdm import tqdm
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.commands.balance.value_columns import ValueColumns, value_columns
 from caffe_pylayers.data.epoch import Epoch
-from caffe_pylayers.data.sources import Source, sources_of
+from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.losses.class_weights import (
@@ -188,14 +188,16 @@ def of_source(
     return replace(counts, doubt=doubt, negatives=None if doubt else _negatives(source, counts.counts))
 
 
-def of_maps(options: Any, num_classes: Optional[int] = None, ignore_label: Optional[int] = None) -> LabelCounts:
+def of_maps(
+    options: Any, sources: Sequence[Source], num_classes: Optional[int] = None, ignore_label: Optional[int] = None
+) -> LabelCounts:
     """Count the pixels of each label in the maps that the options of an ImageMapDataLayer name; no image is read.
 
-    Raises DataError as :func:`count` does, and where the maps have values.
+    sources: those of the options, see `sources_of`. Raises DataError as :func:`count` does, and where the maps have values.
     """
     from caffe_pylayers.data.maps import maps_of  # here, for it takes the time that cv2 takes
 
-    source, *others = sources_of(options, images=False)
+    source, *others = sources
     maps = maps_of(options, others)[0]
     if maps.kind != "labels":
         raise DataError(

@@ -13,7 +13,7 @@ from caffe_pylayers.commands.balance.label_counts import LabelCounts, Labels, co
 from caffe_pylayers.commands.balance.value_columns import ValueColumns
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.epoch import Epoch
-from caffe_pylayers.data.sources import Source, open_source, source_of
+from caffe_pylayers.data.sources import Source, open_source, sources_of
 from caffe_pylayers.errors import ConfigError, DataError
 
 
@@ -39,9 +39,10 @@ def of_net(
     reader = _READERS.get(chosen.type)
     if chosen.own:
         options = _options(chosen)
-        source = source_of(options, images=False)
+        sources = sources_of(options, images=False)
+        source = sources[0]
         if options.has_maps:
-            of_pixels = of_maps(options, num_classes, ignore_label)
+            of_pixels = of_maps(options, sources, num_classes, ignore_label)
             return replace(of_pixels, epoch=_epoch(source, options, state.phase == TRAIN))
         labels_in_top = options.label_dim if getattr(options, "multilabel", False) else None
         counts = of_source(source, num_classes or labels_in_top, ignore_label)
