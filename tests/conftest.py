@@ -1,7 +1,6 @@
 """What all tests need: a quiet Caffe, one BLAS thread, Hypothesis without deadlines, and an end for what they start."""
 
 import contextlib
-import importlib
 import os
 import signal
 import warnings
@@ -12,14 +11,16 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # What pycaffe imports may be old, and warn of itself; the tests make an error of each warning.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    importlib.import_module("caffe")
+    import caffe
 
 import pytest
 from hypothesis import settings
 
+from caffe_pylayers.layers import device
 from tests import reaper
 from tests.forks.process import write_programs
 from tests.layers import runs
+from tests.losses.device_arrays import Device, ndarray
 from tests.photos import write_photos
 
 settings.register_profile("shared", deadline=None)
@@ -96,3 +97,38 @@ def command(tmp_path, monkeypatch, capsys):
         return (ended.value.code, *capsys.readouterr())
 
     return run_here
+
+
+@pytest.fixture
+def on_device(monkeypatch):
+    """A function that runs another with device arrays in place of NumPy's."""
+
+    def on_device(function, *args):
+        taken = []
+        with monkeypatch.context() as patch:
+            patch.setattr(device, "current", lambda: taken.append(Device) or Device)
+            result = function(*args)
+        assert taken
+        return result
+
+    return on_device
+
+
+@pytest.fixture
+def seen_by_the_host(monkeypatch):
+    """The shapes of the blobs that are taken in host memory, but for scalars."""
+    shapes = []
+    take = {name: getattr(caffe._caffe.Blob, name).fget for name in ("data", "diff")}
+
+    def watched(name):
+        def watch(blob):
+            if blob.count > 1:
+                shapes.append((name, tuple(blob.shape)))
+            return take[name](blob)
+
+        return property(watch)
+
+    for name, of_device in take.items():
+        monkeypatch.setattr(caffe._caffe.Blob, name, watched(name))
+        monkeypatch.setattr(Device, name, staticmethod(lambda blob, of_device=of_device: ndarray(of_device(blob))))
+    return shapes

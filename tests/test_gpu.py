@@ -1,4 +1,4 @@
-"""The losses in GPU mode: `pytest -m gpu`, with a GPU build of Caffe, CuPy and a GPU."""
+"""The losses and the layers on features in GPU mode: `pytest -m gpu`, with a GPU build of Caffe, CuPy and a GPU."""
 
 import caffe
 import numpy as np
@@ -6,6 +6,8 @@ import pytest
 
 from caffe_pylayers.layers import device
 from tests.caffe_nets import build, layer_text, run
+from tests.features import feature_nets as features
+from tests.features.cases import FEATURES
 from tests.losses.cases import CASES
 from tests.losses.loss_nets import batch, iterations, net_of, weights_of
 
@@ -61,6 +63,20 @@ def test_gpu_mode_computes_with_cupy(cupy):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_gpu_mode_gives_what_cpu_mode_gives(case, kind, cupy):
     compare(case, kind)
+
+
+@pytest.mark.parametrize("case", FEATURES, ids=str)
+def test_layers_on_features_give_what_they_give_in_cpu_mode(case, cupy):
+    inputs = features.batch(case)
+    caffe.set_mode_cpu()
+    expected = features.FeatureNet(case, inputs).run()
+    caffe.set_mode_gpu()
+    made = features.FeatureNet(case, inputs)
+    for _ in range(2):
+        found = made.run()
+        np.testing.assert_allclose(found[0], expected[0], rtol=1e-4, atol=1e-6)
+        for name in inputs:
+            np.testing.assert_allclose(found[1][name], expected[1][name], rtol=1e-4, atol=1e-5)
 
 
 def test_arrays_are_the_blobs_own_memory(cupy):

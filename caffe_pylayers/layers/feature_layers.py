@@ -2,10 +2,10 @@
 
 from typing import Optional, Sequence
 
-import numpy as np
-
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.features.l2_normalize import unit_vectors, unit_vectors_gradient
 from caffe_pylayers.layers.adapter import Blobs, Layer
+from caffe_pylayers.losses.reduction import Array
 
 
 class L2Normalize(Layer):
@@ -20,13 +20,13 @@ class L2Normalize(Layer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        num_axes = len(bottom[0].shape)
+        self._num_axes = num_axes = len(bottom[0].shape)
         axis = self.options.axis
         if not -num_axes <= axis < num_axes:
             raise ConfigError(f"axis {axis} is not an axis of x of shape {bottom[0].data.shape}", layer=self.name)
         self._axis = axis % num_axes
         self._axes = tuple(range(self._axis, num_axes)) if self.options.across_spatial else (self._axis,)
-        self._unit: Optional[np.ndarray] = None  # x / norm, from the first forward on
+        self._unit: Optional[Array] = None  # x / norm, from the first forward on
         if self.options.scale is not None:
             self.blobs.add_blob(bottom[0].shape[self._axis])
             self.blobs[0].data[...] = self.options.scale
@@ -35,32 +35,34 @@ class L2Normalize(Layer):
         top[0].reshape(*bottom[0].shape)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        unit = self._normalized(bottom[0].data)
-        if self.options.scale is None:
-            top[0].data[...] = unit
-        else:
-            np.multiply(unit, self._factors(unit), out=top[0].data)
+        with self.on_device(bottom[0]):
+            unit = self._normalized(self.data(bottom[0]))
+            if self.options.scale is None:
+                self.data(top[0])[...] = unit
+            else:
+                self.xp.multiply(unit, self._factors(), out=self.data(top[0]))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        gradient = top[0].diff
-        unit = self._normalized(bottom[0].data) if self._unit is None else self._unit
-        if self.options.scale is not None:
-            others = tuple(i for i in range(gradient.ndim) if i != self._axis)
-            self.blobs[0].diff[...] += (gradient * unit).sum(axis=others)
-            gradient = gradient * self._factors(unit)
-        if propagate_down[0]:
-            along = (gradient * unit).sum(axis=self._axes, keepdims=True)
-            bottom[0].diff[...] = (gradient - along * unit) * self._inverse
+        with self.on_device(bottom[0]) if self._unit is None else self.device.of(bottom[0]):
+            unit = self._normalized(self.data(bottom[0])) if self._unit is None else self._unit
+            slope = self.diff(top[0])
+            scratch = self.buffer("scratch", unit.shape)
+            if self.options.scale is not None:
+                others = tuple(i for i in range(slope.ndim) if i != self._axis)
+                factors = self.diff(self.blobs[0])
+                factors += self.xp.multiply(slope, unit, out=scratch).sum(axis=others)
+            if propagate_down[0]:
+                gradient = self.diff(bottom[0])
+                if self.options.scale is not None:
+                    slope = self.xp.multiply(slope, self._factors(), out=gradient)
+                unit_vectors_gradient(slope, unit, self._inverse, self._axes, scratch, gradient)
 
-    def _normalized(self, x: np.ndarray) -> np.ndarray:
+    def _normalized(self, x: Array) -> Array:
         """x / norm, kept for backward, as BatchNorm does: in place x is overwritten, and a layer behind may overwrite y."""
-        self._unit = unit = self.buffer("unit", x.shape)
-        squares = np.square(x, out=unit).sum(axis=self._axes, keepdims=True)
-        self._inverse = 1 / np.sqrt(np.where(squares > 0, squares + self.options.eps, np.inf))
-        return np.multiply(x, self._inverse, out=unit)
+        self._unit, self._inverse = unit_vectors(x, self._axes, self.options.eps, self.buffer("unit", x.shape))
+        return self._unit
 
-    def _factors(self, x: np.ndarray) -> np.ndarray:
+    def _factors(self) -> Array:
         """The learnable factors, shaped to multiply x."""
-        shape = [1] * x.ndim
-        shape[self._axis] = -1
-        return self.blobs[0].data.reshape(shape)
+        factors = self.data(self.blobs[0])
+        return factors.reshape(*(-1 if i == self._axis else 1 for i in range(self._num_axes)))

@@ -11,26 +11,11 @@ from caffe_pylayers.layers import device
 from caffe_pylayers.losses.reduction import array_module
 from tests.caffe_nets import build, python_layer, run
 from tests.losses.cases import CASES, ONE_A_LAYER
-from tests.losses.device_arrays import Device, library, ndarray
+from tests.losses.device_arrays import library, ndarray
 from tests.losses.loss_nets import batch, iterations, net_of, weights_of
 
 every_loss = pytest.mark.parametrize("case", CASES, ids=str)
 every_layer = pytest.mark.parametrize("case", ONE_A_LAYER, ids=lambda case: case.layer)
-
-
-@pytest.fixture
-def on_device(monkeypatch):
-    """A function that runs another with device arrays in place of NumPy's."""
-
-    def on_device(function, *args):
-        taken = []
-        with monkeypatch.context() as patch:
-            patch.setattr(device, "current", lambda: taken.append(Device) or Device)
-            result = function(*args)
-        assert taken
-        return result
-
-    return on_device
 
 
 def call(function, *args):
@@ -76,26 +61,6 @@ def message(run_on, net):
     with pytest.raises((ConfigError, DataError)) as error:
         run_on(net.forward)
     return str(error.value)
-
-
-@pytest.fixture
-def seen_by_the_host(monkeypatch):
-    """The shapes of the blobs that are taken in host memory, but for scalars."""
-    shapes = []
-    take = {name: getattr(caffe._caffe.Blob, name).fget for name in ("data", "diff")}
-
-    def watched(name):
-        def watch(blob):
-            if blob.count > 1:
-                shapes.append((name, tuple(blob.shape)))
-            return take[name](blob)
-
-        return property(watch)
-
-    for name, of_device in take.items():
-        monkeypatch.setattr(caffe._caffe.Blob, name, watched(name))
-        monkeypatch.setattr(Device, name, staticmethod(lambda blob, of_device=of_device: ndarray(of_device(blob))))
-    return shapes
 
 
 @every_loss

@@ -1,0 +1,23 @@
+"""Vectors divided by their Euclidean norm (ParseNet, Liu et al. 2015)."""
+
+from typing import Sequence, Tuple
+
+from caffe_pylayers.losses.reduction import Array, array_module
+
+
+def unit_vectors(x: Array, axes: Sequence[int], eps: float, out: Array) -> Tuple[Array, Array]:
+    """Return x / norm, in `out`, and 1 / norm: norm = sqrt(sum of x^2 over `axes` + eps). Both are 0 for a zero vector."""
+    xp = array_module(x)
+    squares = xp.square(x, out=out).sum(axis=axes, keepdims=True)
+    inverse = 1 / xp.sqrt(xp.where(squares > 0, squares + eps, xp.inf))
+    return xp.multiply(x, inverse, out=out), inverse
+
+
+def unit_vectors_gradient(
+    slope: Array, unit: Array, inverse: Array, axes: Sequence[int], scratch: Array, out: Array
+) -> None:
+    """Write the gradient by x into `out`, which may be `slope`: that by the unit vectors. `scratch` is overwritten."""
+    xp = array_module(unit)
+    along = xp.multiply(slope, unit, out=scratch).sum(axis=axes, keepdims=True)
+    xp.subtract(slope, xp.multiply(along, unit, out=scratch), out=out)
+    xp.multiply(out, inverse, out=out)
