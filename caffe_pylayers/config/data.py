@@ -110,6 +110,7 @@ Size = Annotated[
 class DataLayerOptions(Options):
     """What all data layers have."""
 
+    page = "data.md"
     example: ClassVar[Dict[str, Any]] = {
         "source": "train.txt",
         "root": "images",

@@ -13,6 +13,7 @@ class L2NormalizeOptions(Options):
     forks = ("L2Normalization",)
     takes = ("x",)
     gives = ("y",)
+    page = "features.md"
 
     axis: int = Field(1, description="Axis that the vectors lie along, an integer; -1 is the last.")
     across_spatial: bool = Field(False, description="One norm over the axis and all after it; false: one per position.")

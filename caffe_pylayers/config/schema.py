@@ -166,6 +166,8 @@ class Options(BaseModel):
     forks: ClassVar[Tuple[str, ...]] = ()
     #: The type of Caffe's that it has inside for its first bottom, so that none stands before it.
     inside: ClassVar[str] = ""
+    #: The page in docs that has more about the layer.
+    page: ClassVar[str] = "losses.md"
     #: The options of the layer to copy that `describe` and docs/layers.md show: what is required, what most nets want.
     example: ClassVar[Dict[str, Any]] = {}
 

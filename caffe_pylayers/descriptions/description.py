@@ -37,6 +37,7 @@ class Description:
 
     twin: the layer of stock Caffe that it equals without weights, or "". forks: the types of forks that it stands for.
     bottoms, tops: their names in order; "[x]" may be left out. holds: of a top, what its numbers are, by name.
+    page: the page in docs that has more about the layer.
     """
 
     layer: str
@@ -46,6 +47,7 @@ class Description:
     bottoms: Tuple[str, ...]
     tops: Tuple[str, ...]
     holds: Dict[str, Dict[str, str]]
+    page: str
     variants: Tuple[Variant, ...]
     options: Tuple[Option, ...]
 
@@ -73,6 +75,7 @@ def describe(layer: str) -> Description:
         bottoms=bottoms,
         tops=tops,
         holds=schema.holds,
+        page=schema.page,
         variants=tuple(_variants(schema, {}, [(bottoms, tops)])),
         options=tuple(_options(json_schema(layer)["properties"])),
     )

@@ -40,7 +40,6 @@ def _contents(layers: Sequence[Description]) -> str:
 
 
 def _section(layer: Description, shared: Sequence[Option]) -> str:
-    page = "losses.md" if layer.bottoms else "data.md"
     facts = [f"bottoms: {names_in_words(layer.bottoms)}", f"tops: {names_in_words(layer.tops)}"]
     facts += [f"`{top}` has {len(parts)} numbers: {parts_in_words(parts)}" for top, parts in layer.holds.items()]
     for given, bottoms, tops in layer.variants:
@@ -50,7 +49,12 @@ def _section(layer: Description, shared: Sequence[Option]) -> str:
     facts += [f"also called `{alias}`" for alias in layer.aliases]
     facts += [f"without weights it equals stock `{layer.twin}`"] if layer.twin else []
     facts += [f"forks of Caffe have the type `{kind}`" for kind in layer.forks]
-    lines = [f"## {layer.layer}", "", f"{layer.summary} More in [{page}]({page}#{layer.layer.lower()}).", ""]
+    lines = [
+        f"## {layer.layer}",
+        "",
+        f"{layer.summary} More in [{layer.page}]({layer.page}#{layer.layer.lower()}).",
+        "",
+    ]
     lines += [f"- {fact}" for fact in facts]
     lines += ["", f"```prototxt\n{layer_to_copy(layer.layer)}```", ""]
     own = [option for option in layer.options if option not in shared]

@@ -3,6 +3,8 @@
 import numpy as np
 
 from tests.features.feature import Feature, only_x
+from tests.features.map_size_cases import MAP_SIZES
+from tests.features.pooling_cases import POOLING, ROI_POOLING
 
 
 def l2_normalize(x, axis=1, across_spatial=False, eps=1e-10, scale=None, blobs=()):
@@ -41,7 +43,7 @@ L2_NORMALIZE = [
     )
 ]
 
-FEATURES = [*L2_NORMALIZE]
+FEATURES = [*L2_NORMALIZE, *POOLING, *ROI_POOLING, *MAP_SIZES]
 
 #: The first case of each layer.
 ONE_A_LAYER = list({case.layer: case for case in reversed(FEATURES)}.values())

@@ -1,0 +1,210 @@
+"""Layers that pool maps, or windows over any axes."""
+
+import math
+from typing import List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.features.pooling import (
+    Step,
+    Window,
+    max_along,
+    max_gradient_along,
+    mean_along,
+    mean_gradient_along,
+    places_of,
+    steps_of,
+    tap_type,
+)
+from caffe_pylayers.features.roi_pooling import Bins, bins_of, roi_gradient, roi_maxima
+from caffe_pylayers.layers.adapter import Blobs, Layer
+from caffe_pylayers.losses.reduction import Array
+
+
+class PoolingND(Layer):
+    """The largest number or the mean of each window over all axes after `axis`, as stock Pooling does it over two.
+
+    bottoms: x, float32 with at least one axis after the axis `axis`.
+    tops: y, x with ceil((size + 2 pad - window) / stride) + 1 numbers along each pooled axis, or one less where the last window
+        would begin behind x and its padding; mask, of the shape of y: where each maximum is, counted from 0 in row order
+        over the pooled axes of x.
+    errors: ConfigError for an axis that is not there, options that do not fit the number of axes, a padding that is not
+        below the window, and a window that is larger than x with its padding.
+    Of several largest numbers the first in row order counts. A mean is divided as in stock Caffe: by the part of the window
+    that lies in x and its padding.
+    """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        self._steps: List[Step] = []
+        self._taps: Optional[List[Array]] = (
+            None  # which element of each window is the largest, from the first forward on
+        )
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        shape = tuple(bottom[0].shape)
+        windows = self._windows(shape)
+        first = len(shape) - len(windows)
+        pooled = tuple(window.pooled(size) for window, size in zip(windows, shape[first:]))
+        for window, size, count in zip(windows, shape[first:], pooled):
+            if count < 1:
+                raise ConfigError(
+                    f"a window of {window.kernel} is larger than an axis of {size} with a padding of {window.pad}",
+                    remedy="lower 'kernel_size', or give more 'pad'",
+                    layer=self.name,
+                )
+        for i in range(len(top)):
+            self.give_shape(top[i], shape[:first] + pooled, "'pad'")
+        steps = steps_of(shape, windows)
+        if steps != self._steps:
+            self._steps, self._taps = steps, None
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        with self.on_device(bottom[0]):
+            self._taps = self._pool(bottom, self.data(top[0]))
+            if len(top) > 1:
+                self.data(top[1])[...] = places_of(self._steps, self._taps).reshape(tuple(top[1].shape))
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        if not propagate_down[0]:
+            return
+        with self.on_device(bottom[0]) if self._taps is None else self.device.of(bottom[0]):
+            if self._taps is None:
+                self._taps = self._pool(bottom, self.buffer("y", tuple(top[0].shape)))
+            slope = self.diff(top[0])
+            for number, step in reversed(list(enumerate(self._steps))):
+                shape = (step.before, step.size, step.after)
+                gradient = self.buffer(f"gradient {number}", shape) if number else self.diff(bottom[0]).reshape(shape)
+                slope = slope.reshape(step.before, step.pooled, step.after)
+                if self.options.pool == "MAX":
+                    max_gradient_along(slope, step.window, self._taps[number], gradient, self.buffer)
+                else:
+                    mean_gradient_along(slope, step.window, gradient, self.buffer)
+                slope = gradient
+
+    def _pool(self, bottom: Blobs, y: Array) -> List[Array]:
+        """Write the pooled numbers into y; returns the elements of the maxima, step by step."""
+        x, found = self.data(bottom[0]), []
+        for number, step in enumerate(self._steps, 1):
+            shape = (step.before, step.pooled, step.after)
+            out = self.buffer(f"pooled {number}", shape) if number < len(self._steps) else y.reshape(shape)
+            x = x.reshape(step.before, step.size, step.after)
+            if self.options.pool == "MAX":
+                found.append(self.buffer(f"taps {number}", shape, tap_type(step.window)))
+                max_along(x, step.window, out, found[-1], self.buffer)
+            else:
+                mean_along(x, step.window, out)
+            x = out
+        return found
+
+    def _windows(self, shape: Tuple[int, ...]) -> List[Window]:
+        """The window along each pooled axis."""
+        axis = self.options.axis
+        count = len(shape) - 1 - (axis % len(shape) if shape else 0)
+        if not -len(shape) <= axis < len(shape) or not count:
+            raise ConfigError(
+                f"option 'axis' is {axis}, but x of shape {shape} has no axis after it",
+                remedy="name the axis of the channels, which the axes to pool follow",
+                layer=self.name,
+                option="axis",
+            )
+        each = []
+        for name, short, default in (
+            ("kernel_size", "kernel", 1),
+            ("stride", "stride", 1),
+            ("pad", "pad", 0),
+            ("kstride", "kstride", 1),
+        ):
+            numbers = self.options.per_axis(name, short, default)
+            if len(numbers) not in (1, count):
+                raise ConfigError(
+                    f"option {name!r} has {len(numbers)} numbers, but x of shape {shape} has {count} axes after axis {axis}",
+                    remedy=f"give one number, or {count}",
+                    layer=self.name,
+                    option=name,
+                )
+            each.append(numbers * count if len(numbers) == 1 else numbers)
+        windows = [Window(*numbers) for numbers in zip(*each)]
+        for window in windows:
+            if window.pad >= window.kernel or (window.pad and window.kstride > 1):
+                raise ConfigError(
+                    f"a padding of {window.pad} with a window of {window.kernel} and 'kstride' {window.kstride}",
+                    remedy="give a 'pad' below the window, and none where 'kstride' is above 1",
+                    layer=self.name,
+                    option="pad",
+                )
+        return windows
+
+
+class ROIPooling(Layer):
+    """The largest number of each bin of each region, as in Fast R-CNN (Girshick 2015).
+
+    bottoms: x, float32 (N, C, H, W); rois, (R, 5), each (number of the image, x1, y1, x2, y2), the corners in pixels of the image.
+    tops: y, (R, C, pooled_h, pooled_w); 0 for a bin that lies outside of x.
+    errors: ConfigError for other shapes; DataError for the number of an image that is not there, and for corners that are not finite.
+    Corners times `spatial_scale` are rounded, halves away from zero. A region has at least one row and one column, both corners
+    included. A bin reaches from floor to ceil, so bins share rows and columns. The gradient goes to the largest number of each
+    bin, of several to the first in row order. The regions get none.
+    """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        self._bins: Optional[Bins] = None  # of the last forward
+        self._places: Optional[Array] = None  # of its maxima, where it was one of TRAIN
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        x, rois = tuple(bottom[0].shape), tuple(bottom[1].shape)
+        if len(x) != 4:
+            raise ConfigError(f"x has shape {x}", remedy="expected (images, channels, height, width)", layer=self.name)
+        if not rois or math.prod(rois) != 5 * rois[0]:
+            remedy = "expected five numbers per region: (regions, 5)"
+            raise ConfigError(f"rois has shape {rois}", remedy=remedy, layer=self.name)
+        pooled = self.options.pooled_h, self.options.pooled_w
+        self.give_shape(top[0], (rois[0], x[1], *pooled), "'pooled_h' and 'pooled_w'")
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        with self.on_device(bottom[0]):
+            self._places = self._find(bottom, self._look(bottom), self.data(top[0]), self.training)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        with self.on_device(bottom[0]) if self._bins is None else self.device.of(bottom[0]):
+            if propagate_down[0]:
+                bins = self._bins or self._look(bottom)
+                if self._places is None:
+                    self._places = self._find(bottom, bins, self.buffer("y", tuple(top[0].shape)), True)
+                roi_gradient(self.diff(top[0]), bins, self._places, self.diff(bottom[0]))
+            if propagate_down[1]:
+                self.diff(bottom[1])[...] = 0
+
+    def _look(self, bottom: Blobs) -> Bins:
+        """Read the regions as they are now; where they are wrong nothing of an earlier batch is left."""
+        self._bins = self._places = None
+        rois = self.data(bottom[1]).reshape(-1, 5)
+        self._check(rois, bottom[0].shape[0])
+        pooled = self.options.pooled_h, self.options.pooled_w
+        self._bins = bins_of(rois, self.options.spatial_scale, pooled, tuple(bottom[0].shape)[2:])
+        return self._bins
+
+    def _find(self, bottom: Blobs, bins: Bins, y: Array, wanted: bool) -> Optional[Array]:
+        """Write the maxima into y, and return where they are, if that is wanted."""
+        places = self.buffer("places", tuple(y.shape), np.int32) if wanted else None
+        roi_maxima(self.data(bottom[0]), bins, y, places, self.buffer)
+        return places
+
+    def _check(self, rois: Array, images: int) -> None:
+        xp, numbers = self.xp, rois[:, 0]
+        right = (numbers >= 0) & (numbers < images) & (xp.floor(numbers) == numbers)
+        right &= xp.isfinite(rois).all(axis=1)
+        if int(xp.count_nonzero(right)) == len(rois):
+            return
+        at = int(xp.argmin(right))
+        number, *corners = (float(each) for each in rois[at])
+        if not all(math.isfinite(each) for each in corners):
+            raise DataError(f"roi {at} has corners {corners}, which are not finite", layer=self.name)
+        rule = f"must be an integer from 0 to {images - 1}" if images else "has no image, because x has none"
+        raise DataError(
+            f"roi {at} is of image {number:g}, which {rule}",
+            remedy="the five numbers of a region are: number of the image in the batch, x1, y1, x2, y2",
+            layer=self.name,
+        )
