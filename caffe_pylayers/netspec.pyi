@@ -559,6 +559,134 @@ def L2Normalize(
     scale: Start value of a learned factor per channel; none: no factor.
     """
 
+def PoolingND(
+    *blobs: Top,
+    pool: Literal["MAX", "AVE"] = "MAX",
+    axis: int = 1,
+    kernel_size: int | Sequence[int] | None = None,
+    kernel_h: int | None = None,
+    kernel_w: int | None = None,
+    stride: int | Sequence[int] | None = None,
+    stride_h: int | None = None,
+    stride_w: int | None = None,
+    pad: int | Sequence[int] | None = None,
+    pad_h: int | None = None,
+    pad_w: int | None = None,
+    kstride: int | Sequence[int] = 1,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """The largest number or the mean of each window, over any trailing axes.
+
+    bottoms: x
+    tops: y [, mask]
+
+    pool: What is taken of a window: its largest number or its mean.
+    axis: Axis of the channels, an integer; all axes after it are pooled.
+    kernel_size: Size of the window, at least 1: one for all pooled axes, or a list with one per axis.
+    kernel_h: Size along the first of two pooled axes, at least 1.
+    kernel_w: Size along the second of two pooled axes, at least 1.
+    stride: From one window to the next, at least 1: one number, or a list with one per axis; none: 1.
+    stride_h: Stride along the first of two pooled axes, at least 1.
+    stride_w: Stride along the second of two pooled axes, at least 1.
+    pad: Padding at both ends of an axis, from 0 and below the size of the window: one number, or a list with one per axis; none: 0.
+    pad_h: Padding of the first of two pooled axes, from 0.
+    pad_w: Padding of the second of two pooled axes, from 0.
+    kstride: From one element of a window to the next, at least 1: one number, or a list with one per axis.
+    """
+
+def ROIPooling(
+    *blobs: Top,
+    pooled_h: int,
+    pooled_w: int,
+    spatial_scale: float = 1.0,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """The largest number of each bin of each region of interest, of Fast R-CNN.
+
+    bottoms: x, rois
+    tops: y
+
+    pooled_h: Rows of bins per region, at least 1.
+    pooled_w: Columns of bins per region, at least 1.
+    spatial_scale: Factor from the coordinates of regions to those of x, above 0: 1 divided by the strides before x.
+    """
+
+def Interp(
+    *blobs: Top,
+    height: int | None = None,
+    width: int | None = None,
+    zoom_factor: int | None = None,
+    shrink_factor: int | None = None,
+    pad_beg: int = 0,
+    pad_end: int = 0,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Maps of another size by bilinear interpolation, with the corners aligned.
+
+    bottoms: x [, like]
+    tops: y
+
+    height: Rows of y, at least 1.
+    width: Columns of y, at least 1.
+    zoom_factor: y has (rows - 1) * zoom_factor + 1 rows, and columns alike; an integer of at least 1.
+    shrink_factor: y has (rows - 1) / shrink_factor + 1 rows, rounded down, and columns alike; at least 1.
+    pad_beg: Minus how many rows and columns are cut off at the beginning, at most 0.
+    pad_end: Minus how many rows and columns are cut off at the end, at most 0.
+    """
+
+def Upsample(
+    *blobs: Top,
+    scale: int | None = None,
+    scale_h: int | None = None,
+    scale_w: int | None = None,
+    pad_out_h: bool = False,
+    pad_out_w: bool = False,
+    upsample_h: int | None = None,
+    upsample_w: int | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """The numbers of x in the places where stock Pooling found its maxima, and 0 elsewhere, of SegNet.
+
+    bottoms: x, mask
+    tops: y
+
+    scale: Rows and columns of y per row and column of x, at least 2; none: 2.
+    scale_h: Rows of y per row of x, at least 2.
+    scale_w: Columns of y per column of x, at least 2.
+    pad_out_h: One row less, where the layer that made the mask had an odd number of rows.
+    pad_out_w: One column less, where that layer had an odd number of columns.
+    upsample_h: Rows of y, at least 2.
+    upsample_w: Columns of y, at least 2.
+    """
+
 def ImageDataLayer(
     *blobs: Top,
     source: Path,

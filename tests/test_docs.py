@@ -14,7 +14,7 @@ import caffe_pylayers
 from caffe_pylayers import LAYERS
 from caffe_pylayers.config.catalogue import SCHEMAS
 from docs import drawings
-from tests.caffe_nets import layer_text
+from tests.caffe_nets import layer_text, net_text
 from tests.pages import ROOT, Block, blocks, run, run_all
 
 
@@ -166,6 +166,39 @@ def test_the_page_about_losses(tmp_path, programs, monkeypatch):
         assert caffe_net.blobs[top].data > 0, name
 
 
+#: What the layers of docs/features.md get as bottoms.
+FEATURES = {
+    "volume": (2, 3, 4, 6, 5),
+    "conv5": (2, 3, 6, 8),
+    "rois": (4, 5),
+    "small": (2, 3, 5, 4),
+    "conv": (2, 3, 9, 12),
+    "embedding": (8, 5),
+}
+
+
+def test_the_page_about_features(tmp_path, programs, monkeypatch):
+    """Each of its layers runs forward and backward on bottoms of the names that it gives them."""
+    monkeypatch.chdir(tmp_path)
+    names = run_all("docs/features.md", tmp_path, programs)
+    assert len(names) == len({schema for schema in map(SCHEMAS.get, LAYERS) if schema.page == "features.md"})
+    for name in names:
+        text = (tmp_path / name).read_text()
+        inputs = {blob: shape for blob, shape in FEATURES.items() if f'bottom: "{blob}"' in text}
+        (tmp_path / name).write_text(net_text([text], inputs))
+        net = caffe.Net(name, caffe.TRAIN)
+        for blob in inputs:
+            net.blobs[blob].data[...] = np.random.default_rng(0).uniform(0.1, 1, net.blobs[blob].data.shape)
+        if "rois" in inputs:
+            net.blobs["rois"].data[...] = [[1, 0, 0, 100, 80], [0, 16, 16, 20, 20], [0, 0, 0, 0, 0], [1, 500, 0, 600, 9]]
+        net.forward()
+        top = list(net.blobs)[-1]
+        assert net.blobs[top].data.any()
+        net.blobs[top].diff[...] = 1
+        net.backward()
+        assert net.blobs[next(iter(inputs))].diff.any()
+
+
 def bottom_of(blob, random):
     if blob == "label":
         return np.arange(8) // 2
@@ -182,11 +215,12 @@ def shape_of(sizes):
     return f"input_param {{ shape {{ {' '.join(f'dim: {size}' for size in sizes)} }} }}"
 
 
-def test_the_tables_of_losses_name_every_option_and_its_default():
-    """Under the heading of each layer of docs/losses.md."""
-    parts = re.split(r"^## (\w+)$", (ROOT / "docs/losses.md").read_text(), flags=re.MULTILINE)
+@pytest.mark.parametrize("page", ["losses.md", "features.md"])
+def test_the_tables_name_every_option_and_its_default(page):
+    """Under the heading of each layer of the page."""
+    parts = re.split(r"^## (\w+)$", (ROOT / "docs" / page).read_text(), flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2]))
-    assert set(sections) >= {name for name in LAYERS if not name.endswith("DataLayer")}
+    assert set(sections) >= {name for name in LAYERS if SCHEMAS[name].page == page}
     for layer in set(sections) & set(LAYERS):
         fields = SCHEMAS[layer].model_fields
         named = set(re.findall(r"`(\w+)`", sections[layer]))

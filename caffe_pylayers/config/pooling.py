@@ -120,9 +120,9 @@ class InterpOptions(Options):
         if factor and self.given("height"):
             yield Remark(("height", factor), f"options 'height' and {factor!r} are both given", "leave one out")
 
-    def bottom_names(self) -> Sequence[str]:
-        sized = any(self.given(name) for name in ("height", "zoom_factor", "shrink_factor"))
-        return ("x",) if sized else ("x", "like")
+    def sized(self) -> bool:
+        """Whether the options give the size of y, so that no second bottom does."""
+        return any(self.given(name) for name in ("height", "zoom_factor", "shrink_factor"))
 
     def wanted(self, sizes: Sequence[int]) -> List[int]:
         """Rows and columns of y, from those of x that are left."""

@@ -21,6 +21,13 @@ class Interp(Layer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
+        if self.options.sized() == (len(bottom) > 1):
+            found = "two give" if self.options.sized() else "nothing gives"
+            raise ConfigError(
+                f"{found} the size of y: options and a second bottom",
+                remedy="give 'zoom_factor', 'shrink_factor' or both, or 'height' and 'width', or a second bottom of that size",
+                layer=self.name,
+            )
         self._sizes: Tuple[Tuple[int, ...], ...] = ()
         self._matrices: Sequence[Array] = ()  # of the rows and of the columns, from the first pass on
 

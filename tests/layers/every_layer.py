@@ -9,6 +9,9 @@ SOFT = Y / Y.sum(axis=1, keepdims=True)
 TARGETS = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 0]])
 PAIR = {"x": X, "y": Y, "sim": np.array([0, 1, 0, 1])}
 TRIPLET = {"x": X, "y": Y, "z": X[::-1].copy()}
+MAPS = RNG.rand(4, 3, 2, 3)
+ROIS = np.array([[0, 0, 0, 2, 1], [1, 1, 0, 1, 1], [2, 0, 1, 2, 1], [3, 0, 0, 0, 0]])
+PLACES = np.broadcast_to(np.array([[0, 2, 5], [12, 15, 23]]), MAPS.shape)
 WEIGHT = {"sample_weight": np.array([1.0, 2, 0, 1])}
 
 #: Layer -> (its bottoms, options); losses get sample_weight too.
@@ -31,6 +34,10 @@ LAYERS = {
     "LabelNoise": ({"label": LABELS}, {"distribution": "flip", "probability": 0.5, "n_classes": 3}),
     "LabelSmoothing": ({"label": LABELS}, {"n_classes": 3}),
     "L2Normalize": ({"x": X}, {"scale": 2.0}),
+    "PoolingND": ({"x": MAPS}, {"kernel_size": 2}),
+    "ROIPooling": ({"x": MAPS, "rois": ROIS}, {"pooled_h": 2, "pooled_w": 2}),
+    "Interp": ({"x": MAPS}, {"zoom_factor": 2}),
+    "Upsample": ({"x": MAPS, "mask": PLACES}, {}),
 }
 
 #: The same layers in other ways.
