@@ -69,3 +69,10 @@ def run(net, *gradients):
     net.forward()
     net.backward()
     return [net.blobs[name].diff.copy() for name in gradients]
+
+
+def one_pass(net):
+    """Forward and backward. forward() and backward() would take the data of all outputs and the diffs of all inputs."""
+    last = len(net.layers) - 1
+    net._forward(0, last)
+    net._backward(last, 0)

@@ -1,4 +1,4 @@
-"""The losses and the layers on features in GPU mode: `pytest -m gpu`, with a GPU build of Caffe, CuPy and a GPU."""
+"""The layers in GPU mode: `pytest -m gpu`, with a GPU build of Caffe, CuPy and a GPU."""
 
 import caffe
 import numpy as np
@@ -8,6 +8,7 @@ from caffe_pylayers.layers import device
 from tests.caffe_nets import build, layer_text, run
 from tests.features import feature_nets as features
 from tests.features.cases import FEATURES
+from tests.layers import layer_nets
 from tests.losses.cases import CASES
 from tests.losses.loss_nets import batch, iterations, net_of, weights_of
 
@@ -77,6 +78,16 @@ def test_layers_on_features_give_what_they_give_in_cpu_mode(case, cupy):
         np.testing.assert_allclose(found[0], expected[0], rtol=1e-4, atol=1e-6)
         for name in inputs:
             np.testing.assert_allclose(found[1][name], expected[1][name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("layer", "inputs", "options"), [*layer_nets.CASES, *layer_nets.RESUMING], ids=str)
+def test_every_layer_gives_what_it_gives_in_cpu_mode(layer, inputs, options, cupy):
+    caffe.set_mode_cpu()
+    expected = layer_nets.passes(layer_nets.net_of(layer, inputs, options, caffe.TRAIN))
+    caffe.set_mode_gpu()
+    found = layer_nets.passes(layer_nets.net_of(layer, inputs, options, caffe.TRAIN))
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_arrays_are_the_blobs_own_memory(cupy):

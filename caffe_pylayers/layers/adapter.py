@@ -130,9 +130,11 @@ class Layer(caffe.Layer):
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """Zeros, where `force_backward: true` asks a layer without a gradient for one."""
+        now = device.current()  # a layer of one's own may compute on the host all the same
         for i in range(len(bottom)):
             if propagate_down[i]:
-                bottom[i].diff[...] = 0
+                with now.of(bottom[i]):
+                    now.diff(bottom[i])[...] = 0
 
     def give_shape(self, blob: Any, shape: Sequence[int], options: str) -> None:
         """Give a top a shape that depends on options; where Caffe could not count its numbers, name those to lower."""
@@ -179,6 +181,16 @@ class Layer(caffe.Layer):
         if array is None or array.shape != shape or array.dtype != dtype:
             array = self._buffers[name] = self.xp.empty(shape, dtype)
         return array
+
+    def here(self, name: str, numbers: np.ndarray, dtype: Any = np.float32) -> Array:
+        """Numbers that do not change, as an array where this layer computes, made once."""
+        if name not in self._buffers:
+            self._buffers[name] = self.xp.asarray(numbers, dtype)
+        return self._buffers[name]
+
+    def on_host(self, array: Array) -> np.ndarray:
+        """An array of this layer in host memory: a copy if it is on the GPU."""
+        return array if self.xp is np else array.get()
 
     def labels(
         self,

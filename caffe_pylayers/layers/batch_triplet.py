@@ -3,8 +3,6 @@
 import math
 from typing import Any, Optional, Sequence, Tuple
 
-import numpy as np
-
 from caffe_pylayers.data import keyed
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.layers.adapter import Blobs, log
@@ -107,9 +105,7 @@ class BatchTripletLoss(TripletsLayer):
         key = draw_key(self.options, self._number)
 
         def draw(anchors: Array, positives: Array) -> Array:
-            on_host = self.xp is np
-            pairs = (rows if on_host else rows.get() for rows in (anchors, positives))
-            return self.xp.asarray(keyed.uniform(*key, *pairs))
+            return self.xp.asarray(keyed.uniform(*key, self.on_host(anchors), self.on_host(positives)))
 
         return draw
 

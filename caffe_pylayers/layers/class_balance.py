@@ -9,7 +9,7 @@ from caffe_pylayers.files.counts import read_class_weights, read_counts, read_im
 from caffe_pylayers.files.matrix import read_matrix
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.layers.frozen import counter
-from caffe_pylayers.layers.targets import Targets, target_index
+from caffe_pylayers.layers.targets import Targets
 from caffe_pylayers.losses.class_weights import (
     add_counts,
     class_weights,
@@ -18,7 +18,9 @@ from caffe_pylayers.losses.class_weights import (
     mean_weight,
     scale_weights,
     smoothing_matrix,
+    target_index,
 )
+from caffe_pylayers.losses.reduction import Array
 
 _LISTED = 20  # class weights that a logged line shows one by one
 
@@ -62,8 +64,19 @@ class _ClassBalance(Layer):
         if not options.resume and (self._running or options.defer):
             self._warn_of_restarts()
 
-    def weigh(self, bottom: Blobs) -> Tuple[np.ndarray, np.ndarray, Optional[np.ndarray]]:
-        """The weights of all classes, the labels, flat, by the numbers of their classes, and which of them are ignored."""
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        with self.on_device(bottom[0]):
+            self.write(top[0], *self.weigh(bottom))
+
+    def write(self, top: Any, weights: Array, labels: Array, ignored: Optional[Array]) -> None:
+        """Write the top, from what `weigh` returns."""
+        raise NotImplementedError(f"{self.name} writes no top")
+
+    def weigh(self, bottom: Blobs) -> Tuple[Array, Array, Optional[Array]]:
+        """The weights of all classes, the labels, flat, by the numbers of their classes, and which of them are ignored.
+
+        Counts and weights, a few numbers per class, are computed on the host, because they are logged and may be a blob.
+        """
         labels, ignored = self._index(bottom[0])
         counts = self._counts(labels, ignored, bottom[0].shape[0])
         by_group = counts.reshape(len(counts), *self._groups)
@@ -82,9 +95,9 @@ class _ClassBalance(Layer):
             means = np.array([[mean_weight(*group)] for group in zip(weights, by_group[0])])
             # Absent classes stay at 0; by hand a weight is that of a class, be it in the batch or not.
             weights = np.where((by_group[0] > 0) | (self._by_hand is not None), means, 0.0)
-        return weights.ravel(), labels, ignored
+        return self.xp.asarray(weights.ravel()), labels, ignored
 
-    def _index(self, blob: Any) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+    def _index(self, blob: Any) -> Tuple[Array, Optional[Array]]:
         """The number of each label's class, flat, and which labels are ignored."""
         options = self.options
         if not self._per_label:
@@ -119,7 +132,7 @@ class _ClassBalance(Layer):
             groups = [self._by_hand]
         return np.array([scale_weights(group, of, options.scale) for group, of in zip(groups, counts[0])])
 
-    def _counts(self, labels: np.ndarray, ignored: Optional[np.ndarray], num_images: int) -> np.ndarray:
+    def _counts(self, labels: Array, ignored: Optional[Array], num_images: int) -> np.ndarray:
         if self._fixed is not None:
             return self._fixed
         num_classes = self._groups[0] * self._groups[1]
@@ -128,7 +141,7 @@ class _ClassBalance(Layer):
             by_image = (num_images, -1) if labels.size else (0, 0)
             left_out = None if ignored is None else ignored.reshape(by_image)
             counts.append(count_in_images(labels.reshape(by_image), num_classes, left_out))
-        batch = np.array(counts)
+        batch = np.array([self.on_host(each) for each in counts])
         if not self._running:
             return batch
         running = self._counter.numbers.reshape(batch.shape)
@@ -235,9 +248,9 @@ class ComputeH(_ClassBalance):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape(1, 1, self.options.n_classes, self.options.n_classes)
 
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        weights, _, _ = self.weigh(bottom)
-        np.multiply(weights[:, None], self._matrix, out=self.data(top[0])[0, 0])
+    def write(self, top: Any, weights: Array, labels: Array, ignored: Optional[Array]) -> None:
+        matrix = self.here("matrix", self._matrix, np.float64)
+        self.xp.multiply(weights[:, None], matrix, out=self.data(top)[0, 0])
 
 
 class SampleWeight(_ClassBalance):
@@ -255,10 +268,9 @@ class SampleWeight(_ClassBalance):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape(*bottom[0].shape)
 
-    def forward(self, bottom: Blobs, top: Blobs) -> None:
-        weights, labels, ignored = self.weigh(bottom)
-        each = self.data(top[0]).reshape(-1)
-        np.take(weights.astype(np.float32), labels, out=each, mode="clip")
+    def write(self, top: Any, weights: Array, labels: Array, ignored: Optional[Array]) -> None:
+        each = self.data(top).reshape(-1)
+        each[...] = weights.astype(np.float32)[labels]
         if ignored is not None:
             each[ignored] = 0
 

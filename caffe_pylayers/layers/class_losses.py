@@ -69,12 +69,6 @@ class ScoresLoss(LossLayer):
             )
         return np.array(numbers, np.float64)
 
-    def here(self, name: str, numbers: np.ndarray) -> Array:
-        """Numbers that do not change, as a float32 array where this layer computes, made once."""
-        if name not in self._buffers:
-            self._buffers[name] = self.xp.asarray(numbers, np.float32)
-        return self._buffers[name]
-
     def _set_classes(self, num_classes: int) -> None:
         self.for_classes(num_classes)
         self._num_classes = num_classes

@@ -1,8 +1,8 @@
 """Where a layer finds the arrays of Caffe's blobs: in the host's memory, or on the GPU.
 
 Caffe's Python layers run on the CPU, in GPU mode too: `blob.data` is then copied from the GPU, and what is written
-there is copied back. With CuPy installed, and Caffe built for GPUs and in GPU mode, the losses take the blobs' GPU
-memory as it is, so nothing is copied.
+there is copied back. With CuPy installed, and Caffe built for GPUs and in GPU mode, the layers of this package that have
+bottoms take the blobs' GPU memory as it is, so nothing is copied.
 """
 
 import contextlib
@@ -88,7 +88,7 @@ _NOTHING = contextlib.nullcontext()
 
 
 def current() -> Any:
-    """Where losses shall compute now: `Cuda` in GPU mode if CuPy is there, `HOST` otherwise."""
+    """Where layers shall compute now: `Cuda` in GPU mode if CuPy is there, `HOST` otherwise."""
     if _cuda() is None or not gpu_mode():
         return HOST
     return _cuda()
@@ -137,7 +137,7 @@ def _find_mode() -> Optional[ctypes.c_int]:
         words[i] = before[i]
     if len(changed) != 1 or before[changed[0]] not in (0, 1):
         log.warning(
-            "this Caffe does not store its mode in the same place as stock Caffe, so losses run on the CPU in GPU mode too"
+            "this Caffe does not store its mode in the same place as stock Caffe, so layers run on the CPU in GPU mode too"
         )
         return None
     return ctypes.c_int.from_buffer(words, 4 * changed[0])

@@ -9,6 +9,7 @@ from caffe_pylayers.layers.adapter import Blobs, Layer
 from caffe_pylayers.layers.frozen import counter, draw_key, warn_of_repeated
 from caffe_pylayers.layers.targets import Targets
 from caffe_pylayers.losses.distributions import add_one_hot, clear_ignored, distribution_shape, spread
+from caffe_pylayers.losses.reduction import Array
 
 _BLOCK = 1 << 14  # draws made at a time; each takes about 100 bytes while it is made
 
@@ -46,9 +47,14 @@ class LabelNoise(Layer):
         self.give_shape(top[0], shape, "'n_classes'")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        options = self.options
         forwards = self._forwards.read()
-        key = draw_key(options, forwards)
+        with self.on_device(bottom[0]):
+            self._pass_on(draw_key(self.options, forwards), bottom, top)
+        if self.training:
+            self._forwards.write(forwards + 1)
+
+    def _pass_on(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
+        options = self.options
         if self._targets is not None:
             remedy = (
                 "one_hot needs one label per position"
@@ -64,31 +70,29 @@ class LabelNoise(Layer):
             self._flip(key, bottom, top)
         else:
             self._jitter(key, bottom, top)
-        if self.training:
-            self._forwards.write(forwards + 1)
 
     def _jitter(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
-        labels, out = self.data(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
+        xp, labels, out = self.xp, self.data(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
         for place in _blocks(labels.size):
             label = labels[place]
             noisy = label + self._noise(key, np.arange(place.start, place.stop))
             if self.options.clip is not None:
-                noisy = np.clip(noisy, *self.options.clip)
+                noisy = xp.clip(noisy, *self.options.clip)
             if self.options.ignore_label is not None:
-                noisy = np.where(label == self.options.ignore_label, label, noisy)
+                noisy = xp.where(label == self.options.ignore_label, label, noisy)
             out[place] = noisy
 
     def _flip(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
         options = self.options
         labels, ignored = self.labels(self.data(bottom[0]), options.n_classes, options.ignore_label)
-        given, out = self.data(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
+        xp, given, out = self.xp, self.data(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
         for place in _blocks(labels.size):
             position = np.arange(place.start, place.stop)
-            drawn = keyed.uniform(*key, position, 0) < options.probability
+            drawn = xp.asarray(keyed.uniform(*key, position, 0) < options.probability)
             if ignored is not None:
                 drawn &= ~ignored[place]
             again = np.floor(keyed.uniform(*key, position, 1) * options.n_classes)
-            out[place] = np.where(drawn, again, given[place])
+            out[place] = xp.where(drawn, xp.asarray(again), given[place])
 
     def _one_hot(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
         options = self.options
@@ -111,12 +115,12 @@ class LabelNoise(Layer):
             spread(labels, 1, 0, out)
         clear_ignored(None if ignored is None else ignored.reshape(labels.shape), out)
 
-    def _noise(self, key: Tuple[int, ...], position: np.ndarray) -> np.ndarray:
-        """The noise at these positions: float64 of their shape."""
+    def _noise(self, key: Tuple[int, ...], position: np.ndarray) -> Array:
+        """The noise at these positions: float64 of their shape, drawn on the host, so that it is the same bit for bit."""
         options = self.options
         if options.distribution == "gaussian":
-            return np.asarray(options.std * keyed.normal(*key, position))
-        return np.asarray(options.low + (options.high - options.low) * keyed.uniform(*key, position))
+            return self.xp.asarray(options.std * keyed.normal(*key, position))
+        return self.xp.asarray(options.low + (options.high - options.low) * keyed.uniform(*key, position))
 
 
 def _blocks(size: int, cost: int = 1) -> Iterator[slice]:

@@ -25,6 +25,10 @@ class LabelSmoothing(Layer):
         self.give_shape(top[0], distribution_shape(tuple(bottom[0].shape), self.options.n_classes), "'n_classes'")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
+        with self.on_device(bottom[0]):
+            self._smooth(bottom, top)
+
+    def _smooth(self, bottom: Blobs, top: Blobs) -> None:
         options = self.options
         num_classes, smoothing = options.n_classes, options.smoothing
         self._targets.warn(self.name, self.data(bottom[0]), "the layer needs one label per position")

@@ -2,8 +2,6 @@
 
 from typing import Any, Optional, Tuple
 
-import numpy as np
-
 from caffe_pylayers.layers.adapter import log
 
 
@@ -53,14 +51,3 @@ class Targets:
             and shape[2:] == (1, 1)
             and (self._num_classes > 2 or self._num_classes == shape[1])
         )
-
-
-def target_index(targets: np.ndarray) -> np.ndarray:
-    """The numbers 2 l + t of targets t, 0 or 1, of labels l: of their shape, (N, L, ...).
-
-    >>> target_index(np.array([[0, 1], [1, 1]]))
-    array([[0, 3],
-           [1, 3]])
-    """
-    labels = np.arange(targets.shape[1]).reshape(-1, *[1] * (targets.ndim - 2))
-    return 2 * labels + targets

@@ -4,15 +4,19 @@ from typing import Optional
 
 import numpy as np
 
+from caffe_pylayers.losses.reduction import Array, array_module
+
 _FADED = 1e-20  # running counts fade down to about this, so that a class once seen stays seen
 
 
-def count_labels(labels: np.ndarray, num_classes: int, ignored: Optional[np.ndarray] = None) -> np.ndarray:
+def count_labels(labels: Array, num_classes: int, ignored: Optional[Array] = None) -> Array:
     """How many labels each class has: int64 (num_classes,). labels: integers in 0 .. num_classes-1."""
-    return np.bincount(labels if ignored is None else labels[~ignored], minlength=num_classes)
+    xp, counted = array_module(labels), labels if ignored is None else labels[~ignored]
+    # CuPy does not count nothing.
+    return xp.bincount(counted, minlength=num_classes) if counted.size else xp.zeros(num_classes, np.int64)
 
 
-def count_in_images(labels: np.ndarray, num_classes: int, ignored: Optional[np.ndarray] = None) -> np.ndarray:
+def count_in_images(labels: Array, num_classes: int, ignored: Optional[Array] = None) -> Array:
     """How many labels, of any class, the images have in which each class occurs: int64 (num_classes,).
 
     labels: (N, M), M labels for each of N images. ignored: bool (N, M), or None where no label is.
@@ -20,11 +24,22 @@ def count_in_images(labels: np.ndarray, num_classes: int, ignored: Optional[np.n
     >>> count_in_images(np.array([[0, 0, 1], [1, 1, 1]]), 3)
     array([3, 6, 0])
     """
-    total = np.zeros(num_classes, np.int64)
+    total = array_module(labels).zeros(num_classes, np.int64)
     for image, in_image in enumerate(labels):
         counts = count_labels(in_image, num_classes, None if ignored is None else ignored[image])
-        total[counts > 0] += counts.sum()
+        total += (counts > 0) * counts.sum()
     return total
+
+
+def target_index(targets: Array) -> Array:
+    """The numbers 2 l + t of targets t, 0 or 1, of labels l: of their shape, (N, L, ...).
+
+    >>> target_index(np.array([[0, 1], [1, 1]]))
+    array([[0, 3],
+           [1, 3]])
+    """
+    labels = array_module(targets).arange(targets.shape[1]).reshape(-1, *[1] * (targets.ndim - 2))
+    return 2 * labels + targets
 
 
 def add_counts(running: np.ndarray, counts: np.ndarray, decay: float) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Optional, Sequence, Tuple
 
-import numpy as np
+from caffe_pylayers.losses.reduction import Array, array_module
 
 
 def distribution_shape(label_shape: Sequence[int], num_classes: int) -> Tuple[int, ...]:
@@ -17,35 +17,41 @@ def distribution_shape(label_shape: Sequence[int], num_classes: int) -> Tuple[in
     return (*label_shape[:1], num_classes, *rest)
 
 
-def spread(labels: np.ndarray, on: float, off: float, out: np.ndarray) -> None:
+def spread(labels: Array, on: float, off: float, out: Array) -> None:
     """Write distributions that have `on` at the label's class and `off` at each other.
 
     labels: integers 0 .. K-1, (N, M). out: float (N, K, M).
 
+    >>> import numpy as np
     >>> out = np.empty((1, 3, 1)); spread(np.array([[2]]), 0.8, 0.1, out); out.ravel()
     array([0.1, 0.1, 0.8])
     """
     out[...] = off
-    rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
-    out[rows, labels, columns] = on
+    out[_at(labels)] = on
 
 
-def add_one_hot(labels: np.ndarray, noise: np.ndarray, clip: Tuple[float, float]) -> None:
+def add_one_hot(labels: Array, noise: Array, clip: Tuple[float, float]) -> None:
     """Turn noise into distributions, in place: 1 more at the label's class, clipped, divided by the sum.
 
     labels: integers 0 .. K-1, (N, M). noise: float (N, K, M). clip: lowest and highest entry before the division,
     neither below 0. Where the sum is 0 the distribution is 1 at the label.
     """
-    rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
-    noise[rows, labels, columns] += 1
-    np.clip(noise, *clip, out=noise)
+    xp, at = array_module(noise), _at(labels)
+    noise[at] += 1
+    xp.clip(noise, *clip, out=noise)
     total = noise.sum(axis=1)
-    noise[rows, labels, columns] += total == 0
-    noise /= np.where(total == 0, 1, total)[:, None]
+    noise[at] += total == 0
+    noise /= xp.where(total == 0, 1, total)[:, None]
 
 
-def clear_ignored(ignored: Optional[np.ndarray], out: np.ndarray) -> None:
+def clear_ignored(ignored: Optional[Array], out: Array) -> None:
     """Make the distributions, (N, K, M), all zeros where `ignored`, bool (N, M)."""
     if ignored is not None:
-        rows, columns = np.nonzero(ignored)
+        rows, columns = ignored.nonzero()
         out[rows, :, columns] = 0
+
+
+def _at(labels: Array) -> Tuple[Array, Array, Array]:
+    """The index, in an array (N, K, M), of the entries of the labels, (N, M)."""
+    arange, (rows, columns) = array_module(labels).arange, labels.shape
+    return arange(rows)[:, None], labels, arange(columns)

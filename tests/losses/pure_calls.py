@@ -7,7 +7,9 @@ import numpy as np
 
 from caffe_pylayers.losses.accuracy import accuracy, count_right, recall
 from caffe_pylayers.losses.batch_triplet import Rule, batch_triplet_gradient, batch_triplet_loss
+from caffe_pylayers.losses.class_weights import count_in_images, count_labels, target_index
 from caffe_pylayers.losses.contrastive import contrastive
+from caffe_pylayers.losses.distributions import add_one_hot, clear_ignored, spread
 from caffe_pylayers.losses.euclidean import euclidean
 from caffe_pylayers.losses.focal import focal
 from caffe_pylayers.losses.hinge import hinge
@@ -193,7 +195,29 @@ def accuracy_run(xp, scores, labels, factor):
     return [*itertools.chain(*found), *(recall(*each) for each in found), *(accuracy(*each, True) for each in found)]
 
 
+def label_inputs(rng):
+    return {"labels": rng.randint(0, 3, (4, 5)), "ignored": rng.rand(4, 5) < 0.3, "noise": rng.randn(4, 3, 5)}
+
+
+def distribution_run(xp, labels, ignored, noise):
+    out = xp.empty(noise.shape, np.float32)
+    spread(labels, 0.8, 0.1, out)
+    clear_ignored(ignored, out)
+    add_one_hot(labels, noise, (0.0, 1.0))
+    return [out, noise]
+
+
+def counts_run(xp, labels, ignored, noise):
+    found = [target_index(labels), count_labels(labels.reshape(-1), 4), count_in_images(labels, 4)]
+    for left_out in (ignored, ignored | True):
+        found.append(count_labels(labels.reshape(-1), 4, left_out.reshape(-1)))
+        found.append(count_in_images(labels, 4, left_out))
+    return found
+
+
 CALLS = [
+    Call("distributions", label_inputs, distribution_run),
+    Call("counts", label_inputs, counts_run),
     *scores_calls("softmax", softmax_cross_entropy),
     *scores_calls("focal", focal, gamma=lambda _: 2.0, alpha=lambda k: np.linspace(0.5, 2, k, dtype=np.float32)),
     *scores_calls("focal gamma 0.5", focal, gamma=lambda _: 0.5),
