@@ -559,6 +559,126 @@ def L2Normalize(
     scale: Start value of a learned factor per channel; none: no factor.
     """
 
+def Normalize(
+    *blobs: Top,
+    across_spatial: bool = True,
+    channel_shared: bool = True,
+    scale_filler: dict[str, Any] | None = None,
+    eps: float = 1e-10,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """L2 normalization as in SSD, with a learned scale.
+
+    bottoms: x
+    tops: y
+
+    across_spatial: One norm per sample; false: one per sample and position.
+    channel_shared: One learned scale for all channels; false: one per channel.
+    scale_filler: What the scale begins with; none: 1.
+    scale_filler.type: Filler of Caffe.
+    scale_filler.value: Number of constant.
+    scale_filler.min: Smallest number of uniform, any number up to max.
+    scale_filler.max: Largest number of uniform, any number from min on.
+    scale_filler.mean: Mean of gaussian.
+    scale_filler.std: Standard deviation of gaussian, above 0.
+    scale_filler.variance_norm: Count that xavier and msra divide the variance by.
+    eps: Small number, above 0, added to the sum of squares under the root.
+    """
+
+def Permute(
+    *blobs: Top,
+    order: Sequence[int],
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Axes in another order.
+
+    bottoms: x
+    tops: y
+
+    order: Axes of x in the order of the top, integers from 0; those left out come behind, from the first on.
+    """
+
+def Axpy(
+    *blobs: Top,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """A factor per channel on one blob, added to another.
+
+    bottoms: scale, x, y
+    tops: sum
+    """
+
+def ShuffleChannel(
+    *blobs: Top,
+    group: int = 1,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Channels of several groups, mixed.
+
+    bottoms: x
+    tops: y
+
+    group: Number of groups, at least 1; it divides the number of channels.
+    """
+
+def GradientScaler(
+    *blobs: Top,
+    max_iter: int,
+    lower_bound: float = 0.0,
+    upper_bound: float = 1.0,
+    alpha: float = 10.0,
+    iter_size: int = 1,
+    resume: bool = False,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """A gradient that is reversed, more and more.
+
+    bottoms: x
+    tops: y
+
+    lower_bound: Coefficient of the first iteration, any number up to upper_bound.
+    upper_bound: Coefficient that is neared, any number from lower_bound on.
+    alpha: How fast it goes from one to the other, at least 0.
+    max_iter: Iterations, at least 1, after which the coefficient stays as it is.
+    iter_size: The solver's iter_size, at least 1: forward passes per iteration.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    """
+
 def PoolingND(
     *blobs: Top,
     pool: Literal["MAX", "AVE"] = "MAX",

@@ -9,6 +9,8 @@ REQUIRED = {
     "LDAMLoss": {"counts": [9, 1]},
     "LabelNoise": {"distribution": "gaussian", "std": 0.5},
     "LabelSmoothing": {"n_classes": 3},
+    "Permute": {"order": [1, 0]},
+    "GradientScaler": {"max_iter": 10},
     "PoolingND": {"kernel_size": 2},
     "ROIPooling": {"pooled_h": 7, "pooled_w": 7},
     "ImageDataLayer": {"source": "train.csv"},

@@ -1,10 +1,12 @@
 """The options of the layers that change features."""
 
-from typing import Optional
+from typing import Any, ClassVar, Dict, Iterator, Optional, Tuple
 
 from pydantic import Field
+from typing_extensions import Annotated
 
-from caffe_pylayers.config.schema import Options
+from caffe_pylayers.config.fillers import WeightFiller
+from caffe_pylayers.config.schema import IterSize, Options, Remark, Resume
 
 
 class L2NormalizeOptions(Options):
@@ -25,3 +27,90 @@ class L2NormalizeOptions(Options):
 
     def num_blobs(self) -> int:
         return int(self.scale is not None)
+
+
+class NormalizeOptions(Options):
+    """L2 normalization as in SSD, with a learned scale."""
+
+    takes = ("x",)
+    gives = ("y",)
+    page = "features.md"
+    example: ClassVar[Dict[str, Any]] = {
+        "across_spatial": False,
+        "scale_filler": {"type": "constant", "value": 20},
+        "channel_shared": False,
+    }
+
+    across_spatial: bool = Field(True, description="One norm per sample; false: one per sample and position.")
+    channel_shared: bool = Field(True, description="One learned scale for all channels; false: one per channel.")
+    scale_filler: Optional[WeightFiller] = Field(None, description="What the scale begins with; none: 1.")
+    eps: float = Field(1e-10, gt=0, description="Small number, above 0, added to the sum of squares under the root.")
+
+    def works_in_place(self) -> bool:
+        return True
+
+    def num_blobs(self) -> int:
+        return 1
+
+
+class PermuteOptions(Options):
+    """Axes in another order."""
+
+    takes = ("x",)
+    gives = ("y",)
+    page = "features.md"
+    example: ClassVar[Dict[str, Any]] = {"order": [0, 2, 3, 1]}
+
+    order: Annotated[Tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+        description="Axes of x in the order of the top, integers from 0; those left out come behind, from the first on."
+    )
+
+    def conflicts(self) -> Iterator[Remark]:
+        if self.order is not None and len(set(self.order)) < len(self.order):  # none: it is told that it is required
+            yield Remark(("order",), f"option 'order' must name an axis once, not {list(self.order)}")
+
+
+class AxpyOptions(Options):
+    """A factor per channel on one blob, added to another."""
+
+    takes = ("scale", "x", "y")
+    gives = ("sum",)
+    page = "features.md"
+
+
+class ShuffleChannelOptions(Options):
+    """Channels of several groups, mixed."""
+
+    takes = ("x",)
+    gives = ("y",)
+    page = "features.md"
+    example: ClassVar[Dict[str, Any]] = {"group": 2}
+
+    group: int = Field(1, ge=1, description="Number of groups, at least 1; it divides the number of channels.")
+
+
+class GradientScalerOptions(Options):
+    """A gradient that is reversed, more and more."""
+
+    takes = ("x",)
+    gives = ("y",)
+    page = "features.md"
+    example: ClassVar[Dict[str, Any]] = {"max_iter": 10000}
+
+    lower_bound: float = Field(0.0, description="Coefficient of the first iteration, any number up to upper_bound.")
+    upper_bound: float = Field(1.0, description="Coefficient that is neared, any number from lower_bound on.")
+    alpha: float = Field(10.0, ge=0, description="How fast it goes from one to the other, at least 0.")
+    max_iter: int = Field(ge=1, description="Iterations, at least 1, after which the coefficient stays as it is.")
+    iter_size: IterSize = 1
+    resume: Resume = False
+
+    def conflicts(self) -> Iterator[Remark]:
+        if self.lower_bound > self.upper_bound:
+            found = f"option 'lower_bound' is {self.lower_bound:g}, above 'upper_bound', which is {self.upper_bound:g}"
+            yield Remark(("lower_bound", "upper_bound"), found)
+
+    def works_in_place(self) -> bool:
+        return True
+
+    def counts_iterations(self) -> bool:
+        return True

@@ -5,11 +5,17 @@ from typing import Sequence, Tuple
 from caffe_pylayers.losses.reduction import Array, array_module
 
 
-def unit_vectors(x: Array, axes: Sequence[int], eps: float, out: Array) -> Tuple[Array, Array]:
-    """Return x / norm, in `out`, and 1 / norm: norm = sqrt(sum of x^2 over `axes` + eps). Both are 0 for a zero vector."""
+def unit_vectors(
+    x: Array, axes: Sequence[int], eps: float, out: Array, flat_at_zero: bool = True
+) -> Tuple[Array, Array]:
+    """Return x / norm, in `out`, and 1 / norm: norm = sqrt(sum of x^2 over `axes` + eps).
+
+    Both are 0 for a zero vector, and so is its gradient. Without `flat_at_zero` its 1 / norm is 1 / sqrt(eps).
+    """
     xp = array_module(x)
     squares = xp.square(x, out=out).sum(axis=axes, keepdims=True)
-    inverse = 1 / xp.sqrt(xp.where(squares > 0, squares + eps, xp.inf))
+    squared_norms = xp.where(squares > 0, squares + eps, xp.inf) if flat_at_zero else squares + eps
+    inverse = 1 / xp.sqrt(squared_norms)
     return xp.multiply(x, inverse, out=out), inverse
 
 

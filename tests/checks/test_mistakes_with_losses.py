@@ -161,6 +161,7 @@ COUNTING = [
     ("SampleWeight", {"n_classes": 3, "defer": 4}, True),
     ("ComputeH", {"n_classes": 3}, False),
     ("ComputeH", {"n_classes": 3, "defer": 4}, True),
+    ("GradientScaler", {"max_iter": 9}, True),
     ("BatchTripletLoss", {}, False),
     ("BatchTripletLoss", {"mining": "distance"}, True),
     ("ImageDataLayer", {"source": "train.csv", "shuffle": True}, False),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tests.features.channel_cases import AXPY, GRADIENT_SCALER, NORMALIZE, PERMUTE, SHUFFLE_CHANNEL
 from tests.features.feature import Feature, only_x
 from tests.features.map_size_cases import MAP_SIZES
 from tests.features.pooling_cases import POOLING, ROI_POOLING
@@ -43,7 +44,17 @@ L2_NORMALIZE = [
     )
 ]
 
-FEATURES = [*L2_NORMALIZE, *POOLING, *ROI_POOLING, *MAP_SIZES]
+FEATURES = [
+    *L2_NORMALIZE,
+    *NORMALIZE,
+    *PERMUTE,
+    *SHUFFLE_CHANNEL,
+    *AXPY,
+    *GRADIENT_SCALER,
+    *POOLING,
+    *ROI_POOLING,
+    *MAP_SIZES,
+]
 
 #: The first case of each layer.
 ONE_A_LAYER = list({case.layer: case for case in reversed(FEATURES)}.values())

@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from caffe_pylayers.features.axpy import axpy, scale_gradient
 from caffe_pylayers.features.l2_normalize import unit_vectors, unit_vectors_gradient
+from caffe_pylayers.features.order import shuffle_channels
 from tests.losses.pure_calls import Call
 
 
@@ -27,7 +29,30 @@ def l2_normalize_run(axes):
     return run
 
 
+def normalize_run(xp, x, slope):
+    unit = xp.empty(x.shape, np.float32)
+    _, inverse = unit_vectors(x, (1,), 1e-10, unit, flat_at_zero=False)
+    return [unit, inverse]
+
+
+def shuffle_channels_run(xp, x, slope):
+    shuffled = xp.empty(x.shape, np.float32)
+    shuffle_channels(x, 3, shuffled)
+    return [shuffled]
+
+
+def axpy_run(xp, x, slope):
+    total, scale = xp.empty(x.shape, np.float32), x[:, :, 0]
+    axpy(scale, x, slope, total)
+    return [total, scale_gradient(slope, x)]
+
+
 CALLS = [
+    *(
+        Call(f"{name} {shape}", normal(*shape), run)
+        for name, run in (("normalize", normalize_run), ("shuffle channels", shuffle_channels_run), ("axpy", axpy_run))
+        for shape in ((2, 3, 4), (30, 60, 17))
+    ),
     *(
         Call(f"l2 normalize {shape} {axes}", normal(*shape), l2_normalize_run(axes))
         for shape in ((2, 3, 4), (30, 20, 17))

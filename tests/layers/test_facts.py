@@ -15,6 +15,7 @@ RESUMED = [
     ("SampleWeight", LAYERS["SampleWeight"][0], {"n_classes": 3, "counts": "running", "resume": True}),
     ("ComputeH", LAYERS["ComputeH"][0], {"n_classes": 3, "defer": 3, "resume": True}),
     ("LabelNoise", LAYERS["LabelNoise"][0], {**LAYERS["LabelNoise"][1], "resume": True}),
+    ("GradientScaler", LAYERS["GradientScaler"][0], {"max_iter": 9, "resume": True}),
     ("L2Normalize", LAYERS["L2Normalize"][0], {}),
 ]
 

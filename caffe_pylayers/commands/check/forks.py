@@ -22,18 +22,16 @@ _STOCK: Dict[str, str] = {
     "BN": _NORM, "BatchNormalization": _NORM, "SyncBN": _NORM,
     "DepthwiseConvolution": _DEPTHWISE, "ConvolutionDepthwise": _DEPTHWISE, "DepthwiseConv": _DEPTHWISE,
     "InstanceNorm": _INSTANCE, "InstanceNormalization": _INSTANCE,
-    "Axpy": 'write `type: "Scale"  scale_param { axis: 0 }` with the factors as second bottom, then `type: "Eltwise"`',
     "L1Loss": 'write `type: "Eltwise"` with `coeff: 1  coeff: -1`, then `type: "Reduction"` with `operation: ASUM` and a loss_weight',
-    "Normalize": "L2Normalize of caffe_pylayers does it, with the options 'across_spatial' and 'scale'; its weights it does not take over",
 }  # fmt: skip
 
 #: Types of forks that neither stock Caffe nor this package has.
 _NOWHERE = (
     "AnnotatedData", "BalancedSigmoidCrossEntropyLoss", "CenterLoss", "CombinedMargin", "CosinAddm", "DenseImageData",
-    "DetectionOutput", "DiceLoss", "GradientScaler", "HuberLoss", "ImageLabelmapData", "ImageSegData", "KnowledgeDistillation",
+    "DetectionOutput", "DiceLoss", "HuberLoss", "ImageLabelmapData", "ImageSegData", "KnowledgeDistillation",
     "LabelSpecificAdd", "LargeMarginInnerProduct", "LiftedStructSimilaritySoftmaxLoss", "MarginInnerProduct", "MultiBoxLoss",
-    "NormalizedInnerProduct", "Permute", "PriorBox", "Proposal", "PSROIPooling", "ReLU6", "Reorg", "ROIAlign",
-    "SegAccuracy", "ShuffleChannel", "SmoothL1Loss", "SmoothL1LossOHEM", "WingLoss",
+    "NormalizedInnerProduct", "PriorBox", "Proposal", "PSROIPooling", "ReLU6", "Reorg", "ROIAlign",
+    "SegAccuracy", "SmoothL1Loss", "SmoothL1LossOHEM", "WingLoss",
 )  # fmt: skip
 
 #: Fields of forks -> what does the same here.
