@@ -107,6 +107,7 @@ def WeightedSoftmaxLoss(
     normalize: bool | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
     normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
     axis: int = 1,
     class_weights: Sequence[float] | Path | None = None,
     ntop: int | None = None,
@@ -127,6 +128,11 @@ def WeightedSoftmaxLoss(
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
     normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
     axis: Axis of the classes in the scores, an integer; -1 is the last.
     class_weights: Weight of each class, which multiplies the sample weight: K numbers of at least 0, or a .npy or text file with them.
     """
@@ -137,6 +143,7 @@ def WeightedInfogainLoss(
     normalize: bool | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
     normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
     axis: int = 1,
     source: Path | None = None,
     ntop: int | None = None,
@@ -158,6 +165,11 @@ def WeightedInfogainLoss(
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
     normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
     axis: Axis of the classes in the scores, an integer; -1 is the last.
     source: File of the matrix H, K x K, .binaryproto or .npy; none: H is the third bottom.
     """
@@ -168,6 +180,8 @@ def WeightedSigmoidCrossEntropyLoss(
     normalize: bool | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
     normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
+    pos_weight: float | Sequence[float] | Path | None = None,
     ignore_nan: bool = False,
     ntop: int | None = None,
     name: str | None = None,
@@ -187,12 +201,19 @@ def WeightedSigmoidCrossEntropyLoss(
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
     normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
+    pos_weight: Factor of the loss of positives: one number of at least 0, or one per label (axis 1), or a .npy or text file with them; none: 1.
     ignore_nan: Targets that are NaN are missing values, and left out; false: an error.
     """
 
 def WeightedEuclideanLoss(
     *blobs: Top,
     normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
     ignore_nan: bool = False,
     ntop: int | None = None,
     name: str | None = None,
@@ -209,12 +230,18 @@ def WeightedEuclideanLoss(
     tops: loss
 
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
     ignore_nan: Targets that are NaN are missing values, and left out; false: an error.
     """
 
 def WeightedHingeLoss(
     *blobs: Top,
     normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
     norm: Literal["L1", "L2"] = "L1",
     ntop: int | None = None,
     name: str | None = None,
@@ -231,12 +258,18 @@ def WeightedHingeLoss(
     tops: loss
 
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
     norm: The hinges (L1) or their squares (L2) are added up.
     """
 
 def WeightedContrastiveLoss(
     *blobs: Top,
     normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
     margin: float = 1.0,
     legacy_version: bool = False,
     ntop: int | None = None,
@@ -254,6 +287,11 @@ def WeightedContrastiveLoss(
     tops: loss
 
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
     margin: Margin, at least 0: samples of different classes at this distance or farther have no loss.
     legacy_version: Use max(0, margin - d^2) for samples of different classes in place of max(0, margin - d)^2, as Caffe once did.
     """
@@ -261,6 +299,7 @@ def WeightedContrastiveLoss(
 def WeightedMultinomialLogisticLoss(
     *blobs: Top,
     normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
     ntop: int | None = None,
     name: str | None = None,
     loss_weight: float | Sequence[float] | None = None,
@@ -276,6 +315,11 @@ def WeightedMultinomialLogisticLoss(
     tops: loss
 
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
     """
 
 def SoftCrossEntropyLoss(
@@ -283,6 +327,7 @@ def SoftCrossEntropyLoss(
     axis: int = 1,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
     normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
     ntop: int | None = None,
     name: str | None = None,
     loss_weight: float | Sequence[float] | None = None,
@@ -300,6 +345,11 @@ def SoftCrossEntropyLoss(
     axis: Axis of the classes in the scores, an integer; -1 is the last.
     normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
     """
 
 def FocalLoss(
@@ -308,6 +358,7 @@ def FocalLoss(
     normalize: bool | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
     normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
     axis: int = 1,
     gamma: float = 2.0,
     alpha: float | Sequence[float] | Path | None = None,
@@ -329,6 +380,11 @@ def FocalLoss(
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
     normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
     axis: Axis of the classes in the scores, an integer; -1 is the last.
     gamma: Exponent of (1 - p), at least 0; 0 is the softmax loss.
     alpha: Factor of the loss: one number of at least 0, or K of them, one per class, or a .npy or text file with them; none: 1.
@@ -341,6 +397,7 @@ def LDAMLoss(
     normalize: bool | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
     normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
     axis: int = 1,
     max_margin: float = 0.5,
     scale: float = 1.0,
@@ -362,10 +419,253 @@ def LDAMLoss(
     normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
     normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
     normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
     axis: Axis of the classes in the scores, an integer; -1 is the last.
     counts: Number of labels of each class in the data: a list of K numbers of at least 0, or a .npy or text file with them.
     max_margin: Margin of the rarest class, above 0.
     scale: Factor of the scores after the margin, above 0; 30 for cosines.
+    """
+
+def KnowledgeDistillation(
+    *blobs: Top,
+    ignore_label: int | None = None,
+    normalize: bool | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
+    bottoms: Sequence[Literal["label", "sample_weight"]] | None = None,
+    axis: int = 1,
+    temperature: float = 1.0,
+    scale_loss: bool = False,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Distillation: the softmax of a student shall be that of its teacher, both at a temperature.
+
+    bottoms: student, teacher [, label] [, sample_weight]
+    tops: loss
+
+    ignore_label: Label that is left out, an integer; none: no label is.
+    normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
+    bottoms: List of the bottoms after the teacher: label, sample_weight.
+    axis: Axis of the classes in the scores, an integer; -1 is the last.
+    temperature: What both scores are divided by, above 0.
+    scale_loss: Multiply the value by temperature^2 too; the gradient has this factor anyway.
+    """
+
+def SmoothL1Loss(
+    *blobs: Top,
+    bottoms: Sequence[Literal["inside_weight", "outside_weight", "sample_weight"]] | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    normalize_by: Literal["weight", "count"] = "weight",
+    ignore_nan: bool = False,
+    keep: dict[str, Any] | None = None,
+    sigma: float = 1.0,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Smooth L1 loss: squares of small differences, sizes of large ones.
+
+    bottoms: prediction, target [, inside_weight] [, outside_weight] [, sample_weight]
+    tops: loss
+
+    bottoms: List of the bottoms after the target: inside_weight, outside_weight, sample_weight.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    ignore_nan: Targets that are NaN are missing values, and left out; false: an error.
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
+    sigma: Differences below 1 / sigma^2 count by their squares; a number above 0.
+    """
+
+def L1Loss(
+    *blobs: Top,
+    bottoms: Sequence[Literal["inside_weight", "outside_weight", "sample_weight"]] | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    normalize_by: Literal["weight", "count"] = "weight",
+    ignore_nan: bool = False,
+    keep: dict[str, Any] | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """The sizes of the differences.
+
+    bottoms: prediction, target [, inside_weight] [, outside_weight] [, sample_weight]
+    tops: loss
+
+    bottoms: List of the bottoms after the target: inside_weight, outside_weight, sample_weight.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    ignore_nan: Targets that are NaN are missing values, and left out; false: an error.
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
+    """
+
+def HuberLoss(
+    *blobs: Top,
+    bottoms: Sequence[Literal["inside_weight", "outside_weight", "sample_weight"]] | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    normalize_by: Literal["weight", "count"] = "weight",
+    ignore_nan: bool = False,
+    keep: dict[str, Any] | None = None,
+    delta: float = 1.0,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Huber's loss: squares of differences below delta, sizes of others.
+
+    bottoms: prediction, target [, inside_weight] [, outside_weight] [, sample_weight]
+    tops: loss
+
+    bottoms: List of the bottoms after the target: inside_weight, outside_weight, sample_weight.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    ignore_nan: Targets that are NaN are missing values, and left out; false: an error.
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
+    delta: Differences below it count by their squares; a number above 0.
+    """
+
+def WingLoss(
+    *blobs: Top,
+    bottoms: Sequence[Literal["inside_weight", "outside_weight", "sample_weight"]] | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    normalize_by: Literal["weight", "count"] = "weight",
+    ignore_nan: bool = False,
+    keep: dict[str, Any] | None = None,
+    w: float = 10.0,
+    epsilon: float = 2.0,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Wing loss, for landmarks: small differences count more than in L1Loss.
+
+    bottoms: prediction, target [, inside_weight] [, outside_weight] [, sample_weight]
+    tops: loss
+
+    bottoms: List of the bottoms after the target: inside_weight, outside_weight, sample_weight.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    ignore_nan: Targets that are NaN are missing values, and left out; false: an error.
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
+    w: Differences below it count by a logarithm; a number above 0.
+    epsilon: How the logarithm bends, a number above 0: less bends more.
+    """
+
+def BalancedSigmoidCrossEntropyLoss(
+    *blobs: Top,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Sigmoid loss in which the zeros and the ones of each image count alike, for edges and other rare pixels.
+
+    bottoms: scores, target [, sample_weight]
+    tops: loss
+
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
+    """
+
+def DiceLoss(
+    *blobs: Top,
+    type: Literal["dice", "tversky", "jaccard"] = "dice",
+    over: Literal["batch", "sample", "class"] = "batch",
+    activation: Literal["sigmoid", "softmax", "none"] = "sigmoid",
+    axis: int = 1,
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    epsilon: float = 1e-06,
+    ignore_label: int | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Dice, Tversky and Jaccard losses: how far predicted regions miss the true ones.
+
+    bottoms: scores, target [, sample_weight]
+    tops: loss
+
+    type: Which overlap is measured.
+    over: What a region is: the whole batch, each sample, or each class; the loss is the mean over regions.
+    activation: What makes probabilities of the scores; none: they are probabilities. For labels the default is softmax.
+    axis: Axis of the classes in the scores, an integer; -1 is the last.
+    alpha: Tversky: what a false positive counts, at least 0.
+    beta: Tversky: what a false negative counts, at least 0.
+    epsilon: Small number, above 0, added above and below the fraction.
+    ignore_label: Label that is left out, an integer; none: no label is.
     """
 
 def TripletLoss(
@@ -375,6 +675,7 @@ def TripletLoss(
     soft: bool = False,
     average: Literal["all", "active"] = "all",
     bottoms: Sequence[Literal["margin", "sample_weight"]] | None = None,
+    keep: dict[str, Any] | None = None,
     ntop: int | None = None,
     name: str | None = None,
     loss_weight: float | Sequence[float] | None = None,
@@ -394,6 +695,11 @@ def TripletLoss(
     soft: Use log(1 + exp(d_ap - d_an)), without a margin, in place of the hinge.
     average: Triplets to average over: all there are, or those with a loss (active).
     bottoms: List of the bottoms after the negative: margin, sample_weight.
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
     """
 
 def BatchTripletLoss(

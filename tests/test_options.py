@@ -189,7 +189,11 @@ def test_normalises(layer, values, name, value):
             {"bottoms": "margin"},
             "option 'bottoms' must be a list, each entry one of 'margin', 'sample",
         ),
-        ("TripletLoss", {"bottoms": ["sample_weight", "margin"]}, "must have each name once, margin before"),
+        (
+            "TripletLoss",
+            {"bottoms": ["sample_weight", "margin"]},
+            "must have each name once, in the order margin, sample_weight",
+        ),
         ("TripletLoss", {"bottoms": ["margin", "margin"]}, "must have each name once"),
         ("L2Normalize", {"eps": 0}, "option 'eps' must be a number above 0, not 0"),
         ("L2Normalize", {"axis": "C"}, "option 'axis' must be an integer, not 'C'"),

@@ -26,6 +26,8 @@ def bottoms_of(layer: str, options: Options, found: int) -> List[str]:
             option="bottoms",
         )
     _check_count(layer, "bottom", names, found)
+    if chosen is None:
+        chosen = options.implied_bottoms(found - len(fixed))
     if chosen is None and 0 < found - len(fixed) < len(optional):
         choices = " or ".join(f"'bottoms': ['{name}']" for name in optional)
         raise ConfigError(

@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, T
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
-from caffe_pylayers.config.schema import IgnoreLabel, IgnoreNan, Options, Path, PerClass, Remark
+from caffe_pylayers.config.keep import Kept
+from caffe_pylayers.config.schema import IgnoreLabel, IgnoreNan, Options, Path, PerClass, Remark, out_of_order
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_classes, of_distributions, of_samples, of_targets
 
 Normalization = Literal["FULL", "VALID", "BATCH_SIZE", "NONE"]
@@ -14,7 +15,7 @@ NormalizeBy = Annotated[
     Field(description="What a term adds to the divisor of the sum: its weight, or 1 (count)."),
 ]
 Axis = Annotated[int, Field(description="Axis of the classes in the scores, an integer; -1 is the last.")]
-_NORMALIZATION = (
+NORMALIZATION = (
     "Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms "
     "per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four."
 )
@@ -22,7 +23,7 @@ _NORMALIZATION = (
 # ---------------------------------------------------------------------------------------- losses of stock Caffe
 
 
-class _ModeOptions(Options):
+class ModeOptions(Options):
     """A loss with a `normalization`."""
 
     @field_validator("normalization", mode="before", check_fields=False)
@@ -44,16 +45,17 @@ class _ModeOptions(Options):
             yield from self.without_effect(("normalize_by",), "'normalization' is 'NONE'")
 
 
-class _NormalizedLossOptions(_ModeOptions):
+class NormalizedLossOptions(ModeOptions):
     """What stock's loss_param says."""
 
     ignore_label: IgnoreLabel = None
     normalize: Optional[bool] = Field(None, description="Stock's older normalization: true is VALID, false BATCH_SIZE.")
-    normalization: Normalization = Field("VALID", validate_default=True, description=_NORMALIZATION)
+    normalization: Normalization = Field("VALID", validate_default=True, description=NORMALIZATION)
     normalize_by: NormalizeBy = "weight"
+    keep: Kept = None
 
 
-class ClassLossOptions(_NormalizedLossOptions):
+class ClassLossOptions(NormalizedLossOptions):
     """A loss on the softmax of scores, and labels that are class numbers."""
 
     takes: ClassVar[Tuple[str, ...]] = ("scores", "label", "[sample_weight]")
@@ -92,7 +94,7 @@ class WeightedInfogainLossOptions(ClassLossOptions):
         return self.takes if self.source is not None else ("scores", "label", "H", "[sample_weight]")
 
 
-class WeightedSigmoidCrossEntropyLossOptions(_NormalizedLossOptions):
+class WeightedSigmoidCrossEntropyLossOptions(NormalizedLossOptions):
     """Stock SigmoidCrossEntropyLoss with sample weights."""
 
     twin = "SigmoidCrossEntropyLoss"
@@ -100,7 +102,12 @@ class WeightedSigmoidCrossEntropyLossOptions(_NormalizedLossOptions):
     gives = ("loss",)
     inside = "Sigmoid"
 
-    normalization: Normalization = Field("BATCH_SIZE", validate_default=True, description=_NORMALIZATION)
+    normalization: Normalization = Field("BATCH_SIZE", validate_default=True, description=NORMALIZATION)
+    pos_weight: Union[Annotated[float, Field(ge=0)], PerClass, None] = Field(
+        None,
+        description="Factor of the loss of positives: one number of at least 0, or one per label (axis 1), or a .npy or text file with "
+        "them; none: 1.",
+    )
     ignore_nan: IgnoreNan = False
 
     def sizes(self, shapes: Shapes) -> Sizes:
@@ -115,6 +122,7 @@ class BatchLossOptions(Options):
     normalization: ClassVar[str] = "BATCH_SIZE"
 
     normalize_by: NormalizeBy = "weight"
+    keep: Kept = None
 
     def sizes(self, shapes: Shapes) -> Sizes:
         return of_samples(shapes)
@@ -168,7 +176,7 @@ class WeightedContrastiveLossOptions(BatchLossOptions):
 # --------------------------------------------------------------------------------------------------- newer losses
 
 
-class SoftCrossEntropyLossOptions(_ModeOptions):
+class SoftCrossEntropyLossOptions(ModeOptions):
     """Softmax loss on soft labels: a distribution over the classes for each position."""
 
     takes = ("scores", "distribution", "[sample_weight]")
@@ -176,8 +184,9 @@ class SoftCrossEntropyLossOptions(_ModeOptions):
     inside = "Softmax"
 
     axis: Axis = 1
-    normalization: Normalization = Field("VALID", description=_NORMALIZATION)
+    normalization: Normalization = Field("VALID", description=NORMALIZATION)
     normalize_by: NormalizeBy = "weight"
+    keep: Kept = None
 
     def sizes(self, shapes: Shapes) -> Sizes:
         return of_distributions(shapes, self.axis)
@@ -194,6 +203,33 @@ class FocalLossOptions(ClassLossOptions):
         description="Factor of the loss: one number of at least 0, or K of them, one per class, or a .npy or text file with "
         "them; none: 1.",
     )
+
+
+class KnowledgeDistillationOptions(NormalizedLossOptions):
+    """Distillation: the softmax of a student shall be that of its teacher, both at a temperature."""
+
+    takes = ("student", "teacher", "[label]", "[sample_weight]")
+    gives = ("loss",)
+    inside = "Softmax"
+
+    bottoms: Optional[Tuple[Literal["label", "sample_weight"], ...]] = Field(
+        None, description="List of the bottoms after the teacher: label, sample_weight."
+    )
+    axis: Axis = 1
+    temperature: float = Field(1.0, gt=0, description="What both scores are divided by, above 0.")
+    scale_loss: bool = Field(
+        False, description="Multiply the value by temperature^2 too; the gradient has this factor anyway."
+    )
+
+    def implied_bottoms(self, optional: int) -> Optional[Sequence[str]]:
+        return ("label",) if optional == 1 and self.ignore_label is not None else None
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        return of_classes(shapes, self.axis)
+
+    def conflicts(self) -> Iterator[Remark]:
+        yield from super().conflicts()
+        yield from out_of_order(self.bottoms, "label", "sample_weight")
 
 
 class LDAMLossOptions(ClassLossOptions):

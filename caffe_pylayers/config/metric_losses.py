@@ -4,7 +4,8 @@ from typing import ClassVar, Dict, Iterator, Literal, Optional, Sequence, Tuple
 
 from pydantic import Field
 
-from caffe_pylayers.config.schema import IterSize, Options, Remark, Resume, Seed, Stream
+from caffe_pylayers.config.keep import Kept
+from caffe_pylayers.config.schema import IterSize, Options, Remark, Resume, Seed, Stream, out_of_order
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_samples
 
 
@@ -55,14 +56,12 @@ class TripletLossOptions(_TripletOptions):
     bottoms: Optional[Tuple[Literal["margin", "sample_weight"], ...]] = Field(
         None, description="List of the bottoms after the negative: margin, sample_weight."
     )
+    keep: Kept = None
 
     def conflicts(self) -> Iterator[Remark]:
-        bottoms = list(self.bottoms or ())
-        if bottoms != sorted(set(bottoms)):
-            rule = f"option 'bottoms' must have each name once, margin before sample_weight, not {bottoms}"
-            yield Remark(("bottoms",), rule)
+        yield from out_of_order(self.bottoms, "margin", "sample_weight")
         yield from super().conflicts()
-        if self.soft and "margin" in bottoms:
+        if self.soft and "margin" in (self.bottoms or ()):
             rule = "option 'bottoms' cannot have a margin if 'soft' is true: a soft loss has no margin"
             yield Remark(("bottoms", "soft"), rule)
 

@@ -182,6 +182,10 @@ class Options(BaseModel):
         """The bottoms, which may depend on the options."""
         return self.takes
 
+    def implied_bottoms(self, optional: int) -> Optional[Sequence[str]]:
+        """Which of the bottoms that may be missing so many are, where neither their number nor `bottoms` says it; None: not known."""
+        return None
+
     def top_names(self) -> Sequence[str]:
         """The tops, which may depend on the options."""
         return self.gives
@@ -311,6 +315,14 @@ class Options(BaseModel):
         # Those of a dict are there already: it comes here again with the options that it is one of.
         self._warnings = self._warnings or (*without, *self.remarks())
         return self
+
+
+def out_of_order(bottoms: Optional[Sequence[str]], *order: str) -> Iterator[Remark]:
+    """What is wrong with an option `bottoms`: it names those that are there in their order."""
+    given = list(bottoms or ())
+    if given != [name for name in order if name in given]:
+        rule = f"option 'bottoms' must have each name once, in the order {', '.join(order)}, not {given}"
+        yield Remark(("bottoms",), rule)
 
 
 @functools.lru_cache(maxsize=None)

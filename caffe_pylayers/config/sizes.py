@@ -13,7 +13,12 @@ def of_classes(shapes: Shapes, axis: int) -> Sizes:
     if not -len(scores) <= axis < len(scores) or not scores[axis]:
         return {}
     terms, classes = math.prod(scores) // scores[axis], scores[axis]
-    return {"label": [terms], "H": [classes * classes], "sample_weight": [terms, scores[0]]}
+    return {
+        "label": [terms],
+        "H": [classes * classes],
+        "teacher": [terms * classes],
+        "sample_weight": [terms, scores[0]],
+    }
 
 
 def of_distributions(shapes: Shapes, axis: int) -> Sizes:
@@ -26,7 +31,17 @@ def of_distributions(shapes: Shapes, axis: int) -> Sizes:
 def of_targets(shapes: Shapes) -> Sizes:
     """A target for each number."""
     first = next(iter(shapes.values()))
-    return {"target": [math.prod(first)], "sample_weight": [math.prod(first), first[0]]}
+    numbers = math.prod(first)
+    each = {name: [numbers] for name in ("target", "inside_weight", "outside_weight")}
+    return {**each, "sample_weight": [numbers, first[0]]}
+
+
+def of_targets_or_labels(shapes: Shapes, axis: int) -> Sizes:
+    """A target for each number of the scores, or a label for each position."""
+    labels = of_classes(shapes, axis).get("label", [])
+    numbers = math.prod(shapes["scores"])
+    terms = [numbers] if math.prod(shapes["target"]) == numbers else labels
+    return {"target": [numbers, *labels], "sample_weight": [*terms, shapes["scores"][0]]}
 
 
 def of_samples(shapes: Shapes) -> Sizes:

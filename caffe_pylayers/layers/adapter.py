@@ -183,8 +183,8 @@ class Layer(caffe.Layer):
         return array
 
     def here(self, name: str, numbers: np.ndarray, dtype: Any = np.float32) -> Array:
-        """Numbers that do not change, as an array where this layer computes, made once."""
-        if name not in self._buffers:
+        """Numbers that do not change while they are as many, as an array where this layer computes, made once."""
+        if name not in self._buffers or self._buffers[name].size != numbers.size:
             self._buffers[name] = self.xp.asarray(numbers, dtype)
         return self._buffers[name]
 

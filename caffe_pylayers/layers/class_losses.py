@@ -46,6 +46,16 @@ class ScoresLoss(LossLayer):
             self._set_classes(scores.shape[1])
         return scores
 
+    def like_scores(self, scores: Array, other: Array, what: str) -> Array:
+        """A bottom of the scores' shape, as planes."""
+        if _without_ones(scores.shape) != _without_ones(other.shape):
+            raise ConfigError(
+                f"{what} has shape {other.shape}",
+                remedy=f"expected the shape of the scores, {scores.shape}",
+                layer=self.name,
+            )
+        return self.axis.planes(other.reshape(scores.shape))
+
     def planes(self, wanted: Wanted) -> Tuple[Optional[Array], Optional[Array]]:
         """Where the gradient of the scores and the softmax go, as planes."""
         gradient, prob = (
@@ -57,17 +67,7 @@ class ScoresLoss(LossLayer):
         self, option: str, num_classes: int, read: Callable[[str, int], np.ndarray] = read_class_weights
     ) -> np.ndarray:
         """The numbers of an option, of which there must be one per class, float64. read: what reads them from a file."""
-        numbers = getattr(self.options, option)
-        if isinstance(numbers, str):
-            return read(numbers, num_classes)
-        if len(numbers) != num_classes:
-            raise ConfigError(
-                f"option '{option}' has {len(numbers)} numbers, but the scores have {num_classes} classes along axis {self.options.axis}",
-                remedy=f"give it {num_classes}",
-                layer=self.name,
-                option=option,
-            )
-        return np.array(numbers, np.float64)
+        return self.one_each(option, num_classes, f"{num_classes} classes along axis {self.options.axis}", read)
 
     def _set_classes(self, num_classes: int) -> None:
         self.for_classes(num_classes)
@@ -193,7 +193,7 @@ class SoftCrossEntropyLoss(ScoresLoss):
     """
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
-        scores, distribution = self.scores(inputs), self._distribution(*inputs[:2])
+        scores, distribution = self.scores(inputs), self.like_scores(inputs[0], inputs[1], "distribution")
         mass, empty = masses(distribution, self.buffer)
         if mass.size and not (-math.inf < float(mass.min()) and float(mass.max()) < math.inf):
             self.check_finite(inputs[1], "distribution")
@@ -203,16 +203,6 @@ class SoftCrossEntropyLoss(ScoresLoss):
         scores, distribution, mass = terms.of
         gradient, prob = self.planes(wanted)
         return soft_cross_entropy(scores, distribution, mass, wanted.factor, gradient, prob, buffer=self.buffer)
-
-    def _distribution(self, scores: Array, distribution: Array) -> Array:
-        """The distributions, as planes."""
-        if _without_ones(scores.shape) != _without_ones(distribution.shape):
-            raise ConfigError(
-                f"distribution has shape {distribution.shape}",
-                remedy=f"expected the shape of the scores, {scores.shape}",
-                layer=self.name,
-            )
-        return self.axis.planes(distribution.reshape(scores.shape))
 
 
 def _without_ones(shape: Tuple[int, ...]) -> Tuple[int, ...]:

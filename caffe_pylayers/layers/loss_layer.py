@@ -1,11 +1,15 @@
 """What all losses share: from the terms of a loss to its value and the gradients that Caffe asks for."""
 
 import math
-from typing import Any, ClassVar, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, ClassVar, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from caffe_pylayers.errors import DataError
+import numpy as np
+
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.files.counts import read_class_weights
 from caffe_pylayers.layers.adapter import Blobs, Layer, log, place
 from caffe_pylayers.losses.blocks import same
+from caffe_pylayers.losses.hard_examples import hardest
 from caffe_pylayers.losses.reduction import Array, Reduction
 
 
@@ -23,6 +27,9 @@ class Wanted(NamedTuple):
     factor: Any  #: what each term's derivatives are multiplied by: a float, or an array of the terms' shape
     gradients: Sequence[Optional[Array]]  #: for each bottom where the derivatives by it go; None: not wanted
     prob: Optional[Array] = None  #: where the top prob goes; None: there is none, or it is backward
+    total: bool = (
+        False  #: whether only the sum of the values counts, so that an array of any shape will do that has this sum
+    )
 
 
 class LossLayer(Layer):
@@ -33,7 +40,7 @@ class LossLayer(Layer):
     - `terms(inputs)` checks the bottoms' arrays, and returns the Terms.
     - `values(terms, wanted)` returns the terms' values, of the terms' shape, and writes what is wanted.
 
-    Both compute with `xp`, so that they run on the GPU where Caffe does and CuPy is installed.
+    It is called twice for a batch if the option `keep` is given, which all losses on terms may have. Both compute with `xp`, so that they run on the GPU where Caffe does and CuPy is installed.
 
     differentiable: the bottoms, by place, that have a gradient. Others get zeros where `force_backward: true`
         asks for one, but for sample_weight, whose gradient is there for any loss.
@@ -54,6 +61,10 @@ class LossLayer(Layer):
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         raise NotImplementedError(f"{self.name} has no values")
+
+    def with_weights(self, terms: Terms, weights: Optional[Array]) -> Terms:
+        """The terms, checked and prepared as far as that takes their weights."""
+        return terms
 
     def reduction(self, terms: Terms, weights: Optional[Array]) -> Reduction:
         options = self.options
@@ -81,7 +92,7 @@ class LossLayer(Layer):
         self._take(bottom, prepare)
         gradients = [self.buffer(f"gradient {i}", self.inputs[i].shape) for i in prepare]
         prob = self.data(top[self.gives.index("prob")]) if "prob" in self.gives else None
-        self._evaluate(self._reduction.factor, dict(zip(prepare, gradients)), prob)
+        self._evaluate(dict(zip(prepare, gradients)), prob)
         self._prepared = dict(zip(prepare, gradients))
         top[0].data[...] = self._loss
         if self.training and not self._loss_weight_seen:
@@ -103,15 +114,37 @@ class LossLayer(Layer):
         changed = self._follow(bottom)
         missing = {i: self.diff(bottom[i]) for i in self._asked if i not in self._prepared}
         if changed or missing:
-            self._evaluate(self._reduction.factor * loss_weight, missing)
+            self._evaluate(missing)
+        factor = self._reduction.factor
+        scale = loss_weight * factor if isinstance(factor, float) else loss_weight
         for i in self._asked:
-            if i not in missing:
-                self.xp.multiply(self._prepared[i], loss_weight, out=self.diff(bottom[i]))
+            if i not in missing or scale != 1:
+                self.xp.multiply(missing.get(i, self._prepared.get(i)), scale, out=self.diff(bottom[i]))
         for i in range(len(bottom)):
             if propagate_down[i] and i not in self.differentiable:
                 diff = self.diff(bottom[i]).reshape(-1)
                 weighted = self.bottom_names[i] == "sample_weight"
                 diff[...] = self.weight_gradient(self._terms, diff.size) * loss_weight if weighted else 0
+
+    def one_each(
+        self,
+        option: str,
+        count: int,
+        of: str,
+        read: Callable[[str, int], np.ndarray] = read_class_weights,
+    ) -> np.ndarray:
+        """The numbers of an option, of which there must be `count`, float64. of: what the scores have so many of, in words."""
+        numbers = getattr(self.options, option)
+        if isinstance(numbers, str):
+            return read(numbers, count)
+        if len(numbers) != count:
+            raise ConfigError(
+                f"option '{option}' has {len(numbers)} numbers, but the scores have {of}",
+                remedy=f"give it {count}",
+                layer=self.name,
+                option=option,
+            )
+        return np.array(numbers, np.float64)
 
     def check_finite(self, array: Array, what: str, remedy: str = "") -> None:
         """Raises DataError where a number of a bottom's array is not finite."""
@@ -136,12 +169,28 @@ class LossLayer(Layer):
         self._prepared = {}
         self._terms = None
         terms = self.terms(self.inputs)
-        self._reduction = self.reduction(terms, self.weights(self.inputs, terms.shape))
+        weights = self.weights(self.inputs, terms.shape)
+        terms = self._hard(self.with_weights(terms, weights))
+        self._reduction = self.reduction(terms, weights)
         self._terms = terms
 
-    def _evaluate(self, factor: Any, gradients: Dict[int, Array], prob: Optional[Array] = None) -> None:
+    def _hard(self, terms: Terms) -> Terms:
+        """The terms, all but the hardest ignored if the option `keep` says so; their values are needed first."""
+        keep = getattr(self.options, "keep", None)
+        if keep is None:
+            return terms
+        values = self.values(terms, Wanted(1.0, [None] * len(self.inputs)))
+        ways = (keep.top_k, keep.fraction, keep.threshold, keep.min_kept)
+        return terms._replace(ignored=~hardest(values, terms.ignored, *ways))
+
+    def _evaluate(self, gradients: Dict[int, Array], prob: Optional[Array] = None) -> None:
+        """Values, loss and gradients, without one factor for all terms: backward multiplies anyway."""
+        factor = self._reduction.factor
+        factor = 1.0 if isinstance(factor, float) else factor
         each = [gradients.get(i) for i in range(len(self.inputs))]
-        self._values = self.values(self._terms, Wanted(factor, each, prob))
+        unweighted = self._terms.ignored is None and isinstance(self._reduction.scale, float)
+        total = unweighted and "sample_weight" not in self.bottom_names
+        self._values = self.values(self._terms, Wanted(factor, each, prob, total))
         self._loss = self._reduction.loss(self._values)
 
     def _follow(self, bottom: Blobs) -> bool:

@@ -1,47 +1,20 @@
 """The other losses of stock Caffe, with a weight for each sample."""
 
 import math
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence
 
-from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.layers.adapter import Blobs, place
+import numpy as np
+
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.layers.adapter import Blobs
 from caffe_pylayers.layers.loss_layer import LossLayer, Terms, Wanted
+from caffe_pylayers.layers.pair_loss import PairLoss, rows
 from caffe_pylayers.losses.contrastive import contrastive
 from caffe_pylayers.losses.euclidean import euclidean
 from caffe_pylayers.losses.hinge import hinge
 from caffe_pylayers.losses.multinomial import multinomial_logistic
-from caffe_pylayers.losses.reduction import Array, Reduction
+from caffe_pylayers.losses.reduction import Array
 from caffe_pylayers.losses.sigmoid import sigmoid_cross_entropy
-
-#: How far beyond 0 and 1 a target of the sigmoid loss may lie: images by `scale: 0.003922` for 1/255 have a white of 1.0001.
-_ROUNDED = 1e-3
-
-
-class PairLoss(LossLayer):
-    """A loss that compares its first two bottoms number by number: of one count, and of one first dimension."""
-
-    def pair(self, inputs: Sequence[Array]) -> Tuple[Array, Array]:
-        """The two as (N, D)."""
-        one, other = inputs[:2]
-        if one.size != other.size or len(one) != len(other):
-            raise ConfigError(
-                f"{self.bottom_names[0]} has shape {one.shape} and {self.bottom_names[1]} {other.shape}",
-                remedy="expected as many numbers in both, for as many samples",
-                layer=self.name,
-            )
-        return _rows(one), _rows(other)
-
-    def without_missing(self, target: Array) -> Tuple[Array, Optional[Array]]:
-        """Targets with 0 in the place of NaN, and which those are; None where there are none, or 'ignore_nan' is false."""
-        if not self.options.ignore_nan:
-            return target, None
-        missing = self.xp.isnan(target, out=self.buffer("missing", target.shape, bool))
-        if not bool(missing.any()):
-            return target, None
-        there = self.buffer("there", target.shape)
-        there[...] = target
-        there[missing] = 0
-        return there, missing
 
 
 class WeightedSigmoidCrossEntropyLoss(PairLoss):
@@ -52,38 +25,19 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
     tops: loss, a scalar.
     errors: ConfigError for counts that do not fit; DataError for a target outside 0 .. 1, or a weight that is negative or not finite.
     A target that is ignored, or has weight 0, may be any number. A target whose whole part is `ignore_label` is ignored, as in
-    stock Caffe: 0 ignores all between -1 and 1. With `ignore_nan` a target that is NaN is ignored.
+    stock Caffe: 0 ignores all between -1 and 1. With `ignore_nan` a target that is NaN is ignored. `pos_weight` multiplies the part
+    of the loss that is t_e log p_e; Z does not count it.
     """
 
     one_factor_per_sample = True
 
-    def reduction(self, terms: Terms, weights: Optional[Array]) -> Reduction:
-        self._check_targets(terms, weights)
-        return super().reduction(terms, weights)
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        self._pos_weights: Optional[np.ndarray] = None
 
-    def _check_targets(self, terms: Terms, weights: Optional[Array]) -> None:
-        """Raises DataError where a target that counts is not from 0 to 1: stock's loss is below 0 there, without bound."""
-        _, target = terms.of
-        if not target.size or (
-            float(target.min()) >= -_ROUNDED and float(target.max()) <= 1 + _ROUNDED
-        ):  # NaN is in no range
-            return
-        right = self.xp.greater_equal(target, -_ROUNDED, out=self.buffer("right", target.shape, bool))
-        right &= self.xp.less_equal(target, 1 + _ROUNDED, out=self.buffer("below", target.shape, bool))
-        if terms.ignored is not None:
-            right |= terms.ignored
-        if weights is not None:
-            right |= weights == 0
-        if not bool(right.all()):
-            at = int(self.xp.argmin(right))
-            found = float(target.reshape(-1)[at])
-            hint = "" if self.options.ignore_label is None else f", and is not ignore_label {self.options.ignore_label}"
-            remedy = "scale the targets, or exclude this one with 'ignore_label' or with the weight 0"
-            raise DataError(
-                f"target {found:.9g} at {place(self.inputs[1], at)} is not from 0 to 1{hint}",
-                remedy="if it is a missing value, set 'ignore_nan': true" if math.isnan(found) else remedy,
-                layer=self.name,
-            )
+    def with_weights(self, terms: Terms, weights: Optional[Array]) -> Terms:
+        self.check_targets(terms.of[1], terms.ignored, weights)
+        return terms
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         scores, target = self.pair(inputs)
@@ -98,7 +52,25 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         scores, target = terms.of
-        return sigmoid_cross_entropy(scores, target, wanted.factor, _rows(wanted.gradients[0]), self.buffer)
+        gradient, pos_weight = rows(wanted.gradients[0]), self._pos_weight()
+        return sigmoid_cross_entropy(scores, target, wanted.factor, gradient, pos_weight, self.buffer)
+
+    def _pos_weight(self) -> Any:
+        """What positives are multiplied by: one number, or one per column of the scores as rows; None: 1."""
+        given = self.options.pos_weight
+        if not isinstance(given, (tuple, str)):
+            return given
+        if len(self.inputs[0].shape) < 2:
+            raise ConfigError(
+                f"option 'pos_weight' has one number per label, but scores of shape {self.inputs[0].shape} have no axis 1 for labels",
+                remedy="give one number",
+                layer=self.name,
+                option="pos_weight",
+            )
+        _, num_labels, *inner = self.inputs[0].shape
+        if self._pos_weights is None or len(self._pos_weights) != num_labels:
+            self._pos_weights = self.one_each("pos_weight", num_labels, f"{num_labels} labels along axis 1")
+        return self.here("pos_weight", np.repeat(self._pos_weights, math.prod(inner)))
 
 
 class WeightedEuclideanLoss(PairLoss):
@@ -113,25 +85,20 @@ class WeightedEuclideanLoss(PairLoss):
     """
 
     differentiable = (0, 1)
-
-    def compute(self, bottom: Blobs, top: Blobs) -> None:
-        super().compute(bottom, top)
-        # Targets that are not finite make a loss that is not, so there is no need to look at them before.
-        if not math.isfinite(self._loss):
-            remedy = "to exclude it, give its sample the weight 0, or set it to NaN, with 'ignore_nan': true"
-            self.check_finite(self._terms.of[1].reshape(self.inputs[1].shape), self.bottom_names[1], remedy)
+    finite = ("target",)
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         prediction, target = self.pair(inputs)
         target, missing = self.without_missing(target)
         weight = self.bottom(inputs, "sample_weight")
-        one_a_sample = missing is None and (weight is None or weight.size == len(inputs[0]))
+        # With `keep` a term is a number, however the weights come.
+        one_a_sample = missing is None and not self.options.keep and (weight is None or weight.size == len(inputs[0]))
         shape = prediction.shape[:1] if one_a_sample else prediction.shape
         return Terms(shape, missing, (prediction, target))
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         prediction, target = terms.of
-        both = [_rows(gradient) for gradient in wanted.gradients[:2]]
+        both = [rows(gradient) for gradient in wanted.gradients[:2]]
         return euclidean(prediction, target, wanted.factor, both, len(terms.shape) > 1, self.buffer)
 
 
@@ -139,7 +106,7 @@ class LabelLoss(LossLayer):
     """A loss with one label per sample, among as many classes as the first bottom has numbers per sample."""
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
-        scores, label = _rows(inputs[0]), inputs[1]
+        scores, label = rows(inputs[0]), inputs[1]
         if label.size != len(scores):
             raise ConfigError(
                 f"label has shape {label.shape} and {self.bottom_names[0]} {inputs[0].shape}",
@@ -163,7 +130,7 @@ class WeightedHingeLoss(LabelLoss):
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         scores, labels = terms.of
-        return hinge(scores, labels, self.options.norm, wanted.factor, _rows(wanted.gradients[0]), self.buffer)
+        return hinge(scores, labels, self.options.norm, wanted.factor, rows(wanted.gradients[0]), self.buffer)
 
 
 class WeightedMultinomialLogisticLoss(LabelLoss):
@@ -179,7 +146,7 @@ class WeightedMultinomialLogisticLoss(LabelLoss):
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         prob, labels = terms.of
-        return multinomial_logistic(prob, labels, wanted.factor, _rows(wanted.gradients[0]))
+        return multinomial_logistic(prob, labels, wanted.factor, rows(wanted.gradients[0]))
 
 
 class WeightedContrastiveLoss(PairLoss):
@@ -209,10 +176,5 @@ class WeightedContrastiveLoss(PairLoss):
     def values(self, terms: Terms, wanted: Wanted) -> Array:
         feature, feature_p, similar = terms.of
         margin, legacy_version = self.options.margin, self.options.legacy_version
-        both = [_rows(gradient) for gradient in wanted.gradients[:2]]
+        both = [rows(gradient) for gradient in wanted.gradients[:2]]
         return contrastive(feature, feature_p, similar, margin, legacy_version, wanted.factor, both, self.buffer)
-
-
-def _rows(array: Optional[Array]) -> Any:
-    """The array as (N, D); None stays None."""
-    return None if array is None else array.reshape(len(array), math.prod(array.shape[1:]))

@@ -11,16 +11,19 @@ def sigmoid_cross_entropy(
     target: Array,
     factor: Union[float, Array] = 1.0,
     gradient: Optional[Array] = None,
+    pos_weight: Union[float, Array, None] = None,
     buffer: Optional[Buffer] = None,
 ) -> Array:
-    """-t log p - (1 - t) log(1 - p) for each score x and target t, with p = sigmoid(x) = 1 / (1 + exp(-x)).
+    """-v t log p - (1 - t) log(1 - p) for each score x and target t, with p = sigmoid(x) = 1 / (1 + exp(-x)).
 
-        l = max(x, 0) - x t + log(1 + exp(-|x|))        dl/dx = p - t
+        l = max(x, 0) - x t + s + (v - 1) t (max(-x, 0) + s)        with s = log(1 + exp(-|x|))
+        dl/dx = p - t + (v - 1) t (p - 1)
 
     scores, target: float (N, D); a target is any finite number, a probability as a rule.
     factor: the gradient is multiplied by it: one for all, one per row (N, 1), or (N, D). Where an array is 0 the
         gradient is 0, be the score NaN.
     gradient: array of the scores' shape that receives the gradient; not computed when None.
+    pos_weight: v, one number for all, or one for each column (D,); None: 1.
     buffer: makes the arrays that live from call to call, as `Layer.buffer` does; None: new ones each time.
     Returns the values, of the scores' shape.
 
@@ -30,7 +33,9 @@ def sigmoid_cross_entropy(
     """
     xp = array_module(scores)
     buffer = scratch(buffer, scores)
-    values, work = buffer("values", scores.shape, scores.dtype), buffer("exps", (largest_block(scores),), scores.dtype)
+    values, size = buffer("values", scores.shape, scores.dtype), largest_block(scores)
+    work = buffer("exps", (size,), scores.dtype)
+    more = None if pos_weight is None else [buffer(name, (size,), scores.dtype) for name in ("positive", "more")]
 
     for part in blocks(scores):
         x, t, value = scores[part], target[part], values[part]
@@ -44,15 +49,29 @@ def sigmoid_cross_entropy(
             xp.greater_equal(x, 0, out=slope)
             xp.maximum(slope, exps, out=slope)
         exps += 1
+        if more is not None:
+            each_more = pos_weight if isinstance(pos_weight, (int, float)) else pos_weight[part[1]]  # type: ignore[index]
+            positive, extra = (each[: x.size].reshape(x.shape) for each in more)
+            xp.multiply(t, each_more - 1, out=positive)
         if gradient is not None:
             slope /= exps
+            if more is not None:
+                xp.subtract(slope, 1, out=extra)
+                extra *= positive
+                slope += extra
             slope -= t
             each = factor_of(factor, *part)
             clear(slope, each)
             slope *= each
         xp.log(exps, out=exps)
+        if more is not None:
+            xp.minimum(x, 0, out=extra)
+            xp.subtract(exps, extra, out=extra)
+            positive *= extra
         xp.multiply(x, t, out=value)
         exps -= value
         xp.maximum(x, 0, out=value)
         value += exps
+        if more is not None:
+            value += positive
     return values

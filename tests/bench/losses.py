@@ -4,6 +4,7 @@ A loss without a twin is compared with the stock loss nearest to it, or with tor
 """
 
 import importlib.util
+import math
 import tempfile
 from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Tuple
 
@@ -23,7 +24,7 @@ EMBEDDINGS = (256, 128)
 class Contest(NamedTuple):
     """One of our layers, and what it is measured against at some shapes."""
 
-    layer: str
+    layer: str  #: its name, and what else says which contest it is
     inputs: Callable[[Any, Shape], Inputs]  #: random generator, shape -> bottoms, those with a gradient first
     shapes: Mapping[Shape, str]  #: with the ratio to reach
     twin: str = ""  #: type of a stock layer, and its parameters
@@ -50,6 +51,14 @@ def _probable(rng: Any, shape: Shape) -> Inputs:
 
 def _with_targets(rng: Any, shape: Shape) -> Inputs:
     return {"scores": rng.normal(size=shape), "target": rng.integers(0, 2, shape)}
+
+
+def _regressed(rng: Any, shape: Shape) -> Inputs:
+    return {"prediction": rng.normal(size=shape) * 2, "target": rng.normal(size=shape)}
+
+
+def _taught(rng: Any, shape: Shape) -> Inputs:
+    return {"student": rng.normal(size=shape), "teacher": rng.normal(size=shape)}
 
 
 def _with_distribution(rng: Any, shape: Shape) -> Inputs:
@@ -109,6 +118,18 @@ LDAM = (
     ".scatter(1, label.long()[:, None], 0.5 * (1 + label[:, None]) ** -0.25), label.long())"
 )
 
+#: Against torch: forks' losses have no twin in stock Caffe.
+FORKS = _reach(1.2, 1.2, shapes=(WIDE, IMAGES))
+TORCH_WING = (
+    "(lambda d: torch.where(d < 10, 10 * torch.log1p(d / 2), d - 10 + 10 * math.log1p(5)).sum() / len(target))"
+    "((prediction - target).abs())"
+)
+TORCH_BALANCED = (
+    "(lambda part: F.binary_cross_entropy_with_logits(scores, target, torch.where(target == 1, 1 - part, part), reduction='sum')"
+    " / len(scores))(target.flatten(1).mean(1).reshape(-1, *[1] * (target.ndim - 1)))"
+)
+TORCH_DICE = "(lambda p, t: 1 - (2 * (p * t).sum() + 1e-6) / (p.sum() + t.sum() + 1e-6))({}, {})"
+
 CONTESTS = [
     Contest("WeightedSoftmaxLoss", _labelled, _reach(0.8, 0.10, 0.5, 0.5), SOFTMAX,
             torch="F.cross_entropy(scores, label.long())"),
@@ -133,6 +154,18 @@ CONTESTS = [
             torch="F.cross_entropy(scores, distribution)"),
     Contest("FocalLoss", _labelled, _reach(), SOFTMAX, torch=FOCAL),
     Contest("LDAMLoss", _labelled, _reach(), SOFTMAX, torch=LDAM),
+    Contest("SmoothL1Loss", _regressed, FORKS, torch="F.smooth_l1_loss(prediction, target, reduction='sum') / len(target)"),
+    Contest("L1Loss", _regressed, FORKS, torch="F.l1_loss(prediction, target, reduction='sum') / len(target)"),
+    Contest("HuberLoss", _regressed, FORKS, torch="F.huber_loss(prediction, target, reduction='sum') / len(target)"),
+    Contest("WingLoss", _regressed, FORKS, torch=TORCH_WING),
+    Contest("BalancedSigmoidCrossEntropyLoss", _with_targets, FORKS, torch=TORCH_BALANCED),
+    Contest("DiceLoss", _with_targets, FORKS, torch=TORCH_DICE.format("torch.sigmoid(scores)", "target")),
+    Contest("DiceLoss labels", _labelled, FORKS,
+            torch=TORCH_DICE.format("torch.softmax(scores, 1)", "F.one_hot(label.long(), scores.shape[1]).movedim(-1, 1)")),
+    Contest("KnowledgeDistillation", _taught, FORKS, options={"temperature": 4},
+            torch="F.kl_div(F.log_softmax(student / 4, 1), F.softmax(teacher / 4, 1), reduction='sum') * 16 / (student.numel() / student.shape[1])"),
+    Contest("WeightedSigmoidCrossEntropyLoss", _with_targets, FORKS, options={"pos_weight": 3.0},
+            torch="F.binary_cross_entropy_with_logits(scores, target, pos_weight=torch.tensor(3.0), reduction='sum') / len(scores)"),
     Contest("TripletLoss", _triplets, ALONE, differentiable=3,
             torch="F.relu((anchor - positive).square().sum(1) - (anchor - negative).square().sum(1) + 0.2).mean()"),
     Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "all"}, torch=TORCH_ALL),
@@ -181,7 +214,7 @@ def _row(contest: Contest, shape: Shape, reach: str) -> Row:
     options = dict(contest.options)
     if contest.layer == "LDAMLoss":
         options["counts"] = list(range(1, shape[1] + 1))
-    python = f'python_param {{ module: "caffe_pylayers"  layer: "{contest.layer}"  param_str: "{options}" }}'
+    python = f'python_param {{ module: "caffe_pylayers"  layer: "{contest.layer.split()[0]}"  param_str: "{options}" }}'
     weight = {"sample_weight": np.linspace(0.5, 1.5, shape[0])} if contest.weighted else {}
     actions = {"ours": _net(f'type: "Python"  {python}', {**inputs, **weight}, contest.differentiable)}
     if contest.twin:
@@ -238,7 +271,7 @@ def _in_torch(expression: str, inputs: Inputs, differentiable: int) -> Callable[
     torch.set_num_threads(1)
     tensors = {name: torch.from_numpy(np.asarray(array, np.float32)) for name, array in inputs.items()}
     leaves = [tensor.requires_grad_() for tensor in list(tensors.values())[:differentiable]]
-    loss = eval(f"lambda {', '.join(tensors)}: {expression}", {"torch": torch, "F": torch.nn.functional})
+    loss = eval(f"lambda {', '.join(tensors)}: {expression}", {"torch": torch, "F": torch.nn.functional, "math": math})
 
     def once() -> None:
         for leaf in leaves:

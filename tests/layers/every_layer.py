@@ -9,6 +9,7 @@ SOFT = Y / Y.sum(axis=1, keepdims=True)
 TARGETS = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 0]])
 PAIR = {"x": X, "y": Y, "sim": np.array([0, 1, 0, 1])}
 TRIPLET = {"x": X, "y": Y, "z": X[::-1].copy()}
+REGRESSED = {"x": X, "y": Y, "inside_weight": 1 + Y, "outside_weight": 1 + X}
 MAPS = RNG.rand(4, 3, 2, 3)
 ROIS = np.array([[0, 0, 0, 2, 1], [1, 1, 0, 1, 1], [2, 0, 1, 2, 1], [3, 0, 0, 0, 0]])
 PLACES = np.broadcast_to(np.array([[0, 2, 5], [12, 15, 23]]), MAPS.shape)
@@ -26,6 +27,13 @@ LAYERS = {
     "SoftCrossEntropyLoss": ({"x": X, "y": SOFT}, {}),
     "FocalLoss": ({"x": X, "label": LABELS}, {}),
     "LDAMLoss": ({"x": X, "label": LABELS}, {"counts": [3, 2, 1]}),
+    "KnowledgeDistillation": ({"student": X, "teacher": Y}, {"temperature": 2, "bottoms": ["sample_weight"]}),
+    "SmoothL1Loss": (REGRESSED, {}),
+    "L1Loss": (REGRESSED, {}),
+    "HuberLoss": (REGRESSED, {"delta": 0.5}),
+    "WingLoss": (REGRESSED, {"w": 0.5}),
+    "BalancedSigmoidCrossEntropyLoss": ({"x": X, "target": TARGETS}, {}),
+    "DiceLoss": ({"x": X, "target": TARGETS}, {}),
     "TripletLoss": (TRIPLET, {}),
     "BatchTripletLoss": ({"x": X, "label": LABELS}, {}),
     "WeightedAccuracy": ({"x": X, "label": LABELS}, {}),
@@ -63,6 +71,12 @@ OTHERS = [
     ("Normalize", {"x": X}, {"scale_filler": {"type": "gaussian", "std": 0.1}}),
     ("WeightedContrastiveLoss", PAIR, {"legacy_version": True}),
     ("WeightedHingeLoss", {"x": X, "label": LABELS}, {"norm": "L2"}),
+    ("DiceLoss", {"x": X, "label": LABELS}, {"over": "class", "type": "tversky"}),
+    ("DiceLoss", {"x": X, "target": TARGETS}, {"over": "sample", "type": "jaccard", "activation": "softmax"}),
+    ("WeightedSigmoidCrossEntropyLoss", {"x": X, "target": TARGETS}, {"pos_weight": [1, 2, 3]}),
+    ("SmoothL1Loss", {"x": X, "y": Y}, {"keep": {"top_k": 2}, "ignore_nan": True, "bottoms": ["sample_weight"]}),
+    ("WeightedSoftmaxLoss", {"x": X, "label": LABELS}, {"keep": {"fraction": 0.5}}),
+    ("WeightedEuclideanLoss", {"x": X, "y": Y}, {"keep": {"threshold": 0.01, "min_kept": 1}}),
     *(("WeightedSoftmaxLoss", {"x": X, "label": LABELS}, {"normalization": mode}) for mode in ("FULL", "BATCH_SIZE", "NONE")),
     ("WeightedSoftmaxLoss", {"x": X[:, :, None, None], "label": LABELS.reshape(4, 1, 1, 1)}, {"ignore_label": 1}),
     ("WeightedAccuracy", {"x": X, "label": LABELS}, {"balanced": True, "top_k": 2}),

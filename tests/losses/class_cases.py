@@ -77,6 +77,16 @@ def soft_cross_entropy(scores, distribution, axis=1, **_):
     return values, ignored
 
 
+def distillation(student, teacher, label=None, temperature=1.0, scale_loss=False, axis=1, ignore_label=None, **_):
+    shape = np.array(max(at for at, _ in each_term(student, axis))) + 1
+    values, ignored = np.zeros(shape), np.zeros(shape, bool)
+    for (at, s), (_, t) in zip(each_term(student, axis), each_term(teacher, axis)):
+        log_p, log_q = log_softmax(s / temperature), log_softmax(t / temperature)
+        values[at] = sum(math.exp(q) * (q - p) for p, q in zip(log_p, log_q)) * (temperature**2 if scale_loss else 1)
+        ignored[at] = label is not None and np.reshape(label, shape)[at] == ignore_label
+    return values, ignored
+
+
 def scores_and_distributions(*shape, axis=1, empty=False):
     """Inputs with soft labels of any sum, in one of them an entry below 0; with `empty` the first are all zeros."""
 
@@ -150,6 +160,32 @@ def infogain_case(shape, twin_params="", class_axis=1, diagonal=False, h_shape=N
     )
 
 
+def distillation_case(shape, class_axis=1, label=False, **options):
+    """Of a temperature above 1 only with `scale_loss`: else the gradient is not the derivative, as in the fork."""
+
+    def of(shape):
+        def inputs(rng):
+            blobs = {"student": rng.randn(*shape) * 2, "teacher": rng.randn(*shape) * 3}
+            if label:
+                blobs["label"] = scores_and_labels(*shape, axis=class_axis, ignore=255)(rng)["label"]
+            return blobs
+
+        return inputs
+
+    if label:
+        options["ignore_label"] = 255
+    copies = options.get("normalize_by") != "count"
+    return Case(
+        "KnowledgeDistillation",
+        of(shape),
+        distillation,
+        ("student",),
+        of(large(shape, class_axis)),
+        options,
+        copies=copies,
+    )
+
+
 MODES = ("FULL", "VALID", "BATCH_SIZE", "NONE")
 
 CASES = [
@@ -207,4 +243,9 @@ CASES = [
     *(ldam_case(IMAGE, ignore=1, ignore_label=1, normalization=mode, counts=[9, 1, 1]) for mode in MODES),
     ldam_case((4, 3), normalize_by="count", counts=[1, 1, 1]),
     ldam_case(IMAGE, normalize=False, counts=[2, 1, 4]),
+    distillation_case((4, 3)),
+    distillation_case(IMAGE, temperature=4.0, scale_loss=True),
+    distillation_case((4, 2, 3), class_axis=2, axis=2),
+    *(distillation_case(IMAGE, label=True, normalization=mode) for mode in MODES),
+    distillation_case((4, 3), normalize_by="count", temperature=2.0, scale_loss=True),
 ]

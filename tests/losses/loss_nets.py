@@ -3,6 +3,7 @@
 import caffe
 import numpy as np
 
+from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import build, layer_text, python_layer, run
 
 
@@ -12,8 +13,10 @@ def net_of(case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options
     options = {**case.options, **given}
     if weights is not None:
         bottoms["sample_weight"] = weights
-    if case.layer == "TripletLoss" and len(bottoms) > 3:
-        options["bottoms"] = list(bottoms)[3:]
+    schema = SCHEMAS[case.layer]
+    more = list(bottoms)[sum(not name.startswith("[") for name in schema.takes) :]
+    if more and "bottoms" in schema.model_fields:
+        options["bottoms"] = more
     return build([python_layer(case.layer, list(bottoms), [top], options, loss_weight)], bottoms, phase)
 
 

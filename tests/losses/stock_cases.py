@@ -12,8 +12,10 @@ def rows(array):
     return array.reshape(len(array), -1)
 
 
-def sigmoid(scores, target, ignore_label=None, **_):
+def sigmoid(scores, target, ignore_label=None, pos_weight=1.0, **_):
     """Values and ignored of sigmoid cross-entropy, (N, D)."""
+    labels = np.shape(scores)[1]
+    factors = np.resize(np.asarray(pos_weight, np.float64), labels).repeat(np.size(scores[0]) // labels)
     scores, target = rows(scores), rows(target)
     values, ignored = np.zeros(scores.shape), np.zeros(scores.shape, bool)
     for index in np.ndindex(*scores.shape):
@@ -21,7 +23,7 @@ def sigmoid(scores, target, ignore_label=None, **_):
         ignored[index] = int(t) == ignore_label
         # -log p is log(1 + exp(-x)), -log(1 - p) is log(1 + exp(x)).
         to_one, to_zero = (math.log(1 + math.exp(z)) if z < 30 else z for z in (-x, x))
-        values[index] = t * to_one + (1 - t) * to_zero
+        values[index] = factors[index[1]] * t * to_one + (1 - t) * to_zero
     return values, ignored
 
 
@@ -87,9 +89,13 @@ def sigmoid_case(shape, twin_params="", ignore=None, whole=False, **options):
     names = ("scores", "target")
     small, big = (two_blobs(names, each, ignore, whole, part=True) for each in (shape, large(shape)))
     twin = "SigmoidCrossEntropyLoss"
-    return Case(
+    case = Case(
         "WeightedSigmoidCrossEntropyLoss", small, sigmoid, ("scores",), big, options, twin, twin_params, "BATCH_SIZE"
     )
+    if "pos_weight" not in options:
+        return case
+    lists = {name: value[:1] * 100 for name, value in options.items() if isinstance(value, list)}
+    return case._replace(twin="", large_options=lists)
 
 
 def euclidean_case(shape):
@@ -185,6 +191,9 @@ CASES = [
     sigmoid_case((4, 3), "loss_param { normalize: true }", normalize=True),
     sigmoid_case((4, 3), "loss_param { normalize: false }", normalize=False),
     sigmoid_case((4, 3), "loss_param { normalization: VALID }", normalization="VALID"),
+    sigmoid_case((4, 3), pos_weight=3.0),
+    sigmoid_case(IMAGE, whole=True, pos_weight=[0.5, 2.0, 0.0]),
+    sigmoid_case(IMAGE, ignore=-1.7, ignore_label=-1, normalization="VALID", pos_weight=[2.0, 1.0, 4.0]),
     euclidean_case((4, 3)),
     euclidean_case(IMAGE),
     hinge_case((4, 3)),

@@ -152,6 +152,8 @@ def test_large_arrays_are_made_by_the_buffer_that_is_given():
     np.testing.assert_allclose(reduction.factor, np.array([[0, 1], [3, 3]]) / 7)
 
 
-def test_sums_in_float64():
-    values = np.full(10_000_000, 0.1, np.float32)
-    assert Reduction(values.shape).loss(values) == pytest.approx(float(np.float32(0.1)), rel=1e-9)
+def test_a_sum_of_many_loses_no_digit_of_float32():
+    values = np.full(10_000_003, 0.1, np.float32)
+    assert Reduction(values.shape).loss(values) == pytest.approx(float(np.float32(0.1)), rel=1e-7)
+    weights = np.full(values.shape, 2, np.float32)
+    assert Reduction(values.shape, weights).loss(values) == pytest.approx(float(np.float32(0.1)), rel=2e-7)

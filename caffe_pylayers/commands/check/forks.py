@@ -22,16 +22,14 @@ _STOCK: Dict[str, str] = {
     "BN": _NORM, "BatchNormalization": _NORM, "SyncBN": _NORM,
     "DepthwiseConvolution": _DEPTHWISE, "ConvolutionDepthwise": _DEPTHWISE, "DepthwiseConv": _DEPTHWISE,
     "InstanceNorm": _INSTANCE, "InstanceNormalization": _INSTANCE,
-    "L1Loss": 'write `type: "Eltwise"` with `coeff: 1  coeff: -1`, then `type: "Reduction"` with `operation: ASUM` and a loss_weight',
 }  # fmt: skip
 
 #: Types of forks that neither stock Caffe nor this package has.
 _NOWHERE = (
-    "AnnotatedData", "BalancedSigmoidCrossEntropyLoss", "CenterLoss", "CombinedMargin", "CosinAddm", "DenseImageData",
-    "DetectionOutput", "DiceLoss", "HuberLoss", "ImageLabelmapData", "ImageSegData", "KnowledgeDistillation",
-    "LabelSpecificAdd", "LargeMarginInnerProduct", "LiftedStructSimilaritySoftmaxLoss", "MarginInnerProduct", "MultiBoxLoss",
-    "NormalizedInnerProduct", "PriorBox", "Proposal", "PSROIPooling", "ReLU6", "Reorg", "ROIAlign",
-    "SegAccuracy", "SmoothL1Loss", "SmoothL1LossOHEM", "WingLoss",
+    "AnnotatedData", "CenterLoss", "CombinedMargin", "CosinAddm", "DenseImageData", "DetectionOutput", "ImageLabelmapData",
+    "ImageSegData", "LabelSpecificAdd", "LargeMarginInnerProduct", "LiftedStructSimilaritySoftmaxLoss", "MarginInnerProduct",
+    "MultiBoxLoss", "NormalizedInnerProduct", "PriorBox", "Proposal", "PSROIPooling", "ReLU6", "Reorg", "ROIAlign", "SegAccuracy",
+    "SmoothL1LossOHEM",
 )  # fmt: skip
 
 #: Fields of forks -> what does the same here.

@@ -1,0 +1,54 @@
+"""The options of the losses on regions."""
+
+from typing import Iterator, Literal, Tuple
+
+from pydantic import Field
+
+from caffe_pylayers.config.keep import Kept
+from caffe_pylayers.config.losses import NORMALIZATION, Axis, ModeOptions, Normalization, NormalizeBy
+from caffe_pylayers.config.schema import IgnoreLabel, Options
+from caffe_pylayers.config.sizes import Shapes, Sizes, of_targets, of_targets_or_labels
+
+
+class BalancedSigmoidCrossEntropyLossOptions(ModeOptions):
+    """Sigmoid loss in which the zeros and the ones of each image count alike, for edges and other rare pixels."""
+
+    takes = ("scores", "target", "[sample_weight]")
+    gives = ("loss",)
+    inside = "Sigmoid"
+
+    normalization: Normalization = Field("BATCH_SIZE", description=NORMALIZATION)
+    normalize_by: NormalizeBy = "weight"
+    keep: Kept = None
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        return of_targets(shapes)
+
+
+class DiceLossOptions(Options):
+    """Dice, Tversky and Jaccard losses: how far predicted regions miss the true ones."""
+
+    takes = ("scores", "target", "[sample_weight]")
+    gives = ("loss",)
+
+    type: Literal["dice", "tversky", "jaccard"] = Field("dice", description="Which overlap is measured.")
+    over: Literal["batch", "sample", "class"] = Field(
+        "batch",
+        description="What a region is: the whole batch, each sample, or each class; the loss is the mean over regions.",
+    )
+    activation: Literal["sigmoid", "softmax", "none"] = Field(
+        "sigmoid",
+        description="What makes probabilities of the scores; none: they are probabilities. For labels the default is softmax.",
+    )
+    axis: Axis = 1
+    alpha: float = Field(0.5, ge=0, description="Tversky: what a false positive counts, at least 0.")
+    beta: float = Field(0.5, ge=0, description="Tversky: what a false negative counts, at least 0.")
+    epsilon: float = Field(1e-6, gt=0, description="Small number, above 0, added above and below the fraction.")
+    ignore_label: IgnoreLabel = None
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        return of_targets_or_labels(shapes, self.axis)
+
+    def idle(self) -> Iterator[Tuple[str, str]]:
+        if self.type != "tversky":
+            yield from self.without_effect(("alpha", "beta"), f"'type' is {self.type!r}")
