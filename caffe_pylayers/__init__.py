@@ -41,6 +41,8 @@ LAYERS = {
     "TripletLoss": ("metric_losses", "metric_losses"),
     "BatchTripletLoss": ("batch_triplet", "metric_losses"),
     "WeightedAccuracy": ("accuracy", "losses"),
+    "Metrics": ("metrics", "metrics"),
+    "SegAccuracy": ("metrics", "metrics"),
     "LabelNoise": ("label_noise", "labels"),
     "LabelSmoothing": ("label_smoothing", "labels"),
     "L2Normalize": ("feature_layers", "features"),

@@ -769,6 +769,60 @@ def WeightedAccuracy(
     balanced: Mean recall of the classes instead of the part of all labels that is right.
     """
 
+def Metrics(
+    *blobs: Top,
+    of: Sequence[Literal["pixel_accuracy", "mean_recall", "mean_iou", "precision", "recall", "f1", "average_precision", "auc"]],
+    average: Literal["macro", "micro"] = "macro",
+    axis: int = 1,
+    ignore_label: int | None = None,
+    restart_every: int = 1,
+    output: Literal["whole", "running"] = "whole",
+    max_scores: int = 10000000,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Metrics of a whole test pass: accuracy, recall, IoU, precision, F1, average precision, AUC, confusion matrix.
+
+    bottoms: scores, label [, sample_weight]
+    tops: metrics [, confusion]
+
+    of: The metrics, one per number of the top, in this order.
+    average: Precision, recall and f1: the mean over the classes (macro), or one number of all labels (micro).
+    axis: Axis of the classes in the scores, an integer; -1 is the last.
+    ignore_label: Label that is left out, an integer; none: no label is.
+    restart_every: Batches of a test pass, at least 1: the solver's test_iter. TRAIN: each batch by itself.
+    output: Numbers whose mean over the pass is the metric of the whole pass, for Caffe to print (whole), or the metric of the batches so far (running).
+    max_scores: Average precision and auc keep the scores of a pass: at most so many numbers, at least 1.
+    """
+
+def SegAccuracy(
+    *blobs: Top,
+    ignore_label: int | Sequence[int] | None = None,
+    reset: bool = True,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """SegAccuracy of DeepLab's Caffe: pixel accuracy, mean recall and mean IoU of each batch.
+
+    bottoms: scores, label
+    tops: accuracy
+
+    ignore_label: Label that is left out, an integer, or a list of several; none: no label is.
+    reset: Each batch by itself; false: all batches since the net was set up.
+    """
+
 def LabelNoise(
     *blobs: Top,
     distribution: Literal["uniform", "gaussian", "flip"],

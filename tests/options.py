@@ -7,6 +7,7 @@ REQUIRED = {
     "ComputeH": {"n_classes": 3},
     "SampleWeight": {"n_classes": 3},
     "LDAMLoss": {"counts": [9, 1]},
+    "Metrics": {"of": ["mean_iou"]},
     "LabelNoise": {"distribution": "gaussian", "std": 0.5},
     "LabelSmoothing": {"n_classes": 3},
     "Permute": {"order": [1, 0]},

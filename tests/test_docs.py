@@ -165,8 +165,9 @@ def test_the_page_about_losses(tmp_path, programs, monkeypatch):
             caffe_net.forward()
             caffe_net.backward()
         top = "accuracy" if "accuracy" in caffe_net.blobs else "loss"
-        assert np.isfinite(caffe_net.blobs[top].data), name
-        assert caffe_net.blobs[top].data > 0, name
+        found = caffe_net.blobs[top].data
+        assert np.isfinite(found).all(), name
+        assert (found > 0).all() or (top == "accuracy" and (found >= 0).all()), name
 
 
 #: What the layers of docs/features.md get as bottoms.

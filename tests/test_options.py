@@ -225,7 +225,11 @@ def test_normalises(layer, values, name, value):
             "option 'mean_value' has 2 numbers, but images have 3 channels: 'color' is true; give one number for all channels",
         ),
         (DATA, {"mean_file": [1, 2, 3, 4]}, "option 'mean_file' has 4 numbers, but images have 3 channels"),
-        (DATA, {"mean_value": []}, "option 'mean_value' must be a number, or a list, each entry a number, or none"),
+        (
+            DATA,
+            {"mean_value": []},
+            "option 'mean_value' must be a number, or a list of one or more, each a number, or none",
+        ),
         (
             DATA,
             {"source_type": "HDF5", "datasets": {"lable": "y"}},

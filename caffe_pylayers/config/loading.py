@@ -146,7 +146,8 @@ def allowed(schema: Dict[str, Any]) -> str:
     if schema["type"] == "array":
         entries = schema.get("prefixItems")
         each = allowed(entries[0] if entries else schema["items"])
-        return f"a list of {len(entries)}, each {each}" if entries else f"a list, each entry {each}"
+        count = len(entries) if entries else "one or more" if schema.get("minItems") else ""
+        return f"a list of {count}, each {each}" if count else f"a list, each entry {each}"
     if "properties" in schema:
         return f"a dict of {', '.join(map(repr, schema['properties']))}"
     if schema["type"] == "object":

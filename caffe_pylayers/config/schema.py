@@ -168,6 +168,8 @@ class Options(BaseModel):
     inside: ClassVar[str] = ""
     #: The page in docs that has more about the layer.
     page: ClassVar[str] = "losses.md"
+    #: What is wrong if a test has another number of batches than its `restart_every`.
+    if_restart_differs: ClassVar[str] = "a test does not begin at the first batch"
     #: The options of the layer to copy that `describe` and docs/layers.md show: what is required, what most nets want.
     example: ClassVar[Dict[str, Any]] = {}
 
@@ -203,9 +205,17 @@ class Options(BaseModel):
         """Whether the first top may be the blob of the first bottom; it has its shape then."""
         return False
 
+    def parts(self, top: str) -> Sequence[str]:
+        """The names of the numbers of a top, which may depend on the options; none if they are of one kind."""
+        return tuple(self.holds.get(top, ()))
+
     def sizes(self, shapes: Shapes) -> Sizes:
         """How many numbers a bottom may have, by name, of those that the layer does not look at before its first forward."""
         return {}
+
+    def takes_targets(self, num_labels: int, num_scores: int) -> bool:
+        """Whether so many labels of a sample are targets, 0, 1 or -1, for its scores, and not numbers of classes."""
+        return False
 
     def num_blobs(self) -> int:
         """How many parameter blobs the layer has: by default that of its position."""

@@ -26,7 +26,7 @@ import logging
 import math
 import sys
 import traceback
-from typing import Any, Callable, ClassVar, ContextManager, Dict, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, ClassVar, ContextManager, Dict, Optional, Sequence, Tuple, Type, Union
 
 import caffe
 import numpy as np
@@ -196,7 +196,7 @@ class Layer(caffe.Layer):
         self,
         given: Array,
         num_classes: int,
-        ignore_label: Optional[int] = None,
+        ignore_label: Union[int, Tuple[int, ...], None] = None,
         what: str = "label",
         unknown: bool = False,
     ) -> Tuple[Array, Optional[Array]]:
@@ -209,8 +209,11 @@ class Layer(caffe.Layer):
         xp, array, given = self.xp, given, given.reshape(-1)
         size = given.size
         checked, ignored = given, None
-        if ignore_label is not None or unknown:
-            ignored = (given == ignore_label) | (given == -1) if unknown else given == ignore_label
+        listed = ignore_label if isinstance(ignore_label, tuple) else () if ignore_label is None else (ignore_label,)
+        for left_out in (*listed, -1) if unknown else listed:
+            here = given == left_out
+            ignored = here if ignored is None else ignored | here
+        if ignored is not None:
             if int(xp.count_nonzero(ignored)):
                 checked = xp.where(ignored, np.float32(0), given)
             else:
@@ -224,7 +227,7 @@ class Layer(caffe.Layer):
         at = int(xp.argmin(whole & (checked >= 0) & (checked < num_classes)))
         label = float(given[at])
         rule = f"is outside 0..{num_classes - 1}" if label == np.floor(label) else "is not an integer"
-        hint = "" if ignore_label is None else f" and not ignore_label {ignore_label}"
+        hint = f" and not ignore_label {', '.join(map(str, listed))}" if listed else ""
         hint += " and not -1 (a target not known)" if unknown else ""
         found = f"{what} {label:.9g} at {place(array, at)} {rule}{hint}"
         raise DataError(found, remedy=self._instead_of_label(label, num_classes), layer=self.name)

@@ -43,7 +43,8 @@ def _parts(net: Any, blob: str) -> Sequence[str]:
     for name, layer in zip(net._layer_names, net.layers):
         tops = list(net.top_names[name])
         if blob in tops and hasattr(layer, "gives"):
-            return list(layer.options.holds.get(layer.gives[tops.index(blob)], ()))
+            parts: Sequence[str] = layer.options.parts(layer.gives[tops.index(blob)])
+            return parts
     return ()
 
 

@@ -46,6 +46,9 @@ _GRADED = """layer { name: "graded"  type: "Python"  top: "one"  top: "other"  t
 layer { name: "pull"  type: %s  bottom: "one"  bottom: "other"  bottom: "sim"  top: "pull" }
 """
 _OUR_PULL = '"Python"  loss_weight: 1  python_param { module: "caffe_pylayers"  layer: "WeightedContrastiveLoss" }'
+_METRICS = """layer { name: "metrics"  type: "Python"  bottom: "scores"  bottom: "label"  top: "metrics"  include { phase: TEST }
+  python_param { module: "caffe_pylayers"  layer: "Metrics"  param_str: "{%s'of': ['mean_iou']}" } }
+"""
 _SCORES_AND_LABEL = 'bottom: "scores"  bottom: "label"  bottom: "weights"'
 
 # fmt: off
@@ -179,6 +182,14 @@ BROKEN = [
     Broken("iter_size of the solver alone", SOLVER, "max_iter: 300\n", "max_iter: 300\niter_size: 2\n", "noise",
            "option 'iter_size' is 1, but the solver's is 2", "set 'iter_size': 2", level="warning", where=NET, at='  layer: "LabelNoise"',
            also=(NET, _FIRST_LOSS, _NOISE % _FLIP + _FIRST_LOSS)),
+    Broken("metrics of another number of batches", SOLVER, "test_iter: 3", "test_iter: 4", "metrics",
+           "'restart_every' is 3, but test_iter is 4: what Caffe prints is not the metric of a whole test", "set 'restart_every': 4",
+           level="warning", where=NET, at="'restart_every': 3, 'of'", also=(NET, _FIRST_LOSS, _METRICS % "'restart_every': 3, " + _FIRST_LOSS)),
+    Broken("metrics per batch", NET, _FIRST_LOSS, _METRICS % "" + _FIRST_LOSS, "metrics",
+           "'restart_every' is 1, but test_iter is 3: what Caffe prints is not the metric of a whole test", "set 'restart_every': 3",
+           level="warning", at="{'of': ['mean_iou']", checks=(SOLVER,)),
+    Broken("the fork's layer of metrics", NET, 'type: "Accuracy"', 'type: "SegAccuracy"', "accuracy", "unknown layer type 'SegAccuracy'",
+           'layer: "SegAccuracy"'),
     Broken("a test that begins anywhere", SOLVER, "test_iter: 3", "test_iter: 4", "test_data", "'restart_every' is 3, but test_iter is 4",
            "set 'restart_every': 4", level="warning", where=NET, at="'restart_every'"),
     # ------------------------------------------------------------------------------------------- other modules

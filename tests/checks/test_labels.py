@@ -82,6 +82,7 @@ def folder(tmp_path_factory):
     write_rows(folder, "fractions", np.array([0, 0.9, 3.5, 10]))
     write_rows(folder, "nan", np.array([0, np.nan, 3]))
     write_rows(folder, "tasks", np.array([[0, 99], [10, 5], [3, 5]]))
+    write_rows(folder, "yes", np.array([0, 1, 1], "f4"))
     write_rows(folder, "targets", np.array([[0, 1], [0.5, 7], [1, -1]]))
     write_rows(folder, "unknown", np.array([[0, 1], [1, -1]]))
     (folder / "train.csv").write_text("".join(f"grey{number % 2}.png,0\n" for number in range(4)))
@@ -126,6 +127,8 @@ WIDE = layer_text("InnerProduct", ["image"], ["scores"], "inner_product_param { 
 OWN_MAPS = python_layer("ImageDataLayer", [], ["label"], {"source": "train.csv", "batch_size": 2, "color": False})
 
 PER_LABEL = python_layer("SampleWeight", ["label"], ["loss"], {"n_classes": 2, "per": "label", "scale": "none"})
+RANKED = python_layer("Metrics", ["scores", "label"], ["loss"], {"of": ["auc"]})
+SINGLE = layer_text("InnerProduct", ["image"], ["scores"], "inner_product_param { num_output: 1 }")
 TASKS = layer_text("Slice", ["label"], ["a", "b"], "slice_param { axis: 1  slice_point: 1 }")
 OWN_TASKS = python_layer("MultiLabelDataLayer", [], ["data", "label"], {"source": "tasks.csv", "batch_size": 2})
 
@@ -155,7 +158,9 @@ WRONG = {
     "targets out of range": ([hdf5("targets.txt", "label"), WIDE, SIGMOID], "warning", "target 7 (targets0.h5: row 1) and 1 more such, but targets are 0 to 1", "a probability"),
     "targets out of range, for ours": ([hdf5("targets.txt", "label"), WIDE, ours("WeightedSigmoidCrossEntropyLoss")], "error", "target 7 (", "a probability"),
     "targets that are not known": ([hdf5("unknown.txt", "label"), WIDE, SIGMOID], "warning", "targets of -1, not known (unknown0.h5: row 1)", "add `loss_param { ignore_label: -1 }`"),
-    "targets per label that are neither 0 nor 1": ([hdf5("targets.txt", "label"), PER_LABEL], "error", "target 7 (targets0.h5: row 1) and 1 more such, but with 'per': 'label' targets are 0, 1", "a 0 or a 1"),
+    "targets per label that are neither 0 nor 1": ([hdf5("targets.txt", "label"), PER_LABEL], "error", "target 7 (targets0.h5: row 1) and 1 more such, but targets are 0, 1, or -1", "a 0 or a 1"),
+    "targets of metrics that are neither 0 nor 1": ([hdf5("targets.txt", "label"), WIDE, RANKED], "error", "target 7 (targets0.h5: row 1) and 1 more such, but targets are 0, 1, or -1", "a 0 or a 1"),
+    "one label of seg accuracy": ([listed("grey.txt", MAP_TOPS, GREY), SCORES, python_layer("SegAccuracy", ["scores", "label"], ["loss"], {"ignore_label": [255, 103]})], "error", "label 102 (grey.txt", "make room"),
     "words beyond the table": ([hdf5("rows.txt", "label"), layer_text("Embed", ["label"], ["loss"], "embed_param { num_output: 2  input_dim: 12 }")], "error", "label 12 (rows1.h5: row 2), but input_dim is 12: labels are 0 to 11", "make room for 13"),
     "records without a label": ([lmdb("some_lmdb"), VECTOR, LOSS], "warning", "record 1 ('00000001'): it has no label, and Caffe takes 0 silently (1 of 3 records have none)", "convert_imageset"),
     "no record with a label": ([lmdb("none_lmdb"), VECTOR, LOSS], "warning", "record 0 ('00000000'): it has no label, and Caffe takes 0 silently (3 of 3 records have none)", "convert_imageset"),
@@ -173,6 +178,9 @@ RIGHT = {
     "labels that something changes": [listed("list.txt", ("data", "raw")), layer_text("Power", ["raw"], ["label"], "power_param { scale: 0.1 }"), VECTOR, LOSS],
     "targets of which some are not known": [hdf5("unknown.txt", "label"), WIDE, layer_text("SigmoidCrossEntropyLoss", ["scores", "label"], ["loss"], "loss_param { ignore_label: -1 }")],
     "targets per label of which some are not known": [hdf5("unknown.txt", "label"), PER_LABEL],
+    "targets of metrics of which some are not known": [hdf5("unknown.txt", "label"), WIDE, RANKED],
+    "labels 0 and 1 of a single score": [hdf5("yes.txt", "label"), SINGLE, RANKED],
+    "several labels that are ignored": [listed("void.txt", MAP_TOPS, GREY), SCORES, python_layer("SegAccuracy", ["scores", "label"], ["loss"], {"ignore_label": [254, 255]})],
     "features of any size": [hdf5("rows.txt", "data"), VECTOR.replace("11", "3"), layer_text("EuclideanLoss", ["scores", "data"], ["loss"])],
     "a mean of one value for grey images as PNG": [lmdb("good_png", ("data", "label"), "transform_param { mean_value: 4 }"), VECTOR, LOSS],
 }

@@ -1,4 +1,4 @@
-"""Every loss, and WeightedAccuracy, with a mistake in what it is given: `check` knows each of them."""
+"""Every loss, and what counts labels, with a mistake in what it is given: `check` knows each of them."""
 
 import pytest
 
@@ -10,12 +10,13 @@ from tests.checks.real_caffe import ending, train, training_step
 from tests.layers.every_layer import LAYERS, WEIGHT
 
 LOSSES = [layer for layer, schema in SCHEMAS.items() if schema.gives[:1] == ("loss",)]
-OURS = [*LOSSES, "WeightedAccuracy"]
+OURS = [*LOSSES, "WeightedAccuracy", "Metrics", "SegAccuracy"]
 
 #: Layers whose labels are compared with the classes that the scores are for, ours and Caffe's.
 OF_CLASSES = {
     "WeightedSoftmaxLoss": "SoftmaxWithLoss", "WeightedInfogainLoss": "InfogainLoss", "WeightedHingeLoss": "HingeLoss",
     "WeightedMultinomialLogisticLoss": "MultinomialLogisticLoss", "WeightedAccuracy": "Accuracy", "FocalLoss": "", "LDAMLoss": "",
+    "Metrics": "", "SegAccuracy": "",
 }  # fmt: skip
 #: Layers that have another inside.
 INSIDE = {
@@ -104,7 +105,8 @@ def test_scores_in_place_of_probabilities_are_found(layer, findings):
 def bottoms_of(layer):
     """The bottoms of a layer that are right, sample_weight too, and its options with it."""
     inputs, options = LAYERS[layer]
-    return {**inputs, **WEIGHT}, {**options, **({"bottoms": ["sample_weight"]} if layer == "TripletLoss" else {})}
+    weight = WEIGHT if "[sample_weight]" in SCHEMAS[layer].takes else {}
+    return {**inputs, **weight}, {**options, **({"bottoms": ["sample_weight"]} if layer == "TripletLoss" else {})}
 
 
 CASES = [(layer, name) for layer in OURS for name in list(bottoms_of(layer)[0])[1:]]

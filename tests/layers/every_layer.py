@@ -37,6 +37,8 @@ LAYERS = {
     "TripletLoss": (TRIPLET, {}),
     "BatchTripletLoss": ({"x": X, "label": LABELS}, {}),
     "WeightedAccuracy": ({"x": X, "label": LABELS}, {}),
+    "Metrics": ({"x": X, "label": LABELS}, {"of": ["mean_iou", "auc"]}),
+    "SegAccuracy": ({"x": X, "label": LABELS}, {}),
     "ComputeH": ({"label": LABELS}, {"n_classes": 3}),
     "SampleWeight": ({"label": LABELS}, {"n_classes": 3}),
     "LabelNoise": ({"label": LABELS}, {"distribution": "flip", "probability": 0.5, "n_classes": 3}),
@@ -79,5 +81,6 @@ OTHERS = [
     ("WeightedEuclideanLoss", {"x": X, "y": Y}, {"keep": {"threshold": 0.01, "min_kept": 1}}),
     *(("WeightedSoftmaxLoss", {"x": X, "label": LABELS}, {"normalization": mode}) for mode in ("FULL", "BATCH_SIZE", "NONE")),
     ("WeightedSoftmaxLoss", {"x": X[:, :, None, None], "label": LABELS.reshape(4, 1, 1, 1)}, {"ignore_label": 1}),
+    ("Metrics", {"x": X, "label": TARGETS}, {"of": ["average_precision"], "restart_every": 2}),
     ("WeightedAccuracy", {"x": X, "label": LABELS}, {"balanced": True, "top_k": 2}),
 ]  # fmt: skip

@@ -8,6 +8,13 @@ import numpy as np
 from caffe_pylayers.losses.accuracy import accuracy, count_right, recall
 from caffe_pylayers.losses.batch_triplet import Rule, batch_triplet_gradient, batch_triplet_loss
 from caffe_pylayers.losses.class_weights import count_in_images, count_labels, target_index
+from caffe_pylayers.losses.confusion import (
+    confusion_matrix,
+    count_classes,
+    deeplab_metrics,
+    metric_of_counts,
+    predictions,
+)
 from caffe_pylayers.losses.contrastive import contrastive
 from caffe_pylayers.losses.distributions import add_one_hot, clear_ignored, spread
 from caffe_pylayers.losses.euclidean import euclidean
@@ -16,6 +23,7 @@ from caffe_pylayers.losses.hinge import hinge
 from caffe_pylayers.losses.infogain import infogain_loss, infogain_of
 from caffe_pylayers.losses.ldam import ldam
 from caffe_pylayers.losses.multinomial import multinomial_logistic
+from caffe_pylayers.losses.ranking import mean_rank_metrics
 from caffe_pylayers.losses.reduction import Reduction
 from caffe_pylayers.losses.sigmoid import sigmoid_cross_entropy
 from caffe_pylayers.losses.soft import masses, soft_cross_entropy
@@ -207,7 +215,7 @@ def distribution_run(xp, labels, ignored, noise):
     return [out, noise]
 
 
-def counts_run(xp, labels, ignored, noise):
+def label_counts_run(xp, labels, ignored, noise):
     found = [target_index(labels), count_labels(labels.reshape(-1), 4), count_in_images(labels, 4)]
     for left_out in (ignored, ignored | True):
         found.append(count_labels(labels.reshape(-1), 4, left_out.reshape(-1)))
@@ -215,9 +223,47 @@ def counts_run(xp, labels, ignored, noise):
     return found
 
 
+METRICS = ("pixel_accuracy", "mean_recall", "mean_iou", "precision", "recall", "f1")
+
+
+def counts_run(xp, scores, labels, factor):
+    predicted, num_classes = predictions(scores), scores.shape[1]
+    found = [predicted]
+    predicted = xp.where(predicted == num_classes, 0, predicted)  # of NaN
+    for weights in (None, factor, labels != 1):
+        counts = count_classes(labels, predicted, num_classes, weights)
+        found += [counts, confusion_matrix(labels, predicted, num_classes, weights), *deeplab_metrics(counts)]
+        found += [metric_of_counts(name, counts, average) for name in METRICS for average in ("macro", "micro")]
+    return found
+
+
+def tied_inputs(rng):
+    """Scores of which many are equal, and some NaN."""
+    scores = rng.randint(0, 3, (50, 4, 3)).astype(np.float32)
+    scores[rng.rand(50, 4, 3) < 0.1] = np.nan
+    return {"scores": scores}
+
+
+def tied_run(xp, scores):
+    return [predictions(scores), predictions(scores[:, :, 0])]
+
+
+def ranking_inputs(rng):
+    return {
+        "scores": rng.randint(0, 50, (200, 3)).astype(np.float32),
+        "labels": rng.randint(0, 2, (200, 3)),
+        "weights": rng.randint(0, 3, (200, 3)).astype(np.float32),
+    }
+
+
+def ranking_run(xp, scores, labels, weights):
+    of_targets = [mean_rank_metrics(scores, labels, each) for each in (None, weights)]
+    return list(itertools.chain(*of_targets, mean_rank_metrics(scores, labels[:, 0], weights[:, 0])))
+
+
 CALLS = [
     Call("distributions", label_inputs, distribution_run),
-    Call("counts", label_inputs, counts_run),
+    Call("label counts", label_inputs, label_counts_run),
     *scores_calls("softmax", softmax_cross_entropy),
     *scores_calls("focal", focal, gamma=lambda _: 2.0, alpha=lambda k: np.linspace(0.5, 2, k, dtype=np.float32)),
     *scores_calls("focal gamma 0.5", focal, gamma=lambda _: 0.5),
@@ -227,6 +273,9 @@ CALLS = [
     *(Call(f"soft {shape}", scores_inputs(shape), soft_run) for shape in SCORES),
     *(Call(f"softmax with prob {shape}", scores_inputs(shape), prob_run) for shape in SCORES),
     *(Call(f"accuracy {shape}", scores_inputs(shape), accuracy_run) for shape in SCORES),
+    *(Call(f"counts {shape}", scores_inputs(shape), counts_run) for shape in SCORES),
+    Call("predictions of equal scores and NaN", tied_inputs, tied_run),
+    Call("ranking", ranking_inputs, ranking_run),
     *flat_calls("hinge L1", hinge, norm="L1"),
     *flat_calls("hinge L2", hinge, norm="L2"),
     *flat_calls("multinomial", multinomial_logistic),

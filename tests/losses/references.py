@@ -85,3 +85,15 @@ class Buffers:
     def size(self):
         """Of all arrays together."""
         return sum(array.size for array in self.made.values())
+
+
+def plain_deeplab(matrix):
+    """Pixel accuracy, mean recall and mean IoU by the rules of DeepLab's class ConfusionMatrix."""
+    recalls = [matrix[c][c] / sum(matrix[c]) for c in range(len(matrix)) if sum(matrix[c]) > 0]
+    ious = []
+    for c in range(len(matrix)):
+        union = sum(matrix[c]) + sum(row[c] for row in matrix) - matrix[c][c]
+        ious.append(1.0 if union == matrix[c][c] else matrix[c][c] / union)
+    total = sum(map(sum, matrix))
+    right = sum(matrix[c][c] for c in range(len(matrix)))
+    return right / total if total else 0, sum(recalls) / len(recalls) if recalls else 0, sum(ious) / len(ious)

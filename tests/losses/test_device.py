@@ -121,6 +121,42 @@ def test_accuracy_gives_the_same(shape, weighted, options, on_device):
         np.testing.assert_allclose(net.blobs[top].data, values, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("layer", "tops", "options"),
+    [
+        ("Metrics", 2, {"of": ["pixel_accuracy", "mean_recall", "mean_iou", "precision", "recall", "f1"]}),
+        ("Metrics", 2, {"of": ["f1", "auc", "average_precision"], "average": "micro", "ignore_label": 1}),
+        ("Metrics", 1, {"of": ["auc"], "ignore_label": 3}),
+        ("SegAccuracy", 1, {"ignore_label": [1, 3]}),
+        ("SegAccuracy", 1, {"reset": False}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", [(6, 4), (6, 4, 3), (6, 2)])
+def test_metrics_give_the_same_and_no_bottom_is_read_in_host_memory(
+    layer, tops, options, shape, on_device, seen_by_the_host
+):
+    """Two passes of three batches."""
+    rng = np.random.RandomState(0)
+    inputs = {"scores": rng.randint(0, 3, shape), "label": rng.randint(0, shape[1], shape[:1] + shape[2:])}
+    tops = ["top", "confusion"][:tops]
+    if layer == "Metrics":
+        inputs["sample_weight"] = rng.randint(0, 3, 6)
+        options = {**options, "restart_every": 3}
+    nets = [build([python_layer(layer, list(inputs), tops, options)], inputs, caffe.TEST) for _ in range(2)]
+    for number in range(6):
+        scores = rng.randint(0, 3, shape)
+        for net in nets:
+            net.blobs["scores"].data[...] = scores
+        seen_by_the_host.clear()
+        on_device(nets[0].forward)
+        outputs = [tuple(nets[0].blobs[top].shape) for top in tops]  # pycaffe's forward() returns them
+        assert [shape for _, shape in seen_by_the_host if shape not in outputs] == []
+        nets[1].forward()
+        for top in tops:
+            np.testing.assert_allclose(*(net.blobs[top].data for net in nets), rtol=1e-6, err_msg=f"{number}")
+
+
 def test_a_net_may_change_sides(on_device):
     case = CASES[0]
     inputs, weights = batch(case)

@@ -28,7 +28,7 @@ _STOCK: Dict[str, str] = {
 _NOWHERE = (
     "AnnotatedData", "CenterLoss", "CombinedMargin", "CosinAddm", "DenseImageData", "DetectionOutput", "ImageLabelmapData",
     "ImageSegData", "LabelSpecificAdd", "LargeMarginInnerProduct", "LiftedStructSimilaritySoftmaxLoss", "MarginInnerProduct",
-    "MultiBoxLoss", "NormalizedInnerProduct", "PriorBox", "Proposal", "PSROIPooling", "ReLU6", "Reorg", "ROIAlign", "SegAccuracy",
+    "MultiBoxLoss", "NormalizedInnerProduct", "PriorBox", "Proposal", "PSROIPooling", "ReLU6", "Reorg", "ROIAlign",
     "SmoothL1LossOHEM",
 )  # fmt: skip
 

@@ -46,16 +46,18 @@ def check_labels(view: View, report: Report) -> Iterator[Finding]:
                 yield from _check_width(view, report, layer, given)
             if is_target:
                 yield from _check_targets(layer, number, given)
-            if is_label and getattr(options_of(layer), "per", None) == "label":
-                yield from _check_per_label(layer, number, given)
-                continue
             if not is_label:
+                continue
+            classes, whose = _classes(view, layer, number, report.shapes(view))
+            options = options_of(layer)
+            per_label = getattr(options, "per", None) == "label"
+            if per_label or (options is not None and classes and options.takes_targets(given.width, classes)):
+                yield from _check_per_label(layer, number, given)
                 continue
             fractions = list(_check_whole(layer, number, given, _is_of_values(top)))
             yield from fractions
             if any(finding.level == ERROR for finding in fractions):
                 continue
-            classes, whose = _classes(view, layer, number, report.shapes(view))
             if classes is not None:
                 yield from _check_range(layer, number, given, classes, whose)
             elif bottom_names(layer)[0] == "embedding":
@@ -142,7 +144,9 @@ def _check_width(view: View, report: Report, layer: Layer, given: Numbers) -> It
 def _check_targets(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
     """Of targets outside 0 .. 1 ours raises an error; with weights, those of -1 may have the weight 0."""
     right = (
-        (given.values >= 0) & (given.values <= 1) | (np.trunc(given.values) == _ignored(layer)) | np.isnan(given.values)
+        (given.values >= 0) & (given.values <= 1)
+        | np.isin(np.trunc(given.values), _ignored(layer))
+        | np.isnan(given.values)
     )
     wrong = given.but(right | (given.values == -1) if len(layer.bottoms) > 2 else right)
     if wrong is None:
@@ -157,11 +161,11 @@ def _check_targets(layer: Layer, number: int, given: Numbers) -> Iterator[Findin
 
 def _check_per_label(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
     """Of other targets than 0, 1 and -1 the layers that weight each label raise an error."""
-    wrong = given.but(np.isin(given.values, (-1, 0, 1, _ignored(layer))))
+    wrong = given.but(np.isin(given.values, (-1, 0, 1, *_ignored(layer))))
     if wrong is not None:
         yield error(
             layer,
-            f"the data have {wrong.told('target')}, but with 'per': 'label' targets are 0, 1, or -1 if they are not known",
+            f"the data have {wrong.told('target')}, but targets are 0, 1, or -1 if they are not known",
             "write a 0 or a 1 for each label",
             "bottom",
             number,
@@ -199,14 +203,14 @@ def _check_negative(layer: Layer, number: int, given: Numbers) -> Iterator[Findi
 def _check_range(layer: Layer, number: int, given: Numbers, classes: int, whose: str) -> Iterator[Finding]:
     """Of labels out of range ours raises an error, and Caffe reads beyond its scores."""
     labels = np.trunc(given.values)
-    wrong = given.but((labels >= 0) & (labels < classes) | (labels == _ignored(layer)))
+    wrong = given.but((labels >= 0) & (labels < classes) | np.isin(labels, _ignored(layer)))
     if wrong is None:
         return
     remedies = ["number the classes from 0"]
     if classes <= wrong.value < np.inf:
         remedies.append(f"make room for {int(wrong.value) + 1} of them")
     ignore = _how_to_ignore(layer, int(wrong.value)) if wrong.count == 1 and np.isfinite(wrong.value) else ""
-    if ignore and np.isnan(_ignored(layer)):
+    if ignore and not _ignored(layer):
         remedies.append(f"leave label {wrong.value:g} out with `{ignore}`")
     yield error(
         layer,
@@ -256,14 +260,14 @@ def _axis(layer: Layer) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _ignored(layer: Layer) -> float:
-    """The label that it ignores; NaN if there is none."""
+def _ignored(layer: Layer) -> Tuple[int, ...]:
+    """The labels that it ignores."""
     options = options_of(layer)
     if options is not None:
         found = getattr(options, "ignore_label", None)
     else:
         found = layer.message.message(_IGNORE_IN.get(layer.type, "")).get("ignore_label")
-    return found if isinstance(found, int) else np.nan
+    return found if isinstance(found, tuple) else (found,) if isinstance(found, int) else ()
 
 
 def _how_to_ignore(layer: Layer, label: int) -> str:

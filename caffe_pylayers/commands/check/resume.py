@@ -124,11 +124,12 @@ def check_solver(solver: Solver, _: Report) -> Iterator[Finding]:
     iterations = message.all("test_iter")
     for number, (net, state) in enumerate(solver.tests):
         for layer in net.in_state(state):
-            restart = getattr(options_of(layer), "restart_every", 0)
-            if restart and number < len(iterations) and restart != iterations[number]:
+            options = options_of(layer)
+            restart = getattr(options, "restart_every", 0)
+            if options is not None and restart and number < len(iterations) and restart != iterations[number]:
                 yield warning(
                     layer,
-                    f"'restart_every' is {restart}, but test_iter is {iterations[number]}: a test does not begin at the first batch",
+                    f"'restart_every' is {restart}, but test_iter is {iterations[number]}: {options.if_restart_differs}",
                     f"set 'restart_every': {iterations[number]}",
                     "python_param.param_str",
                 )
