@@ -155,26 +155,16 @@ class UpsampleOptions(Options):
     def conflicts(self) -> Iterator[Remark]:
         yield from _together(self, "upsample_h", "upsample_w")
         yield from _together(self, "scale_h", "scale_w", "scale")
-        if self.given("upsample_h"):
-            for name in ("scale", "scale_h"):
-                if self.given(name):
-                    both = f"options 'upsample_h' and {name!r} are both given"
-                    yield Remark(("upsample_h", name), both, "leave one out")
-        else:
-            for side, name in zip("hw", ("pad_out_h", "pad_out_w")):
-                scale = self.scales()["hw".index(side)]
-                if getattr(self, name) and scale != 2:
-                    found = f"option {name!r} is true and the scale is {scale}"
-                    yield Remark(
-                        (name, "scale", f"scale_{side}"),
-                        found,
-                        "with another scale than 2 give 'upsample_h' and 'upsample_w'",
-                    )
+        for name, scale in zip(("pad_out_h", "pad_out_w"), () if self.given("upsample_h") else self.scales()):
+            if getattr(self, name) and scale != 2:
+                remedy = "with another scale than 2 give 'upsample_h' and 'upsample_w'"
+                found = f"option {name!r} is true, but the scale is {scale}"
+                yield Remark((name, "scale", "scale_h", "scale_w"), found, remedy)
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         if self.given("upsample_h"):
-            names = [name for name in ("pad_out_h", "pad_out_w") if getattr(self, name)]
-            yield from self.without_effect(names, "'upsample_h' and 'upsample_w' are given")
+            others = self.changed("scale", "scale_h", "scale_w", "pad_out_h", "pad_out_w")
+            yield from self.without_effect(others, "'upsample_h' and 'upsample_w' are given")
 
     def scales(self) -> Tuple[int, int]:
         """Rows and columns of y per row and column of x."""

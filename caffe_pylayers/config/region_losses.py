@@ -1,6 +1,6 @@
 """The options of the losses on regions."""
 
-from typing import Iterator, Literal, Tuple
+from typing import Iterator, Literal, Sequence, Tuple
 
 from pydantic import Field
 
@@ -45,6 +45,11 @@ class DiceLossOptions(Options):
     beta: float = Field(0.5, ge=0, description="Tversky: what a false negative counts, at least 0.")
     epsilon: float = Field(1e-6, gt=0, description="Small number, above 0, added above and below the fraction.")
     ignore_label: IgnoreLabel = None
+
+    def has_inside(self) -> Sequence[str]:
+        kinds = {"sigmoid": "Sigmoid", "softmax": "Softmax"}
+        chosen = kinds.get(self.activation, "")
+        return (chosen,) if self.given("activation") else tuple(kinds.values())
 
     def sizes(self, shapes: Shapes) -> Sizes:
         return of_targets_or_labels(shapes, self.axis)

@@ -201,6 +201,10 @@ class Options(BaseModel):
         """Whether the first top is a loss, which wants a `loss_weight`."""
         return cls.gives[:1] == ("loss",)
 
+    def has_inside(self) -> Sequence[str]:
+        """The types of Caffe's of which it has one inside for its first bottom, as `inside` says, or the options."""
+        return (self.inside,)
+
     def works_in_place(self) -> bool:
         """Whether the first top may be the blob of the first bottom; it has its shape then."""
         return False

@@ -9,7 +9,7 @@ from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from caffe_pylayers.losses.blocks import Buffer
+from caffe_pylayers.losses.blocks import Buffer, row_blocks
 from caffe_pylayers.losses.reduction import Array, array_module
 
 
@@ -79,29 +79,31 @@ def tap_type(window: Window) -> type:
 def max_along(x: Array, window: Window, out: Array, taps: Array, buffer: Buffer) -> None:
     """Write the largest number of each window into `out`, and which of its elements that is, the first of several, into `taps`."""
     xp, size = array_module(x), x.shape[1]
-    out[...] = -xp.inf
-    taps[...] = xp.asarray(window.first_taps(size).astype(taps.dtype))[:, None]
-    for tap, outputs, inputs in window.taps(size):
-        best, given, place = out[:, outputs], x[:, inputs], taps[:, outputs]
-        larger = _part(buffer("larger", (out.size,), bool), best)
-        xp.greater(given, best, out=larger)
-        numbers = _part(buffer("numbers", (out.size,), taps.dtype), best)
-        xp.multiply(larger, taps.dtype.type(tap), out=numbers)
-        xp.maximum(place, numbers, out=place)
-        xp.maximum(best, given, out=best)
+    first = xp.asarray(window.first_taps(size).astype(taps.dtype))[:, None]
+    blocks, room = _blocks(out, out)
+    for rows in blocks:
+        out[rows], taps[rows] = -xp.inf, first
+        for tap, outputs, inputs in window.taps(size):
+            best, given, place = out[rows, outputs], x[rows, inputs], taps[rows, outputs]
+            larger, numbers = (
+                _part(best, buffer("larger", room, bool)),
+                _part(best, buffer("numbers", room, taps.dtype)),
+            )
+            xp.greater(given, best, out=larger)
+            xp.maximum(place, xp.multiply(larger, taps.dtype.type(tap), out=numbers), out=place)
+            xp.maximum(best, given, out=best)
 
 
 def max_gradient_along(slope: Array, window: Window, taps: Array, out: Array, buffer: Buffer) -> None:
     """Write the gradient by x into `out`, from that by the maxima."""
-    xp = array_module(slope)
-    out[...] = 0
-    for tap, outputs, inputs in window.taps(out.shape[1]):
-        part = slope[:, outputs]
-        chosen = _part(buffer("larger", (slope.size,), bool), part)
-        xp.equal(taps[:, outputs], taps.dtype.type(tap), out=chosen)
-        share = _part(buffer("share", (slope.size,), np.float32), part)
-        given = out[:, inputs]
-        xp.add(given, xp.multiply(part, chosen, out=share), out=given)
+    xp, (blocks, room) = array_module(slope), _blocks(out, slope)
+    for rows in blocks:
+        out[rows] = 0
+        for tap, outputs, inputs in window.taps(out.shape[1]):
+            part, given = slope[rows, outputs], out[rows, inputs]
+            chosen, share = _part(part, buffer("larger", room, bool)), _part(part, buffer("share", room, np.float32))
+            xp.equal(taps[rows, outputs], taps.dtype.type(tap), out=chosen)
+            xp.add(given, xp.multiply(part, chosen, out=share), out=given)
 
 
 def places_of(steps: Sequence[Step], taps: Sequence[Array]) -> Array:
@@ -109,7 +111,9 @@ def places_of(steps: Sequence[Step], taps: Sequence[Array]) -> Array:
     places, pitch = None, 1
     for step, elements in zip(steps, taps):
         xp, window = array_module(elements), step.window
-        along = elements * window.kstride + (xp.arange(step.pooled) * window.stride - window.pad)[:, None]
+        along = (
+            elements.astype(np.intp) * window.kstride + (xp.arange(step.pooled) * window.stride - window.pad)[:, None]
+        )
         after = (
             0
             if places is None
@@ -121,27 +125,35 @@ def places_of(steps: Sequence[Step], taps: Sequence[Array]) -> Array:
 
 def mean_along(x: Array, window: Window, out: Array) -> None:
     """Write the sum of each window, divided by how many elements it has inside the padded axis, into `out`."""
-    out[...] = 0
-    for _, outputs, inputs in window.taps(x.shape[1]):
-        total = out[:, outputs]
-        total += x[:, inputs]
-    out /= _counts(out, window, x.shape[1])
+    counts = _counts(x, window, x.shape[1])
+    for rows in _blocks(out, out)[0]:
+        out[rows] = 0
+        for _, outputs, inputs in window.taps(x.shape[1]):
+            out[rows, outputs] += x[rows, inputs]
+        out[rows] /= counts
 
 
 def mean_gradient_along(slope: Array, window: Window, out: Array, buffer: Buffer) -> None:
     """Write the gradient by x into `out`, from that by the means."""
-    xp = array_module(slope)
-    share = xp.divide(slope, _counts(slope, window, out.shape[1]), out=buffer("share", slope.shape, np.float32))
-    out[...] = 0
-    for _, outputs, inputs in window.taps(out.shape[1]):
-        total = out[:, inputs]
-        total += share[:, outputs]
+    xp, counts = array_module(slope), _counts(slope, window, out.shape[1])
+    blocks, room = _blocks(out, slope)
+    for rows in blocks:
+        share = xp.divide(slope[rows], counts, out=_part(slope[rows], buffer("share", room, np.float32)))
+        out[rows] = 0
+        for _, outputs, inputs in window.taps(out.shape[1]):
+            out[rows, inputs] += share[:, outputs]
+
+
+def _blocks(array: Array, pooled: Array) -> Tuple[List[slice], Tuple[int]]:
+    """The slices of the first of three axes that cut an array into parts that stay in the cache; and the size of one of `pooled`."""
+    blocks = list(row_blocks(array.reshape(len(array), array.shape[1] * array.shape[2])))
+    return blocks, (max((each.stop - each.start for each in blocks), default=0) * pooled.shape[1] * pooled.shape[2],)
 
 
 def _counts(like: Array, window: Window, size: int) -> Array:
     return array_module(like).asarray(window.counts(size).astype(np.float32))[:, None]
 
 
-def _part(flat: Array, like: Array) -> Array:
+def _part(like: Array, flat: Array) -> Array:
     """As much of a flat buffer as has the shape of an array."""
     return flat[: like.size].reshape(like.shape)

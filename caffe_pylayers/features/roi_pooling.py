@@ -112,7 +112,7 @@ def roi_maxima(x: Array, bins: Bins, out: Array, places: Optional[Array], buffer
                 out[regions, part] = _numbers(best)
                 places[regions, part] = _LOW - (best & _LOW)
     if empty is not None:
-        out *= ~empty
+        xp.copyto(out, np.float32(0), where=empty)
 
 
 def _fill(table: Array) -> None:
@@ -162,12 +162,12 @@ def roi_gradient(slope: Array, bins: Bins, places: Array, out: Array) -> None:
         return
     regions = len(slope)
     slope, places = (each.reshape(regions, channels, -1) for each in (slope, places))
-    there = ~bins.empty.reshape(regions, 1, -1) if bool(bins.empty.any()) else None
+    empty = bins.empty.reshape(regions, 1, -1) if bool(bins.empty.any()) else None
     for part in _slices(channels, _limits(xp).sums // max(regions * slope.shape[2], images * height * width)):
         count = part.stop - part.start
         maps = bins.image.reshape(regions, 1, 1) * count + xp.arange(count).reshape(1, count, 1)
         index = maps * (height * width) + places[:, part]
-        weights = slope[:, part] if there is None else slope[:, part] * there
+        weights = slope[:, part] if empty is None else xp.where(empty, np.float32(0), slope[:, part])
         sums = xp.bincount(index.ravel(), weights=weights.ravel(), minlength=images * count * height * width)
         out[:, part] = sums.reshape(images, count, height, width)
 

@@ -19,6 +19,7 @@ from caffe_pylayers.features.pooling import (
 )
 from caffe_pylayers.features.roi_pooling import Bins, bins_of, roi_gradient, roi_maxima
 from caffe_pylayers.layers.adapter import Blobs, Layer
+from caffe_pylayers.losses.blocks import Buffer
 from caffe_pylayers.losses.reduction import Array
 
 
@@ -38,9 +39,8 @@ class PoolingND(Layer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self._steps: List[Step] = []
-        self._taps: Optional[List[Array]] = (
-            None  # which element of each window is the largest, from the first forward on
-        )
+        #: Which element of each window is the largest, step by step, from the first forward on.
+        self._taps: Optional[List[Array]] = None
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = tuple(bottom[0].shape)
@@ -74,29 +74,34 @@ class PoolingND(Layer):
                 self._taps = self._pool(bottom, self.buffer("y", tuple(top[0].shape)))
             slope = self.diff(top[0])
             for number, step in reversed(list(enumerate(self._steps))):
-                shape = (step.before, step.size, step.after)
-                gradient = self.buffer(f"gradient {number}", shape) if number else self.diff(bottom[0]).reshape(shape)
+                shape, buffer = (step.before, step.size, step.after), self._buffer_of(number)
+                gradient = buffer("gradient", shape, np.float32) if number else self.diff(bottom[0]).reshape(shape)
                 slope = slope.reshape(step.before, step.pooled, step.after)
                 if self.options.pool == "MAX":
-                    max_gradient_along(slope, step.window, self._taps[number], gradient, self.buffer)
+                    max_gradient_along(slope, step.window, self._taps[number], gradient, buffer)
                 else:
-                    mean_gradient_along(slope, step.window, gradient, self.buffer)
+                    mean_gradient_along(slope, step.window, gradient, buffer)
                 slope = gradient
 
     def _pool(self, bottom: Blobs, y: Array) -> List[Array]:
         """Write the pooled numbers into y; returns the elements of the maxima, step by step."""
         x, found = self.data(bottom[0]), []
-        for number, step in enumerate(self._steps, 1):
-            shape = (step.before, step.pooled, step.after)
-            out = self.buffer(f"pooled {number}", shape) if number < len(self._steps) else y.reshape(shape)
+        for number, step in enumerate(self._steps):
+            shape, buffer = (step.before, step.pooled, step.after), self._buffer_of(number)
+            last = number == len(self._steps) - 1
+            out = y.reshape(shape) if last else buffer("pooled", shape, np.float32)
             x = x.reshape(step.before, step.size, step.after)
             if self.options.pool == "MAX":
-                found.append(self.buffer(f"taps {number}", shape, tap_type(step.window)))
-                max_along(x, step.window, out, found[-1], self.buffer)
+                found.append(buffer("taps", shape, tap_type(step.window)))
+                max_along(x, step.window, out, found[-1], buffer)
             else:
                 mean_along(x, step.window, out)
             x = out
         return found
+
+    def _buffer_of(self, step: int) -> Buffer:
+        """What makes the arrays of a step, which are of other sizes than those of another."""
+        return lambda name, shape, dtype: self.buffer(f"{name} {step}", shape, dtype)
 
     def _windows(self, shape: Tuple[int, ...]) -> List[Window]:
         """The window along each pooled axis."""

@@ -175,7 +175,8 @@ class DiceLoss(PairLoss):
     def reduction(self, terms: Terms, weights: Optional[Array]) -> Reduction:
         of_regions = None
         if weights is not None and self.options.over == "sample":
-            of_regions = weights.reshape(len(self.inputs[0]), -1).mean(axis=1)
+            rows_of = in_rows(weights, len(self.inputs[0]))
+            of_regions = rows_of.sum(axis=1) / max(rows_of.shape[1], 1)
         return Reduction(terms.of.sums[0].shape, of_regions)
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:
@@ -200,7 +201,7 @@ class DiceLoss(PairLoss):
         if of.excluded is not None:
             each *= ~of.excluded
         if over_samples:
-            each = each.reshape(len(by_mean), -1)
+            each = in_rows(each, len(by_mean))
             each += (by_mean / max(each.shape[1], 1))[:, None]
         return each.reshape(-1)
 

@@ -12,7 +12,7 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", GLOG_minlogleve
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import conversion, feeding, losses, metrics, planning, scale, waiting
+from tests.bench import conversion, features, feeding, losses, metrics, planning, scale, waiting
 
 BENCHMARKS = {
     "feeding": feeding.feeding,
@@ -29,6 +29,7 @@ BENCHMARKS = {
     "convert": conversion.conversion,
     "losses": losses.losses,
     "metrics": metrics.metrics,
+    "features": features.features,
 }
 
 

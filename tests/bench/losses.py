@@ -180,7 +180,7 @@ def losses() -> Iterator[Row]:
     yield _nothing()
     for contest in CONTESTS:
         for shape, reach in contest.shapes.items():
-            yield _row(contest, shape, reach)
+            yield row(contest, shape, reach)
 
 
 class Nothing(caffe.Layer):
@@ -199,7 +199,7 @@ class Nothing(caffe.Layer):
 def _nothing() -> Row:
     inputs = _with_targets(np.random.default_rng(0), SMALL)
     python = f'type: "Python"  python_param {{ module: "{__name__}"  layer: "Nothing" }}'
-    nets = {"nothing": _net(python, inputs, 1), "C++": _net('type: "EuclideanLoss"', inputs, 1)}
+    nets = {"nothing": net_of(python, inputs, 1), "C++": net_of('type: "EuclideanLoss"', inputs, 1)}
     figures = in_turns({name: lambda net=net: milliseconds(net, 100) for name, net in nets.items()})
     return Row(
         "a Python layer that does nothing 256x10",
@@ -209,24 +209,24 @@ def _nothing() -> Row:
     )
 
 
-def _row(contest: Contest, shape: Shape, reach: str) -> Row:
+def row(contest: Contest, shape: Shape, reach: str) -> Row:
     inputs = contest.inputs(np.random.default_rng(0), shape)
     options = dict(contest.options)
     if contest.layer == "LDAMLoss":
         options["counts"] = list(range(1, shape[1] + 1))
     python = f'python_param {{ module: "caffe_pylayers"  layer: "{contest.layer.split()[0]}"  param_str: "{options}" }}'
     weight = {"sample_weight": np.linspace(0.5, 1.5, shape[0])} if contest.weighted else {}
-    actions = {"ours": _net(f'type: "Python"  {python}', {**inputs, **weight}, contest.differentiable)}
+    actions = {"ours": net_of(f'type: "Python"  {python}', {**inputs, **weight}, contest.differentiable)}
     if contest.twin:
         twin, _, params = contest.twin.partition(" ")
         known = dict(inputs)
         if "distribution" in known:
             known["distribution"] = known["distribution"].argmax(axis=1)  # SoftmaxWithLoss takes index labels
-        actions["C++"] = _net(f'type: "{twin}"  {params}', known, contest.differentiable)
+        actions["C++"] = net_of(f'type: "{twin}"  {params}', known, contest.differentiable)
     if contest.torch and importlib.util.find_spec("torch"):
         actions["torch"] = _in_torch(contest.torch, inputs, contest.differentiable)
 
-    repeats = 100 if inputs[next(iter(inputs))].size < 1e6 else 3
+    repeats = 100 if inputs[next(iter(inputs))].size < 5e5 else 3
     turns = {name: lambda action=action: milliseconds(action, repeats) for name, action in actions.items()}
     figures = in_turns(turns)
     ours = figures.pop("ours")
@@ -239,7 +239,7 @@ def _row(contest: Contest, shape: Shape, reach: str) -> Row:
     )
 
 
-def _net(layer: str, inputs: Inputs, differentiable: int) -> Callable[[], object]:
+def net_of(layer: str, inputs: Inputs, differentiable: int) -> Callable[[], object]:
     """One pass through a net of a loss alone, of the bottoms `inputs`."""
     text = bottoms = ""
     for number, (name, array) in enumerate(inputs.items()):

@@ -70,6 +70,7 @@ BROKEN = [
         ("TripletLoss", "`python_param { module: \"caffe_pylayers\"  layer: \"TripletLoss\" }`"),
         ("MultiLabelLayer", "layer: \"MultiLabelDataLayer\" }`"), ("TripletsLoss", "did you mean 'TripletLoss'? Write"),
         ("BN", 'write `type: "BatchNorm"`, then a layer of `type: "Scale"`'), ("Normalize", "layer: \"Normalize\" }`"),
+        *((kind, f"`python_param {{ module: \"caffe_pylayers\"  layer: \"{kind}\" }}`") for kind in ("PoolingND", "ROIPooling", "Interp", "Upsample")),
         ("CenterLoss", "no layer of caffe_pylayers does it"), ("Qqq", "no layer of caffe_pylayers does it; this Caffe has: 'AbsVal'"))),
     Broken("parameters of a fork's layer that is ours", NET, 'type: "ReLU"', 'type: "FocalLoss"  focal_loss_param { gamma: 2 }', "relu",
            "unknown field 'focal_loss_param'", "FocalLoss of caffe_pylayers takes its options in param_str"),

@@ -7,7 +7,7 @@ from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import layer_text, net_text, python_layer
 from tests.checks.good_nets import write_good
 from tests.checks.real_caffe import ending, train, training_step
-from tests.layers.every_layer import LAYERS, WEIGHT
+from tests.layers.every_layer import LAYERS, weighted
 
 LOSSES = [layer for layer, schema in SCHEMAS.items() if schema.gives[:1] == ("loss",)]
 OURS = [*LOSSES, "WeightedAccuracy", "Metrics", "SegAccuracy"]
@@ -22,7 +22,8 @@ OF_CLASSES = {
 INSIDE = {
     "WeightedSoftmaxLoss": "Softmax", "WeightedInfogainLoss": "Softmax", "SoftCrossEntropyLoss": "Softmax", "FocalLoss": "Softmax",
     "LDAMLoss": "Softmax", "WeightedSigmoidCrossEntropyLoss": "Sigmoid", "SoftmaxWithLoss": "Softmax", "InfogainLoss": "Softmax",
-    "SigmoidCrossEntropyLoss": "Sigmoid",
+    "SigmoidCrossEntropyLoss": "Sigmoid", "BalancedSigmoidCrossEntropyLoss": "Sigmoid", "KnowledgeDistillation": "Softmax",
+    "DiceLoss": ("Sigmoid", "Softmax"),  # by its target
 }  # fmt: skip
 OF_PROBABILITIES = ["WeightedMultinomialLogisticLoss", "MultinomialLogisticLoss"]
 STOCK = [twin for twin in OF_CLASSES.values() if twin] + ["SigmoidCrossEntropyLoss"]
@@ -92,7 +93,7 @@ def test_a_missing_loss_weight_is_found(layer, findings):
 def test_what_is_done_twice_is_found(layer, before, findings):
     net = [DATA, SCORES % 5, layer_text(before, ["scores"], ["done"]), judge(layer, "done")]
     wrong = found(findings(net, data=False, build=False), f"'done_layer' is a {before}, and {layer} has one inside")
-    assert [finding.level for finding in wrong] == ["warning"] * (INSIDE.get(layer) == before)
+    assert [finding.level for finding in wrong] == ["warning"] * (before in INSIDE.get(layer, ""))
 
 
 @pytest.mark.parametrize("layer", [*OURS, *STOCK])
@@ -104,9 +105,7 @@ def test_scores_in_place_of_probabilities_are_found(layer, findings):
 
 def bottoms_of(layer):
     """The bottoms of a layer that are right, sample_weight too, and its options with it."""
-    inputs, options = LAYERS[layer]
-    weight = WEIGHT if "[sample_weight]" in SCHEMAS[layer].takes else {}
-    return {**inputs, **weight}, {**options, **({"bottoms": ["sample_weight"]} if layer == "TripletLoss" else {})}
+    return weighted(layer, *LAYERS[layer])
 
 
 CASES = [(layer, name) for layer in OURS for name in list(bottoms_of(layer)[0])[1:]]

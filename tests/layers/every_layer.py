@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from caffe_pylayers.config.catalogue import SCHEMAS
+
 RNG = np.random.RandomState(0)
 ROWS, LABELS = (RNG.rand(4, 3) for _ in range(2)), np.array([0, 1, 2, 0])
 X, Y = ROWS
@@ -27,7 +29,7 @@ LAYERS = {
     "SoftCrossEntropyLoss": ({"x": X, "y": SOFT}, {}),
     "FocalLoss": ({"x": X, "label": LABELS}, {}),
     "LDAMLoss": ({"x": X, "label": LABELS}, {"counts": [3, 2, 1]}),
-    "KnowledgeDistillation": ({"student": X, "teacher": Y}, {"temperature": 2, "bottoms": ["sample_weight"]}),
+    "KnowledgeDistillation": ({"student": X, "teacher": Y}, {"temperature": 2}),
     "SmoothL1Loss": (REGRESSED, {}),
     "L1Loss": (REGRESSED, {}),
     "HuberLoss": (REGRESSED, {"delta": 0.5}),
@@ -76,7 +78,7 @@ OTHERS = [
     ("DiceLoss", {"x": X, "label": LABELS}, {"over": "class", "type": "tversky"}),
     ("DiceLoss", {"x": X, "target": TARGETS}, {"over": "sample", "type": "jaccard", "activation": "softmax"}),
     ("WeightedSigmoidCrossEntropyLoss", {"x": X, "target": TARGETS}, {"pos_weight": [1, 2, 3]}),
-    ("SmoothL1Loss", {"x": X, "y": Y}, {"keep": {"top_k": 2}, "ignore_nan": True, "bottoms": ["sample_weight"]}),
+    ("SmoothL1Loss", {"x": X, "y": Y}, {"keep": {"top_k": 2}, "ignore_nan": True}),
     ("WeightedSoftmaxLoss", {"x": X, "label": LABELS}, {"keep": {"fraction": 0.5}}),
     ("WeightedEuclideanLoss", {"x": X, "y": Y}, {"keep": {"threshold": 0.01, "min_kept": 1}}),
     *(("WeightedSoftmaxLoss", {"x": X, "label": LABELS}, {"normalization": mode}) for mode in ("FULL", "BATCH_SIZE", "NONE")),
@@ -84,3 +86,13 @@ OTHERS = [
     ("Metrics", {"x": X, "label": TARGETS}, {"of": ["average_precision"], "restart_every": 2}),
     ("WeightedAccuracy", {"x": X, "label": LABELS}, {"balanced": True, "top_k": 2}),
 ]  # fmt: skip
+
+
+def weighted(layer, inputs, options):
+    """The bottoms with sample_weight behind them, where the layer has one, and the options that go with them."""
+    takes = SCHEMAS[layer].takes
+    if "[sample_weight]" not in takes:
+        return inputs, options
+    more = [*list(inputs)[sum(not name.startswith("[") for name in takes) :], *WEIGHT]
+    bottoms = {"bottoms": more} if "bottoms" in SCHEMAS[layer].model_fields else {}
+    return {**inputs, **WEIGHT}, {**options, **bottoms}

@@ -5,7 +5,7 @@ import pytest
 
 from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import build, layer_text, python_layer
-from tests.layers.every_layer import LAYERS, OTHERS, TARGETS, WEIGHT, X
+from tests.layers.every_layer import LAYERS, OTHERS, TARGETS, X, weighted
 
 
 def test_every_layer_is_here_but_those_that_make_batches():
@@ -19,14 +19,12 @@ def empty(net, inputs):
             net.blobs[name].reshape(0, *array.shape[1:])
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("with_weights", [False, True])
 @pytest.mark.parametrize(("layer", "inputs", "options"), [*((name, *case) for name, case in LAYERS.items()), *OTHERS])
-def test_an_empty_batch(layer, inputs, options, weighted):
-    is_loss = layer.endswith("Loss")
-    if weighted and (is_loss or layer == "WeightedAccuracy"):
-        inputs = {**inputs, **WEIGHT}
-        if layer == "TripletLoss":
-            options = {**options, "bottoms": ["sample_weight"]}
+def test_an_empty_batch(layer, inputs, options, with_weights):
+    is_loss = SCHEMAS[layer].is_loss()
+    if with_weights:
+        inputs, options = weighted(layer, inputs, options)
     net = build([python_layer(layer, list(inputs), ["top"], options, 1 if is_loss else None)], inputs)
     net.forward()
     before = net.blobs["top"].data.copy()

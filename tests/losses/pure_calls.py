@@ -5,7 +5,9 @@ from typing import Any, Callable, Dict, NamedTuple
 
 import numpy as np
 
+from caffe_pylayers.losses import overlap
 from caffe_pylayers.losses.accuracy import accuracy, count_right, recall
+from caffe_pylayers.losses.balanced_sigmoid import balance
 from caffe_pylayers.losses.batch_triplet import Rule, batch_triplet_gradient, batch_triplet_loss
 from caffe_pylayers.losses.class_weights import count_in_images, count_labels, target_index
 from caffe_pylayers.losses.confusion import (
@@ -16,15 +18,18 @@ from caffe_pylayers.losses.confusion import (
     predictions,
 )
 from caffe_pylayers.losses.contrastive import contrastive
+from caffe_pylayers.losses.distillation import distillation
 from caffe_pylayers.losses.distributions import add_one_hot, clear_ignored, spread
 from caffe_pylayers.losses.euclidean import euclidean
 from caffe_pylayers.losses.focal import focal
+from caffe_pylayers.losses.hard_examples import hardest
 from caffe_pylayers.losses.hinge import hinge
 from caffe_pylayers.losses.infogain import infogain_loss, infogain_of
 from caffe_pylayers.losses.ldam import ldam
 from caffe_pylayers.losses.multinomial import multinomial_logistic
 from caffe_pylayers.losses.ranking import mean_rank_metrics
 from caffe_pylayers.losses.reduction import Reduction
+from caffe_pylayers.losses.regression import L1, Pairs, Wing, huber, regression, smooth_l1
 from caffe_pylayers.losses.sigmoid import sigmoid_cross_entropy
 from caffe_pylayers.losses.soft import masses, soft_cross_entropy
 from caffe_pylayers.losses.softmax import softmax_cross_entropy
@@ -118,6 +123,58 @@ def pair_calls(name, run):
 def sigmoid_run(xp, one, other, factor):
     gradient = xp.empty(one.shape, np.float32)
     return [sigmoid_cross_entropy(one, other, factor[:, None], gradient), gradient]
+
+
+def pos_weight_run(xp, one, other, factor):
+    gradient = xp.empty(one.shape, np.float32)
+    pos_weight = xp.asarray(np.linspace(0.5, 2, one.shape[1]), np.float32)
+    return [sigmoid_cross_entropy(one, other, factor[:, None], gradient, pos_weight), gradient]
+
+
+def regression_run(curve):
+    def run(xp, one, other, factor):
+        found = []
+        for given in (1.0, factor[:, None]):
+            gradients = [xp.empty(one.shape, np.float32) for _ in range(2)]
+            for pairs in (Pairs(one, other), Pairs(one, other, xp.abs(other), xp.abs(one))):
+                found += [regression(pairs, curve, given, gradients), *(each.copy() for each in gradients)]
+                found.append(float(regression(pairs, curve, given, gradients, only_total=True).sum()))
+        return found
+
+    return run
+
+
+def distillation_run(xp, one, other, factor):
+    gradient = xp.empty(one.shape, np.float32)
+    return [distillation(one, other, 3.0, factor, gradient), gradient]
+
+
+def balance_run(xp, one, other, factor):
+    target = (other > 0) * np.float32(1)
+    found = balance(target, one > 1, xp.abs(one))
+    ones, zeros = (xp.ones((len(one), 1)) * each for each in (0.3, 0.7))
+    return [*found, *found.parts(), *found.slopes(ones, zeros), *balance(target)]
+
+
+def overlap_run(activation):
+    def run(xp, one, other, factor):
+        scores, target = one[:, :, None], xp.clip(other, 0, 1)[:, :, None]
+        weights = xp.abs(one)[:, :, None]
+        p = overlap.activate(scores, activation, [weights])
+        sums = [each.sum(axis=0) for each in overlap.add_up(p, target, weights)]
+        values, slopes = overlap.ratio("tversky", 0.3, 0.7).of(sums)
+        gradient = xp.empty(scores.shape, np.float32)
+        overlap.gradient_of(p, target, [each[None] for each in slopes[:2]], [weights], activation, gradient)
+        by_weight = overlap.weight_gradient(p, target, [each[None] for each in slopes], weights.shape)
+        return [p, values, *slopes, gradient, by_weight]
+
+    return run
+
+
+def hardest_run(xp, one, other, factor):
+    ways = ({"top_k": 5}, {"fraction": 0.3}, {"threshold": 0.5}, {"threshold": 99.0, "min_kept": 7})
+    values = xp.floor(one * 4)  # many are equal
+    return [hardest(values, ignored, **way) for way in ways for ignored in (None, other > 0)]
 
 
 def euclidean_run(xp, one, other, factor):
@@ -280,7 +337,14 @@ CALLS = [
     *flat_calls("hinge L2", hinge, norm="L2"),
     *flat_calls("multinomial", multinomial_logistic),
     *pair_calls("sigmoid", sigmoid_run),
+    *pair_calls("sigmoid pos_weight", pos_weight_run),
     *pair_calls("euclidean", euclidean_run),
+    *(each for curve in (smooth_l1(3.0), huber(0.5), L1(), Wing(1.5, 0.5))
+      for each in pair_calls(f"regression {type(curve).__name__}", regression_run(curve))),
+    *pair_calls("distillation", distillation_run),
+    *pair_calls("balance", balance_run),
+    *(each for name in ("sigmoid", "softmax", "none") for each in pair_calls(f"overlap {name}", overlap_run(name))),
+    *pair_calls("hardest", hardest_run),
     *(each for legacy in (False, True) for each in pair_calls(f"contrastive {legacy}", contrastive_run(legacy))),
     *(
         each

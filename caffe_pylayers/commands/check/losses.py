@@ -43,7 +43,8 @@ def check_inputs(view: View, _: Report) -> Iterator[Finding]:
         before = _maker(view, layer, 0)
         if before is None or schema is None:
             continue
-        if schema.inside and before.type == schema.inside:
+        options = options_of(layer)
+        if before.type in (options.has_inside() if options is not None else (schema.inside,)):
             since = (
                 " since April 2017 (`caffe-pylayers doctor` says which this Caffe has)"
                 if kind == "InfogainLoss"
