@@ -63,7 +63,7 @@ class SmoothL1Loss(RegressionLoss):
 class L1Loss(RegressionLoss):
     """The sum of the sizes of differences, divided by the batch size: l(d) = |d|, with slope 0 at 0.
 
-    bottoms: as those of SmoothL1Loss.
+    bottoms: prediction, target, inside_weight, outside_weight, sample_weight: as those of SmoothL1Loss.
     tops: loss, a scalar.
     errors: as those of SmoothL1Loss.
     """
@@ -75,7 +75,7 @@ class L1Loss(RegressionLoss):
 class HuberLoss(RegressionLoss):
     """Huber's loss (Huber 1964), divided by the batch size: l(d) = d^2 / 2 where |d| < delta, delta (|d| - delta / 2) elsewhere.
 
-    bottoms: as those of SmoothL1Loss.
+    bottoms: prediction, target, inside_weight, outside_weight, sample_weight: as those of SmoothL1Loss.
     tops: loss, a scalar.
     errors: as those of SmoothL1Loss.
     """
@@ -89,7 +89,7 @@ class WingLoss(RegressionLoss):
 
         l(d) = w log(1 + |d| / epsilon) where |d| < w, |d| - w + w log(1 + w / epsilon) elsewhere
 
-    bottoms: as those of SmoothL1Loss.
+    bottoms: prediction, target, inside_weight, outside_weight, sample_weight: as those of SmoothL1Loss.
     tops: loss, a scalar.
     errors: as those of SmoothL1Loss.
     """
