@@ -5,7 +5,7 @@ comes after it.
 """
 
 import math
-from typing import Any, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
