@@ -14,6 +14,7 @@ from caffe_pylayers.losses.blocks import Buffer
 from caffe_pylayers.losses.reduction import Array, array_module
 
 _LOW = 0xFFFFFFFF
+_FAR = 1e9  # beyond any map: farther corners may overflow
 
 
 class Bins(NamedTuple):
@@ -30,7 +31,8 @@ class Bins(NamedTuple):
 def bins_of(rois: Array, scale: float, pooled: Tuple[int, int], size: Tuple[int, int]) -> Bins:
     """The bins of `rois`, rows of (image, x1, y1, x2, y2), on maps of `size` (height, width)."""
     xp = array_module(rois)
-    corners = _rounded(rois[:, 1:] * np.float32(scale)).astype(np.float64)
+    corners = _rounded(xp.clip(rois[:, 1:], -_FAR, _FAR) * np.float32(scale)).astype(np.float64)
+    corners = xp.clip(corners, -_FAR, _FAR)
     sides = []
     for axis in (1, 0):  # rows, then columns
         first = corners[:, axis]

@@ -269,6 +269,18 @@ def test_other_shapes_are_refused(x, rois):
         roi_pool(np.zeros(x), np.zeros(rois))
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e18])
+def test_corners_may_be_as_far_as_float32_reaches(scale):
+    net = roi_pool(
+        np.ones((1, 1, 4, 4)),
+        [[0, -3e38, -3e38, 3e38, 3e38], [0, 3e38, 0, 3e38, 0]],
+        options={**POOLED, "spatial_scale": scale},
+    )
+    net.forward()
+    net.backward()
+    assert net.blobs["y"].data[0].any()
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf, 3])
 def test_an_empty_bin_is_0_and_gives_no_gradient(number):
     """Whatever stands in x, and in the diff of y."""
