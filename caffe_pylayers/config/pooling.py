@@ -70,8 +70,8 @@ class PoolingNDOptions(Options):
         whole = getattr(self, name)
         if whole is not None:
             return whole if isinstance(whole, tuple) else (whole,)
-        sides = getattr(self, f"{short}_h", None), getattr(self, f"{short}_w", None)
-        return (default,) if None in sides else sides  # type: ignore[return-value]
+        sides = (getattr(self, f"{short}_{side}", None) for side in "hw")
+        return tuple(each for each in sides if each is not None) or (default,)
 
 
 class ROIPoolingOptions(Options):
