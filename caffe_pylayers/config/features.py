@@ -22,6 +22,10 @@ class L2NormalizeOptions(Options):
     eps: float = Field(1e-10, gt=0, description="Small number, above 0, added to the sum of squares under the root.")
     scale: Optional[float] = Field(None, description="Start value of a learned factor per channel; none: no factor.")
 
+    @classmethod
+    def meant_by_fork(cls, kind: str, bottoms: int) -> Dict[str, Any]:
+        return {"across_spatial": True} if kind in cls.forks else {}
+
     def works_in_place(self) -> bool:
         return True
 

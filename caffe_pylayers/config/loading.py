@@ -43,7 +43,7 @@ def validate(layer: str, values: Dict[str, Any], schema: Optional[Type[Options]]
 def _checked(schema: Type[Options], values: Dict[Any, Any], place: str) -> Tuple[Optional[Options], List[Remark]]:
     """The options of a dict, None where any is wrong, and all that is wrong. place: what stands before their names in messages."""
     described = schema.described()["properties"]
-    written, problems = _names(described, values, place)
+    written, problems = _names(schema, values, place)
     given = {name: values[key] for name, key in written.items()}
     inside: Dict[str, List[Remark]] = {}  # what is wrong in options that are dicts
     for name, value in given.items():
@@ -72,13 +72,13 @@ def _checked(schema: Type[Options], values: Dict[Any, Any], place: str) -> Tuple
     return (None if problems else options), problems
 
 
-def _names(described: Dict[str, Any], values: Dict[Any, Any], place: str) -> Tuple[Dict[str, str], List[Remark]]:
+def _names(schema: Type[Options], values: Dict[Any, Any], place: str) -> Tuple[Dict[str, str], List[Remark]]:
     """The option that each key is, as name -> key; and what is wrong with keys: unknown ones, and those of one option."""
-    names = {alias: name for name in described for alias in [name, *described[name].get("aliases", ())]}
+    names = schema.option_names()
     problems: List[Remark] = []
     wrong_names = [key for key in values if key not in names]
     for key in wrong_names:
-        options_there = f"Options: {', '.join(described)}" if key == wrong_names[-1] else ""
+        options_there = f"Options: {', '.join(schema.model_fields)}" if key == wrong_names[-1] else ""
         guess = _of_caffe(str(key), names) or did_you_mean(str(key), names)
         problem, remedy = unknown(f"unknown option {shown(f'{place}{key}')}", guess, options_there)
         problems.append(Remark((f"{place}{key}",), problem, remedy))

@@ -7,6 +7,11 @@ from typing_extensions import Annotated
 
 from caffe_pylayers.config.schema import Options, Remark
 
+#: What nets of YOLO have a layer Upsample for.
+_REPEATS = (
+    'with one bottom it repeats each number: write `type: "Deconvolution"` with `weight_filler { type: "constant"  value: 1 }`, '
+    "kernel_size and stride equal to its scale, `group` equal to num_output, `bias_term: false`, and `param { lr_mult: 0 }`"
+)
 _Positive = Annotated[int, Field(ge=1)]
 _Padding = Annotated[int, Field(ge=0)]
 _PerAxis = Annotated[Tuple[_Positive, ...], Field(min_length=1)]
@@ -165,6 +170,10 @@ class UpsampleOptions(Options):
         if self.given("upsample_h"):
             others = self.changed("scale", "scale_h", "scale_w", "pad_out_h", "pad_out_w")
             yield from self.without_effect(others, "'upsample_h' and 'upsample_w' are given")
+
+    @classmethod
+    def in_place_of_fork(cls, bottoms: int) -> str:
+        return _REPEATS if bottoms == 1 else ""
 
     def scales(self) -> Tuple[int, int]:
         """Rows and columns of y per row and column of x."""

@@ -16,6 +16,7 @@ class BalancedSigmoidCrossEntropyLossOptions(ModeOptions):
     takes = ("scores", "target", "[sample_weight]")
     gives = ("loss",)
     inside = "Sigmoid"
+    leaves_out_others = True
 
     normalization: Normalization = Field("BATCH_SIZE", description=NORMALIZATION)
     normalize_by: NormalizeBy = "weight"
@@ -30,6 +31,7 @@ class DiceLossOptions(Options):
 
     takes = ("scores", "target", "[sample_weight]")
     gives = ("loss",)
+    target_or_label = True
 
     type: Literal["dice", "tversky", "jaccard"] = Field("dice", description="Which overlap is measured.")
     over: Literal["batch", "sample", "class"] = Field(

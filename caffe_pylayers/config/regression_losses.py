@@ -1,6 +1,6 @@
 """The options of the losses on differences."""
 
-from typing import Iterator, Literal, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, Literal, Optional, Sequence, Tuple
 
 from pydantic import Field
 
@@ -42,6 +42,10 @@ class SmoothL1LossOptions(RegressionLossOptions):
         1.0, gt=0, description="Differences below 1 / sigma^2 count by their squares; a number above 0."
     )
 
+    @classmethod
+    def meant_by_fork(cls, kind: str, bottoms: int) -> Dict[str, Any]:
+        return {"bottoms": ["inside_weight"]} if bottoms == 3 else {}  # that of Fast R-CNN and SSD
+
 
 class L1LossOptions(RegressionLossOptions):
     """The sizes of the differences."""
@@ -56,5 +60,10 @@ class HuberLossOptions(RegressionLossOptions):
 class WingLossOptions(RegressionLossOptions):
     """Wing loss, for landmarks: small differences count more than in L1Loss."""
 
-    w: float = Field(10.0, gt=0, description="Differences below it count by a logarithm; a number above 0.")
+    w: float = Field(
+        10.0,
+        gt=0,
+        description="Differences below it count by a logarithm; a number above 0. Also written 'omega'.",
+        json_schema_extra={"aliases": ["omega"]},
+    )
     epsilon: float = Field(2.0, gt=0, description="How the logarithm bends, a number above 0: less bends more.")

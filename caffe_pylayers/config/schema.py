@@ -166,6 +166,10 @@ class Options(BaseModel):
     forks: ClassVar[Tuple[str, ...]] = ()
     #: The type of Caffe's that it has inside for its first bottom, so that none stands before it.
     inside: ClassVar[str] = ""
+    #: Whether its bottom `target` may have numbers of classes too: fewer than there are scores.
+    target_or_label: ClassVar[bool] = False
+    #: Whether targets that are neither 0 nor 1 are left out.
+    leaves_out_others: ClassVar[bool] = False
     #: The page in docs that has more about the layer.
     page: ClassVar[str] = "losses.md"
     #: What is wrong if a test has another number of batches than its `restart_every`.
@@ -179,6 +183,22 @@ class Options(BaseModel):
         schema = cls.model_json_schema()
         found: Dict[str, Any] = _inlined(schema, schema.pop("$defs", {}))
         return found
+
+    @classmethod
+    def option_names(cls) -> Dict[str, str]:
+        """The option that each name means: its own, and its other names."""
+        described = cls.described()["properties"]
+        return {alias: name for name in described for alias in (name, *described[name].get("aliases", ()))}
+
+    @classmethod
+    def meant_by_fork(cls, kind: str, bottoms: int) -> Dict[str, Any]:
+        """The options that a fork's layer of this type, with so many bottoms, means without saying so."""
+        return {}
+
+    @classmethod
+    def in_place_of_fork(cls, bottoms: int) -> str:
+        """What to write where a fork's layer of the same name, with so many bottoms, is another layer; "" where it is this one."""
+        return ""
 
     def bottom_names(self) -> Sequence[str]:
         """The bottoms, which may depend on the options."""

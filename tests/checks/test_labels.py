@@ -83,6 +83,7 @@ def folder(tmp_path_factory):
     write_rows(folder, "nan", np.array([0, np.nan, 3]))
     write_rows(folder, "tasks", np.array([[0, 99], [10, 5], [3, 5]]))
     write_rows(folder, "yes", np.array([0, 1, 1], "f4"))
+    write_rows(folder, "edges", np.array([0, 1, 255], "f4"))
     write_rows(folder, "targets", np.array([[0, 1], [0.5, 7], [1, -1]]))
     write_rows(folder, "unknown", np.array([[0, 1], [1, -1]]))
     (folder / "train.csv").write_text("".join(f"grey{number % 2}.png,0\n" for number in range(4)))
@@ -102,7 +103,7 @@ def findings(folder, monkeypatch):
 
     def check(*layers, **options):
         (folder / "net.prototxt").write_text("".join(layers))
-        return check_files(["net.prototxt"], build=False, **options).findings
+        return check_files(["net.prototxt"], **{"build": False, **options}).findings
 
     return check
 
@@ -129,6 +130,7 @@ OWN_MAPS = python_layer("ImageDataLayer", [], ["label"], {"source": "train.csv",
 PER_LABEL = python_layer("SampleWeight", ["label"], ["loss"], {"n_classes": 2, "per": "label", "scale": "none"})
 RANKED = python_layer("Metrics", ["scores", "label"], ["loss"], {"of": ["auc"]})
 SINGLE = layer_text("InnerProduct", ["image"], ["scores"], "inner_product_param { num_output: 1 }")
+ONE_MAP = SCORES.replace("num_output: 11", "num_output: 1")
 TASKS = layer_text("Slice", ["label"], ["a", "b"], "slice_param { axis: 1  slice_point: 1 }")
 OWN_TASKS = python_layer("MultiLabelDataLayer", [], ["data", "label"], {"source": "tasks.csv", "batch_size": 2})
 
@@ -163,6 +165,10 @@ WRONG = {
     "one label of seg accuracy": ([listed("grey.txt", MAP_TOPS, GREY), SCORES, python_layer("SegAccuracy", ["scores", "label"], ["loss"], {"ignore_label": [255, 103]})], "error", "label 102 (grey.txt", "make room"),
     "words beyond the table": ([hdf5("rows.txt", "label"), layer_text("Embed", ["label"], ["loss"], "embed_param { num_output: 2  input_dim: 12 }")], "error", "label 12 (rows1.h5: row 2), but input_dim is 12: labels are 0 to 11", "make room for 13"),
     "records without a label": ([lmdb("some_lmdb"), VECTOR, LOSS], "warning", "record 1 ('00000001'): it has no label, and Caffe takes 0 silently (1 of 3 records have none)", "convert_imageset"),
+    "edges of 255": ([listed("binary.txt", MAP_TOPS, GREY), ONE_MAP, ours("BalancedSigmoidCrossEntropyLoss")], "warning", "target 255 (binary.txt:2), which the loss leaves out, because it is neither 0 nor 1, and none is 1", "write 1 for what is to be found"),
+    "classes for a loss of edges": ([hdf5("rows.txt", "label"), SINGLE, ours("BalancedSigmoidCrossEntropyLoss")], "warning", "target 12 (rows1.h5: row 2) and 6 more such, which the loss leaves out", "one other number"),
+    "a map with 255 for seg accuracy": ([listed("void.txt", MAP_TOPS, GREY), SCORES, python_layer("SegAccuracy", ["scores", "label"], ["loss"])], "error", "label 255 (void.txt:1)", "leave label 255 out with `'ignore_label': 255`"),
+    "a map with 255 for metrics": ([listed("void.txt", MAP_TOPS, GREY), SCORES, python_layer("Metrics", ["scores", "label"], ["loss"], {"of": ["mean_iou"]})], "error", "label 255 (void.txt:1)", "leave label 255 out with `'ignore_label': 255`"),
     "no record with a label": ([lmdb("none_lmdb"), VECTOR, LOSS], "warning", "record 0 ('00000000'): it has no label, and Caffe takes 0 silently (3 of 3 records have none)", "convert_imageset"),
 }
 #: Layers in which nothing is wrong.
@@ -179,6 +185,7 @@ RIGHT = {
     "targets of which some are not known": [hdf5("unknown.txt", "label"), WIDE, layer_text("SigmoidCrossEntropyLoss", ["scores", "label"], ["loss"], "loss_param { ignore_label: -1 }")],
     "targets per label of which some are not known": [hdf5("unknown.txt", "label"), PER_LABEL],
     "targets of metrics of which some are not known": [hdf5("unknown.txt", "label"), WIDE, RANKED],
+    "edges of which some are not known": [hdf5("edges.txt", "label"), SINGLE, ours("BalancedSigmoidCrossEntropyLoss")],
     "labels 0 and 1 of a single score": [hdf5("yes.txt", "label"), SINGLE, RANKED],
     "several labels that are ignored": [listed("void.txt", MAP_TOPS, GREY), SCORES, python_layer("SegAccuracy", ["scores", "label"], ["loss"], {"ignore_label": [254, 255]})],
     "features of any size": [hdf5("rows.txt", "data"), VECTOR.replace("11", "3"), layer_text("EuclideanLoss", ["scores", "data"], ["loss"])],
@@ -215,6 +222,12 @@ REGRESSION = {
     "ours": (hdf5, "WeightedEuclideanLoss", {}, "'ignore_nan': true"),
     "ours, of values": (values, "WeightedEuclideanLoss", {}, "'ignore_nan': true"),
     "sigmoid": (hdf5, "WeightedSigmoidCrossEntropyLoss", {}, "'ignore_nan': true"),
+    **{
+        f"ours, {layer}": (hdf5, layer, {}, "'ignore_nan': true")
+        for layer in ("SmoothL1Loss", "L1Loss", "HuberLoss", "WingLoss")
+    },
+    "edges": (hdf5, "BalancedSigmoidCrossEntropyLoss", {}, "write another number than 0 and 1, such as 255"),
+    "ignored by the smooth one": (values, "SmoothL1Loss", {"ignore_nan": True}, None),
     "ignored": (values, "WeightedEuclideanLoss", {"ignore_nan": True}, None),
     "ignored by the sigmoid": (hdf5, "WeightedSigmoidCrossEntropyLoss", {"ignore_nan": True}, None),
 }
@@ -225,9 +238,27 @@ def test_missing_targets(data, layer, options, remedy, findings):
     loss = layer_text(layer, ["scores", "label"], ["loss"]) if options is None else ours(layer, options)
     net = VECTOR.replace("num_output: 11", "num_output: 2")
     given = data("missing.txt", "label") if data is hdf5 else data("missing.csv")
-    found = findings(IMAGES, given, net, loss)
+    found = [each for each in findings(IMAGES, given, net, loss) if each.level == "error"]
     assert len(found) == (remedy is not None) and all(finding.remedy.endswith(remedy) for finding in found)
     assert all(finding.level == "error" and "missing targets" in finding.message for finding in found)
+
+
+DICE = {
+    "labels of many classes": ("void.txt", 11, {}, "label 255 (void.txt:1)", "leave label 255 out with `'ignore_label': 255`"),
+    "labels of which some are left out": ("void.txt", 11, {"ignore_label": 255}, None, None),
+    "targets beyond 1": ("binary.txt", 1, {}, "target 255 (binary.txt:2), but targets are 0 to 1", "leave target 255 out with `'ignore_label': 255`"),
+    "targets of which some are left out": ("binary.txt", 1, {"ignore_label": 255}, None, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source, classes, options, says, remedy", DICE.values(), ids=DICE)
+def test_labels_or_targets_of_dice(source, classes, options, says, remedy, findings):
+    """Caffe says how many scores there are, and so which of the two they are."""
+    scores = SCORES.replace("num_output: 11", f"num_output: {classes}")
+    found = findings(IMAGES, listed(source, MAP_TOPS, GREY), scores, ours("DiceLoss", options), build=True)
+    found = [each for each in found if each.level != "note"]
+    assert [each.level for each in found] == ["error"] * (says is not None)
+    assert all(says in each.message and remedy in each.remedy for each in found), found
 
 
 def test_values_are_no_labels(findings):

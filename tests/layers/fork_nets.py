@@ -24,7 +24,8 @@ def _moved(field: Field) -> Field:
     if not isinstance(layer, Message) or layer.get("type") not in LAYERS:
         return field
     kind = layer.get("type")
-    python = {"module": "caffe_pylayers", "layer": kind, "param_str": repr(_options(layer.message(PARAMS.get(kind, ""))))}
+    options = _options(layer.message(PARAMS.get(kind, "")))
+    python = {"module": "caffe_pylayers", "layer": kind, **({"param_str": repr(options)} if options else {})}
     fields = [Field("type", "Python", 0), Field("python_param", _message(python), 0)]
     fields += [each for each in layer.fields if each.name not in ("type", PARAMS.get(kind))]
     if kind.endswith("Loss") and "loss_weight" not in layer:

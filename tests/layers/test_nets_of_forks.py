@@ -56,6 +56,19 @@ def train(tmp_path):
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_net_of_a_fork_learns(name, train):
-    solver, losses = train(name)
+    _, losses = train(name)
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]
+
+
+def test_a_label_map_that_becomes_smaller_keeps_whole_numbers(train):
+    """DeepLab's nets take every fourth, or eighth, row and column of a map by a layer Interp."""
+    solver, _ = train("deeplab", steps=1)
+    for net in (solver.net, solver.test_nets[0]):
+        label = net.blobs["label"].data
+        np.testing.assert_array_equal(net.blobs["label_shrink"].data, label[..., ::4, ::4])
+        assert set(np.unique(label)) == {0, 1, 2, 255}
+    test = solver.test_nets[0]
+    assert test.blobs["fc8_interp"].data.shape == (2, 5, 33, 33)
+    assert [test.blobs[name].data.shape for name in ("accuracy", "accuracy_interp")] == [(1, 1, 1, 3)] * 2
+    assert 0 < test.blobs["accuracy_interp"].data[0, 0, 0, 0] < 1

@@ -5,8 +5,9 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from caffe_pylayers.caffe_files.legacy_nets import V1_TYPES
 from caffe_pylayers.caffe_files.prototxt import Field, Message, NotDecimal, Word
-from caffe_pylayers.commands.check.findings import ERROR, Finding, listed
+from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, listed
 from caffe_pylayers.commands.check.forks import in_place_of_field
+from caffe_pylayers.commands.check.moving import is_param
 from caffe_pylayers.errors import did_you_mean
 
 _INTEGERS = {
@@ -30,7 +31,7 @@ def check_fields(
 ) -> Iterator[Finding]:
     """Unknown fields, fields given twice, values of a wrong type, in a message and all within.
 
-    descriptor: the protobuf Descriptor of the message. layer, kind_of_layer: name and type of the layer that it is in.
+    descriptor: the protobuf Descriptor of the message. layer, kind_of_layer: name and type of the layer that it is in, of a Python layer its class.
     inside: the name of the field that it is the value of.
     """
     known = _fields_of(descriptor)
@@ -38,7 +39,7 @@ def check_fields(
     for field in message.fields:
         name, kind = layer, known.get(field.name)
         if inside == "" and field.name in ("layer", "layers") and isinstance(field.value, Message):
-            name, kind_of_layer = (str(field.value.get(each, "")) for each in ("name", "type"))
+            name, kind_of_layer = str(field.value.get("name", "")), _kind_of(field.value)
 
         def found(problem: str, remedy: str, at: Field = field, name: str = name) -> Finding:
             return Finding(file, at.line, name, ERROR, problem, remedy)
@@ -51,12 +52,20 @@ def check_fields(
             continue
         if not _repeated(kind) and field.name in lines:
             first = lines[field.name]
-            yield found(f"field {field.name!r}{where} is given twice", f"line {first} has it already; Caffe allows one")
+            options = in_place_of_field(inside, kind_of_layer)
+            yield found(
+                f"field {field.name!r}{where} is given twice",
+                options or f"line {first} has it already; Caffe allows one",
+            )
             continue
         lines[field.name] = field.line
         if field.listed and not _repeated(kind):
             yield found(f"field {field.name!r}{where} is a list", "one value is expected: leave the brackets out")
             continue
+        if inside == "layer" and message.get("type") == "Python" and is_param(field.name):
+            problem = f"{field.name} has no effect in a Python layer"
+            remedy = in_place_of_field(field.name, kind_of_layer) or "a Python layer has its options in param_str"
+            yield Finding(file, field.line, layer, WARNING, problem, remedy)
         wrong = _wrong(field, kind) and (_today(field, inside) or _wrong(field, kind))
         if wrong:
             yield found(f"field {field.name!r}{where} is {_shown(field.value)}", wrong)
@@ -68,6 +77,12 @@ def check_fields(
 def _fields_of(descriptor: Any) -> Dict[str, Any]:
     """The fields of a message by name; protobuf makes them again at each call."""
     return {field.name: field for field in descriptor.fields}
+
+
+def _kind_of(layer: Message) -> str:
+    """The type of a layer; of a Python layer the class that it names."""
+    kind = str(layer.get("type", ""))
+    return str(layer.message("python_param").get("layer", "")) if kind == "Python" else kind
 
 
 def _today(field: Field, inside: str) -> str:

@@ -7,7 +7,9 @@ from typing import Dict, Sequence
 
 from caffe_pylayers import ALIASES
 from caffe_pylayers.caffe_files.legacy_nets import V1_TYPES
+from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import listed
+from caffe_pylayers.commands.check.moving import as_python
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import did_you_mean, nearest
 
@@ -46,11 +48,12 @@ def own_of(kind: str) -> str:
     return next((name for name, schema in SCHEMAS.items() if kind in (name, *schema.forks)), "")
 
 
-def in_place_of_type(kind: str, known: Sequence[str]) -> str:
+def in_place_of_type(layer: Layer, known: Sequence[str]) -> str:
     """What to write in place of a type that this Caffe does not have. known: the types that it has."""
+    kind = layer.type
     own = own_of(kind)
     if own:
-        return _own_layer("write", own)
+        return SCHEMAS[own].in_place_of_fork(len(layer.bottoms)) or f"write {as_python(layer, own)}"
     if kind in _STOCK:
         return _STOCK[kind]
     if kind in _NOWHERE:
@@ -60,15 +63,11 @@ def in_place_of_type(kind: str, known: Sequence[str]) -> str:
     if not meant:
         return f"no layer of caffe_pylayers does it; this Caffe has: {listed(known, 99)}"
     question = did_you_mean(meant, [meant])
-    return f"{question} {_own_layer('Write', meant)}" if meant in SCHEMAS else question
-
-
-def _own_layer(verb: str, name: str) -> str:
-    return f'{verb} `type: "Python"` and `python_param {{ module: "caffe_pylayers"  layer: "{name}" }}`'
+    return f"{question} Write {as_python(layer, meant)}" if meant in SCHEMAS else question
 
 
 def in_place_of_field(field: str, kind: str) -> str:
-    """What to do about an unknown field; "" where nothing is known. kind: the type of the layer that it is in."""
+    """What to do about a field that a layer cannot have; "" where nothing is known. kind: the type of the layer."""
     own = own_of(kind)
     if own and field.endswith("_param"):
         return f"{own} of caffe_pylayers takes its options in param_str; `caffe-pylayers describe {own}` lists them"

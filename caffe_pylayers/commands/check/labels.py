@@ -1,17 +1,16 @@
 """The labels that the data have against the classes that layers expect."""
 
-from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 import numpy as np
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import ERROR, Finding, error, warning
-from caffe_pylayers.commands.check.numbers import Numbers, Top
-from caffe_pylayers.commands.check.python_layers import bottom_names, options_of, ours, schema_of, takes_label
-from caffe_pylayers.commands.check.report import Report, Shape
+from caffe_pylayers.commands.check.kinds_of_numbers import Shapes, kinds, leaves_out, which
+from caffe_pylayers.commands.check.numbers import Numbers, Top, Wrong
+from caffe_pylayers.commands.check.python_layers import bottom_names, options_of, ours
+from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
-
-Shapes = Mapping[str, Shape]
 
 #: Where Caffe's own layers read ignore_label; others read it nowhere.
 _IGNORE_IN = {
@@ -24,7 +23,7 @@ def label_tops(view: View) -> Iterator[Top]:
     """The tops of data layers that some layer takes for labels or targets."""
     for layer in view.layers:
         for number in range(len(layer.bottoms)):
-            top = view.fed(layer, layer.bottoms[number]) if any(_kinds(layer, number)) else None
+            top = view.fed(layer, layer.bottoms[number]) if any(kinds(layer, number)) else None
             if top is not None:
                 yield top
 
@@ -36,16 +35,19 @@ def check_labels(view: View, report: Report) -> Iterator[Finding]:
     """
     for layer in view.layers if report.labels else ():
         for number in range(len(layer.bottoms)):
-            is_label, is_target, is_measured = _kinds(layer, number)
-            top = view.fed(layer, layer.bottoms[number]) if is_label or is_target or is_measured else None
+            is_label, is_target, is_measured = found = kinds(layer, number)
+            top = view.fed(layer, layer.bottoms[number]) if any(found) else None
             given = report.labels.get(top) if top is not None else None
             if given is None or top is None:
                 continue
+            if is_label and is_target:
+                is_label, is_target = which(layer, report.shapes(view))
             if is_target or is_measured:
                 yield from _check_missing(layer, number, given, top)
                 yield from _check_width(view, report, layer, given)
             if is_target:
-                yield from _check_targets(layer, number, given)
+                check = _check_left_out if leaves_out(layer) else _check_targets
+                yield from check(layer, number, given)
             if not is_label:
                 continue
             classes, whose = _classes(view, layer, number, report.shapes(view))
@@ -64,31 +66,6 @@ def check_labels(view: View, report: Report) -> Iterator[Finding]:
                 yield from _check_negative(layer, number, given)
 
 
-def _kinds(layer: Layer, number: int) -> Tuple[bool, bool, bool]:
-    """Whether a bottom has numbers of classes, targets of a sigmoid, or targets of a regression."""
-    return _is_label(layer, number), _is_target(layer, number), _is_measured(layer, number)
-
-
-def _is_label(layer: Layer, number: int) -> bool:
-    """Whether a bottom has numbers of classes."""
-    options = options_of(layer)
-    first = layer.type == "Embed" or getattr(options, "n_classes", None) is not None
-    of_classes = takes_label(layer, number) and getattr(options, "keeps_numbers_whole", True)
-    return (number == 0 and first) or of_classes
-
-
-def _is_target(layer: Layer, number: int) -> bool:
-    """Whether a bottom has the targets of a sigmoid."""
-    schema = schema_of(layer)
-    return number == 1 and schema is not None and schema.inside == "Sigmoid"
-
-
-def _is_measured(layer: Layer, number: int) -> bool:
-    """Whether a bottom has the targets of a regression, any numbers."""
-    schema = schema_of(layer)
-    return number == 1 and "EuclideanLoss" in (layer.type, schema and schema.twin)
-
-
 def _ignores_nan(layer: Layer) -> bool:
     return bool(getattr(options_of(layer), "ignore_nan", False))
 
@@ -102,7 +79,8 @@ def _check_missing(layer: Layer, number: int, given: Numbers, top: Top) -> Itera
     if _ignores_nan(layer):
         return
     missing = given.but(~np.isnan(given.values))
-    remedy = "set 'ignore_nan': true" if ours(layer) else "use our Weighted" + layer.type + " with 'ignore_nan': true"
+    remedy = "write another number than 0 and 1, such as 255" if leaves_out(layer) else "set 'ignore_nan': true"
+    remedy = remedy if ours(layer) else "use our Weighted" + layer.type + " with 'ignore_nan': true"
     if missing is not None:
         yield error(layer, f"the data have missing targets ({missing.where})", remedy, "bottom", number)
     elif _loses_points(top, given.width):
@@ -153,10 +131,23 @@ def _check_targets(layer: Layer, number: int, given: Numbers) -> Iterator[Findin
         return
     found = f"the data have {wrong.told('target')}, but targets are 0 to 1"
     remedy = "write a 0 or a 1 for each, or a probability"
+    if _can_be_left_out(layer, wrong):
+        remedy += f"; or leave target {wrong.value:g} out with `{_how_to_ignore(layer, int(wrong.value))}`"
     if wrong.value == -1:
         found = f"the data have targets of -1, not known ({wrong.where}), but the loss uses -1 as a number"
         remedy = f"add `{_how_to_ignore(layer, -1)}`"
     yield (error if ours(layer) else warning)(layer, found, remedy, "bottom", number)
+
+
+def _check_left_out(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
+    """Of targets that are neither 0 nor 1, ours leaves out all: those of one number are not known, more are numbers of classes."""
+    left_out = given.but(np.isin(given.values, (0, 1)) | np.isnan(given.values))
+    if left_out is None or (left_out.count == 1 and 1 in given.values):
+        return
+    none = "" if 1 in given.values else ", and none is 1"
+    found = f"the data have {left_out.told('target')}, which the loss leaves out, because it is neither 0 nor 1{none}"
+    remedy = "write 1 for what is to be found, 0 for the rest, and one other number where it is not known"
+    yield warning(layer, found, remedy, "bottom", number)
 
 
 def _check_per_label(layer: Layer, number: int, given: Numbers) -> Iterator[Finding]:
@@ -209,9 +200,8 @@ def _check_range(layer: Layer, number: int, given: Numbers, classes: int, whose:
     remedies = ["number the classes from 0"]
     if classes <= wrong.value < np.inf:
         remedies.append(f"make room for {int(wrong.value) + 1} of them")
-    ignore = _how_to_ignore(layer, int(wrong.value)) if wrong.count == 1 and np.isfinite(wrong.value) else ""
-    if ignore and not _ignored(layer):
-        remedies.append(f"leave label {wrong.value:g} out with `{ignore}`")
+    if _can_be_left_out(layer, wrong):
+        remedies.append(f"leave label {wrong.value:g} out with `{_how_to_ignore(layer, int(wrong.value))}`")
     yield error(
         layer,
         f"the data have {wrong.told('label')}, but {whose}: labels are 0 to {classes - 1}",
@@ -229,9 +219,13 @@ def _classes(view: View, layer: Layer, number: int, shapes: Shapes) -> Tuple[Opt
     if layer.type == "Embed":
         words = layer.message.message("embed_param").whole("input_dim")
         return words or None, f"input_dim is {words}"
-    if not takes_label(layer, number) or bottom_names(layer)[0] not in ("scores", "prob"):
+    if not _is_label_of_scores(layer, number):
         return None, ""
     return width(view, layer, layer.bottoms[0], shapes)
+
+
+def _is_label_of_scores(layer: Layer, number: int) -> bool:
+    return kinds(layer, number)[0] and number > 0 and bottom_names(layer)[0] in ("scores", "prob")
 
 
 def width(view: View, layer: Layer, blob: str, shapes: Shapes) -> Tuple[Optional[int], str]:
@@ -268,6 +262,12 @@ def _ignored(layer: Layer) -> Tuple[int, ...]:
     else:
         found = layer.message.message(_IGNORE_IN.get(layer.type, "")).get("ignore_label")
     return found if isinstance(found, tuple) else (found,) if isinstance(found, int) else ()
+
+
+def _can_be_left_out(layer: Layer, wrong: Wrong) -> bool:
+    """Whether all that is wrong is one number, which the layer can ignore, and it ignores no other yet."""
+    one = wrong.count == 1 and np.isfinite(wrong.value) and wrong.value == int(wrong.value)
+    return bool(one and not _ignored(layer) and _how_to_ignore(layer, int(wrong.value)))
 
 
 def _how_to_ignore(layer: Layer, label: int) -> str:

@@ -127,7 +127,7 @@ def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
     if not layer.type:
         yield error(layer, "it has no type", 'add `type: "..."`, as in `type: "Convolution"`')
     elif known_types and layer.type not in known_types:
-        yield error(layer, f"unknown layer type {layer.type!r}", in_place_of_type(layer.type, known_types), "type")
+        yield error(layer, f"unknown layer type {layer.type!r}", in_place_of_type(layer, known_types), "type")
     name = _WITH_OUTPUTS.get(layer.type)
     param = layer.message.message(name) if name else None
     if name and param is not None and not param.get("num_output"):

@@ -1,0 +1,92 @@
+"""What `check` says of nets of forks: whoever does just that has the nets that `tests.layers.fork_nets` moves by hand."""
+
+import caffe
+import numpy as np
+import pytest
+
+from caffe_pylayers.caffe_files.prototxt import Message, parse, text_of
+from caffe_pylayers.commands.check.checking import check_files
+from tests.caffe_nets import build, layer_text
+from tests.layers.fork_nets import NETS, moved
+
+
+@pytest.fixture
+def found(tmp_path, monkeypatch):
+    """A function: the text of a net -> what is found."""
+    monkeypatch.chdir(tmp_path)
+
+    def check(net):
+        (tmp_path / "net.prototxt").write_text(net)
+        return check_files(["net.prototxt"]).findings
+
+    return check
+
+
+def follow(layer, remedy):
+    """The layer, as the remedy says."""
+    _, written, rest = remedy.split("`", 2)
+    old = rest.partition(";")[0].replace(" in place of its ", "").split(" and ")
+    return [*parse(written).fields, *(field for field in layer.fields if field.name not in old)]
+
+
+def as_told(net, findings):
+    """The net, in which each layer of an unknown type is as the remedy says."""
+    remedies = {finding.line: finding.remedy for finding in findings if "unknown layer type" in finding.message}
+    fields = []
+    for field in parse(net).fields:
+        layer = field.value
+        if isinstance(layer, Message) and layer.line_of("type") in remedies:
+            field = field._replace(value=Message(follow(layer, remedies[layer.line_of("type")])))
+        fields.append(field)
+    return text_of(Message(fields))
+
+
+def in_any_order(net):
+    return [sorted(text_of(Message([field])) for field in layer.fields) for layer in parse(net).messages("layer")]
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_remedies_move_a_net(name, found):
+    new = as_told(NETS[name], found(NETS[name]))
+    assert in_any_order(new) == in_any_order(moved(NETS[name]))
+    left = [finding.message for finding in found(new)]
+    without = ["option 'scale' has no effect, because 'upsample_h' and 'upsample_w' are given"]
+    assert left == (without if name == "segnet" else [])
+
+
+INPUT = layer_text("Input", [], ["x", "t", "w"], "input_param { shape { dim: 2 dim: 3 dim: 4 dim: 4 } }")
+#: Layers of forks, and a field that the moved layer has.
+MEANT = {
+    "Fast R-CNN's weights": (layer_text("SmoothL1Loss", ["x", "t", "w"], ["y"]), "{'bottoms': ['inside_weight']}"),
+    "a vector per sample": (layer_text("L2Normalization", ["x"], ["y"]), "{'across_spatial': True}"),
+    "an engine": (layer_text("Interp", ["x"], ["y"], "interp_param { zoom_factor: 2  engine: CAFFE }"), "{'zoom_factor': 2}"),
+    "a loss without a top": (layer_text("L1Loss", ["x", "t"], ["y"]).replace('top: "y"', ""), 'top: "y_layer"'),
+    "another name of an option": (layer_text("WingLoss", ["x", "t"], ["y"], "wing_loss_param { omega: 3 }"), "{'omega': 3}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layer, has", MEANT.values(), ids=MEANT)
+def test_what_a_fork_means_without_saying_so(layer, has, found):
+    new = as_told(INPUT + layer, found(INPUT + layer))
+    assert has in new
+    assert found(new) == []
+
+
+def test_a_field_that_becomes_no_option_is_named(found):
+    layer = layer_text("L1Loss", ["x", "t"], ["y"], "l1_loss_param { l2_per_location: true }")
+    (remedy,) = (each.remedy for each in found(INPUT + layer) if "type" in each.message)
+    assert remedy.endswith("; L1Loss has no option 'l2_per_location'")
+
+
+def test_an_upsample_that_repeats_is_a_deconvolution(found):
+    """Nets of YOLO have another layer of this name, with one bottom."""
+    net = INPUT + layer_text("Upsample", ["x"], ["y"], "upsample_param { scale: 2 }")
+    (remedy,) = (each.remedy for each in found(net) if "type" in each.message)
+    told = dict(zip(("type", "filler", "group", "bias", "param"), remedy.split("`")[1::2]))
+    assert (told["type"], told["group"]) == ('type: "Deconvolution"', "group")
+    param = f"num_output: 3  group: 3  kernel_size: 2  stride: 2  {told['filler']}  {told['bias']}"
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 4)).astype(np.float32)
+    layer = layer_text("Deconvolution", ["x"], ["y"], f"{told['param']} convolution_param {{ {param} }}")
+    net = build([layer], {"x": x}, caffe.TEST)
+    net.forward()
+    np.testing.assert_array_equal(net.blobs["y"].data, x.repeat(2, axis=2).repeat(2, axis=3))
