@@ -1053,6 +1053,7 @@ def PoolingND(
     pad_h: int | None = None,
     pad_w: int | None = None,
     kstride: int | Sequence[int] = 1,
+    global_pooling: bool = False,
     ntop: int | None = None,
     name: str | None = None,
     loss_weight: float | Sequence[float] | None = None,
@@ -1079,6 +1080,7 @@ def PoolingND(
     pad_h: Padding of the first of two pooled axes, from 0.
     pad_w: Padding of the second of two pooled axes, from 0.
     kstride: From one element of a window to the next, at least 1: one number, or a list with one per axis.
+    global_pooling: One window, over all of the pooled axes.
     """
 
 def ROIPooling(

@@ -12,6 +12,9 @@ _REPEATS = (
     'with one bottom it repeats each number: write `type: "Deconvolution"` with `weight_filler { type: "constant"  value: 1 }`, '
     "kernel_size and stride equal to its scale, `group` equal to num_output, `bias_term: false`, and `param { lr_mult: 0 }`"
 )
+#: What says where windows begin, where there are several.
+_BETWEEN_WINDOWS = ("stride", "stride_h", "stride_w", "pad", "pad_h", "pad_w", "kstride")
+
 _Positive = Annotated[int, Field(ge=1)]
 _Padding = Annotated[int, Field(ge=0)]
 _PerAxis = Annotated[Tuple[_Positive, ...], Field(min_length=1)]
@@ -59,10 +62,17 @@ class PoolingNDOptions(Options):
         1, description="From one element of a window to the next, at least 1: one number, or a list with one per axis."
     )
 
+    global_pooling: bool = Field(False, description="One window, over all of the pooled axes.")
+
     def conflicts(self) -> Iterator[Remark]:
         names = ("kernel_size", "kernel_h", "kernel_w")
-        if not any(self.given(name) for name in names):
-            yield Remark(names, "the size of the window is missing", "give 'kernel_size', or 'kernel_h' and 'kernel_w'")
+        if not self.global_pooling and not any(self.given(name) for name in names):
+            remedy = "give 'kernel_size', or 'kernel_h' and 'kernel_w', or 'global_pooling': true"
+            yield Remark((*names, "global_pooling"), "the size of the window is missing", remedy)
+        beside = [name for name in (*names, *_BETWEEN_WINDOWS) if self.global_pooling and self.given(name)]
+        if beside:
+            found = f"options 'global_pooling' and {beside[0]!r} are both given"
+            yield Remark(("global_pooling", *beside), found, "leave one out")
         for name, each in (("kernel_size", "kernel"), ("stride", "stride"), ("pad", "pad")):
             yield from _together(self, f"{each}_h", f"{each}_w", name)
 

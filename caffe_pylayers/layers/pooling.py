@@ -114,6 +114,8 @@ class PoolingND(Layer):
                 layer=self.name,
                 option="axis",
             )
+        if self.options.global_pooling:
+            return [Window(max(size, 1)) for size in shape[-count:]]
         each = []
         for name, short, default in (
             ("kernel_size", "kernel", 1),

@@ -11,8 +11,10 @@ def per_axis(value, count):
     return list(value) if isinstance(value, (list, tuple)) else [value] * count
 
 
-def pooling_nd(x, pool="MAX", axis=1, kernel_size=None, stride=1, pad=0, kstride=1, **sides):
+def pooling_nd(x, pool="MAX", axis=1, kernel_size=None, stride=1, pad=0, kstride=1, global_pooling=False, **sides):
     """Window by window, as stock's PoolingLayer goes."""
+    if global_pooling:
+        kernel_size = x.shape[axis % x.ndim + 1 :]
     return pooling_and_mask(x, pool, axis, kernel_size, stride, pad, kstride, **sides)[0]
 
 
@@ -58,6 +60,8 @@ POOLING = [
         ((2, 1, 5, 4), (3, 1, 4, 3), {"kernel_h": 1, "kernel_w": 2, "stride_h": 3, "stride_w": 1, "pad_h": 0, "pad_w": 1}),
         ((2, 2, 3, 2), (1, 2, 3, 2), {"kernel_size": [3, 2], "pool": "AVE"}),
         ((2, 3, 2), (1, 2, 4), {"kernel_size": 1}),
+        ((2, 2, 2, 3, 2), (1, 2, 3, 2, 2), {"global_pooling": True}),
+        ((2, 2, 3, 2), (1, 3, 4, 2), {"global_pooling": True, "pool": "AVE"}),
     )
 ]  # fmt: skip
 

@@ -127,6 +127,7 @@ def test_a_mask_counts_beyond_256():
         ({"kernel_size": 2, "pad": 2}, (2, 3, 4), ["padding of 2", "window of 2"], "pad"),
         ({"kernel_size": 2, "pad": 1, "kstride": 2}, (2, 3, 4), ["padding of 1", "'kstride' 2"], "pad"),
         ({"kernel_size": 6}, (2, 3, 4), ["window of 6", "axis of 4"], ""),
+        ({"global_pooling": True}, (2, 3, 4, 0), ["axis of 0"], ""),
     ],
 )
 def test_what_does_not_fit_is_refused(options, shape, words, option):
@@ -138,6 +139,8 @@ def test_what_does_not_fit_is_refused(options, shape, words, option):
     "options, tops, words",
     [
         ({}, 1, ["size of the window is missing"]),
+        ({"global_pooling": True, "stride": 2}, 1, ["'global_pooling' and 'stride' are both given"]),
+        ({"global_pooling": True, "kernel_h": 2, "kernel_w": 2}, 1, ["'global_pooling' and 'kernel_h' are both given"]),
         ({"kernel_size": 2, "kernel_h": 2, "kernel_w": 2}, 1, ["'kernel_size' and 'kernel_h' are both given"]),
         ({"kernel_h": 2}, 1, ["'kernel_h' is given without 'kernel_w'"]),
         ({"kernel_size": 2, "stride": 1, "stride_w": 2, "stride_h": 2}, 1, ["'stride' and 'stride_h' are both given"]),
