@@ -122,6 +122,23 @@ def test_the_first_lines_of_an_example_make_its_files(example, made, command, tm
     assert caffe.Net(str(net), caffe.TRAIN).forward()["loss1" if example == "edges" else "loss"] > 0
 
 
+def test_a_teacher_stays_as_it_is_and_the_student_learns(data, trained, monkeypatch):
+    monkeypatch.chdir(data)
+    trained("distillation/teacher.prototxt")
+    solver = text_format.Parse(Path("distillation/solver.prototxt").read_text(), caffe_pb2.SolverParameter())
+    solver.ClearField("test_iter")
+    Path("student.prototxt").write_text(text_format.MessageToString(solver))
+    student = caffe.get_solver("student.prototxt")
+    teacher = caffe.Net("distillation/teacher.prototxt", caffe.TEST, weights="distillation/teacher_iter_2.caffemodel")
+    student.net.copy_from("distillation/teacher_iter_2.caffemodel")
+    before = {name: blobs[0].data.copy() for name, blobs in student.net.params.items()}
+    student.step(2)
+    for name in ("teacher_conv1", "teacher_conv2", "teacher_scores"):
+        for kept, blob in zip(teacher.params[name], student.net.params[name]):
+            np.testing.assert_array_equal(blob.data, kept.data)
+    assert all((student.net.params[name][0].data != before[name]).any() for name in ("conv1", "scores"))
+
+
 @pytest.mark.parametrize("deploy", DEPLOYS)
 def test_a_deploy_net_answers_as_the_trained_net_does(data, trained, deploy, monkeypatch):
     monkeypatch.chdir(data)

@@ -49,6 +49,9 @@ _OUR_PULL = '"Python"  loss_weight: 1  python_param { module: "caffe_pylayers"  
 _METRICS = """layer { name: "metrics"  type: "Python"  bottom: "scores"  bottom: "label"  top: "metrics"  include { phase: TEST }
   python_param { module: "caffe_pylayers"  layer: "Metrics"  param_str: "{%s'of': ['mean_iou']}" } }
 """
+_SHAPES = """layer { name: "made"  type: "DummyData"  top: "%s"  dummy_data_param { shape { %s } } }
+layer { name: "mine"  type: "Python"  %s  top: "mine"  python_param { module: "caffe_pylayers"  layer: "%s"  param_str: "%s" } }
+"""
 _SCORES_AND_LABEL = 'bottom: "scores"  bottom: "label"  bottom: "weights"'
 
 # fmt: off
@@ -192,6 +195,19 @@ BROKEN = [
            'layer: "SegAccuracy"'),
     Broken("a test that begins anywhere", SOLVER, "test_iter: 3", "test_iter: 4", "test_data", "'restart_every' is 3, but test_iter is 4",
            "set 'restart_every': 4", level="warning", where=NET, at="'restart_every'"),
+    # -------------------------------------------------------------------------------- shapes, which Caffe is asked for
+    *(Broken(name, NET, _SCORES, _SHAPES % (made, " ".join(f"dim: {size}" for size in shape), " ".join(f'bottom: "{each}"' for each in bottoms), kind, options) + _SCORES,
+             "mine", says, remedy, at='layer { name: "mine"', options=())
+      for name, made, shape, bottoms, kind, options, says, remedy in (
+          ("regions of four numbers", "rois", (3, 4), ("pool", "rois"), "ROIPooling", "{'pooled_h': 2, 'pooled_w': 2}", "rois has shape (3, 4)", "(regions, 5)"),
+          ("factors of other channels", "factors", (4, 7), ("factors", "pool", "pool"), "Axpy", "", "scale has shape (4, 7) and x (4, 8, 5, 5)", "scale of (N, C)"),
+          ("an axis that is not there", "more", (1,), ("pool",), "Permute", "{'order': [0, 4]}", "option 'order' has axis 4", "axes from 0 to 3"),
+          ("groups that do not divide", "more", (1,), ("pool",), "ShuffleChannel", "{'group': 3}", "has 8 channels, but 'group' is 3", "divides"),
+          ("a mask of another shape", "mask", (4, 8, 2, 2), ("pool", "mask"), "Upsample", "", "x has shape (4, 8, 5, 5) and mask (4, 8, 2, 2)", "second top"),
+          ("two sizes", "like", (1, 1, 9, 9), ("pool", "like"), "Interp", "{'zoom_factor': 2}", "two give the size of y", "or a second bottom"),
+          ("a window that is too large", "more", (1,), ("pool",), "PoolingND", "{'kernel_size': 6}", "a window of 6 is larger than an axis of 5", "lower 'kernel_size'"),
+          ("labels of another count", "labels", (3,), ("pool", "labels"), "Metrics", "{'of': ['mean_iou'], 'restart_every': 3}", "bottom 'labels'", "100"),
+      )),
     # ------------------------------------------------------------------------------------------- other modules
     Broken("a module that is not there", NET, _SCORES, _MINE % 'module: "layers_of_min"  layer: "Double"', "mine",
            "cannot import module 'layers_of_min': ModuleNotFoundError", "put its folder on PYTHONPATH", at='  python_param { module: "layers_of', options=()),
