@@ -8,6 +8,13 @@ from typing_extensions import Annotated
 from caffe_pylayers.config.fillers import WeightFiller
 from caffe_pylayers.config.schema import IterSize, Options, Remark, Resume
 
+#: A layer Normalize without norm_param is not SSD's as a rule.
+_WITHOUT_SCALE = (
+    'without norm_param it is that of another fork, which learns no scale: write `type: "Python"  python_param { module: "caffe_pylayers"  '
+    'layer: "L2Normalize"  param_str: "{\'across_spatial\': True}" }` in place of its type; or `layer: "Normalize"` without param_str '
+    "if trained weights have a blob for it"
+)
+
 
 class L2NormalizeOptions(Options):
     """Vectors divided by their Euclidean norm."""
@@ -56,12 +63,17 @@ class NormalizeOptions(Options):
     def num_blobs(self) -> int:
         return 1
 
+    @classmethod
+    def in_place_of_fork(cls, bottoms: int, has_fields: bool) -> str:
+        return "" if has_fields else _WITHOUT_SCALE
+
 
 class PermuteOptions(Options):
     """Axes in another order."""
 
     takes = ("x",)
     gives = ("y",)
+    keeps_values = True
     page = "features.md"
     example: ClassVar[Dict[str, Any]] = {"order": [0, 2, 3, 1]}
 
@@ -87,6 +99,7 @@ class ShuffleChannelOptions(Options):
 
     takes = ("x",)
     gives = ("y",)
+    keeps_values = True
     page = "features.md"
     example: ClassVar[Dict[str, Any]] = {"group": 2}
 
@@ -98,6 +111,7 @@ class GradientScalerOptions(Options):
 
     takes = ("x",)
     gives = ("y",)
+    keeps_values = True
     page = "features.md"
     example: ClassVar[Dict[str, Any]] = {"max_iter": 10000}
 

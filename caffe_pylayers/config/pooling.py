@@ -111,6 +111,7 @@ class InterpOptions(Options):
 
     takes = ("x", "[like]")
     gives = ("y",)
+    keeps_values = True
     example: ClassVar[Dict[str, Any]] = {"zoom_factor": 8}
     page = "features.md"
 
@@ -134,6 +135,10 @@ class InterpOptions(Options):
         factor = next((name for name in ("zoom_factor", "shrink_factor") if self.given(name)), "")
         if factor and self.given("height"):
             yield Remark(("height", factor), f"options 'height' and {factor!r} are both given", "leave one out")
+
+    def mixes(self, bottom: Sequence[int], top: Sequence[int]) -> bool:
+        steps = ((size + self.pad_beg + self.pad_end - 1, wanted - 1) for size, wanted in zip(bottom[2:], top[2:]))
+        return any(wanted > 0 and size % wanted > 0 for size, wanted in steps)
 
     def sized(self) -> bool:
         """Whether the options give the size of y, so that no second bottom does."""
@@ -182,7 +187,7 @@ class UpsampleOptions(Options):
             yield from self.without_effect(others, "'upsample_h' and 'upsample_w' are given")
 
     @classmethod
-    def in_place_of_fork(cls, bottoms: int) -> str:
+    def in_place_of_fork(cls, bottoms: int, has_fields: bool) -> str:
         return _REPEATS if bottoms == 1 else ""
 
     def scales(self) -> Tuple[int, int]:

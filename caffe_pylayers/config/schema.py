@@ -170,6 +170,8 @@ class Options(BaseModel):
     target_or_label: ClassVar[bool] = False
     #: Whether targets that are neither 0 nor 1 are left out.
     leaves_out_others: ClassVar[bool] = False
+    #: Whether its first top has numbers of its first bottom, all or some, or such as lie between them (`mixes`).
+    keeps_values: ClassVar[bool] = False
     #: The page in docs that has more about the layer.
     page: ClassVar[str] = "losses.md"
     #: What is wrong if a test has another number of batches than its `restart_every`.
@@ -196,8 +198,11 @@ class Options(BaseModel):
         return {}
 
     @classmethod
-    def in_place_of_fork(cls, bottoms: int) -> str:
-        """What to write where a fork's layer of the same name, with so many bottoms, is another layer; "" where it is this one."""
+    def in_place_of_fork(cls, bottoms: int, has_fields: bool) -> str:
+        """What to write where a fork's layer of the same name is another layer; "" where it is this one.
+
+        It is told by how many bottoms it has, and by whether it has a parameter with fields.
+        """
         return ""
 
     def bottom_names(self) -> Sequence[str]:
@@ -232,6 +237,10 @@ class Options(BaseModel):
     def parts(self, top: str) -> Sequence[str]:
         """The names of the numbers of a top, which may depend on the options; none if they are of one kind."""
         return tuple(self.holds.get(top, ()))
+
+    def mixes(self, bottom: Sequence[int], top: Sequence[int]) -> bool:
+        """Whether numbers of the first top lie between those of the first bottom. bottom, top: their shapes."""
+        return False
 
     def sizes(self, shapes: Shapes) -> Sizes:
         """How many numbers a bottom may have, by name, of those that the layer does not look at before its first forward."""

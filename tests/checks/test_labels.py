@@ -261,6 +261,39 @@ def test_labels_or_targets_of_dice(source, classes, options, says, remedy, findi
     assert all(says in each.message and remedy in each.remedy for each in found), found
 
 
+def smaller(size, options):
+    """Labels, and scores, of that many rows and columns."""
+    scores = SCORES.replace("kernel_size: 1", f"kernel_size: {SIZE + 1 - size}")
+    return [python_layer("Interp", ["label"], ["small"], options), scores]
+
+
+TWO, THREE = smaller(2, {"shrink_factor": 3}), smaller(3, {"height": 3, "width": 3})
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        layer_text("SoftmaxWithLoss", ["scores", "small"], ["loss"], IGNORE),
+        ours("WeightedSoftmaxLoss", {"ignore_label": 255}).replace('"label"', '"small"'),
+    ],
+    ids=["stock", "ours"],
+)
+def test_labels_that_are_interpolated(judge, findings):
+    """Of four rows the first and the last are two; three lie between them."""
+    maps = listed("void.txt", MAP_TOPS, GREY)
+    for layers, mixed in ((TWO, False), (THREE, True)):
+        found = [each for each in findings(IMAGES, maps, *layers, judge, build=True) if each.level != "note"]
+        assert [each.level for each in found] == ["warning"] * mixed, found
+        assert all("from 4 x 4 to 3 x 3" in each.message and "as 321 and 41" in each.remedy for each in found)
+
+
+def test_labels_are_followed_through_layers_that_keep_them(findings):
+    maps = listed("void.txt", MAP_TOPS, GREY)
+    judge = LOSS.replace('"label"', '"small"')
+    (found,) = (each for each in findings(IMAGES, maps, *TWO, judge, build=True) if each.level == "error")
+    assert "label 255 (void.txt:1)" in found.message
+
+
 def test_values_are_no_labels(findings):
     found = findings(IMAGES, values("missing.csv"), VECTOR, ours("WeightedSoftmaxLoss"))
     assert "labels are integers" in found[0].message and found[0].level == "error"

@@ -78,6 +78,15 @@ def test_a_field_that_becomes_no_option_is_named(found):
     assert remedy.endswith("; L1Loss has no option 'l2_per_location'")
 
 
+def test_a_normalize_without_a_scale(found):
+    """SSD's learns a scale; that of another fork has no parameter, and its weights no blob."""
+    net = INPUT + layer_text("Normalize", ["x"], ["y"])
+    new = as_told(net, found(net))
+    assert 'layer: "L2Normalize"' in new and found(new) == []
+    (remedy,) = (each.remedy for each in found(net))
+    assert '`layer: "Normalize"`' in remedy
+
+
 def test_an_upsample_that_repeats_is_a_deconvolution(found):
     """Nets of YOLO have another layer of this name, with one bottom."""
     net = INPUT + layer_text("Upsample", ["x"], ["y"], "upsample_param { scale: 2 }")

@@ -53,7 +53,7 @@ def in_place_of_type(layer: Layer, known: Sequence[str]) -> str:
     kind = layer.type
     own = own_of(kind)
     if own:
-        return SCHEMAS[own].in_place_of_fork(len(layer.bottoms)) or f"write {as_python(layer, own)}"
+        return as_python(layer, own)
     if kind in _STOCK:
         return _STOCK[kind]
     if kind in _NOWHERE:
@@ -63,7 +63,7 @@ def in_place_of_type(layer: Layer, known: Sequence[str]) -> str:
     if not meant:
         return f"no layer of caffe_pylayers does it; this Caffe has: {listed(known, 99)}"
     question = did_you_mean(meant, [meant])
-    return f"{question} Write {as_python(layer, meant)}" if meant in SCHEMAS else question
+    return f"{question} If so, {as_python(layer, meant)}" if meant in SCHEMAS else question
 
 
 def in_place_of_field(field: str, kind: str) -> str:

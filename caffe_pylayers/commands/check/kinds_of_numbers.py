@@ -35,6 +35,12 @@ def which(layer: Layer, shapes: Shapes) -> Tuple[bool, bool]:
     return scores != given, scores == given
 
 
+def has_labels(layer: Layer, number: int, shapes: Shapes) -> bool:
+    """Whether a bottom has numbers of classes, as far as can be told."""
+    is_label, is_target, _ = kinds(layer, number)
+    return which(layer, shapes)[0] if is_label and is_target else is_label
+
+
 def leaves_out(layer: Layer) -> bool:
     """Whether it leaves out targets that are neither 0 nor 1."""
     schema = schema_of(layer)

@@ -13,10 +13,13 @@ _NO_OPTIONS = ("engine",)
 
 
 def as_python(layer: Layer, own: str) -> str:
-    """The fields that it has in place of its type and its parameters, and which of these become no option. own: the layer here."""
+    """What to write in place of its type and its parameters, and which of their fields become no option. own: the layer here."""
     schema = SCHEMAS[own]
-    names = schema.option_names()
     params = {field.name: field.value for field in layer.message.fields if is_param(field.name)}
+    another = schema.in_place_of_fork(len(layer.bottoms), bool(params))
+    if another:
+        return another
+    names = schema.option_names()
     fields = [_values(param) for param in params.values() if isinstance(param, Message)]
     given = {name: value for each in fields for name, value in each.items() if name not in _NO_OPTIONS}
     options = {
@@ -29,7 +32,7 @@ def as_python(layer: Layer, own: str) -> str:
     old = " and ".join(["its type", *params])
     lost = [name for name in given if name not in names]
     without = f"; {own} has no option {listed(lost)}" if lost else ""
-    return f"`{'  '.join(written)}` in place of {old}{without}"
+    return f"write `{'  '.join(written)}` in place of {old}{without}"
 
 
 def is_param(field: str) -> bool:

@@ -65,6 +65,7 @@ RULES: Sequence[Tuple[Scope, Rule]] = (
     (Scope.PAIR, weight_shapes.check_sharing),
     (Scope.SET_UP, labels.check_labels),
     (Scope.SET_UP, shapes.check_shapes),
+    (Scope.SET_UP, shapes.check_mixed_labels),
     (Scope.SET_UP, weight_shapes.check_weights),
     (Scope.WEIGHTS, weight_shapes.check_format),
 )

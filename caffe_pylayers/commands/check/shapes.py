@@ -3,7 +3,8 @@
 import math
 from typing import Iterator, Sequence
 
-from caffe_pylayers.commands.check.findings import Finding, error
+from caffe_pylayers.commands.check.findings import Finding, error, warning
+from caffe_pylayers.commands.check.kinds_of_numbers import has_labels
 from caffe_pylayers.commands.check.python_layers import options_of
 from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
@@ -32,6 +33,26 @@ def check_shapes(view: View, report: Report) -> Iterator[Finding]:
                     f"bottom {layer.bottoms[number]!r} ({name}) is {size(given[name])}, {math.prod(given[name])} numbers, but "
                     f"{names[0]} is {size(given[names[0]])}",
                     f"give it {counts} numbers",
+                    "bottom",
+                    number,
+                )
+
+
+def check_mixed_labels(view: View, report: Report) -> Iterator[Finding]:
+    """Label maps get no numbers between those of classes where they change their size."""
+    shapes = report.shapes(view)
+    for layer in view.layers:
+        for number, blob in enumerate(layer.bottoms):
+            maker = view.maker(layer, blob) if has_labels(layer, number, shapes) else None
+            options = options_of(maker) if maker is not None else None
+            if maker is None or options is None or not all(each in shapes for each in (*maker.bottoms, blob)):
+                continue
+            if maker.bottoms and options.mixes(shapes[maker.bottoms[0]], shapes[blob]):
+                before, after = size(shapes[maker.bottoms[0]][2:]), size(shapes[blob][2:])
+                yield warning(
+                    layer,
+                    f"its labels are interpolated by layer {maker.name!r}, from {before} to {after}: this makes class 1 between 0 and 2",
+                    "take sizes of which each less 1 is a multiple of the smaller one less 1, as 321 and 41",
                     "bottom",
                     number,
                 )

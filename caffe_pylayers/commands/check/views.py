@@ -8,6 +8,7 @@ from caffe_pylayers.caffe_files.nets import TRAIN, Layer, Net, NetState
 from caffe_pylayers.caffe_files.prototxt import Message
 from caffe_pylayers.commands.check.findings import Finding
 from caffe_pylayers.commands.check.numbers import Top
+from caffe_pylayers.config.catalogue import SCHEMAS
 
 #: Stock layers whose tops have the values of their first bottom.
 _KEEP_VALUES = ("Split", "Reshape", "Flatten", "Slice", "Crop")
@@ -79,7 +80,7 @@ class View:
     def _origins(self) -> Dict[Tuple[Layer, str], Tuple[Layer, str]]:
         found: Dict[Tuple[Layer, str], Tuple[Layer, str]] = {}
         for key, producer in self._producers.items():
-            first = producer.bottoms[:1] if producer.type in _KEEP_VALUES else []
+            first = producer.bottoms[:1] if _keeps_values(producer) else []
             found[key] = found.get((producer, first[0]), (producer, key[1])) if first else (producer, key[1])
         return found
 
@@ -96,7 +97,7 @@ class View:
             if not producer.bottoms:
                 found[key] = Top(producer, number)
             elif producer.type != "Slice":
-                found[key] = before if producer.type in _KEEP_VALUES else None
+                found[key] = before if _keeps_values(producer) else None
             elif before is not None and self.producer(producer, producer.bottoms[0]) is before.layer:
                 found[key] = _columns(producer, before, number)
         return found
@@ -117,6 +118,11 @@ class View:
     def has(self, finding: Finding) -> bool:
         """Whether a finding is about one of its layers."""
         return (finding.file, finding.layer, finding.line) in self._lines
+
+
+def _keeps_values(layer: Layer) -> bool:
+    """Whether its first top has the values of its first bottom, or some of them."""
+    return layer.type in _KEEP_VALUES or (layer.own in SCHEMAS and SCHEMAS[layer.own].keeps_values)
 
 
 def _columns(layer: Layer, before: Top, number: int) -> Optional[Top]:
