@@ -144,7 +144,7 @@ def _check_left_out(layer: Layer, number: int, given: Numbers) -> Iterator[Findi
     left_out = given.but(np.isin(given.values, (0, 1)) | np.isnan(given.values))
     if left_out is None or (left_out.count == 1 and 1 in given.values):
         return
-    none = "" if 1 in given.values else ", and none is 1"
+    none = "" if 1 in given.values else ", and none that was read is 1"
     found = f"the data have {left_out.told('target')}, which the loss leaves out, because it is neither 0 nor 1{none}"
     remedy = "write 1 for what is to be found, 0 for the rest, and one other number where it is not known"
     yield warning(layer, found, remedy, "bottom", number)
