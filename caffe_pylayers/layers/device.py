@@ -25,13 +25,13 @@ class Host:
 
     xp: Any = np
 
-    @staticmethod
-    def data(blob: Any) -> Array:
-        return blob.data
+    @classmethod
+    def data(cls, blob: Any) -> Array:
+        return blob.data if blob.count else _empty(cls.xp, blob)
 
-    @staticmethod
-    def diff(blob: Any) -> Array:
-        return blob.diff
+    @classmethod
+    def diff(cls, blob: Any) -> Array:
+        return blob.diff if blob.count else _empty(cls.xp, blob)
 
     @staticmethod
     def of(blob: Any) -> ContextManager[None]:
@@ -52,10 +52,10 @@ class Cuda:
         self.xp = cupy
 
     def data(self, blob: Any) -> Array:
-        return self._view(blob, blob._gpu_data_ptr) if blob.count else self._empty(blob)
+        return self._view(blob, blob._gpu_data_ptr) if blob.count else _empty(self.xp, blob)
 
     def diff(self, blob: Any) -> Array:
-        return self._view(blob, blob._gpu_diff_ptr) if blob.count else self._empty(blob)
+        return self._view(blob, blob._gpu_diff_ptr) if blob.count else _empty(self.xp, blob)
 
     @contextlib.contextmanager
     def of(self, blob: Any) -> Iterator[None]:
@@ -78,9 +78,10 @@ class Cuda:
         memory = cuda.UnownedMemory(pointer, blob.count * 4, blob)
         return self.xp.ndarray(tuple(blob.shape), np.float32, cuda.MemoryPointer(memory, 0))
 
-    def _empty(self, blob: Any) -> Array:
-        """An array for a blob without elements, for which there may be no memory: Caffe aborts when asked for it."""
-        return self.xp.empty(tuple(blob.shape), np.float32)
+
+def _empty(xp: Any, blob: Any) -> Array:
+    """An array for a blob without elements, for which there may be no memory: Caffe aborts when asked for it."""
+    return xp.empty(tuple(blob.shape), np.float32)
 
 
 HOST = Host()

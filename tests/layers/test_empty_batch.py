@@ -1,11 +1,17 @@
 """A batch of 0 samples: every layer takes it, and gives what its stock twin does, a loss of 0 and no gradient."""
 
+import os
+import traceback
+
+import caffe
 import numpy as np
 import pytest
 
 from caffe_pylayers.config.catalogue import SCHEMAS
-from tests.caffe_nets import build, layer_text, python_layer
+from tests.caffe_nets import build, layer_text, net_text, one_pass, python_layer, write
 from tests.layers.every_layer import LAYERS, OTHERS, TARGETS, X, weighted
+
+EVERY = [*((name, *case) for name, case in LAYERS.items()), *OTHERS]
 
 
 def test_every_layer_is_here_but_those_that_make_batches():
@@ -20,7 +26,7 @@ def empty(net, inputs):
 
 
 @pytest.mark.parametrize("with_weights", [False, True])
-@pytest.mark.parametrize(("layer", "inputs", "options"), [*((name, *case) for name, case in LAYERS.items()), *OTHERS])
+@pytest.mark.parametrize(("layer", "inputs", "options"), EVERY)
 def test_an_empty_batch(layer, inputs, options, with_weights):
     is_loss = SCHEMAS[layer].is_loss()
     if with_weights:
@@ -53,6 +59,30 @@ def test_an_empty_batch(layer, inputs, options, with_weights):
     assert np.isfinite(net.blobs["top"].data).all()
     if is_loss and "soft" not in options:
         np.testing.assert_allclose(net.blobs["top"].data, before, rtol=1e-6)
+
+
+def begin_with_no_samples(folder):
+    for layer, inputs, options in EVERY:
+        shapes = {name: array.shape if name == "H" else (0, *array.shape[1:]) for name, array in inputs.items()}
+        text = python_layer(layer, list(inputs), ["top"], options, 1 if SCHEMAS[layer].is_loss() else None)
+        net = caffe.Net(write(net_text([text], shapes), folder), caffe.TRAIN)
+        if "H" in inputs:
+            net.blobs["H"].data[...] = inputs["H"]
+        for _ in range(2):
+            one_pass(net)
+
+
+def test_nets_that_begin_with_no_samples(tmp_path):
+    """Their blobs have no memory yet, and Caffe ends the process that asks for it: so here another does."""
+    child = os.fork()
+    if child == 0:
+        try:
+            begin_with_no_samples(tmp_path)
+            os._exit(0)
+        finally:
+            traceback.print_exc()
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_stock_gives_a_loss_of_0():
