@@ -660,7 +660,7 @@ def DiceLoss(
 
     type: Which overlap is measured.
     over: What a region is: the whole batch, each sample, or each class; the loss is the mean over regions.
-    activation: What makes probabilities of the scores; none: they are probabilities. For labels the default is softmax.
+    activation: What makes probabilities of the scores; none: they are from 0 to 1 already. For labels the default is softmax.
     axis: Axis of the classes in the scores, an integer; -1 is the last.
     alpha: Tversky: what a false positive counts, at least 0.
     beta: Tversky: what a false negative counts, at least 0.

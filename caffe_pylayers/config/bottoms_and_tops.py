@@ -35,7 +35,10 @@ def bottoms_of(layer: str, options: Options, found: int) -> List[str]:
             remedy=f"say which in param_str: {choices}",
             layer=layer,
         )
-    return fixed + list(chosen if chosen is not None else optional[: found - len(fixed)])
+    given = fixed + list(chosen if chosen is not None else optional[: found - len(fixed)])
+    for problem in options.bottom_problems(given):
+        raise problem.error(layer)
+    return given
 
 
 def tops_of(layer: str, options: Options, found: int) -> List[str]:

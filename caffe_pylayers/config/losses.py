@@ -224,6 +224,11 @@ class KnowledgeDistillationOptions(NormalizedLossOptions):
     def implied_bottoms(self, optional: int) -> Optional[Sequence[str]]:
         return ("label",) if optional == 1 and self.ignore_label is not None else None
 
+    def bottom_problems(self, names: Sequence[str]) -> Iterator[Remark]:
+        if self.ignore_label is not None and "label" not in names:
+            found = "option 'ignore_label' is given, but no bottom with labels"
+            yield Remark(("ignore_label",), found, "give the labels as bottom 3, or leave the option out")
+
     def sizes(self, shapes: Shapes) -> Sizes:
         return of_classes(shapes, self.axis)
 

@@ -40,7 +40,7 @@ class DiceLossOptions(Options):
     )
     activation: Literal["sigmoid", "softmax", "none"] = Field(
         "sigmoid",
-        description="What makes probabilities of the scores; none: they are probabilities. For labels the default is softmax.",
+        description="What makes probabilities of the scores; none: they are from 0 to 1 already. For labels the default is softmax.",
     )
     axis: Axis = 1
     alpha: float = Field(0.5, ge=0, description="Tversky: what a false positive counts, at least 0.")

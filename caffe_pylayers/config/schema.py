@@ -213,6 +213,10 @@ class Options(BaseModel):
         """Which of the bottoms that may be missing so many are, where neither their number nor `bottoms` says it; None: not known."""
         return None
 
+    def bottom_problems(self, names: Sequence[str]) -> Iterator[Remark]:
+        """Yield what is wrong with the bottoms that the net gives, where their number does not say it."""
+        yield from ()
+
     def top_names(self) -> Sequence[str]:
         """The tops, which may depend on the options."""
         return self.gives

@@ -170,18 +170,25 @@ class LossLayer(Layer):
         self._terms = None
         terms = self.terms(self.inputs)
         weights = self.weights(self.inputs, terms.shape)
-        terms = self._hard(self.with_weights(terms, weights))
+        terms = self._hard(self.with_weights(terms, weights), weights)
         self._reduction = self.reduction(terms, weights)
         self._terms = terms
 
-    def _hard(self, terms: Terms) -> Terms:
-        """The terms, all but the hardest ignored if the option `keep` says so; their values are needed first."""
+    def _hard(self, terms: Terms, weights: Optional[Array]) -> Terms:
+        """The terms, all but the hardest ignored if the option `keep` says so; their values are needed first.
+
+        A term of weight 0 whose value is NaN is not there, so that it takes no other's place.
+        """
         keep = getattr(self.options, "keep", None)
         if keep is None:
             return terms
         values = self.values(terms, Wanted(1.0, [None] * len(self.inputs)))
+        ignored = terms.ignored
+        if weights is not None:
+            absent = self.xp.isnan(values) & (weights == 0)
+            ignored = absent if ignored is None else absent | ignored
         ways = (keep.top_k, keep.fraction, keep.threshold, keep.min_kept)
-        return terms._replace(ignored=~hardest(values, terms.ignored, *ways))
+        return terms._replace(ignored=~hardest(values, ignored, *ways))
 
     def _evaluate(self, gradients: Dict[int, Array], prob: Optional[Array] = None) -> None:
         """Values, loss and gradients, without one factor for all terms: backward multiplies anyway."""

@@ -3,6 +3,8 @@
 import math
 from typing import Any, ClassVar, Optional, Sequence, Tuple
 
+import numpy as np
+
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers.adapter import Blobs, place
 from caffe_pylayers.layers.loss_layer import LossLayer
@@ -15,8 +17,8 @@ _ROUNDED = 1e-3
 class PairLoss(LossLayer):
     """A loss that compares its first two bottoms number by number: of one count, and of one first dimension.
 
-    finite: the names of bottoms whose numbers must be finite. They are looked at where the loss is not: such a number makes
-        a loss that is not.
+    finite: the names of bottoms whose numbers must be finite, if they count. They are looked at where the loss is not: such a
+        number makes a loss that is not.
     """
 
     finite: ClassVar[Sequence[str]] = ()
@@ -56,20 +58,10 @@ class PairLoss(LossLayer):
     def check_targets(self, target: Array, ignored: Optional[Array], weights: Optional[Array]) -> bool:
         """Raises DataError where a target that counts is not from 0 to 1: stock's sigmoid loss is below 0 there, without bound.
 
-        target, ignored: of one shape. weights: that go with them. Returns whether all are, those too that do not count.
+        The arguments and the answer are those of `out_of_range`.
         """
-        if not target.size or (
-            float(target.min()) >= -_ROUNDED and float(target.max()) <= 1 + _ROUNDED
-        ):  # NaN is in no range
-            return True
-        right = self.xp.greater_equal(target, -_ROUNDED, out=self.buffer("right", target.shape, bool))
-        right &= self.xp.less_equal(target, 1 + _ROUNDED, out=self.buffer("below", target.shape, bool))
-        if ignored is not None:
-            right |= ignored
-        if weights is not None:
-            right |= weights == 0
-        if not bool(right.all()):
-            at = int(self.xp.argmin(right))
+        at, all_right = self.out_of_range(target, ignored, weights)
+        if at is not None:
             found = float(target.reshape(-1)[at])
             hint = "" if self.options.ignore_label is None else f", and is not ignore_label {self.options.ignore_label}"
             missing = math.isnan(found) and "ignore_nan" in type(self.options).model_fields
@@ -79,21 +71,39 @@ class PairLoss(LossLayer):
                 remedy="if it is a missing value, set 'ignore_nan': true" if missing else remedy,
                 layer=self.name,
             )
-        return False
+        return all_right
+
+    def out_of_range(
+        self, numbers: Array, ignored: Optional[Array], weights: Optional[Array]
+    ) -> Tuple[Optional[int], bool]:
+        """The first number that counts and is not from 0 to 1; and whether all are, those too that do not count.
+
+        numbers: of any shape. ignored, weights: that go with them.
+        """
+        # NaN is in no range.
+        if not numbers.size or (float(numbers.min()) >= -_ROUNDED and float(numbers.max()) <= 1 + _ROUNDED):
+            return None, True
+        right = self.xp.greater_equal(numbers, -_ROUNDED, out=self.buffer("right", numbers.shape, bool))
+        right &= self.xp.less_equal(numbers, 1 + _ROUNDED, out=self.buffer("below", numbers.shape, bool))
+        if ignored is not None:
+            right |= ignored
+        if weights is not None:
+            right |= weights == 0
+        return (None if bool(right.all()) else int(self.xp.argmin(right))), False
 
     def _check_finite(self) -> None:
+        factor = self._reduction.factor  # 0 for a term that does not count
         for name in self.finite:
-            remedy = "exclude its sample with the weight 0"
             numbers = self.bottom(self.inputs, name)
+            if numbers is None:
+                continue
+            if not isinstance(factor, float):
+                counts = factor.reshape(len(factor), -1) != 0
+                numbers = self.xp.where(counts, rows(numbers), np.float32(0)).reshape(numbers.shape)
+            remedy = "exclude its sample with the weight 0"
             if name == "target":
-                numbers = self._targets()
                 remedy = "to exclude it, give its sample the weight 0, or set it to NaN, with 'ignore_nan': true"
-            if numbers is not None:
-                self.check_finite(numbers, name, remedy)
-
-    def _targets(self) -> Array:
-        """The targets as the loss takes them, those that are missing 0."""
-        return self._terms.of[1].reshape(self.inputs[1].shape)
+            self.check_finite(numbers, name, remedy)
 
 
 def rows(array: Optional[Array]) -> Any:

@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from caffe_pylayers.errors import ConfigError, DataError
-from caffe_pylayers.layers.adapter import Blobs, place
+from caffe_pylayers.layers.adapter import Blobs, log, place
 from caffe_pylayers.layers.loss_layer import Terms, Wanted
 from caffe_pylayers.layers.pair_loss import PairLoss, rows
 from caffe_pylayers.layers.scores import ClassAxis
@@ -34,11 +34,15 @@ class BalancedSigmoidCrossEntropyLoss(PairLoss):
         per score or one per sample.
     tops: loss, a scalar.
     errors: ConfigError for counts that do not fit; DataError for a target that is NaN, or a weight that is negative or not finite.
-    Z is the batch size, unless `normalization` says otherwise. A target that is neither 0 nor 1 is ignored. Ones and zeros are counted by
+    Z is the batch size, unless `normalization` says otherwise. A target that is neither 0 nor 1 is ignored, and NaN if its weight is 0. Ones and zeros are counted by
     their weights, without those that are ignored.
     """
 
     one_factor_per_sample = True
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        self._told = False
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         scores, target = self.pair(inputs)
@@ -46,13 +50,6 @@ class BalancedSigmoidCrossEntropyLoss(PairLoss):
         known |= target == 1
         if bool(known.all()):
             return Terms(scores.shape, None, Balanced(scores, target, None))
-        if bool(self.xp.isnan(target).any()):
-            at = int(self.xp.argmax(self.xp.isnan(target)))
-            raise DataError(
-                f"target nan at {place(inputs[1], at)} is not a number",
-                remedy="write another number than 0 and 1, for example 255, where the target is not known",
-                layer=self.name,
-            )
         ignored = self.xp.logical_not(known, out=known)
         return Terms(scores.shape, ignored, Balanced(scores, target, ignored))
 
@@ -61,6 +58,8 @@ class BalancedSigmoidCrossEntropyLoss(PairLoss):
         # One weight per sample does not change the parts of its image.
         one_each = weights is None or weights.size == len(of.target)
         found = balance(of.target, of.ignored, None if one_each else weights)
+        if of.ignored is not None:
+            self._look_at_others(of, found, weights)
         ones, zeros = (each.astype(np.float32) for each in found.parts())
         # Without masks, which take ten times as long where ones and zeros are mixed.
         factors = self.buffer("factors", of.target.shape)
@@ -93,6 +92,28 @@ class BalancedSigmoidCrossEntropyLoss(PairLoss):
             more[ignored] = 0
         return gradient + more.reshape(-1)
 
+    def _look_at_others(self, of: Balanced, found: Balance, weights: Optional[Array]) -> None:
+        """Raises DataError for NaN, and tells once of a batch that has others but not both 0 and 1, so that its loss is 0."""
+        nan = self.xp.isnan(of.target)
+        if weights is not None:
+            nan &= weights > 0
+        if bool(nan.any()):
+            raise DataError(
+                f"target nan at {place(self.inputs[1], int(self.xp.argmax(nan)))} is not a number",
+                remedy="write another number than 0 and 1, for example 255, where the target is not known",
+                layer=self.name,
+            )
+        if not self._told and not all(bool(each.any()) for each in found):
+            self._told = True
+            number = float(of.target.reshape(-1)[int(self.xp.argmax(of.ignored))])
+            log.warning(
+                "%s: the targets of a batch have no %d, and others, for example %.9g, are left out, so its loss is 0; if they are "
+                "meant, scale the targets to 0 and 1",
+                self.name,
+                0 if bool(found.positives.any()) else 1,
+                number,
+            )
+
 
 class Regions(NamedTuple):
     """Scores, what is true of them, and their overlap, as planes (M, K, P): M samples, or more where `axis` is beyond 1."""
@@ -121,8 +142,8 @@ class DiceLoss(PairLoss):
     bottoms: scores, float32, with K classes along `axis`; target, numbers from 0 to 1 of the scores' count, or labels, integers in
         0 .. K-1, one per position; sample_weight, at least 0, one per number of the target or one per sample.
     tops: loss, a scalar.
-    errors: ConfigError for counts that do not fit, or an axis that is not there; DataError for a target that is not from 0 to 1, a label
-        that is not an integer in range, or a weight that is negative or not finite.
+    errors: ConfigError for counts that do not fit, or an axis that is not there; DataError for a target, or with `activation: none` a
+        score, that is not from 0 to 1, a label that is not an integer in range, or a weight that is negative or not finite.
     A region is the batch, or with `over` each sample or each class, and then the loss is the mean over regions. Weights multiply p t, p
     and t in the sums; in the mean over samples a sample counts by the mean of its weights. What has the target or the label
     `ignore_label` is in no sum.
@@ -167,6 +188,8 @@ class DiceLoss(PairLoss):
             self.xp.logical_not(of.excluded, out=there)
             weights = there if weights is None else self.xp.multiply(there, weights, out=there)
         of = of._replace(weights=weights, of_samples=of_samples)
+        if self._activation == "none":
+            self._check_probabilities(of, each)
         p = overlap.activate(of.scores, self._activation, of.every_weight(), self.buffer)
         folded, target = self._folded(p, of.target, weights)
         planes = overlap.add_up(folded, target, weights, self.buffer)
@@ -204,6 +227,17 @@ class DiceLoss(PairLoss):
             each = in_rows(each, len(by_mean))
             each += (by_mean / max(each.shape[1], 1))[:, None]
         return each.reshape(-1)
+
+    def _check_probabilities(self, of: Regions, weights: Optional[Array]) -> None:
+        """Raises DataError where a score that counts is not from 0 to 1: the loss has no bound there."""
+        at, _ = self.out_of_range(of.scores, of.excluded, weights)
+        if at is not None:
+            raise DataError(
+                f"score {float(of.scores.reshape(-1)[at]):.9g} at {place(self.inputs[0], at)} is not from 0 to 1, but 'activation' is 'none'",
+                remedy="'activation': 'sigmoid' or 'softmax' makes probabilities of scores",
+                layer=self.name,
+                option="activation",
+            )
 
     def _finite(self, target: Array) -> Array:
         """Targets with 0 in the place of numbers that are not finite: those that are left have the weight 0."""

@@ -2,9 +2,11 @@
 
 from typing import Optional, Union
 
+import numpy as np
+
 from caffe_pylayers.losses.blocks import Buffer, largest_block, score_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
-from caffe_pylayers.losses.softmax import clear, exponentials, factor_of
+from caffe_pylayers.losses.softmax import clear, expected, exponentials, factor_of
 
 
 def distillation(
@@ -24,7 +26,6 @@ def distillation(
     factor, gradient, buffer: as in `softmax_cross_entropy`.
     Returns the values, (M,) or (M, P).
 
-    >>> import numpy as np
     >>> distillation(np.array([[0.0, np.log(3.0)]]), np.array([[0.0, 0.0]])).round(4)
     array([0.1438])
     """
@@ -42,10 +43,10 @@ def distillation(
         p_sums, s = exponentials(of_student, p, of_student)
         q_sums, t = exponentials(of_teacher, q, of_teacher)
         q /= q_sums[:, None]
-        difference = xp.subtract(t, s, out=t)
-        mean = xp.einsum("mk,mk->m" if q.ndim == 2 else "mkp,mkp->mp", q, difference)
+        with np.errstate(invalid="ignore"):
+            difference = xp.subtract(t, s, out=t)
         xp.log(p_sums / q_sums, out=values[terms])
-        values[terms] += mean
+        values[terms] += expected(q, difference)
         if gradient is not None:
             each = factor_of(factor, terms)
             p /= p_sums[:, None]

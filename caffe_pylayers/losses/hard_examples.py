@@ -37,7 +37,7 @@ def hardest(
         count = 0 if int(xp.count_nonzero(kept)) >= min_kept else min_kept
     else:
         # A product such as 0.1 * 30 is a little above the number that it stands for.
-        count = top_k if top_k is not None else math.ceil((fraction or 0) * number - 1e-9)
+        count = top_k if top_k is not None else max(1, math.ceil((fraction or 0) * number - 1e-9))
     if count >= number:
         kept[places] = True
     elif count:

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
+
 from caffe_pylayers.losses.blocks import Buffer, largest_block, score_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 from caffe_pylayers.losses.softmax import exponentials, sum_classes
@@ -28,7 +30,6 @@ class Ratio(NamedTuple):
 def ratio(kind: str, alpha: float = 0.5, beta: float = 0.5, epsilon: float = 1e-6) -> Ratio:
     """The ratio of a kind of loss: "dice", "tversky" (false positives count alpha, false negatives beta) or "jaccard".
 
-    >>> import numpy as np
     >>> losses, _ = ratio("dice", epsilon=0.0).of([np.array([1.0]), np.array([2.0]), np.array([2.0])])
     >>> losses
     array([0.5])
@@ -51,11 +52,12 @@ def activate(scores: Array, activation: str, weights: Sequence[Array], buffer: O
             sums, _ = exponentials(_rows(block), _rows(to))
             to /= sums.reshape(len(to), 1, to.shape[2])
         elif activation == "sigmoid":
-            # (1 + tanh(x / 2)) / 2 neither overflows nor branches.
-            xp.multiply(block, 0.5, out=to)
-            xp.tanh(to, out=to)
+            # Exact near 0 too: there sums of many p decide on a region without any target.
+            xp.negative(block, out=to)
+            with np.errstate(over="ignore"):
+                xp.exp(to, out=to)
             to += 1
-            to *= 0.5
+            xp.divide(1, to, out=to)
         else:
             to[...] = block
         if weights and not bool(xp.isfinite(to).all()):

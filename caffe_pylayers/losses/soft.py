@@ -5,7 +5,7 @@ from typing import Optional, Sequence, Tuple, Union
 
 from caffe_pylayers.losses.blocks import Buffer, largest_block, part_of, score_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
-from caffe_pylayers.losses.softmax import clear, exponentials, factor_of, sum_classes
+from caffe_pylayers.losses.softmax import clear, expected, exponentials, factor_of, sum_classes
 
 
 def masses(distribution: Array, buffer: Optional[Buffer] = None) -> Tuple[Array, Optional[Array]]:
@@ -89,19 +89,14 @@ def of_block(
     log_sums = xp.log(sums)
     if lowest == -math.inf or float(shifted.min()) - float(log_sums.max()) > lowest:  # nothing to cut
         xp.multiply(mass, log_sums, out=values)
-        values -= _dot(q, shifted)
+        values -= expected(q, shifted)
     else:
         xp.subtract(shifted, log_sums[:, None], out=rest)
         xp.maximum(rest, lowest, out=rest)
-        xp.negative(_dot(q, rest), out=values)
+        xp.negative(expected(q, rest), out=values)
 
     if gradient is not None:
         exps *= (mass / sums)[:, None]
         exps -= q
         xp.multiply(exps, factor if isinstance(factor, (int, float)) else factor[:, None], out=gradient)
         clear(gradient, factor, sums)
-
-
-def _dot(x: Array, y: Array) -> Array:
-    """The sums of the products along axis 1."""
-    return array_module(x).einsum("mk,mk->m" if x.ndim == 2 else "mkp,mkp->mp", x, y)

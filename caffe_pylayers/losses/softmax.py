@@ -104,6 +104,15 @@ def sum_classes(block: Array) -> Array:
     return block.sum(axis=1) if block.ndim > 2 else block.dot(array_module(block).ones(block.shape[1], block.dtype))
 
 
+def expected(q: Array, y: Array) -> Array:
+    """The sums of q y along axis 1. Where q is 0 an infinite y, of a class that is ruled out, adds nothing."""
+    xp, formula = array_module(q), "mk,mk->m" if q.ndim == 2 else "mkp,mkp->mp"
+    sums = xp.einsum(formula, q, y)
+    if not bool(xp.isfinite(sums).all()):
+        sums = xp.einsum(formula, q, xp.where(q == 0, 0, y))
+    return sums
+
+
 def places(labels: Array, shape: Sequence[int]) -> Array:
     """Where in a flat block of `shape` the element of each label is."""
     xp = array_module(labels)

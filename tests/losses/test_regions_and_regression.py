@@ -72,6 +72,18 @@ def test_numbers_that_are_not_finite_are_errors_that_name_them(layer, name, bad)
         loss(layer, inputs)
 
 
+@pytest.mark.parametrize("layer", [*CURVES, "WeightedEuclideanLoss"])
+@pytest.mark.parametrize("weights", [np.array([1.0, 1, 0, 1]), 1 - (np.arange(12).reshape(4, 3) == 7)])
+def test_a_target_that_does_not_count_is_not_blamed_for_a_prediction_that_is_nan(layer, weights):
+    prediction, target = X.copy(), T.copy()
+    prediction[0, 0] = target[2, 1] = np.nan
+    options = {} if layer == "WeightedEuclideanLoss" else {"bottoms": ["sample_weight"]}
+    assert np.isnan(loss(layer, {"x": prediction, "t": target, "w": weights}, **options))
+    target[0, 1] = np.nan
+    with refused(DataError, "target nan at index (0, 1)", layer=layer):
+        loss(layer, {"x": prediction, "t": target, "w": weights}, **options)
+
+
 @regressions
 @pytest.mark.parametrize("name", ["target", "inside_weight", "outside_weight"])
 def test_counts_that_do_not_fit_are_errors(layer, name):
@@ -124,6 +136,32 @@ def test_a_target_that_is_nan_is_an_error_and_its_remedy_helps():
         loss("BalancedSigmoidCrossEntropyLoss", {"scores": X, "target": target})
     target[2, 1] = 255
     assert np.isfinite(loss("BalancedSigmoidCrossEntropyLoss", {"scores": X, "target": target}))
+
+
+def test_a_target_of_weight_0_may_be_nan():
+    target = RNG.randint(0, 2, (4, 3)).astype(float)
+    known = loss("BalancedSigmoidCrossEntropyLoss", {"scores": X, "target": target, "w": [1, 1, 0, 1]})
+    target[2, 1] = np.nan
+    assert loss("BalancedSigmoidCrossEntropyLoss", {"scores": X, "target": target, "w": [1, 1, 0, 1]}) == known
+
+
+@pytest.mark.parametrize(
+    ("target", "missing", "tells"),
+    [
+        ([[0, 255, 255]], "no 1", True),
+        ([[0, 1.0001, 0]], "no 1", True),
+        ([[0, 0, 255], [1, 0, 255]], "", False),
+        ([[1, 1, 0.5]], "no 0", True),
+        ([[0, 0, 0]], "", False),
+    ],
+)
+def test_edges_that_are_not_1_are_told_once(target, missing, tells, caplog):
+    net = net_of("BalancedSigmoidCrossEntropyLoss", {"scores": X[: len(target)], "target": target})
+    for _ in range(2):
+        net.forward()
+    told = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert [missing in text for text in told] == [True] * tells
+    assert (float(net.blobs["loss"].data) == 0) == (tells or target == [[0, 0, 0]])
 
 
 @pytest.mark.parametrize("over", ["batch", "sample", "class"])
@@ -186,6 +224,28 @@ def test_bad_targets_of_dice_are_errors_and_the_remedy_helps(target, problem):
                 assert loss("DiceLoss", {**inputs, "w": weights}, over=over) == 0
 
 
+@pytest.mark.parametrize("kind", ["dice", "tversky", "jaccard"])
+def test_many_small_probabilities_without_a_target_are_a_region_that_is_missed(kind):
+    """A sum of them is far above epsilon, though each is beside 1 as good as 0 in float32."""
+    scores = np.full((1, 1, 200, 200), -18.0)
+    found = loss("DiceLoss", {"scores": scores, "target": np.zeros_like(scores)}, type=kind)
+    total = scores.size / (1 + np.exp(18.0)) * (0.5 if kind == "tversky" else 1)
+    assert found == pytest.approx(1 - 1e-6 / (total + 1e-6), rel=1e-4)
+
+
+@pytest.mark.parametrize("bad", [-0.5, 3, np.nan])
+@pytest.mark.parametrize("target", [PART, LABELS])
+def test_scores_that_are_no_probabilities_are_an_error_and_its_remedy_helps(target, bad):
+    scores = PART.copy()
+    scores[2, 1, 0, 1] = bad
+    inputs = {"scores": scores, "target": target}
+    with refused(DataError, f"score {bad:g} at index (2, 1, 0, 1)", remedy="'sigmoid'", option="activation"):
+        loss("DiceLoss", inputs, activation="none")
+    assert np.isfinite(loss("DiceLoss", {**inputs, "w": [1, 1, 0, 1]}, activation="none"))
+    if not np.isnan(bad):
+        assert np.isfinite(loss("DiceLoss", inputs, activation="sigmoid"))
+
+
 def test_an_axis_of_samples_is_an_error():
     with refused(ConfigError, "axis 0", option="axis", layer="DiceLoss"):
         loss("DiceLoss", {"scores": SCORES, "target": PART}, axis=0)
@@ -204,6 +264,29 @@ def test_which_the_third_bottom_of_distillation_is():
     assert loss("KnowledgeDistillation", three, ignore_label=255) == pytest.approx(some, rel=1e-5)
     weights = {**three, "more": np.array([1.0, 0, 1, 0])}
     assert loss("KnowledgeDistillation", weights, bottoms=["sample_weight"]) == pytest.approx(some, rel=1e-5)
+
+
+def test_an_ignore_label_without_labels_is_an_error_and_its_remedy_helps():
+    two = {"student": X, "teacher": T}
+    for inputs, options in ((two, {}), ({**two, "w": np.ones(4)}, {"bottoms": ["sample_weight"]})):
+        with refused(ConfigError, "no bottom with labels", remedy="bottom 3", option="ignore_label"):
+            net_of("KnowledgeDistillation", inputs, ignore_label=255, **options)
+    assert loss("KnowledgeDistillation", {**two, "label": np.zeros(4)}, ignore_label=255) == loss(
+        "KnowledgeDistillation", two
+    )
+
+
+def test_a_class_that_the_teacher_rules_out_adds_nothing():
+    for student in (X, np.where([False, False, True], -np.inf, X)):
+        net = net_of(
+            "KnowledgeDistillation", {"student": student, "teacher": np.where([False, False, True], -np.inf, T)}
+        )
+        (gradient,) = run(net, "student")
+        p = np.exp(student) / np.exp(student).sum(axis=1, keepdims=True)
+        q = np.exp(T[:, :2]) / np.exp(T[:, :2]).sum(axis=1, keepdims=True)
+        expected = (q * (np.log(q) - np.log(p[:, :2]))).sum(axis=1).mean()
+        assert float(net.blobs["loss"].data) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        np.testing.assert_allclose(gradient, (p - np.pad(q, ((0, 0), (0, 1)))) / 4, atol=1e-6)
 
 
 def test_a_teacher_of_another_shape_is_an_error():
@@ -247,6 +330,7 @@ def test_a_wrong_number_of_pos_weights_is_an_error():
         ({"top_k": 9}, [0, 1, 3, 4]),
         ({"fraction": 0.5}, [1, 3]),
         ({"fraction": 0.51}, [0, 1, 3]),
+        ({"fraction": 1e-12}, [1]),
         ({"threshold": 1.0}, [1, 3]),
         ({"threshold": 9.0}, []),
         ({"threshold": 9.0, "min_kept": 3}, [0, 1, 3]),
@@ -270,6 +354,14 @@ def test_hard_examples_are_chosen_before_weights():
     inputs = {"scores": scores, "label": [0, 1, 0], "sample_weight": [9.0, 1, 1]}
     (gradient,) = run(net_of("WeightedSoftmaxLoss", inputs, keep={"top_k": 1}), "scores")
     assert np.flatnonzero(gradient.any(axis=1)).tolist() == [1]
+
+
+def test_a_value_that_is_nan_and_has_weight_0_takes_no_place():
+    target, weights = np.zeros((3, 2)), np.array([[1.0, 1], [0, 1], [1, 1]])
+    target[1, 0] = np.nan
+    inputs = {"x": [[1, 2], [3, 4], [5, 6]], "t": target, "w": weights}
+    (gradient,) = run(net_of("WeightedEuclideanLoss", inputs, keep={"top_k": 2}), "x")
+    assert np.flatnonzero(gradient).tolist() == [4, 5]
 
 
 def test_a_score_that_is_nan_is_not_left_out_as_easy():

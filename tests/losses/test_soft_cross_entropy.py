@@ -170,3 +170,16 @@ def test_ones_at_the_end_of_a_shape_do_not_matter(shapes):
 def test_it_has_no_ignore_label():
     with refused(ConfigError, "unknown", option="ignore_label"):
         net_of({"scores": SCORES, "distribution": ONE_HOT}, ignore_label=255)
+
+
+@pytest.mark.parametrize("inner", [(), (2,)])
+def test_a_class_that_is_ruled_out_adds_nothing(inner):
+    """By a score of -inf where the distribution has 0, as in WeightedSoftmaxLoss."""
+    scores, distribution = RNG.randn(5, 4, *inner), RNG.rand(5, 4, *inner)
+    scores[:, 1], distribution[:, 1] = -np.inf, 0
+    found = net_of({"scores": scores, "q": distribution})
+    rest = net_of({"scores": np.delete(scores, 1, axis=1), "q": np.delete(distribution, 1, axis=1)})
+    (gradient,), (others,) = run(found, "scores"), run(rest, "scores")
+    assert found.blobs["loss"].data == pytest.approx(float(rest.blobs["loss"].data), rel=1e-6)
+    assert not gradient[:, 1].any()
+    np.testing.assert_allclose(np.delete(gradient, 1, axis=1), others, atol=1e-7)
