@@ -90,3 +90,18 @@ def test_the_scale_is_trained_by_caffe_and_goes_on_from_a_snapshot(tmp_path):
 def test_an_x_without_channels_is_an_error():
     with refused(ConfigError, "(2,)", remedy="(N, C, ...)", layer="Normalize"):
         net_of("Normalize", {}, X[:, 0, 0, 0])
+
+
+@pytest.mark.parametrize("size", [1e19, 1e30])
+@pytest.mark.parametrize(
+    ("layer", "options"), [("L2Normalize", {"eps": 0.5}), ("Normalize", {"across_spatial": False, "eps": 0.5})]
+)
+def test_a_vector_whose_squares_float32_cannot_hold_is_a_unit_vector_all_the_same(layer, options, size):
+    large, small = np.array([3.0, 0, -4]), np.array([0.5, 0.25, 2])
+    net = net_of(layer, options, np.stack([large * size, small])[:, :, None, None])
+    (gradient,) = run(net, "x")
+    for x, eps, y, slope in zip((large, small), (0, 0.5), net.blobs["y"].data[:, :, 0, 0], gradient[:, :, 0, 0]):
+        norm = np.sqrt((x**2).sum() + eps)
+        np.testing.assert_allclose(y, x / norm, rtol=1e-6)
+        expected = (1 - x.sum() / norm * x / norm) / norm
+        np.testing.assert_allclose(slope, expected / (1 if eps else size), rtol=1e-5)
