@@ -211,6 +211,7 @@ class KnowledgeDistillationOptions(NormalizedLossOptions):
     takes = ("student", "teacher", "[label]", "[sample_weight]")
     gives = ("loss",)
     inside = "Softmax"
+    num_inside = 2
 
     bottoms: Optional[Tuple[Literal["label", "sample_weight"], ...]] = Field(
         None, description="List of the bottoms after the teacher: label, sample_weight."

@@ -164,8 +164,9 @@ class Options(BaseModel):
     twin: ClassVar[str] = ""
     #: The types of layers in forks of Caffe that it stands for, besides one of its own name.
     forks: ClassVar[Tuple[str, ...]] = ()
-    #: The type of Caffe's that it has inside for its first bottom, so that none stands before it.
+    #: The type of Caffe's that it has inside for its first bottoms, and for how many, so that none stands before them.
     inside: ClassVar[str] = ""
+    num_inside: ClassVar[int] = 1
     #: Whether its bottom `target` may have numbers of classes too: fewer than there are scores.
     target_or_label: ClassVar[bool] = False
     #: Whether targets that are neither 0 nor 1 are left out.
@@ -231,7 +232,7 @@ class Options(BaseModel):
         return cls.gives[:1] == ("loss",)
 
     def has_inside(self) -> Sequence[str]:
-        """The types of Caffe's of which it has one inside for its first bottom, as `inside` says, or the options."""
+        """The types of Caffe's of which it has one inside, as `inside` says, or the options."""
         return (self.inside,)
 
     def works_in_place(self) -> bool:

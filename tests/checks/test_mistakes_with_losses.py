@@ -96,6 +96,21 @@ def test_what_is_done_twice_is_found(layer, before, findings):
     assert [finding.level for finding in wrong] == ["warning"] * (before in INSIDE.get(layer, ""))
 
 
+def test_a_teacher_of_probabilities_is_found(findings):
+    def wrong(teacher):
+        layers = [
+            layer_text("Softmax", ["other"], ["prob"]),
+            python_layer("KnowledgeDistillation", ["x", teacher], ["judged"], {}, 1),
+        ]
+        return found(
+            findings(layers, {"x": (4, 3), "other": (4, 3)}, build=False), "KnowledgeDistillation has one inside"
+        )
+
+    (finding,) = wrong("prob")
+    assert finding.level == "warning" and 'bottom: "other"' in finding.remedy
+    assert not wrong("other")
+
+
 @pytest.mark.parametrize("layer", [*OURS, *STOCK])
 def test_scores_in_place_of_probabilities_are_found(layer, findings):
     wrong = found(findings([DATA, SCORES % 5, judge(layer)], data=False, build=False), f"{layer} takes probabilities")

@@ -40,18 +40,20 @@ def check_inputs(view: View, _: Report) -> Iterator[Finding]:
     """What is done twice, or not at all, before a loss."""
     for layer in view.layers:
         kind, schema = kind_of(layer), schema_of(layer)
-        before = _maker(view, layer, 0)
-        if before is None or schema is None:
+        if schema is None:
             continue
         options = options_of(layer)
-        if before.type in (options.has_inside() if options is not None else (schema.inside,)):
-            since = (
-                " since April 2017 (`caffe-pylayers doctor` says which this Caffe has)"
-                if kind == "InfogainLoss"
-                else ""
-            )
-            yield _twice(layer, kind, before, since)
-        if bottom_names(layer)[:1] == ["prob"] and before.type in ("InnerProduct", "Convolution"):
+        inside = options.has_inside() if options is not None else (schema.inside,)
+        for number in range(schema.num_inside):
+            before = _maker(view, layer, number)
+            if before is not None and before.type in inside:
+                yield _twice(layer, kind, before, number)
+        before = _maker(view, layer, 0)
+        if (
+            before is not None
+            and bottom_names(layer)[:1] == ["prob"]
+            and before.type in ("InnerProduct", "Convolution")
+        ):
             yield error(  # the logarithm of a score below 0 gives gradients that leave no finite weight
                 layer,
                 f"{kind} takes probabilities, but its bottom {layer.bottoms[0]!r} comes from {before.type} {before.name!r}",
@@ -61,14 +63,15 @@ def check_inputs(view: View, _: Report) -> Iterator[Finding]:
             )
 
 
-def _twice(layer: Layer, kind: str, before: Layer, since: str) -> Finding:
+def _twice(layer: Layer, kind: str, before: Layer, number: int) -> Finding:
+    since = " since April 2017 (`caffe-pylayers doctor` says which this Caffe has)" if kind == "InfogainLoss" else ""
     scores = before.bottoms[0] if before.bottoms else ""
     return warning(
         layer,
         f"layer {before.name!r} is a {before.type}, and {kind} has one inside{since}",
         f'give it the scores: `bottom: "{scores}"`',
         "bottom",
-        0,
+        number,
     )
 
 
