@@ -78,7 +78,7 @@ def _names(schema: Type[Options], values: Dict[Any, Any], place: str) -> Tuple[D
     problems: List[Remark] = []
     wrong_names = [key for key in values if key not in names]
     for key in wrong_names:
-        options_there = f"Options: {', '.join(schema.model_fields)}" if key == wrong_names[-1] else ""
+        options_there = f"Options: {', '.join(schema.model_fields) or 'none'}" if key == wrong_names[-1] else ""
         guess = _of_caffe(str(key), names) or did_you_mean(str(key), names)
         problem, remedy = unknown(f"unknown option {shown(f'{place}{key}')}", guess, options_there)
         problems.append(Remark((f"{place}{key}",), problem, remedy))

@@ -37,6 +37,7 @@ from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.layers import device
+from caffe_pylayers.layers.bad_labels import instead_of_label
 from caffe_pylayers.layers.separate_ranks import warn_of_separate_ranks
 from caffe_pylayers.losses.reduction import Array
 from caffe_pylayers.processes.interpreter import embedded
@@ -230,14 +231,8 @@ class Layer(caffe.Layer):
         hint = f" and not ignore_label {', '.join(map(str, listed))}" if listed else ""
         hint += " and not -1 (a target not known)" if unknown else ""
         found = f"{what} {label:.9g} at {place(array, at)} {rule}{hint}"
-        raise DataError(found, remedy=self._instead_of_label(label, num_classes), layer=self.name)
-
-    def _instead_of_label(self, label: float, num_classes: int) -> str:
-        """What to do about a label that is no number of a class; "" where nothing is known."""
-        if "ignore_label" not in type(self.options).model_fields or not label.is_integer():
-            return ""
-        ignore = f"'ignore_label': {int(label)} leaves out what has this label"
-        return f"{ignore}; if it is a class, there must be {int(label) + 1} of them" if label >= num_classes else ignore
+        remedy = instead_of_label(self.options, label, num_classes, unknown)
+        raise DataError(found, remedy=remedy, layer=self.name)
 
     def weights(self, inputs: Sequence[Array], shape: Tuple[int, ...]) -> Optional[Array]:
         """The weights of the terms, of `shape`, from the array of sample_weight: one per term, or one per sample."""

@@ -126,8 +126,8 @@ class PoolingND(Layer):
             numbers = self.options.per_axis(name, short, default)
             if len(numbers) not in (1, count):
                 raise ConfigError(
-                    f"option {name!r} has {len(numbers)} numbers, but x of shape {shape} has {count} axes after axis {axis}",
-                    remedy=f"give one number, or {count}",
+                    f"option {name!r} has {len(numbers)} numbers, but x of shape {shape} has {count} {'axis' if count == 1 else 'axes'} after axis {axis}",
+                    remedy="give one number" if count == 1 else f"give one number, or {count}",
                     layer=self.name,
                     option=name,
                 )
@@ -208,7 +208,11 @@ class ROIPooling(Layer):
         at = int(xp.argmin(right))
         number, *corners = (float(each) for each in rois[at])
         if not all(math.isfinite(each) for each in corners):
-            raise DataError(f"roi {at} has corners {corners}, which are not finite", layer=self.name)
+            raise DataError(
+                f"roi {at} has corners {corners}, which are not finite",
+                remedy="look at the layer that makes the regions; if the loss is NaN too, lower the learning rate",
+                layer=self.name,
+            )
         rule = f"must be an integer from 0 to {images - 1}" if images else "has no image, because x has none"
         raise DataError(
             f"roi {at} is of image {number:g}, which {rule}",

@@ -121,7 +121,7 @@ def test_a_mask_counts_beyond_256():
         ({"kernel_size": 2}, (2, 3), ["'axis' is 1", "(2, 3)"], "axis"),
         ({"kernel_size": 2, "axis": -1}, (2, 3, 4), ["'axis' is -1"], "axis"),
         ({"kernel_size": 2, "axis": 5}, (2, 3, 4), ["'axis' is 5"], "axis"),
-        ({"kernel_size": [2, 2]}, (2, 3, 4), ["'kernel_size' has 2 numbers", "1 axes"], "kernel_size"),
+        ({"kernel_size": [2, 2]}, (2, 3, 4), ["'kernel_size' has 2 numbers", "1 axis"], "kernel_size"),
         ({"kernel_h": 2, "kernel_w": 2}, (2, 3, 4), ["'kernel_size' has 2 numbers"], "kernel_size"),
         ({"kernel_size": 2, "stride": [1, 2, 3]}, (2, 3, 4, 4), ["'stride' has 3 numbers", "2 axes"], "stride"),
         ({"kernel_size": 2, "pad": 2}, (2, 3, 4), ["padding of 2", "window of 2"], "pad"),

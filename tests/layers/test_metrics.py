@@ -148,6 +148,14 @@ def test_nan_counts_only_where_the_label_does(name):
         passing(layer, [batch], "metrics")
 
 
+def test_the_remedy_for_a_bad_target_helps():
+    batch = {"scores": np.zeros((2, 3)), "label": np.array([[0, 1, 3], [1, 0, 1]])}
+    with pytest.raises(DataError) as found:
+        passing(metrics("scores", "label", of=["auc"], restart_every=1), [batch], "metrics")
+    assert found.value.remedy == "'ignore_label': 3 leaves out what has this label"
+    passing(metrics("scores", "label", of=["auc"], restart_every=1, ignore_label=3), [batch], "metrics")
+
+
 def test_the_first_of_equal_scores_is_predicted():
     batch = {"scores": np.array([[1, 1, 0], [0, 1, 1]]), "label": np.array([0, 2])}
     layer = metrics("scores", "label", tops=["metrics", "confusion"], of=["pixel_accuracy"], restart_every=1)

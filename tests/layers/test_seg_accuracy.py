@@ -37,5 +37,13 @@ def test_seg_accuracy_of_nothing_is_the_fork_s():
 
 def test_a_label_that_none_ignores_names_all_that_are_ignored():
     batch = {"scores": np.zeros((1, 5, 2, 2)), "label": np.full((1, 1, 2, 2), 253)}
-    with refused(DataError, "label 253", "not ignore_label 255, 254", layer="SegAccuracy"):
+    with refused(DataError, "label 253", "not ignore_label 255, 254", remedy="[255, 254, 253]", layer="SegAccuracy"):
         passing(seg_accuracy(ignore_label=[255, 254]), [batch], "accuracy")
+    passing(seg_accuracy(ignore_label=[255, 254, 253]), [batch], "accuracy")
+
+
+def test_the_one_label_that_is_ignored_is_not_to_be_replaced_by_another():
+    batch = {"scores": np.zeros((1, 5, 2, 2)), "label": np.array([[[[255, 7], [0, 1]]]])}
+    with pytest.raises(DataError) as found:
+        passing(seg_accuracy(ignore_label=255), [batch], "accuracy")
+    assert found.value.remedy == "if it is a class, there must be 8 of them"
