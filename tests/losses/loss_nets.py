@@ -39,6 +39,15 @@ def batch(case, seed=0, weighted=True):
     return inputs, rng.uniform(0.3, 2, 4).astype(np.float32) if weighted else None
 
 
+def extreme(case):
+    """A batch of the highest and the lowest scores, or of ones and zeros where they must be probabilities."""
+    inputs, weights = batch(case)
+    ends = (1, 0) if case.options.get("activation") == "none" else (1e4, -1e4)
+    for name in case.differentiable:
+        inputs[name].flat[::2], inputs[name].flat[1::2] = ends
+    return inputs, weights
+
+
 def weights_of(case, kind, seed=0):
     """None, one per sample, the same with a zero, or one per term."""
     rng = np.random.RandomState(seed + 100)

@@ -12,7 +12,7 @@ from caffe_pylayers.losses.reduction import array_module
 from tests.caffe_nets import build, python_layer, run
 from tests.losses.cases import CASES, ONE_A_LAYER
 from tests.losses.device_arrays import library, ndarray
-from tests.losses.loss_nets import batch, iterations, net_of, weights_of
+from tests.losses.loss_nets import batch, extreme, iterations, net_of, weights_of
 
 every_loss = pytest.mark.parametrize("case", CASES, ids=str)
 every_layer = pytest.mark.parametrize("case", ONE_A_LAYER, ids=lambda case: case.layer)
@@ -42,9 +42,7 @@ def test_device_arrays_give_the_same(case, kind, phase, on_device):
 
 @every_loss
 def test_extreme_inputs_give_the_same(case, on_device):
-    inputs, weights = batch(case)
-    for name in case.differentiable:
-        inputs[name].flat[::2], inputs[name].flat[1::2] = 1e4, -1e4
+    inputs, weights = extreme(case)
     compare(on_device, case, inputs, weights)
 
 

@@ -10,7 +10,7 @@ from caffe_pylayers import ConfigError, DataError
 from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import build, python_layer, run
 from tests.losses.cases import CASES, ONE_A_LAYER
-from tests.losses.loss_nets import batch, net_of, twin_of, weights_of
+from tests.losses.loss_nets import batch, extreme, net_of, twin_of, weights_of
 from tests.losses.references import numeric_gradient, reduce
 from tests.refusals import refused
 
@@ -58,9 +58,7 @@ def test_loss_and_gradients_equal_the_plain_loop(case, kind, loss_weight):
 @every_loss
 @pytest.mark.parametrize("phase", [caffe.TRAIN, caffe.TEST])
 def test_extreme_inputs_give_finite_losses_and_gradients(case, phase):
-    inputs, weights = batch(case)
-    for name in case.differentiable:
-        inputs[name].flat[::2], inputs[name].flat[1::2] = 1e4, -1e4
+    inputs, weights = extreme(case)
     net = net_of(case, inputs, weights, phase=phase)
     for _ in range(2):
         gradients = run(net, *case.differentiable)
