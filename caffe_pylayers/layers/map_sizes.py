@@ -7,6 +7,7 @@ from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.features.interpolation import interpolate, interpolation_gradient, interpolation_matrix
 from caffe_pylayers.features.unpooling import flat_places, unpool, unpool_gradient
 from caffe_pylayers.layers.adapter import Blobs, Layer, place
+from caffe_pylayers.layers.pooling import check_places
 from caffe_pylayers.losses.reduction import Array
 
 
@@ -100,6 +101,7 @@ class Upsample(Layer):
             raise ConfigError(
                 f"y would have {wanted[0]} rows and {wanted[1]} columns", remedy=f"x has {x[2:]}", layer=self.name
             )
+        check_places(self, math.prod(wanted), "make y smaller")
         self.give_shape(
             top[0], (*x[:2], *wanted), "'upsample_h' and 'upsample_w'" if self.options.upsample_h else "'scale'"
         )

@@ -5,6 +5,7 @@ from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.features.pooling import (
     Step,
@@ -21,6 +22,16 @@ from caffe_pylayers.features.roi_pooling import Bins, bins_of, roi_gradient, roi
 from caffe_pylayers.layers.adapter import Blobs, Layer
 from caffe_pylayers.losses.blocks import Buffer
 from caffe_pylayers.losses.reduction import Array
+
+
+def check_places(layer: Layer, count: int, remedy: str) -> None:
+    """Raises ConfigError where a mask cannot tell so many places apart."""
+    if count > LARGEST_LABEL:
+        raise ConfigError(
+            f"a mask has the number of one of {count} places, but a Caffe blob holds every integer only up to {LARGEST_LABEL}",
+            remedy=f"{remedy}, or take smaller maps",
+            layer=layer.name,
+        )
 
 
 class PoolingND(Layer):
@@ -56,6 +67,8 @@ class PoolingND(Layer):
                 )
         for i in range(len(top)):
             self.give_shape(top[i], shape[:first] + pooled, "'pad'")
+        if len(top) > 1:
+            check_places(self, math.prod(shape[first:]), "remove the second top")
         steps = steps_of(shape, windows)
         if steps != self._steps:
             self._steps, self._taps = steps, None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from caffe_pylayers import ConfigError, DataError
-from tests.caffe_nets import build, layer_text, python_layer
+from tests.caffe_nets import build, layer_text, net_text, python_layer, write
 from tests.features.pooling_cases import pooling_and_mask
 from tests.refusals import refused
 
@@ -133,6 +133,33 @@ def test_a_mask_counts_beyond_256():
 def test_what_does_not_fit_is_refused(options, shape, words, option):
     with refused(ConfigError, *words, layer="PoolingND", option=option):
         build([python_layer("PoolingND", ["x"], ["y"], options)], {"x": np.zeros(shape)})
+
+
+@pytest.mark.parametrize(
+    "layer, inputs, tops, options, remedy",
+    [
+        (
+            "PoolingND",
+            {"x": (1, 1, 2, 2896, 2897)},
+            ["y", "mask"],
+            {"kernel_size": [1, 9, 9], "stride": 9},
+            "remove the second top",
+        ),
+        (
+            "Upsample",
+            {"x": (1, 1, 2, 2), "mask": (1, 1, 2, 2)},
+            ["y"],
+            {"upsample_h": 4096, "upsample_w": 4097},
+            "make y smaller",
+        ),
+    ],
+)
+def test_places_that_float32_cannot_tell_apart_are_refused(layer, inputs, tops, options, remedy, tmp_path):
+    """From 2^24 on, a mask would silently have the number of a neighbour. Nothing is allocated here."""
+    with refused(ConfigError, "16777216", remedy=remedy, layer=layer):
+        caffe.Net(write(net_text([python_layer(layer, list(inputs), tops, options)], inputs), tmp_path), caffe.TRAIN)
+    if layer == "PoolingND":  # the remedy
+        caffe.Net(write(net_text([python_layer(layer, ["x"], ["y"], options)], inputs), tmp_path), caffe.TRAIN)
 
 
 @pytest.mark.parametrize(
