@@ -4,6 +4,7 @@ import math
 from typing import Sequence
 
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.layers.adapter import Blobs, log
 from caffe_pylayers.layers.class_losses import ScoresLoss
 from caffe_pylayers.layers.loss_layer import Terms, Wanted
 from caffe_pylayers.losses.distillation import distillation
@@ -22,6 +23,14 @@ class KnowledgeDistillation(ScoresLoss):
     The gradient by the student is T (p - q), which is T^2 times that of the value, so that it does not fade as T grows; with `scale_loss`
     the value is T^2 times as large too. The teacher gets no gradient.
     """
+
+    def setup(self, bottom: Blobs, top: Blobs) -> None:
+        super().setup(bottom, top)
+        if "label" in self.bottom_names and self.options.ignore_label is None:
+            log.warning(
+                "%s: its labels have no effect without 'ignore_label'; for a loss on labels add WeightedSoftmaxLoss",
+                self.name,
+            )
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         student, teacher = self.scores(inputs), self.like_scores(inputs[0], inputs[1], "teacher")

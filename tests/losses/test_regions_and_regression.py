@@ -276,6 +276,12 @@ def test_an_ignore_label_without_labels_is_an_error_and_its_remedy_helps():
     )
 
 
+@pytest.mark.parametrize("options", [{}, {"ignore_label": 9}])
+def test_labels_without_effect_are_told(options, caplog):
+    net_of("KnowledgeDistillation", {"student": X, "teacher": T, "label": np.zeros(4)}, bottoms=["label"], **options)
+    assert ["have no effect" in message for message in caplog.messages] == [True] * (not options)
+
+
 def test_a_class_that_the_teacher_rules_out_adds_nothing():
     for student in (X, np.where([False, False, True], -np.inf, X)):
         net = net_of(
