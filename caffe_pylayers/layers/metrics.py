@@ -200,11 +200,13 @@ class Metrics(_ClassCounts):
             scores = scores[:, 1:] - scores[:, :1]
         nan = scores != scores
         self.refuse_nan(nan if per_score else nan.any(axis=1), label, weights)
-        if now.num_kept + scores.size > self.options.max_scores:
+        there = now.num_kept + scores.size
+        if there > self.options.max_scores:
+            whole = math.ceil(there / (now.batches + 1) * self._every)
             raise DataError(
-                f"'max_scores' is {self.options.max_scores}, but average_precision and auc keep all scores of a pass: {scores.size} "
-                f"numbers of each of {self._every} batches",
-                remedy=f"set 'max_scores': {scores.size * self._every}, if there is memory for it, or leave them out of 'of'",
+                f"'max_scores' is {self.options.max_scores}, but average_precision and auc keep all scores of a pass: {there} numbers of "
+                f"{now.batches + 1} of {self._every} batches",
+                remedy=f"set 'max_scores': {whole}, if there is memory for it, or leave them out of 'of'",
                 layer=self.name,
                 option="max_scores",
             )

@@ -203,8 +203,25 @@ def test_more_scores_than_allowed_are_an_error_that_says_how_many_a_pass_has(sha
     options = {"of": ["auc"], "restart_every": 4}
     with refused(DataError, "'max_scores'", remedy=f"'max_scores': {4 * kept}", option="max_scores") as caught:
         passing(metrics("scores", "label", max_scores=4 * kept - 1, **options), batches, "metrics")
-    assert f"{kept} numbers of each of 4 batches" in caught.value.problem
+    assert f"{4 * kept} numbers of 4 of 4 batches" in caught.value.problem
     passing(metrics("scores", "label", max_scores=4 * kept, **options), batches * 2, "metrics")
+
+
+def test_the_room_for_scores_that_is_advised_is_enough_when_the_last_batches_are_small():
+    batches = [*batches_of((20, 4), num=1), *batches_of((2, 4), num=2)]
+    options = {"of": ["auc"], "restart_every": 3}
+
+    def a_pass(room):
+        net = build([metrics("scores", "label", max_scores=room, **options)], batches[0], caffe.TEST)
+        for batch in batches:
+            for name, array in batch.items():
+                net.blobs[name].reshape(*array.shape)
+                net.blobs[name].data[...] = array
+            net.forward()
+
+    with refused(DataError, "'max_scores'", remedy="'max_scores': 96", option="max_scores"):
+        a_pass(95)
+    a_pass(96)
 
 
 @pytest.mark.parametrize(
