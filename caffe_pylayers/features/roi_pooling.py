@@ -82,7 +82,10 @@ def roi_maxima(x: Array, bins: Bins, out: Array, places: Optional[Array], buffer
 
     places: of that shape, of int32, gets where in the map the maximum is, the first of several in row order; None: not wanted.
     """
-    if not out.size:
+    if not out.size or not x.size:
+        out[...] = 0
+        if places is not None:
+            places[...] = 0
         return
     xp, (images, channels, height, width) = array_module(x), x.shape
     rectangles = _rectangles(bins, x.shape)
@@ -159,7 +162,7 @@ def _numbers(keys: Array) -> Array:
 def roi_gradient(slope: Array, bins: Bins, places: Array, out: Array) -> None:
     """Write the gradient by x into `out`, from that by the maxima, which are at `places`."""
     xp, (images, channels, height, width) = array_module(slope), out.shape
-    if not slope.size:
+    if not slope.size or not out.size:
         out[...] = 0
         return
     regions = len(slope)

@@ -50,7 +50,7 @@ class ShuffleChannel(Layer):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape, group = tuple(bottom[0].shape), self.options.group
-        if len(shape) < 2 or shape[1] % group:
+        if len(shape) < 2 or shape[1] % group or not shape[1]:
             channels = f"{shape[1]} channels" if len(shape) > 1 else "no axis of channels"
             raise ConfigError(
                 f"x of shape {shape} has {channels}, but 'group' is {group}",

@@ -24,6 +24,12 @@ class _Normalized(Layer):
         self._factors_shape = factors
         self._unit: Optional[Array] = None  # x / norm, from the first forward on
 
+    def check_channels(self, shape: Sequence[int], axis: int) -> None:
+        """Raises ConfigError where there is no channel to learn a factor for."""
+        if not shape[axis]:
+            found = f"x of shape {shape} has no channels along axis {axis}"
+            raise ConfigError(found, remedy="look at the layer that makes x", layer=self.name)
+
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         top[0].reshape(*bottom[0].shape)
 
@@ -80,6 +86,7 @@ class L2Normalize(_Normalized):
         factors = None
         if self.options.scale is not None:
             factors = _one_axis(axis, len(shape))
+            self.check_channels(shape, axis)
             self.blobs.add_blob(shape[axis])
             self.blobs[0].data[...] = self.options.scale
         self.normalize_along(tuple(range(axis, len(shape))) if self.options.across_spatial else (axis,), factors)
@@ -102,6 +109,7 @@ class Normalize(_Normalized):
         options, shape = self.options, tuple(bottom[0].shape)
         if len(shape) < 2:
             raise ConfigError(f"x has shape {shape}", remedy="expected (N, C, ...)", layer=self.name)
+        self.check_channels(shape, 1)
         self.blobs.add_blob(*(() if options.channel_shared else shape[1:2]))
         fill(self.blobs[0], options.scale_filler or WeightFiller(value=1.0))
         factors = [1] * len(shape) if options.channel_shared else _one_axis(1, len(shape))

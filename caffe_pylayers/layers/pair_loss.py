@@ -36,7 +36,10 @@ class PairLoss(LossLayer):
 
     def check_same_count(self, one: Array, other: Array, what: str) -> None:
         """Raises ConfigError where a bottom has other counts than the first."""
-        if one.size != other.size or len(one) != len(other):
+        if not one.ndim:
+            found = f"{self.bottom_names[0]} has shape ()"
+            raise ConfigError(found, remedy="expected (N, ...), with an axis of samples", layer=self.name)
+        if not other.ndim or rows(one).shape != rows(other).shape:
             raise ConfigError(
                 f"{self.bottom_names[0]} has shape {one.shape} and {what} {other.shape}",
                 remedy="expected as many numbers in both, for as many samples",

@@ -25,6 +25,12 @@ class ClassAxis:
             if not -len(shape) <= axis < len(shape):
                 raise ConfigError(f"axis {axis} is not an axis of scores of shape {shape}", layer=self._layer.name)
             axis %= len(shape)
+            if not shape[axis]:
+                raise ConfigError(
+                    f"scores of shape {shape} have no classes along axis {axis}",
+                    remedy="look at the layer that makes the scores",
+                    layer=self._layer.name,
+                )
             planes = (math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :]))
             self._plane_shapes = {shape: planes[:2] if planes[2] == 1 else planes}
         return self._plane_shapes[shape]

@@ -7,9 +7,11 @@ import caffe
 import numpy as np
 import pytest
 
+from caffe_pylayers import ConfigError
 from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import build, layer_text, net_text, one_pass, python_layer, write
 from tests.layers.every_layer import LAYERS, OTHERS, TARGETS, X, weighted
+from tests.refusals import refused
 
 EVERY = [*((name, *case) for name, case in LAYERS.items()), *OTHERS]
 
@@ -72,17 +74,60 @@ def begin_with_no_samples(folder):
             one_pass(net)
 
 
-def test_nets_that_begin_with_no_samples(tmp_path):
-    """Their blobs have no memory yet, and Caffe ends the process that asks for it: so here another does."""
+def in_another_process(function, *arguments):
+    """Whether it comes to its end there: what Caffe finds wrong with a blob ends the process."""
     child = os.fork()
     if child == 0:
         try:
-            begin_with_no_samples(tmp_path)
+            function(*arguments)
             os._exit(0)
         finally:
             traceback.print_exc()
             os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_nets_that_begin_with_no_samples(tmp_path):
+    """Their blobs have no memory yet, and Caffe ends the process that asks for it."""
+    assert in_another_process(begin_with_no_samples, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes", "options", "words"),
+    [
+        ("SmoothL1Loss", [(), ()], {}, "prediction has shape ()"),
+        ("BalancedSigmoidCrossEntropyLoss", [(), ()], {}, "scores has shape ()"),
+        ("WeightedEuclideanLoss", [(), ()], {}, "prediction has shape ()"),
+        ("BalancedSigmoidCrossEntropyLoss", [(0, 3, 2), (0, 2, 2)], {}, "target (0, 2, 2)"),
+        ("KnowledgeDistillation", [(2, 0), (2, 0)], {}, "no classes along axis 1"),
+        ("SoftCrossEntropyLoss", [(2, 0, 3), (2, 0, 3)], {}, "no classes along axis 1"),
+        ("DiceLoss", [(2, 0), (2, 0)], {"activation": "softmax"}, "no classes along axis 1"),
+        ("Metrics", [(2, 0), (2,)], {"of": ["mean_iou"]}, "no classes along axis 1"),
+        ("L2Normalize", [(2, 0, 3)], {"scale": 2}, "no channels along axis 1"),
+        ("Normalize", [(2, 0, 3)], {}, "no channels along axis 1"),
+        ("ShuffleChannel", [(2, 0, 3)], {"group": 3}, "0 channels"),
+    ],
+)
+def test_what_has_no_axis_or_nothing_along_it_is_refused(layer, shapes, options, words, tmp_path):
+    inputs = dict(zip("abc", shapes))
+    text = python_layer(layer, list(inputs), ["top"], options, 1 if SCHEMAS[layer].is_loss() else None)
+    path = write(net_text([text], inputs), tmp_path)
+
+    def refuse():
+        with refused(ConfigError, words, layer=layer):
+            one_pass(caffe.Net(path, caffe.TRAIN))
+
+    assert in_another_process(refuse)
+
+
+def test_regions_of_maps_without_rows_are_empty(tmp_path):
+    inputs = {"x": np.zeros((2, 3, 0, 4)), "rois": np.array([[0.0, 0, 0, 2, 2], [1, 0, 0, 2, 2]])}
+    layer = python_layer("ROIPooling", list(inputs), ["y"], {"pooled_h": 2, "pooled_w": 2})
+    net = caffe.Net(write(net_text([layer], inputs), tmp_path), caffe.TRAIN)
+    net.blobs["rois"].data[...] = inputs["rois"]
+    net.blobs["y"].data[...] = 1
+    one_pass(net)
+    assert not net.blobs["y"].data.any()
 
 
 def test_stock_gives_a_loss_of_0():
