@@ -74,6 +74,9 @@ class LossLayer(Layer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
+        if not len(bottom[0].shape):
+            found = f"{self.bottom_names[0]} has shape ()"
+            raise ConfigError(found, remedy="expected (N, ...), with an axis of samples", layer=self.name)
         self._terms: Any = None  # until the first forward, and behind one that raised an error
         self._asked: List[int] = []  # bottoms whose gradient the last backward was asked for
         self._prepared: Dict[int, Array] = {}  # those whose gradient is prepared, and it

@@ -36,9 +36,6 @@ class PairLoss(LossLayer):
 
     def check_same_count(self, one: Array, other: Array, what: str) -> None:
         """Raises ConfigError where a bottom has other counts than the first."""
-        if not one.ndim:
-            found = f"{self.bottom_names[0]} has shape ()"
-            raise ConfigError(found, remedy="expected (N, ...), with an axis of samples", layer=self.name)
         if not other.ndim or rows(one).shape != rows(other).shape:
             raise ConfigError(
                 f"{self.bottom_names[0]} has shape {one.shape} and {what} {other.shape}",
