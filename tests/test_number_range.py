@@ -66,6 +66,16 @@ def test_the_message_has_the_range():
     )
 
 
+def test_the_message_allows_0_only_where_the_option_does():
+    for layer, option, words in (
+        ("KnowledgeDistillation", "temperature", "be from 1e-37"),
+        ("WingLoss", "w", "be from 1e-37"),
+        ("TripletLoss", "margin", "be 0, or from 1e-37"),
+    ):
+        with pytest.raises(ConfigError, match=f"option '{option}' must {words} to"):
+            config.validate(layer, {option: 1e-38})
+
+
 RNG = np.random.RandomState(0)
 SCORES, LABEL = RNG.randn(6, 3), np.arange(6) % 3
 ONE, OTHER, THIRD = (RNG.randn(6, 3) for _ in range(3))

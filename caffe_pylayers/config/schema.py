@@ -276,12 +276,13 @@ class Options(BaseModel):
         return [*self._beyond_float32(), *self.conflicts()]
 
     def _beyond_float32(self) -> Iterator[Remark]:
-        for name in type(self).model_fields:
+        for name, field in type(self).model_fields.items():
             value = getattr(self, name)
+            zero = "" if any(getattr(rule, "gt", None) == 0 for rule in field.metadata) else "0, or "
             numbers = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
             for number in numbers:
                 if isinstance(number, float) and not in_range(number):
-                    rule = f"must be 0, or from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g} in size"
+                    rule = f"must be {zero}from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g} in size"
                     yield Remark((name,), f"option {name!r} {rule}, not {number:g}: Caffe computes in float32")
                     break
 
