@@ -186,10 +186,10 @@ class LossLayer(Layer):
         if keep is None:
             return terms
         values = self.values(terms, Wanted(1.0, [None] * len(self.inputs)))
-        ignored = terms.ignored
-        if weights is not None:
-            absent = self.xp.isnan(values) & (weights == 0)
-            ignored = absent if ignored is None else absent | ignored
+        ignored, missing = terms.ignored, self.xp.isnan(values)
+        if bool(missing.any()):
+            missing &= self.reduction(terms, weights).scale == 0
+            ignored = missing if ignored is None else missing | ignored
         ways = (keep.top_k, keep.fraction, keep.threshold, keep.min_kept)
         return terms._replace(ignored=~hardest(values, ignored, *ways))
 

@@ -370,6 +370,13 @@ def test_a_value_that_is_nan_and_has_weight_0_takes_no_place():
     assert np.flatnonzero(gradient).tolist() == [4, 5]
 
 
+def test_a_class_of_weight_0_takes_no_place_where_its_scores_are_nan():
+    inputs = {"scores": [[np.nan, 0], [0, 1], [0, 2.0]], "label": [0, 1, 1]}
+    options = {"class_weights": [0, 1], "keep": {"top_k": 1}}
+    (gradient,) = run(net_of("WeightedSoftmaxLoss", inputs, **options), "scores")
+    assert np.flatnonzero(gradient.any(axis=1)).tolist() == [1]
+
+
 def test_a_score_that_is_nan_is_not_left_out_as_easy():
     scores = np.array([[0.0, 0], [np.nan, 0], [0, 2]])
     assert np.isnan(loss("WeightedSoftmaxLoss", {"scores": scores, "label": [0, 1, 0]}, keep={"top_k": 1}))
