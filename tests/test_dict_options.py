@@ -10,7 +10,7 @@ from pydantic import Field
 
 from caffe_pylayers import ConfigError, config
 from caffe_pylayers.config import Options, Path, allowed, features
-from caffe_pylayers.config.schema import Remark
+from caffe_pylayers.config.remarks import Remark
 from caffe_pylayers.descriptions import describe
 from caffe_pylayers.descriptions.functions import documentation_of, function_of, signature_of
 from caffe_pylayers.descriptions.page import layers_page

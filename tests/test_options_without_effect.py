@@ -2,7 +2,7 @@
 
 import pytest
 
-from caffe_pylayers.config.schema import Remark
+from caffe_pylayers.config.remarks import Remark
 from tests.options import DATA, options
 
 

@@ -7,7 +7,9 @@
 
 from caffe_pylayers.config.loading import allowed, json_schema, load, validate
 from caffe_pylayers.config.param_str import parse
-from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Remark, Resume, Seed, Stream, spell
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, Resume, Seed, Stream
+from caffe_pylayers.config.spelling import spell
 
 __all__ = [
     "IgnoreLabel",

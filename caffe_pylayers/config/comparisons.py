@@ -7,7 +7,8 @@ from typing_extensions import Annotated
 
 from caffe_pylayers.config.labelled_data import LabelledDataLayerOptions
 from caffe_pylayers.config.order import InOrder
-from caffe_pylayers.config.schema import Path, Remark
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import Path
 
 
 class _ComparisonOptions(LabelledDataLayerOptions):

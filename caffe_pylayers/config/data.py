@@ -8,7 +8,9 @@ from typing_extensions import Annotated
 from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config.datasets import Datasets
 from caffe_pylayers.config.order import InOrder
-from caffe_pylayers.config.schema import Options, Path, Remark, Resume, Seed, Stream, spell
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import Options, Path, Resume, Seed, Stream
+from caffe_pylayers.config.spelling import spell
 from caffe_pylayers.data.formats import Format
 
 

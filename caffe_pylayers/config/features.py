@@ -6,7 +6,8 @@ from pydantic import Field
 from typing_extensions import Annotated
 
 from caffe_pylayers.config.fillers import WeightFiller
-from caffe_pylayers.config.schema import IterSize, Options, Remark, Resume
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import IterSize, Options, Resume
 
 #: A layer Normalize without norm_param is not SSD's as a rule.
 _WITHOUT_SCALE = (

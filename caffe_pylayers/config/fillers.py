@@ -4,7 +4,8 @@ from typing import Iterator, Literal, Tuple
 
 from pydantic import Field
 
-from caffe_pylayers.config.schema import Options, Remark
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import Options
 
 #: The options of a type, besides `type`.
 _OF_TYPE = {

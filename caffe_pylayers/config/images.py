@@ -8,7 +8,9 @@ from typing_extensions import Annotated
 from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config.labelled_data import LabelledDataLayerOptions
 from caffe_pylayers.config.order import InOrder
-from caffe_pylayers.config.schema import ColumnOrPath, Remark, spell
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import ColumnOrPath
+from caffe_pylayers.config.spelling import spell
 
 #: Two numbers from 0.
 Pair = Tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]

@@ -5,7 +5,8 @@ from typing import Iterator, Optional, Tuple
 from pydantic import Field
 from typing_extensions import Annotated
 
-from caffe_pylayers.config.schema import Options, Remark
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import Options
 
 
 class Keep(Options):

@@ -7,7 +7,8 @@ from typing_extensions import Annotated
 
 from caffe_pylayers.config.data import DataLayerOptions
 from caffe_pylayers.config.order import InOrder
-from caffe_pylayers.config.schema import ColumnsOrPath, Remark
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import ColumnsOrPath
 
 
 class LabelledDataLayerOptions(DataLayerOptions):

@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple, Unio
 from pydantic import Field, model_validator
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB, LARGEST_LABEL
-from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, PerClass, Remark, Resume, Seed, Stream
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Path, PerClass, Resume, Seed, Stream
 
 _CLASSES = f"{{}} to {LARGEST_LABEL}; labels are 0 to K - 1"
 

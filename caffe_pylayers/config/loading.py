@@ -11,7 +11,9 @@ from typing_extensions import get_args
 
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.config.param_str import parse, shown
-from caffe_pylayers.config.schema import Options, Remark, spell
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import Options
+from caffe_pylayers.config.spelling import spell
 from caffe_pylayers.errors import ConfigError, did_you_mean, unknown
 
 

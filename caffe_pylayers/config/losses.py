@@ -6,7 +6,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from caffe_pylayers.config.keep import Kept
-from caffe_pylayers.config.schema import IgnoreLabel, IgnoreNan, Options, Path, PerClass, Remark, out_of_order
+from caffe_pylayers.config.remarks import Remark, out_of_order
+from caffe_pylayers.config.schema import IgnoreLabel, IgnoreNan, Options, Path, PerClass
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_classes, of_distributions, of_samples, of_targets
 
 Normalization = Literal["FULL", "VALID", "BATCH_SIZE", "NONE"]

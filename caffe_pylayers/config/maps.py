@@ -8,7 +8,8 @@ from typing_extensions import Annotated
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.config.data import CropSize, DataLayerOptions
 from caffe_pylayers.config.order import InOrder
-from caffe_pylayers.config.schema import Path, Remark
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import Path
 
 _Label = Annotated[int, Field(ge=-LARGEST_LABEL, le=LARGEST_LABEL)]
 

@@ -5,7 +5,8 @@ from typing import ClassVar, Dict, Iterator, Literal, Optional, Sequence, Tuple
 from pydantic import Field
 
 from caffe_pylayers.config.keep import Kept
-from caffe_pylayers.config.schema import IterSize, Options, Remark, Resume, Seed, Stream, out_of_order
+from caffe_pylayers.config.remarks import Remark, out_of_order
+from caffe_pylayers.config.schema import IterSize, Options, Resume, Seed, Stream
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_samples
 
 

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Sequence, Tuple, Unio
 from pydantic import Field
 
 from caffe_pylayers.config.losses import Axis
-from caffe_pylayers.config.schema import IgnoreLabel, Options, Remark
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import IgnoreLabel, Options
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_classes
 
 Metric = Literal["pixel_accuracy", "mean_recall", "mean_iou", "precision", "recall", "f1", "average_precision", "auc"]

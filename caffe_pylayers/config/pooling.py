@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Dict, Iterator, List, Literal, Optional, Seque
 from pydantic import Field
 from typing_extensions import Annotated
 
-from caffe_pylayers.config.schema import Options, Remark
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import Options
 
 #: What nets of YOLO have a layer Upsample for.
 _REPEATS = (

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from caffe_pylayers.config.keep import Kept
 from caffe_pylayers.config.losses import NORMALIZATION, ModeOptions, Normalization, NormalizeBy
-from caffe_pylayers.config.schema import IgnoreNan, Remark, out_of_order
+from caffe_pylayers.config.remarks import Remark, out_of_order
+from caffe_pylayers.config.schema import IgnoreNan
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_targets
 
 

@@ -2,17 +2,13 @@
 
 import functools
 import os
-import re
-from dataclasses import dataclass
 from typing import (
     Any,
     Callable,
-    ClassVar,
     Dict,
     Iterable,
     Iterator,
     List,
-    Literal,
     Optional,
     Sequence,
     Tuple,
@@ -21,7 +17,6 @@ from typing import (
 )
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -32,11 +27,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from typing_extensions import Annotated, get_args, get_origin
+from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_NUMBER, SMALLEST_NUMBER, in_range
-from caffe_pylayers.config.sizes import Shapes, Sizes
-from caffe_pylayers.errors import ConfigError, in_words
+from caffe_pylayers.config.facts import Facts
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.spelling import spell
 
 
 def _absolute(value: Any, check: Callable[[Any], str]) -> str:
@@ -76,74 +72,8 @@ Resume = Annotated[
     ),
 ]
 
-_NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
-
-def spell(kind: Any, value: Any) -> Any:
-    """Return ``value`` as an option of type ``kind`` spells it; what cannot be that is returned as it is.
-
-    >>> spell(float, "1e-3"), spell(int, 7.0), spell(bool, "True"), spell(Literal["RANDOM"], "random")
-    (0.001, 7, True, 'RANDOM')
-    """
-    origin, members = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return spell(members[0], value)
-    if origin is Union:
-        if type(None) in members and isinstance(value, str) and value.lower() in ("none", "null"):
-            return None
-        spelled = (spell(member, value) for member in members)
-        return next((new for new in spelled if new is not value), value)
-    if origin is tuple and isinstance(value, (list, tuple)):  # the entries of a tuple are of one type here
-        return tuple(spell(members[0], entry) for entry in value)
-    if origin is dict and isinstance(value, dict):  # whose keys JSON has as text
-        entries = {spell(members[0], key): spell(members[1], entry) for key, entry in value.items()}
-        return entries if len(entries) == len(value) else value
-    if isinstance(value, str):
-        if origin is Literal:
-            return next((name for name in members if name.lower() == value.lower()), value)
-        if kind is bool:
-            return {"true": True, "false": False}.get(value.lower(), value)
-        if kind is int and re.fullmatch("[-+]?(0|[1-9][0-9]{0,300})", value):
-            return int(value)
-        if kind in (int, float) and _NUMBER.fullmatch(value):
-            return spell(kind, float(value))
-    if kind is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
-
-
-@dataclass(frozen=True)
-class Remark:
-    """What is wrong with options or tops, or worth a warning: the options that it depends on, what was found, what to do.
-
-    >>> str(Remark(("scale", "weights"), "options 'scale' and 'weights' are both given", "leave one out"))
-    "options 'scale' and 'weights' are both given; leave one out"
-    """
-
-    names: Tuple[str, ...]
-    problem: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return in_words(self.problem, self.remedy)
-
-    def within(self, place: str) -> "Remark":
-        """The same of the options of a dict: `place` stands before their names.
-
-        >>> str(Remark(("width",), "option 'width' has no effect").within("resize."))
-        "option 'resize.width' has no effect"
-        """
-        texts = [self.problem, self.remedy]
-        for name in self.names:
-            texts = [text.replace(f"'{name}'", f"'{place}{name}'") for text in texts]
-        return Remark(tuple(place + name for name in self.names), *texts)
-
-    def error(self, layer: str) -> ConfigError:
-        """The error that it is of a layer."""
-        return ConfigError(self.problem, remedy=self.remedy, layer=layer, option=self.names[0] if self.names else "")
-
-
-class Options(BaseModel):
+class Options(Facts):
     """The options of one layer: a field per option, with its type, range, default and help; and all else that is true of it.
 
     A field may have other names: ``Field(..., json_schema_extra={"aliases": ["root_folder"]})``. It may be a dict with
@@ -153,32 +83,6 @@ class Options(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     _warnings: Tuple[Remark, ...] = PrivateAttr(())
-
-    #: The bottoms that the layer takes and the tops that it gives, in order; "[x]" for one that may be missing. A bottom
-    #: `label` has numbers of classes, as many as `scores` or `prob` before it; a first top `loss` is a loss.
-    takes: ClassVar[Tuple[str, ...]] = ()
-    gives: ClassVar[Tuple[str, ...]] = ()
-    #: The numbers of a top that are not all of one kind, in order: their names, and what each is.
-    holds: ClassVar[Dict[str, Dict[str, str]]] = {}
-    #: The layer of Caffe that it equals without weights, of which what is said here is true too.
-    twin: ClassVar[str] = ""
-    #: The types of layers in forks of Caffe that it stands for, besides one of its own name.
-    forks: ClassVar[Tuple[str, ...]] = ()
-    #: The type of Caffe's that it has inside for its first bottoms, and for how many, so that none stands before them.
-    inside: ClassVar[str] = ""
-    num_inside: ClassVar[int] = 1
-    #: Whether its bottom `target` may have numbers of classes too: fewer than there are scores.
-    target_or_label: ClassVar[bool] = False
-    #: Whether targets that are neither 0 nor 1 are left out.
-    leaves_out_others: ClassVar[bool] = False
-    #: Whether its first top has numbers of its first bottom, all or some, or such as lie between them (`mixes`).
-    keeps_values: ClassVar[bool] = False
-    #: The page in docs that has more about the layer.
-    page: ClassVar[str] = "losses.md"
-    #: What is wrong if a test has another number of batches than its `restart_every`.
-    if_restart_differs: ClassVar[str] = "a test does not begin at the first batch"
-    #: The options of the layer to copy that `describe` and docs/layers.md show: what is required, what most nets want.
-    example: ClassVar[Dict[str, Any]] = {}
 
     @classmethod
     def described(cls) -> Dict[str, Any]:
@@ -192,76 +96,6 @@ class Options(BaseModel):
         """The option that each name means: its own, and its other names."""
         described = cls.described()["properties"]
         return {alias: name for name in described for alias in (name, *described[name].get("aliases", ()))}
-
-    @classmethod
-    def meant_by_fork(cls, kind: str, bottoms: int) -> Dict[str, Any]:
-        """The options that a fork's layer of this type, with so many bottoms, means without saying so."""
-        return {}
-
-    @classmethod
-    def in_place_of_fork(cls, bottoms: int, has_fields: bool) -> str:
-        """What to write where a fork's layer of the same name is another layer; "" where it is this one.
-
-        It is told by how many bottoms it has, and by whether it has a parameter with fields.
-        """
-        return ""
-
-    def bottom_names(self) -> Sequence[str]:
-        """The bottoms, which may depend on the options."""
-        return self.takes
-
-    def implied_bottoms(self, optional: int) -> Optional[Sequence[str]]:
-        """Which of the bottoms that may be missing so many are, where neither their number nor `bottoms` says it; None: not known."""
-        return None
-
-    def bottom_problems(self, names: Sequence[str]) -> Iterator[Remark]:
-        """Yield what is wrong with the bottoms that the net gives, where their number does not say it."""
-        yield from ()
-
-    def top_names(self) -> Sequence[str]:
-        """The tops, which may depend on the options."""
-        return self.gives
-
-    def top_problems(self, found: int) -> Iterator[Remark]:
-        """Yield what is wrong with so many tops, where a range of numbers does not say it."""
-        yield from ()
-
-    @classmethod
-    def is_loss(cls) -> bool:
-        """Whether the first top is a loss, which wants a `loss_weight`."""
-        return cls.gives[:1] == ("loss",)
-
-    def has_inside(self) -> Sequence[str]:
-        """The types of Caffe's of which it has one inside, as `inside` says, or the options."""
-        return (self.inside,)
-
-    def works_in_place(self) -> bool:
-        """Whether the first top may be the blob of the first bottom; it has its shape then."""
-        return False
-
-    def parts(self, top: str) -> Sequence[str]:
-        """The names of the numbers of a top, which may depend on the options; none if they are of one kind."""
-        return tuple(self.holds.get(top, ()))
-
-    def mixes(self, bottom: Sequence[int], top: Sequence[int]) -> bool:
-        """Whether numbers of the first top lie between those of the first bottom. bottom, top: their shapes."""
-        return False
-
-    def sizes(self, shapes: Shapes) -> Sizes:
-        """How many numbers a bottom may have, by name, of those that the layer does not look at before its first forward."""
-        return {}
-
-    def takes_targets(self, num_labels: int, num_scores: int) -> bool:
-        """Whether so many labels of a sample are targets, 0, 1 or -1, for its scores, and not numbers of classes."""
-        return False
-
-    def num_blobs(self) -> int:
-        """How many parameter blobs the layer has: by default that of its position."""
-        return int(getattr(self, "resume", False))
-
-    def counts_iterations(self) -> bool:
-        """Whether anything that the layer does depends on the number of the iteration, and so on `iter_size`."""
-        return False
 
     def conflicts(self) -> Iterator[Remark]:
         """Yield what is wrong between options that are right one by one.
@@ -364,14 +198,6 @@ class Options(BaseModel):
         # Those of a dict are there already: it comes here again with the options that it is one of.
         self._warnings = self._warnings or (*without, *self.remarks())
         return self
-
-
-def out_of_order(bottoms: Optional[Sequence[str]], *order: str) -> Iterator[Remark]:
-    """What is wrong with an option `bottoms`: it names those that are there in their order."""
-    given = list(bottoms or ())
-    if given != [name for name in order if name in given]:
-        rule = f"option 'bottoms' must have each name once, in the order {', '.join(order)}, not {given}"
-        yield Remark(("bottoms",), rule)
 
 
 @functools.lru_cache(maxsize=None)

@@ -1,0 +1,108 @@
+"""What is true of a layer, besides its options: its class of options says it, and nothing else does."""
+
+from typing import Any, ClassVar, Dict, Iterator, Optional, Sequence, Tuple
+
+from pydantic import BaseModel
+
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.sizes import Shapes, Sizes
+
+
+class Facts(BaseModel):
+    """The facts, as those of a layer with nothing special: a class of options says what is otherwise."""
+
+    #: The bottoms that the layer takes and the tops that it gives, in order; "[x]" for one that may be missing. A bottom
+    #: `label` has numbers of classes, as many as `scores` or `prob` before it; a first top `loss` is a loss.
+    takes: ClassVar[Tuple[str, ...]] = ()
+    gives: ClassVar[Tuple[str, ...]] = ()
+    #: The numbers of a top that are not all of one kind, in order: their names, and what each is.
+    holds: ClassVar[Dict[str, Dict[str, str]]] = {}
+    #: The layer of Caffe that it equals without weights, of which what is said here is true too.
+    twin: ClassVar[str] = ""
+    #: The types of layers in forks of Caffe that it stands for, besides one of its own name.
+    forks: ClassVar[Tuple[str, ...]] = ()
+    #: The type of Caffe's that it has inside for its first bottoms, and for how many, so that none stands before them.
+    inside: ClassVar[str] = ""
+    num_inside: ClassVar[int] = 1
+    #: Whether its bottom `target` may have numbers of classes too: fewer than there are scores.
+    target_or_label: ClassVar[bool] = False
+    #: Whether targets that are neither 0 nor 1 are left out.
+    leaves_out_others: ClassVar[bool] = False
+    #: Whether its first top has numbers of its first bottom, all or some, or such as lie between them (`mixes`).
+    keeps_values: ClassVar[bool] = False
+    #: The page in docs that has more about the layer.
+    page: ClassVar[str] = "losses.md"
+    #: What is wrong if a test has another number of batches than its `restart_every`.
+    if_restart_differs: ClassVar[str] = "a test does not begin at the first batch"
+    #: The options of the layer to copy that `describe` and docs/layers.md show: what is required, what most nets want.
+    example: ClassVar[Dict[str, Any]] = {}
+
+    @classmethod
+    def meant_by_fork(cls, kind: str, bottoms: int) -> Dict[str, Any]:
+        """The options that a fork's layer of this type, with so many bottoms, means without saying so."""
+        return {}
+
+    @classmethod
+    def in_place_of_fork(cls, bottoms: int, has_fields: bool) -> str:
+        """What to write where a fork's layer of the same name is another layer; "" where it is this one.
+
+        It is told by how many bottoms it has, and by whether it has a parameter with fields.
+        """
+        return ""
+
+    def bottom_names(self) -> Sequence[str]:
+        """The bottoms, which may depend on the options."""
+        return self.takes
+
+    def implied_bottoms(self, optional: int) -> Optional[Sequence[str]]:
+        """Which of the bottoms that may be missing so many are, where neither their number nor `bottoms` says it; None: not known."""
+        return None
+
+    def bottom_problems(self, names: Sequence[str]) -> Iterator[Remark]:
+        """Yield what is wrong with the bottoms that the net gives, where their number does not say it."""
+        yield from ()
+
+    def top_names(self) -> Sequence[str]:
+        """The tops, which may depend on the options."""
+        return self.gives
+
+    def top_problems(self, found: int) -> Iterator[Remark]:
+        """Yield what is wrong with so many tops, where a range of numbers does not say it."""
+        yield from ()
+
+    @classmethod
+    def is_loss(cls) -> bool:
+        """Whether the first top is a loss, which wants a `loss_weight`."""
+        return cls.gives[:1] == ("loss",)
+
+    def has_inside(self) -> Sequence[str]:
+        """The types of Caffe's of which it has one inside, as `inside` says, or the options."""
+        return (self.inside,)
+
+    def works_in_place(self) -> bool:
+        """Whether the first top may be the blob of the first bottom; it has its shape then."""
+        return False
+
+    def parts(self, top: str) -> Sequence[str]:
+        """The names of the numbers of a top, which may depend on the options; none if they are of one kind."""
+        return tuple(self.holds.get(top, ()))
+
+    def mixes(self, bottom: Sequence[int], top: Sequence[int]) -> bool:
+        """Whether numbers of the first top lie between those of the first bottom. bottom, top: their shapes."""
+        return False
+
+    def sizes(self, shapes: Shapes) -> Sizes:
+        """How many numbers a bottom may have, by name, of those that the layer does not look at before its first forward."""
+        return {}
+
+    def takes_targets(self, num_labels: int, num_scores: int) -> bool:
+        """Whether so many labels of a sample are targets, 0, 1 or -1, for its scores, and not numbers of classes."""
+        return False
+
+    def num_blobs(self) -> int:
+        """How many parameter blobs the layer has: by default that of its position."""
+        return int(getattr(self, "resume", False))
+
+    def counts_iterations(self) -> bool:
+        """Whether anything that the layer does depends on the number of the iteration, and so on `iter_size`."""
+        return False
