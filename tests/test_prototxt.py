@@ -74,7 +74,11 @@ def test_nets_that_protobuf_writes_are_read(net, as_one_line):
     assert list(check_fields(message, caffe_pb2.NetParameter.DESCRIPTOR, "net")) == []
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.prototxt")), ids=lambda path: str(path.relative_to(ROOT)))
+#: Those of forks have fields that this Caffe's protobuf does not know.
+_OF_STOCK = [path for path in sorted(ROOT.rglob("*.prototxt")) if path.parent.name != "nets_of_forks"]
+
+
+@pytest.mark.parametrize("path", _OF_STOCK, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_mean_what_protobuf_reads_in_them(path):
     kind = caffe_pb2.SolverParameter if "solver" in path.name else caffe_pb2.NetParameter
     expected = text_format.Parse(path.read_text(), kind())
