@@ -44,6 +44,7 @@ class LossLayer(Layer):
 
     differentiable: the bottoms, by place, that have a gradient. Others get zeros where `force_backward: true`
         asks for one, but for sample_weight, whose gradient is there for any loss.
+    prepares: whether forward in TRAIN prepares gradients. A loss that does not must keep what they are of.
     one_factor_per_sample: with one weight per sample the loss takes a `factor` of shape (N, 1, ...), so that it need not
         be repeated for every term.
 
@@ -55,6 +56,7 @@ class LossLayer(Layer):
     """
 
     differentiable: ClassVar[Sequence[int]] = (0,)
+    prepares: ClassVar[bool] = True
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         raise NotImplementedError(f"{self.name} has no terms")
@@ -91,7 +93,7 @@ class LossLayer(Layer):
 
     def compute(self, bottom: Blobs, top: Blobs) -> None:
         """What forward does, where the arrays are; a subclass with more tops extends it."""
-        prepare = self._asked if self.training else []
+        prepare = self._asked if self.training and self.prepares else []
         self._take(bottom, prepare)
         gradients = [self.buffer(f"gradient {i}", self.inputs[i].shape) for i in prepare]
         prob = self.data(top[self.gives.index("prob")]) if "prob" in self.gives else None

@@ -12,6 +12,7 @@ from caffe_pylayers.losses.reduction import Array
 
 #: How far beyond 0 and 1 a target may lie that is to be between them: images by `scale: 0.003922` for 1/255 have a white of 1.0001.
 _ROUNDED = 1e-3
+_HIGHEST = int(np.float32(1 + _ROUNDED).view(np.uint32))
 
 
 class PairLoss(LossLayer):
@@ -80,8 +81,8 @@ class PairLoss(LossLayer):
 
         numbers: of any shape. ignored, weights: that go with them.
         """
-        # NaN is in no range.
-        if not numbers.size or (float(numbers.min()) >= -_ROUNDED and float(numbers.max()) <= 1 + _ROUNDED):
+        # As integers the bits of numbers from 0 on are in their order, those of NaN above, and those of numbers below 0 above these.
+        if not numbers.size or int(numbers.view(np.uint32).max()) <= _HIGHEST:
             return None, True
         right = self.xp.greater_equal(numbers, -_ROUNDED, out=self.buffer("right", numbers.shape, bool))
         right &= self.xp.less_equal(numbers, 1 + _ROUNDED, out=self.buffer("below", numbers.shape, bool))

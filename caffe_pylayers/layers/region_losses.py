@@ -11,6 +11,7 @@ from caffe_pylayers.layers.pair_loss import PairLoss, rows
 from caffe_pylayers.layers.scores import ClassAxis
 from caffe_pylayers.losses import overlap
 from caffe_pylayers.losses.balanced_sigmoid import Balance, balance
+from caffe_pylayers.losses.blocks import same
 from caffe_pylayers.losses.reduction import Array, Reduction, in_rows
 from caffe_pylayers.losses.sigmoid import sigmoid_cross_entropy
 
@@ -149,10 +150,12 @@ class DiceLoss(PairLoss):
     `ignore_label` is in no sum.
     """
 
+    prepares = False  # the probabilities are kept, and backward needs less time than to compare targets with a copy
     one_factor_per_sample = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
+        self._probabilities: Optional[Array] = None  # of the scores that the last forward had
         self._axis = ClassAxis(self)
         options = self.options
         self._ratio = overlap.ratio(options.type, options.alpha, options.beta, options.epsilon)
@@ -190,8 +193,10 @@ class DiceLoss(PairLoss):
         of = of._replace(weights=weights, of_samples=of_samples)
         if self._activation == "none":
             self._check_probabilities(of, each)
-        p = overlap.activate(of.scores, self._activation, of.every_weight(), self.buffer)
-        folded, target = self._folded(p, of.target, weights)
+        if self._probabilities is None:
+            self._probabilities = overlap.activate(of.scores, self._activation, of.every_weight(), self.buffer)
+        p = self._probabilities
+        folded, target = self._folded(p, of.target, weights, of_samples)
         planes = overlap.add_up(folded, target, weights, self.buffer)
         return terms._replace(of=of._replace(probabilities=p, planes=planes, sums=self._regions(planes, of_samples)))
 
@@ -228,6 +233,25 @@ class DiceLoss(PairLoss):
             each += (by_mean / max(each.shape[1], 1))[:, None]
         return each.reshape(-1)
 
+    def _take(self, bottom: Blobs, prepare: Sequence[int] = ()) -> None:
+        self._probabilities = None
+        arrays = [self.data(bottom[i]) for i in range(len(bottom))]
+        self._kept = [i for i, array in enumerate(arrays) if i > 0 and array.size < arrays[0].size]
+        self.inputs = [self._input(bottom, i) for i in range(len(bottom))]
+        self._look_at_terms()
+
+    def _follow(self, bottom: Blobs) -> bool:
+        if self._terms is None:
+            self._take(bottom)
+            return True
+        others = range(1, len(bottom))
+        changed = [i for i in others if i not in self._kept or not same(self.inputs[i], self.data(bottom[i]))]
+        for i in changed:
+            self.inputs[i] = self._input(bottom, i)
+        if changed:
+            self._look_at_terms()
+        return bool(changed)
+
     def _check_probabilities(self, of: Regions, weights: Optional[Array]) -> None:
         """Raises DataError where a score that counts is not from 0 to 1: the loss has no bound there."""
         at, _ = self.out_of_range(of.scores, of.excluded, weights)
@@ -263,11 +287,14 @@ class DiceLoss(PairLoss):
             )
         return array.reshape(outer, classes, *(inner or [1]))
 
-    def _folded(self, p: Array, target: Array, weights: Optional[Array]) -> Tuple[Array, Array]:
+    def _folded(
+        self, p: Array, target: Array, weights: Optional[Array], of_samples: Optional[Array]
+    ) -> Tuple[Array, Array]:
         """Both with the classes in one plane, where nothing asks which is which."""
         if self.options.over == "class" or weights is not None:
             return p, target
-        shape = (len(p), 1, p.shape[1] * p.shape[2])
+        rows = 1 if self.options.over == "batch" and of_samples is None else len(p)
+        shape = (rows, 1, p.size // max(rows, 1))
         return p.reshape(shape), target.reshape(shape)
 
     def _regions(self, planes: Sequence[Array], of_samples: Optional[Array]) -> Sequence[Array]:

@@ -5,8 +5,11 @@ from typing import Any, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from caffe_pylayers.losses.blocks import Buffer, largest_block, score_blocks, scratch
-from caffe_pylayers.losses.reduction import Array, array_module
+from caffe_pylayers.losses.reduction import Array, array_module, total
 from caffe_pylayers.losses.softmax import exponentials, sum_classes
+
+#: Planes of so many numbers have few sums, which are float64.
+_LONG = 16
 
 
 class Ratio(NamedTuple):
@@ -75,21 +78,25 @@ def add_up(
     """
     buffer, kind = scratch(buffer, probabilities), probabilities.dtype
     work = buffer("products", (largest_block(probabilities),), kind)
-    sums = [buffer(f"sums {name}", probabilities.shape[:2], kind) for name in ("of p t", "of p", "of t")]
-    for total in sums:
-        total[...] = 0
+    few = probabilities.shape[2] >= _LONG
+    of_sums = np.float64 if few else kind
+    sums = [buffer(f"sums {name}", probabilities.shape[:2], of_sums) for name in ("of p t", "of p", "of t")]
+    for each in sums:
+        each[...] = 0
     for part, _ in score_blocks(probabilities):
         p, t = probabilities[part], target[part]
         products = work[: p.size].reshape(p.shape)
-        for total, factors in zip(sums, ((p, t), (p,), (t,))):
-            total[part[0]] += _along(factors if weights is None else (*factors, _part(weights, part)), products)
+        for each, factors in zip(sums, ((p, t), (p,), (t,))):
+            each[part[0]] += _along(factors if weights is None else (*factors, _part(weights, part)), products)
     return sums
 
 
-def _along(factors: Sequence[Array], products: Array) -> Array:
+def _along(factors: Sequence[Array], products: Array) -> Any:
     """The sums along axis 2 of the products of arrays (m, k, p)."""
     xp = array_module(products)
     first, *others = factors
+    if products.shape[:2] == (1, 1) and len(others) < 2:
+        return float(first.reshape(-1).dot(others[0].reshape(-1))) if others else total(first)
     for other in others:
         first = xp.multiply(first, other, out=products)
     if products.shape[2] == 1:
