@@ -140,10 +140,15 @@ def data_set(file: Any, top: str) -> Any:
     if not isinstance(found, h5py.Dataset):
         raise DataError(
             f"no data set {top!r}, but a top has this name",
-            remedy=f"data sets: {', '.join(file)}",
+            remedy=data_sets_of(file),
             source=file.filename,
         )
     return found
+
+
+def data_sets_of(file: Any) -> str:
+    """What an HDF5 file has, as a remedy."""
+    return f"data sets: {', '.join(file)}"
 
 
 def rows_of(data: Any) -> Iterator[Any]:

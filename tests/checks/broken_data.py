@@ -154,6 +154,8 @@ BROKEN = [
            also=(STOCK, 'bottom: "feature"', 'bottom: "features"')),
     Broken("a transform of HDF5", STOCK, "hdf5_data_param {", "transform_param { scale: 2 }\n  hdf5_data_param {", "h5",
            "HDF5Data does not transform data", "leave transform_param out", at="hdf5_data_param"),
+    Broken("an HDF5 layer without a top", STOCK, '  top: "feature"  top: "target"', "", "h5", "it has no top", 'data sets: feature, target',
+           at="hdf5_data_param", also=(STOCK, ' bottom: "feature"  bottom: "target"', "")),
     Broken("labels beyond the classes, in stock", STOCK, "num_output: 5", "num_output: 4", "loss", "the data have label 4", "make room for 5",
            at='layer { name: "loss"'),
 ]

@@ -142,6 +142,9 @@ class _Files(StockRecords):
     def _check(self, path: str, shapes: Dict[str, Tuple[int, ...]]) -> int:
         """How many rows a file has. shapes: of a row of each top, as the first file has them."""
         with stock_sources.opened_hdf5(self.source, path) as file:
+            if not self.layer.tops:
+                problem = "it has no top, but HDF5Data fills each top from the data set of the same name"
+                raise DataError(problem, remedy=stock_sources.data_sets_of(file), source=path)
             rows = {top: stock_sources.data_set(file, top) for top in self.layer.tops}
             for top, data in rows.items():
                 if data.dtype.kind not in "iuf" or not data.shape:
