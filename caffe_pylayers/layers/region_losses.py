@@ -160,6 +160,10 @@ class DiceLoss(PairLoss):
         options = self.options
         self._ratio = overlap.ratio(options.type, options.alpha, options.beta, options.epsilon)
 
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        super().reshape(bottom, top)
+        self._check_axis(tuple(bottom[0].shape))
+
     def terms(self, inputs: Sequence[Array]) -> Terms:
         self._of_labels = inputs[1].size != inputs[0].size
         scores, given = self._planes(inputs[0]), inputs[1]
@@ -275,16 +279,20 @@ class DiceLoss(PairLoss):
         options = self.options
         return "softmax" if self._of_labels and not options.given("activation") else str(options.activation)
 
-    def _planes(self, array: Array) -> Array:
-        """An array of the scores' shape as (M, K, P)."""
-        outer, classes, *inner = self._axis.plane_shape(array.shape)
-        if self.options.axis in (0, -array.ndim):
+    def _check_axis(self, shape: Tuple[int, ...]) -> None:
+        """Raises ConfigError where scores of this shape have no classes along `axis`."""
+        self._axis.plane_shape(shape)
+        if self.options.axis in (0, -len(shape)):
             raise ConfigError(
-                f"axis {self.options.axis} of scores of shape {array.shape} is that of the samples",
+                f"axis {self.options.axis} of scores of shape {shape} is that of the samples",
                 remedy="give the axis of the classes, 1 as a rule",
                 layer=self.name,
                 option="axis",
             )
+
+    def _planes(self, array: Array) -> Array:
+        """An array of the scores' shape as (M, K, P)."""
+        outer, classes, *inner = self._axis.plane_shape(array.shape)
         return array.reshape(outer, classes, *(inner or [1]))
 
     def _folded(

@@ -1,7 +1,7 @@
 """The other losses of stock Caffe, with a weight for each sample."""
 
 import math
-from typing import Any, Optional, Sequence
+from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -33,7 +33,12 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self._pos_weights: Optional[np.ndarray] = None
+        self._pos_weights: Optional[np.ndarray] = None  # one per label
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        super().reshape(bottom, top)
+        if isinstance(self.options.pos_weight, (tuple, str)):
+            self._set_pos_weights(tuple(bottom[0].shape))
 
     def with_weights(self, terms: Terms, weights: Optional[Array]) -> Terms:
         self.check_targets(terms.of[1], terms.ignored, weights)
@@ -57,20 +62,21 @@ class WeightedSigmoidCrossEntropyLoss(PairLoss):
 
     def _pos_weight(self) -> Any:
         """What positives are multiplied by: one number, or one per column of the scores as rows; None: 1."""
-        given = self.options.pos_weight
-        if not isinstance(given, (tuple, str)):
-            return given
-        if len(self.inputs[0].shape) < 2:
+        if self._pos_weights is None:
+            return self.options.pos_weight
+        return self.here("pos_weight", np.repeat(self._pos_weights, math.prod(self.inputs[0].shape[2:])))
+
+    def _set_pos_weights(self, shape: Tuple[int, ...]) -> None:
+        """Checks and reads one number per label. shape: of the scores."""
+        if len(shape) < 2:
             raise ConfigError(
-                f"option 'pos_weight' has one number per label, but scores of shape {self.inputs[0].shape} have no axis 1 for labels",
+                f"option 'pos_weight' has one number per label, but scores of shape {shape} have no axis 1 for labels",
                 remedy="give one number",
                 layer=self.name,
                 option="pos_weight",
             )
-        _, num_labels, *inner = self.inputs[0].shape
-        if self._pos_weights is None or len(self._pos_weights) != num_labels:
-            self._pos_weights = self.one_each("pos_weight", num_labels, f"{num_labels} labels along axis 1")
-        return self.here("pos_weight", np.repeat(self._pos_weights, math.prod(inner)))
+        if self._pos_weights is None or len(self._pos_weights) != shape[1]:
+            self._pos_weights = self.one_each("pos_weight", shape[1], f"{shape[1]} labels along axis 1")
 
 
 class WeightedEuclideanLoss(PairLoss):

@@ -46,16 +46,22 @@ BROKEN = {
         "loss", 1, "axis 4 is not an axis of scores of shape (4, 8, 4, 4)", "'label' 4"),
     "labels of another count, in a loss of this package": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "label"  top: "loss"  loss_weight: 1\n'
         '  python_param { module: "caffe_pylayers"  layer: "WeightedSoftmaxLoss" } }',
-        "loss", 1, "bottom 'label' (label) is 4, 4 numbers, but scores is 4 x 8 x 4 x 4", "give it 64 numbers"),
+        "loss", 1, "bottom 'label' (label) has 4 numbers, but scores is 4 x 8 x 4 x 4", "give it 64 numbers, or change the size of scores"),
     "a distribution of another size": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "data"  top: "loss"  loss_weight: 1\n'
         '  python_param { module: "caffe_pylayers"  layer: "SoftCrossEntropyLoss" } }',
-        "loss", 1, "bottom 'data' (distribution) is 4 x 3 x 6 x 6, 432 numbers", "give it 512 numbers"),
+        "loss", 1, "bottom 'data' (distribution) has 432 numbers (4 x 3 x 6 x 6)", "give it 512 numbers"),
     "more labels than samples": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "data"  top: "loss"  loss_weight: 1\n'
         '  python_param { module: "caffe_pylayers"  layer: "WeightedHingeLoss" } }',
-        "loss", 1, "bottom 'data' (label) is 4 x 3 x 6 x 6, 432 numbers", "give it 4 numbers"),
+        "loss", 1, "bottom 'data' (label) has 432 numbers (4 x 3 x 6 x 6)", "give it 4 numbers"),
     "a number of targets that differs": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "data"  top: "loss"  loss_weight: 1\n'
         '  python_param { module: "caffe_pylayers"  layer: "WeightedEuclideanLoss" } }',
-        "loss", 1, "bottom 'data' (target) is 4 x 3 x 6 x 6, 432 numbers", "give it 512 numbers"),
+        "loss", 1, "bottom 'data' (target) has 432 numbers (4 x 3 x 6 x 6)", "give it 512 numbers, or change the size of prediction"),
+    "a pos_weight for another number of labels": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "conv"  top: "loss"  loss_weight: 1\n'
+        '  python_param { module: "caffe_pylayers"  layer: "WeightedSigmoidCrossEntropyLoss"  param_str: "{\'pos_weight\': [1, 2]}" } }',
+        "loss", 1, "option 'pos_weight' has 2 numbers, but the scores have 8 labels", "give it 8"),
+    "an axis that the scores of DiceLoss have not": ('layer { name: "loss"  type: "Python"  bottom: "conv"  bottom: "label"  top: "loss"  loss_weight: 1\n'
+        '  python_param { module: "caffe_pylayers"  layer: "DiceLoss"  param_str: "{\'axis\': 4}" } }',
+        "loss", 1, "axis 4 is not an axis of scores of shape (4, 8, 4, 4)", "its bottoms"),
 }
 # fmt: on
 

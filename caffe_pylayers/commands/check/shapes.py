@@ -26,13 +26,15 @@ def check_shapes(view: View, report: Report) -> Iterator[Finding]:
         given = {name: shapes[bottom] for name, bottom in zip(names, layer.bottoms)}
         allowed = options.sizes(given)
         for number, name in enumerate(names):
-            if name in allowed and math.prod(given[name]) not in allowed[name]:
+            found = math.prod(given[name])
+            if name in allowed and found not in allowed[name]:
                 counts = " or ".join(str(count) for count in dict.fromkeys(allowed[name]))
+                shape = f" ({size(given[name])})" if len(given[name]) > 1 else ""
                 yield error(
                     layer,
-                    f"bottom {layer.bottoms[number]!r} ({name}) is {size(given[name])}, {math.prod(given[name])} numbers, but "
+                    f"bottom {layer.bottoms[number]!r} ({name}) has {found} numbers{shape}, but "
                     f"{names[0]} is {size(given[names[0]])}",
-                    f"give it {counts} numbers",
+                    f"give it {counts} numbers, or change the size of {names[0]}",
                     "bottom",
                     number,
                 )
