@@ -163,8 +163,11 @@ def test_errors_of_bottoms_and_tops_have_parts():
         bottoms_of("FocalLoss", config.load("FocalLoss", ""), 1)
     assert (bottoms.value.layer, bottoms.value.remedy) == (
         "FocalLoss",
-        "add bottoms in the prototxt ([x] may be left out)",
+        "add bottoms in the prototxt (those in brackets may be left out)",
     )
+    with pytest.raises(ConfigError) as none_in_brackets:
+        bottoms_of("ROIPooling", config.load("ROIPooling", "{'pooled_h': 2, 'pooled_w': 2}"), 1)
+    assert none_in_brackets.value.remedy == "add bottoms in the prototxt"
     with pytest.raises(ConfigError) as tops:
         tops_of("SiameseDataLayer", config.load("SiameseDataLayer", "source: a"), 4)
     assert parts_of(tops.value)[:3] == (

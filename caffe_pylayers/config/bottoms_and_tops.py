@@ -63,9 +63,10 @@ def _check_count(layer: str, kind: str, names: Sequence[str], found: int) -> Non
         return
     allowed = str(few) if few == len(names) else f"{few} to {len(names)}"
     remedy = "add" if found < few else "remove"
+    hint = " (those in brackets may be left out)" if few < len(names) else ""
     raise ConfigError(
         f"found {_count(found, kind)}, expected {allowed}: {', '.join(names) or 'none'}",
-        remedy=f"{remedy} {kind}s in the prototxt ([x] may be left out)",
+        remedy=f"{remedy} {kind}s in the prototxt{hint}",
         layer=layer,
     )
 

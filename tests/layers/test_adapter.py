@@ -22,7 +22,7 @@ def test_counts_of_bottoms_and_tops_are_checked_with_their_names():
         build([softmax_loss("scores")], {"scores": SCORES})
     assert str(error.value) == (
         "WeightedSoftmaxLoss: found 1 bottom, expected 2 to 3: scores, label, [sample_weight]; "
-        "add bottoms in the prototxt ([x] may be left out)"
+        "add bottoms in the prototxt (those in brackets may be left out)"
     )
     with refused(ConfigError, "3 tops", "1 to 2: loss, [prob]", remedy="remove"):
         tops = ["loss", "prob", "more"]
