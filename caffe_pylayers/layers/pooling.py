@@ -19,7 +19,7 @@ from caffe_pylayers.features.pooling import (
     tap_type,
 )
 from caffe_pylayers.features.roi_pooling import Bins, bins_of, roi_gradient, roi_maxima
-from caffe_pylayers.layers.adapter import Blobs, Layer
+from caffe_pylayers.layers.adapter import Blobs, Layer, log
 from caffe_pylayers.losses.blocks import Buffer
 from caffe_pylayers.losses.reduction import Array
 
@@ -171,6 +171,7 @@ class ROIPooling(Layer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         self._bins: Optional[Bins] = None  # of the last forward
+        self._looked_outside = False
         self._places: Optional[Array] = None  # of its maxima, where it was one of TRAIN
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -185,7 +186,10 @@ class ROIPooling(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
-            self._places = self._find(bottom, self._look(bottom), self.data(top[0]), self.training)
+            bins = self._look(bottom)
+            self._places = self._find(bottom, bins, self.data(top[0]), self.training)
+            if not self._looked_outside:
+                self._tell_outside(bins)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         with self.on_device(bottom[0]) if self._bins is None else self.device.of(bottom[0]):
@@ -212,6 +216,20 @@ class ROIPooling(Layer):
         roi_maxima(self.data(bottom[0]), bins, y, places, self.buffer)
         return places
 
+    def _tell_outside(self, bins: Bins) -> None:
+        """Say of the first batch if most of its regions lie outside of x, as they do with a wrong scale: y is 0 there."""
+        self._looked_outside = True
+        outside = int(self.xp.count_nonzero(bins.empty.all(axis=(1, 2))))
+        if 2 * outside > len(bins.empty):
+            log.warning(
+                "%s: %d of %d regions lie outside of x, so y is 0 for them; 'spatial_scale' is %g, and must be 1 divided by the "
+                "product of the strides before x",
+                self.name,
+                outside,
+                len(bins.empty),
+                self.options.spatial_scale,
+            )
+
     def _check(self, rois: Array, images: int) -> None:
         xp, numbers = self.xp, rois[:, 0]
         right = (numbers >= 0) & (numbers < images) & (xp.floor(numbers) == numbers)
@@ -229,6 +247,7 @@ class ROIPooling(Layer):
         rule = f"must be an integer from 0 to {images - 1}" if images else "has no image, because x has none"
         raise DataError(
             f"roi {at} is of image {number:g}, which {rule}",
-            remedy="the five numbers of a region are: number of the image in the batch, x1, y1, x2, y2",
+            remedy="count the images from 0 in each batch, and feed x and rois of the same images; a region is: number of the image, "
+            "x1, y1, x2, y2",
             layer=self.name,
         )

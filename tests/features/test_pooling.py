@@ -284,8 +284,9 @@ def test_regions_may_have_more_axes_or_be_none():
 )
 def test_a_bad_region_is_named(roi, words, on_device):
     net = roi_pool(np.zeros((2, 3, 4, 4)), [[0, 0, 0, 1, 1], roi, [9, 0, 0, 1, 1]])
+    remedy = "from 0 in each batch" if "image" in words[0] else ""
     for run_on in (lambda call: call(), on_device):
-        with refused(DataError, *words, layer="ROIPooling"):
+        with refused(DataError, *words, layer="ROIPooling", remedy=remedy):
             run_on(net.forward)
     net.blobs["rois"].data[...] = [0, 0, 0, 1, 1]
     net.forward()
@@ -297,6 +298,16 @@ def test_a_bad_region_is_named(roi, words, on_device):
 def test_other_shapes_are_refused(x, rois):
     with refused(ConfigError, str(rois if len(x) == 4 else x), layer="ROIPooling"):
         roi_pool(np.zeros(x), np.zeros(rois))
+
+
+@pytest.mark.parametrize("scale, told", [(16, ["2 of 3 regions"]), (1, [])])
+def test_regions_outside_of_x_are_told_once(scale, told, caplog, on_device):
+    rois = [[0, 1, 1, 3, 3], [0, 2, 0, 3, 1], [0, 0, 0, 0, 0]]
+    net = roi_pool(np.ones((1, 1, 4, 4)), rois, options={**POOLED, "spatial_scale": scale})
+    on_device(net.forward)
+    net.forward()
+    assert [word in message for word, message in zip(told, caplog.messages)] == [True] * len(told)
+    assert len(caplog.messages) == len(told)
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e18])
