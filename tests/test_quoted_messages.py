@@ -16,6 +16,7 @@ OF_OTHERS = [
     "ImportError: ",
     "SyntaxError: invalid syntax",
     "recall = nan",
+    "has no field named",
     "Killed signal",
 ]
 
