@@ -11,7 +11,7 @@ from caffe_pylayers.config.schema import Options
 #: What nets of YOLO have a layer Upsample for.
 _REPEATS = (
     'with one bottom it repeats each number: write `type: "Deconvolution"` with `weight_filler { type: "constant"  value: 1 }`, '
-    "kernel_size and stride equal to its scale, `group` equal to num_output, `bias_term: false`, and `param { lr_mult: 0 }`"
+    "kernel_size and stride equal to its scale, `num_output` and `group` equal to the number of channels, `bias_term: false`, and `param { lr_mult: 0 }`"
 )
 #: What says where windows begin, where there are several.
 _BETWEEN_WINDOWS = ("stride", "stride_h", "stride_w", "pad", "pad_h", "pad_w", "kstride")

@@ -108,8 +108,8 @@ def test_an_upsample_that_repeats_is_a_deconvolution(found):
     """Nets of YOLO have another layer of this name, with one bottom."""
     net = INPUT + layer_text("Upsample", ["x"], ["y"], "upsample_param { scale: 2 }")
     (remedy,) = (each.remedy for each in found(net) if "type" in each.message)
-    told = dict(zip(("type", "filler", "group", "bias", "param"), remedy.split("`")[1::2]))
-    assert (told["type"], told["group"]) == ('type: "Deconvolution"', "group")
+    told = dict(zip(("type", "filler", "count", "group", "bias", "param"), remedy.split("`")[1::2]))
+    assert (told["type"], told["count"], told["group"]) == ('type: "Deconvolution"', "num_output", "group")
     param = f"num_output: 3  group: 3  kernel_size: 2  stride: 2  {told['filler']}  {told['bias']}"
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 4)).astype(np.float32)
     layer = layer_text("Deconvolution", ["x"], ["y"], f"{told['param']} convolution_param {{ {param} }}")
