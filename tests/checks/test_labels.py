@@ -243,6 +243,23 @@ def test_missing_targets(data, layer, options, remedy, findings):
     assert all(finding.level == "error" and "missing targets" in finding.message for finding in found)
 
 
+@pytest.mark.parametrize(
+    "net",
+    [
+        [hdf5("missing.txt", "label"), WIDE, ours("WingLoss", {"ignore_nan": True, "width": 1})],
+        [
+            hdf5("unknown.txt", "label"),
+            WIDE,
+            ours("WeightedSigmoidCrossEntropyLoss", {"ignore_label": -1, "weight": 1}),
+        ],
+        [listed("void.txt", MAP_TOPS, GREY), SCORES, ours("FocalLoss", {"ignore_label": 255, "gama": 2})],
+    ],
+)
+def test_what_wrong_options_leave_out_is_not_missed(net, findings):
+    (finding,) = findings(IMAGES, *net)
+    assert finding.message.startswith("unknown option")
+
+
 DICE = {
     "labels of many classes": ("void.txt", 11, {}, "label 255 (void.txt:1)", "leave label 255 out with `'ignore_label': 255`"),
     "labels of which some are left out": ("void.txt", 11, {"ignore_label": 255}, None, None),

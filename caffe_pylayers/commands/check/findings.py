@@ -52,6 +52,11 @@ def warning(layer: Layer, message: str, remedy: str = "", at: str = "", number: 
     return of_layer(layer, WARNING, message, remedy, at, number)
 
 
+def times(count: int) -> str:
+    """How often something is given."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def of_error(error: PrototxtError) -> Finding:
     """The finding that a file that cannot be read as prototxt is."""
     remedy = error.remedy or "look at this line, and at the end of the line before it"

@@ -4,7 +4,7 @@ import itertools
 from typing import Dict, Iterator, List, Sequence
 
 from caffe_pylayers.caffe_files.nets import TEST, TRAIN, Layer, Net, NetState
-from caffe_pylayers.commands.check.findings import Finding, error, listed, warning
+from caffe_pylayers.commands.check.findings import Finding, error, listed, times, warning
 from caffe_pylayers.commands.check.forks import in_place_of_type
 from caffe_pylayers.commands.check.python_layers import schema_of
 from caffe_pylayers.commands.check.report import Report
@@ -139,16 +139,17 @@ def check_layer(layer: Layer, report: Report) -> Iterator[Finding]:
     if down not in (0, bottoms):
         yield error(
             layer,
-            f"propagate_down is given {down} times, but the number of bottoms is {bottoms}",
+            f"propagate_down is given {times(down)}, but the number of bottoms is {bottoms}",
             "give it once for each bottom, or leave it out",
             "propagate_down",
         )
     weights, tops = len(layer.message.all("loss_weight")), len(layer.tops)
     if weights and tops and weights != tops:
+        or_not = "" if layer.type == "Python" else ", or leave it out"  # no loss learns without it there
         yield error(
             layer,
-            f"loss_weight is given {weights} times, but the number of tops is {tops}",
-            "give it once for each top (0 for a top that is not a loss), or leave it out",
+            f"loss_weight is given {times(weights)}, but the number of tops is {tops}",
+            f"give it once for each top (0 for a top that is not a loss){or_not}",
             "loss_weight",
         )
     if "include" in layer.message and "exclude" in layer.message:

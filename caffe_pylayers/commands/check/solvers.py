@@ -4,7 +4,7 @@ import os
 from typing import Iterator
 
 from caffe_pylayers.caffe_files.prototxt import Message
-from caffe_pylayers.commands.check.findings import ERROR, NOTE, WARNING, Finding, line_of, listed
+from caffe_pylayers.commands.check.findings import ERROR, NOTE, WARNING, Finding, line_of, listed, times
 from caffe_pylayers.errors import did_you_mean
 
 #: What each policy reads besides max_iter (SGDSolver::GetLearningRate), and what is so without it.
@@ -100,11 +100,11 @@ def _check_tests(solver: _Solver) -> Iterator[Finding]:
     own = len(message.all("test_net")) + len(message.all("test_net_param"))
     shared = "net" in message or "net_param" in message
     if len(iterations) < own or (len(iterations) > own and not shared):
-        problem = f"test_iter is given {len(iterations)} times, but the number of test nets is {own}"
+        problem = f"test_iter is given {times(len(iterations))}, but the number of test nets is {own}"
         yield solver.error("test_iter", problem, "give it once for each test net")
     tests, states = max(own, len(iterations)), len(message.all("test_state"))
     if states not in (0, tests):
-        problem = f"test_state is given {states} times, but the number of test nets is {tests}"
+        problem = f"test_state is given {times(states)}, but the number of test nets is {tests}"
         yield solver.error("test_state", problem, "give it once for each, or not at all")
     interval = solver.number("test_interval")
     if tests and interval <= 0:
