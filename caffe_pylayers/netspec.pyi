@@ -602,7 +602,7 @@ def WingLoss(
     keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
     keep.threshold: The terms with a value above this number.
     keep.min_kept: With `threshold`: at least so many terms, if there are so many.
-    w: Differences below it count by a logarithm; a number above 0. Also written 'omega'.
+    w: Differences below it count by a logarithm; a number above 0.
     epsilon: How the logarithm bends, a number above 0: less bends more.
     """
 
@@ -969,7 +969,7 @@ def Permute(
     bottoms: x
     tops: y
 
-    order: Axes of x in the order of the top, integers from 0; those left out come behind, from the first on.
+    order: Axes of x in the order of the top, integers from 0; those that are left out follow, in their order.
     """
 
 def Axpy(

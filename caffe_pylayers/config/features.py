@@ -79,7 +79,7 @@ class PermuteOptions(Options):
     example: ClassVar[Dict[str, Any]] = {"order": [0, 2, 3, 1]}
 
     order: Annotated[Tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
-        description="Axes of x in the order of the top, integers from 0; those left out come behind, from the first on."
+        description="Axes of x in the order of the top, integers from 0; those that are left out follow, in their order."
     )
 
     def conflicts(self) -> Iterator[Remark]:

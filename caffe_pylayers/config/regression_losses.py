@@ -64,7 +64,7 @@ class WingLossOptions(RegressionLossOptions):
     w: float = Field(
         10.0,
         gt=0,
-        description="Differences below it count by a logarithm; a number above 0. Also written 'omega'.",
+        description="Differences below it count by a logarithm; a number above 0.",
         json_schema_extra={"aliases": ["omega"]},
     )
     epsilon: float = Field(2.0, gt=0, description="How the logarithm bends, a number above 0: less bends more.")

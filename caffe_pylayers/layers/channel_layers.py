@@ -13,7 +13,7 @@ class Permute(Layer):
     """x with its axes in another order: axis i of the top is axis `order[i]` of x (SSD, Liu et al. 2016).
 
     bottoms: x, float32 of any shape.
-    tops: y, of the shape of x in that order. Axes that `order` lacks come behind, from the first on.
+    tops: y, of the shape of x in that order. Axes that `order` lacks follow, in their order.
     errors: ConfigError for an axis that is not there.
     """
 

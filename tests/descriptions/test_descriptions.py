@@ -150,3 +150,9 @@ def test_every_option_is_in_the_page_with_its_default(page, layer):
         words = f"{default:g}" if isinstance(default, float) else str(default)
         row = next(line for line in section.splitlines() if line.startswith(f"| `{name}` |"))
         assert row.split(" | ")[1].lower() == words.lower()
+
+
+def test_other_names_of_an_option_are_told_once():
+    rows = [row for row in layers_page().splitlines() if "Also written" in row]
+    assert len(rows) > 3
+    assert [row for row in rows if row.count("Also written") > 1] == []
