@@ -48,7 +48,7 @@ class DiceLoss(PairLoss):
     `ignore_label` is in no sum.
     """
 
-    prepares = False  # the probabilities are kept, and backward needs less time than to compare targets with a copy
+    prepares = False  # the probabilities are kept, of which backward makes the gradient
     one_factor_per_sample = True
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -137,8 +137,7 @@ class DiceLoss(PairLoss):
 
     def _take(self, bottom: Blobs, prepare: Sequence[int] = ()) -> None:
         self._probabilities = None
-        arrays = [self.data(bottom[i]) for i in range(len(bottom))]
-        self._kept = [i for i, array in enumerate(arrays) if i > 0 and array.size < arrays[0].size]
+        self._kept = list(range(1, len(bottom)))  # of the scores the probabilities are kept
         self.inputs = [self._input(bottom, i) for i in range(len(bottom))]
         self._look_at_terms()
 
@@ -146,8 +145,7 @@ class DiceLoss(PairLoss):
         if self._terms is None:
             self._take(bottom)
             return True
-        others = range(1, len(bottom))
-        changed = [i for i in others if i not in self._kept or not same(self.inputs[i], self.data(bottom[i]))]
+        changed = [i for i in self._kept if not same(self.inputs[i], self.data(bottom[i]))]
         for i in changed:
             self.inputs[i] = self._input(bottom, i)
         if changed:
