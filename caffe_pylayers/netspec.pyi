@@ -1185,6 +1185,7 @@ def ImageDataLayer(
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
     color: bool | str = True,
+    augment: dict[str, Any] | None = None,
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
@@ -1249,6 +1250,20 @@ def ImageDataLayer(
     mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
+    augment: Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.
+    augment.brightness: Factor of all numbers of an image: n (from 1 - n, but at least 0, to 1 + n), [lowest, highest], or a dict with `p`.
+    augment.brightness.p: Probability of the step, from 0 to 1.
+    augment.brightness.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.contrast: Factor of the distance from the mean grey of the image: as `brightness`.
+    augment.contrast.p: Probability of the step, from 0 to 1.
+    augment.contrast.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.saturation: Factor of the distance from grey of each pixel: as `brightness`.
+    augment.saturation.p: Probability of the step, from 0 to 1.
+    augment.saturation.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.hue: Part of the circle of hues to turn by: n up to 0.5 (from -n to n), [lowest, highest], or a dict with `p`.
+    augment.hue.p: Probability of the step, from 0 to 1.
+    augment.hue.range: n: from -n to n; or [lowest, highest].
+    augment.gray: Probability with which an image becomes grey, with its channels equal.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1296,6 +1311,7 @@ def MultiLabelDataLayer(
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
     color: bool | str = True,
+    augment: dict[str, Any] | None = None,
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
@@ -1361,6 +1377,20 @@ def MultiLabelDataLayer(
     mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
+    augment: Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.
+    augment.brightness: Factor of all numbers of an image: n (from 1 - n, but at least 0, to 1 + n), [lowest, highest], or a dict with `p`.
+    augment.brightness.p: Probability of the step, from 0 to 1.
+    augment.brightness.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.contrast: Factor of the distance from the mean grey of the image: as `brightness`.
+    augment.contrast.p: Probability of the step, from 0 to 1.
+    augment.contrast.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.saturation: Factor of the distance from grey of each pixel: as `brightness`.
+    augment.saturation.p: Probability of the step, from 0 to 1.
+    augment.saturation.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.hue: Part of the circle of hues to turn by: n up to 0.5 (from -n to n), [lowest, highest], or a dict with `p`.
+    augment.hue.p: Probability of the step, from 0 to 1.
+    augment.hue.range: n: from -n to n; or [lowest, highest].
+    augment.gray: Probability with which an image becomes grey, with its channels equal.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1409,6 +1439,7 @@ def ImageMapDataLayer(
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
     color: bool | str = True,
+    augment: dict[str, Any] | None = None,
     transform: str | None = None,
     decode: Literal["exact", "lenient"] = "exact",
     max_pixels: int = 268435456,
@@ -1466,6 +1497,20 @@ def ImageMapDataLayer(
     mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
+    augment: Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.
+    augment.brightness: Factor of all numbers of an image: n (from 1 - n, but at least 0, to 1 + n), [lowest, highest], or a dict with `p`.
+    augment.brightness.p: Probability of the step, from 0 to 1.
+    augment.brightness.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.contrast: Factor of the distance from the mean grey of the image: as `brightness`.
+    augment.contrast.p: Probability of the step, from 0 to 1.
+    augment.contrast.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.saturation: Factor of the distance from grey of each pixel: as `brightness`.
+    augment.saturation.p: Probability of the step, from 0 to 1.
+    augment.saturation.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.hue: Part of the circle of hues to turn by: n up to 0.5 (from -n to n), [lowest, highest], or a dict with `p`.
+    augment.hue.p: Probability of the step, from 0 to 1.
+    augment.hue.range: n: from -n to n; or [lowest, highest].
+    augment.gray: Probability with which an image becomes grey, with its channels equal.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: A JPEG that is cut short is an error (exact), or is read as far as it goes, as stock ImageData reads it, and counted (lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1505,6 +1550,7 @@ def SiameseDataLayer(
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
     color: bool | str = True,
+    augment: dict[str, Any] | None = None,
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
@@ -1569,6 +1615,20 @@ def SiameseDataLayer(
     mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
+    augment: Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.
+    augment.brightness: Factor of all numbers of an image: n (from 1 - n, but at least 0, to 1 + n), [lowest, highest], or a dict with `p`.
+    augment.brightness.p: Probability of the step, from 0 to 1.
+    augment.brightness.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.contrast: Factor of the distance from the mean grey of the image: as `brightness`.
+    augment.contrast.p: Probability of the step, from 0 to 1.
+    augment.contrast.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.saturation: Factor of the distance from grey of each pixel: as `brightness`.
+    augment.saturation.p: Probability of the step, from 0 to 1.
+    augment.saturation.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.hue: Part of the circle of hues to turn by: n up to 0.5 (from -n to n), [lowest, highest], or a dict with `p`.
+    augment.hue.p: Probability of the step, from 0 to 1.
+    augment.hue.range: n: from -n to n; or [lowest, highest].
+    augment.gray: Probability with which an image becomes grey, with its channels equal.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1615,6 +1675,7 @@ def TripletDataLayer(
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
     color: bool | str = True,
+    augment: dict[str, Any] | None = None,
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
@@ -1679,6 +1740,20 @@ def TripletDataLayer(
     mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
+    augment: Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.
+    augment.brightness: Factor of all numbers of an image: n (from 1 - n, but at least 0, to 1 + n), [lowest, highest], or a dict with `p`.
+    augment.brightness.p: Probability of the step, from 0 to 1.
+    augment.brightness.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.contrast: Factor of the distance from the mean grey of the image: as `brightness`.
+    augment.contrast.p: Probability of the step, from 0 to 1.
+    augment.contrast.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.saturation: Factor of the distance from grey of each pixel: as `brightness`.
+    augment.saturation.p: Probability of the step, from 0 to 1.
+    augment.saturation.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
+    augment.hue: Part of the circle of hues to turn by: n up to 0.5 (from -n to n), [lowest, highest], or a dict with `p`.
+    augment.hue.p: Probability of the step, from 0 to 1.
+    augment.hue.range: n: from -n to n; or [lowest, highest].
+    augment.gray: Probability with which an image becomes grey, with its channels equal.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.

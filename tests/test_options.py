@@ -250,6 +250,25 @@ def test_normalises(layer, values, name, value):
             {"source_type": "HDF5", "datasets": "X"},
             "option 'datasets' must be a dict of 'data', 'label', 'sample_weight', 'name', or none",
         ),
+        (DATA, {"augment": {"brightnes": 0.4}}, "unknown option 'augment.brightnes'; did you mean 'brightness'?"),
+        (
+            DATA,
+            {"augment": {"brightness": -1}},
+            "option 'augment.brightness' must be a number of at least 0, or a list of 2, each a number of at least 0, or a dict of 'p', "
+            "'range', or none, not -1",
+        ),
+        (DATA, {"augment": {"hue": [-0.1, 0.6]}}, "each a number of at least -0.5 and of at most 0.5, or"),
+        (
+            DATA,
+            {"augment": {"contrast": {"range": [2, 1]}}},
+            "'augment.contrast' has [2.0, 1.0], whose first number is above",
+        ),
+        (DATA, {"augment": {"hue": {"p": 0.5}}}, "option 'augment.hue.range' is required: n: from -n to n"),
+        (
+            DATA,
+            {"augment": {"gray": 2}},
+            "option 'augment.gray' must be a number of at least 0 and of at most 1, not 2",
+        ),
         (DATA, {"color": "all"}, "option 'color' must be true or false, or 'any', not 'all'"),
         (DATA, {"mean_value": True}, "option 'mean_value' must be a number, or"),
         (

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
+from caffe_pylayers.config.augment import Augment
 from caffe_pylayers.config.datasets import Datasets
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.remarks import Remark
@@ -180,6 +181,10 @@ class DataLayerOptions(Options):
         "files too.",
         json_schema_extra={"aliases": ["is_color"]},
     )
+    augment: Optional[Augment] = Field(
+        None,
+        description="Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.",
+    )
     transform: Optional[Plugin] = Field(
         None, description="Function of yours, 'module:function', called as function(image, rng) after resizing."
     )
@@ -285,6 +290,11 @@ class DataLayerOptions(Options):
                 "batches, and each worker makes one at a time",
                 "raise 'prefetch' or lower 'workers'",
             )
+
+        if self.augment is not None and self.color is False:
+            for name in self.augment.changed(*self.augment.of_colours):
+                grey = f"option 'augment.{name}' has no effect, because 'color' is false"
+                yield Remark((f"augment.{name}", "color"), grey, "leave it out")
 
     def image_shape(self) -> Optional[Tuple[Optional[int], int, int]]:
         """(channels, height, width) of images as they are fed, where the options say the size; see `_channels`."""

@@ -6,6 +6,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from caffe_pylayers.data import geometry
+from caffe_pylayers.data.augmentation.draws import Drawn
 from caffe_pylayers.data.decoding import check_size, unlike
 from caffe_pylayers.data.geometry import UNMOVED, Draw, Matrix, Size, Window
 from caffe_pylayers.data.maps import Maps, dtype_of_maps
@@ -13,6 +14,7 @@ from caffe_pylayers.data.plugin import load_plugin
 from caffe_pylayers.data.room import Form, Room
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.data.user_transform import transformed
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.processes.limits import blames_record
 
@@ -153,11 +155,11 @@ class Recipe:
         is an error all the same. cut_short: called with each record of which only a part could be read (`decode: lenient`).
         """
         complaints: Dict[int, DataError] = {}
-        draws = self.transforms.draws(keys)
+        draws, augments = self.transforms.draws(keys), self.transforms.augments(keys)
         for place, (record, key) in enumerate(zip(records.tolist(), keys)):
             begin(place)
             try:
-                self._write(record, key, draws, place * self.copies, room, cut_short)
+                self._write(record, key, draws, augments, place * self.copies, room, cut_short)
             except DataError as error:
                 if not (tolerant and blames_record(error)):
                     raise
@@ -171,6 +173,7 @@ class Recipe:
         record: int,
         key: int,
         draws: Sequence[Draw],
+        augments: Sequence[Drawn],
         first: int,
         room: Room,
         cut_short: Callable[[int], None],
@@ -183,7 +186,7 @@ class Recipe:
             self._check(record, image, window)
             if self.form.largest:
                 room.fit(window.size)
-            transforms.write(image, window, room.images[place])
+            transforms.write(image, window, room.images[place], augments[place])
             if self.maps:
                 self._write_maps(record, maps, window, room.maps[place])
                 room.sizes[place] = window.seen
@@ -244,7 +247,8 @@ def _loaded(
     found = [each.load(record, traces[0][0]) for each in maps]
     size = image.shape[:2]
     try:
-        image = transforms.custom(image, key)
+        if transforms.transform is not None:
+            image = transformed(transforms.transform, image, key)
         if traces and image.shape[:2] != size:
             raise ConfigError(
                 f"option 'transform': {transforms.transform!r} changed the size from {size} to {image.shape[:2]} (height, width), but "

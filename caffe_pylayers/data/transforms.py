@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 
 from caffe_pylayers.data import geometry, keyed
+from caffe_pylayers.data.augmentation.colour import coloured
+from caffe_pylayers.data.augmentation.draws import NOTHING, Augmentation, Drawn
 from caffe_pylayers.data.decoding import ANY, KEEP_BITS, MAX_PIXELS, Color, check_depth, check_size, decode, own_pixels
 from caffe_pylayers.data.geometry import Draw, Fit, Matrix, Size, Window
 from caffe_pylayers.data.image_size import image_size
-from caffe_pylayers.data.plugin import blamed, load_plugin
 from caffe_pylayers.data.sources import Source
-from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.mean import read_mean
 
 Encoded = Union[bytes, memoryview]
@@ -54,6 +55,7 @@ class Transforms:
     factors: if `random`, the size is multiplied by one of them, drawn for each image.
     pads: fill an image that is smaller than the crop up with the mean; without it that is an error.
     mirror_first: the place of the crop is drawn for the mirrored image.
+    augment: what else is random about an image.
     """
 
     resize: Union[Size, Fit, None] = None
@@ -71,6 +73,7 @@ class Transforms:
     factors: Sequence[float] = ()
     pads: bool = False
     mirror_first: bool = False
+    augment: Optional[Augmentation] = None
 
     @classmethod
     def of(cls, options: Any, training: bool = False) -> "Transforms":
@@ -92,6 +95,7 @@ class Transforms:
             factors=(getattr(options, "scales", None) or ()) if training else (),
             pads=options.has_maps,
             mirror_first=like == "DenseImageData",
+            augment=Augmentation.of(options.augment) if training and options.augment is not None else None,
         )
 
     @property
@@ -189,28 +193,6 @@ class Transforms:
         check_depth(image, KEEP_BITS)
         return image
 
-    def custom(self, image: np.ndarray, key: int) -> np.ndarray:
-        """What the user's transform makes of a loaded image; `key` is that of its random draws.
-
-        Raises ConfigError where the function is not there, or returns something else than such an image.
-        """
-        if self.transform is None:
-            return image
-        # Its own copy, for a function may write into it.
-        own = image if image.flags.owndata else image.copy()
-        rng = np.random.Generator(np.random.Philox(key=int(key)))
-        function = load_plugin("transform", self.transform)
-        with blamed("transform", self.transform):
-            changed = function(own, rng)
-        found = _no_image(changed, image.dtype)
-        if found:
-            raise ConfigError(
-                f"option 'transform': {self.transform!r} returned {found}",
-                remedy=f"it must return an image of {image.dtype} (height, width, channels), like the one it gets, with at least one pixel",
-                option="transform",
-            )
-        return changed
-
     def check(self, image: np.ndarray, source: Source, record: int) -> None:
         """Raise DataError where the loaded image of a record is too small for the crop, or not of the mean's size, or not finite."""
         height, width, channels = image.shape
@@ -224,6 +206,12 @@ class Transforms:
             raise source.error(
                 f"{height} x {width} (height x width) is too small for crop_size {self.crop_size[0]} x {self.crop_size[1]}",
                 remedy="set `resize`",
+                record=record,
+            )
+        if self.augment is not None and (image.dtype != np.uint8 or channels not in (1, 3)):
+            raise source.error(
+                f"`augment` needs 8-bit images of 1 or 3 channels, but this has {channels} of {image.dtype}",
+                remedy="leave `augment` out, or let a `transform` do it",
                 record=record,
             )
         if self.mean is None:
@@ -262,8 +250,8 @@ class Transforms:
             x = max(0, width - columns) - x
         return Window((height, width), y, x, self.crop_size, (min(height, rows), min(width, columns)), draw.flip)
 
-    def write(self, image: np.ndarray, window: Window, out: np.ndarray) -> None:
-        """Cut out, mirror, take off the mean, scale, and write the planes into out (channels, height, width).
+    def write(self, image: np.ndarray, window: Window, out: np.ndarray, drawn: Drawn = NOTHING) -> None:
+        """Cut out, mirror, augment, take off the mean, scale, and write the planes into out (channels, height, width).
 
         Padding is the mean, and so 0 as it is fed.
         """
@@ -280,6 +268,8 @@ class Transforms:
         for_cv2 = image.shape[2] <= _CV2_CHANNELS
         if window.flip:  # which drops the axis of a single channel in cv2
             image = cv2.flip(image, 1) if for_cv2 else image[:, ::-1]
+        if drawn.colours:
+            image = coloured(image.reshape(*image.shape[:2], -1), drawn.colours)
         if for_cv2 and out.dtype == np.uint8 and window.seen == window.size:
             cv2.split(image, list(out))
             return
@@ -290,6 +280,10 @@ class Transforms:
                 target -= mean[channel % len(mean)][:, :: -1 if window.flip else 1]
             if self.scale != 1:
                 target *= np.float32(self.scale)
+
+    def augments(self, keys: np.ndarray) -> List[Drawn]:
+        """What `augment` does to the images of the keys of a batch."""
+        return self.augment.draws(keys) if self.augment else [NOTHING] * (len(keys) * self.copies)
 
     def draws(self, keys: np.ndarray) -> List[Draw]:
         """What is drawn for the keys of a batch: `copies` for each."""
@@ -312,12 +306,3 @@ def resize_of(option: Any) -> Union[Size, Fit, None]:
         if option is None or isinstance(option, tuple)
         else Fit(option.short, option.long, option.pad is not None)
     )
-
-
-def _no_image(found: Any, dtype: np.dtype) -> str:
-    """What was found in place of an image of that type; "" where it is one."""
-    if not isinstance(found, np.ndarray):
-        return type(found).__name__
-    if found.ndim != 3 or not found.size or found.dtype != dtype:
-        return f"{found.dtype} {found.shape}"
-    return "" if dtype == np.uint8 or np.isfinite(found).all() else "numbers that are not finite"

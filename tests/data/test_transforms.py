@@ -11,6 +11,7 @@ from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import Datum, write_lmdb
 from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.data.user_transform import transformed
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.files.mean import read_mean
 from tests.refusals import refused
@@ -325,7 +326,7 @@ def test_a_wrong_transform_is_told_at_set_up(photos, plugin, transform, message)
 def test_a_transform_must_return_finite_numbers(plugin):
     features = np.zeros((1, 1, 4), np.float32)
     with refused(ConfigError, "dark", "finite", option="transform"):
-        Transforms(transform=f"{plugin}:dark").custom(features, 0)
+        transformed(f"{plugin}:dark", features, 0)
 
 
 def test_features_of_many_channels():

@@ -55,6 +55,10 @@ SETS = {"labels": "sets.txt"}  # several labels a photo
 LAYERS: Dict[str, Tuple[str, Tuple[str, ...], Dict[str, Any]]] = {
     "images": ("ImageDataLayer", ("data", "label", "weight"), {"shuffle": True, "sample_weights": "weights.npy"}),
     "images in grey": ("ImageDataLayer", ("data", "label"), {"shuffle": True, "color": False, "mean_value": 70, "scale": 0.1}),
+    "images augmented": (
+        "ImageDataLayer", ("data", "label"),
+        {"shuffle": True, "augment": {"brightness": 0.4, "contrast": 0.4, "saturation": {"range": 0.4, "p": 0.5}, "hue": 0.1, "gray": 0.2}},
+    ),
     "images in order": ("ImageDataLayer", ("data", "label"), {}),
     "images BALANCED": ("ImageDataLayer", ("data", "label"), {"type": "BALANCED"}),
     "images PK": (

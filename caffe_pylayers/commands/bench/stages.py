@@ -14,6 +14,7 @@ from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.room import Room
 from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.data.user_transform import transformed
 from caffe_pylayers.errors import DataError
 
 _MOST_IMAGES = 200
@@ -77,8 +78,9 @@ def _actions(
         "load": lambda place: _load(recipe, transforms, records[place]),
         "write": lambda place: _write(recipe, *fitting[place % len(fitting)], room),
     }
-    if transforms.transform is not None:
-        actions["transform"] = lambda place: transforms.custom(loaded[place][0], 0)
+    transform = transforms.transform
+    if transform is not None:
+        actions["transform"] = lambda place: transformed(transform, loaded[place][0], 0)
     if transforms.resize is None or transforms.fast:
         return actions
     whole, fast = replace(transforms, resize=None), replace(transforms, fast=True)

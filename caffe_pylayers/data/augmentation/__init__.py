@@ -1,0 +1,1 @@
+"""The option `augment`: what is drawn for each image, and what it does to it."""
