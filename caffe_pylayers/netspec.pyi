@@ -1264,6 +1264,19 @@ def ImageDataLayer(
     augment.hue.p: Probability of the step, from 0 to 1.
     augment.hue.range: n: from -n to n; or [lowest, highest].
     augment.gray: Probability with which an image becomes grey, with its channels equal.
+    augment.resized_crop: A random part of the image, resized to `crop_size`, or to `resize`, instead of a crop: a dict of `area`, `ratio`, `p`; {} for its defaults.
+    augment.resized_crop.p: Probability of the step, from 0 to 1.
+    augment.resized_crop.area: Part of the area, [lowest, highest], above 0.
+    augment.resized_crop.ratio: Width : height, [lowest, highest], above 0.
+    augment.rotate: Degrees to rotate by, against the clock: n (from -n to n), [lowest, highest], or a dict with `p`.
+    augment.rotate.p: Probability of the step, from 0 to 1.
+    augment.rotate.range: Degrees against the clock, n: from -n to n; or [lowest, highest].
+    augment.scale: Factor of the size, about the centre: n (from 1 - n to 1 + n), [lowest, highest], or a dict with `p`.
+    augment.scale.p: Probability of the step, from 0 to 1.
+    augment.scale.range: n: from 1 - n to 1 + n; or [lowest, highest].
+    augment.translate: Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`.
+    augment.translate.p: Probability of the step, from 0 to 1.
+    augment.translate.range: n: from -n to n of the height, and of the width.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1391,6 +1404,19 @@ def MultiLabelDataLayer(
     augment.hue.p: Probability of the step, from 0 to 1.
     augment.hue.range: n: from -n to n; or [lowest, highest].
     augment.gray: Probability with which an image becomes grey, with its channels equal.
+    augment.resized_crop: A random part of the image, resized to `crop_size`, or to `resize`, instead of a crop: a dict of `area`, `ratio`, `p`; {} for its defaults.
+    augment.resized_crop.p: Probability of the step, from 0 to 1.
+    augment.resized_crop.area: Part of the area, [lowest, highest], above 0.
+    augment.resized_crop.ratio: Width : height, [lowest, highest], above 0.
+    augment.rotate: Degrees to rotate by, against the clock: n (from -n to n), [lowest, highest], or a dict with `p`.
+    augment.rotate.p: Probability of the step, from 0 to 1.
+    augment.rotate.range: Degrees against the clock, n: from -n to n; or [lowest, highest].
+    augment.scale: Factor of the size, about the centre: n (from 1 - n to 1 + n), [lowest, highest], or a dict with `p`.
+    augment.scale.p: Probability of the step, from 0 to 1.
+    augment.scale.range: n: from 1 - n to 1 + n; or [lowest, highest].
+    augment.translate: Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`.
+    augment.translate.p: Probability of the step, from 0 to 1.
+    augment.translate.range: n: from -n to n of the height, and of the width.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1511,6 +1537,19 @@ def ImageMapDataLayer(
     augment.hue.p: Probability of the step, from 0 to 1.
     augment.hue.range: n: from -n to n; or [lowest, highest].
     augment.gray: Probability with which an image becomes grey, with its channels equal.
+    augment.resized_crop: A random part of the image, resized to `crop_size`, or to `resize`, instead of a crop: a dict of `area`, `ratio`, `p`; {} for its defaults.
+    augment.resized_crop.p: Probability of the step, from 0 to 1.
+    augment.resized_crop.area: Part of the area, [lowest, highest], above 0.
+    augment.resized_crop.ratio: Width : height, [lowest, highest], above 0.
+    augment.rotate: Degrees to rotate by, against the clock: n (from -n to n), [lowest, highest], or a dict with `p`.
+    augment.rotate.p: Probability of the step, from 0 to 1.
+    augment.rotate.range: Degrees against the clock, n: from -n to n; or [lowest, highest].
+    augment.scale: Factor of the size, about the centre: n (from 1 - n to 1 + n), [lowest, highest], or a dict with `p`.
+    augment.scale.p: Probability of the step, from 0 to 1.
+    augment.scale.range: n: from 1 - n to 1 + n; or [lowest, highest].
+    augment.translate: Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`.
+    augment.translate.p: Probability of the step, from 0 to 1.
+    augment.translate.range: n: from -n to n of the height, and of the width.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: A JPEG that is cut short is an error (exact), or is read as far as it goes, as stock ImageData reads it, and counted (lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1629,6 +1668,19 @@ def SiameseDataLayer(
     augment.hue.p: Probability of the step, from 0 to 1.
     augment.hue.range: n: from -n to n; or [lowest, highest].
     augment.gray: Probability with which an image becomes grey, with its channels equal.
+    augment.resized_crop: A random part of the image, resized to `crop_size`, or to `resize`, instead of a crop: a dict of `area`, `ratio`, `p`; {} for its defaults.
+    augment.resized_crop.p: Probability of the step, from 0 to 1.
+    augment.resized_crop.area: Part of the area, [lowest, highest], above 0.
+    augment.resized_crop.ratio: Width : height, [lowest, highest], above 0.
+    augment.rotate: Degrees to rotate by, against the clock: n (from -n to n), [lowest, highest], or a dict with `p`.
+    augment.rotate.p: Probability of the step, from 0 to 1.
+    augment.rotate.range: Degrees against the clock, n: from -n to n; or [lowest, highest].
+    augment.scale: Factor of the size, about the centre: n (from 1 - n to 1 + n), [lowest, highest], or a dict with `p`.
+    augment.scale.p: Probability of the step, from 0 to 1.
+    augment.scale.range: n: from 1 - n to 1 + n; or [lowest, highest].
+    augment.translate: Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`.
+    augment.translate.p: Probability of the step, from 0 to 1.
+    augment.translate.range: n: from -n to n of the height, and of the width.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1754,6 +1806,19 @@ def TripletDataLayer(
     augment.hue.p: Probability of the step, from 0 to 1.
     augment.hue.range: n: from -n to n; or [lowest, highest].
     augment.gray: Probability with which an image becomes grey, with its channels equal.
+    augment.resized_crop: A random part of the image, resized to `crop_size`, or to `resize`, instead of a crop: a dict of `area`, `ratio`, `p`; {} for its defaults.
+    augment.resized_crop.p: Probability of the step, from 0 to 1.
+    augment.resized_crop.area: Part of the area, [lowest, highest], above 0.
+    augment.resized_crop.ratio: Width : height, [lowest, highest], above 0.
+    augment.rotate: Degrees to rotate by, against the clock: n (from -n to n), [lowest, highest], or a dict with `p`.
+    augment.rotate.p: Probability of the step, from 0 to 1.
+    augment.rotate.range: Degrees against the clock, n: from -n to n; or [lowest, highest].
+    augment.scale: Factor of the size, about the centre: n (from 1 - n to 1 + n), [lowest, highest], or a dict with `p`.
+    augment.scale.p: Probability of the step, from 0 to 1.
+    augment.scale.range: n: from 1 - n to 1 + n; or [lowest, highest].
+    augment.translate: Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`.
+    augment.translate.p: Probability of the step, from 0 to 1.
+    augment.translate.range: n: from -n to n of the height, and of the width.
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.

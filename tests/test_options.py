@@ -269,6 +269,31 @@ def test_normalises(layer, values, name, value):
             {"augment": {"gray": 2}},
             "option 'augment.gray' must be a number of at least 0 and of at most 1, not 2",
         ),
+        (
+            DATA,
+            {"augment": {"resized_crop": {}}, "resize": {"short": 40}},
+            "option 'augment.resized_crop' needs a size, but there is no 'crop_size'; set 'crop_size'",
+        ),
+        (
+            DATA,
+            {"augment": {"resized_crop": {"area": [0, 1]}}},
+            "'augment.resized_crop.area' must be a list of 2, each a number above 0",
+        ),
+        (
+            DATA,
+            {"augment": {"resized_crop": {"ratio": [2, 1]}}},
+            "'augment.resized_crop.ratio' has [2.0, 1.0], whose first",
+        ),
+        (
+            DATA,
+            {"augment": {"rotate": [9, -9]}},
+            "'augment.rotate' has [9.0, -9.0], whose first number is above the second",
+        ),
+        (
+            DATA,
+            {"augment": {"translate": [0.1, 0.1]}},
+            "option 'augment.translate' must be a number of at least 0 and of at most 1",
+        ),
         (DATA, {"color": "all"}, "option 'color' must be true or false, or 'any', not 'all'"),
         (DATA, {"mean_value": True}, "option 'mean_value' must be a number, or"),
         (

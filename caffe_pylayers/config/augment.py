@@ -1,6 +1,6 @@
 """The option `augment` of data layers: random changes of images in TRAIN."""
 
-from typing import Any, ClassVar, Iterator, Tuple, Union
+from typing import ClassVar, Iterator, Optional, Tuple, Union
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -21,6 +21,14 @@ class _Step(Options):
     p: _Probability = 1.0
 
 
+_Zoom = Annotated[float, Field(gt=0)]
+_ZoomBy = Annotated[float, Field(ge=0, lt=1)]
+_Angle = Annotated[float, Field(ge=0, le=180)]
+_AnAngle = Annotated[float, Field(ge=-180, le=180)]
+_Area = Annotated[float, Field(gt=0, le=1)]
+_Part = Annotated[float, Field(ge=0, le=1)]
+
+
 class Factor(_Step):
     """A factor, drawn for each image."""
 
@@ -33,6 +41,36 @@ class Shift(_Step):
     """A part of the circle of hues, drawn for each image."""
 
     range: Union[_Half, Tuple[_Hue, _Hue]] = Field(description="n: from -n to n; or [lowest, highest].")
+
+
+class Rotation(_Step):
+    """An angle, drawn for each image."""
+
+    range: Union[_Angle, Tuple[_AnAngle, _AnAngle]] = Field(
+        description="Degrees against the clock, n: from -n to n; or [lowest, highest]."
+    )
+
+
+class Zoom(_Step):
+    """A factor of the size, drawn for each image."""
+
+    range: Union[_ZoomBy, Tuple[_Zoom, _Zoom]] = Field(description="n: from 1 - n to 1 + n; or [lowest, highest].")
+
+
+class Translation(_Step):
+    """A part of the sides, drawn for each image, twice."""
+
+    range: _Part = Field(description="n: from -n to n of the height, and of the width.")
+
+
+class ResizedCrop(_Step):
+    """A part of the image, drawn for each image."""
+
+    area: Tuple[_Area, _Area] = Field((0.08, 1.0), description="Part of the area, [lowest, highest], above 0.")
+    ratio: Tuple[_Zoom, _Zoom] = Field((3 / 4, 4 / 3), description="Width : height, [lowest, highest], above 0.")
+
+    def conflicts(self) -> Iterator[Remark]:
+        yield from _upside_down(self, "area", "ratio")
 
 
 _AnyFactor = Union[_Factor, Tuple[_Factor, _Factor], Factor, None]
@@ -58,17 +96,34 @@ class Augment(Options):
         0.0, description="Probability with which an image becomes grey, with its channels equal."
     )
 
+    resized_crop: Optional[ResizedCrop] = Field(
+        None,
+        description="A random part of the image, resized to `crop_size`, or to `resize`, instead of a crop: a dict of `area`, `ratio`, `p`; {} "
+        "for its defaults.",
+    )
+    rotate: Union[_Angle, Tuple[_AnAngle, _AnAngle], Rotation, None] = Field(
+        None,
+        description="Degrees to rotate by, against the clock: n (from -n to n), [lowest, highest], or a dict with `p`.",
+    )
+    scale: Union[_ZoomBy, Tuple[_Zoom, _Zoom], Zoom, None] = Field(
+        None,
+        description="Factor of the size, about the centre: n (from 1 - n to 1 + n), [lowest, highest], or a dict with `p`.",
+    )
+    translate: Union[_Part, Translation, None] = Field(
+        None, description="Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`."
+    )
+
     #: What changes nothing in an image of one channel.
     of_colours: ClassVar[Tuple[str, ...]] = ("saturation", "hue", "gray")
-    _ranges: ClassVar[Tuple[str, ...]] = ("brightness", "contrast", "saturation", "hue")
 
     def conflicts(self) -> Iterator[Remark]:
-        for name in self._ranges:
-            limits = _limits(getattr(self, name))
-            if isinstance(limits, tuple) and limits[0] > limits[1]:
-                rule = f"option {name!r} has {list(limits)}, whose first number is above the second"
-                yield Remark((name,), rule, "write [lowest, highest]")
+        yield from _upside_down(self, "brightness", "contrast", "saturation", "hue", "rotate", "scale")
 
 
-def _limits(option: Any) -> Any:
-    return getattr(option, "range", option)
+def _upside_down(options: Options, *names: str) -> Iterator[Remark]:
+    for name in names:
+        limits = getattr(options, name)
+        limits = getattr(limits, "range", limits)
+        if isinstance(limits, tuple) and limits[0] > limits[1]:
+            rule = f"option {name!r} has {list(limits)}, whose first number is above the second"
+            yield Remark((name,), rule, "write [lowest, highest]")

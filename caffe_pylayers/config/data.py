@@ -251,6 +251,14 @@ class DataLayerOptions(Options):
         ):
             larger = f"option 'crop_size' is {list(self.crop_size)}, more than 'resize', which is {list(size)}"
             yield Remark(("crop_size", "resize"), larger)
+        if (
+            self.augment is not None
+            and self.augment.resized_crop is not None
+            and self.crop_size is None
+            and size is None
+        ):
+            rule = "option 'augment.resized_crop' needs a size, but there is no 'crop_size'"
+            yield Remark(("augment.resized_crop", "crop_size", "resize"), rule, "set 'crop_size'")
         if self.mean_file is not None and self.mean_value is not None:
             both = "options 'mean_file' and 'mean_value' are both given"
             yield Remark(("mean_file", "mean_value"), both, "leave one out")

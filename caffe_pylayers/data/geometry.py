@@ -52,11 +52,29 @@ class Draw(NamedTuple):
     factor: float = 1.0
 
 
+class Rect(NamedTuple):
+    """A part of an image."""
+
+    y: int
+    x: int
+    height: int
+    width: int
+
+    @property
+    def size(self) -> Size:
+        return self.height, self.width
+
+    def of(self, image: np.ndarray) -> np.ndarray:
+        """That part of an image (H, W) or (H, W, C), or of its map."""
+        return image[self.y : self.y + self.height, self.x : self.x + self.width]
+
+
 class Window(NamedTuple):
     """What is fed of an image: it is scaled to `scaled`, cut out from (y, x) on with this `size`, and mirrored if `flip`.
 
     Where the scaled image is smaller than `size`, it is padded at the bottom and the right. seen: the size of the part of the image that
-    is fed.
+    is fed. part: the part of the image that is scaled, none: all. warp: what is done in place of all that, if anything: where the pixels
+    of the image go in what is fed.
     """
 
     scaled: Size
@@ -65,11 +83,17 @@ class Window(NamedTuple):
     size: Size
     seen: Size
     flip: bool
+    part: Optional[Rect] = None
+    warp: Optional[Matrix] = None
+
+    @property
+    def padded(self) -> bool:
+        """Whether padding is written around what `place` tells."""
+        return self.warp is None and self.seen != self.size
 
     def cut(self, image: np.ndarray) -> np.ndarray:
         """The part of a scaled image (H, W) or (H, W, C), or of its map, that is fed; not mirrored."""
-        height, width = self.seen
-        return image[self.y : self.y + height, self.x : self.x + width]
+        return Rect(self.y, self.x, *self.seen).of(image)
 
     def place(self, out: np.ndarray) -> np.ndarray:
         """Where that part goes in what is fed (..., height, width)."""
@@ -79,7 +103,10 @@ class Window(NamedTuple):
 
     def matrix(self, old: Size) -> "Matrix":
         """Where it takes the pixels of an image of that size to."""
-        moved = then(resized(old, self.scaled), shifted(-self.y, -self.x))
+        if self.warp is not None:
+            return self.warp
+        cut = UNMOVED if self.part is None else shifted(-self.part.y, -self.part.x)
+        moved = then(then(cut, resized(self.part.size if self.part else old, self.scaled)), shifted(-self.y, -self.x))
         return then(moved, mirrored(self.size[1])) if self.flip else moved
 
 
@@ -94,7 +121,7 @@ def shrunk(by: int) -> Matrix:
     return np.array([[1 / by, 0, (1 / by - 1) / 2], [0, 1 / by, (1 / by - 1) / 2]])
 
 
-def shifted(y: int, x: int) -> Matrix:
+def shifted(y: float, x: float) -> Matrix:
     """By so many pixels to the bottom and to the right."""
     return np.array([[1.0, 0, x], [0, 1.0, y]])
 

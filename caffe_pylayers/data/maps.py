@@ -10,6 +10,7 @@ from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.data.decoding import MAX_PIXELS, check_size
 from caffe_pylayers.data.geometry import Fit, Size, Window
 from caffe_pylayers.data.map_files import numbers_in
+from caffe_pylayers.data.resampling import scaled, warped
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.transforms import resize_of
 from caffe_pylayers.errors import DataError
@@ -62,9 +63,15 @@ class Maps:
 
     def write(self, loaded: np.ndarray, window: Window, out: np.ndarray) -> None:
         """Scale it, fill it up, cut it out and mirror it as its image, and write it into out (height, width)."""
+        if window.warp is not None:
+            loaded = loaded if self._holds_pad(loaded) else loaded.astype(np.float32)
+            np.copyto(out, warped(loaded, window.warp, window.size, self.pad, self._way(cv2.INTER_NEAREST)))
+            return
+        if window.part is not None:
+            loaded = window.part.of(loaded)
         if window.scaled != loaded.shape:
             loaded = self._scaled(loaded, window.scaled)
-        if window.seen != window.size:
+        if window.padded:
             out[...] = self.pad
         np.copyto(window.place(out), window.cut(loaded)[:, :: -1 if window.flip else 1])
 
@@ -110,25 +117,25 @@ class Maps:
         if not isinstance(resize, Fit):
             return self._scaled(found, resize) if found.shape != resize else found
         size = resize.size(*found.shape)
-        scaled = self._scaled(found, size) if found.shape != size else found
-        return self._padded(scaled, resize.border(*size)) if resize.pad else scaled
+        found = self._scaled(found, size) if found.shape != size else found
+        return self._padded(found, resize.border(*size)) if resize.pad else found
 
     def _scaled(self, found: np.ndarray, size: Size) -> np.ndarray:
         """Of another size; labels and weights are never mixed."""
-        nearest = cv2.INTER_NEAREST_EXACT if self.centred else cv2.INTER_NEAREST
-        way = cv2.INTER_LINEAR if self.kind == "values" else nearest
-        try:
-            return np.asarray(cv2.resize(found, size[::-1], interpolation=way))
-        except cv2.error as error:
-            raise DataError(f"OpenCV cannot resize it: {error.err}") from error
+        return scaled(found, size, self._way(cv2.INTER_NEAREST_EXACT if self.centred else cv2.INTER_NEAREST))
+
+    def _way(self, nearest: int) -> int:
+        return cv2.INTER_LINEAR if self.kind == "values" else nearest
+
+    def _holds_pad(self, found: np.ndarray) -> bool:
+        return found.dtype != np.uint8 or self.pad in range(256)
 
     def _padded(self, found: np.ndarray, border: Sequence[int]) -> np.ndarray:
         top, bottom, left, right = border
-        held = found.dtype == np.uint8 and self.pad in range(256)
         whole = np.full(
             (top + found.shape[0] + bottom, left + found.shape[1] + right),
             self.pad,
-            np.uint8 if held else np.float32,
+            found.dtype if self._holds_pad(found) else np.float32,
         )
         whole[top : top + found.shape[0], left : left + found.shape[1]] = found
         return whole

@@ -182,7 +182,7 @@ class Recipe:
         transforms = self.transforms
         image, maps, matrix = _loaded(self.source, transforms, self.maps, record, key, cut_short, self.form.with_moves)
         for place in range(first, first + self.copies):
-            window = transforms.window(image.shape, draws[place])
+            window = transforms.window(image.shape, draws[place], augments[place])
             self._check(record, image, window)
             if self.form.largest:
                 room.fit(window.size)

@@ -17,8 +17,8 @@ from caffe_pylayers.data.augmentation.draws import NOTHING, Augmentation, Drawn
 from caffe_pylayers.data.decoding import ANY, KEEP_BITS, MAX_PIXELS, Color, check_depth, check_size, decode, own_pixels
 from caffe_pylayers.data.geometry import Draw, Fit, Matrix, Size, Window
 from caffe_pylayers.data.image_size import image_size
+from caffe_pylayers.data.resampling import scaled, warped
 from caffe_pylayers.data.sources import Source
-from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.mean import read_mean
 
 Encoded = Union[bytes, memoryview]
@@ -154,29 +154,25 @@ class Transforms:
         size = resize.size(*image.shape[:2]) if isinstance(resize, Fit) else resize
         if isinstance(resize, Fit):  # of an image of 1 x 10,000 pixels {'short': 100} makes 10,000 times as many
             check_size(size, self.max_pixels, when=" after `resize`")
-        image = self.bilinear(image, size) if image.shape[:2] != size else image
+        image = scaled(image, size) if image.shape[:2] != size else image
         return self._padded(image, resize.border(*size)) if isinstance(resize, Fit) and resize.pad else image
 
-    @staticmethod
-    def bilinear(image: np.ndarray, size: Size) -> np.ndarray:
-        """An image of another size; (H, W, C), or (H, W) for a single channel."""
-        try:
-            resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
-        except cv2.error as error:
-            raise DataError(f"OpenCV cannot resize it: {error.err}") from error
-        return np.asarray(resized) if resized.ndim == 3 else np.asarray(resized[:, :, None])
-
     def _padded(self, image: np.ndarray, border: Tuple[int, int, int, int]) -> np.ndarray:
-        """With the mean around it, rounded for pixels that are integers; black where there is no mean."""
+        """With the mean around it; black where there is no mean."""
         image = image if image.ndim == 3 else image[:, :, None]
         (height, width, channels), (top, bottom, left, right) = image.shape, border
         padded = np.zeros((top + height + bottom, left + width + right, channels), image.dtype)
-        mean = self.mean
+        mean = self._mean_of_pixels(image)
         if mean is not None and len(mean) in (1, channels) and mean.shape[1:] in ((1, 1), padded.shape[:2]):
-            mean = np.clip(np.rint(mean), 0, np.iinfo(image.dtype).max) if image.dtype.kind == "u" else mean
             padded[...] = mean.transpose(1, 2, 0)
         padded[top : top + height, left : left + width] = image
         return padded
+
+    def _mean_of_pixels(self, image: np.ndarray) -> Optional[np.ndarray]:
+        """The mean, rounded for pixels that are integers."""
+        if self.mean is None or image.dtype.kind != "u":
+            return self.mean
+        return np.clip(np.rint(self.mean), 0, np.iinfo(image.dtype).max)
 
     def _raw(self, image: np.ndarray) -> np.ndarray:
         check_size(image.shape[:2], self.max_pixels, image.shape[2])
@@ -202,7 +198,8 @@ class Transforms:
                 remedy="write others in their place, or let a `transform` do it",
                 record=record,
             )
-        if self.crop_size and not self.pads and (height < self.crop_size[0] or width < self.crop_size[1]):
+        fills = self.pads or (self.augment is not None and self.augment.fills)
+        if self.crop_size and not fills and (height < self.crop_size[0] or width < self.crop_size[1]):
             raise source.error(
                 f"{height} x {width} (height x width) is too small for crop_size {self.crop_size[0]} x {self.crop_size[1]}",
                 remedy="set `resize`",
@@ -222,9 +219,9 @@ class Transforms:
                 remedy="give one number for all channels, or one per channel",
                 record=record,
             )
-        if self.mean.shape[1:] != (1, 1) and self.factors:
+        if self.mean.shape[1:] != (1, 1) and (self.factors or (self.augment is not None and self.augment.moves)):
             raise source.error(
-                "mean_file is an image, which does not follow one that is scaled",
+                "mean_file is an image, which does not follow one that is scaled or moved",
                 remedy="use mean_value",
                 record=record,
             )
@@ -235,8 +232,11 @@ class Transforms:
                 record=record,
             )
 
-    def window(self, size: Sequence[int], draw: Draw) -> Window:
+    def window(self, size: Sequence[int], draw: Draw, drawn: Drawn = NOTHING) -> Window:
         """What is fed of a loaded image of that size (height, width)."""
+        return drawn.moved(self._window(size, draw), (size[0], size[1]))
+
+    def _window(self, size: Sequence[int], draw: Draw) -> Window:
         height, width = size[0], size[1]
         if draw.factor != 1:  # rounded down, as DeepLab's ImageSegData does
             height, width = max(1, int(height * draw.factor)), max(1, int(width * draw.factor))
@@ -255,29 +255,44 @@ class Transforms:
 
         Padding is the mean, and so 0 as it is fed.
         """
+        image, mean = self._seen(image, window)
+        if window.padded:
+            out[...] = 0
+            out = window.place(out)
+        self._feed(coloured(image, drawn.colours), mean, out)
+
+    def _seen(self, image: np.ndarray, window: Window) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+        """The pixels that a window shows, and their mean."""
         mean = self.mean
+        if window.warp is not None:
+            border = self._mean_of_pixels(image)
+            around = 0 if border is None else np.broadcast_to(border.ravel(), image.shape[2]).tolist()
+            return warped(image, window.warp, window.size, around), mean
+        if window.part is not None:
+            image = window.part.of(image)
         if window.scaled != image.shape[:2]:
-            image = self.bilinear(image, window.scaled)
+            image = scaled(image, window.scaled)
         if window.seen != window.scaled:
             image = window.cut(image)
             if mean is not None and mean.shape[1:] != (1, 1):
                 mean = window.cut(mean.transpose(1, 2, 0)).transpose(2, 0, 1)
-        if window.seen != window.size:
-            out[...] = 0
-            out = window.place(out)
+        if window.flip:
+            flipped = cv2.flip(image, 1) if image.shape[2] <= _CV2_CHANNELS else image[:, ::-1]
+            image = flipped.reshape(image.shape)  # OpenCV drops the axis of a single channel
+            mean = None if mean is None else mean[:, :, ::-1]
+        return image, mean
+
+    def _feed(self, image: np.ndarray, mean: Optional[np.ndarray], out: np.ndarray) -> None:
+        """Pixels as they are fed: (image - mean) * scale, plane by plane."""
         for_cv2 = image.shape[2] <= _CV2_CHANNELS
-        if window.flip:  # which drops the axis of a single channel in cv2
-            image = cv2.flip(image, 1) if for_cv2 else image[:, ::-1]
-        if drawn.colours:
-            image = coloured(image.reshape(*image.shape[:2], -1), drawn.colours)
-        if for_cv2 and out.dtype == np.uint8 and window.seen == window.size:
+        if for_cv2 and out.dtype == np.uint8 and out[0].flags.c_contiguous:
             cv2.split(image, list(out))
             return
         planes = cv2.split(image) if for_cv2 else image.transpose(2, 0, 1)
         for channel, (plane, target) in enumerate(zip(planes, out)):
             np.copyto(target, plane)
             if mean is not None:
-                target -= mean[channel % len(mean)][:, :: -1 if window.flip else 1]
+                target -= mean[channel % len(mean)]
             if self.scale != 1:
                 target *= np.float32(self.scale)
 

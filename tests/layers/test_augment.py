@@ -78,6 +78,24 @@ def test_images_that_are_not_of_8_bits_are_refused(net, tmp_path):
     net(caffe.TEST, augment=JITTER, **floats).forward()
 
 
+def test_a_mean_image_does_not_follow_an_image_that_is_moved(net, tmp_path):
+    np.save(tmp_path / "mean.npy", np.zeros((3, 30, 40), np.float32))
+    options = {"mean_file": str(tmp_path / "mean.npy"), "crop_size": 20}
+    net(augment={"brightness": 0.4}, **options).forward()
+    for steps in ({"rotate": 5}, {"resized_crop": {}}):
+        with refused(DataError, "mean_file is an image", remedy="use mean_value", record=0):
+            net(augment=steps, **options)
+        net(caffe.TEST, augment=steps, **options)
+
+
+def test_a_smaller_image_than_the_crop_can_be_enlarged(net):
+    options = {"crop_size": 50, "resize": -1, "batch_size": 2}
+    for (data,) in (batches(net(augment={"resized_crop": {"area": [0.1, 0.2]}}, **options), 1),):
+        assert data.shape == (2, 3, 50, 50) and data.std() > 5
+    with refused(DataError, "too small for crop_size", remedy="set `resize`"):
+        net(augment={"resized_crop": {"p": 0.5}}, **{**options, "crop_size": 1000})
+
+
 def test_what_says_nothing_of_grey_images_is_told(net, caplog):
     net(color=False, augment=JITTER)
     for step in ("saturation", "hue", "gray"):

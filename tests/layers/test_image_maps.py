@@ -48,6 +48,40 @@ def test_an_image_and_its_map_stay_together(folder, like):
     assert len(seen) > 100
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        {"rotate": 30},
+        {"rotate": {"range": 180, "p": 0.8}, "scale": [0.7, 1.5], "translate": 0.2},
+        {"resized_crop": {}},
+        {"resized_crop": {"area": [0.3, 1], "p": 0.7}, "rotate": {"range": 20, "p": 0.5}},
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("scales", [[1], [0.7, 1.4]], ids=["whole", "scaled"])
+def test_they_stay_together_when_they_are_augmented(folder, steps, scales):
+    options = {"batch_size": 30, "crop_size": [36, 44], "mirror": True, "scales": scales, "augment": steps}
+    seen, padding = 0, 0
+    for data, label in fed(net_of(folder, **options), 6):
+        for image, (labels,) in zip(data, label):
+            sure = inside(labels, 4)
+            expected = np.where((labels == 255)[:, :, None], 0, COLOURS[np.where(labels == 255, 0, labels).astype(int)])
+            np.testing.assert_array_equal(image.transpose(1, 2, 0)[sure], expected[sure])
+            seen += sure.sum()
+            padding += (labels == 255).sum()
+    assert seen > 10_000 and (padding > 1000) == ("resized_crop" not in steps or "p" in steps["resized_crop"])
+
+
+def test_values_and_weights_are_missing_around_a_rotated_image(folder):
+    turned = {"rotate": [45, 45]}
+    ((_, values),) = fed(net_of(folder, "data value", map_type="values", batch_size=1, augment=turned))
+    assert np.isnan(values[0, 0, 0, 0]) and np.isfinite(values[0, 0, 20, 30])
+    ((_, values),) = fed(net_of(folder, "data value", map_type="values", batch_size=1, augment=turned, pad_label=-1))
+    assert values[0, 0, 0, 0] == -1
+    ((_, labels),) = fed(net_of(folder, batch_size=1, augment=turned, pad_label=-1))
+    assert labels[0, 0, 0, 0] == -1 and (labels[0, 0, 10:30, 20:40] >= 0).all()
+
+
 def loop(image, labels, draw, crop, mean, dense):
     """What the forks do with an image and its map, by what their layers are defined to do."""
     height, width = int(labels.shape[0] * draw.factor), int(labels.shape[1] * draw.factor)

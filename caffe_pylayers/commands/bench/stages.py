@@ -60,8 +60,9 @@ def stages(recipe: Recipe, seconds: float) -> Stages:
 
 
 def _write(recipe: Recipe, image: np.ndarray, maps: Sequence[np.ndarray], room: Room) -> None:
-    window = recipe.transforms.window(image.shape, Draw(0.3, 0.6, False))
-    recipe.transforms.write(image, window, room.images[0])
+    (drawn,) = recipe.transforms.augments(np.zeros(1, np.uint64))[:1]
+    window = recipe.transforms.window(image.shape, Draw(0.3, 0.6, False), drawn)
+    recipe.transforms.write(image, window, room.images[0], drawn)
     for each, loaded, out in zip(recipe.maps, maps, room.maps[0]):
         each.write(loaded, window, out)
 

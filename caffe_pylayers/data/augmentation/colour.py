@@ -45,7 +45,8 @@ def _hue(image: np.ndarray, shift: float) -> np.ndarray:
     if image.shape[2] == 1:
         return image
     hsv = cv2.cvtColor(image.astype(np.float32), cv2.COLOR_BGR2HSV)
-    hsv[:, :, 0] += np.float32(360 * (shift % 1))  # which OpenCV takes modulo 360
+    hue: np.ndarray = hsv[:, :, 0]
+    hue += 360 * (shift % 1)  # which OpenCV takes modulo 360
     return np.asarray(cv2.convertScaleAbs(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), alpha=_TO_BYTES, beta=_CUT_OFF))
 
 

@@ -1,25 +1,43 @@
 """What is drawn for each image, as a function of its key."""
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.augmentation.colour import Colours
+from caffe_pylayers.data.augmentation.moves import UNTURNED, Patch, Turn, largest, moved
+from caffe_pylayers.data.geometry import Size, Window
 
 #: Those of torchvision's ColorJitter, whose order is drawn too, and where their numbers are around.
 _JITTER: Dict[str, float] = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.0}
 
+#: The steps of a turn, and where their numbers are around.
+_TURN: Dict[str, float] = {"rotate": 0.0, "scale": 1.0, "translate": 0.0}
+
 # What a draw is for, the second part of its key; those below 4 are in data/transforms.py. A new one comes last, so that streams stay.
-_PURPOSES = {name: number for number, name in enumerate(("order", *_JITTER, "gray"), 4)}
-_VALUE, _HAPPENS = range(2)
+_PURPOSES = {name: number for number, name in enumerate(("order", *_JITTER, "gray", *_TURN, "resized_crop"), 4)}
+_VALUE, _HAPPENS, _RATIO, _Y, _X = range(5)
+
+#: As many as torchvision makes until a rectangle fits.
+_ATTEMPTS = 10
 
 
 class Drawn(NamedTuple):
-    """What is done to an image. colours: in their order."""
+    """What is done to an image. colours: in their order. ratio: of `part`, where none of its attempts fits."""
 
     colours: Colours = ()
+    turn: Optional[Turn] = None
+    part: Optional[Patch] = None
+    ratio: Tuple[float, float] = (1, 1)
+
+    def moved(self, window: Window, old: Size) -> Window:
+        """What is fed of an image of that size, where it would be this window."""
+        if self.turn is None and self.part is None:
+            return window
+        frame = window.scaled
+        return moved(window, old, self.turn, self.part and (self.part.inside(frame) or largest(frame, self.ratio)))
 
 
 NOTHING = Drawn()
@@ -45,10 +63,16 @@ class Amount:
         low, high = limits
         return cls(low, high, getattr(option, "p", 1.0))
 
-    def drawn(self, keys: np.ndarray, purpose: int) -> List[Optional[float]]:
-        """One for each key, None where it is left out."""
-        values = self.low + (self.high - self.low) * keyed.uniform(keys, purpose, _VALUE)
+    def drawn(self, keys: np.ndarray, purpose: int, which: int = _VALUE) -> List[Optional[float]]:
+        """One for each key, None where it is left out. which: where a step has several numbers."""
+        values = self.low + (self.high - self.low) * keyed.uniform(keys, purpose, which)
         return [value if there else None for value, there in zip(values.tolist(), happens(keys, purpose, self.p))]
+
+
+def _amounts(options: Any, around: Dict[str, float]) -> Tuple[Tuple[str, Amount], ...]:
+    """Those of the steps that are given, by name."""
+    amounts = ((name, Amount.of(getattr(options, name), middle)) for name, middle in around.items())
+    return tuple((name, amount) for name, amount in amounts if amount is not None)
 
 
 def happens(keys: np.ndarray, purpose: int, p: float) -> List[bool]:
@@ -58,21 +82,74 @@ def happens(keys: np.ndarray, purpose: int, p: float) -> List[bool]:
 
 
 @dataclass(frozen=True)
+class Rectangle:
+    """A rectangle with a part of the area and a width : height between these, drawn for each image, with probability p."""
+
+    area: Tuple[float, float]
+    ratio: Tuple[float, float]
+    p: float
+
+    @classmethod
+    def of(cls, option: Any) -> "Rectangle":
+        return cls(option.area, option.ratio, option.p)
+
+    def drawn(self, keys: np.ndarray, purpose: int) -> List[Optional[Patch]]:
+        """One for each key, None where it is left out. Ratios have uniform logarithms."""
+        attempts = keys[:, None], purpose, np.arange(_ATTEMPTS)
+        areas = self.area[0] + (self.area[1] - self.area[0]) * keyed.uniform(*attempts, _VALUE)
+        low, high = np.log(self.ratio)
+        ratios = np.exp(low + (high - low) * keyed.uniform(*attempts, _RATIO))
+        places = (keyed.uniform(keys, purpose, which).tolist() for which in (_Y, _X))
+        return [
+            Patch(list(zip(*tried)), y, x) if there else None
+            for *tried, y, x, there in zip(areas.tolist(), ratios.tolist(), *places, happens(keys, purpose, self.p))
+        ]
+
+
+@dataclass(frozen=True)
 class Augmentation:
-    """What the option `augment` says. jitter: by name; gray: probability."""
+    """What the option `augment` says. jitter, turn: by name; gray: probability; part: of `resized_crop`."""
 
     jitter: Tuple[Tuple[str, Amount], ...] = ()
     gray: float = 0.0
+    turn: Tuple[Tuple[str, Amount], ...] = ()
+    part: Optional[Rectangle] = None
 
     @classmethod
     def of(cls, options: Any) -> "Augmentation":
         """That of the options of a layer's `augment`."""
-        amounts = ((name, Amount.of(getattr(options, name), around)) for name, around in _JITTER.items())
-        return cls(tuple((name, amount) for name, amount in amounts if amount is not None), options.gray)
+        part = options.resized_crop and Rectangle.of(options.resized_crop)
+        return cls(_amounts(options, _JITTER), options.gray, _amounts(options, _TURN), part)
+
+    @property
+    def moves(self) -> bool:
+        """Whether pixels are moved."""
+        return bool(self.turn or self.part)
+
+    @property
+    def fills(self) -> bool:
+        """Whether any image is made as large as the crop."""
+        return self.part is not None and self.part.p == 1
 
     def draws(self, keys: np.ndarray) -> List[Drawn]:
         """One for each key."""
-        return [Drawn(colours) for colours in self._colours(keys)]
+        parts = self.part.drawn(keys, _PURPOSES["resized_crop"]) if self.part else [None] * len(keys)
+        ratio = self.part.ratio if self.part else (1, 1)
+        return [Drawn(*each, ratio) for each in zip(self._colours(keys), self._turns(keys), parts)]
+
+    def _turns(self, keys: np.ndarray) -> Sequence[Optional[Turn]]:
+        if not self.turn:
+            return [None] * len(keys)
+        amounts = dict(self.turn)
+
+        def numbers(name: str, which: int = _VALUE) -> List[float]:
+            if name not in amounts:
+                return [_TURN[name]] * len(keys)
+            found = amounts[name].drawn(keys, _PURPOSES[name], which)
+            return [_TURN[name] if number is None else number for number in found]
+
+        columns = numbers("rotate"), numbers("scale"), numbers("translate", _Y), numbers("translate", _X)
+        return [None if each == UNTURNED else Turn(*each) for each in zip(*columns)]
 
     def _colours(self, keys: np.ndarray) -> List[Colours]:
         purpose = _PURPOSES
