@@ -1277,6 +1277,14 @@ def ImageDataLayer(
     augment.translate: Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`.
     augment.translate.p: Probability of the step, from 0 to 1.
     augment.translate.range: n: from -n to n of the height, and of the width.
+    augment.blur: A Gaussian blur: a dict of `sigma`, `p`; {} for its defaults.
+    augment.blur.p: Probability of the step, from 0 to 1.
+    augment.blur.sigma: Standard deviation of the Gaussian in pixels, [lowest, highest], above 0, at most 50.
+    augment.erase: A random rectangle is covered: a dict of `area`, `ratio`, `value`, `p`; {} for its defaults.
+    augment.erase.p: Probability of the step, from 0 to 1.
+    augment.erase.area: Part of the area, [lowest, highest], above 0.
+    augment.erase.ratio: Width : height, [lowest, highest], above 0.
+    augment.erase.value: What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1417,6 +1425,14 @@ def MultiLabelDataLayer(
     augment.translate: Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`.
     augment.translate.p: Probability of the step, from 0 to 1.
     augment.translate.range: n: from -n to n of the height, and of the width.
+    augment.blur: A Gaussian blur: a dict of `sigma`, `p`; {} for its defaults.
+    augment.blur.p: Probability of the step, from 0 to 1.
+    augment.blur.sigma: Standard deviation of the Gaussian in pixels, [lowest, highest], above 0, at most 50.
+    augment.erase: A random rectangle is covered: a dict of `area`, `ratio`, `value`, `p`; {} for its defaults.
+    augment.erase.p: Probability of the step, from 0 to 1.
+    augment.erase.area: Part of the area, [lowest, highest], above 0.
+    augment.erase.ratio: Width : height, [lowest, highest], above 0.
+    augment.erase.value: What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1550,6 +1566,14 @@ def ImageMapDataLayer(
     augment.translate: Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`.
     augment.translate.p: Probability of the step, from 0 to 1.
     augment.translate.range: n: from -n to n of the height, and of the width.
+    augment.blur: A Gaussian blur: a dict of `sigma`, `p`; {} for its defaults.
+    augment.blur.p: Probability of the step, from 0 to 1.
+    augment.blur.sigma: Standard deviation of the Gaussian in pixels, [lowest, highest], above 0, at most 50.
+    augment.erase: A random rectangle is covered: a dict of `area`, `ratio`, `value`, `p`; {} for its defaults.
+    augment.erase.p: Probability of the step, from 0 to 1.
+    augment.erase.area: Part of the area, [lowest, highest], above 0.
+    augment.erase.ratio: Width : height, [lowest, highest], above 0.
+    augment.erase.value: What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: A JPEG that is cut short is an error (exact), or is read as far as it goes, as stock ImageData reads it, and counted (lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1681,6 +1705,14 @@ def SiameseDataLayer(
     augment.translate: Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`.
     augment.translate.p: Probability of the step, from 0 to 1.
     augment.translate.range: n: from -n to n of the height, and of the width.
+    augment.blur: A Gaussian blur: a dict of `sigma`, `p`; {} for its defaults.
+    augment.blur.p: Probability of the step, from 0 to 1.
+    augment.blur.sigma: Standard deviation of the Gaussian in pixels, [lowest, highest], above 0, at most 50.
+    augment.erase: A random rectangle is covered: a dict of `area`, `ratio`, `value`, `p`; {} for its defaults.
+    augment.erase.p: Probability of the step, from 0 to 1.
+    augment.erase.area: Part of the area, [lowest, highest], above 0.
+    augment.erase.ratio: Width : height, [lowest, highest], above 0.
+    augment.erase.value: What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
@@ -1819,6 +1851,14 @@ def TripletDataLayer(
     augment.translate: Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`.
     augment.translate.p: Probability of the step, from 0 to 1.
     augment.translate.range: n: from -n to n of the height, and of the width.
+    augment.blur: A Gaussian blur: a dict of `sigma`, `p`; {} for its defaults.
+    augment.blur.p: Probability of the step, from 0 to 1.
+    augment.blur.sigma: Standard deviation of the Gaussian in pixels, [lowest, highest], above 0, at most 50.
+    augment.erase: A random rectangle is covered: a dict of `area`, `ratio`, `value`, `p`; {} for its defaults.
+    augment.erase.p: Probability of the step, from 0 to 1.
+    augment.erase.area: Part of the area, [lowest, highest], above 0.
+    augment.erase.ratio: Width : height, [lowest, highest], above 0.
+    augment.erase.value: What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.

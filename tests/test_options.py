@@ -291,6 +291,16 @@ def test_normalises(layer, values, name, value):
         ),
         (
             DATA,
+            {"augment": {"erase": {"value": 256}}},
+            "must be an integer of at least 0 and of at most 255, or one of 'mean', 'noise', not 256",
+        ),
+        (
+            DATA,
+            {"augment": {"blur": {"sigma": [0, 2]}}},
+            "option 'augment.blur.sigma' must be a list of 2, each a number above 0",
+        ),
+        (
+            DATA,
             {"augment": {"translate": [0.1, 0.1]}},
             "option 'augment.translate' must be a number of at least 0 and of at most 1",
         ),

@@ -1,6 +1,6 @@
 """The option `augment` of data layers: random changes of images in TRAIN."""
 
-from typing import ClassVar, Iterator, Optional, Tuple, Union
+from typing import ClassVar, Iterator, Literal, Optional, Tuple, Union
 
 from pydantic import Field
 from typing_extensions import Annotated
@@ -26,6 +26,7 @@ _ZoomBy = Annotated[float, Field(ge=0, lt=1)]
 _Angle = Annotated[float, Field(ge=0, le=180)]
 _AnAngle = Annotated[float, Field(ge=-180, le=180)]
 _Area = Annotated[float, Field(gt=0, le=1)]
+_Sigma = Annotated[float, Field(gt=0, le=50)]
 _Part = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -73,6 +74,32 @@ class ResizedCrop(_Step):
         yield from _upside_down(self, "area", "ratio")
 
 
+class Blur(_Step):
+    """A Gaussian blur."""
+
+    sigma: Tuple[_Sigma, _Sigma] = Field(
+        (0.1, 2.0), description="Standard deviation of the Gaussian in pixels, [lowest, highest], above 0, at most 50."
+    )
+
+    def conflicts(self) -> Iterator[Remark]:
+        yield from _upside_down(self, "sigma")
+
+
+class Erase(_Step):
+    """A rectangle that is covered."""
+
+    p: _Probability = 0.5
+    area: Tuple[_Area, _Area] = Field((0.02, 0.33), description="Part of the area, [lowest, highest], above 0.")
+    ratio: Tuple[_Zoom, _Zoom] = Field((0.3, 3.3), description="Width : height, [lowest, highest], above 0.")
+    value: Union[Annotated[int, Field(ge=0, le=255)], Literal["mean", "noise"]] = Field(
+        "mean",
+        description="What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).",
+    )
+
+    def conflicts(self) -> Iterator[Remark]:
+        yield from _upside_down(self, "area", "ratio")
+
+
 _AnyFactor = Union[_Factor, Tuple[_Factor, _Factor], Factor, None]
 _AnyHue = Union[_Half, Tuple[_Hue, _Hue], Shift, None]
 
@@ -111,6 +138,10 @@ class Augment(Options):
     )
     translate: Union[_Part, Translation, None] = Field(
         None, description="Part of the height, and of the width, to shift by: n (from -n to n), or a dict with `p`."
+    )
+    blur: Optional[Blur] = Field(None, description="A Gaussian blur: a dict of `sigma`, `p`; {} for its defaults.")
+    erase: Optional[Erase] = Field(
+        None, description="A random rectangle is covered: a dict of `area`, `ratio`, `value`, `p`; {} for its defaults."
     )
 
     #: What changes nothing in an image of one channel.

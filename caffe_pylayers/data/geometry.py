@@ -64,9 +64,18 @@ class Rect(NamedTuple):
     def size(self) -> Size:
         return self.height, self.width
 
+    @property
+    def places(self) -> Tuple[slice, slice]:
+        """Its rows and its columns."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
     def of(self, image: np.ndarray) -> np.ndarray:
         """That part of an image (H, W) or (H, W, C), or of its map."""
-        return image[self.y : self.y + self.height, self.x : self.x + self.width]
+        return image[self.places]
+
+    def of_planes(self, planes: np.ndarray) -> np.ndarray:
+        """That part of planes (C, H, W)."""
+        return planes[(slice(None), *self.places)]
 
 
 class Window(NamedTuple):
@@ -91,9 +100,14 @@ class Window(NamedTuple):
         """Whether padding is written around what `place` tells."""
         return self.warp is None and self.seen != self.size
 
+    @property
+    def shown(self) -> Rect:
+        """The part of the scaled image that is fed."""
+        return Rect(self.y, self.x, *self.seen)
+
     def cut(self, image: np.ndarray) -> np.ndarray:
-        """The part of a scaled image (H, W) or (H, W, C), or of its map, that is fed; not mirrored."""
-        return Rect(self.y, self.x, *self.seen).of(image)
+        """That part of a scaled image (H, W) or (H, W, C), or of its map; not mirrored."""
+        return self.shown.of(image)
 
     def place(self, out: np.ndarray) -> np.ndarray:
         """Where that part goes in what is fed (..., height, width)."""

@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 
 from caffe_pylayers.data import geometry, keyed
-from caffe_pylayers.data.augmentation.colour import coloured
 from caffe_pylayers.data.augmentation.draws import NOTHING, Augmentation, Drawn
+from caffe_pylayers.data.augmentation.pixels import changed
 from caffe_pylayers.data.decoding import ANY, KEEP_BITS, MAX_PIXELS, Color, check_depth, check_size, decode, own_pixels
 from caffe_pylayers.data.geometry import Draw, Fit, Matrix, Size, Window
 from caffe_pylayers.data.image_size import image_size
-from caffe_pylayers.data.resampling import scaled, warped
+from caffe_pylayers.data.planes import erase, feed, mean_of_pixels, seen
+from caffe_pylayers.data.resampling import scaled
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.files.mean import read_mean
 
@@ -36,8 +37,6 @@ _TEN_CROPS = [
     for flip in (False, True)
     for y, x in ((0, 0), (0, _END), (_END, 0), (_END, _END), (_MIDDLE, _MIDDLE))
 ]
-
-_CV2_CHANNELS = 512  # CV_CN_MAX: features may have more
 
 
 @dataclass(frozen=True)
@@ -162,17 +161,11 @@ class Transforms:
         image = image if image.ndim == 3 else image[:, :, None]
         (height, width, channels), (top, bottom, left, right) = image.shape, border
         padded = np.zeros((top + height + bottom, left + width + right, channels), image.dtype)
-        mean = self._mean_of_pixels(image)
+        mean = mean_of_pixels(self.mean, image)
         if mean is not None and len(mean) in (1, channels) and mean.shape[1:] in ((1, 1), padded.shape[:2]):
             padded[...] = mean.transpose(1, 2, 0)
         padded[top : top + height, left : left + width] = image
         return padded
-
-    def _mean_of_pixels(self, image: np.ndarray) -> Optional[np.ndarray]:
-        """The mean, rounded for pixels that are integers."""
-        if self.mean is None or image.dtype.kind != "u":
-            return self.mean
-        return np.clip(np.rint(self.mean), 0, np.iinfo(image.dtype).max)
 
     def _raw(self, image: np.ndarray) -> np.ndarray:
         check_size(image.shape[:2], self.max_pixels, image.shape[2])
@@ -255,46 +248,13 @@ class Transforms:
 
         Padding is the mean, and so 0 as it is fed.
         """
-        image, mean = self._seen(image, window)
+        image, mean = seen(image, window, self.mean)
         if window.padded:
             out[...] = 0
             out = window.place(out)
-        self._feed(coloured(image, drawn.colours), mean, out)
-
-    def _seen(self, image: np.ndarray, window: Window) -> Tuple[np.ndarray, Optional[np.ndarray]]:
-        """The pixels that a window shows, and their mean."""
-        mean = self.mean
-        if window.warp is not None:
-            border = self._mean_of_pixels(image)
-            around = 0 if border is None else np.broadcast_to(border.ravel(), image.shape[2]).tolist()
-            return warped(image, window.warp, window.size, around), mean
-        if window.part is not None:
-            image = window.part.of(image)
-        if window.scaled != image.shape[:2]:
-            image = scaled(image, window.scaled)
-        if window.seen != window.scaled:
-            image = window.cut(image)
-            if mean is not None and mean.shape[1:] != (1, 1):
-                mean = window.cut(mean.transpose(1, 2, 0)).transpose(2, 0, 1)
-        if window.flip:
-            flipped = cv2.flip(image, 1) if image.shape[2] <= _CV2_CHANNELS else image[:, ::-1]
-            image = flipped.reshape(image.shape)  # OpenCV drops the axis of a single channel
-            mean = None if mean is None else mean[:, :, ::-1]
-        return image, mean
-
-    def _feed(self, image: np.ndarray, mean: Optional[np.ndarray], out: np.ndarray) -> None:
-        """Pixels as they are fed: (image - mean) * scale, plane by plane."""
-        for_cv2 = image.shape[2] <= _CV2_CHANNELS
-        if for_cv2 and out.dtype == np.uint8 and out[0].flags.c_contiguous:
-            cv2.split(image, list(out))
-            return
-        planes = cv2.split(image) if for_cv2 else image.transpose(2, 0, 1)
-        for channel, (plane, target) in enumerate(zip(planes, out)):
-            np.copyto(target, plane)
-            if mean is not None:
-                target -= mean[channel % len(mean)]
-            if self.scale != 1:
-                target *= np.float32(self.scale)
+        feed(changed(image, drawn.steps), mean, self.scale, out)
+        if drawn.erasing is not None:
+            erase(drawn.erasing, mean, self.scale, out)
 
     def augments(self, keys: np.ndarray) -> List[Drawn]:
         """What `augment` does to the images of the keys of a batch."""

@@ -57,8 +57,13 @@ LAYERS: Dict[str, Tuple[str, Tuple[str, ...], Dict[str, Any]]] = {
     "images in grey": ("ImageDataLayer", ("data", "label"), {"shuffle": True, "color": False, "mean_value": 70, "scale": 0.1}),
     "images augmented": (
         "ImageDataLayer", ("data", "label"),
-        {"shuffle": True, "augment": {"brightness": 0.4, "contrast": 0.4, "saturation": {"range": 0.4, "p": 0.5}, "hue": 0.1, "gray": 0.2,
-                                      "resized_crop": {"p": 0.5}, "rotate": 15}},
+        {
+            "shuffle": True,
+            "augment": {
+                "brightness": 0.4, "contrast": 0.4, "saturation": {"range": 0.4, "p": 0.5}, "hue": 0.1, "gray": 0.2,
+                "resized_crop": {"p": 0.5}, "rotate": 15, "blur": {}, "erase": {"value": "noise"},
+            },
+        },
     ),
     "images in order": ("ImageDataLayer", ("data", "label"), {}),
     "images BALANCED": ("ImageDataLayer", ("data", "label"), {"type": "BALANCED"}),
@@ -94,7 +99,10 @@ MAP_LAYERS: Dict[str, Tuple[str, Tuple[str, ...], Dict[str, Any]]] = {
     "maps": ("ImageMapDataLayer", ("data", "label", "dim"), {"shuffle": True, "scales": [0.7, 1, 1.6], "crop_size": [30, 18]}),
     "maps augmented": (
         "ImageMapDataLayer", ("data", "label", "dim"),
-        {"crop_size": [30, 18], "mean_value": 90, "augment": {"rotate": 15, "translate": 0.1, "resized_crop": {"p": 0.5}, "brightness": 0.4}},
+        {
+            "crop_size": [30, 18], "mean_value": 90,
+            "augment": {"rotate": 15, "translate": 0.1, "resized_crop": {"p": 0.5}, "brightness": 0.4, "erase": {"value": "noise"}},
+        },
     ),
     "maps in order": (
         "ImageMapDataLayer", ("data", "label"), {"like": "DenseImageData", "mean_value": [1, 2, 3], "label_map": {1: 255}},

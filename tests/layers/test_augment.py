@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from caffe_pylayers.data import keyed
-from caffe_pylayers.data.augmentation.colour import coloured
 from caffe_pylayers.data.augmentation.draws import Augmentation
+from caffe_pylayers.data.augmentation.pixels import changed
 from caffe_pylayers.errors import DataError
 from tests.caffe_nets import python_layer, write
 from tests.refusals import refused
@@ -46,20 +46,20 @@ def keys_of(number, num_records, seed=0):
 def test_colours_change_after_the_crop_and_before_mean_and_scale(net, photos):
     geometry = {"crop_size": 24, "mirror": True}
     mean = np.array([104, 117, 123], np.float32)[:, None, None]
-    augmented = net(augment=JITTER, mean_value=[104, 117, 123], scale=0.5, **geometry)
-    drawn_by = Augmentation.of(augmented.layers[0].options.augment)
-    for number, (plain, changed) in enumerate(zip(batches(net(**geometry)), batches(augmented))):
+    made = net(augment=JITTER, mean_value=[104, 117, 123], scale=0.5, **geometry)
+    drawn_by = Augmentation.of(made.layers[0].options.augment)
+    for number, (plain, augmented) in enumerate(zip(batches(net(**geometry)), batches(made))):
         draws = drawn_by.draws(keys_of(number, len(photos.names)))
         assert len({str(drawn) for drawn in draws}) == BATCH
-        for image, found, drawn in zip(plain, changed, draws):
-            expected = coloured(image.transpose(1, 2, 0).astype(np.uint8), drawn.colours).transpose(2, 0, 1)
+        for image, found, drawn in zip(plain, augmented, draws):
+            expected = changed(image.transpose(1, 2, 0).astype(np.uint8), drawn.steps).transpose(2, 0, 1)
             np.testing.assert_array_equal(found, (expected - mean) * np.float32(0.5))
 
 
 def test_one_channel(net):
     steps = {"brightness": 0.4, "contrast": 0.4}
-    for plain, changed in zip(batches(net(color=False)), batches(net(color=False, augment=steps))):
-        assert changed.shape == plain.shape and (changed != plain).any(axis=(1, 2, 3)).all()
+    for plain, found in zip(batches(net(color=False)), batches(net(color=False, augment=steps))):
+        assert found.shape == plain.shape and (found != plain).any(axis=(1, 2, 3)).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"crops": "ten"}])

@@ -1,7 +1,7 @@
 """Where an image is moved to: turned, scaled and shifted about its centre, and a part of it that is cut out."""
 
 import math
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -27,34 +27,6 @@ class Turn(NamedTuple):
 
 
 UNTURNED = Turn(0, 1, 0, 0)
-
-
-class Patch(NamedTuple):
-    """A rectangle: the first that fits of several (part of the area, width : height); y, x: where it is, from 0 up to but not 1."""
-
-    attempts: Sequence[Tuple[float, float]]
-    y: float
-    x: float
-
-    def inside(self, size: Size) -> Optional[Rect]:
-        """None where none fits."""
-        height, width = size
-        for area, ratio in self.attempts:
-            columns = round(math.sqrt(area * height * width * ratio))
-            rows = round(math.sqrt(area * height * width / ratio))
-            if 0 < rows <= height and 0 < columns <= width:
-                return Rect(int(self.y * (height - rows + 1)), int(self.x * (width - columns + 1)), rows, columns)
-        return None
-
-
-def largest(size: Size, ratio: Tuple[float, float]) -> Rect:
-    """The largest rectangle in the centre whose width : height lies between these two, or as near to them as it can."""
-    height, width = size
-    if width < ratio[0] * height:
-        height = max(1, round(width / ratio[0]))
-    elif width > ratio[1] * height:
-        width = max(1, round(height * ratio[1]))
-    return Rect((size[0] - height) // 2, (size[1] - width) // 2, height, width)
 
 
 def moved(window: Window, old: Size, turn: Optional[Turn], part: Optional[Rect]) -> Window:

@@ -5,8 +5,8 @@ import pytest
 
 from caffe_pylayers import config
 from caffe_pylayers.data import keyed
-from caffe_pylayers.data.augmentation.colour import coloured
 from caffe_pylayers.data.augmentation.draws import Augmentation
+from caffe_pylayers.data.augmentation.pixels import changed
 from tests.data import torchvision_formulas
 
 KEYS = keyed.bits(3, np.arange(20_000))
@@ -18,6 +18,7 @@ VALUES = {
     "saturation": [0, 0.5017, 0.6011, 1, 1.3971, 2.5033],
     "hue": [-0.5, -0.1, 0, 0.017, 0.1, 0.5],
     "gray": [1],
+    "blur": [2],
 }
 
 
@@ -44,12 +45,12 @@ def apart(image, steps):
     expected = image[:, :, ::-1]
     for name, value in steps:
         expected = getattr(torchvision_formulas, name)(expected, value)
-    found = coloured(image, steps)
+    found = changed(image, steps)
     assert found.shape == image.shape and found.dtype == np.uint8
     return np.abs(found[:, :, ::-1].astype(int) - expected)
 
 
-@pytest.mark.parametrize("step", VALUES)
+@pytest.mark.parametrize("step", (*JITTER, "gray"))
 def test_each_step(pictures, step):
     for image in [*pictures, *(picture[:, :, :1] for picture in pictures)]:
         for value in VALUES[step]:
@@ -62,25 +63,37 @@ def test_steps_in_the_order_that_is_drawn(pictures):
     steps = augmentation(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, gray=0.1)
     orders = set()
     for drawn in steps.draws(KEYS[:60]):
-        orders.add(tuple(name for name, _ in drawn.colours))
+        orders.add(tuple(name for name, _ in drawn.steps))
         for image in pictures[:2]:
-            levels = apart(image, drawn.colours)
+            levels = apart(image, drawn.steps)
             assert levels.max() <= 2 and (levels > 1).mean() < 2e-3 and (levels > 0).mean() < 0.02
     assert len(orders) > 20
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.8, 2, 5])
+def test_blur_is_the_sum_with_a_gaussian(pictures, sigma):
+    for image in (pictures[0], pictures[0][:, :, :1]):
+        radius = round(sigma * 3)
+        weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+        weights /= weights.sum()
+        expected = np.pad(image.astype(float), [(radius, radius), (radius, radius), (0, 0)], mode="reflect")
+        for axis in (0, 1):
+            expected = np.apply_along_axis(np.convolve, axis, expected, weights, "valid")
+        assert np.abs(changed(image, [("blur", sigma)]) - expected).max() < 1.6  # OpenCV weighs in steps of 1/256
 
 
 def test_images_are_not_written_into(pictures):
     for image in pictures:
         before = image.copy()
         for step, values in VALUES.items():
-            coloured(image, [(step, values[0])])
+            changed(image, [(step, values[0])])
         np.testing.assert_array_equal(image, before)
 
 
 def values_of(steps, name):
     """The values that a step had, for the images that had it."""
     drawn = augmentation(**steps).draws(KEYS)
-    return np.array([value for each in drawn for step, value in each.colours if step == name])
+    return np.array([value for each in drawn for step, value in each.steps if step == name])
 
 
 @pytest.mark.parametrize(
@@ -91,6 +104,7 @@ def values_of(steps, name):
         ("saturation", [0.5, 1.5], (0.5, 1.5)),
         ("hue", 0.1, (-0.1, 0.1)),
         ("hue", [0, 0.2], (0, 0.2)),
+        ("blur", {"sigma": [0.5, 1.5]}, (0.5, 1.5)),
     ],
 )
 def test_numbers_are_uniform_between_the_limits(step, option, limits):
@@ -110,13 +124,14 @@ def test_a_step_happens_with_its_probability():
     assert abs(values_of({"hue": {"range": [0, 0.2], "p": 0.8}}, "hue").mean() - 0.1) < 0.003
 
 
-def test_each_order_of_the_steps_comes_equally_often_and_grey_last():
-    drawn = augmentation(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, gray=0.5).draws(KEYS)
-    orders = [tuple(name for name, _ in each.colours if name != "gray") for each in drawn]
+def test_each_order_of_the_steps_comes_equally_often_and_grey_and_blur_last():
+    drawn = augmentation(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, gray=0.5, blur={"p": 0.5}).draws(KEYS)
+    orders = [tuple(name for name, _ in each.steps if name in JITTER) for each in drawn]
     _, counts = np.unique([" ".join(order) for order in orders], return_counts=True)
     assert len(counts) == 24 and all(sorted(order) == sorted(JITTER) for order in orders)
     assert ((counts - 833.3) ** 2 / 833.3).sum() < 68
-    assert all("gray" not in [name for name, _ in each.colours[:-1]] for each in drawn)
+    last = [tuple(name for name, _ in each.steps[4:]) for each in drawn]
+    assert {*last} == {(), ("gray",), ("blur",), ("gray", "blur")}
 
 
 def test_what_is_drawn_for_a_step_does_not_depend_on_others():

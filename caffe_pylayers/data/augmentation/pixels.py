@@ -1,7 +1,8 @@
-"""The colours of an image, by torchvision's formulas for 8-bit images; ours are blue, green, red.
+"""Colours of an image, and blur, by torchvision's formulas for 8-bit images; ours are blue, green, red.
 
 Each function takes uint8 (height, width, 1 or 3) and returns a new image. torchvision cuts the fraction off after each
-step, and weighs grey so; all but `hue` are equal to it bit for bit where float32 has no doubt about the fraction.
+step, and weighs grey so; those up to `gray`, but for `hue`, are equal to it where float32 has no
+doubt about the fraction.
 """
 
 from typing import Callable, Dict, Sequence, Tuple
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 
 #: A step and the number that is drawn for it.
-Colours = Sequence[Tuple[str, float]]
+Steps = Sequence[Tuple[str, float]]
 
 #: OpenCV rounds to the nearest, torchvision cuts the fraction off. Half would be a tie for integers.
 _CUT_OFF = -0.49995
@@ -19,9 +20,9 @@ _GREY = np.array([[0.114, 0.587, 0.2989, _CUT_OFF]], np.float32)
 _TO_BYTES = 255.999 / 255
 
 
-def coloured(image: np.ndarray, colours: Colours) -> np.ndarray:
+def changed(image: np.ndarray, steps: Steps) -> np.ndarray:
     """The image after these steps, one after the other."""
-    for name, value in colours:
+    for name, value in steps:
         image = _STEPS[name](image, value)
     return image
 
@@ -54,6 +55,11 @@ def _to_grey(image: np.ndarray, amount: float = 1) -> np.ndarray:
     return image if image.shape[2] == 1 else np.asarray(cv2.cvtColor(_grey(image), cv2.COLOR_GRAY2BGR))
 
 
+def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
+    """By a Gaussian; the image is mirrored at its edges."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma)).reshape(image.shape)
+
+
 def _grey(image: np.ndarray) -> np.ndarray:
     return image if image.shape[2] == 1 else np.asarray(cv2.transform(image, _GREY))
 
@@ -70,4 +76,5 @@ _STEPS: Dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "saturation": _saturation,
     "hue": _hue,
     "gray": _to_grey,
+    "blur": _blurred,
 }
