@@ -1185,7 +1185,7 @@ def ImageDataLayer(
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
     color: bool | str = True,
-    augment: dict[str, Any] | None = None,
+    augment: dict[str, Any] | Literal["imagenet", "ssd"] | None = None,
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
@@ -1250,7 +1250,7 @@ def ImageDataLayer(
     mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
-    augment: Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.
+    augment: Random changes of images in TRAIN, before the mean: a dict of steps; none: no change; or a preset, 'imagenet' for {'resized_crop': {}, 'brightness': 0.4, 'contrast': 0.4, 'saturation': 0.4}, or 'ssd' for {'brightness': {'range': 0.125, 'p': 0.5}, 'contrast': {'range': 0.5, 'p': 0.5}, 'saturation': {'range': 0.5, 'p': 0.5}, 'hue': {'range': 0.1, 'p': 0.5}}.
     augment.brightness: Factor of all numbers of an image: n (from 1 - n, but at least 0, to 1 + n), [lowest, highest], or a dict with `p`.
     augment.brightness.p: Probability of the step, from 0 to 1.
     augment.brightness.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
@@ -1332,7 +1332,7 @@ def MultiLabelDataLayer(
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
     color: bool | str = True,
-    augment: dict[str, Any] | None = None,
+    augment: dict[str, Any] | Literal["imagenet", "ssd"] | None = None,
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
@@ -1398,7 +1398,7 @@ def MultiLabelDataLayer(
     mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
-    augment: Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.
+    augment: Random changes of images in TRAIN, before the mean: a dict of steps; none: no change; or a preset, 'imagenet' for {'resized_crop': {}, 'brightness': 0.4, 'contrast': 0.4, 'saturation': 0.4}, or 'ssd' for {'brightness': {'range': 0.125, 'p': 0.5}, 'contrast': {'range': 0.5, 'p': 0.5}, 'saturation': {'range': 0.5, 'p': 0.5}, 'hue': {'range': 0.1, 'p': 0.5}}.
     augment.brightness: Factor of all numbers of an image: n (from 1 - n, but at least 0, to 1 + n), [lowest, highest], or a dict with `p`.
     augment.brightness.p: Probability of the step, from 0 to 1.
     augment.brightness.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
@@ -1481,7 +1481,7 @@ def ImageMapDataLayer(
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
     color: bool | str = True,
-    augment: dict[str, Any] | None = None,
+    augment: dict[str, Any] | Literal["imagenet", "ssd"] | None = None,
     transform: str | None = None,
     decode: Literal["exact", "lenient"] = "exact",
     max_pixels: int = 268435456,
@@ -1539,7 +1539,7 @@ def ImageMapDataLayer(
     mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
-    augment: Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.
+    augment: Random changes of images in TRAIN, before the mean: a dict of steps; none: no change; or a preset, 'imagenet' for {'resized_crop': {}, 'brightness': 0.4, 'contrast': 0.4, 'saturation': 0.4}, or 'ssd' for {'brightness': {'range': 0.125, 'p': 0.5}, 'contrast': {'range': 0.5, 'p': 0.5}, 'saturation': {'range': 0.5, 'p': 0.5}, 'hue': {'range': 0.1, 'p': 0.5}}.
     augment.brightness: Factor of all numbers of an image: n (from 1 - n, but at least 0, to 1 + n), [lowest, highest], or a dict with `p`.
     augment.brightness.p: Probability of the step, from 0 to 1.
     augment.brightness.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
@@ -1613,7 +1613,7 @@ def SiameseDataLayer(
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
     color: bool | str = True,
-    augment: dict[str, Any] | None = None,
+    augment: dict[str, Any] | Literal["imagenet", "ssd"] | None = None,
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
@@ -1678,7 +1678,7 @@ def SiameseDataLayer(
     mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
-    augment: Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.
+    augment: Random changes of images in TRAIN, before the mean: a dict of steps; none: no change; or a preset, 'imagenet' for {'resized_crop': {}, 'brightness': 0.4, 'contrast': 0.4, 'saturation': 0.4}, or 'ssd' for {'brightness': {'range': 0.125, 'p': 0.5}, 'contrast': {'range': 0.5, 'p': 0.5}, 'saturation': {'range': 0.5, 'p': 0.5}, 'hue': {'range': 0.1, 'p': 0.5}}.
     augment.brightness: Factor of all numbers of an image: n (from 1 - n, but at least 0, to 1 + n), [lowest, highest], or a dict with `p`.
     augment.brightness.p: Probability of the step, from 0 to 1.
     augment.brightness.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].
@@ -1759,7 +1759,7 @@ def TripletDataLayer(
     mean_value: float | Sequence[float] | None = None,
     scale: float = 1.0,
     color: bool | str = True,
-    augment: dict[str, Any] | None = None,
+    augment: dict[str, Any] | Literal["imagenet", "ssd"] | None = None,
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
@@ -1824,7 +1824,7 @@ def TripletDataLayer(
     mean_value: Mean to subtract, in the units of pixels: one number for all channels, or a list with one per channel, in their order: [b, g, r].
     scale: Factor, any number, on the images after the mean is subtracted.
     color: Three channels: blue, green, red; false: one, grey; any: the channels and the bits that the file has, and .npy files too.
-    augment: Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.
+    augment: Random changes of images in TRAIN, before the mean: a dict of steps; none: no change; or a preset, 'imagenet' for {'resized_crop': {}, 'brightness': 0.4, 'contrast': 0.4, 'saturation': 0.4}, or 'ssd' for {'brightness': {'range': 0.125, 'p': 0.5}, 'contrast': {'range': 0.5, 'p': 0.5}, 'saturation': {'range': 0.5, 'p': 0.5}, 'hue': {'range': 0.1, 'p': 0.5}}.
     augment.brightness: Factor of all numbers of an image: n (from 1 - n, but at least 0, to 1 + n), [lowest, highest], or a dict with `p`.
     augment.brightness.p: Probability of the step, from 0 to 1.
     augment.brightness.range: n: from 1 - n, but at least 0, to 1 + n; or [lowest, highest].

@@ -304,6 +304,7 @@ def test_normalises(layer, values, name, value):
             {"augment": {"translate": [0.1, 0.1]}},
             "option 'augment.translate' must be a number of at least 0 and of at most 1",
         ),
+        (DATA, {"augment": "image-net"}, "or one of 'imagenet', 'ssd', or none, not 'image-net'"),
         (DATA, {"color": "all"}, "option 'color' must be true or false, or 'any', not 'all'"),
         (DATA, {"mean_value": True}, "option 'mean_value' must be a number, or"),
         (

@@ -1,26 +1,18 @@
 """The option `augment` of data layers: random changes of images in TRAIN."""
 
-from typing import ClassVar, Iterator, Literal, Optional, Tuple, Union
+from typing import Any, Dict, Iterator, Literal, Optional, Tuple, Union
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from typing_extensions import Annotated
 
-from caffe_pylayers.config.schema import Options, Remark
+from caffe_pylayers.config.remarks import Remark
+from caffe_pylayers.config.schema import Options
+from caffe_pylayers.config.spelling import spell
 
 _Probability = Annotated[float, Field(ge=0, le=1, description="Probability of the step, from 0 to 1.")]
-
-
 _Factor = Annotated[float, Field(ge=0)]
 _Half = Annotated[float, Field(ge=0, le=0.5)]
 _Hue = Annotated[float, Field(ge=-0.5, le=0.5)]
-
-
-class _Step(Options):
-    """A step that is not done to each image."""
-
-    p: _Probability = 1.0
-
-
 _Zoom = Annotated[float, Field(gt=0)]
 _ZoomBy = Annotated[float, Field(ge=0, lt=1)]
 _Angle = Annotated[float, Field(ge=0, le=180)]
@@ -28,6 +20,12 @@ _AnAngle = Annotated[float, Field(ge=-180, le=180)]
 _Area = Annotated[float, Field(gt=0, le=1)]
 _Sigma = Annotated[float, Field(gt=0, le=50)]
 _Part = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Step(Options):
+    """A step that is not done to each image."""
+
+    p: _Probability = 1.0
 
 
 class Factor(_Step):
@@ -144,11 +142,49 @@ class Augment(Options):
         None, description="A random rectangle is covered: a dict of `area`, `ratio`, `value`, `p`; {} for its defaults."
     )
 
-    #: What changes nothing in an image of one channel.
-    of_colours: ClassVar[Tuple[str, ...]] = ("saturation", "hue", "gray")
-
     def conflicts(self) -> Iterator[Remark]:
         yield from _upside_down(self, "brightness", "contrast", "saturation", "hue", "rotate", "scale")
+
+    def without_size(self) -> Iterator[Remark]:
+        """What is wrong if the layer does not say the size that is fed."""
+        if self.resized_crop is not None:
+            rule = "option 'augment.resized_crop' needs a size, but there is no 'crop_size'"
+            yield Remark(("augment.resized_crop", "crop_size", "resize"), rule, "set 'crop_size'")
+
+    def without_colours(self) -> Iterator[Remark]:
+        """What changes nothing in images of one channel."""
+        for name in self.changed("saturation", "hue", "gray"):
+            rule = f"option 'augment.{name}' has no effect, because 'color' is false"
+            yield Remark((f"augment.{name}", "color"), rule, "leave it out")
+
+
+#: Names for some steps.
+PRESETS: Dict[str, Dict[str, Any]] = {
+    "imagenet": {"resized_crop": {}, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4},
+    "ssd": {
+        "brightness": {"range": 0.125, "p": 0.5},
+        "contrast": {"range": 0.5, "p": 0.5},
+        "saturation": {"range": 0.5, "p": 0.5},
+        "hue": {"range": 0.1, "p": 0.5},
+    },
+}
+_Preset = Literal["imagenet", "ssd"]
+
+
+def _steps(value: Any) -> Any:
+    """Return what a preset stands for."""
+    name = spell(_Preset, value)
+    return Augment.model_validate(PRESETS[name]) if isinstance(name, str) and name in PRESETS else value
+
+
+AugmentOrPreset = Annotated[
+    Optional[Annotated[Union[Augment, _Preset], BeforeValidator(_steps)]],
+    Field(
+        description="Random changes of images in TRAIN, before the mean: a dict of steps; none: no change; or a preset, "
+        + ", or ".join(f"'{name}' for {steps}" for name, steps in PRESETS.items())
+        + "."
+    ),
+]
 
 
 def _upside_down(options: Options, *names: str) -> Iterator[Remark]:

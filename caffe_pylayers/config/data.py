@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
-from caffe_pylayers.config.augment import Augment
+from caffe_pylayers.config.augment import Augment, AugmentOrPreset
 from caffe_pylayers.config.datasets import Datasets
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.remarks import Remark
@@ -181,10 +181,7 @@ class DataLayerOptions(Options):
         "files too.",
         json_schema_extra={"aliases": ["is_color"]},
     )
-    augment: Optional[Augment] = Field(
-        None,
-        description="Random changes of images in TRAIN, after cropping and mirroring, before the mean: a dict of steps; none: no change.",
-    )
+    augment: AugmentOrPreset = None
     transform: Optional[Plugin] = Field(
         None, description="Function of yours, 'module:function', called as function(image, rng) after resizing."
     )
@@ -251,14 +248,8 @@ class DataLayerOptions(Options):
         ):
             larger = f"option 'crop_size' is {list(self.crop_size)}, more than 'resize', which is {list(size)}"
             yield Remark(("crop_size", "resize"), larger)
-        if (
-            self.augment is not None
-            and self.augment.resized_crop is not None
-            and self.crop_size is None
-            and size is None
-        ):
-            rule = "option 'augment.resized_crop' needs a size, but there is no 'crop_size'"
-            yield Remark(("augment.resized_crop", "crop_size", "resize"), rule, "set 'crop_size'")
+        if isinstance(self.augment, Augment) and self.crop_size is None and size is None:
+            yield from self.augment.without_size()
         if self.mean_file is not None and self.mean_value is not None:
             both = "options 'mean_file' and 'mean_value' are both given"
             yield Remark(("mean_file", "mean_value"), both, "leave one out")
@@ -299,10 +290,8 @@ class DataLayerOptions(Options):
                 "raise 'prefetch' or lower 'workers'",
             )
 
-        if self.augment is not None and self.color is False:
-            for name in self.augment.changed(*self.augment.of_colours):
-                grey = f"option 'augment.{name}' has no effect, because 'color' is false"
-                yield Remark((f"augment.{name}", "color"), grey, "leave it out")
+        if isinstance(self.augment, Augment) and self.color is False:
+            yield from self.augment.without_colours()
 
     def image_shape(self) -> Optional[Tuple[Optional[int], int, int]]:
         """(channels, height, width) of images as they are fed, where the options say the size; see `_channels`."""

@@ -5,11 +5,13 @@ import h5py
 import numpy as np
 import pytest
 
+from caffe_pylayers.config.augment import PRESETS
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.augmentation.draws import Augmentation
 from caffe_pylayers.data.augmentation.pixels import changed
 from caffe_pylayers.errors import DataError
 from tests.caffe_nets import python_layer, write
+from tests.pages import ROOT
 from tests.refusals import refused
 
 BATCH = 6
@@ -94,6 +96,14 @@ def test_a_smaller_image_than_the_crop_can_be_enlarged(net):
         assert data.shape == (2, 3, 50, 50) and data.std() > 5
     with refused(DataError, "too small for crop_size", remedy="set `resize`"):
         net(augment={"resized_crop": {"p": 0.5}}, **{**options, "crop_size": 1000})
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_stands_for_what_the_page_says(net, preset):
+    assert f"| `{preset}` | `{PRESETS[preset]}` |" in (ROOT / "docs" / "data.md").read_text()
+    nets = (net(augment=augment, crop_size=20, mirror=True) for augment in (preset.upper(), PRESETS[preset]))
+    for one, other in zip(*map(batches, nets)):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_says_nothing_of_grey_images_is_told(net, caplog):
