@@ -56,6 +56,21 @@ def test_mean_image_and_scale_are_undone_where_each_image_was_cropped_and_mirror
     assert prepared.prepared["data"].words == "(x - mean.npy) * 0.02"
 
 
+@pytest.mark.parametrize("more", [{"type": "PK", "classes_per_batch": 4, "samples_per_class": 3}, {"on_error": "skip"}])
+def test_one_record_is_fed_again_and_again_as_it_is_drawn(photos, more):
+    options = {**of_photos(photos), "batch_size": 12, "augment": {"brightness": 0.5}, **more}
+    of_one = fed_by(layer_net.layer_of("ImageDataLayer", repr(options), 2), "TRAIN", [0], record=9)
+    assert set(of_one.names["data"]) == {photos.names[9]} and of_one.record == 9
+    assert len({image.tobytes() for image in of_one.images["data"]}) == 12
+    whole = cv2.resize(photos.decoded(9), (48, 40)).transpose(2, 0, 1).astype(np.float32)
+    for image in of_one.images["data"]:
+        factor = image.sum() / whole.sum()
+        assert 0.45 < factor < 1.55
+        np.testing.assert_allclose(image, np.clip(whole * factor, 0, 255), atol=30)
+    found = findings(of_one, channels(list(of_one.images.values())), [])
+    assert not [finding for finding in found if "labels are" in finding]
+
+
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 def test_labels_and_names_of_triplets_come_from_the_plan_of_the_batch(phase, photos):
     """TripletDataLayer has no top for labels unless it is stacked."""

@@ -105,6 +105,24 @@ def test_a_layer_of_options_alone_with_a_finding(photos, tmp_path, command):
     assert (tmp_path / "raw.png").exists()
 
 
+def test_one_image_many_times(photos, tmp_path, command):
+    options = of_photos(
+        photos, crop_size=32, augment={"rotate": 20, "hue": 0.2}, shuffle=True, mean_value=110, scale=0.01
+    )
+    arguments = ["--layer-type", "ImageDataLayer", "--options", repr(options), "--tops", "2", "--augment", "7"]
+    status, out, _ = command("preview", *arguments)
+    assert status == 0 and "batch 0: 12 of 12 draws of record 7" in out and "no effect" not in out
+    assert (tmp_path / "preview.png").exists()
+    status, _, err = command("preview", *arguments, "--phase", "TEST")
+    assert status == 2 and "--augment is for TRAIN" in err
+    status, _, err = command("preview", *arguments[:-1], str(len(photos.names)))
+    assert status == 2 and f"the records of {photos.csv} are 0 to {len(photos.names) - 1}" in err
+    status, _, err = command(
+        "preview", "--layer-type", "TripletDataLayer", "--options", repr(of_photos(photos)), "--augment", "0"
+    )
+    assert status == 2 and "--augment is for ImageDataLayer, MultiLabelDataLayer and ImageMapDataLayer" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

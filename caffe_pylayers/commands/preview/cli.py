@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 @click.option("--tops", type=whole(), help="How many tops that data layer has; by default only the required ones.")
 @click.option("--batch", type=whole(0), default=0, show_default=True, help="First batch.")
 @click.option("--batches", type=whole(), default=1, show_default=True, help="How many batches to draw together.")
+@click.option(
+    "--augment",
+    "record",
+    type=whole(0),
+    metavar="N",
+    help="Draw record N (from 0) many times, with all that is random about it.",
+)
 @click.option("--rows", type=whole(), default=8, show_default=True, help="Rows of samples in the picture.")
 @click.option("--classes", metavar="FILE", help="Text file with one class name per line.")
 @click.option(
@@ -42,6 +49,7 @@ def preview(
     tops: Optional[int],
     batch: int,
     batches: int,
+    record: Optional[int],
     rows: int,
     classes: Optional[str],
     output: Optional[str],
@@ -52,11 +60,13 @@ def preview(
 
     Triplets and pairs stand side by side with labels, margins and sim; batches of type PK class by class. A histogram
     of the fed values is below. If something looks like a mistake, the command says so and ends with status 1. Stock data
-    layers are drawn too. NET may be a solver: its net in that phase is taken. --classes gives names to labels.
+    layers are drawn too. NET may be a solver: its net in that phase is taken. --classes gives names to labels. --augment N
+    shows one image as often as a batch has samples, to see its crops, mirroring and augmentation.
 
     \b
     caffe-pylayers preview train_val.prototxt
     caffe-pylayers preview train_val.prototxt --phase TEST --batch 3 --classes names.txt
+    caffe-pylayers preview train_val.prototxt --augment 0
     caffe-pylayers preview --layer-type TripletDataLayer --options "{'source': 'train.csv', 'batch_size': 8}"
     """
     import caffe_pylayers
@@ -65,6 +75,8 @@ def preview(
     from caffe_pylayers.commands.preview.preview import is_preview, preview_of
     from caffe_pylayers.files.output_file import refuse_existing
 
+    if record is not None and phase != "TRAIN":
+        raise click.UsageError("--augment is for TRAIN: nothing is drawn for an image in TEST")
     layers, others = _layers(net, layer_name, phase, stage, layer_type, param_str, tops)
     paths = _paths(layers, output)
     others_files = [path for path in paths if not is_preview(path)]
@@ -73,7 +85,7 @@ def preview(
     made: Dict[str, Preview] = {}
     try:
         for layer, path in zip(layers, paths):
-            fed = fed_by(layer, phase, range(batch, batch + batches))
+            fed = fed_by(layer, phase, range(batch, batch + batches), record)
             made[path] = preview_of(fed, batch, rows, classes, others)
             caffe_pylayers.close()
             made[path].write(path)

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from caffe_pylayers import config
 from caffe_pylayers.caffe_files.nets import TRAIN, Layer
 from caffe_pylayers.commands import layer_net
+from caffe_pylayers.commands.preview.one_record import of_record
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.axes import Stored, stored_axes
@@ -49,6 +50,7 @@ class Fed:
     values: other numbers of each sample by name, (N,) or (N, M): margin, sim, sample_weight.
     a_class: how many samples in a row are of one class (type PK), else 0. stored: what `axes_doubt`
     takes of the images as the source has them; None where that is not known. doubts: what looks wrong with the source.
+    record: that which all samples are of; None where they differ.
     """
 
     layer: Layer
@@ -67,6 +69,7 @@ class Fed:
     a_class: int = 0
     stored: Optional[Stored] = None
     doubts: List[str] = field(default_factory=list)
+    record: Optional[int] = None
 
     def __len__(self) -> int:
         return len(next(iter(self.images.values())))
@@ -76,12 +79,14 @@ class Fed:
         return f"{self.layer.file}:{self.layer.line}: layer {self.layer.name!r}"
 
 
-def fed_by(layer: Layer, phase: str, batches: Iterable[int]) -> Fed:
+def fed_by(layer: Layer, phase: str, batches: Iterable[int], record: Optional[int] = None) -> Fed:
     """Run a data layer from its first batch on, and take the batches of these numbers together.
 
-    Raises ConfigError or DataError as the layer does, or where Caffe would end the process.
+    record: feed this one only, again and again. Raises ConfigError or DataError as the layer does, or where Caffe would end the process.
     """
     wanted = sorted(batches)
+    if record is not None:
+        layer = of_record(layer, record)
     try:
         taken = _taken(layer, phase, wanted)
     except (ConfigError, DataError) as error:
@@ -90,7 +95,7 @@ def fed_by(layer: Layer, phase: str, batches: Iterable[int]) -> Fed:
         raise error.within(f"{layer.file}:{layer.line}: layer {layer.name!r}") from None
     tops = {top: taken[0][top].shape for top in layer.tops}
     if layer.own:
-        return _own(Fed(layer, layer.own, phase, tops), taken, wanted)
+        return _own(Fed(layer, layer.own, phase, tops, record=record), taken, wanted)
     return _other(Fed(layer, layer.python[1] if layer.type == "Python" else layer.type, phase, tops), taken)
 
 

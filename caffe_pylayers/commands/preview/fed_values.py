@@ -59,7 +59,8 @@ def _channel(name: str, parts: List[np.ndarray]) -> Channel:
 def findings(fed: Fed, stats: Sequence[Channel], others: Sequence[Layer] = ()) -> List[str]:
     """What looks like a mistake, in sentences. others: the net's layers, which may mend it behind the data layer."""
     of_labels = _of_labels if fed.columns is None else _of_numbers
-    return [*_of_values(fed, stats, others), *_of_images(fed), *of_labels(fed), *fed.doubts]
+    labels = of_labels(fed) if fed.record is None else ()
+    return [*_of_values(fed, stats, others), *_of_images(fed), *labels, *fed.doubts]
 
 
 def _of_values(fed: Fed, stats: Sequence[Channel], others: Sequence[Layer]) -> Iterator[str]:

@@ -72,6 +72,8 @@ def preview_of(
     stats = channels([images for role, images in fed.images.items() if fed.prepared[role].pixels])
     found = findings(fed, stats, others)
     kind = _SAMPLES.get(len(fed.images), "samples") if set(fed.images) & {"anchor", "data_p"} else "samples"
+    if fed.record is not None:
+        kind = f"draws of record {fed.record}"
     title = f"{fed.layer.name}: {fed.kind}, {fed.phase}, batch {first_batch}: {shown} of {len(fed)} {kind}"
     notes = [", ".join(f"{top} {' x '.join(map(str, shape)) or 'scalar'}" for top, shape in fed.tops.items())]
     words = next(iter(fed.prepared.values())).words

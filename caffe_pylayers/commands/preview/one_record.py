@@ -1,0 +1,50 @@
+"""A data layer that feeds one record again and again, each time with what else is drawn: samplers Record0, Record1, ..."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from caffe_pylayers import config
+from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.caffe_files.prototxt import Field, Message
+from caffe_pylayers.config.param_str import parse
+from caffe_pylayers.errors import ConfigError
+
+_PREFIX = "Record"
+
+#: Options that choose records, or stand for one that cannot be read.
+_SAMPLING = ("type", "shuffle", "classes_per_batch", "samples_per_class", "on_error")
+
+
+def of_record(layer: Layer, record: int) -> Layer:
+    """The same layer, which feeds this record only. Raises ConfigError for a layer whose samples are not single images of ours."""
+    options: Any = config.load(layer.own, layer.python[2]) if layer.own else None
+    if options is None or options.images != ("data",):
+        raise ConfigError(
+            f"{layer.own or layer.python[1] or layer.type} does not feed single images by options of this package",
+            remedy="--augment is for ImageDataLayer, MultiLabelDataLayer and ImageMapDataLayer: choose one with --layer",
+            source=layer.described,
+        )
+    values = {name: value for name, value in parse(layer.python[2]).items() if name not in _SAMPLING}
+    values.update(batch_size=options.batch_size, sampler=f"{__name__}:{_PREFIX}{record}")
+    python = [field for field in layer.message.message("python_param").fields if field.name != "param_str"]
+    python.append(Field("param_str", repr(values), layer.line))
+    fields = [field for field in layer.message.fields if field.name != "python_param"]
+    fields.append(Field("python_param", Message(python, layer.line), layer.line))
+    return replace(layer, message=Message(fields, layer.line))
+
+
+def __getattr__(name: str) -> Any:
+    number = name[len(_PREFIX) :]
+    if not (name.startswith(_PREFIX) and number.isdigit()):
+        raise AttributeError(name)
+
+    class Sampler:
+        def __init__(self, labels: Any, options: Any) -> None:
+            self._shape = (options.batch_size, 1)
+
+        def batch(self, batch: int) -> np.ndarray:
+            return np.full(self._shape, int(number))
+
+    return Sampler
