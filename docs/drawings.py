@@ -21,6 +21,7 @@ import numpy as np
 
 from caffe_pylayers.data.sources.csv import CSVSource
 from caffe_pylayers.data.transforms import Transforms
+from docs import augmentation
 from tests.pages import ROOT, run_all
 
 # Of Okabe and Ito, which stay apart for the colour-blind.
@@ -43,6 +44,7 @@ def draw(folder: Path) -> None:
     triplet_data_layer(folder / "triplet_data_layer.png")
     stacked_triplets(folder / "stacked_triplets.png")
     hard_triplets(folder / "hard_triplets.png")
+    augmentation.draw(folder / "augmentation.png")
 
 
 def image_data_layer(path: Path) -> None:

@@ -18,6 +18,7 @@ BENCHMARKS = {
     "feeding": feeding.feeding,
     "triplets": feeding.triplets,
     "maps": feeding.maps,
+    "augment": feeding.augment,
     "fast": feeding.fast,
     "ahead": feeding.ahead,
     "ranks": feeding.ranks,

@@ -88,6 +88,29 @@ def maps() -> Iterator[Row]:
     )
 
 
+def augment() -> Iterator[Row]:
+    """Augmented images against two processes that make the same calls of OpenCV."""
+    options = {"resize": -1, "crop_size": SIZE, "mirror": True, "prefetch": 4, "workers": 2}
+    steps = {"resized_crop": {}, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "erase": {"p": 1}}
+    figures = in_turns(
+        {
+            "limit": lambda: _limit(20, _augmented_only),
+            "ours": lambda: fed(ours(**options, augment=steps)),
+            "plain": lambda: fed(ours(**options)),
+        }
+    )
+    yield Row(
+        f"resized crop to {SIZE}x{SIZE}, mirror, jitter, erasing, 2 workers",
+        _rate(figures["ours"]),
+        f"limit: {_rate(figures['limit'])}",
+        figures["ours"] / figures["limit"],
+        ">= 0.90",
+    )
+    yield Row(
+        "", _rate(figures["ours"]), f"crop, mirror: {_rate(figures['plain'])}", figures["ours"] / figures["plain"]
+    )
+
+
 def fast() -> Iterator[Row]:
     """decode: fast against exact, photos 2 and 4 times as large as the target."""
     for times, resize, reach in ((2, [187, 250], ">= 1.25"), (4, [93, 125], ">= 2")):
@@ -214,3 +237,41 @@ def _pairs_only(folder: str, number: int, num_images: int, barrier: "multiproces
             np.subtract(plane, np.float32(mean), out=place)
         labels[index % BATCH] = found
     barrier.wait()
+
+
+def _augmented_only(folder: str, number: int, num_images: int, barrier: "multiprocessing.synchronize.Barrier") -> None:
+    """Decode, cut out a part and resize it, mirror, three steps of jitter, subtract the mean, erase."""
+    keep_freed_memory()
+    cv2.setNumThreads(0)
+    rng = np.random.default_rng(number)
+    grey = np.array([[0.114, 0.587, 0.2989, 0]], np.float32)
+    out = np.empty((BATCH, 3, SIZE, SIZE), np.float32)
+    barrier.wait()
+    for index in range(num_images):
+        file = os.path.join(folder, f"{(number + 2 * index) % 2000}.jpg")
+        image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
+        (top, left, bottom, right), factors = _part(rng, *image.shape[:2], (0.08, 1)), rng.uniform(0.6, 1.4, 3).tolist()
+        image = cv2.resize(image[top:bottom, left:right], (SIZE, SIZE))
+        if index % 2:
+            image = cv2.flip(image, 1)
+        image = cv2.addWeighted(image, factors[0], image, 0, 0)
+        mean = cv2.mean(cv2.transform(image, grey))[0]
+        image = cv2.addWeighted(image, factors[1], image, 0, (1 - factors[1]) * mean)
+        without = cv2.cvtColor(cv2.transform(image, grey), cv2.COLOR_GRAY2BGR)
+        image = cv2.addWeighted(image, factors[2], without, 1 - factors[2], 0)
+        place = out[index % BATCH]
+        for plane, number_of_mean, target in zip(cv2.split(image), MEAN, place):
+            np.subtract(plane, np.float32(number_of_mean), out=target)
+        top, left, bottom, right = _part(rng, SIZE, SIZE, (0.02, 0.33))
+        place[:, top:bottom, left:right] = 0
+    barrier.wait()
+
+
+def _part(
+    rng: np.random.Generator, height: int, width: int, area: "tuple[float, float]"
+) -> "tuple[int, int, int, int]":
+    """A part of an image, in its shape, with an area between these: top, left, bottom, right."""
+    side = float(np.sqrt(rng.uniform(*area)))
+    rows, columns = int(height * side), int(width * side)
+    top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
+    return top, left, top + rows, left + columns
