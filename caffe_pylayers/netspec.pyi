@@ -1311,7 +1311,7 @@ def ImageDataLayer(
     points: Columns of the labels that are points, [x, y] each, in pixels of the stored image, with the centre of the first pixel at 0: they go where the pixels go; none: no label is a point.
     flip_pairs: Points, by their numbers in `points`, that change places where an image is mirrored, as the eyes do.
     normalize_points: Divide points by the width and the height of the image that is fed; false: they are in pixels.
-    outside: What becomes of a point outside of the crop: it is missing (nan), or keeps its number (none).
+    outside: What becomes of a point outside of the image that is fed: it is missing (nan), or keeps its number (none).
     classes_per_batch: Classes in a batch of type PK, at least 1.
     samples_per_class: Samples of each class in a batch of type PK.
     """
@@ -1459,7 +1459,7 @@ def MultiLabelDataLayer(
     points: Columns of the labels that are points, [x, y] each, in pixels of the stored image, with the centre of the first pixel at 0: they go where the pixels go; none: no label is a point.
     flip_pairs: Points, by their numbers in `points`, that change places where an image is mirrored, as the eyes do.
     normalize_points: Divide points by the width and the height of the image that is fed; false: they are in pixels.
-    outside: What becomes of a point outside of the crop: it is missing (nan), or keeps its number (none).
+    outside: What becomes of a point outside of the image that is fed: it is missing (nan), or keeps its number (none).
     classes_per_batch: Classes in a batch of type PK, at least 1.
     samples_per_class: Samples of each class in a batch of type PK.
     multilabel: Several labels per image, as 0 and 1 for each of them; false: one label.

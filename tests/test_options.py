@@ -254,7 +254,8 @@ def test_normalises(layer, values, name, value):
         (
             DATA,
             {"augment": {"brightness": -1}},
-            "option 'augment.brightness' must be a number of at least 0, or a list of 2, each a number of at least 0, or a dict of 'p', "
+            "option 'augment.brightness' must be a number of at least 0 and of at most 100, or a list of 2, each a number of at least 0 and of at "
+            "most 100, or a dict of 'p', "
             "'range', or none, not -1",
         ),
         (DATA, {"augment": {"hue": [-0.1, 0.6]}}, "each a number of at least -0.5 and of at most 0.5, or"),

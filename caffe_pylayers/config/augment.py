@@ -10,10 +10,10 @@ from caffe_pylayers.config.schema import Options
 from caffe_pylayers.config.spelling import spell
 
 _Probability = Annotated[float, Field(ge=0, le=1, description="Probability of the step, from 0 to 1.")]
-_Factor = Annotated[float, Field(ge=0)]
+_Factor = Annotated[float, Field(ge=0, le=100)]  # beyond float32 a contrast would be NaN
 _Half = Annotated[float, Field(ge=0, le=0.5)]
 _Hue = Annotated[float, Field(ge=-0.5, le=0.5)]
-_Zoom = Annotated[float, Field(gt=0)]
+_Zoom = Annotated[float, Field(gt=0, le=100)]
 _ZoomBy = Annotated[float, Field(ge=0, lt=1)]
 _Angle = Annotated[float, Field(ge=0, le=180)]
 _AnAngle = Annotated[float, Field(ge=-180, le=180)]
@@ -145,6 +145,16 @@ class Augment(Options):
     def conflicts(self) -> Iterator[Remark]:
         yield from _upside_down(self, "brightness", "contrast", "saturation", "hue", "rotate", "scale")
 
+    @property
+    def turns(self) -> bool:
+        """Whether there may be something else around the image."""
+        return any(self.changed("rotate", "scale", "translate"))
+
+    @property
+    def moves(self) -> bool:
+        """Whether a pixel may go elsewhere, or out of what is fed."""
+        return self.turns or self.resized_crop is not None
+
     def without_size(self) -> Iterator[Remark]:
         """What is wrong if the layer does not say the size that is fed."""
         if self.resized_crop is not None:
@@ -152,7 +162,9 @@ class Augment(Options):
             yield Remark(("augment.resized_crop", "crop_size", "resize"), rule, "set 'crop_size'")
 
     def without_colours(self) -> Iterator[Remark]:
-        """What changes nothing in images of one channel."""
+        """What changes nothing in images of one channel, unless a preset has it."""
+        if any(self == Augment.model_validate(steps) for steps in PRESETS.values()):
+            return
         for name in self.changed("saturation", "hue", "gray"):
             rule = f"option 'augment.{name}' has no effect, because 'color' is false"
             yield Remark((f"augment.{name}", "color"), rule, "leave it out")

@@ -63,7 +63,7 @@ class ImageDataLayerOptions(LabelledDataLayerOptions):
     )
     outside: Optional[Literal["nan"]] = Field(
         None,
-        description="What becomes of a point outside of the crop: it is missing (nan), or keeps its number (none).",
+        description="What becomes of a point outside of the image that is fed: it is missing (nan), or keeps its number (none).",
     )
     classes_per_batch: Annotated[Optional[int], InOrder(9)] = Field(
         None, ge=1, description="Classes in a batch of type PK, at least 1."

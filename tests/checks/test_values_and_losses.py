@@ -72,7 +72,8 @@ WRONG = {
     "classes, ours": ([data(labels="age"), scores(3), ours("WeightedSoftmaxLoss")], "error", "labels are integers", "such as EuclideanLoss"),
     "classes, stock": ([data(labels="age"), scores(9), stock("SoftmaxWithLoss")], "warning", "Caffe truncates them", "such as EuclideanLoss"),
     "missing": ([data(labels="hole"), scores(1), ours(EUCLIDEAN)], "error", "missing targets", "'ignore_nan': true"),
-    "points that are lost": ([data(**LOST), scores(4), stock("EuclideanLoss")], "warning", "points outside of the crop", "WeightedEuclideanLoss with 'ignore_nan': true"),
+    "points that are shifted out": ([data(**{**LOST, "crop_size": 0}, augment={"translate": 0.1}), scores(4), stock("EuclideanLoss")], "warning", "points outside of the image that is fed", "'ignore_nan': true"),
+    "points that are lost": ([data(**LOST), scores(4), stock("EuclideanLoss")], "warning", "points outside of the image that is fed", "WeightedEuclideanLoss with 'ignore_nan': true"),
 }  # fmt: skip
 
 RIGHT = {

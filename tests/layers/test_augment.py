@@ -111,3 +111,6 @@ def test_what_says_nothing_of_grey_images_is_told(net, caplog):
     for step in ("saturation", "hue", "gray"):
         assert f"option 'augment.{step}' has no effect, because 'color' is false; leave it out" in caplog.text
     assert "brightness" not in caplog.text
+    caplog.clear()
+    net(color=False, augment="ssd")
+    assert "no effect" not in caplog.text

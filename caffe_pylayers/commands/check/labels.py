@@ -86,14 +86,17 @@ def _check_missing(layer: Layer, number: int, given: Numbers, top: Top) -> Itera
     if missing is not None:
         yield error(layer, f"the data have missing targets ({missing.where})", remedy, "bottom", number)
     elif _loses_points(top, given.width):
-        lost = f"points outside of the crop are missing targets (`outside: nan` of layer {top.layer.name!r})"
+        lost = (
+            f"points outside of the image that is fed are missing targets (`outside: nan` of layer {top.layer.name!r})"
+        )
         yield warning(layer, lost, remedy, "bottom", number)
 
 
 def _loses_points(top: Top, width: int) -> bool:
-    """Whether a top has points that become NaN outside of a crop."""
+    """Whether a top has points that become NaN outside of a crop, or of an image that is moved."""
     options: Any = options_of(top.layer)
-    if getattr(options, "outside", None) is None or options.crop_size is None:
+    moves = getattr(options, "augment", None) is not None and options.augment.moves
+    if getattr(options, "outside", None) is None or not (options.crop_size or moves):
         return False
     return any(top.start <= column < top.start + width for pair in options.points for column in pair)
 

@@ -134,7 +134,7 @@ def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], 
     from caffe_pylayers.data.transforms import Transforms
 
     tolerant = options.on_error != "stop"
-    transforms = Transforms.of(options)
+    transforms = Transforms.of(options, report.is_trained(layer))
     recipe = Recipe.of(source, transforms, tolerant or report.all_data, maps=maps, sizes_differ=options.sizes_differ)
     room = recipe.room(1)
     images, numbers = Top(layer, 0), Numbers(source.describe)
@@ -182,15 +182,14 @@ def _turned_in_place(data: Any) -> bool:
 
 
 def _of_map(options: Any, loaded: np.ndarray) -> np.ndarray:
-    """The numbers of a map that may be fed, (1, M): with those of the padding if its image may be smaller than the crop."""
+    """The numbers of a map that may be fed, (1, M): with those of the padding if there may be some."""
     found = np.unique(loaded)
     factor = min(options.scales or (1,))
-    smaller = options.crop_size and any(
-        int(side * factor) < crop for side, crop in zip(loaded.shape, options.crop_size)
-    )
-    if smaller and (options.map_type == "labels" or options.given("pad_label")):
+    padded = options.augment is not None and options.augment.turns
+    padded |= any(int(side * factor) < crop for side, crop in zip(loaded.shape, options.crop_size or ()))
+    if padded and (options.map_type == "labels" or options.given("pad_label")):
         found = np.append(found, options.pad_label)
-    return np.append(found, np.nan)[None] if smaller and options.map_type == "values" else found[None]
+    return np.append(found, np.nan)[None] if padded and options.map_type == "values" else found[None]
 
 
 _AT, _FIX = "python_param.param_str", "fix the source, or the options that name it"
