@@ -152,3 +152,16 @@ def test_a_turn_with_a_resized_crop_is_one_after_the_other(photos):
             expected = expected[:, ::-1] if flip else expected
             difference = np.abs(out.transpose(1, 2, 0).astype(int) - expected)
             assert difference.mean() < 2
+
+
+def test_older_runs_are_continued_as_they_began():
+    """What is drawn for a key stays what it is, whatever steps there will be."""
+    colours = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "gray": 1, "blur": {}}
+    moves = {"rotate": 9, "scale": 0.1, "translate": 0.1, "resized_crop": {}}
+    (each,) = drawn(keyed.bits(7, np.arange(1)), **colours, **moves, erase={"p": 1, "value": "noise"})
+    names, values = zip(*each.steps)
+    assert names == ("contrast", "saturation", "brightness", "hue", "gray", "blur")
+    np.testing.assert_allclose(values, [0.978659, 1.169737, 0.937489, 0.092677, 1, 1.580052], atol=1e-6)
+    np.testing.assert_allclose(each.turn, [0.006169, 1.098468, -0.014752, 0.002524], atol=1e-6)
+    assert (each.part.inside((100, 120)), each.erasing.patch.inside((100, 120))) == ((1, 8, 99, 95), (10, 57, 76, 49))
+    assert each.erasing.pixels((1, 3), 1).ravel().tolist() == [125, 26, 11]

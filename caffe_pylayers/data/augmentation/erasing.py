@@ -1,4 +1,4 @@
-"""Random Erasing (Zhong et al. 2017): a rectangle of what is fed is covered."""
+"""Random Erasing (Zhong et al. 2020): a rectangle of what is fed is covered."""
 
 from typing import NamedTuple, Union
 
