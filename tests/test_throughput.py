@@ -174,7 +174,12 @@ def test_stages_of_records_that_need_no_decoding(photos):
     assert found.total > 0
 
 
-@pytest.mark.parametrize("size", [{"batch_size": 1}, {"batch_size": 4, "resize": 32}], ids=["own size", "resized"])
+AUGMENTED = {"batch_size": 4, "resize": 32, "augment": {"rotate": 9, "brightness": 0.4, "resized_crop": {"p": 0.5}}}
+
+
+@pytest.mark.parametrize(
+    "size", [{"batch_size": 1}, {"batch_size": 4, "resize": 32}, AUGMENTED], ids=["own size", "resized", "augmented"]
+)
 def test_images_with_maps_are_measured_with_them(photos, tmp_path, size):
     """And nothing is advised that this layer has not."""
     for number in range(30):

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from caffe_pylayers.commands.bench.figures import Stages
+from caffe_pylayers.data.augmentation.draws import Drawn
 from caffe_pylayers.data.geometry import Draw
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.room import Room
@@ -59,8 +60,7 @@ def stages(recipe: Recipe, seconds: float) -> Stages:
     )
 
 
-def _write(recipe: Recipe, image: np.ndarray, maps: Sequence[np.ndarray], room: Room) -> None:
-    (drawn,) = recipe.transforms.augments(np.zeros(1, np.uint64))[:1]
+def _write(recipe: Recipe, image: np.ndarray, maps: Sequence[np.ndarray], room: Room, drawn: Drawn) -> None:
     window = recipe.transforms.window(image.shape, Draw(0.3, 0.6, False), drawn)
     recipe.transforms.write(image, window, room.images[0], drawn)
     for each, loaded, out in zip(recipe.maps, maps, room.maps[0]):
@@ -73,11 +73,12 @@ def _actions(
     """What is timed, by name; each takes a place among the records."""
     source, transforms = recipe.source, recipe.transforms
     room = recipe.room(1)
+    augments = transforms.augments(np.arange(_MOST_IMAGES, dtype=np.uint64))
     fitting = [each for each in loaded if transforms.shape(each[0]) == recipe.shape] or loaded
     actions: Dict[str, Callable[[int], object]] = {
         "read": lambda place: _read(recipe, records[place]),
         "load": lambda place: _load(recipe, transforms, records[place]),
-        "write": lambda place: _write(recipe, *fitting[place % len(fitting)], room),
+        "write": lambda place: _write(recipe, *fitting[place % len(fitting)], room, augments[place]),
     }
     transform = transforms.transform
     if transform is not None:
