@@ -1,5 +1,5 @@
-"""From a record's bytes to a place in a batch: decode, resize, your own transform, crop, mirror, (x - mean) * scale, to
-C x H x W.
+"""From a record's bytes to a place in a batch: decode, resize, your own transform, crop, mirror, augment,
+(x - mean) * scale, to C x H x W.
 
 All of it is the workers' work. Without mean and scale they write 8-bit slots, a quarter of the memory; the parent only
 copies a slot into Caffe's blob.

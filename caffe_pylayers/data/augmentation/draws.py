@@ -39,8 +39,9 @@ NOTHING = Drawn()
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What the option `augment` says. jitter, turn: steps by name; gray: probability; part: of `resized_crop`; blur: its sigma;
-    erased, by: what is erased, by what.
+    """What the option `augment` says.
+
+    jitter, turn: steps by name. gray: probability. part: of `resized_crop`. blur: its sigma. erased, by: where `erase` is, by what.
     """
 
     jitter: Amounts
