@@ -10,7 +10,6 @@ from caffe_pylayers.layers.loss_layer import Terms, Wanted
 from caffe_pylayers.layers.pair_loss import PairLoss
 from caffe_pylayers.layers.scores import ClassAxis
 from caffe_pylayers.losses import overlap
-from caffe_pylayers.losses.blocks import same
 from caffe_pylayers.losses.reduction import Array, Reduction, in_rows
 
 
@@ -75,9 +74,7 @@ class DiceLoss(PairLoss):
         target, excluded = given.reshape(scores.shape), None
         if self.options.ignore_label is not None:
             excluded = target == self.options.ignore_label
-            target = self.buffer("target", scores.shape)
-            target[...] = given.reshape(scores.shape)
-            self.xp.copyto(target, 0, where=excluded)
+            target = self._without(target, excluded)
         return Terms(scores.shape, None, Regions(scores, target, excluded))
 
     def with_weights(self, terms: Terms, weights: Optional[Array]) -> Terms:
@@ -87,7 +84,8 @@ class DiceLoss(PairLoss):
             of_samples, weights = self._for_planes(weights.reshape(-1), of.scores), None
         each = weights if of_samples is None else of_samples[:, :, None]
         if not self._of_labels and not self.check_targets(of.target, of.excluded, each):
-            of = of._replace(target=self._finite(of.target))
+            # Those that are not finite have the weight 0.
+            of = of._replace(target=self._without(of.target, ~self.xp.isfinite(of.target)))
         if of.excluded is not None:
             there = self.buffer("there", of.excluded.shape)
             self.xp.logical_not(of.excluded, out=there)
@@ -137,20 +135,7 @@ class DiceLoss(PairLoss):
 
     def _take(self, bottom: Blobs, prepare: Sequence[int] = ()) -> None:
         self._probabilities = None
-        self._kept = list(range(1, len(bottom)))  # of the scores the probabilities are kept
-        self.inputs = [self._input(bottom, i) for i in range(len(bottom))]
-        self._look_at_terms()
-
-    def _follow(self, bottom: Blobs) -> bool:
-        if self._terms is None:
-            self._take(bottom)
-            return True
-        changed = [i for i in self._kept if not same(self.inputs[i], self.data(bottom[i]))]
-        for i in changed:
-            self.inputs[i] = self._input(bottom, i)
-        if changed:
-            self._look_at_terms()
-        return bool(changed)
+        super()._take(bottom, prepare)
 
     def _check_probabilities(self, of: Regions, weights: Optional[Array]) -> None:
         """Raises DataError where a score that counts is not from 0 to 1: the loss has no bound there."""
@@ -163,11 +148,11 @@ class DiceLoss(PairLoss):
                 option="activation",
             )
 
-    def _finite(self, target: Array) -> Array:
-        """Targets with 0 in the place of numbers that are not finite: those that are left have the weight 0."""
+    def _without(self, target: Array, left_out: Array) -> Array:
+        """A copy of targets with 0 in the place of some."""
         there = self.buffer("target", target.shape)
         there[...] = target
-        there[~self.xp.isfinite(there)] = 0
+        self.xp.copyto(there, 0, where=left_out)
         return there
 
     @property

@@ -165,7 +165,8 @@ class LossLayer(Layer):
 
     def _take(self, bottom: Blobs, prepare: Sequence[int] = ()) -> None:
         """Read all bottoms as they are now. prepare: those whose gradient forward prepares."""
-        self._kept = [i for i in range(len(bottom)) if not (prepare and i in self.differentiable)]
+        keeps_all = self.prepares and not prepare
+        self._kept = [i for i in range(len(bottom)) if keeps_all or i not in self.differentiable]
         self.inputs = [self._input(bottom, i) for i in range(len(bottom))]
         self._look_at_terms()
 
@@ -216,7 +217,7 @@ class LossLayer(Layer):
             return True
         others = [i for i in range(len(bottom)) if i not in self.differentiable]
         changed = [i for i in others if not same(self.inputs[i], self.data(bottom[i]))]
-        unkept = [i for i in self.differentiable if i not in self._kept]
+        unkept = [i for i in self.differentiable if i not in self._kept and self.prepares]
         again = bool(changed or (unkept and any(i not in self._prepared for i in self._asked)))
         if again:
             for i in [*changed, *unkept]:

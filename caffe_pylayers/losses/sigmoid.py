@@ -36,7 +36,7 @@ def sigmoid_cross_entropy(
     buffer = scratch(buffer, scores)
     values, size = buffer("values", scores.shape, scores.dtype), largest_block(scores)
     work = buffer("exps", (size,), scores.dtype)
-    more = None if pos_weight is None else [buffer(name, (size,), scores.dtype) for name in ("positive", "more")]
+    more = [] if pos_weight is None else [buffer(name, (size,), scores.dtype) for name in ("positive", "more")]
 
     for part in blocks(scores):
         x, t, value = scores[part], target[part], values[part]
@@ -50,13 +50,13 @@ def sigmoid_cross_entropy(
             xp.greater_equal(x, 0, out=slope)
             xp.maximum(slope, exps, out=slope)
         exps += 1
-        if more is not None:
-            each_more = pos_weight if isinstance(pos_weight, (int, float)) else pos_weight[part[1]]  # type: ignore[index]
+        if pos_weight is not None:
+            weight = pos_weight if isinstance(pos_weight, (int, float)) else pos_weight[part[1]]
             positive, extra = (each[: x.size].reshape(x.shape) for each in more)
-            xp.multiply(t, each_more - 1, out=positive)
+            xp.multiply(t, weight - 1, out=positive)
         if gradient is not None:
             slope /= exps
-            if more is not None:
+            if pos_weight is not None:
                 xp.subtract(slope, 1, out=extra)
                 extra *= positive
                 slope += extra
@@ -67,11 +67,11 @@ def sigmoid_cross_entropy(
         xp.log(exps, out=exps)
         xp.clip(x, 0, np.inf, out=value)  # half the time of maximum(x, 0)
         exps += value
-        if more is not None:
+        if pos_weight is not None:
             xp.subtract(exps, x, out=extra)
             positive *= extra
         xp.multiply(x, t, out=value)
         xp.subtract(exps, value, out=value)
-        if more is not None:
+        if pos_weight is not None:
             value += positive
     return values

@@ -42,7 +42,7 @@ def test_the_mean_over_a_pass_is_the_metric_of_the_pass(shape, axis, weighted, i
     expected = by_scikit_learn(scores, labels, weights, average)
     matrix = sk.confusion_matrix(labels, scores.argmax(axis=1), sample_weight=weights, labels=range(shape[axis]))
     assert found.shape == (8, len(COUNTED + RANKED))
-    for part in (slice(4), slice(4, 8)):  # the second pass begins anew
+    for part in (slice(4), slice(4, 8)):  # the second pass begins with nothing
         np.testing.assert_allclose(printed(found[part]), [expected[name] for name in COUNTED + RANKED], rtol=1e-6)
         np.testing.assert_allclose(printed(matrices[part]), matrix, rtol=1e-6)
 
