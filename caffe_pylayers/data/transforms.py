@@ -1,8 +1,8 @@
 """From a record's bytes to a place in a batch: decode, resize, your own transform, crop, mirror, augment,
 (x - mean) * scale, to C x H x W.
 
-All of it is the workers' work. Without mean and scale they write 8-bit slots, a quarter of the memory; the parent only
-copies a slot into Caffe's blob.
+The workers write pixels of 8 bits where they can, a quarter of the memory; mean and scale then come in when the parent feeds them
+(`feed`), which takes it less than to copy as many float32.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 import cv2
 import numpy as np
 
-from caffe_pylayers.data import geometry, keyed
+from caffe_pylayers.data import geometry, keyed, planes
 from caffe_pylayers.data.augmentation.draws import NOTHING, Augmentation, Drawn
 from caffe_pylayers.data.augmentation.pixels import changed
 from caffe_pylayers.data.decoding import ANY, KEEP_BITS, MAX_PIXELS, Color, check_depth, check_size, decode, own_pixels
 from caffe_pylayers.data.geometry import Draw, Fit, Matrix, Size, Window
 from caffe_pylayers.data.image_size import image_size
-from caffe_pylayers.data.planes import erase, feed, mean_of_pixels, seen
+from caffe_pylayers.data.planes import mean_of_pixels, seen
 from caffe_pylayers.data.resampling import scaled
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.files.mean import read_mean
@@ -103,9 +103,12 @@ class Transforms:
         return 10 if self.ten_crops and not self.random else 1
 
     def dtype(self, image: np.ndarray) -> np.dtype:
-        """Of the slots: uint8 for 8-bit images without a mean and a scale, else float32."""
-        plain = image.dtype == np.uint8 and self.mean is None and self.scale == 1
-        return np.dtype(np.uint8 if plain else np.float32)
+        """Of the slots: uint8 where `feed` can take the mean off later, and where they can hold it as pixels if they must; else float32."""
+        if image.dtype != np.uint8 or (self.mean is not None and self.mean.shape[1:] != (1, 1)):
+            return np.dtype(np.float32)
+        covers = self.pads or (self.augment is not None and self.augment.shows_mean)
+        pixels = mean_of_pixels(self.mean, image) if covers else None
+        return np.dtype(np.uint8 if pixels is None or (pixels == self.mean).all() else np.float32)
 
     def shape(self, image: np.ndarray) -> Tuple[int, int, int]:
         """(channels, height, width) of what `write` makes of a loaded image."""
@@ -244,17 +247,24 @@ class Transforms:
         return Window((height, width), y, x, self.crop_size, (min(height, rows), min(width, columns)), draw.flip)
 
     def write(self, image: np.ndarray, window: Window, out: np.ndarray, drawn: Drawn = NOTHING) -> None:
-        """Cut out, mirror, augment, take off the mean, scale, and write the planes into out (channels, height, width).
+        """Cut out, mirror, augment, and write the planes into out (channels, height, width): as they are fed, or, if it is uint8, as pixels.
 
         Padding is the mean, and so 0 as it is fed.
         """
         image, mean = seen(image, window, self.mean)
         if window.padded:
-            out[...] = 0
+            planes.cover(mean, out)
             out = window.place(out)
-        feed(changed(image, drawn.steps), mean, self.scale, out)
+        planes.feed(changed(image, drawn.steps), mean, self.scale, out)
         if drawn.erasing is not None:
-            erase(drawn.erasing, mean, self.scale, out)
+            planes.erase(drawn.erasing, mean, self.scale, out)
+
+    def feed(self, written: np.ndarray, out: np.ndarray) -> None:
+        """Write images as `write` made them (M, channels, height, width) into out, float32, as they are fed."""
+        if written.dtype == np.uint8:
+            planes.finished(written, self.mean, self.scale, out)
+        else:
+            np.copyto(out, written)
 
     def augments(self, keys: np.ndarray) -> List[Drawn]:
         """What `augment` does to the images of the keys of a batch."""

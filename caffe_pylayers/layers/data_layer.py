@@ -108,11 +108,12 @@ class DataLayer(Layer):
             self.waiting += time.perf_counter() - asked
             if self.recipe.form.largest:
                 self.fit(top, images.shape[-2:])
+            feed = self.recipe.transforms.feed
             if len(images) > 1 and self.options.stacked:
-                np.copyto(top[0].data, images.reshape(top[0].data.shape))
+                feed(images.reshape(top[0].data.shape), top[0].data)
             else:
                 for number, block in enumerate(images):
-                    np.copyto(top[number].data, block)
+                    feed(block, top[number].data)
             self.annotate(top, batch)
             self.stand_ins += batch.stand_ins
         self._count = count + 1

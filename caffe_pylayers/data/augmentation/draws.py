@@ -7,7 +7,7 @@ import numpy as np
 
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.augmentation.amount import PURPOSES, VALUE, Amount, X, Y, happens
-from caffe_pylayers.data.augmentation.erasing import Erasing
+from caffe_pylayers.data.augmentation.erasing import MEAN, Erasing
 from caffe_pylayers.data.augmentation.moves import UNTURNED, Turn, moved
 from caffe_pylayers.data.augmentation.pixels import Steps
 from caffe_pylayers.data.augmentation.rectangle import Patch, Rectangle
@@ -70,6 +70,11 @@ class Augmentation:
     def moves(self) -> bool:
         """Whether pixels are moved."""
         return bool(self.turn or self.part)
+
+    @property
+    def shows_mean(self) -> bool:
+        """Whether the mean may cover a part of an image."""
+        return self.erased is not None and self.by == MEAN
 
     @property
     def fills(self) -> bool:
