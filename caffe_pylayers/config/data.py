@@ -196,6 +196,16 @@ class DataLayerOptions(Options):
         ge=1,
         description="Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.",
     )
+    cache: Literal["none", "memory", "disk"] = Field(
+        "none",
+        description="Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file "
+        "beside the source or in the cache folder, for later runs too (disk); none: decode them each time.",
+    )
+    cache_limit: Optional[int] = Field(
+        None,
+        ge=1,
+        description="Bytes that the cache may take, at least 1; none: half of what is free. What does not fit is decoded each time.",
+    )
     seed: Annotated[Seed, InOrder(2)] = 0
     stream: Annotated[Stream, InOrder(3)] = 0
     prefetch: BatchesAhead = Field(
@@ -250,6 +260,8 @@ class DataLayerOptions(Options):
             yield Remark(("crop_size", "resize"), larger)
         if isinstance(self.augment, Augment) and self.crop_size is None and size is None:
             yield from self.augment.without_size()
+        if self.cache != "none":
+            yield from self._without_cache()
         if self.mean_file is not None and self.mean_value is not None:
             both = "options 'mean_file' and 'mean_value' are both given"
             yield Remark(("mean_file", "mean_value"), both, "leave one out")
@@ -266,7 +278,21 @@ class DataLayerOptions(Options):
             rule = "option 'on_error' must be 'stop' with a 'sampler' of your own: only the sampler knows which record may replace another"
             yield Remark(("on_error", "sampler"), rule)
 
+    def _without_cache(self) -> Iterator[Remark]:
+        """What a cache cannot be with."""
+        rule = f"option 'cache' is {self.cache!r}, but "
+        if not getattr(self, "compressed", True):
+            kept = rule + "'compressed' is false, which keeps all images in memory anyway"
+            yield Remark(("cache", "compressed"), kept, "leave one out")
+        if isinstance(self.augment, Augment) and self.augment.resized_crop is not None:
+            whole = rule + "'augment.resized_crop' cuts out of whole images, which take more room than is worth it"
+            yield Remark(
+                ("cache", "augment.resized_crop"), whole, "leave one out, or crop with 'augment.scale' and 'crop_size'"
+            )
+
     def idle(self) -> Iterator[Tuple[str, str]]:
+        if self.cache == "none":
+            yield from self.without_effect(("cache_limit",), "'cache' is 'none'")
         for names, owner in ((("root", "header", "missing"), "CSV"), (("datasets",), "HDF5")):
             if self.source_type != owner:
                 yield from self.without_effect(names, f"'source_type' is {self.source_type!r}")

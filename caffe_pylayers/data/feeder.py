@@ -5,10 +5,11 @@ import contextlib
 import os
 import threading
 import weakref
-from typing import Callable, ContextManager, Iterator, Mapping, Optional, Set
+from dataclasses import replace
+from typing import Callable, ContextManager, Iterator, Mapping, Optional
 
 from caffe_pylayers.data.cut_short import CutShort
-from caffe_pylayers.data.recipe import Batch, Recipe, Taken
+from caffe_pylayers.data.recipe import Batch, Recipe, Taken, Tally
 from caffe_pylayers.data.room import Room
 from caffe_pylayers.errors import PartedError
 from caffe_pylayers.processes import limits
@@ -80,17 +81,17 @@ class InProcess(Feeder):
             self._room = self._recipe.room(batch.records.size)
         room = self._room
         while True:
-            cut_short: Set[int] = set()
+            tally = Tally()
             tolerant = self._reject is not None
             records, keys = batch.records.ravel(), batch.keys.ravel()
-            complaints = self._recipe.fill(records, keys, room, tolerant=tolerant, cut_short=cut_short.add)
+            complaints = self._recipe.fill(records, keys, room, tolerant=tolerant, tally=tally)
             if not complaints:
                 break
             assert self._reject is not None
             self._reject({int(records[place]): complaint for place, complaint in complaints.items()})
             batch = self._plan(number)
-        self._cut_short.add(cut_short)
-        yield batch.made(room)
+        self._cut_short.add(tally.cut_short)
+        yield replace(batch, cached=tally.cached).made(room)
 
     def stop(self) -> None:
         self._room = None

@@ -1,12 +1,14 @@
 """How the images of a batch are made: source and transforms, as every process that fills slots has them."""
 
-from dataclasses import dataclass, replace
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from dataclasses import dataclass, field, replace
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
 from caffe_pylayers.data import geometry
 from caffe_pylayers.data.augmentation.draws import Drawn
+from caffe_pylayers.data.cache.cache import Cache
+from caffe_pylayers.data.cache.entry import Loaded
 from caffe_pylayers.data.decoding import check_size, unlike
 from caffe_pylayers.data.geometry import UNMOVED, Draw, Matrix, Size, Window
 from caffe_pylayers.data.maps import Maps, dtype_of_maps
@@ -27,6 +29,7 @@ class Batch:
     keys: uint64 (arity, B); all that is random about an image comes from its key.
     values: float32 (B,), what the sampling says of each sample: sim of pairs, margin of triplets; None where nothing.
     stand_ins: how many of the samples stand in for one that cannot be read.
+    cached: how many of the images came from the cache, once they are made.
     Once the images are made: maps (arity, images per top, num_maps, H, W); sizes int64 (arity, images per top, 2), see `Room`; and, if the
     recipe is `with_moves`, moves float64 (arity, images per top, 2, 3): where the pixels of stored images are in those that are fed.
     """
@@ -35,6 +38,7 @@ class Batch:
     keys: np.ndarray
     values: Optional[np.ndarray] = None
     stand_ins: int = 0
+    cached: int = 0
     maps: Optional[np.ndarray] = None
     sizes: Optional[np.ndarray] = None
     moves: Optional[np.ndarray] = None
@@ -57,11 +61,22 @@ Taken = Tuple[np.ndarray, Batch]
 _FAILURES_A_BATCH, _FAILURES_AT_FIRST = 16, 1000
 
 
+@dataclass
+class Tally:
+    """What was found while a batch was filled. cut_short: records of which only a part could be read (`decode: lenient`).
+
+    cached: how many came from the cache.
+    """
+
+    cut_short: Set[int] = field(default_factory=set)
+    cached: int = 0
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Source, maps and transforms; `form` is what they make of every record.
 
-    pixels: the type of every image before mean and scale.
+    pixels: the type of every image before mean and scale. cache: where decoded records are kept.
     """
 
     source: Source
@@ -69,6 +84,7 @@ class Recipe:
     form: Form
     pixels: np.dtype
     maps: Sequence[Maps] = ()
+    cache: Optional[Cache] = None
 
     @property
     def copies(self) -> int:
@@ -83,7 +99,7 @@ class Recipe:
     @property
     def fds(self) -> Tuple[int, ...]:
         """File descriptors that workers must inherit."""
-        return tuple(fd for source in self.sources for fd in source.fds)
+        return (*(fd for source in self.sources for fd in source.fds), *(self.cache.fds if self.cache else ()))
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -98,6 +114,7 @@ class Recipe:
         with_moves: bool = False,
         maps: Sequence[Maps] = (),
         sizes_differ: bool = False,
+        cache: Optional[Cache] = None,
     ) -> "Recipe":
         """The recipe whose form the first record of the source tells; if `tolerant`, the first that can be used.
 
@@ -108,17 +125,24 @@ class Recipe:
         first_error = None
         for record in range(min(len(source), _FAILURES_AT_FIRST) if tolerant else 1):
             try:
-                image, loaded, _ = _loaded(source, transforms, maps, record)
+                loaded = _loaded(source, transforms, maps, record, with_moves)
+                image = _changed(source, transforms, loaded, record, 0, with_moves)
                 form = Form(
                     transforms.shape(image),
                     transforms.dtype(image).name,
                     transforms.copies,
                     with_moves,
                     len(maps),
-                    dtype_of_maps(maps, loaded).name,
+                    dtype_of_maps(maps, loaded.maps).name,
                     transforms.max_pixels if sizes_differ else 0,
                 )
-                return cls(source, transforms, form, image.dtype, maps)
+                if cache is not None and image.dtype != np.uint8:
+                    raise ConfigError(
+                        f"option 'cache' is {cache.kind!r}, but it keeps 8-bit images, and these are {image.dtype}",
+                        remedy="leave it out: to read such numbers takes no decoding",
+                        option="cache",
+                    )
+                return cls(source, transforms, form, image.dtype, maps, cache)
             except DataError as error:
                 first_error = first_error or error
         assert first_error is not None
@@ -138,6 +162,8 @@ class Recipe:
         """Give back what the sources hold."""
         for source in self.sources:
             source.close()
+        if self.cache is not None:
+            self.cache.close()
 
     def fill(
         self,
@@ -146,20 +172,21 @@ class Recipe:
         room: Room,
         begin: Callable[[int], None] = lambda place: None,
         tolerant: bool = False,
-        cut_short: Callable[[int], None] = lambda record: None,
+        tally: Optional[Tally] = None,
     ) -> Dict[int, DataError]:
         """Write what is made of record i, records[i] with keys[i], into place i of the room, or `copies` places.
 
         begin: called with i before record i. Raises DataError naming the record that cannot be read; if `tolerant`,
         returns them instead: place in the batch -> complaint, a few at a time, each record once. A source that has changed
-        is an error all the same. cut_short: called with each record of which only a part could be read (`decode: lenient`).
+        is an error all the same. tally: told what was found.
         """
+        tally = tally or Tally()
         complaints: Dict[int, DataError] = {}
         draws, augments = self.transforms.draws(keys), self.transforms.augments(keys)
         for place, (record, key) in enumerate(zip(records.tolist(), keys)):
             begin(place)
             try:
-                self._write(record, key, draws, augments, place * self.copies, room, cut_short)
+                self._write(record, key, draws, augments, place * self.copies, room, tally)
             except DataError as error:
                 if not (tolerant and blames_record(error)):
                     raise
@@ -176,11 +203,12 @@ class Recipe:
         augments: Sequence[Drawn],
         first: int,
         room: Room,
-        cut_short: Callable[[int], None],
+        tally: Tally,
     ) -> None:
         """Write a record into the places of the room from `first` on."""
         transforms = self.transforms
-        image, maps, matrix = _loaded(self.source, transforms, self.maps, record, key, cut_short, self.form.with_moves)
+        loaded = self._loaded(record, tally)
+        image = _changed(self.source, transforms, loaded, record, key, self.form.with_moves)
         for place in range(first, first + self.copies):
             window = transforms.window(image.shape, draws[place], augments[place])
             self._check(record, image, window)
@@ -188,10 +216,24 @@ class Recipe:
                 room.fit(window.size)
             transforms.write(image, window, room.images[place], augments[place])
             if self.maps:
-                self._write_maps(record, maps, window, room.maps[place])
+                self._write_maps(record, loaded.maps, window, room.maps[place])
                 room.sizes[place] = window.seen
             if room.moves is not None:
-                room.moves[place] = geometry.then(matrix, window.matrix(image.shape[:2]))
+                room.moves[place] = geometry.then(loaded.matrix, window.matrix(image.shape[:2]))
+
+    def _loaded(self, record: int, tally: Tally) -> Loaded:
+        """A record from the cache, or else decoded, and kept there."""
+        loaded = self.cache.get(record) if self.cache else None
+        if loaded is not None:
+            tally.cached += 1
+        else:
+            version = self.cache.version(record) if self.cache else b""
+            loaded = _loaded(self.source, self.transforms, self.maps, record, self.form.with_moves)
+            if self.cache:
+                self.cache.put(record, version, loaded)
+        if loaded.cut_short:
+            tally.cut_short.add(record)
+        return loaded
 
     def _write_maps(self, record: int, maps: Sequence[np.ndarray], window: Window, room: np.ndarray) -> None:
         for each, loaded, out in zip(self.maps, maps, room):
@@ -220,43 +262,35 @@ class Recipe:
             )
 
 
-class _Loaded(NamedTuple):
-    """A record ready to be cut out: its image and maps, and where the pixels of the stored image are now."""
-
-    image: np.ndarray
-    maps: Sequence[np.ndarray]
-    matrix: Matrix
-
-
-def _loaded(
-    source: Source,
-    transforms: Transforms,
-    maps: Sequence[Maps],
-    record: int,
-    key: int = 0,
-    cut_short: Callable[[int], None] = lambda record: None,
-    follows: bool = False,
-) -> _Loaded:
-    """A record decoded, resized and changed by the user's transform. Every error names the record.
-
-    follows: say where pixels went.
-    """
+def _loaded(source: Source, transforms: Transforms, maps: Sequence[Maps], record: int, follows: bool) -> Loaded:
+    """A record decoded and resized. Every error names the record. follows: say where pixels went."""
     traces: List[Tuple[Size, Matrix]] = []
+    cut_short: List[int] = []
     traced = (lambda *trace: traces.append(trace)) if follows or maps else None
-    image = transforms.load(source, record, cut_short, traced)
-    found = [each.load(record, traces[0][0]) for each in maps]
-    size = image.shape[:2]
+    image = transforms.load(source, record, cut_short.append, traced)
+    stored, matrix = traces[0] if traces else ((0, 0), UNMOVED)
+    return Loaded(image, [each.load(record, stored) for each in maps], stored, matrix, bool(cut_short))
+
+
+def _changed(
+    source: Source, transforms: Transforms, loaded: Loaded, record: int, key: int, follows: bool
+) -> np.ndarray:
+    """The image of a loaded record as the user's transform changes it. Every error names the record.
+
+    follows: points among the labels go where pixels go.
+    """
+    image, place = loaded.image, transforms.transform
     try:
-        if transforms.transform is not None:
-            image = transformed(transforms.transform, image, key)
-        if traces and image.shape[:2] != size:
+        if place is not None:
+            image = transformed(place, image, key)
+        if (follows or loaded.maps) and image.shape[:2] != loaded.image.shape[:2]:
             raise ConfigError(
-                f"option 'transform': {transforms.transform!r} changed the size from {size} to {image.shape[:2]} (height, width), but "
-                f"{'maps' if maps else 'the points among the labels'} would not follow",
+                f"option 'transform': {place!r} changed the size from {loaded.image.shape[:2]} to {image.shape[:2]} (height, width), but "
+                f"{'maps' if loaded.maps else 'the points among the labels'} would not follow",
                 remedy="leave the size as it is",
                 option="transform",
             )
     except ConfigError as error:
         raise error.within(source.describe(record), record) from error
     transforms.check(image, source, record)
-    return _Loaded(image, found, traces[0][1] if traces else UNMOVED)
+    return image

@@ -12,6 +12,7 @@ import select
 import socket
 import subprocess
 from collections import Counter, deque
+from dataclasses import replace
 from typing import Callable, Deque, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from caffe_pylayers.data.cut_short import CutShort
@@ -103,7 +104,7 @@ class Ring(Feeder):
             self._cut_short.add(filled.records[filled.cut_short].tolist())
             if self._recipe.form.largest:
                 filled.room.fit(filled.room.sizes[0])
-            yield batch.made(filled.room)
+            yield replace(batch, cached=int(filled.cached[0])).made(filled.room)
             self._free.append(slot)
             self._next_taken = number + 1
             self._schedule()

@@ -40,7 +40,12 @@ class Layout:
     def arrays(self) -> Dict[str, Any]:
         """The arrays of a slot, by name."""
         count = self.num_records
-        facts = {"records": (np.int64, (count,)), "keys": (np.uint64, (count,)), "cut_short": (np.bool_, (count,))}
+        facts = {
+            "records": (np.int64, (count,)),
+            "keys": (np.uint64, (count,)),
+            "cut_short": (np.bool_, (count,)),
+            "cached": (np.int64, (1,)),
+        }
         return {**facts, **self.form.arrays(count)}
 
     @property
@@ -55,12 +60,13 @@ class Layout:
 class Slot:
     """records int64 (M,), keys uint64 (M,): what to fill with; room: what was filled.
 
-    cut_short: bool (M,), the images of which only a part could be read.
+    cut_short: bool (M,), the images of which only a part could be read. cached: int64 (1,), how many came from the cache.
     """
 
     def __init__(self, memory: mmap.mmap, offset: int, layout: Layout) -> None:
         arrays = carved(memory, offset, layout.arrays)
         self.records, self.keys, self.cut_short = arrays["records"], arrays["keys"], arrays["cut_short"]
+        self.cached = arrays["cached"]
         self.room = Room(layout.form, layout.num_records, arrays)
 
 

@@ -9,12 +9,12 @@ import os
 import socket
 import sys
 import traceback
-from typing import Mapping, Set
+from typing import Mapping
 
 import cv2
 import numpy as np
 
-from caffe_pylayers.data.recipe import Recipe
+from caffe_pylayers.data.recipe import Recipe, Tally
 from caffe_pylayers.data.slots import DONE, NO_PLACE, Memory, pack_complaints
 from caffe_pylayers.errors import DataError, PartedError
 from caffe_pylayers.processes.limits import exhausted
@@ -46,10 +46,11 @@ def main(recipe: Recipe, memory: Memory, tolerant: bool, number: int, socket_fd:
         _, index, _ = DONE.unpack(order)
         slot = memory.slots[index]
         complaints: Mapping[int, PartedError]
-        cut_short: Set[int] = set()
+        tally = Tally()
         try:
-            complaints = recipe.fill(slot.records, slot.keys, slot.room, begin, tolerant, cut_short.add)
-            slot.cut_short[:] = np.isin(slot.records, list(cut_short)) if cut_short else False
+            complaints = recipe.fill(slot.records, slot.keys, slot.room, begin, tolerant, tally)
+            slot.cut_short[:] = np.isin(slot.records, list(tally.cut_short)) if tally.cut_short else False
+            slot.cached[0] = tally.cached
         except PartedError as error:
             complaints = {NO_PLACE: exhausted(error) or error}
         except Exception as error:

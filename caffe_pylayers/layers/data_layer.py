@@ -8,6 +8,7 @@ import numpy as np
 
 from caffe_pylayers.config.order import order_of
 from caffe_pylayers.data import samplers
+from caffe_pylayers.data.cache.cache import Cache
 from caffe_pylayers.data.checksum import checksum
 from caffe_pylayers.data.cut_short import CutShort
 from caffe_pylayers.data.epoch import Epoch
@@ -24,6 +25,9 @@ from caffe_pylayers.layers.frozen import FrozenCounter
 from caffe_pylayers.processes import limits
 from caffe_pylayers.processes.stock import log_shows_info
 
+#: Passes over the source after which the log says how much came from the cache.
+_PASSES_TOLD = 2
+
 #: What makes tops of images as large as they are.
 _OF_IMAGES = "'batch_size', 'resize' or 'crop_size'"
 
@@ -32,8 +36,8 @@ class DataLayer(Layer):
     """What all data layers share. A layer says what its other tops hold (`annotate`), its options how it samples.
 
     Tops of images are float32 (B, channels, height, width), blue, green, red, (x - mean) * scale.
-    `stand_ins` counts the samples so far that stood in for one that cannot be read (`on_error`), `waiting` the seconds
-    so far that the net waited for a batch. `images_a_batch` is how many images the tops hold, `recipe` how they are made,
+    `stand_ins` counts the samples so far that stood in for one that cannot be read (`on_error`), `cached` the images so far that came
+    from the cache, `waiting` the seconds so far that the net waited for a batch. `images_a_batch` is how many images the tops hold, `recipe` how they are made,
     `num_records` how many records the source has, `batches_per_epoch` how many batches cover them.
     """
 
@@ -41,7 +45,7 @@ class DataLayer(Layer):
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
         options = self.options
-        self.stand_ins, self.waiting = 0, 0.0
+        self.stand_ins, self.cached, self.waiting = 0, 0, 0.0
         self._rank: int = caffe.solver_rank() if self.training else 0
         self._ranks: int = caffe.solver_count() if self.training else 1
         self._restart_every = 0 if self.training else options.restart_every
@@ -63,13 +67,15 @@ class DataLayer(Layer):
         transforms = Transforms.of(options, self.training)
         tolerant = options.on_error != "stop"
         decoded = not getattr(options, "compressed", True)
+        maps = maps_of(options, others)
         self.recipe = recipe = Recipe.of(
             DecodedSource(source, transforms, tolerant, self.with_moves) if decoded else source,
             transforms,
             tolerant,
             self.with_moves,
-            maps_of(options, others),
+            maps,
             options.sizes_differ,
+            Cache.of(options, (source, *others), transforms, maps, self._ranks, self.name, self.with_moves),
         )
         self.feed(options.prefetch, min(options.prefetch, options.workers))
         self._count = 0  # of own batches that were delivered
@@ -116,12 +122,23 @@ class DataLayer(Layer):
                     feed(block, top[number].data)
             self.annotate(top, batch)
             self.stand_ins += batch.stand_ins
+            self.cached += batch.cached
         self._count = count + 1
         self._taken += 1
+        if self.recipe.cache is not None:
+            self._tell_of(self.recipe.cache)
         if self._taken == self.epoch.batches:  # in the `caffe` program nothing tells the end
             self._cut_short.tell()
         if self._frozen is not None and self.training:
             self._frozen.write(self._count)
+
+    def _tell_of(self, cache: Cache) -> None:
+        """Tell the log why the cache grows no more, and, after each of the first passes, what came from it."""
+        cache.tell()
+        passes, rest = divmod(self._taken, self.epoch.batches)
+        if not rest and passes <= _PASSES_TOLD:
+            images = self._taken * self.images_a_batch // self.recipe.copies
+            log.info("%s: %d of %d images so far came from the %s", self.name, self.cached, images, cache.summary)
 
     def backward(self, top: Blobs, propagate_down: Any, bottom: Blobs) -> None:
         """Nothing: data has no gradient."""

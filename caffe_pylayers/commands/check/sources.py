@@ -1,6 +1,6 @@
 """The data of this package's data layers: the source is there, its records can be used, it has labels."""
 
-from typing import Any, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -130,7 +130,7 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
 def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], report: Report) -> Iterator[Finding]:
     """Records, made into images, and maps, as the layer makes them."""
     from caffe_pylayers.data.axes import axes_doubt, stored_axes
-    from caffe_pylayers.data.recipe import Recipe
+    from caffe_pylayers.data.recipe import Recipe, Tally
     from caffe_pylayers.data.transforms import Transforms
 
     tolerant = options.on_error != "stop"
@@ -139,22 +139,26 @@ def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], 
     room = recipe.room(1)
     images, numbers = Top(layer, 0), Numbers(source.describe)
     labels, of_maps = Top(layer, 1), Numbers(maps[0].source.describe if maps else str)
-    cut_short: Set[int] = set()
+    tally = Tally()
     turned: List[int] = []
 
     def read(number: int) -> None:
-        recipe.fill(np.array([number]), np.zeros(1, np.uint64), room, cut_short=cut_short.add)
+        recipe.fill(np.array([number]), np.zeros(1, np.uint64), room, tally=tally)
         if maps and _turned_in_place(source.read(number)):
             turned.append(number)
         if images in report.labels:
-            numbers.add(room.images, np.array([number]))
+            fed = np.empty(room.images.shape, np.float32)
+            transforms.feed(room.images, fed)
+            numbers.add(fed, np.array([number]))
         if maps and labels in report.labels:
             of_maps.add(_of_map(options, maps[0].load(number)), np.array([number]))
 
     yield from read_records(layer, report, len(source), read, WARNING if tolerant else ERROR, _AT)
-    if cut_short:
-        found = f"{source.describe(min(cut_short))}: is cut short, and `decode` {options.decode} reads what is there"
-        more = f" (and {len(cut_short) - 1} more such)" if len(cut_short) > 1 else ""
+    if tally.cut_short:
+        found = (
+            f"{source.describe(min(tally.cut_short))}: is cut short, and `decode` {options.decode} reads what is there"
+        )
+        more = f" (and {len(tally.cut_short) - 1} more such)" if len(tally.cut_short) > 1 else ""
         yield warning(layer, found + more, "copy it again", _AT)
     if turned:
         found = f"{source.describe(turned[0])}: EXIF turns or mirrors it, and the size stays, so it does not tell whether its map is turned too"

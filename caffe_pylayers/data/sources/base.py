@@ -1,6 +1,8 @@
 """What every source is: records numbered 0 .. N-1, their labels, and a way to read one."""
 
 import contextlib
+import os
+import stat
 from array import array
 from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
 
@@ -8,7 +10,7 @@ import numpy as np
 
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.data.geometry import UNMOVED, Matrix
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.errors import ConfigError, DataError
 
 Image = Union[bytes, memoryview, np.ndarray]
 
@@ -175,6 +177,27 @@ class Source:
     def files(self) -> Iterator[str]:
         """The files that its records and their images lie in: where none of them has changed, no record has."""
         yield self.path
+
+    def version(self) -> Iterator[object]:
+        """What is another in a later run whose records have other images, save for what `record_version` tells of each.
+
+        Raises ConfigError for a class of the user's own that does not say which files it reads.
+        """
+        if type(self).files is Source.files and not type(self).__module__.startswith("caffe_pylayers."):
+            raise ConfigError(
+                f"{type(self).__name__} does not say which files its images lie in, so that a cache on disk could not see that they have changed",
+                remedy="give it a method `files`, or set `cache: memory`",
+                option="cache",
+            )
+        for path in self.files():
+            status = os.stat(path)
+            yield os.path.realpath(path)
+            if not stat.S_ISDIR(status.st_mode):  # whose time changes with each lock file
+                yield status.st_size, status.st_mtime_ns, status.st_ino
+
+    def record_version(self, record: int) -> Tuple[int, ...]:
+        """What changes when the file of this record alone does."""
+        return ()
 
     def close(self) -> None:
         """Give back the memory and the descriptors that reading took; the next `read` takes them again."""

@@ -1,5 +1,7 @@
 """Image files by their names, as a list has them."""
 
+import contextlib
+import hashlib
 import logging
 import os
 from typing import Iterator, Optional, Tuple
@@ -60,6 +62,17 @@ class Files(Source):
     def files(self) -> Iterator[str]:
         yield self.path
         yield from (os.fsdecode(self._file(record)) for record in range(len(self)))
+
+    def version(self) -> Iterator[object]:
+        yield self._root
+        packed, ends = self.names.arrays()
+        yield hashlib.sha256(packed + ends.tobytes()).hexdigest()
+
+    def record_version(self, record: int) -> Tuple[int, ...]:
+        with contextlib.suppress(OSError, ValueError):  # `read` says what is wrong with it
+            status = os.stat(self._file(record))
+            return status.st_size, status.st_mtime_ns, status.st_ino
+        return ()
 
     def read(self, record: int) -> bytes:
         file = self._file(record)

@@ -52,6 +52,7 @@ class HDF5Source(Source):
         roles: Roles = USUAL,
         tables: Optional[Sequence[Table]] = None,
     ) -> None:
+        self._data = roles.data
         tables = tables or _tables(path, roles)
         for table in tables:
             if _form(table) != _form(tables[0]):
@@ -90,6 +91,10 @@ class HDF5Source(Source):
 
     def files(self) -> Iterator[str]:
         yield from {self.path: None, **{rows.file.path: None for rows in self._rows}}
+
+    def version(self) -> Iterator[object]:
+        yield from super().version()
+        yield self._data
 
     def close(self) -> None:
         for rows in self._rows:

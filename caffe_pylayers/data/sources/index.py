@@ -63,9 +63,14 @@ def cached(
 
 def _places(path: str) -> List[str]:
     """Where the file may lie, the better place first."""
-    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
-    return [f"{path}.caffe_pylayers.npz", os.path.join(folder, "caffe_pylayers", "index", f"{name}.npz")]
+    return [f"{path}.caffe_pylayers.npz", os.path.join(cache_folder("index"), f"{name}.npz")]
+
+
+def cache_folder(name: str) -> str:
+    """The folder of that name among the caches of the user's."""
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(caches, "caffe_pylayers", name)
 
 
 def _stamp(stamp: Tuple[int, ...]) -> np.ndarray:

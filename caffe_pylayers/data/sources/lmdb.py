@@ -51,6 +51,10 @@ class LMDBSource(Source):
     def files(self) -> Iterator[str]:
         yield from {self.path: None, self._file.path: None}
 
+    def version(self) -> Iterator[object]:
+        yield from super().version()
+        yield self._root.transaction
+
     def close(self) -> None:
         self._rows.close()
 
