@@ -1189,6 +1189,8 @@ def ImageDataLayer(
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
+    cache: Literal["none", "memory", "disk"] = "none",
+    cache_limit: int | None = None,
     seed: int = 0,
     stream: int = 0,
     prefetch: bool | int = 0,
@@ -1288,6 +1290,8 @@ def ImageDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
+    cache: Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file beside the source or in the cache folder, for later runs too (disk); none: decode them each time.
+    cache_limit: Bytes that the cache may take, at least 1; none: half of what is free. What does not fit is decoded each time.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: give each layer another one.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
@@ -1336,6 +1340,8 @@ def MultiLabelDataLayer(
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
+    cache: Literal["none", "memory", "disk"] = "none",
+    cache_limit: int | None = None,
     seed: int = 0,
     stream: int = 0,
     prefetch: bool | int = 0,
@@ -1436,6 +1442,8 @@ def MultiLabelDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
+    cache: Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file beside the source or in the cache folder, for later runs too (disk); none: decode them each time.
+    cache_limit: Bytes that the cache may take, at least 1; none: half of what is free. What does not fit is decoded each time.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: give each layer another one.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
@@ -1485,6 +1493,8 @@ def ImageMapDataLayer(
     transform: str | None = None,
     decode: Literal["exact", "lenient"] = "exact",
     max_pixels: int = 268435456,
+    cache: Literal["none", "memory", "disk"] = "none",
+    cache_limit: int | None = None,
     seed: int = 0,
     stream: int = 0,
     prefetch: bool | int = 0,
@@ -1577,6 +1587,8 @@ def ImageMapDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: A JPEG that is cut short is an error (exact), or is read as far as it goes, as stock ImageData reads it, and counted (lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
+    cache: Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file beside the source or in the cache folder, for later runs too (disk); none: decode them each time.
+    cache_limit: Bytes that the cache may take, at least 1; none: half of what is free. What does not fit is decoded each time.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: give each layer another one.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
@@ -1617,6 +1629,8 @@ def SiameseDataLayer(
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
+    cache: Literal["none", "memory", "disk"] = "none",
+    cache_limit: int | None = None,
     seed: int = 0,
     stream: int = 0,
     prefetch: bool | int = 0,
@@ -1716,6 +1730,8 @@ def SiameseDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
+    cache: Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file beside the source or in the cache folder, for later runs too (disk); none: decode them each time.
+    cache_limit: Bytes that the cache may take, at least 1; none: half of what is free. What does not fit is decoded each time.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: give each layer another one.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.
@@ -1763,6 +1779,8 @@ def TripletDataLayer(
     transform: str | None = None,
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = "exact",
     max_pixels: int = 268435456,
+    cache: Literal["none", "memory", "disk"] = "none",
+    cache_limit: int | None = None,
     seed: int = 0,
     stream: int = 0,
     prefetch: bool | int = 0,
@@ -1862,6 +1880,8 @@ def TripletDataLayer(
     transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
+    cache: Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file beside the source or in the cache folder, for later runs too (disk); none: decode them each time.
+    cache_limit: Bytes that the cache may take, at least 1; none: half of what is free. What does not fit is decoded each time.
     seed: Seed of the random draws, at least 0.
     stream: Random stream, at least 0: give each layer another one.
     prefetch: Batches that worker processes prepare ahead, at least 0; true is 3, false is 0.

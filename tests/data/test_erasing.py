@@ -9,15 +9,20 @@ from caffe_pylayers.data.augmentation.draws import Augmentation
 from caffe_pylayers.data.geometry import Draw
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.files.mean import read_mean
+from tests.data.as_fed import as_fed
 
 KEYS = keyed.bits(5, np.arange(4000))
 SIZE = (60, 80)
 MEAN = (104.0, 117.0, 122.5)
 
 
-def erasings(keys=KEYS, **options):
+def augmentation(**options):
     options = config.validate("ImageDataLayer", {"source": "list.txt", "augment": {"erase": {"p": 1, **options}}})
-    return Augmentation.of(options.augment).draws(keys)
+    return Augmentation.of(options.augment)
+
+
+def erasings(keys=KEYS, **options):
+    return augmentation(**options).draws(keys)
 
 
 def fed(each, image, mean=None, scale=1.0, flip=False, **more):
@@ -25,7 +30,7 @@ def fed(each, image, mean=None, scale=1.0, flip=False, **more):
     window = transforms.window(image.shape, Draw(0, 0, flip))
     out = np.empty(transforms.shape(image), transforms.dtype(image))
     transforms.write(image, window, out, each)
-    return out
+    return as_fed(transforms, out[None])[0]
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +45,10 @@ VALUES = {"mean": MEAN, 0: 0, 7: 7, 255: 255}
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_rectangle_is_covered_and_all_else_stays(image, value, flip):
     for mean, scale in ((None, 1.0), (read_mean(None, MEAN), 0.5), (np.full((3, *SIZE), 3, np.float32), 1.0)):
-        whole = fed(erasings(p=0)[0], image, mean, scale, flip)
+        augment = augmentation(value=value)
+        whole = fed(erasings(p=0)[0], image, mean, scale, flip, augment=augment)
         for each in erasings(KEYS[:20], value=value):
-            out = fed(each, image, mean, scale, flip)
+            out = fed(each, image, mean, scale, flip, augment=augment)
             rect = each.erasing.patch.inside(SIZE)
             inside = rect.of_planes(out)
             expected = (
@@ -58,7 +64,7 @@ def test_noise_is_of_all_numbers_equally_often_and_the_images_own(image):
     for each in erasings(KEYS[:100], value="noise"):
         out, again = fed(each, image), fed(each, image)
         np.testing.assert_array_equal(out, again)
-        covered.append(each.erasing.patch.inside(SIZE).of_planes(out).ravel())
+        covered.append(each.erasing.patch.inside(SIZE).of_planes(out).ravel().astype(int))
     counts = np.bincount(np.concatenate(covered), minlength=256)
     expected = counts.mean()
     assert expected > 500 and ((counts - expected) ** 2 / expected).sum() < 380  # 255 degrees of freedom
