@@ -12,7 +12,7 @@ from caffe_pylayers.data.geometry import Fit, Size, Window
 from caffe_pylayers.data.map_files import numbers_in
 from caffe_pylayers.data.resampling import scaled, warped
 from caffe_pylayers.data.sources import Source
-from caffe_pylayers.data.transforms import resize_of
+from caffe_pylayers.data.transforms import Transforms, resize_of
 from caffe_pylayers.errors import DataError
 
 Kind = Literal["labels", "values", "weights"]
@@ -59,7 +59,7 @@ class Maps:
                     f"it is {found.shape[0]} x {found.shape[1]}, but its image is {size[0]} x {size[1]} (height x width)",
                     remedy="an image and its map must be of one size (an image may be turned by its EXIF orientation)",
                 )
-            return self._resized(self._mapped(self._checked(found)))
+            return self._resized(self._mapped(self.checked(found)))
 
     def write(self, loaded: np.ndarray, window: Window, out: np.ndarray) -> None:
         """Scale it, fill it up, cut it out and mirror it as its image, and write it into out (height, width)."""
@@ -75,7 +75,7 @@ class Maps:
             out[...] = self.pad
         np.copyto(window.place(out), window.cut(loaded)[:, :: -1 if window.flip else 1])
 
-    def _checked(self, found: np.ndarray) -> np.ndarray:
+    def checked(self, found: np.ndarray) -> np.ndarray:
         """Numbers of a map as its kind has them: uint8 stays, others become float32. Raises DataError for one that cannot be."""
         if found.dtype == np.uint8:
             return found if self.kind != "values" else found.astype(np.float32)
@@ -161,7 +161,9 @@ def maps_of(options: Any, sources: Sequence[Source]) -> Sequence[Maps]:
     ]
 
 
-def dtype_of_maps(maps: Sequence[Maps], loaded: Sequence[np.ndarray]) -> np.dtype:
-    """What slots hold: bytes if all numbers that may come are such, as the first of them tell."""
+def dtype_of_maps(maps: Sequence[Maps], loaded: Sequence[np.ndarray], transforms: Transforms) -> np.dtype:
+    """What slots hold: bytes if all numbers that may come are such, as the first of them tell; of a function of the user's nothing tells."""
+    if transforms.transform is not None and "map" in transforms.transform.takes:
+        return np.dtype(np.float32)
     small = all(each.pad in range(256) and found.dtype == np.uint8 for each, found in zip(maps, loaded))
     return np.dtype(np.uint8 if small else np.float32)

@@ -4,7 +4,7 @@ from typing import Any, Optional, Sequence, Tuple
 
 import numpy as np
 
-from caffe_pylayers.data.geometry import Size
+from caffe_pylayers.data.geometry import Matrix, Size
 from caffe_pylayers.errors import DataError
 
 Columns = Sequence[Tuple[int, int]]
@@ -30,8 +30,7 @@ class Points:
 
         moves: (B, 2, 3), where the pixels went. A point with a NaN in it is missing, and stays NaN.
         """
-        points = rows[:, self._columns].astype(np.float64)  # (B, P, 2)
-        points = np.einsum("bij,bpj->bpi", moves[:, :, :2], points) + moves[:, None, :, 2]
+        points = _moved(rows[:, self._columns], moves)
         mirrored = np.linalg.det(moves[:, :, :2]) < 0
         points[mirrored] = points[mirrored][:, self._order]
         if self._drops:
@@ -41,6 +40,18 @@ class Points:
         moved = rows.astype(np.float32)
         moved[:, self._columns] = points
         return moved
+
+
+def with_points_moved(row: np.ndarray, columns: Columns, move: Matrix) -> np.ndarray:
+    """A row of labels float32 (L,), its points where the pixels have gone. columns: those of x and y of each point."""
+    moved = row.copy()
+    moved[np.array(columns)] = _moved(row[None, np.array(columns)], move[None])[0]
+    return moved
+
+
+def _moved(points: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """Points (B, P, 2), where the pixels have gone: float64. moves: (B, 2, 3)."""
+    return np.asarray(np.einsum("bij,bpj->bpi", moves[:, :, :2], points.astype(np.float64)) + moves[:, None, :, 2])
 
 
 def sides(size: Size) -> np.ndarray:

@@ -9,14 +9,13 @@ from caffe_pylayers.data import geometry
 from caffe_pylayers.data.augmentation.draws import Drawn
 from caffe_pylayers.data.cache.cache import Cache
 from caffe_pylayers.data.cache.entry import Loaded
+from caffe_pylayers.data.changed import changed, labels_of, takes_labels
 from caffe_pylayers.data.decoding import check_size, unlike
 from caffe_pylayers.data.geometry import UNMOVED, Draw, Matrix, Size, Window
 from caffe_pylayers.data.maps import Maps, dtype_of_maps
-from caffe_pylayers.data.plugin import load_plugin
 from caffe_pylayers.data.room import Form, Room
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.data.user_transform import transformed
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.processes.limits import blames_record
 
@@ -30,8 +29,9 @@ class Batch:
     values: float32 (B,), what the sampling says of each sample: sim of pairs, margin of triplets; None where nothing.
     stand_ins: how many of the samples stand in for one that cannot be read.
     cached: how many of the images came from the cache, once they are made.
-    Once the images are made: maps (arity, images per top, num_maps, H, W); sizes int64 (arity, images per top, 2), see `Room`; and, if the
-    recipe is `with_moves`, moves float64 (arity, images per top, 2, 3): where the pixels of stored images are in those that are fed.
+    Once the images are made: maps (arity, images per top, num_maps, H, W); sizes int64 (arity, images per top, 2), see `Room`; labels
+    (arity, B, num_labels), if a transform of the user's takes them; and, if the recipe is `with_moves`, moves float64 (arity, images per
+    top, 2, 3): where the pixels of stored images, or of those that the transform has returned with labels, are in those that are fed.
     """
 
     records: np.ndarray
@@ -42,16 +42,17 @@ class Batch:
     maps: Optional[np.ndarray] = None
     sizes: Optional[np.ndarray] = None
     moves: Optional[np.ndarray] = None
+    labels: Optional[np.ndarray] = None
 
     def made(self, room: Room) -> "Taken":
         """Its images (arity, images per top, C, H, W), and the same with what else the room has."""
         arity = len(self.records)
-        images, maps, sizes, moves = (
+        images, maps, sizes, moves, labels = (
             None if array is None else array.reshape(arity, len(array) // arity, *array.shape[1:])
-            for array in (room.images, room.maps, room.sizes, room.moves)
+            for array in (room.images, room.maps, room.sizes, room.moves, room.labels)
         )
         assert images is not None
-        return images, replace(self, maps=maps, sizes=sizes, moves=moves)
+        return images, replace(self, maps=maps, sizes=sizes, moves=moves, labels=labels)
 
 
 Taken = Tuple[np.ndarray, Batch]
@@ -120,21 +121,22 @@ class Recipe:
 
         sizes_differ: each image is fed at its own size.
         """
-        if transforms.transform is not None:
-            load_plugin("transform", transforms.transform)  # where it is not there, no record is to blame
+        with_labels = takes_labels(source, transforms, maps)  # where it cannot be used, no record is to blame
         first_error = None
         for record in range(min(len(source), _FAILURES_AT_FIRST) if tolerant else 1):
             try:
                 loaded = _loaded(source, transforms, maps, record, with_moves)
-                image = _changed(source, transforms, loaded, record, 0, with_moves)
+                labels = labels_of(source, [record])[0] if with_labels else None
+                image, of_image, _, labels = changed(source, transforms, maps, loaded, record, 0, labels, with_moves)
                 form = Form(
                     transforms.shape(image),
                     transforms.dtype(image).name,
                     transforms.copies,
                     with_moves,
                     len(maps),
-                    dtype_of_maps(maps, loaded.maps).name,
+                    dtype_of_maps(maps, of_image, transforms).name,
                     transforms.max_pixels if sizes_differ else 0,
+                    *(() if labels is None else (len(labels), labels.dtype.name)),
                 )
                 if cache is not None and image.dtype != np.uint8:
                     raise ConfigError(
@@ -153,6 +155,10 @@ class Recipe:
                 record=first_error.record,
             ) from first_error
         raise first_error
+
+    def labels_of(self, records: np.ndarray) -> Optional[np.ndarray]:
+        """The labels of records (records, L) that a transform of the user's takes, if it takes them. Only where the source has its labels."""
+        return labels_of(self.source, records) if self.form.num_labels else None
 
     def room(self, num_records: int) -> Room:
         """Memory for so many records: what `fill` takes."""
@@ -173,20 +179,23 @@ class Recipe:
         begin: Callable[[int], None] = lambda place: None,
         tolerant: bool = False,
         tally: Optional[Tally] = None,
+        labels: Optional[np.ndarray] = None,
     ) -> Dict[int, DataError]:
         """Write what is made of record i, records[i] with keys[i], into place i of the room, or `copies` places.
 
         begin: called with i before record i. Raises DataError naming the record that cannot be read; if `tolerant`,
         returns them instead: place in the batch -> complaint, a few at a time, each record once. A source that has changed
-        is an error all the same. tally: told what was found.
+        is an error all the same. tally: told what was found. labels: `labels_of` the records, for a process that does not have those of the source.
         """
         tally = tally or Tally()
+        labels = self.labels_of(records) if labels is None else labels
         complaints: Dict[int, DataError] = {}
         draws, augments = self.transforms.draws(keys), self.transforms.augments(keys)
         for place, (record, key) in enumerate(zip(records.tolist(), keys)):
             begin(place)
             try:
-                self._write(record, key, draws, augments, place * self.copies, room, tally)
+                own = None if labels is None else labels[place]
+                self._write(record, key, draws, augments, place, room, tally, own)
             except DataError as error:
                 if not (tolerant and blames_record(error)):
                     raise
@@ -201,25 +210,30 @@ class Recipe:
         key: int,
         draws: Sequence[Draw],
         augments: Sequence[Drawn],
-        first: int,
+        number: int,
         room: Room,
         tally: Tally,
+        labels: Optional[np.ndarray],
     ) -> None:
-        """Write a record into the places of the room from `first` on."""
+        """Write a record into the room, as its record of that number."""
         transforms = self.transforms
         loaded = self._loaded(record, tally)
-        image = _changed(self.source, transforms, loaded, record, key, self.form.with_moves)
-        for place in range(first, first + self.copies):
+        image, maps, matrix, labels = changed(
+            self.source, transforms, self.maps, loaded, record, key, labels, self.form.with_moves
+        )
+        if room.labels is not None:
+            room.labels[number] = labels
+        for place in range(number * self.copies, (number + 1) * self.copies):
             window = transforms.window(image.shape, draws[place], augments[place])
             self._check(record, image, window)
             if self.form.largest:
                 room.fit(window.size)
             transforms.write(image, window, room.images[place], augments[place])
             if self.maps:
-                self._write_maps(record, loaded.maps, window, room.maps[place])
+                self._write_maps(record, maps, window, room.maps[place])
                 room.sizes[place] = window.seen
             if room.moves is not None:
-                room.moves[place] = geometry.then(loaded.matrix, window.matrix(image.shape[:2]))
+                room.moves[place] = geometry.then(matrix, window.matrix(image.shape[:2]))
 
     def _loaded(self, record: int, tally: Tally) -> Loaded:
         """A record from the cache, or else decoded, and kept there."""
@@ -270,27 +284,3 @@ def _loaded(source: Source, transforms: Transforms, maps: Sequence[Maps], record
     image = transforms.load(source, record, cut_short.append, traced)
     stored, matrix = traces[0] if traces else ((0, 0), UNMOVED)
     return Loaded(image, [each.load(record, stored) for each in maps], stored, matrix, bool(cut_short))
-
-
-def _changed(
-    source: Source, transforms: Transforms, loaded: Loaded, record: int, key: int, follows: bool
-) -> np.ndarray:
-    """The image of a loaded record as the user's transform changes it. Every error names the record.
-
-    follows: points among the labels go where pixels go.
-    """
-    image, place = loaded.image, transforms.transform
-    try:
-        if place is not None:
-            image = transformed(place, image, key)
-        if (follows or loaded.maps) and image.shape[:2] != loaded.image.shape[:2]:
-            raise ConfigError(
-                f"option 'transform': {place!r} changed the size from {loaded.image.shape[:2]} to {image.shape[:2]} (height, width), but "
-                f"{'maps' if loaded.maps else 'the points among the labels'} would not follow",
-                remedy="leave the size as it is",
-                option="transform",
-            )
-    except ConfigError as error:
-        raise error.within(source.describe(record), record) from error
-    transforms.check(image, source, record)
-    return image

@@ -172,8 +172,11 @@ class Ring(Feeder):
         except DataError as error:  # no record is left that could stand in; told when the batch is due
             self._done[number] = slot, error.kept()
             return
-        self.memory.slots[slot].records[:] = plan.records.ravel()
-        self.memory.slots[slot].keys[:] = plan.keys.ravel()
+        filled = self.memory.slots[slot]
+        filled.records[:] = plan.records.ravel()
+        filled.keys[:] = plan.keys.ravel()
+        if filled.given_labels is not None:
+            filled.given_labels[:] = self._recipe.labels_of(filled.records)
         worker.asked.append((number, slot))
         worker.ask(number, slot)
 

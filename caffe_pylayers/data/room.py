@@ -19,7 +19,8 @@ class Form:
 
     shape: (channels, height, width) of an image; where `largest` is not 0, images of up to so many pixels have each their own
     height and width, and this is that of the first. dtype: of images, and map_dtype: of maps, by their names. copies: images of a record.
-    num_maps: maps of an image. with_moves: see `Batch`.
+    num_maps: maps of an image. with_moves: see `Batch`. num_labels: those of a record that a transform of the user's takes, and label_dtype:
+    of these, by name.
     """
 
     shape: Tuple[int, int, int]
@@ -29,6 +30,8 @@ class Form:
     num_maps: int = 0
     map_dtype: str = "float32"
     largest: int = 0
+    num_labels: int = 0
+    label_dtype: str = "int64"
 
     def arrays(self, num_records: int) -> Dict[str, _Spec]:
         """The arrays of a room for so many records, by name; those of images and maps are flat where sizes differ."""
@@ -36,6 +39,8 @@ class Form:
         found: Dict[str, _Spec] = {"sizes": (np.int64, (count, 2))}
         if self.with_moves:
             found["moves"] = np.float64, (count, 2, 3)
+        if self.num_labels:
+            found["labels"] = self.label_dtype, (num_records, self.num_labels)
         for name, channels, dtype in (("images", self.shape[0], self.dtype), ("maps", self.num_maps, self.map_dtype)):
             shape = (count * channels * self.largest,) if self.largest else (count, channels, *self.shape[1:])
             found[name] = dtype, shape
@@ -46,7 +51,7 @@ class Room:
     """Where so many records are written.
 
     images: (M, C, H, W), M being `copies` times the records. maps: (M, num_maps, H, W). moves: float64 (M, 2, 3), or None.
-    sizes: int64 (M, 2), height and width of each image before it was padded and cut out, at most what is fed.
+    labels: (records, num_labels), or None. sizes: int64 (M, 2), height and width of each image before it was padded and cut out, at most what is fed.
     arrays: of those names, where the memory is already there.
     """
 
@@ -60,7 +65,7 @@ class Room:
             arrays = {name: np.empty(shape, dtype) for name, (dtype, shape) in specs.items()}
             arrays["sizes"] = np.empty((num_records * form.copies, 2), np.int64)
         self._arrays = arrays
-        self.sizes, self.moves = arrays["sizes"], arrays.get("moves")
+        self.sizes, self.moves, self.labels = arrays["sizes"], arrays.get("moves"), arrays.get("labels")
         if form.largest:
             self.fit(form.shape[1:])
         else:

@@ -46,7 +46,8 @@ class Layout:
             "cut_short": (np.bool_, (count,)),
             "cached": (np.int64, (1,)),
         }
-        return {**facts, **self.form.arrays(count)}
+        made = self.form.arrays(count)
+        return {**facts, **made, **({"given_labels": made["labels"]} if "labels" in made else {})}
 
     @property
     def slot_bytes(self) -> int:
@@ -58,7 +59,7 @@ class Layout:
 
 
 class Slot:
-    """records int64 (M,), keys uint64 (M,): what to fill with; room: what was filled.
+    """records int64 (M,), keys uint64 (M,), given_labels (M, num_labels) or None: what to fill with; room: what was filled.
 
     cut_short: bool (M,), the images of which only a part could be read. cached: int64 (1,), how many came from the cache.
     """
@@ -66,7 +67,7 @@ class Slot:
     def __init__(self, memory: mmap.mmap, offset: int, layout: Layout) -> None:
         arrays = carved(memory, offset, layout.arrays)
         self.records, self.keys, self.cut_short = arrays["records"], arrays["keys"], arrays["cut_short"]
-        self.cached = arrays["cached"]
+        self.cached, self.given_labels = arrays["cached"], arrays.get("given_labels")
         self.room = Room(layout.form, layout.num_records, arrays)
 
 

@@ -20,6 +20,7 @@ from caffe_pylayers.data.image_size import image_size
 from caffe_pylayers.data.planes import mean_of_pixels, seen
 from caffe_pylayers.data.resampling import scaled
 from caffe_pylayers.data.sources import Source
+from caffe_pylayers.data.user_transform import UserTransform
 from caffe_pylayers.files.mean import read_mean
 
 Encoded = Union[bytes, memoryview]
@@ -48,7 +49,7 @@ class Transforms:
     As in stock Caffe an alpha channel is dropped; pixels of more than 8 bits are refused. 'any' keeps channels and bits.
     fast: let the JPEG decoder scale down by 2, 4 or 8 first, as far as that stays above `resize`.
     lenient: of a file that is cut short decode what is there, as stock ImageData does.
-    transform: 'module:function' of the user's.
+    transform: a function of the user's.
     max_pixels: height times width of the largest image that is decoded.
     ten_crops: unless `random`, an image gives ten: the corners, the centre, and the same mirrored.
     factors: if `random`, the size is multiplied by one of them, drawn for each image.
@@ -66,7 +67,7 @@ class Transforms:
     scale: float = 1.0
     fast: bool = False
     lenient: bool = False
-    transform: Optional[str] = None
+    transform: Optional[UserTransform] = None
     max_pixels: int = MAX_PIXELS
     ten_crops: bool = False
     factors: Sequence[float] = ()
@@ -88,7 +89,7 @@ class Transforms:
             scale=options.scale,
             fast=options.decode in ("fast", "fast_lenient"),
             lenient=options.decode in ("lenient", "fast_lenient"),
-            transform=options.transform,
+            transform=UserTransform.of(options, training),
             max_pixels=options.max_pixels,
             ten_crops=getattr(options, "crops", None) == "ten",
             factors=(getattr(options, "scales", None) or ()) if training else (),

@@ -48,7 +48,7 @@ def main(recipe: Recipe, memory: Memory, tolerant: bool, number: int, socket_fd:
         complaints: Mapping[int, PartedError]
         tally = Tally()
         try:
-            complaints = recipe.fill(slot.records, slot.keys, slot.room, begin, tolerant, tally)
+            complaints = recipe.fill(slot.records, slot.keys, slot.room, begin, tolerant, tally, slot.given_labels)
             slot.cut_short[:] = np.isin(slot.records, list(tally.cut_short)) if tally.cut_short else False
             slot.cached[0] = tally.cached
         except PartedError as error:

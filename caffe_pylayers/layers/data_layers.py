@@ -6,6 +6,7 @@ import numpy as np
 
 from caffe_pylayers.data.points import Points
 from caffe_pylayers.data.recipe import Batch
+from caffe_pylayers.data.user_transform import wrong
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.layers.adapter import Blobs, log
 from caffe_pylayers.layers.data_layer import DataLayer
@@ -63,10 +64,19 @@ class ImageDataLayer(DataLayer):
         """Write what the source has as labels of the records into the top."""
         out[...] = labels
 
+    def _labels(self, batch: Batch) -> np.ndarray:
+        """The labels of the images of a batch: as the source has them, or as the user's transform has changed them."""
+        source = self.source_labels()
+        if batch.labels is None:
+            labels = source[batch.records[0]]
+        else:
+            labels = batch.labels[0].reshape(-1, *source.shape[1:])
+        return np.repeat(labels, self.recipe.copies, axis=0)
+
     def annotate(self, top: Blobs, batch: Batch) -> None:
         records = np.repeat(batch.records[0], self.recipe.copies)
         if len(top) > 1:
-            labels = self.source_labels()[records]
+            labels = self._labels(batch)
             if self._points is not None:
                 assert batch.moves is not None
                 labels = self._points.follow(labels, batch.moves[0])
@@ -122,10 +132,18 @@ class MultiLabelDataLayer(ImageDataLayer):
     def _write_indicators(self, records: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
         """0, 1, or -1 where it is not known, for each label."""
         out[...] = 0
-        sample, place = np.nonzero(rows >= 0)
-        out[sample, rows[sample, place]] = 1
         if self._source.unknown is not None:
             out[:, : self._source.unknown.shape[1]][self._source.unknown[records]] = -1
+        beyond = np.argwhere(rows >= out.shape[1])
+        if len(beyond):  # the source has none
+            sample, place = beyond[0]
+            raise wrong(
+                self.options.transform,
+                f"returned the label {rows[sample, place]} for {self._source.describe(records[sample])}, but the top has {out.shape[1]}",
+                f"return labels from 0 to {out.shape[1] - 1}, or raise 'label_dim'",
+            )
+        sample, place = np.nonzero(rows >= 0)
+        out[sample, rows[sample, place]] = 1  # those of the user's transform are known
 
 
 class _ComparisonLayer(DataLayer):

@@ -24,6 +24,7 @@ from caffe_pylayers.data.sources.csv import write_csv
 from caffe_pylayers.data.sources.hdf5 import write_hdf5
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.data.user_transform import UserTransform
 from caffe_pylayers.errors import ConfigError, DataError
 from tests.caffe_nets import python_layer, write
 from tests.data.as_fed import as_fed
@@ -328,7 +329,7 @@ def test_a_transform_may_fill_them(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     image = numbers("float32", 3, 4)
     image[1, 2] = np.nan
-    out = fed(lmdb_of(tmp_path, npy(image)), Transforms(color="any", transform="filling_of_a_user:fill"))
+    out = fed(lmdb_of(tmp_path, npy(image)), Transforms(color="any", transform=UserTransform("filling_of_a_user:fill")))
     np.testing.assert_array_equal(out[0, 0], np.nan_to_num(image, nan=7))
 
 

@@ -22,6 +22,7 @@ from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.transforms import Transforms
+from caffe_pylayers.data.user_transform import UserTransform
 from caffe_pylayers.errors import ConfigError, DataError
 from tests.data import gates
 from tests.data.plans import plan_of
@@ -102,7 +103,7 @@ def test_a_transform_that_fails_later_is_told_alike_by_workers(photos, rings, tm
     (tmp_path / "transforms_of_a_user.py").write_text(FAILING.format(third=third))
     monkeypatch.syspath_prepend(tmp_path)
     for name, words in [("grows", "float64"), ("fails", "transforms_of_a_user.py:5")]:
-        recipe = Recipe.of(listed(photos), replace(SHAPE, transform=f"transforms_of_a_user:{name}"))
+        recipe = Recipe.of(listed(photos), replace(SHAPE, transform=UserTransform(f"transforms_of_a_user:{name}")))
         told = []
         for feeder in (rings(recipe, in_order(recipe.source)), InProcess(recipe, in_order(recipe.source))):
             with refused(ConfigError, words, record=3, option="transform") as caught:
@@ -111,7 +112,7 @@ def test_a_transform_that_fails_later_is_told_alike_by_workers(photos, rings, tm
         assert told[0] == told[1]
 
 
-GATED = replace(SHAPE, transform="tests.data.gates:wait")
+GATED = replace(SHAPE, transform=UserTransform("tests.data.gates:wait"))
 
 
 class Gate:
@@ -264,7 +265,7 @@ def test_a_worker_that_dies_handing_over_twice_is_an_error(photos, tmp_path, rin
     (tmp_path / "descriptors.py").write_text(CLOSES_DESCRIPTORS)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    recipe = Recipe.of(listed(photos), Transforms((24, 20), transform="descriptors:closing"))
+    recipe = Recipe.of(listed(photos), Transforms((24, 20), transform=UserTransform("descriptors:closing")))
     ring = rings(recipe, in_order(recipe.source), 2, 1)
     batches(ring, range(2))
     (tmp_path / "armed").touch()

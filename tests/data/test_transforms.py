@@ -11,7 +11,7 @@ from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import Datum, write_lmdb
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.data.user_transform import transformed
+from caffe_pylayers.data.user_transform import UserTransform
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.files.mean import read_mean
 from tests.data.as_fed import as_fed
@@ -294,12 +294,14 @@ def plugin(tmp_path, monkeypatch):
 def test_a_transform_of_the_users(photos, plugin):
     records = [4, 4, 5]
     keys = keyed.bits(3, np.arange(3))
-    images = batch(photos, Transforms((8, 9), transform=f"{plugin}:brighten"), records, keys)
+    images = batch(photos, Transforms((8, 9), transform=UserTransform(f"{plugin}:brighten")), records, keys)
     assert (images[:, 1:] == 255).all()
     blues = images[:, 0, 0, 0].tolist()
     assert blues == [np.random.Generator(np.random.Philox(key=int(key))).integers(0, 256) for key in keys]
     assert len(set(blues)) == 3
-    halves = batch(photos, Transforms((8, 9), transform=f"{plugin}:halve", mean=np.ones((3, 4, 5), "f4")), [1])
+    halves = batch(
+        photos, Transforms((8, 9), transform=UserTransform(f"{plugin}:halve"), mean=np.ones((3, 4, 5), "f4")), [1]
+    )
     expected = cv2.resize(photos.decoded(1), (9, 8))[::2, ::2].transpose(2, 0, 1) - np.float32(1)
     np.testing.assert_array_equal(halves[0], expected)
 
@@ -318,13 +320,13 @@ def test_a_transform_of_the_users(photos, plugin):
 )
 def test_a_wrong_transform_is_told_at_set_up(photos, plugin, transform, message):
     with pytest.raises(ConfigError, match="option 'transform': .*" + message):
-        batch(photos, Transforms(transform=transform.format(plugin)), [0])
+        batch(photos, Transforms(transform=UserTransform(transform.format(plugin))), [0])
 
 
 def test_a_transform_must_return_finite_numbers(plugin):
     features = np.zeros((1, 1, 4), np.float32)
     with refused(ConfigError, "dark", "finite", option="transform"):
-        transformed(f"{plugin}:dark", features, 0)
+        UserTransform(f"{plugin}:dark")(features, 0)
 
 
 def test_features_of_many_channels():

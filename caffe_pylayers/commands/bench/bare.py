@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from multiprocessing.connection import Connection
-from typing import Union
+from typing import Optional, Union
 
 import cv2
 import numpy as np
@@ -22,7 +22,8 @@ class Bare:
     """So many processes, that read, decode, resize and write images drawn from all of the source when they are told to."""
 
     def __init__(self, recipe: Recipe, processes: int) -> None:
-        with contextlib.closing(Order("caffe_pylayers.commands.bench.bare:main", recipe)) as order:
+        labels = recipe.labels_of(np.arange(len(recipe.source)))  # which a source in another process does not have
+        with contextlib.closing(Order("caffe_pylayers.commands.bench.bare:main", recipe, labels)) as order:
             self._children = [Child(order, fds=recipe.fds) for _ in range(processes)]
 
     def rate(self, seconds: float) -> float:
@@ -52,7 +53,7 @@ class Bare:
             child.end()
 
 
-def main(recipe: Recipe, descriptor: int) -> None:
+def main(recipe: Recipe, labels: Optional[np.ndarray], descriptor: int) -> None:
     """The process: told for how many seconds, it says how many images per second it made."""
     connection = Connection(descriptor)
     keep_freed_memory()
@@ -64,7 +65,8 @@ def main(recipe: Recipe, descriptor: int) -> None:
     def make() -> int:
         records = rng.integers(len(recipe.source), size=count)
         keys = rng.integers(2**63, size=count).astype(np.uint64)
-        return (count - len(recipe.fill(records, keys, out, tolerant=True))) * recipe.copies
+        given = None if labels is None else labels[records]
+        return (count - len(recipe.fill(records, keys, out, tolerant=True, labels=given))) * recipe.copies
 
     def rate(seconds: float) -> float:
         make()  # whatever is slow the first time

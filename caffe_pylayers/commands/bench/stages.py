@@ -10,12 +10,12 @@ import numpy as np
 
 from caffe_pylayers.commands.bench.figures import Stages
 from caffe_pylayers.data.augmentation.draws import Drawn
-from caffe_pylayers.data.geometry import Draw
+from caffe_pylayers.data.changed import Ready, transformed
+from caffe_pylayers.data.geometry import UNMOVED, Draw
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.room import Room
 from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.data.user_transform import transformed
 from caffe_pylayers.errors import DataError
 
 _MOST_IMAGES = 200
@@ -82,7 +82,12 @@ def _actions(
     }
     transform = transforms.transform
     if transform is not None:
-        actions["transform"] = lambda place: transformed(transform, loaded[place][0], 0)
+        labels = recipe.labels_of(np.array(records))
+        ready = [
+            Ready(image, maps, UNMOVED, None if labels is None else labels[place])
+            for place, (image, maps) in enumerate(loaded)
+        ]
+        actions["transform"] = lambda place: transformed(transform, ready[place], recipe.maps, 0, has_points=False)
     if transforms.resize is None or transforms.fast:
         return actions
     whole, fast = replace(transforms, resize=None), replace(transforms, fast=True)

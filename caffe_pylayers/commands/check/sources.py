@@ -13,6 +13,7 @@ from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.config.data import DataLayerOptions
 from caffe_pylayers.data.points import points_doubt
+from caffe_pylayers.data.user_transform import UserTransform
 from caffe_pylayers.errors import ConfigError, DataError
 
 
@@ -52,11 +53,21 @@ def _read(layer: Layer, options: Any, report: Report) -> Iterator[Finding]:
         sampler = samplers.sampler_of(source, options, training=report.is_trained(layer), ranks=1)
         fed = sampler.records if isinstance(sampler, samplers.Labelled) else fed
     names = tops_of(ours(layer), options, len(layer.tops))
-    for top in report.wanted(layer):
-        labels = None if others or not names[top.number].startswith("label") else _labels(options, source, fed)
+    label_tops = [top for top in report.wanted(layer) if names[top.number].startswith("label") and not others]
+    changed = _are_changed(options)
+    for top in label_tops:
+        labels = None if changed else _labels(options, source, fed)
         if labels is not None:
             report.labels[top] = Numbers.of(top, [labels], source.describe)
-    yield from _check_images(layer, options, source, maps_of(options, others), report)
+    yield from _check_images(layer, options, source, maps_of(options, others), report, label_tops if changed else ())
+
+
+def _are_changed(options: Any) -> bool:
+    """Whether a function of the user's may change labels, so that those of the source tell nothing; with `multilabel` they stay 0 and 1."""
+    transform = UserTransform.of(options, training=True)
+    if transform is None or transform.keeps_labels or getattr(options, "multilabel", False):
+        return False
+    return "labels" in transform.takes
 
 
 def _labels(options: Any, source: Any, fed: np.ndarray) -> Optional[Tuple[np.ndarray, np.ndarray]]:
@@ -127,19 +138,24 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
             )
 
 
-def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], report: Report) -> Iterator[Finding]:
-    """Records, made into images, and maps, as the layer makes them."""
+def _check_images(
+    layer: Layer, options: Any, source: Any, maps: Sequence[Any], report: Report, changed: Sequence[Top]
+) -> Iterator[Finding]:
+    """Records, made into images, and maps, as the layer makes them. changed: tops of labels that a function of the user's makes."""
     from caffe_pylayers.data.axes import axes_doubt, stored_axes
     from caffe_pylayers.data.recipe import Recipe, Tally
     from caffe_pylayers.data.transforms import Transforms
 
     tolerant = options.on_error != "stop"
     transforms = Transforms.of(options, report.is_trained(layer))
-    recipe = Recipe.of(source, transforms, tolerant or report.all_data, maps=maps, sizes_differ=options.sizes_differ)
+    has_points = getattr(options, "points", None) is not None
+    recipe = Recipe.of(source, transforms, tolerant or report.all_data, has_points, maps, options.sizes_differ)
     room = recipe.room(1)
     images, numbers = Top(layer, 0), Numbers(source.describe)
     labels, of_maps = Top(layer, 1), Numbers(maps[0].source.describe if maps else str)
     tally = Tally()
+    of_labels = {top: Numbers(source.describe) for top in changed}
+    changes_maps = transforms.transform is not None and "map" in transforms.transform.takes
     turned: List[int] = []
 
     def read(number: int) -> None:
@@ -151,7 +167,11 @@ def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], 
             transforms.feed(room.images, fed)
             numbers.add(fed, np.array([number]))
         if maps and labels in report.labels:
-            of_maps.add(_of_map(options, maps[0].load(number)), np.array([number]))
+            found = np.unique(room.maps[0, 0])[None] if changes_maps else _of_map(options, maps[0].load(number))
+            of_maps.add(found, np.array([number]))
+        for top, of_label in of_labels.items():
+            assert room.labels is not None
+            of_label.add(_of_known_size(options, room.labels)[:, top.start : top.stop], np.array([number]))
 
     yield from read_records(layer, report, len(source), read, WARNING if tolerant else ERROR, _AT)
     if tally.cut_short:
@@ -163,7 +183,7 @@ def _check_images(layer: Layer, options: Any, source: Any, maps: Sequence[Any], 
     if turned:
         found = f"{source.describe(turned[0])}: EXIF turns or mirrors it, and the size stays, so it does not tell whether its map is turned too"
         yield warning(layer, found, "its map must be that of the turned image, as a viewer shows it", _AT)
-    for top, read_of_it in ((images, numbers), (labels, of_maps)):
+    for top, read_of_it in ((images, numbers), (labels, of_maps), *of_labels.items()):
         if top in report.labels and len(read_of_it.values):
             report.labels[top] = read_of_it
     stored = stored_axes(source)
