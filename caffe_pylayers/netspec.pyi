@@ -1287,7 +1287,7 @@ def ImageDataLayer(
     augment.erase.area: Part of the area, [lowest, highest], above 0.
     augment.erase.ratio: Width : height, [lowest, highest], above 0.
     augment.erase.value: What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).
-    transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
+    transform: Function of yours, 'module:function', called as function(image, rng) after resizing. It may also take phase, labels and map by name, and return (image, labels) or (image, map).
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     cache: Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file beside the source or in the cache folder, for later runs too (disk); none: decode them each time.
@@ -1439,7 +1439,7 @@ def MultiLabelDataLayer(
     augment.erase.area: Part of the area, [lowest, highest], above 0.
     augment.erase.ratio: Width : height, [lowest, highest], above 0.
     augment.erase.value: What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).
-    transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
+    transform: Function of yours, 'module:function', called as function(image, rng) after resizing. It may also take phase, labels and map by name, and return (image, labels) or (image, map).
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     cache: Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file beside the source or in the cache folder, for later runs too (disk); none: decode them each time.
@@ -1584,7 +1584,7 @@ def ImageMapDataLayer(
     augment.erase.area: Part of the area, [lowest, highest], above 0.
     augment.erase.ratio: Width : height, [lowest, highest], above 0.
     augment.erase.value: What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).
-    transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
+    transform: Function of yours, 'module:function', called as function(image, rng) after resizing. It may also take phase, labels and map by name, and return (image, labels) or (image, map).
     decode: A JPEG that is cut short is an error (exact), or is read as far as it goes, as stock ImageData reads it, and counted (lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     cache: Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file beside the source or in the cache folder, for later runs too (disk); none: decode them each time.
@@ -1727,7 +1727,7 @@ def SiameseDataLayer(
     augment.erase.area: Part of the area, [lowest, highest], above 0.
     augment.erase.ratio: Width : height, [lowest, highest], above 0.
     augment.erase.value: What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).
-    transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
+    transform: Function of yours, 'module:function', called as function(image, rng) after resizing. It may also take phase, labels and map by name, and return (image, labels) or (image, map).
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     cache: Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file beside the source or in the cache folder, for later runs too (disk); none: decode them each time.
@@ -1877,7 +1877,7 @@ def TripletDataLayer(
     augment.erase.area: Part of the area, [lowest, highest], above 0.
     augment.erase.ratio: Width : height, [lowest, highest], above 0.
     augment.erase.value: What covers it: the mean (black if there is none), a number from 0 to 255, or random pixels (noise).
-    transform: Function of yours, 'module:function', called as function(image, rng) after resizing.
+    transform: Function of yours, 'module:function', called as function(image, rng) after resizing. It may also take phase, labels and map by name, and return (image, labels) or (image, map).
     decode: Decode JPEGs in full (exact), or scaled down by 2, 4 or 8 where they are that much larger than `resize` (fast). A JPEG that is cut short is an error, or is read as far as it goes, as stock ImageData reads it, and counted (lenient, fast_lenient).
     max_pixels: Largest image that is decoded, height times width, at least 1; a larger one counts as unreadable.
     cache: Keep decoded and resized 8-bit images for the next epoch: in memory, which goes with the process (memory), or in a file beside the source or in the cache folder, for later runs too (disk); none: decode them each time.

@@ -194,6 +194,24 @@ def test_images_with_maps_are_measured_with_them(photos, tmp_path, size):
     assert children() == []
 
 
+def test_a_transform_is_measured_with_the_labels_and_the_map_that_it_takes(photos, tmp_path, monkeypatch):
+    """In the bare processes too, which have no labels of the source."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "measured_of_a_user.py").write_text(
+        "def raised(image, rng, labels): return image, labels + 1\n"
+        "def changed(image, rng, map): return image, map + 1\n"
+    )
+    (tmp_path / "maps.csv").write_text("".join(f"{number}.jpg,map.png\n" for number in range(30)))
+    cv2.imwrite("map.png", np.ones((60, 80), np.uint8))
+    for layer, source, function in (
+        ("ImageDataLayer", "list.csv", "raised"),
+        ("ImageMapDataLayer", "maps.csv", "changed"),
+    ):
+        options = {**photos, "source": source, "transform": f"measured_of_a_user:{function}"}
+        figures = bench_layer(layer_net.layer_of(layer, repr(options), 2), workers=[0, 1], seconds=0.1)
+        assert figures.limit > 0 and figures.stages.transform > 0 and [each.rate > 0 for each in figures.feeding]
+
+
 def test_stages_leave_out_what_cannot_be_read(photos, tmp_path):
     for number in range(1, 30, 2):
         (tmp_path / f"{number}.jpg").write_bytes(b"no image")

@@ -183,7 +183,9 @@ class DataLayerOptions(Options):
     )
     augment: AugmentOrPreset = None
     transform: Optional[Plugin] = Field(
-        None, description="Function of yours, 'module:function', called as function(image, rng) after resizing."
+        None,
+        description="Function of yours, 'module:function', called as function(image, rng) after resizing. It may also take phase, labels "
+        "and map by name, and return (image, labels) or (image, map).",
     )
     decode: Literal["exact", "fast", "lenient", "fast_lenient"] = Field(
         "exact",

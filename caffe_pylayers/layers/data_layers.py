@@ -139,9 +139,9 @@ class MultiLabelDataLayer(ImageDataLayer):
             sample, place = beyond[0]
             raise wrong(
                 self.options.transform,
-                f"returned the label {rows[sample, place]} for {self._source.describe(records[sample])}, but the top has {out.shape[1]}",
+                f"returned the label {rows[sample, place]}, but the top has {out.shape[1]} labels",
                 f"return labels from 0 to {out.shape[1] - 1}, or raise 'label_dim'",
-            )
+            ).within(self._source.describe(records[sample]), records[sample])
         sample, place = np.nonzero(rows >= 0)
         out[sample, rows[sample, place]] = 1  # those of the user's transform are known
 

@@ -318,3 +318,48 @@ def test_values_are_no_labels(findings):
 
 def test_labels_are_left_where_data_are(findings):
     assert findings(IMAGES, listed("list.txt"), VECTOR, LOSS, data=False) == []
+
+
+CHANGED = """
+import numpy as np
+
+def few(image, rng, labels): return image, labels % 3
+def many(image, rng, labels): return image, labels + 100
+def seen(image, rng, labels): return image
+def many_of_a_map(image, rng, map): return image, map + np.float32(100)
+def few_of_a_map(image, rng, map): return image, map % 3
+"""
+
+
+@pytest.mark.parametrize(
+    "layer, source, function, found",
+    [
+        ("ImageDataLayer", "labels.txt", "few", ""),
+        ("ImageDataLayer", "labels.txt", "many", "label 119"),
+        ("ImageDataLayer", "inside.txt", "many", "label 110"),
+        ("ImageDataLayer", "inside.txt", "seen", ""),
+        ("ImageMapDataLayer", "maps.txt", "few_of_a_map", ""),
+        ("ImageMapDataLayer", "inside_maps.txt", "many_of_a_map", "label 110"),
+    ],
+)
+def test_labels_that_a_transform_changes_are_those_that_it_returns(
+    tmp_path, monkeypatch, layer, source, function, found
+):
+    """Those of the source say nothing of them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "labels_of_a_user.py").write_text(CHANGED)
+    for name, highest in (("labels", 19), ("inside", 10)):
+        numbers = range(highest - 9, highest + 1)
+        (tmp_path / f"{name}.txt").write_text("".join(f"image.png {number}\n" for number in numbers))
+    for name, highest in (("maps", 19), ("inside_maps", 10)):
+        cv2.imwrite(f"{name}.png", maps(highest, 1))
+        (tmp_path / f"{name}.txt").write_text(f"image.png {name}.png\n")
+    cv2.imwrite("image.png", np.zeros((SIZE, SIZE, 3), np.uint8))
+    options = {"source": source, "batch_size": 1, "transform": f"labels_of_a_user:{function}"}
+    data = python_layer(layer, [], ["image", "label"], options)
+    scores = VECTOR if layer == "ImageDataLayer" else SCORES
+    (tmp_path / "net.prototxt").write_text(data + scores + LOSS)
+    report = check_files(["net.prototxt"], build=False, code=True, all_data=True)
+    errors = [finding.message for finding in report.findings]
+    assert len(errors) == bool(found) and found in "".join(errors)

@@ -17,3 +17,7 @@ def wait(image, rng):
         with open(path, "rb") as pipe:
             pipe.read()
     return image
+
+
+def count_up(image, rng, labels):
+    return wait(image, rng), labels + 1

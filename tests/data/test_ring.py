@@ -152,6 +152,16 @@ def wait_until(what):
 FIRST, MIDDLE, LAST = 8, 12, 15  # records at the first, a middle and the last place of batch 1
 
 
+def lose_one(gate, how=signal.SIGKILL):
+    """Let the only worker be lost at a gate, which is open then."""
+    pipe = gate.hold()
+    (worker,) = psutil.Process().children()
+    worker.send_signal(how)
+    wait_for_death(worker)  # by the signal, or by the ring's own hand
+    os.close(pipe)
+    gate.open_for_good()
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM], ids=lambda how: how.name)
 @pytest.mark.parametrize("record", [FIRST, MIDDLE, LAST])
 def test_a_worker_lost_inside_a_fill_is_replaced(photos, tmp_path, rings, caplog, monkeypatch, how, record):
@@ -162,15 +172,7 @@ def test_a_worker_lost_inside_a_fill_is_replaced(photos, tmp_path, rings, caplog
     timeout = 2.5 if how == signal.SIGSTOP else 60  # on a busy machine another worker takes a second to start
     ring = rings(recipe, plan, 2, 1, timeout)
 
-    def lose():
-        pipe = gate.hold()
-        (worker,) = psutil.Process().children()
-        worker.send_signal(how)
-        wait_for_death(worker)  # by the signal, or by the ring's own hand
-        os.close(pipe)
-        gate.open_for_good()
-
-    thread = threading.Thread(target=lose)
+    thread = threading.Thread(target=lose_one, args=(gate, how))
     thread.start()
     taken = batches(ring, range(3))
     thread.join()
@@ -184,6 +186,22 @@ def test_a_worker_lost_inside_a_fill_is_replaced(photos, tmp_path, rings, caplog
     )
     assert what in report
     assert f"record {record} ('photo {record}.jpg'); another takes over" in report
+
+
+def test_labels_are_given_anew_where_a_worker_is_lost(photos, tmp_path, rings, caplog, monkeypatch):
+    """What it had made of those before that record is forgotten: labels that are counted up are so once."""
+    gate = Gate(tmp_path, photos, MIDDLE, monkeypatch)
+    recipe = Recipe.of(listed(photos), replace(SHAPE, transform=UserTransform("tests.data.gates:count_up")))
+    plan = in_order(recipe.source)
+    thread = threading.Thread(target=lose_one, args=(gate,))
+    thread.start()
+    labels, ring = [], rings(recipe, plan, 2, 1)
+    for number in range(3):
+        with ring.take(number) as (_, batch):
+            labels.append(batch.labels[0, :, 0].copy())
+    thread.join()
+    assert "another takes over" in caplog.text
+    np.testing.assert_array_equal(np.concatenate(labels), recipe.source.labels[np.arange(24) % len(photos.names)] + 1)
 
 
 def test_a_slow_worker_is_not_taken_for_a_stuck_one(photos, tmp_path, rings, caplog, monkeypatch):

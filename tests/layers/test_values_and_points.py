@@ -175,11 +175,56 @@ def test_points_that_cannot_be(faces, options, problem):
         net_of(faces, **options)
 
 
-def test_a_transform_that_changes_the_size_is_named(faces, tmp_path, monkeypatch):
-    (tmp_path / "sizes_of_a_user.py").write_text("def half(image, rng):\n    return image[::2].copy()\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(ConfigError, match="changed the size"):
-        net_of(faces, **POINTS, transform="sizes_of_a_user:half").forward()
+FUNCTIONS = """
+import numpy as np
+
+def mirrored(image, rng, labels):
+    if rng.integers(2):
+        return image
+    labels[[0, 2]] = image.shape[1] - 1 - labels[[0, 2]]
+    return image[:, ::-1], labels
+
+def doubled(image, rng, labels): return image.repeat(2, 0).repeat(2, 1), 2 * labels + np.float32(0.5)
+def unchanged(image, rng, labels): return image, labels
+def kept(image, rng, labels): return image
+def half(image, rng, labels=None): return image[::2].copy()
+"""
+
+
+@pytest.fixture
+def transforms(faces, monkeypatch):
+    (faces[0] / "points_of_a_user.py").write_text(FUNCTIONS)
+    monkeypatch.syspath_prepend(str(faces[0]))
+    return "points_of_a_user:{}".format
+
+
+@pytest.mark.parametrize("name", ["crop", "all", "rotated", "a part", "decoded before"])
+@pytest.mark.parametrize("function, prefetch", [("mirrored", 0), ("mirrored", 2), ("doubled", 0)])
+def test_points_that_a_transform_moves_stay_on_their_pixels(faces, transforms, function, prefetch, name):
+    options = {**GEOMETRIES[name], "transform": transforms(function), "prefetch": prefetch}
+    net = net_of(faces, **POINTS, **options)
+    seen = 0
+    for data, label in batches(net, 8):
+        for image, points in zip(data, label.reshape(-1, 2, 2)):
+            for dot, point in zip(dots(image), points):
+                if (point > 6).all() and point[0] < image.shape[2] - 7 and point[1] < image.shape[1] - 7:
+                    np.testing.assert_allclose(dot, point, atol=0.5)
+                    seen += 1
+    assert seen > 10
+
+
+def test_points_go_on_from_where_a_transform_leaves_them(faces, transforms):
+    """Those that it returns as it got them have been rounded once more; those that it does not return have not."""
+    options = {**POINTS, **GEOMETRIES["all"], "flip_pairs": [[0, 1]]}
+    kept, unchanged = (net_of(faces, **options, transform=transforms(name)) for name in ("kept", "unchanged"))
+    for plain, one, other in zip(*(batches(net, 4) for net in (net_of(faces, **options), kept, unchanged))):
+        np.testing.assert_array_equal(plain[1], one[1])
+        np.testing.assert_allclose(plain[1], other[1], atol=1e-4)
+
+
+def test_a_transform_that_changes_the_size_is_named(faces, transforms):
+    with refused(ConfigError, "changed the size", remedy="take and return `labels` too", option="transform", record=0):
+        net_of(faces, **POINTS, transform=transforms("half"))
 
 
 SOLVER = (
