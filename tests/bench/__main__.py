@@ -12,13 +12,13 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", GLOG_minlogleve
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import conversion, features, feeding, losses, metrics, planning, scale, waiting
+from tests.bench import augmenting, conversion, features, feeding, losses, metrics, planning, scale, waiting
 
 BENCHMARKS = {
     "feeding": feeding.feeding,
     "triplets": feeding.triplets,
     "maps": feeding.maps,
-    "augment": feeding.augment,
+    "augment": augmenting.augment,
     "fast": feeding.fast,
     "ahead": feeding.ahead,
     "ranks": feeding.ranks,

@@ -28,19 +28,19 @@ layer {{ name: "train_data"  type: "Python"  top: "anchor"  top: "positive"  top
 def feeding() -> Iterator[Row]:
     """Two workers against two bare decoding processes, and against stock."""
     figures = in_turns(
-        {"limit": _limit, "ours": lambda: fed(ours(prefetch=4, workers=2)), "stock": lambda: fed(stock())}
+        {"limit": limit, "ours": lambda: fed(ours(prefetch=4, workers=2)), "stock": lambda: fed(stock())}
     )
-    rate = _rate(figures["ours"])
+    rate = in_words(figures["ours"])
     yield Row(
         "feeding 500x375 JPEGs to 64x3x256x256 float, 2 workers",
         rate,
-        f"limit: {_rate(figures['limit'])}",
+        f"limit: {in_words(figures['limit'])}",
         figures["ours"] / figures["limit"],
         ">= 0.90",
     )
-    against = f"stock ImageData: {_rate(figures['stock'])}"
+    against = f"stock ImageData: {in_words(figures['stock'])}"
     yield Row("", rate, against, figures["ours"] / figures["stock"], ">= 4")
-    yield Row("  of which the limit is", _rate(figures["limit"]), against, figures["limit"] / figures["stock"])
+    yield Row("  of which the limit is", in_words(figures["limit"]), against, figures["limit"] / figures["stock"])
 
 
 def triplets() -> Iterator[Row]:
@@ -55,14 +55,17 @@ def triplets() -> Iterator[Row]:
     )
     yield Row(
         "triplets of 64, 2 workers",
-        _rate(figures["ours"]),
-        f"plain layer: {_rate(figures['plain'])}",
+        in_words(figures["ours"]),
+        f"plain layer: {in_words(figures['plain'])}",
         figures["ours"] / figures["plain"],
         ">= 20",
     )
-    limit = _limit()
+    most = limit()
     yield Row(
-        "  of which the limit is", _rate(limit), f"plain layer: {_rate(figures['plain'])}", limit / figures["plain"]
+        "  of which the limit is",
+        in_words(most),
+        f"plain layer: {in_words(figures['plain'])}",
+        most / figures["plain"],
     )
 
 
@@ -75,39 +78,16 @@ def maps() -> Iterator[Row]:
     }  # fmt: skip
     figures = in_turns(
         {
-            "limit": lambda: _limit(40, _pairs_only, folder),
+            "limit": lambda: limit(40, _pairs_only, folder),
             "ours": lambda: fed(ours("ImageMapDataLayer", **options), 40) / 2,  # which counts maps as images
         }
     )
     yield Row(
         f"256x256 JPEGs with PNG maps, crop {_CROP}, mirror, 2 workers",
-        _rate(figures["ours"]),
-        f"limit: {_rate(figures['limit'])}",
+        in_words(figures["ours"]),
+        f"limit: {in_words(figures['limit'])}",
         figures["ours"] / figures["limit"],
         ">= 0.90",
-    )
-
-
-def augment() -> Iterator[Row]:
-    """Augmented images against two processes that make the same calls of OpenCV."""
-    options = {"resize": -1, "crop_size": SIZE, "mirror": True, "prefetch": 4, "workers": 2}
-    steps = {"resized_crop": {}, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "erase": {"p": 1}}
-    figures = in_turns(
-        {
-            "limit": lambda: _limit(20, _augmented_only),
-            "ours": lambda: fed(ours(**options, augment=steps)),
-            "plain": lambda: fed(ours(**options)),
-        }
-    )
-    yield Row(
-        f"resized crop to {SIZE}x{SIZE}, mirror, jitter, erasing, 2 workers",
-        _rate(figures["ours"]),
-        f"limit: {_rate(figures['limit'])}",
-        figures["ours"] / figures["limit"],
-        ">= 0.90",
-    )
-    yield Row(
-        "", _rate(figures["ours"]), f"crop, mirror: {_rate(figures['plain'])}", figures["ours"] / figures["plain"]
     )
 
 
@@ -124,8 +104,8 @@ def fast() -> Iterator[Row]:
         )
         yield Row(
             f"decode: fast, photos {times} times the target",
-            _rate(figures["fast"]),
-            f"exact: {_rate(figures['exact'])}",
+            in_words(figures["fast"]),
+            f"exact: {in_words(figures['exact'])}",
             figures["fast"] / figures["exact"],
             reach,
         )
@@ -137,8 +117,8 @@ def fast() -> Iterator[Row]:
         )
         yield Row(
             "  of which decoding alone, one core",
-            _rate(alone["fast"]),
-            f"exact: {_rate(alone['exact'])}",
+            in_words(alone["fast"]),
+            f"exact: {in_words(alone['exact'])}",
             alone["fast"] / alone["exact"],
         )
 
@@ -151,8 +131,8 @@ def ahead() -> Iterator[Row]:
     for count in ("2", "3", "8"):
         yield Row(
             f"prefetch: {count}, 2 workers",
-            _rate(figures[count]),
-            f"prefetch: 4: {_rate(figures['4'])}",
+            in_words(figures[count]),
+            f"prefetch: 4: {in_words(figures['4'])}",
             figures[count] / figures["4"],
         )
 
@@ -162,14 +142,14 @@ def ranks() -> Iterator[Row]:
     figures = in_turns({"two": lambda: fed(ours(), ranks=2), "one": lambda: fed(ours())})
     yield Row(
         "feeding 2 ranks, one core each",
-        _rate(figures["two"]),
-        f"1 rank: {_rate(figures['one'])}",
+        in_words(figures["two"]),
+        f"1 rank: {in_words(figures['one'])}",
         figures["two"] / figures["one"],
         ">= 1.8",
     )
 
 
-def _rate(images: float) -> str:
+def in_words(images: float) -> str:
     return f"{images:.0f} images/s"
 
 
@@ -183,7 +163,7 @@ def _decode_rate(flag: str) -> float:
     return len(files) / (time.perf_counter() - start)
 
 
-def _limit(num_batches: int = 20, work: Optional[Callable[..., None]] = None, folder: Optional[Path] = None) -> float:
+def limit(num_batches: int = 20, work: Optional[Callable[..., None]] = None, folder: Optional[Path] = None) -> float:
     """Images a second of two processes that do nothing but this work: decode, resize, split and subtract the mean."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(3)
@@ -237,41 +217,3 @@ def _pairs_only(folder: str, number: int, num_images: int, barrier: "multiproces
             np.subtract(plane, np.float32(mean), out=place)
         labels[index % BATCH] = found
     barrier.wait()
-
-
-def _augmented_only(folder: str, number: int, num_images: int, barrier: "multiprocessing.synchronize.Barrier") -> None:
-    """Decode, cut out a part and resize it, mirror, three steps of jitter, subtract the mean, erase."""
-    keep_freed_memory()
-    cv2.setNumThreads(0)
-    rng = np.random.default_rng(number)
-    grey = np.array([[0.114, 0.587, 0.2989, 0]], np.float32)
-    out = np.empty((BATCH, 3, SIZE, SIZE), np.float32)
-    barrier.wait()
-    for index in range(num_images):
-        file = os.path.join(folder, f"{(number + 2 * index) % 2000}.jpg")
-        image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)
-        (top, left, bottom, right), factors = _part(rng, *image.shape[:2], (0.08, 1)), rng.uniform(0.6, 1.4, 3).tolist()
-        image = cv2.resize(image[top:bottom, left:right], (SIZE, SIZE))
-        if index % 2:
-            image = cv2.flip(image, 1)
-        image = cv2.addWeighted(image, factors[0], image, 0, 0)
-        mean = cv2.mean(cv2.transform(image, grey))[0]
-        image = cv2.addWeighted(image, factors[1], image, 0, (1 - factors[1]) * mean)
-        without = cv2.cvtColor(cv2.transform(image, grey), cv2.COLOR_GRAY2BGR)
-        image = cv2.addWeighted(image, factors[2], without, 1 - factors[2], 0)
-        place = out[index % BATCH]
-        for plane, number_of_mean, target in zip(cv2.split(image), MEAN, place):
-            np.subtract(plane, np.float32(number_of_mean), out=target)
-        top, left, bottom, right = _part(rng, SIZE, SIZE, (0.02, 0.33))
-        place[:, top:bottom, left:right] = 0
-    barrier.wait()
-
-
-def _part(
-    rng: np.random.Generator, height: int, width: int, area: "tuple[float, float]"
-) -> "tuple[int, int, int, int]":
-    """A part of an image, in its shape, with an area between these: top, left, bottom, right."""
-    side = float(np.sqrt(rng.uniform(*area)))
-    rows, columns = int(height * side), int(width * side)
-    top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
-    return top, left, top + rows, left + columns

@@ -130,7 +130,9 @@ def batches(net, count=4):
 def test_the_phase(net, layer):
     tops = "anchor positive negative" if layer == "TripletDataLayer" else "data label"
     for phase, stamp in ((caffe.TRAIN, 1), (caffe.TEST, 2)):
-        assert (batches(net("stamped_phase", layer, tops, phase))[0] == stamp).all()
+        made = net("stamped_phase", layer, tops, phase)
+        assert (batches(made)[0] == stamp).all()
+        assert not made.layers[0].recipe.form.num_labels  # what it does not take takes no place
 
 
 def stamps(data, count):
