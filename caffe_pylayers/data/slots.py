@@ -47,7 +47,8 @@ class Layout:
             "cached": (np.int64, (1,)),
         }
         made = self.form.arrays(count)
-        return {**facts, **made, **({"given_labels": made["labels"]} if "labels" in made else {})}
+        given = {"given_labels": made["labels"]} if self.form.num_labels else {}
+        return {**facts, **given, **made}
 
     @property
     def slot_bytes(self) -> int:

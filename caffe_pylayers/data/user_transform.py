@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, NamedTuple, Optional, Tuple
 
@@ -74,8 +75,7 @@ class UserTransform:
         own = image if image.flags.owndata else image.copy()
         rng = np.random.Generator(np.random.Philox(key=int(key)))
         there = {"phase": "TRAIN" if self.training else "TEST", "labels": labels, "map": map}
-        given: Dict[str, Any] = {name: there[name] for name in self.takes if there[name] is not None}
-        given.update({name: array.copy() for name, array in given.items() if name != "phase"})
+        given: Dict[str, Any] = {name: copy(there[name]) for name in self.takes if there[name] is not None}
         function = load_plugin("transform", self.place)
         with blamed("transform", self.place):
             found = function(own, rng, **given)

@@ -161,8 +161,9 @@ def test_the_stream_is_the_same_with_any_workers(net, labels, layer):
     options = {"multilabel": True, "label_dim": 9} if labels == "sets" else {}
     options.update(shuffle=True, mirror=True, crop_size=5, labels=labels, layer=layer)
     expected = batches(net("raised", **options), 8)
-    for ahead, workers in ((1, 1), (4, 2), (8, 8)):
-        for one, other in zip(expected, batches(net("raised", prefetch=ahead, workers=workers, **options), 8)):
+    ways = ({"prefetch": 1}, {"prefetch": 4, "workers": 2}, {"prefetch": 8, "workers": 8}, {"cache": "memory"})
+    for way in ways:
+        for one, other in zip(expected, batches(net("raised", **way, **options), 8)):
             np.testing.assert_array_equal(one, other)
 
 
@@ -302,7 +303,9 @@ def of_functions(folder, function, **options):
 
 
 @pytest.mark.parametrize("prefetch", [0, 2])
-@pytest.mark.parametrize("options", [{}, {"crop_size": 16, "mirror": True}, {"resize": [50, 70], "crop_size": 40}])
+@pytest.mark.parametrize(
+    "options", [{}, {"cache": "memory"}, {"crop_size": 16, "mirror": True}, {"resize": [50, 70], "crop_size": 40}]
+)
 def test_a_map_follows_what_the_function_does(weighted_maps, options, prefetch):
     """Images are painted from their maps; where both are resized, between two patches they differ."""
     plain = fed(map_net(weighted_maps, **options), 6)

@@ -199,9 +199,13 @@ def transforms(faces, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["crop", "all", "rotated", "a part", "decoded before"])
-@pytest.mark.parametrize("function, prefetch", [("mirrored", 0), ("mirrored", 2), ("doubled", 0)])
-def test_points_that_a_transform_moves_stay_on_their_pixels(faces, transforms, function, prefetch, name):
-    options = {**GEOMETRIES[name], "transform": transforms(function), "prefetch": prefetch}
+@pytest.mark.parametrize(
+    "function, more", [("mirrored", {}), ("mirrored", {"prefetch": 2}), ("doubled", {"cache": "memory"})]
+)
+def test_points_that_a_transform_moves_stay_on_their_pixels(faces, transforms, function, more, name):
+    if name in ("decoded before", "a part"):  # which have no cache
+        more = {}
+    options = {**GEOMETRIES[name], "transform": transforms(function), **more}
     net = net_of(faces, **POINTS, **options)
     seen = 0
     for data, label in batches(net, 8):
