@@ -37,7 +37,7 @@ class DataLayer(Layer):
 
     Tops of images are float32 (B, channels, height, width), blue, green, red, (x - mean) * scale.
     `stand_ins` counts the samples so far that stood in for one that cannot be read (`on_error`), `cached` the images so far that came
-    from the cache, `waiting` the seconds so far that the net waited for a batch. `images_a_batch` is how many images the tops hold, `recipe` how they are made,
+    from the cache, of `images_read`, `waiting` the seconds so far that the net waited for a batch. `images_a_batch` is how many images the tops hold, `recipe` how they are made,
     `num_records` how many records the source has, `batches_per_epoch` how many batches cover them.
     """
 
@@ -137,8 +137,8 @@ class DataLayer(Layer):
         cache.tell()
         passes, rest = divmod(self._taken, self.epoch.batches)
         if not rest and passes <= _PASSES_TOLD:
-            images = self._taken * self.images_a_batch // self.recipe.copies
-            log.info("%s: %d of %d images so far came from the %s", self.name, self.cached, images, cache.summary)
+            read = self.images_read
+            log.info("%s: %d of %d images so far came from the %s", self.name, self.cached, read, cache.summary)
 
     def backward(self, top: Blobs, propagate_down: Any, bottom: Blobs) -> None:
         """Nothing: data has no gradient."""
@@ -146,6 +146,11 @@ class DataLayer(Layer):
     def close(self) -> None:
         """End the workers and give memory and descriptors back; the next forward takes them again."""
         self.batches.close()
+
+    @property
+    def images_read(self) -> int:
+        """The images that forward has taken so far; of ten crops it is one."""
+        return self._taken * self.images_a_batch // self.recipe.copies
 
     @property
     def num_records(self) -> int:

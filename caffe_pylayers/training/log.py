@@ -1,4 +1,4 @@
-"""The log of a training as CSV, a row per iteration: iteration, loss, lr, images_per_s, waiting, outputs of nets."""
+"""The log of a training as CSV, a row per iteration: iteration, loss, lr, images_per_s, waiting, cached, outputs of nets."""
 
 import csv
 import os
@@ -12,7 +12,7 @@ from caffe_pylayers.errors import DataError
 from caffe_pylayers.files.output_file import output_file
 from caffe_pylayers.training.loop import Row
 
-COLUMNS = ("iteration", "loss", "lr", "images_per_s", "waiting")
+COLUMNS = ("iteration", "loss", "lr", "images_per_s", "waiting", "cached")
 
 
 class TrainingLog:
@@ -46,6 +46,7 @@ class TrainingLog:
             "lr": _shown(row.lr, ".6g"),
             "images_per_s": _shown(row.images_per_s, ".1f"),
             "waiting": _shown(row.waiting, ".3f"),
+            "cached": _shown(row.cached, ".3f"),
         }
         self._writer.writerow({**numbers, **{name: _float32(number) for name, number in row.outputs.items()}})
         self._file.flush()

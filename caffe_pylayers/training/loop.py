@@ -17,8 +17,8 @@ class Row(NamedTuple):
     """One iteration. loss and the rest are None in a row behind the last one, which has only the outputs of a test.
 
     iteration: from 0, as Caffe counts. loss: before its update. waiting: the share of its time, 0 to 1, in which the
-    net waited for our data layers, None where it has none. outputs: of the train net, where there are other ones than the loss, and of the
-    tests before it.
+    net waited for our data layers, None where it has none. cached: the share of its images that came from a cache, None where it has
+    none. outputs: of the train net, where there are other ones than the loss, and of the tests before it.
     """
 
     iteration: int
@@ -26,6 +26,7 @@ class Row(NamedTuple):
     lr: Optional[float]
     images_per_s: Optional[float]
     waiting: Optional[float]
+    cached: Optional[float]
     outputs: Dict[str, float]
 
 
@@ -149,6 +150,7 @@ class Training:
             learning_rate(self.parameter, iteration),
             self.images_per_iteration / seconds,
             None if waited is None else min(1.0, waited / seconds),
+            self._train.cached(),
             {**self._train.outputs(), **self._tested()},
         )
         every = self.parameter.snapshot
@@ -168,7 +170,7 @@ class Training:
             self._snapshot_at = self.iteration
         outputs = self._tested()
         if outputs:
-            yield Row(self.iteration, None, None, None, None, outputs)
+            yield Row(self.iteration, None, None, None, None, None, outputs)
 
     def _average(self) -> None:
         assert self._ranks is not None

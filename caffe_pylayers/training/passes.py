@@ -76,7 +76,8 @@ class TrainPasses:
         self._outputs: Optional[Outputs] = None if len(self._losses) == 1 == len(outputs.names) else outputs
         self._waits = [layer for _, layer in data_layers(net)]
         self._sum = np.float32(0)
-        self.began, self._waited = 0.0, 0.0
+        self._caches = [layer for layer in self._waits if layer.recipe.cache is not None]
+        self.began, self._waited, self._cached = 0.0, 0.0, 0
         self._start()
         solver.add_callback(self._start, lambda: None)
         net.after_forward(self._after)
@@ -99,8 +100,14 @@ class TrainPasses:
         """Seconds since `began` that the net waited for its data; None where no data layer of ours says it."""
         return sum(layer.waiting for layer in self._waits) - self._waited if self._waits else None
 
+    def cached(self) -> Optional[float]:
+        """The share of the images since `began` that came from a cache; None where no data layer has one."""
+        images = self._iter_size * sum(layer.images_a_batch // layer.recipe.copies for layer in self._caches)
+        return (sum(layer.cached for layer in self._caches) - self._cached) / images if self._caches else None
+
     def _start(self) -> None:
         self._sum = np.float32(0)
+        self._cached = sum(layer.cached for layer in self._caches)
         self._waited = sum(layer.waiting for layer in self._waits)
         self.began = time.perf_counter()
 

@@ -53,6 +53,8 @@ class TrainingProgress:
         if row.waiting is not None:
             waiting = sum((each.waiting or 0) * share for each, share in zip(self._rates, seconds)) / sum(seconds)
             figures += f", {waiting:.0%} waiting"
+        if row.cached is not None:
+            figures += f", {row.cached:.0%} from the cache"
         parts = {name.partition(" ")[2]: number for name, number in row.outputs.items() if _is_shown(name)}
         return f"{figures}, {_listed(parts)}" if parts else figures
 

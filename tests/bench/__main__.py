@@ -12,11 +12,12 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", GLOG_minlogleve
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import augmenting, conversion, features, feeding, losses, metrics, planning, scale, waiting
+from tests.bench import augmenting, caching, conversion, features, feeding, losses, metrics, planning, scale, waiting
 
 BENCHMARKS = {
     "feeding": feeding.feeding,
     "triplets": feeding.triplets,
+    "cache": caching.cache,
     "maps": feeding.maps,
     "augment": augmenting.augment,
     "fast": feeding.fast,

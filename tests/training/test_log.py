@@ -9,22 +9,24 @@ from caffe_pylayers.errors import DataError
 from caffe_pylayers.training import Row, TrainingLog, plot_log, read_log
 from caffe_pylayers.training.plot import LivePlot, smooth
 
-HEADER = "iteration,loss,lr,images_per_s,waiting,test accuracy"
+HEADER = "iteration,loss,lr,images_per_s,waiting,cached,test accuracy"
 
 
 def write(path, iterations, begin=0, names=("test accuracy",), **outputs):
     log = TrainingLog(str(path), names, begin)
     for iteration in iterations:
-        log.write(Row(iteration, 1 / 3, 1e-5, 1234.56, 0.1234, dict.fromkeys(names, 0.5) if iteration % 2 else {}))
+        log.write(
+            Row(iteration, 1 / 3, 1e-5, 1234.56, 0.1234, None, dict.fromkeys(names, 0.5) if iteration % 2 else {})
+        )
     log.close()
 
 
 def test_rows(tmp_path):
     path = tmp_path / "log.csv"
     log = TrainingLog(str(path), ["test accuracy"])
-    log.write(Row(0, 1 / 3, 1e-5, 1234.56, 0.1234, {"test accuracy": 0.875}))
-    assert path.read_text() == f"{HEADER}\n0,0.33333334,1e-05,1234.6,0.123,0.875\n"  # before it is closed
-    log.write(Row(1, None, None, None, None, {}))
+    log.write(Row(0, 1 / 3, 1e-5, 1234.56, 0.1234, None, {"test accuracy": 0.875}))
+    assert path.read_text() == f"{HEADER}\n0,0.33333334,1e-05,1234.6,0.123,,0.875\n"  # before it is closed
+    log.write(Row(1, None, None, None, None, None, {}))
     log.close()
     columns = read_log(str(path))
     assert columns["test accuracy"][0] == 0.875
@@ -100,7 +102,9 @@ def test_a_plot_of_any_log(tmp_path):
         log = TrainingLog(str(path), ["train size", "test loss", "test accuracy", "test each[0]", "test each[1]"])
         for i in range(rows):
             loss = [math.inf, math.nan, 1.0][i % 3]
-            log.write(Row(i, loss, 0.1, 10.0, 0.5, {"test loss": 2.0, "test accuracy": 0.5} if i % 10 == 0 else {}))
+            log.write(
+                Row(i, loss, 0.1, 10.0, 0.5, None, {"test loss": 2.0, "test accuracy": 0.5} if i % 10 == 0 else {})
+            )
         log.close()
         plot_log(str(path), str(png), "solver.prototxt", 20)
         assert png.read_bytes().startswith(b"\x89PNG")

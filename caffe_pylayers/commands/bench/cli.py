@@ -144,6 +144,9 @@ def _show(figures: "Figures", advice: List[str]) -> None:
 def _below(figures: "Figures") -> Iterator[str]:
     if figures.load > figures.cores / 2:
         yield f"the machine was already busy (load {figures.load:.1f}): the figures are rough; measure again when it is idle"
+    if figures.cache:
+        shares = ", ".join(f"{feeding.cached or 0:.0%}" for feeding in figures.feeding)
+        yield f"the {figures.cache}; in the last round {shares} of the images came from it"
     if figures.ours:
         yield "* the number in the options"
     if figures.net is not None:

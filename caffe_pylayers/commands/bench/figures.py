@@ -9,7 +9,8 @@ class Feeding:
     """With so many workers (0: inside forward). rate: samples a second of the data layer by itself.
 
     first: seconds to the first batch. step, waiting: milliseconds of forward and backward of the whole net, and how long
-    it waits for data in it; None where the net has nothing but data.
+    it waits for data in it; None where the net has nothing but data. cached: the share of images that came from the cache, None without
+    one.
     """
 
     workers: int
@@ -17,6 +18,7 @@ class Feeding:
     first: float
     step: Optional[float] = None
     waiting: Optional[float] = None
+    cached: Optional[float] = None
 
 
 @dataclass
@@ -26,7 +28,7 @@ class Stages:
     first_read: reading it for the first time in this run; read: again. resize: 0 where it is part of decoding (`decode:
     fast`). write: crop, mirror, mean and scale, into planes. fast, small: decode and resize with `decode: fast`, and of
     a JPEG of the resized image, None where that makes no sense. gray: whether all that were looked at have three equal
-    channels. decoded_bytes: what all images take decoded, None where they are kept so already, or lie so in the source.
+    channels. decoded_bytes: what all images and maps take decoded, None where they are kept so already, lie so in the source, or cannot be.
     """
 
     images: int
@@ -53,7 +55,8 @@ class Figures:
     ours: whether it is a layer of this package; of others only `feeding` is known, by one entry of 0 workers.
     workers, ahead: as the options have them, 0 without `prefetch`. net: milliseconds of forward and backward on a
     constant batch. limit: samples a second of `limit_processes` that only make images. delivery, memcpy: milliseconds of
-    forward() where the batch is ready, and of copying as many bytes. load: how many programs wanted a core before.
+    forward() where the batch is ready, and of copying as many bytes. load: how many programs wanted a core before. cache: what the cache
+    keeps, in words, "" without one. free_bytes, free_disk: of memory, and of the disk that the source is on.
     """
 
     layer: str
@@ -74,6 +77,8 @@ class Figures:
     memcpy: Optional[float] = None
     stages: Optional[Stages] = None
     free_bytes: int = 0
+    free_disk: int = 0
+    cache: str = ""
     load: float = 0.0
 
     def fed_by(self, workers: int) -> Optional[Feeding]:

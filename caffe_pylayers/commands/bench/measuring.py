@@ -10,6 +10,7 @@ from caffe_pylayers.commands.bench.bare import Bare
 from caffe_pylayers.commands.bench.figures import Feeding, Figures
 from caffe_pylayers.commands.bench.run import Run
 from caffe_pylayers.commands.bench.stages import stages
+from caffe_pylayers.data.cache.cache import free_disk
 from caffe_pylayers.processes.memory import available_bytes
 
 _ROUNDS = 3
@@ -55,6 +56,7 @@ def measure(
         setup=run.setup,
         load=os.getloadavg()[0],
         free_bytes=available_bytes(),
+        free_disk=0 if run.layer is None else free_disk(run.layer.recipe.source.path),
     )
     measured = _Measurement(run, figures, seconds, progress)
     if run.layer is None:
@@ -112,6 +114,8 @@ class _Measurement:
                 self._progress("the limit")
                 limits.append(bare.rate(self._turn))
         figures.feeding = [_median(rounds) for rounds in feedings.values()]
+        if layer.recipe.cache is not None:
+            figures.cache = layer.recipe.cache.summary
         figures.net = float(np.median(net)) if net else None
         figures.limit = float(np.median(limits)) * figures.batch_size / figures.images
         if max(workers):
@@ -123,7 +127,10 @@ class _Measurement:
         """A layer started again with so many workers."""
         self._layer.feed(self._ahead(workers), workers)
         first = self._run.data()
-        return Feeding(workers, self._rate(workers), first)
+        feeding = Feeding(workers, self._rate(workers), first)
+        if self._layer.recipe.cache is not None:
+            feeding.cached = self._layer.cached / self._layer.images_read
+        return feeding
 
     def _ahead(self, workers: int) -> int:
         """Batches ahead that so many workers make: as in the options, and one per worker at least."""
@@ -200,4 +207,4 @@ def _median(rounds: Sequence[Feeding]) -> Feeding:
     by_step = sorted(rounds, key=lambda feeding: feeding.step or 0.0)
     middle = by_step[len(rounds) // 2]
     rate, first = (float(np.median([getattr(each, name) for each in rounds])) for name in ("rate", "first"))
-    return Feeding(middle.workers, rate, first, middle.step, middle.waiting)
+    return Feeding(middle.workers, rate, first, middle.step, middle.waiting, rounds[-1].cached)

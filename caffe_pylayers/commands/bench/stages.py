@@ -38,6 +38,7 @@ def stages(recipe: Recipe, seconds: float) -> Stages:
         encoded = not isinstance(source.read(records[0]), np.ndarray)
         took = _in_turns(_actions(recipe, records, loaded, encoded), len(records), seconds * 3 / 4)
     images = [image for image, _ in loaded]
+    kept = sum(array.nbytes for image, maps in loaded for array in (image, *maps)) // len(loaded)
     read, load = took["read"], took["load"]
     decode = min(load, took.get("decode", load))
     return Stages(
@@ -54,14 +55,22 @@ def stages(recipe: Recipe, seconds: float) -> Stages:
             image.shape[2] == 3 and image.dtype == np.uint8 and bool((image == image[:, :, :1]).all())
             for image in images
         ),
-        decoded_bytes=len(source) * images[0].nbytes
-        if encoded and not recipe.maps and not isinstance(source, DecodedSource)
-        else None,
+        decoded_bytes=len(source) * kept if encoded and _may_be_kept(recipe) else None,
+    )
+
+
+def _may_be_kept(recipe: Recipe) -> bool:
+    """Whether a cache could keep the images decoded, and nothing does so already."""
+    cuts = recipe.transforms.augment is not None and recipe.transforms.augment.part is not None
+    return (
+        recipe.cache is None and not isinstance(recipe.source, DecodedSource) and recipe.pixels == np.uint8 and not cuts
     )
 
 
 def _write(recipe: Recipe, image: np.ndarray, maps: Sequence[np.ndarray], room: Room, drawn: Drawn) -> None:
     window = recipe.transforms.window(image.shape, Draw(0.3, 0.6, False), drawn)
+    if recipe.form.largest:
+        room.fit(window.size)
     recipe.transforms.write(image, window, room.images[0], drawn)
     for each, loaded, out in zip(recipe.maps, maps, room.maps[0]):
         each.write(loaded, window, out)
@@ -74,7 +83,7 @@ def _actions(
     source, transforms = recipe.source, recipe.transforms
     room = recipe.room(1)
     augments = transforms.augments(np.arange(_MOST_IMAGES, dtype=np.uint64))
-    fitting = [each for each in loaded if transforms.shape(each[0]) == recipe.shape] or loaded
+    fitting = [each for each in loaded if recipe.form.largest or transforms.shape(each[0]) == recipe.shape] or loaded
     actions: Dict[str, Callable[[int], object]] = {
         "read": lambda place: _read(recipe, records[place]),
         "load": lambda place: _load(recipe, transforms, records[place]),

@@ -160,7 +160,7 @@ class Cache:
             return None
         if not file.writable:
             logger.info("%s: another run writes %s; this one reads what is there", self.name, file.path)
-        free = functools.partial(_free_disk, file.path)
+        free = functools.partial(free_disk, file.path)
         return Store(count, *self._limits(free() + file.used, "disk"), free, file)
 
     def _limits(self, free: int, what: str) -> Tuple[int, int]:
@@ -187,7 +187,8 @@ def _free_memory() -> int:
     return max(0, available_bytes() - promised)
 
 
-def _free_disk(path: str) -> int:
+def free_disk(path: str) -> int:
+    """Bytes that are free on the disk of a file."""
     status = os.statvfs(path)
     return status.f_bavail * status.f_frsize
 
