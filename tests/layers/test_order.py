@@ -75,7 +75,7 @@ SILENT = {
     "source": "moved.csv", "root": ".", "missing": "skip", "resize": 6, "crop_size": 4,
     "mirror": True, "mean_file": "mean.npy", "mean_value": 3, "scale": 0.5, "color": False, "transform": "transform_of_a_user:same",
     "augment": {"brightness": 0.4},
-    "max_pixels": 1000, "prefetch": 1, "workers": 2, "timeout": 9, "restart_every": 3,
+    "cache": "memory", "cache_limit": 10**6, "max_pixels": 1000, "prefetch": 1, "workers": 2, "timeout": 9, "restart_every": 3,
     "on_error": "skip",
 }  # fmt: skip
 LABELLED = {"bcf_mode": "MEM", "label_order": "key", "compressed": False, "decode": "fast"}
