@@ -1171,12 +1171,16 @@ def Upsample(
 
 def ImageDataLayer(
     *blobs: Top,
-    source: Path,
     source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] | str = "CSV",
+    source: Path | None = None,
     root: Path | None = None,
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     datasets: dict[str, Any] | None = None,
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
+    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | dict[str, Any] | None = None,
     crop_size: int | Sequence[int] | None = None,
@@ -1201,12 +1205,11 @@ def ImageDataLayer(
     restart_every: int = 0,
     on_error: Literal["stop", "replace", "skip"] = "stop",
     sampler: str | None = None,
-    bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: str | Sequence[str] | None = None,
-    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
-    label_order: str | None = None,
     compressed: bool = True,
     sample_weights: str | None = None,
+    sources: Sequence[dict[str, Any]] | None = None,
+    per_batch: Sequence[int] | None = None,
+    domain: bool = False,
     shuffle: bool = False,
     type: Literal["ALL", "BALANCED", "PK"] = "ALL",
     crops: str | None = None,
@@ -1230,9 +1233,10 @@ def ImageDataLayer(
 
     bottoms: none
     tops: data [, label] [, sample_weight]
+    with 'domain': True: none -> data [, label] [, sample_weight], domain
 
     source_type: What the source is: a CSV file, an LMDB, a BCF file, HDF5, or a class of your own.
-    source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
+    source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them. Required without `sources`.
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
@@ -1241,6 +1245,10 @@ def ImageDataLayer(
     datasets.label: The data set with the labels; none: `label`, if there is one.
     datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
     datasets.name: The data set with the names of the records; none: `name`, if there is one.
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
     resize.short: The shorter side, in pixels; the other is rounded down.
@@ -1302,12 +1310,12 @@ def ImageDataLayer(
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
-    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
-    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
+    sources: Several sources in place of `source`: a list of dicts. What a dict leaves out it takes from the option of that name.
+    sources[].weight: Share of the samples that are from it in TRAIN, above 0: its part of the sum of all weights; none: its part of the records.
+    per_batch: Samples of each of `sources` in every batch, at least 1 each, one source after the other; none: by `weight`.
+    domain: Feed the number of its source, from 0, of each sample in a last top `domain`, (B,).
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
     type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
     crops: In TEST ten crops of each image in the place of the centre: the corners, the centre, and the same mirrored (ten).
@@ -1322,12 +1330,16 @@ def ImageDataLayer(
 
 def MultiLabelDataLayer(
     *blobs: Top,
-    source: Path,
     source_type: Literal["CSV", "LMDB", "BCF", "HDF5"] | str = "CSV",
+    source: Path | None = None,
     root: Path | None = None,
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     datasets: dict[str, Any] | None = None,
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
+    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | dict[str, Any] | None = None,
     crop_size: int | Sequence[int] | None = None,
@@ -1352,12 +1364,11 @@ def MultiLabelDataLayer(
     restart_every: int = 0,
     on_error: Literal["stop", "replace", "skip"] = "stop",
     sampler: str | None = None,
-    bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: str | Sequence[str] | None = None,
-    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
-    label_order: str | None = None,
     compressed: bool = True,
     sample_weights: str | None = None,
+    sources: Sequence[dict[str, Any]] | None = None,
+    per_batch: Sequence[int] | None = None,
+    domain: bool = False,
     shuffle: bool = False,
     type: Literal["ALL", "BALANCED", "PK"] = "ALL",
     crops: str | None = None,
@@ -1382,9 +1393,10 @@ def MultiLabelDataLayer(
 
     bottoms: none
     tops: data, label [, sample_weight]
+    with 'domain': True: none -> data, label [, sample_weight], domain
 
     source_type: What the source is: a CSV file, an LMDB, a BCF file, HDF5, or a class of your own.
-    source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them.
+    source: Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file or a list of them. Required without `sources`.
     root: Folder before the names in a CSV file; none: the working directory.
     header: The first line of the CSV file names its columns (name, label, weight, others); false: no.
     missing: Files of a CSV that do not exist: an error, or left out and counted (skip).
@@ -1393,6 +1405,10 @@ def MultiLabelDataLayer(
     datasets.label: The data set with the labels; none: `label`, if there is one.
     datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
     datasets.name: The data set with the names of the records; none: `name`, if there is one.
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
     resize.short: The shorter side, in pixels; the other is rounded down.
@@ -1454,12 +1470,12 @@ def MultiLabelDataLayer(
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
-    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
-    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     sample_weights: Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or text file; none: the column `weight`, the data set `sample_weight`.
+    sources: Several sources in place of `source`: a list of dicts. What a dict leaves out it takes from the option of that name.
+    sources[].weight: Share of the samples that are from it in TRAIN, above 0: its part of the sum of all weights; none: its part of the records.
+    per_batch: Samples of each of `sources` in every batch, at least 1 each, one source after the other; none: by `weight`.
+    domain: Feed the number of its source, from 0, of each sample in a last top `domain`, (B,).
     shuffle: A new random order each epoch of TRAIN; false: the source's order.
     type: Which samples a batch has: each once per epoch (ALL), all classes equally often (BALANCED), or several of each of several classes (PK).
     crops: In TEST ten crops of each image in the place of the centre: the corners, the centre, and the same mirrored (ten).
@@ -1617,6 +1633,10 @@ def SiameseDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     datasets: dict[str, Any] | None = None,
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
+    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | dict[str, Any] | None = None,
     crop_size: int | Sequence[int] | None = None,
@@ -1641,10 +1661,6 @@ def SiameseDataLayer(
     restart_every: int = 0,
     on_error: Literal["stop", "replace", "skip"] = "stop",
     sampler: str | None = None,
-    bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: str | Sequence[str] | None = None,
-    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
-    label_order: str | None = None,
     compressed: bool = True,
     shuffle: bool = False,
     k: int = 10,
@@ -1681,6 +1697,10 @@ def SiameseDataLayer(
     datasets.label: The data set with the labels; none: `label`, if there is one.
     datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
     datasets.name: The data set with the names of the records; none: `name`, if there is one.
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
     resize.short: The shorter side, in pixels; the other is rounded down.
@@ -1742,10 +1762,6 @@ def SiameseDataLayer(
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
-    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
-    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     shuffle: Accepted, but has no effect: TRAIN has a new random order each epoch.
     k: Negatives that the HARD types choose from, at least 1 and at most 10000: drawing 10000 takes 5 ms per sample.
@@ -1767,6 +1783,10 @@ def TripletDataLayer(
     header: bool = False,
     missing: Literal["error", "skip"] = "error",
     datasets: dict[str, Any] | None = None,
+    bcf_mode: Literal["FILE", "MEM"] = "FILE",
+    labels: str | Sequence[str] | None = None,
+    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
+    label_order: str | None = None,
     batch_size: int = 256,
     resize: int | Sequence[int] | dict[str, Any] | None = None,
     crop_size: int | Sequence[int] | None = None,
@@ -1791,10 +1811,6 @@ def TripletDataLayer(
     restart_every: int = 0,
     on_error: Literal["stop", "replace", "skip"] = "stop",
     sampler: str | None = None,
-    bcf_mode: Literal["FILE", "MEM"] = "FILE",
-    labels: str | Sequence[str] | None = None,
-    label_format: Literal["indices", "indicator", "sign", "values"] = "indices",
-    label_order: str | None = None,
     compressed: bool = True,
     shuffle: bool = False,
     k: int = 10,
@@ -1831,6 +1847,10 @@ def TripletDataLayer(
     datasets.label: The data set with the labels; none: `label`, if there is one.
     datasets.sample_weight: The data set with the sample weights; none: `sample_weight`, if there is one.
     datasets.name: The data set with the names of the records; none: `name`, if there is one.
+    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
+    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
+    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
+    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     batch_size: Samples per batch, at least 1; a blob holds at most 2147483647 numbers.
     resize: Size to resize to, bilinear, in pixels: n (n x n), [height, width], {'short': n} or {'long': n} (the aspect is kept), or -1 (no resizing).
     resize.short: The shorter side, in pixels; the other is rounded down.
@@ -1892,10 +1912,6 @@ def TripletDataLayer(
     restart_every: Batches, at least 0, after which TEST starts again (the solver's test_iter); 0: never.
     on_error: A record that cannot be read: an error (stop), or replaced by a random one of its class (replace) or by the next in the order (skip).
     sampler: Class of yours, 'module:Class', whose batch(number) says which records a batch has.
-    bcf_mode: Read a BCF file where it lies (FILE), or all of it into memory (MEM).
-    labels: Labels: a column of a CSV file with a header, or a list of its columns; a data set of HDF5; or an LMDB (by key), .npy or text file; none: those of the source.
-    label_format: What a row of labels has: label numbers (indices); for each label 0, 1 or -1 for not known (indicator); for each label -1 for 0, or 1 (sign); or any numbers, nan for a missing one (values).
-    label_order: For an LMDB whose keys are numbers without leading zeros (0, 1, 10, 2): rows of files and numbers in lists follow the order of the keys (key); none: they are an error.
     compressed: Decode images when needed; false: all at the start, kept in memory.
     shuffle: Accepted, but has no effect: TRAIN has a new random order each epoch.
     k: Negatives that the HARD types choose from, at least 1 and at most 10000: drawing 10000 takes 5 ms per sample.

@@ -368,7 +368,7 @@ def problems(layer, param_str):
             "option 'counts' must be one of 'batch', 'running', or a list, each entry a number of at least 0, or a path, not ''",
         ),
         ("ImageDataLayer", "source: a, mirror: 1", "option 'mirror' must be true or false, not 1"),
-        ("ImageDataLayer", "source: 3", "option 'source' must be a path, not 3"),
+        ("ImageDataLayer", "source: 3", "option 'source' must be a path, or none, not 3"),
         ("ImageDataLayer", "source: a, is_color: 3", "option 'is_color' must be true or false, or 'any', not 3"),
         ("ImageDataLayer", "source: a, root: b, root_folder: b", "'root' is given twice: 'root_folder'"),
         ("Nonsense", "", "no layer 'Nonsense'; layers: ComputeH, SampleWeight"),

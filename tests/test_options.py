@@ -32,9 +32,8 @@ def test_json_schema_says_all_there_is_about_an_option(layer):
         for alias in option.get("aliases", ()):
             assert alias not in names, "a name must mean one option"
             names.add(alias)
-    assert schema.get("required", []) == [
-        name for name in REQUIRED.get(layer, {}) if name not in ("std", "kernel_size")
-    ]
+    conditional = {"std", "kernel_size", *(["source"] if "sources" in names else [])}
+    assert schema.get("required", []) == [name for name in REQUIRED.get(layer, {}) if name not in conditional]
 
 
 @pytest.mark.parametrize("layer", SCHEMAS)

@@ -17,7 +17,7 @@ def bottoms_of(layer: str, options: Options, found: int) -> List[str]:
     """
     names = options.bottom_names()
     chosen: Optional[Sequence[str]] = getattr(options, "bottoms", None)
-    fixed, optional = _parts(names)
+    fixed, optional, _ = _parts(names)
     if chosen is not None and len(fixed) + len(chosen) != found:
         raise ConfigError(
             f"option 'bottoms' names {len(chosen)} after {', '.join(fixed)}, but the layer has {_count(found, 'bottom')}",
@@ -47,18 +47,20 @@ def tops_of(layer: str, options: Options, found: int) -> List[str]:
     for problem in options.top_problems(found):
         raise problem.error(layer)
     _check_count(layer, "top", names, found)
-    fixed, optional = _parts(names)
-    return fixed + optional[: found - len(fixed)]
+    fixed, optional, last = _parts(names)
+    return fixed + optional[: found - len(fixed) - len(last)] + last
 
 
-def _parts(names: Sequence[str]) -> "tuple[List[str], List[str]]":
-    """The names that must be there, and those in brackets, which may be missing."""
-    fixed = [name for name in names if not name.startswith("[")]
-    return fixed, [name.strip("[]") for name in names[len(fixed) :]]
+def _parts(names: Sequence[str]) -> "tuple[List[str], List[str], List[str]]":
+    """The names that must be there, those in brackets, which may be missing, and such behind these as must be there again."""
+    places = [number for number, name in enumerate(names) if name.startswith("[")] or [len(names)]
+    first, end = places[0], places[-1] + 1
+    return [*names[:first]], [name.strip("[]") for name in names[first:end]], [*names[end:]]
 
 
 def _check_count(layer: str, kind: str, names: Sequence[str], found: int) -> None:
-    few = len(_parts(names)[0])
+    fixed, _, last = _parts(names)
+    few = len(fixed) + len(last)
     if few <= found <= len(names):
         return
     allowed = str(few) if few == len(names) else f"{few} to {len(names)}"

@@ -9,6 +9,7 @@ from caffe_pylayers.config.labelled_data import LabelledDataLayerOptions
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.remarks import Remark
 from caffe_pylayers.config.schema import Path
+from caffe_pylayers.config.source import SOURCE
 
 
 class _ComparisonOptions(LabelledDataLayerOptions):
@@ -18,6 +19,7 @@ class _ComparisonOptions(LabelledDataLayerOptions):
     _ordered = ("labels", "m", "pairs", "triplets")
     _list: ClassVar[str]  # the option with a fixed list
 
+    source: Path = Field(description=SOURCE)
     shuffle: bool = Field(False, description="Accepted, but has no effect: TRAIN has a new random order each epoch.")
     k: Annotated[int, InOrder(5)] = Field(
         10,

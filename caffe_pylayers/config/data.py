@@ -1,18 +1,17 @@
 """The options that all data layers have; those of layers with labels are in :mod:`caffe_pylayers.config.labelled_data`."""
 
-from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple, Union
+from typing import Any, ClassVar, Dict, Iterator, Literal, Mapping, Optional, Tuple, Union
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config.augment import Augment, AugmentOrPreset
-from caffe_pylayers.config.datasets import Datasets
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.remarks import Remark
 from caffe_pylayers.config.schema import Options, Path, Resume, Seed, Stream
+from caffe_pylayers.config.source import Plugin, SourceOptions
 from caffe_pylayers.config.spelling import spell
-from caffe_pylayers.data.formats import Format
 
 
 def _size(value: Any) -> Any:
@@ -50,13 +49,6 @@ def _choice(*schemas: Dict[str, Any]) -> WithJsonSchema:
 def _list_of(count: int, each: Dict[str, Any]) -> Dict[str, Any]:
     return {"type": "array", "prefixItems": [each] * count, "minItems": count, "maxItems": count}
 
-
-#: A Python object by its place, as in 'augment:blur'.
-Plugin = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"),
-    WithJsonSchema({"type": "string", "format": "plugin"}),
-]
 
 _NONE, _NUMBER, _SIDE = {"type": "null"}, {"type": "number"}, {"type": "integer", "minimum": 1}
 _LIST = {"type": "array", "items": _NUMBER, "minItems": 1}
@@ -110,7 +102,7 @@ Size = Annotated[
 ]
 
 
-class DataLayerOptions(Options):
+class DataLayerOptions(SourceOptions):
     """What all data layers have."""
 
     page = "data.md"
@@ -124,29 +116,6 @@ class DataLayerOptions(Options):
         "prefetch": True,
     }
 
-    source_type: Annotated[Union[Format, Plugin], InOrder(0)] = Field(
-        "CSV", description="What the source is: a CSV file, an LMDB, a BCF file, HDF5, or a class of your own."
-    )
-    source: Path = Field(
-        description="Path of the CSV file, which lists images and labels, of the LMDB, of the BCF file, or of an .h5 file "
-        "or a list of them."
-    )
-    root: Optional[Path] = Field(
-        None,
-        description="Folder before the names in a CSV file; none: the working directory.",
-        json_schema_extra={"aliases": ["root_folder"]},
-    )
-    header: bool = Field(
-        False, description="The first line of the CSV file names its columns (name, label, weight, others); false: no."
-    )
-    missing: Literal["error", "skip"] = Field(
-        "error", description="Files of a CSV that do not exist: an error, or left out and counted (skip)."
-    )
-    datasets: Optional[Datasets] = Field(
-        None,
-        description="What the data sets of HDF5 are called, as in {'data': 'X', 'label': 'y'}; none: data, label, sample_weight and "
-        "name.",
-    )
     batch_size: Annotated[int, InOrder(1)] = Field(
         256,
         ge=1,
@@ -249,7 +218,13 @@ class DataLayerOptions(Options):
         """Whether each image is fed at its own size."""
         return False
 
+    def each_source(self) -> Mapping[str, Any]:
+        """What opens each of its sources, by what stands before the names of its options in messages."""
+        return {"": self}
+
     def conflicts(self) -> Iterator[Remark]:
+        for place, part in self.each_source().items():
+            yield from (remark.within(place) for remark in part.wrong_source())
         yield from self._too_large()
         size = self.resized()
         if (
@@ -295,9 +270,7 @@ class DataLayerOptions(Options):
     def idle(self) -> Iterator[Tuple[str, str]]:
         if self.cache == "none":
             yield from self.without_effect(("cache_limit",), "'cache' is 'none'")
-        for names, owner in ((("root", "header", "missing"), "CSV"), (("datasets",), "HDF5")):
-            if self.source_type != owner:
-                yield from self.without_effect(names, f"'source_type' is {self.source_type!r}")
+        yield from self.idle_for_source()
         if self.decode == "fast" and self.resize is None:
             yield from self.without_effect(("decode",), "there is no 'resize'")
         if self.prefetch == 0:
@@ -336,7 +309,8 @@ class DataLayerOptions(Options):
 
     def _channels(self) -> Optional[int]:
         """The channels of images; None where files, raw images or a `transform` decide, whatever `color` says."""
-        if self.transform is not None or self.color == "any" or (self.color and self.source_type not in ("CSV", "BCF")):
+        of_files = all(part.source_type in ("CSV", "BCF") for part in self.each_source().values())
+        if self.transform is not None or self.color == "any" or (self.color and not of_files):
             return None
         return 3 if self.color else 1
 

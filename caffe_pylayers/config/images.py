@@ -6,31 +6,25 @@ from pydantic import Field, model_validator
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
-from caffe_pylayers.config.labelled_data import LabelledDataLayerOptions
+from caffe_pylayers.config.mixture import MixtureOptions
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.remarks import Remark
-from caffe_pylayers.config.schema import ColumnOrPath
 from caffe_pylayers.config.spelling import spell
 
 #: Two numbers from 0.
 Pair = Tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 
 
-class ImageDataLayerOptions(LabelledDataLayerOptions):
+class ImageDataLayerOptions(MixtureOptions):
     """Labelled images."""
 
     gives: ClassVar[Tuple[str, ...]] = ("data", "[label]", "[sample_weight]")
 
-    example: ClassVar[Dict[str, Any]] = {**LabelledDataLayerOptions.example, "shuffle": True}
+    example: ClassVar[Dict[str, Any]] = {**MixtureOptions.example, "shuffle": True}
 
     _sampling = ("type", "shuffle")
     _counts: ClassVar[Tuple[str, ...]] = ("classes_per_batch", "samples_per_class")
 
-    sample_weights: Optional[ColumnOrPath] = Field(
-        None,
-        description="Sample weights: a column of a CSV file with a header, a data set of HDF5, or an LMDB (by key), .npy or "
-        "text file; none: the column `weight`, the data set `sample_weight`.",
-    )
     shuffle: bool = Field(False, description="A new random order each epoch of TRAIN; false: the source's order.")
     type: Annotated[Literal["ALL", "BALANCED", "PK"], InOrder(4)] = Field(
         "ALL",
@@ -97,7 +91,7 @@ class ImageDataLayerOptions(LabelledDataLayerOptions):
     def _wrong_points(self) -> Iterator[Remark]:
         if self.points is None:
             return
-        if self.label_format != "values":
+        if not self.has_values:
             rule = f"option 'points' is given, but 'label_format' is {self.label_format!r}"
             yield Remark(("points", "label_format"), rule, "set 'label_format': 'values'")
         if len({column for pair in self.points for column in pair}) < 2 * len(self.points):
@@ -134,7 +128,7 @@ class ImageDataLayerOptions(LabelledDataLayerOptions):
             yield from self.without_effect(("flip_pairs",), "'mirror' is false")
         if self.type != "PK":
             yield from self.without_effect(self._counts, f"'type' is {self.type!r}")
-        if self.label_format != "values" and "multilabel" not in type(self).model_fields:
+        if not self.has_values and "multilabel" not in type(self).model_fields:
             yield from self.without_effect(("label_dim",), f"'label_format' is {self.label_format!r}")
         if self.type != "ALL":
             yield from self.without_effect(("shuffle",), f"'type' is {self.type!r}: its order is always random")
@@ -145,7 +139,7 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
 
     gives = ("data", "label", "[sample_weight]")
     example: ClassVar[Dict[str, Any]] = {
-        **LabelledDataLayerOptions.example,
+        **MixtureOptions.example,
         "shuffle": True,
         "multilabel": True,
         "label_dim": 10,
@@ -177,5 +171,5 @@ class MultiLabelDataLayerOptions(ImageDataLayerOptions):
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()
-        if not self.multilabel and self.label_dim != 1 and self.label_format != "values":
+        if not self.multilabel and self.label_dim != 1 and not self.has_values:
             yield from self.without_effect(("label_dim",), "'multilabel' is false")

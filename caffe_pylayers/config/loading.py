@@ -50,8 +50,8 @@ def _checked(schema: Type[Options], values: Dict[Any, Any], place: str) -> Tuple
     inside: Dict[str, List[Remark]] = {}  # what is wrong in options that are dicts
     for name, value in given.items():
         inner = _schema_in(schema.model_fields[name].annotation)
-        if inner is not None and isinstance(value, dict):
-            given[name], inside[name] = _checked(inner, value, f"{place}{written[name]}.")
+        if inner is not None:
+            given[name], inside[name] = _checked_inside(inner, value, f"{place}{written[name]}")
     broken = {name for name, found in inside.items() if found}
     right: Dict[str, Any] = {}
     try:
@@ -72,6 +72,16 @@ def _checked(schema: Type[Options], values: Dict[Any, Any], place: str) -> Tuple
         return None, problems + [remark.within(place) for remark in rest.problems() if wrong.isdisjoint(remark.names)]
     problems += [remark for name in described if name in broken for remark in inside[name]]
     return (None if problems else options), problems
+
+
+def _checked_inside(schema: Type[Options], value: Any, place: str) -> Tuple[Any, List[Remark]]:
+    """A dict as its options, in a list too, and what is wrong with it; another value as it is."""
+    if isinstance(value, dict):
+        return _checked(schema, value, f"{place}.")
+    if not isinstance(value, (list, tuple)):
+        return value, []
+    checked = [_checked_inside(schema, each, f"{place}[{number}]") for number, each in enumerate(value)]
+    return [each for each, _ in checked], [remark for _, problems in checked for remark in problems]
 
 
 def _names(schema: Type[Options], values: Dict[Any, Any], place: str) -> Tuple[Dict[str, str], List[Remark]]:

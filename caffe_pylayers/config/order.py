@@ -34,8 +34,14 @@ def order_of(options: Options) -> List[Any]:
             if mark.place is not None:
                 values[mark.place] = value if mark.place < _VALUES else _name(value)
             elif value != field.default:
-                later.append(value)
+                later.append(_of_dicts(value))
     return values[:_VALUES] + later + values[_VALUES:]
+
+
+def _of_dicts(value: Any) -> Any:
+    """A list of dicts with options of their own as what they say of the order; another value as it is."""
+    dicts = isinstance(value, tuple) and any(isinstance(each, Options) for each in value)
+    return [order_of(each) for each in value] if dicts else value
 
 
 def _name(value: Any) -> str:

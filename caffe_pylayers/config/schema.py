@@ -138,9 +138,11 @@ class Options(Facts):
         return (*self._warnings, *(text.within(f"{name}.") for name, inner in self._dicts() for text in inner.warnings))
 
     def _dicts(self) -> Iterator[Tuple[str, "Options"]]:
-        """The options that are dicts with options of their own."""
-        values = ((name, getattr(self, name)) for name in type(self).model_fields)
-        yield from ((name, value) for name, value in values if isinstance(value, Options))
+        """The options that are dicts with options of their own, and the entries of those that are lists of such."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            several = {f"{name}[{number}]": each for number, each in enumerate(value)} if type(value) is tuple else {}
+            yield from ((place, each) for place, each in {name: value, **several}.items() if isinstance(each, Options))
 
     def given(self, name: str) -> bool:
         """Return whether the param_str sets this option (to something else than none)."""
@@ -158,19 +160,20 @@ class Options(Facts):
     def paths(self) -> Dict[str, str]:
         """The options that hold a path, and the absolute path that each has."""
         values = self._of_format("path")
-        inside = {f"{name}.{own}": path for name, inner in self._dicts() for own, path in inner.paths().items()}
-        return {
-            **{name: path for name, path in values.items() if isinstance(path, str) and os.path.isabs(path)},
-            **inside,
-        }
+        return {name: path for name, path in values.items() if isinstance(path, str) and os.path.isabs(path)}
 
     def plugins(self) -> Dict[str, str]:
         """The options that name code of the user's, and the 'module:name' that each has."""
         return {name: place for name, place in self._of_format("plugin").items() if place and ":" in place}
 
     def _of_format(self, form: str) -> Dict[str, Any]:
-        """The options that may have a format of the JSON Schema, with their values."""
-        return {name: getattr(self, name) for name in _names_of_format(type(self), form)}
+        """The options that may have a format of the JSON Schema, those in dicts too, with their values."""
+        own = {name: getattr(self, name) for name in _names_of_format(type(self), form)}
+        inside = (
+            ({f"{place}.{name}": value for name, value in each._of_format(form).items()})
+            for place, each in self._dicts()
+        )
+        return {name: value for found in (own, *inside) for name, value in found.items()}
 
     @field_validator("*", mode="before")
     @classmethod

@@ -18,7 +18,7 @@ def checksum(sources: Sequence[Source], sampler: Sampler) -> int:
     sources: that of the images, which has the labels, and others of as many records. Names count without the folder that all of them are in: data may be moved.
     """
     digest = hashlib.sha256()
-    for source in sources:
+    for source in (part for each in sources for part in each.parts):
         if not isinstance(source.names, Numbers):
             packed, ends = _without_folder(source.names if isinstance(source.names, Names) else Names(source.names))
             digest.update(packed)

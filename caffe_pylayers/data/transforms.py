@@ -128,16 +128,17 @@ class Transforms:
         cut_short: called with the record where its file is cut short and `lenient` has read what is there.
         traced: called with (height, width) before resizing, and where the pixels of the stored image are now.
         """
-        with source.naming(record):
-            if source.pixel_shape is not None:  # a row of HDF5 may be compressed to little
-                channels, *size = source.pixel_shape
+        part, own = source.place(record)
+        with part.naming(own):
+            if part.pixel_shape is not None:  # a row of HDF5 may be compressed to little
+                channels, *size = part.pixel_shape
                 check_size(size, self.max_pixels, channels)
-        data = source.read(record)
-        with source.naming(record):
+        data = part.read(own)
+        with part.naming(own):
             image = self._raw(data) if isinstance(data, np.ndarray) else self._decoded(data, lambda: cut_short(record))
             if traced is not None:
                 decoded = image.shape[0], image.shape[1]
-                traced(decoded, self._moved(source.moved(record), data, decoded))
+                traced(decoded, self._moved(part.moved(own), data, decoded))
             if self.resize:
                 image = self._resized(image, self.resize)
         return image if image.ndim == 3 else image[:, :, None]

@@ -97,8 +97,8 @@ def names_in_words(names: Sequence[str]) -> str:
     >>> names_in_words(["scores", "label", "[sample_weight]"]), names_in_words([])
     ('scores, label [, sample_weight]', 'none')
     """
-    fixed = ", ".join(name for name in names if not name.startswith("["))
-    return fixed + "".join(f" [, {name[1:-1]}]" for name in names if name.startswith("[")) or "none"
+    words = "".join(f" [, {name[1:-1]}]" if name.startswith("[") else f", {name}" for name in names)
+    return words[2:] or "none"
 
 
 def parts_in_words(parts: Mapping[str, str]) -> str:
@@ -133,12 +133,14 @@ def layer_to_copy(layer: str) -> str:
 
 
 def _options(described: Dict[str, Any], place: str = "") -> Iterator[Option]:
-    """Each option, and behind one that may be a dict those of the dict."""
+    """Each option, and behind one that may be a dict those of the dict; of a list of dicts those that the layer does not have itself."""
     for name, option in described.items():
         default = _default(option["default"]) if "default" in option else "required"
         yield Option(place + name, allowed(option), default, option["description"], tuple(option.get("aliases", ())))
         for choice in option.get("anyOf", [option]):
             yield from _options(choice.get("properties", {}), f"{place}{name}.")
+            inside = choice.get("items", {}).get("properties", {})
+            yield from _options({own: inside[own] for own in inside if own not in described}, f"{place}{name}[].")
 
 
 def _default(value: Any) -> str:

@@ -17,7 +17,7 @@ from caffe_pylayers.data.maps import maps_of
 from caffe_pylayers.data.recipe import Batch, Recipe
 from caffe_pylayers.data.ring import Ring
 from caffe_pylayers.data.sources import Source, sources_of
-from caffe_pylayers.data.sources.decoded import DecodedSource
+from caffe_pylayers.data.sources.decoded import decoded
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import PartedError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
@@ -58,18 +58,20 @@ class DataLayer(Layer):
                 self.name,
                 self._sampler.left_out,
                 len(source),
-                options.source,
+                source.path,
                 self._sampler.left_out_because,
             )
         self.epoch = Epoch(len(source), self._sampler.epoch_size, options.batch_size, self._sampler.arity, self._ranks)
         if log_shows_info():
             log.info("%s: %s: %s", self.name, source.described, self.epoch)
+            for words in self._sampler.in_words() if isinstance(self._sampler, samplers.Mixture) else ():
+                log.info("%s: %s", self.name, words)
         transforms = Transforms.of(options, self.training)
         tolerant = options.on_error != "stop"
-        decoded = not getattr(options, "compressed", True)
+        compressed = getattr(options, "compressed", True)
         maps = maps_of(options, others)
         self.recipe = recipe = Recipe.of(
-            DecodedSource(source, transforms, tolerant, self.with_moves) if decoded else source,
+            source if compressed else decoded(source, transforms, tolerant, self.with_moves),
             transforms,
             tolerant,
             self.with_moves,
@@ -192,11 +194,7 @@ class DataLayer(Layer):
                 record=record,
             )
         if self._source.labels is None:
-            in_list = "write a label after each file name, " if self._source.kind == "CSV" else ""
-            raise self._source.error(
-                "it has no labels, but the layer has a top for them",
-                remedy=f"{in_list}leave the top out, or name labels with option 'labels'",
-            )
+            raise self._source.no_labels()
         return self._source.labels
 
     def _plan(self, count: int) -> Batch:

@@ -6,6 +6,7 @@ import numpy as np
 
 from caffe_pylayers.data.points import Points
 from caffe_pylayers.data.recipe import Batch
+from caffe_pylayers.data.sources import MixedSource
 from caffe_pylayers.data.user_transform import wrong
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.layers.adapter import Blobs, log
@@ -29,17 +30,20 @@ class ImageDataLayer(DataLayer):
         super().setup(bottom, top)
         self._weights: Optional[np.ndarray] = None
         self._points = Points(self.options, self.recipe.shape[1:]) if self.with_moves else None
-        if self.options.sample_weights is not None and len(top) < 3:
+        tops = len(top) - self.options.domain  # but for that of domains, which is the last
+        self._domain = tops if self.options.domain else None
+        if self._domain is not None:
+            top[self._domain].reshape(self.images_a_batch)
+        named = any(part.sample_weights is not None for part in self.options.each_source().values())
+        if named and tops < 3:
             log.warning("%s: 'sample_weights' has no effect: the layer has no third top for them", self.name)
-        if len(top) > 1:
+        self._labelled = tops > 1
+        if self._labelled:
             self.give_shape(top[1], (self.images_a_batch, *self.label_shape()), _OF_LABELS)
-        if len(top) > 2:
+        if tops > 2:
             self._weights = self._source.sample_weights
             if self._weights is None:
-                raise self._source.error(
-                    "it has no sample weights, but the layer has a top for them",
-                    remedy="leave the top out, or name the weights with option 'sample_weights'",
-                )
+                raise self._source.no_weights()
             top[2].reshape(*top[1].data.shape)
             each, labels = self._weights[0].size, top[1].data[0].size
             if each not in (1, labels):
@@ -75,7 +79,10 @@ class ImageDataLayer(DataLayer):
 
     def annotate(self, top: Blobs, batch: Batch) -> None:
         records = np.repeat(batch.records[0], self.recipe.copies)
-        if len(top) > 1:
+        if self._domain is not None:
+            assert isinstance(self._source, MixedSource)
+            top[self._domain].data[...] = self._source.number_of(records)
+        if self._labelled:
             labels = self._labels(batch)
             if self._points is not None:
                 assert batch.moves is not None
@@ -99,13 +106,13 @@ class MultiLabelDataLayer(ImageDataLayer):
 
     def label_shape(self) -> Tuple[int, ...]:
         options = self.options
-        if options.label_format == "values":
+        if options.has_values:
             return super().label_shape() or (1,)
         labels = self.source_labels()
         if not options.multilabel:
             if labels.ndim > 1 and labels.shape[1] > 1:
                 raise DataError(
-                    f"records of {options.source} have {labels.shape[1]} labels",
+                    f"records of {self._source.path} have {labels.shape[1]} labels",
                     remedy="set 'multilabel': true, or use ImageDataLayer, which gives rows of labels unchanged",
                     layer=self.name,
                 )
@@ -122,7 +129,7 @@ class MultiLabelDataLayer(ImageDataLayer):
 
     def write_labels(self, labels: np.ndarray, records: np.ndarray, out: np.ndarray) -> None:
         rows = labels.reshape(len(records), -1)
-        if self.options.label_format == "values":
+        if self.options.has_values:
             out[...] = rows
         elif not self.options.multilabel:
             out[...] = rows[:, :, None, None]

@@ -71,6 +71,20 @@ LAYERS: Dict[str, Tuple[str, Tuple[str, ...], Dict[str, Any]]] = {
         "ImageDataLayer", ("data", "label"),
         {"type": "PK", "classes_per_batch": 3, "samples_per_class": 2, "batch_size": 6},
     ),
+    "images of sources": (
+        "ImageDataLayer", ("data", "label", "domain"),
+        {
+            "sources": [{"weight": 2}, {"source_type": "CSV", "source": "list.csv", "weight": 1}],
+            "shuffle": True, "domain": True, "augment": {"brightness": 0.4},
+        },
+    ),
+    "images of sources by counts": (
+        "ImageDataLayer", ("data", "label", "weight"),
+        {
+            "sources": [{}, {"source_type": "HDF5", "source": "photos.h5"}],
+            "per_batch": [3, 2], "sample_weights": "weights.npy", "compressed": False,
+        },
+    ),
     "images of a sampler": ("ImageDataLayer", ("data", "label"), {"sampler": "sampler_of_a_user:Backwards"}),
     "multilabel": ("MultiLabelDataLayer", ("data", "label"), {"shuffle": True, "multilabel": True, **SETS}),
     "pairs": ("SiameseDataLayer", ("data", "data_p", "sim"), {}),
@@ -224,6 +238,9 @@ def neighbours(size: int) -> Dict[str, Dict[str, float]]:
 
 def options_of(folder: Path, source: str, layer: str, **more: Any) -> Dict[str, Any]:
     options = {"batch_size": 5, "resize": [24, 20], **{**SOURCES, **MAP_SOURCES}[source], **LAYERS[layer][2], **more}
+    if "sources" in options:  # those that name none have the one that is asked for
+        own = options.pop("source")
+        options["sources"] = [{**part, "source": str(folder / part.get("source", own))} for part in options["sources"]]
     for name in ("source", "labels", "sample_weights", "m", "pairs", "triplets", "maps"):
         if name in options:
             options[name] = str(folder / options[name])

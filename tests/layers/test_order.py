@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from caffe_pylayers.config.catalogue import SCHEMAS
+from caffe_pylayers.config.order import order_of
 from tests.layers.small_source import LAYERS, SIZE
+from tests.options import options
 
 SETS = {"labels": "sets/labels.txt"}
+MIXED = {"source": None, "sources": [{"source": "list.csv"}, {"source": "lmdb", "source_type": "LMDB"}]}
 HARD = {"type": "HARD", "m": "graph.json", "n": 2}
 
 
@@ -36,6 +39,16 @@ def of_images():
         samples_per_class=(pk, {"samples_per_class": 2}),
         labels=(SETS, {"labels": "sets/other.txt"}),
         label_format=(SETS, {"label_format": "indicator", "labels": "indicators/labels.txt"}),
+        sources=(
+            MIXED,
+            {
+                "sources": [
+                    {"source": "list.csv"},
+                    {"source": "lmdb", "source_type": "LMDB", "labels": "sets/labels.txt"},
+                ]
+            },
+        ),
+        per_batch=(MIXED, {"per_batch": [4, 2]}),
     )
 
 
@@ -209,7 +222,7 @@ def test_moved_images_are_not_told(resuming_net, small_source_folder, caplog):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_option_is_here(layer):
-    elsewhere = {"resume", "header", "sample_weights", "weights", "crops", "datasets", *POINTS}
+    elsewhere = {"resume", "domain", "header", "sample_weights", "weights", "crops", "datasets", *POINTS}
     elsewhere |= {"graded"} if layer == "SiameseDataLayer" else set()
     assert {*TOLD[layer], *SILENT, *SILENT_OF[layer]} == set(SCHEMAS[layer].model_fields) - elsewhere
 
@@ -221,6 +234,45 @@ POINTS = {"points": [[0, 1], [2, 3]], "flip_pairs": [[0, 1]], "normalize_points"
 def test_ten_crops_are_silent(resuming_net, small_source_folder, caplog):
     restore(resuming_net, "ImageDataLayer", {"crop_size": 1}, {"crops": "ten"})
     assert "the snapshot" not in caplog.text
+
+
+def test_snapshots_of_nets_without_sources_stay_known():
+    pk = {
+        "type": "PK",
+        "classes_per_batch": 1,
+        "samples_per_class": 5,
+        "label_format": "indicator",
+        "labels": "x/y.txt",
+    }
+    assert order_of(options("ImageDataLayer", **pk)) == [
+        "CSV", 5, 0, 0, "PK", None, None, None, None, 1, 5, 1, "indicator", "", "", "", "y.txt",
+    ]  # fmt: skip
+    hard = {"source_type": "LMDB", "unlabelled": "negative", "m": "/a/b.json", "type": "HARD"}
+    assert order_of(options("TripletDataLayer", **hard)) == [
+        "LMDB", 256, 0, 0, "HARD", 10, 0, "number", None, None, None, 1, "indices", "negative", "b.json", "", "", "",
+    ]  # fmt: skip
+
+
+def test_how_the_order_of_sources_is_written_is_silent(resuming_net, caplog):
+    said_once = {
+        "source": None,
+        "source_type": "LMDB",
+        "sources": [{"source": "list.csv", "source_type": "CSV"}, {"source": "lmdb"}],
+    }
+    restore(resuming_net, "ImageDataLayer", MIXED, said_once)
+    assert "the snapshot" not in caplog.text
+
+
+def test_another_size_of_a_source_is_told(resuming_net, small_source_folder, caplog):
+    """As many records in all, with the same names and labels one after the other."""
+    rows = names().splitlines(keepends=True)
+    sources = {"source": None, "sources": [{"source": "one.csv"}, {"source": "two.csv"}]}
+    for cut in (5, 6):
+        (small_source_folder / "one.csv").write_text("".join(rows[:cut]))
+        (small_source_folder / "two.csv").write_text("".join(rows[cut:]))
+        net = resuming_net("ImageDataLayer", **sources)
+        saved(net) if cut == 5 else resumed(net)
+    assert "the snapshot was taken with other names, labels" in caplog.text
 
 
 def test_graded_is_silent(resuming_net, small_source_folder, caplog):

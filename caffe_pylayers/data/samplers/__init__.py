@@ -14,10 +14,11 @@ from caffe_pylayers.data.samplers.custom import Custom
 from caffe_pylayers.data.samplers.images import PK, All, Balanced
 from caffe_pylayers.data.samplers.labelled import Labelled, of_labelled
 from caffe_pylayers.data.samplers.lists import listed_pairs, listed_triplets
+from caffe_pylayers.data.samplers.mixture import Mixture
 from caffe_pylayers.data.samplers.multilabel import DisjointPartners, MultilabelPartners
 from caffe_pylayers.data.samplers.partners import ClassPartners, Partners
 from caffe_pylayers.data.samplers.triplets import Pairs, Triplets
-from caffe_pylayers.data.sources import Source
+from caffe_pylayers.data.sources import MixedSource, Source
 from caffe_pylayers.errors import DataError
 
 Sampler = Union[_Stream, Labelled, Custom]
@@ -37,7 +38,8 @@ def images(source: Source, options: Any, *, training: bool, ranks: int) -> Sampl
         return Custom(source, options, arity=1)
     kind = getattr(options, "type", "ALL")
     if kind == "ALL":
-        return All(source, options, training=training)
+        of_all: Any = Mixture if isinstance(source, MixedSource) else All
+        return of_all(source, options, training=training)
     _refuse_without_labels(source, f"type {kind} needs them for the classes")
     return of_labelled(source, options, lambda part, records: _OF_CLASSES[kind](part, options, training=training))
 

@@ -69,7 +69,7 @@ class Sampler:
         self._source = source
         self._training = training
         self._batch_size: int = options.batch_size
-        self._seed: Tuple[int, int] = (options.seed, options.stream)
+        self._seed: Tuple[int, ...] = (options.seed, options.stream)
         self._readable = np.ones(len(source), bool)
         self._first = -1  # of the batches that are planned, and their plan
         self._plan: Tuple[Positions, np.ndarray, Optional[np.ndarray], np.ndarray]

@@ -10,11 +10,12 @@ from caffe_pylayers.data.sources.annotations import annotate, check_columns
 from caffe_pylayers.data.sources.base import Names, Source
 from caffe_pylayers.data.sources.label_sets import check_sets
 from caffe_pylayers.data.sources.map_sources import sources_with_maps
+from caffe_pylayers.data.sources.mixed import MixedSource
 from caffe_pylayers.data.sources.records import Record
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.processes.streams import open_closed_streams
 
-__all__ = ["Names", "Record", "Source", "open_source", "source_of", "sources_of"]
+__all__ = ["MixedSource", "Names", "Record", "Source", "open_source", "source_of", "sources_of"]
 
 
 def open_source(
@@ -100,25 +101,33 @@ def sources_of(options: Any, images: bool = True) -> Tuple[Source, ...]:
 
 
 def source_of(options: Any, images: bool = True) -> Source:
-    """The source that the options of a data layer name. Raises DataError as `open_source` does, and where the layer takes
-    rows of labels for sets that cannot be, or needs values that there are not.
+    """The source that the options of a data layer name, or all in one. Raises DataError as `open_source` does, and where the
+    layer takes rows of labels for sets that cannot be, or needs values that there are not.
 
     images: false where they will not be read, so that those of a CSV need not be there.
     """
     if options.has_maps:
         return sources_of(options, images)[0]
+    parts = [_opened(part, options, images) for part in options.each_source().values()]
+    if getattr(options, "sources", None) is None:
+        return parts[0]
+    return MixedSource(parts, options.rows_are_sets, options.label_dim)
+
+
+def _opened(part: Any, options: Any, images: bool) -> Source:
+    """The source that a part of the options names."""
     source = open_source(
-        options.source_type,
-        options.source,
-        root=options.root,
-        header=options.header,
-        missing=options.missing if images or options.missing == "skip" else None,
-        datasets=options.datasets and options.datasets.model_dump(exclude_none=True),
-        labels=options.labels,
-        label_format=options.label_format,
-        sample_weights=getattr(options, "sample_weights", None),
-        bcf_mode=options.bcf_mode,
-        label_order=options.label_order,
+        part.source_type,
+        part.source,
+        root=part.root,
+        header=part.header,
+        missing=part.missing if images or part.missing == "skip" else None,
+        datasets=part.datasets and part.datasets.model_dump(exclude_none=True),
+        labels=part.labels,
+        label_format=part.label_format,
+        sample_weights=getattr(part, "sample_weights", None),
+        bcf_mode=part.bcf_mode,
+        label_order=part.label_order,
         tolerant=options.on_error != "stop",
     )
     label_dim = getattr(options, "label_dim", None)

@@ -125,6 +125,15 @@ class Source:
         return None
 
     @property
+    def parts(self) -> "Sequence[Source]":
+        """The sources that it consists of: itself, unless several are mixed."""
+        return (self,)
+
+    def place(self, record: int) -> "Tuple[Source, int]":
+        """The part that a record is of, and its number there."""
+        return self, record
+
+    @property
     def has_values(self) -> bool:
         """Whether its labels are any numbers (`label_format: values`)."""
         return self.labels is not None and self.labels.dtype.kind == "f"
@@ -222,6 +231,21 @@ class Source:
         """The error of the source, or of one of its records."""
         where = self.described if record is None else self.describe(record)
         return DataError(problem, remedy=remedy, source=where, record=record)
+
+    def no_labels(self) -> DataError:
+        """The error of a top for labels where it has none."""
+        in_list = "write a label after each file name, " if self.kind == "CSV" else ""
+        return self.error(
+            "it has no labels, but the layer has a top for them",
+            remedy=f"{in_list}leave the top out, or name labels with option 'labels'",
+        )
+
+    def no_weights(self) -> DataError:
+        """The error of a top for sample weights where it has none."""
+        return self.error(
+            "it has no sample weights, but the layer has a top for them",
+            remedy="leave the top out, or name the weights with option 'sample_weights'",
+        )
 
     @property
     def described(self) -> str:

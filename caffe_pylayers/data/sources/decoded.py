@@ -11,6 +11,7 @@ from caffe_pylayers.data.cut_short import CutShort
 from caffe_pylayers.data.decoding import unlike
 from caffe_pylayers.data.geometry import Matrix
 from caffe_pylayers.data.sources.base import Source
+from caffe_pylayers.data.sources.mixed import MixedSource
 from caffe_pylayers.data.sources.storage import SharedMemory
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
@@ -18,6 +19,15 @@ from caffe_pylayers.processes.limits import blames_record
 from caffe_pylayers.processes.memory import available_bytes
 
 logger = logging.getLogger("caffe_pylayers")
+
+
+def decoded(source: Source, transforms: Transforms, tolerant: bool = False, with_moves: bool = False) -> Source:
+    """A source whose images are decoded; of several, each by itself."""
+
+    def of(part: Source) -> DecodedSource:
+        return DecodedSource(part, transforms, tolerant, with_moves)
+
+    return source.of_parts(of) if isinstance(source, MixedSource) else of(source)
 
 
 class DecodedSource(Source):
