@@ -7,6 +7,7 @@ from typing import Iterable, Iterator, Tuple
 from caffe_pylayers import config, regular_file
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.stock_sources import PARAMS
+from caffe_pylayers.config.data import DataLayerOptions
 from caffe_pylayers.errors import ConfigError, DataError
 
 _STOCK = (*PARAMS.values(), "transform_param", "infogain_loss_param")
@@ -53,7 +54,8 @@ def _of_own(layer: Layer) -> Iterator[str]:
 
     options = config.load(layer.own, layer.python[2])
     yield from options.paths().values()
-    yield from filter(None, (getattr(options, name, None) for name in ("labels", "sample_weights")))
-    if hasattr(options, "source_type"):
+    if isinstance(options, DataLayerOptions):
+        for part in options.each_source().values():
+            yield from filter(None, (getattr(part, name, None) for name in ("labels", "sample_weights")))
         for source in sources_of(options, images=False):
             yield from source.files()

@@ -20,7 +20,8 @@ class ImageDataLayer(DataLayer):
     """Plain labelled samples.
 
     bottoms: none.
-    tops: data, float32 (B, C, H, W); label, (B,), or (B, L) where records have several; sample_weight, of the label's shape.
+    tops: data, float32 (B, C, H, W); label, (B,), or (B, L) where records have several; sample_weight, of the label's shape; with `domain`,
+        last, domain (B,), the number of each sample's source in `sources`.
     errors: ConfigError for tops that do not fit the source or the options; DataError for a source, a record or a label that cannot be used.
     type ALL: in TRAIN the source's order, or a new permutation each epoch with `shuffle`; in TEST the source's order.
     BALANCED: all classes equally often. PK: several samples of each of several classes, for mining in the batch.
@@ -30,17 +31,12 @@ class ImageDataLayer(DataLayer):
         super().setup(bottom, top)
         self._weights: Optional[np.ndarray] = None
         self._points = Points(self.options, self.recipe.shape[1:]) if self.with_moves else None
-        tops = len(top) - self.options.domain  # but for that of domains, which is the last
-        self._domain = tops if self.options.domain else None
-        if self._domain is not None:
-            top[self._domain].reshape(self.images_a_batch)
         named = any(part.sample_weights is not None for part in self.options.each_source().values())
-        if named and tops < 3:
+        if named and "sample_weight" not in self.gives:
             log.warning("%s: 'sample_weights' has no effect: the layer has no third top for them", self.name)
-        self._labelled = tops > 1
-        if self._labelled:
+        if "label" in self.gives:
             self.give_shape(top[1], (self.images_a_batch, *self.label_shape()), _OF_LABELS)
-        if tops > 2:
+        if "sample_weight" in self.gives:
             self._weights = self._source.sample_weights
             if self._weights is None:
                 raise self._source.no_weights()
@@ -51,6 +47,8 @@ class ImageDataLayer(DataLayer):
                     f"{each} sample weights per record, but the label top has {labels} labels per sample",
                     remedy="give one per record, or one for each label of the top",
                 )
+        if self.options.domain:
+            top[len(top) - 1].reshape(self.images_a_batch)
 
     @property
     def _permuted(self) -> bool:
@@ -79,10 +77,7 @@ class ImageDataLayer(DataLayer):
 
     def annotate(self, top: Blobs, batch: Batch) -> None:
         records = np.repeat(batch.records[0], self.recipe.copies)
-        if self._domain is not None:
-            assert isinstance(self._source, MixedSource)
-            top[self._domain].data[...] = self._source.number_of(records)
-        if self._labelled:
+        if "label" in self.gives:
             labels = self._labels(batch)
             if self._points is not None:
                 assert batch.moves is not None
@@ -92,13 +87,16 @@ class ImageDataLayer(DataLayer):
             weights, out = self._weights[records], top[2].data
             # A weight per sample is that of all its labels.
             np.copyto(out.reshape(len(records), -1), weights.reshape(len(records), -1))
+        if self.options.domain:
+            assert isinstance(self._source, MixedSource)
+            top[len(top) - 1].data[...] = self._source.number_of(records)
 
 
 class MultiLabelDataLayer(ImageDataLayer):
     """Samples with several labels each.
 
     bottoms: none.
-    tops: data, float32 (B, C, H, W); label, (B, L, 1, 1); sample_weight, of the label's shape.
+    tops: data, float32 (B, C, H, W); label, (B, L, 1, 1); sample_weight, of the label's shape; with `domain`, last, domain (B,).
     errors: ConfigError for tops that do not fit the source or the options; DataError for a source, a record or a label that cannot be used.
     multilabel: 0 or 1 for each of the L labels (`label_dim`), -1 where that is not known; otherwise L is 1 and it is the
     label itself.

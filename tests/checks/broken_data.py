@@ -46,7 +46,7 @@ BROKEN = [
            "fix or remove the record", at="'restart_every'", disk={"9.png": b"no picture"}),
     Broken("an empty list", NET, "'restart_every': 3", "'restart_every': 3", "test_data", "no records", at="'restart_every'", disk={"train.csv": b""}),
     Broken("no labels for the top", NET, "'restart_every': 3", "'restart_every': 3", "test_data", "has no labels, but the layer has a top for them",
-           "give labels with option 'labels'", at='  top: "data"  top: "label"', last=True,
+           "name labels with option 'labels'", at='  top: "data"  top: "label"', last=True,
            disk={"train.csv": b"".join(b"%d.png\n" % number for number in range(10))}),
     Broken("no sample weights for the top", NET, 'top: "label"\n  include { phase: TEST }', 'top: "label"  top: "sample_weight"\n  include { phase: TEST }',
            "test_data", "has no sample weights", "option 'sample_weights'"),

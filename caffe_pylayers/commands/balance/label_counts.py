@@ -188,6 +188,37 @@ def of_source(
     return replace(counts, doubt=doubt, negatives=None if doubt else _negatives(source, counts.counts))
 
 
+def of_mixture(
+    source: Source, rates: Sequence[float], num_classes: Optional[int] = None, ignore_label: Optional[int] = None
+) -> Union[LabelCounts, ValueColumns]:
+    """Count the labels of several sources in one as often as they are fed. rates: how often the records of each come.
+
+    A label of the source whose records come least often counts once. Raises DataError as :func:`count` does, and where the sources have
+    labels of different forms.
+    """
+    if source.labels is None:
+        raise source.no_labels()
+    whole = of_source(source, num_classes, ignore_label)
+    least = min(rates)
+    if not isinstance(whole, LabelCounts) or np.allclose(rates, least):
+        return whole
+    parts: List[Any] = [of_source(part, len(whole.counts), ignore_label) for part in source.parts]
+
+    def fed(name: str) -> np.ndarray:
+        return np.rint(sum(rate / least * getattr(part, name) for rate, part in zip(rates, parts))).astype(np.int64)
+
+    doubt = next((each.doubt for each in (whole, *parts) if each.doubt), "")
+    times = ", ".join(f"{rate / least:.3g}" for rate in rates)
+    return replace(
+        whole,
+        of=f"{whole.of}, as often as they are fed (times {times})",
+        counts=fed("counts"),
+        in_images=fed("in_images"),
+        doubt=doubt,
+        negatives=None if doubt else fed("negatives"),
+    )
+
+
 def of_maps(
     options: Any, sources: Sequence[Source], num_classes: Optional[int] = None, ignore_label: Optional[int] = None
 ) -> LabelCounts:

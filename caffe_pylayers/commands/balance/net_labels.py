@@ -9,7 +9,7 @@ import numpy as np
 from caffe_pylayers.caffe_files import nets
 from caffe_pylayers.caffe_files.nets import TRAIN, Layer, Net, NetState
 from caffe_pylayers.commands import stock_sources
-from caffe_pylayers.commands.balance.label_counts import LabelCounts, Labels, count, of_maps, of_source
+from caffe_pylayers.commands.balance.label_counts import LabelCounts, Labels, count, of_maps, of_mixture, of_source
 from caffe_pylayers.commands.balance.value_columns import ValueColumns
 from caffe_pylayers.data import samplers
 from caffe_pylayers.data.epoch import Epoch
@@ -43,10 +43,15 @@ def of_net(
         source = sources[0]
         if options.has_maps:
             of_pixels = of_maps(options, sources, num_classes, ignore_label)
-            return replace(of_pixels, epoch=_epoch(source, options, state.phase == TRAIN))
+            return replace(of_pixels, epoch=_epoch(source, options, _sampler(source, options, state.phase == TRAIN)))
         labels_in_top = options.label_dim if getattr(options, "multilabel", False) else None
-        counts = of_source(source, num_classes or labels_in_top, ignore_label)
-        return replace(counts, epoch=_epoch(source, options, state.phase == TRAIN))
+        sampler = _sampler(source, options, state.phase == TRAIN)
+        counts = (
+            of_mixture(source, sampler.rates, num_classes or labels_in_top, ignore_label)
+            if isinstance(sampler, samplers.Mixture)
+            else of_source(source, num_classes or labels_in_top, ignore_label)
+        )
+        return replace(counts, epoch=_epoch(source, options, sampler))
     if reader is None:
         raise ConfigError(
             f"the source of {chosen.type} layer {chosen.name!r} cannot be read without Caffe",
@@ -59,15 +64,19 @@ def of_net(
     return replace(counts, epoch=Epoch(counts.num_records, counts.num_records, batch_size) if batch_size else None)
 
 
-def _epoch(source: Source, options: Any, training: bool) -> Optional[Epoch]:
-    """A pass of a data layer of this package; none where it cannot draw from the source."""
+def _sampler(source: Source, options: Any, training: bool) -> Optional[samplers.Sampler]:
+    """What a data layer of this package draws with; none where it cannot draw from the source."""
     if getattr(options, "sampler", None):  # code of the user's own, which only a layer runs
         return None
     try:
-        sampler = samplers.sampler_of(source, options, training=training, ranks=1)
+        return samplers.sampler_of(source, options, training=training, ranks=1)
     except DataError:
         return None
-    return Epoch(len(source), sampler.epoch_size, options.batch_size, sampler.arity)
+
+
+def _epoch(source: Source, options: Any, sampler: Optional[samplers.Sampler]) -> Optional[Epoch]:
+    """A pass of a data layer of this package."""
+    return None if sampler is None else Epoch(len(source), sampler.epoch_size, options.batch_size, sampler.arity)
 
 
 def _options(layer: Layer) -> Any:

@@ -14,7 +14,6 @@ from caffe_pylayers.data.changed import Ready, transformed
 from caffe_pylayers.data.geometry import UNMOVED, Draw
 from caffe_pylayers.data.recipe import Recipe
 from caffe_pylayers.data.room import Room
-from caffe_pylayers.data.sources.decoded import DecodedSource
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import DataError
 
@@ -62,9 +61,7 @@ def stages(recipe: Recipe, seconds: float) -> Stages:
 def _may_be_kept(recipe: Recipe) -> bool:
     """Whether a cache could keep the images decoded, and nothing does so already."""
     cuts = recipe.transforms.augment is not None and recipe.transforms.augment.part is not None
-    return (
-        recipe.cache is None and not isinstance(recipe.source, DecodedSource) and recipe.pixels == np.uint8 and not cuts
-    )
+    return recipe.cache is None and recipe.pixels == np.uint8 and not cuts
 
 
 def _write(recipe: Recipe, image: np.ndarray, maps: Sequence[np.ndarray], room: Room, drawn: Drawn) -> None:

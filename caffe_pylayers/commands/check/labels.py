@@ -73,7 +73,7 @@ def _ignores_nan(layer: Layer) -> bool:
 
 
 def _is_of_values(top: Top) -> bool:
-    return getattr(options_of(top.layer), "label_format", "") == "values"
+    return bool(getattr(options_of(top.layer), "has_values", False))
 
 
 def _check_missing(layer: Layer, number: int, given: Numbers, top: Top) -> Iterator[Finding]:

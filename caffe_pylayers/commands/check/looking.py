@@ -1,7 +1,8 @@
-"""Files are there, and records can be read: the first and the last of a source, or all of them."""
+"""Files are there, and records can be read: the first and the last of each source, or all of them."""
 
 import os
-from typing import Callable, Iterator, List
+from itertools import accumulate
+from typing import Callable, Iterator, List, Sequence
 
 from tqdm import tqdm
 
@@ -26,13 +27,16 @@ def check_file(layer: Layer, path: str) -> Iterator[Finding]:
 
 
 def read_records(
-    layer: Layer, report: Report, count: int, read: Callable[[int], None], level: str, at: str
+    layer: Layer, report: Report, sizes: Sequence[int], read: Callable[[int], None], level: str, at: str
 ) -> Iterator[Finding]:
-    """Read records of a source of `count`; a finding for each of the first that cannot be, and one with their count.
+    """Read records of sources of these sizes; a finding for each of the first that cannot be, and one with their count.
 
-    read: raises DataError for a record. level, at: of the findings. Raises ChangedSourceError as `read` does.
+    read: raises DataError for a record, numbered through all sources. level, at: of the findings. Raises ChangedSourceError as `read` does.
     """
-    numbers = range(count) if report.all_data else sorted({0, count - 1})
+    ends = list(accumulate(sizes))
+    count = ends[-1]
+    of_each = ({end - size, end - 1} for size, end in zip(sizes, ends))
+    numbers = range(count) if report.all_data else sorted(set().union(*of_each))
     bad: List[DataError] = []
     found = 0
     quiet = None if report.all_data else True  # None: on a terminal only

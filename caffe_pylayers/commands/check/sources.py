@@ -43,7 +43,7 @@ def check_source(layer: Layer, report: Report) -> Iterator[Finding]:
 def _read(layer: Layer, options: Any, report: Report) -> Iterator[Finding]:
     from caffe_pylayers.data import samplers
     from caffe_pylayers.data.maps import maps_of
-    from caffe_pylayers.data.sources import sources_of
+    from caffe_pylayers.data.sources import MixedSource, sources_of
 
     source, *others = sources_of(options)
     findings = list(_check_annotations(layer, options, source))
@@ -53,10 +53,15 @@ def _read(layer: Layer, options: Any, report: Report) -> Iterator[Finding]:
         sampler = samplers.sampler_of(source, options, training=report.is_trained(layer), ranks=1)
         fed = sampler.records if isinstance(sampler, samplers.Labelled) else fed
     names = tops_of(ours(layer), options, len(layer.tops))
-    label_tops = [top for top in report.wanted(layer) if names[top.number].startswith("label") and not others]
+    wanted = report.wanted(layer)
+    label_tops = [top for top in wanted if names[top.number].startswith("label") and not others]
     changed = _are_changed(options)
-    for top in label_tops:
-        labels = None if changed else _labels(options, source, fed)
+    for top in wanted:
+        labels = None
+        if names[top.number] == "domain" and isinstance(source, MixedSource):
+            labels = source.number_of(fed), fed
+        elif top in label_tops and not changed:
+            labels = _labels(options, source, fed)
         if labels is not None:
             report.labels[top] = Numbers.of(top, [labels], source.describe)
     yield from _check_images(layer, options, source, maps_of(options, others), report, label_tops if changed else ())
@@ -98,23 +103,13 @@ def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Find
     tops = tops_of(ours(layer), options, len(layer.tops))
     where = source.described
     if {"label", "label_p"} & set(tops) and source.labels is None:
-        yield error(
-            layer,
-            f"{where} has no labels, but the layer has a top for them",
-            ("write a label after each file name, " if source.kind == "CSV" else "")
-            + "give labels with option 'labels', or leave the top out",
-            "top",
-            tops.index("label"),
-        )
+        missing = source.no_labels()
+        yield error(layer, missing.found, missing.remedy, "top", tops.index("label"))
     if "sample_weight" in tops and source.sample_weights is None:
-        yield error(
-            layer,
-            f"{where} has no sample weights, but the layer has a top for them",
-            "give them with option 'sample_weights', or leave the top out",
-            "top",
-            tops.index("sample_weight"),
-        )
-    if getattr(options, "sample_weights", None) is not None and "sample_weight" not in tops:
+        missing = source.no_weights()
+        yield error(layer, missing.found, missing.remedy, "top", tops.index("sample_weight"))
+    named = any(getattr(part, "sample_weights", None) is not None for part in options.each_source().values())
+    if named and "sample_weight" not in tops:
         yield warning(
             layer,
             "'sample_weights' has no effect: the layer has no third top for them",
@@ -173,7 +168,9 @@ def _check_images(
             assert room.labels is not None
             of_label.add(_of_known_size(options, room.labels)[:, top.start : top.stop], np.array([number]))
 
-    yield from read_records(layer, report, len(source), read, WARNING if tolerant else ERROR, _AT)
+    yield from read_records(
+        layer, report, [len(part) for part in source.parts], read, WARNING if tolerant else ERROR, _AT
+    )
     if tally.cut_short:
         found = (
             f"{source.describe(min(tally.cut_short))}: is cut short, and `decode` {options.decode} reads what is there"
@@ -186,10 +183,11 @@ def _check_images(
     for top, read_of_it in ((images, numbers), (labels, of_maps), *of_labels.items()):
         if top in report.labels and len(read_of_it.values):
             report.labels[top] = read_of_it
-    stored = stored_axes(source)
-    doubt = axes_doubt(*stored) if stored else None
-    if doubt:
-        yield warning(layer, f"{source.describe(0)}: {doubt.problem}", doubt.remedy, _AT)
+    for part in source.parts:
+        stored = stored_axes(part)
+        doubt = axes_doubt(*stored) if stored else None
+        if doubt:
+            yield warning(layer, f"{part.describe(0)}: {doubt.problem}", doubt.remedy, _AT)
 
 
 def _turned_in_place(data: Any) -> bool:

@@ -62,7 +62,7 @@ def _read(layer: Layer, records: StockRecords, images: Images, report: Report) -
         if picture is not None:
             images.take(picture, number, records)
 
-    yield from read_records(layer, report, len(records), read, records.level, at)
+    yield from read_records(layer, report, [len(records)], read, records.level, at)
     for top in wanted:
         of_images = images.numbers if top == Top(layer, 0) else None
         report.labels[top] = of_images or Numbers.of(top, records.numbers(top.number), records.where)

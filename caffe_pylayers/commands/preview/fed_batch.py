@@ -12,7 +12,7 @@ from caffe_pylayers.commands import layer_net
 from caffe_pylayers.commands.preview.one_record import of_record
 from caffe_pylayers.config.bottoms_and_tops import tops_of
 from caffe_pylayers.data import samplers
-from caffe_pylayers.data.axes import Stored, stored_axes
+from caffe_pylayers.data.axes import Stored, axes_doubt, stored_axes
 from caffe_pylayers.data.points import points_doubt, sides
 from caffe_pylayers.data.sources import Source, source_of
 from caffe_pylayers.data.transforms import Transforms
@@ -136,7 +136,7 @@ def _own(fed: Fed, taken: List[Dict[str, np.ndarray]], batches: List[int]) -> Fe
     if getattr(options, "type", "") == "PK":
         fed.a_class = options.samples_per_class
     source = source_of(options, images=False)
-    fed.stored = stored_axes(source)
+    fed.stored = next((each for each in map(stored_axes, source.parts) if each and axes_doubt(*each)), None)
     transforms = Transforms.of(options, fed.phase == TRAIN)
     placed = bool(fed.labels)
     plans = [] if options.on_error != "stop" else _plans(fed, options, source, batches, transforms.copies)

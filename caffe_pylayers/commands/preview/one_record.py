@@ -1,7 +1,7 @@
 """A data layer that feeds one record again and again, each time with what else is drawn: samplers Record0, Record1, ..."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Dict, Tuple
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from caffe_pylayers import config
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.prototxt import Field, Message
 from caffe_pylayers.config.param_str import parse
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.errors import ConfigError, DataError
 
 _PREFIX = "Record"
 
@@ -27,12 +27,33 @@ def of_record(layer: Layer, record: int) -> Layer:
             source=layer.described,
         )
     values = {name: value for name, value in parse(layer.python[2]).items() if name not in _SAMPLING}
+    tops = layer.tops
+    if getattr(options, "sources", None) is not None:
+        tops = tops[: len(tops) - options.domain]
+        values, record = _of_one_source(options, values, record)
     values.update(batch_size=options.batch_size, sampler=f"{__name__}:{_PREFIX}{record}")
     python = [field for field in layer.message.message("python_param").fields if field.name != "param_str"]
     python.append(Field("param_str", repr(values), layer.line))
-    fields = [field for field in layer.message.fields if field.name != "python_param"]
+    fields = [field for field in layer.message.fields if field.name not in ("python_param", "top")]
+    fields += [Field("top", top, layer.line) for top in tops]
     fields.append(Field("python_param", Message(python, layer.line), layer.line))
     return replace(layer, message=Message(fields, layer.line))
+
+
+def _of_one_source(options: Any, values: Dict[str, Any], record: int) -> Tuple[Dict[str, Any], int]:
+    """The options of a layer that reads only the source that a record of a mixture is of, and the number that it has there."""
+    from caffe_pylayers.data.sources import source_of  # here, so that others need no source
+
+    source: Any = source_of(options, images=False)
+    if record >= len(source):
+        raise DataError(
+            f"it has no record {record}", remedy=f"its records are 0 to {len(source) - 1}", source=source.described
+        )
+    part = options.sources[int(source.number_of(record))]
+    names, of_mixture = type(options).option_names(), {"sources", "per_batch", "domain", *type(part).model_fields}
+    others = {name: value for name, value in values.items() if names[name] not in of_mixture}
+    own = part.model_dump(include=part.model_fields_set - {"weight"})
+    return {**others, **own}, source.place(record)[1]
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,8 @@ class Mixture(Sampler):
     permuted again. An epoch of all is the fewest positions in which every record comes.
     The stand-in for a record is one of the same source.
 
+    rates: how often the records of each source come, where those of all come once on average.
+
     """
 
     def __init__(self, source: MixedSource, options: Any, *, training: bool) -> None:
@@ -41,17 +43,16 @@ class Mixture(Sampler):
         self.listed = (np.array(sizes),)
         self._split = split
         self._starts: List[int] = source.starts.tolist()
+        self.rates = [share / size * len(source) for share, size in zip(split.shares, sizes)]
         self._parts = [_Part(part, options, number, training) for number, part in enumerate(source.parts)]
 
     def in_words(self) -> Iterator[str]:
         """What each source is, and how often its records come."""
-        sizes = [part.epoch_size for part in self._parts]
-        largest = int(np.argmax(sizes))
-        for number, (part, size, share) in enumerate(zip(self._parts, sizes, self._split.shares)):
-            times = share / size * sizes[largest] / self._split.shares[largest]
+        largest = int(np.argmax([part.epoch_size for part in self._parts]))
+        for number, (part, share, rate) in enumerate(zip(self._parts, self._split.shares, self.rates)):
             yield (
-                f"sources[{number}], {part.described}: {size} records, {share:.1%} of the samples; each record comes {times:.3g} times "
-                "per epoch of the largest source"
+                f"sources[{number}], {part.described}: {part.epoch_size} records, {share:.1%} of the samples; each record comes "
+                f"{rate / self.rates[largest]:.3g} times per epoch of the largest source"
             )
 
     def reject(self, records: Sequence[int]) -> int:
