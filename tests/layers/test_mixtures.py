@@ -107,8 +107,9 @@ def test_records_that_cannot_be_read(data_net, sources, tmp_path, caplog, mode, 
     )
 
 
-def test_the_log_says_how_often_records_come(data_net, sources, caplog):
+def test_the_log_says_how_often_records_come(data_net, sources, caplog, monkeypatch):
     caplog.set_level(logging.INFO)
+    monkeypatch.setenv("GLOG_minloglevel", "0")
     data_net("ImageDataLayer", ("data",), sources=sources, per_batch=[2, 2])
     assert "17 records, 6 batches of 4 per epoch" in caplog.text
     assert (
