@@ -25,6 +25,7 @@ def copy_examples(folder: Path) -> None:
         cv2.imwrite(str(folder / f"{number}.png"), random.integers(0, 256, (80, 90, 3), np.uint8))
         lines.append(f"{number}.png,{number % 5}\n")
     (folder / "train.csv").write_text("".join(lines))
+    (folder / "target.csv").write_text("".join(f"{number}.png,-1\n" for number in range(30, 40)))
     (folder / "multilabel.csv").write_text("".join(f"{number}.png,{number % 4}:4\n" for number in range(40)))
     corners = [
         f"{corner}_{axis}" for corner in ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth") for axis in "xy"
