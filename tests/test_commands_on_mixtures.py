@@ -69,6 +69,27 @@ def test_labels_of_each_source_are_compared_with_the_loss(net, tmp_path):
     assert any("label 7" in message and "lmdb: record 4" in message for message in found())
 
 
+@pytest.mark.parametrize(
+    ("point", "part", "label", "record"),
+    [(3, "first", 9, "list.csv: record 4"), (3, "second", 7, "lmdb: record 4"), (2, "second", 9, "list.csv: record 4")],
+)
+def test_rows_of_sources_behind_a_slice_are_compared_with_their_loss(net, tmp_path, point, part, label, record):
+    """Of a layer without `per_batch` nobody knows which labels come in which rows."""
+    (tmp_path / "labels.txt").write_text("0\n1\n1\n2\n7\n2\n")
+    (tmp_path / "list.csv").write_text("".join(f"{number}.png,{9 if number == 4 else 0}\n" for number in range(12)))
+    rows = f"slice_param {{ axis: 0  slice_point: {point} }}"
+    behind = [
+        *(layer_text("Slice", [blob], [f"first_{blob}", f"second_{blob}"], rows) for blob in ("data", "label")),
+        SCORES.replace('"data"', f'"{part}_data"'),
+        layer_text("SoftmaxWithLoss", ["scores", f"{part}_label"], ["loss"]),
+    ]
+    net(mixed(), *behind)
+    (message,) = found()
+    assert f"label {label}" in message and record in message
+    net(python_layer("ImageDataLayer", [], ["data", "label"], {"source": "list.csv", "batch_size": 4}), *behind)
+    assert found() == []
+
+
 def test_domains_are_compared_with_the_loss(net):
     few = SCORES.replace("num_output: 4", "num_output: 1")
     net(mixed(), few, layer_text("SoftmaxWithLoss", ["scores", "domain"], ["loss"]))

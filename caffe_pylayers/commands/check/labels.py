@@ -20,11 +20,11 @@ _IGNORE_IN = {
 
 
 def label_tops(view: View) -> Iterator[Top]:
-    """The tops of data layers that some layer takes for labels or targets."""
+    """The tops of data layers that some layer takes for labels or targets; rows of one only where they are always of the same sources."""
     for layer in view.layers:
         for number in range(len(layer.bottoms)):
             top = view.fed(layer, layer.bottoms[number]) if any(kinds(layer, number)) else None
-            if top is not None:
+            if top is not None and (top.rows is None or getattr(options_of(top.layer), "per_batch", None)):
                 yield top
 
 

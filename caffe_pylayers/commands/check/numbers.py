@@ -8,12 +8,13 @@ from caffe_pylayers.caffe_files.nets import Layer
 
 
 class Top(NamedTuple):
-    """A top of a data layer, by its number, or the columns of it that a Slice takes: from start up to, but not, stop."""
+    """A top of a data layer, by its number, or what a Slice takes of it: the columns from start up to, but not, stop, or such rows of each batch."""
 
     layer: Layer
     number: int
     start: int = 0
     stop: Optional[int] = None
+    rows: Optional[Tuple[int, Optional[int]]] = None
 
     @property
     def is_part(self) -> bool:

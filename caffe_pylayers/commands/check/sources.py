@@ -58,10 +58,11 @@ def _read(layer: Layer, options: Any, report: Report) -> Iterator[Finding]:
     changed = _are_changed(options)
     for top in wanted:
         labels = None
+        in_top = _fed_to(top, options, source, fed)
         if names[top.number] == "domain" and isinstance(source, MixedSource):
-            labels = source.number_of(fed), fed
+            labels = source.number_of(in_top), in_top
         elif top in label_tops and not changed:
-            labels = _labels(options, source, fed)
+            labels = _labels(options, source, in_top)
         if labels is not None:
             report.labels[top] = Numbers.of(top, [labels], source.describe)
     yield from _check_images(layer, options, source, maps_of(options, others), report, label_tops if changed else ())
@@ -73,6 +74,16 @@ def _are_changed(options: Any) -> bool:
     if transform is None or transform.keeps_labels or getattr(options, "multilabel", False):
         return False
     return "labels" in transform.takes
+
+
+def _fed_to(top: Top, options: Any, source: Any, fed: np.ndarray) -> np.ndarray:
+    """Those of the records that are fed which come in the rows of a top."""
+    if top.rows is None:
+        return fed
+    first, end = top.rows
+    ends = np.cumsum(options.per_batch)
+    sources = np.flatnonzero((ends > first) & (ends - options.per_batch < (end or options.batch_size)))
+    return fed[np.isin(source.number_of(fed), sources)]
 
 
 def _labels(options: Any, source: Any, fed: np.ndarray) -> Optional[Tuple[np.ndarray, np.ndarray]]:

@@ -99,7 +99,7 @@ class View:
             elif producer.type != "Slice":
                 found[key] = before if _keeps_values(producer) else None
             elif before is not None and self.producer(producer, producer.bottoms[0]) is before.layer:
-                found[key] = _columns(producer, before, number)
+                found[key] = _sliced(producer, before, number)
         return found
 
     def fed(self, layer: Layer, blob: str) -> Optional[Top]:
@@ -125,15 +125,19 @@ def _keeps_values(layer: Layer) -> bool:
     return layer.type in _KEEP_VALUES or (layer.own in SCHEMAS and SCHEMAS[layer.own].keeps_values)
 
 
-def _columns(layer: Layer, before: Top, number: int) -> Optional[Top]:
-    """What a top of a Slice has of the top that it slices, if it says which columns."""
+def _sliced(layer: Layer, before: Top, number: int) -> Optional[Top]:
+    """What a top of a Slice has of the top that it slices, if it says which columns, or rows."""
     param = layer.message.message("slice_param")
     points = param.all("slice_point")
     along = param.whole("axis", param.whole("slice_dim", 1))
-    if along != 1 or not all(isinstance(point, int) for point in points) or not 0 < len(points) == len(layer.tops) - 1:
+    if (
+        along not in (0, 1)
+        or not all(isinstance(point, int) for point in points)
+        or not 0 < len(points) == len(layer.tops) - 1
+    ):
         return None
-    bounds = [0, *points, None]
-    return Top(before.layer, before.number, bounds[number], bounds[number + 1])
+    start, stop = [0, *points][number], [*points, None][number]
+    return before._replace(start=start, stop=stop) if along else before._replace(rows=(start, stop))
 
 
 def _last_line(message: Message) -> int:
