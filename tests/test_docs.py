@@ -106,6 +106,8 @@ def test_the_page_about_data(tmp_path, programs, monkeypatch):
     for top, kind in itertools.product(("data", "label"), ("from_bcf", "from_hdf5")):
         np.testing.assert_array_equal(tops[kind][top], tops["from_lmdb"][top])
     assert (tops["from_csv"]["weight"] == 0.5).all()
+    assert tops["mixed"]["domain"].tolist() == [0] * 18 + [1] * 6
+    assert tops["mixed"]["inverse"].mean() > 150 > 100 > tops["mixed"]["digits"].mean()
     assert set(np.bincount(tops["balanced"]["label"].astype(int))) == {2, 3}
     assert [len(np.unique(row)) for row in tops["pk"]["label"].reshape(4, 6)] == [1] * 4
     np.testing.assert_array_equal(tops["indicator"]["label"], tops["multilabel"]["label"])

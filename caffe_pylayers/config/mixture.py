@@ -12,7 +12,7 @@ from caffe_pylayers.config.remarks import Remark
 from caffe_pylayers.config.schema import Path
 from caffe_pylayers.config.source import SOURCE, LabelledSourceOptions, SampleWeights
 from caffe_pylayers.config.spelling import spell
-from caffe_pylayers.data.shares import ROUND, Shares
+from caffe_pylayers.data.shares import ROUND_SIZE, Shares
 
 
 class MixedSourceOptions(LabelledSourceOptions):
@@ -93,7 +93,7 @@ class MixtureOptions(LabelledDataLayerOptions):
             yield from self._wrong_mixture(self.sources)
             return
         if self.source is None:
-            required = f"option 'source' is required: {SOURCE}"
+            required = f"option 'source' is required: {SOURCE[:-1]}"
             yield Remark(("source", "sources"), required, "or name several with 'sources'")
         for name in self.changed("per_batch", "domain"):
             yield Remark((name, "sources"), f"option {name!r} is given, but there are no 'sources'", "leave it out")
@@ -125,7 +125,7 @@ class MixtureOptions(LabelledDataLayerOptions):
         elif given:
             small = Shares(given).too_small
             if small is not None:
-                rule = f"option 'sources[{small}].weight' is {given[small]:g}, but the least is 2/{ROUND} of the sum, {sum(given):g}"
+                rule = f"option 'sources[{small}].weight' is {given[small]:g}, but the least is 2/{ROUND_SIZE} of the sum, {sum(given):g}"
                 yield Remark(("sources",), rule, "raise it, or use 'per_batch'")
 
     def _wrong_counts(self, counts: Sequence[int], num_sources: int) -> Iterator[Remark]:

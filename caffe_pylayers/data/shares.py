@@ -4,10 +4,10 @@ from fractions import Fraction
 from typing import List, Optional, Sequence
 
 #: Positions in a round.
-ROUND = 4096
+ROUND_SIZE = 4096
 
 #: The least part of a round that every round has a position for, wherever the numbers are rounded.
-_LEAST = Fraction(2, ROUND)
+_LEAST = Fraction(2, ROUND_SIZE)
 
 
 class Shares:
@@ -30,7 +30,7 @@ class Shares:
 
     def before(self, number: int) -> List[int]:
         """How many positions of each lie before round `number`: exact in the long run, for the ends are rounded, not the counts."""
-        ends = [_rounded(number * ROUND * end) for end in self._ends]
+        ends = [_rounded(number * ROUND_SIZE * end) for end in self._ends]
         return [end - start for start, end in zip(ends, ends[1:])]
 
 

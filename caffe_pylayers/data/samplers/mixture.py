@@ -7,8 +7,7 @@ import numpy as np
 from caffe_pylayers.data import keyed
 from caffe_pylayers.data.samplers.base import ROUND, Drawn, Positions, Sampler
 from caffe_pylayers.data.samplers.images import All
-from caffe_pylayers.data.shares import ROUND as SIZE
-from caffe_pylayers.data.shares import Shares
+from caffe_pylayers.data.shares import ROUND_SIZE, Shares
 from caffe_pylayers.data.sources import MixedSource, Source
 from caffe_pylayers.errors import DataError
 
@@ -25,7 +24,6 @@ class Mixture(Sampler):
     The stand-in for a record is one of the same source.
 
     rates: how often the records of each source come, where those of all come once on average.
-
     """
 
     def __init__(self, source: MixedSource, options: Any, *, training: bool) -> None:
@@ -69,6 +67,8 @@ class Mixture(Sampler):
         return records[None], None
 
     def _mend(self, positions: Positions, records: np.ndarray, values: Optional[np.ndarray], bad: np.ndarray) -> None:
+        if not len(bad):
+            return
         sources, places = self._places(positions)
         for number, part in enumerate(self._parts):
             own = bad[sources[bad] == number]
@@ -136,17 +136,17 @@ class _Rounds:
 
     def places(self, positions: np.ndarray) -> Places:
         first, last = int(positions[0]), int(positions[-1])
-        rounds = range(first // SIZE, last // SIZE + 1)
+        rounds = range(first // ROUND_SIZE, last // ROUND_SIZE + 1)
         self._rounds = {number: self._rounds.get(number) or self._round(number) for number in rounds}
-        start = first - rounds[0] * SIZE
+        start = first - rounds[0] * ROUND_SIZE
         sources, places = (np.concatenate(columns) for columns in zip(*self._rounds.values()))
         return sources[start : start + len(positions)], places[start : start + len(positions)]
 
     def _round(self, number: int) -> Places:
         before, behind = (np.array(self._shares.before(each)) for each in (number, number + 1))
         counts = behind - before
-        order = keyed.permutation(SIZE, *self._seed, number, ROUND, 0)
-        sources, places = np.empty((2, SIZE), np.int64)
+        order = keyed.permutation(ROUND_SIZE, *self._seed, number, ROUND, 0)
+        sources, places = np.empty((2, ROUND_SIZE), np.int64)
         sources[order] = np.repeat(np.arange(len(counts)), counts)
         for source, count in enumerate(counts):
             places[sources == source] = before[source] + np.arange(count)
@@ -154,11 +154,11 @@ class _Rounds:
 
     def end_of(self, number: int, size: int) -> int:
         """How many positions there are up to place `size` - 1 of a source."""
-        found = int(size / self._shares.parts[number]) // SIZE + 2  # at most a place is lost to rounding
+        found = int(size / self._shares.parts[number]) // ROUND_SIZE + 2  # at most a place is lost to rounding
         while self._shares.before(found)[number] >= size:
             found -= 1
         sources, places = self._round(found)
-        return found * SIZE + int(np.flatnonzero((sources == number) & (places == size - 1))[0]) + 1
+        return found * ROUND_SIZE + int(np.flatnonzero((sources == number) & (places == size - 1))[0]) + 1
 
 
 class _InTurn:
@@ -187,7 +187,7 @@ def _shares(source: MixedSource, options: Any) -> Shares:
     if shares.too_small is not None:
         part = source.parts[shares.too_small]
         raise DataError(
-            f"it has {len(part)} of all {len(source)} records, but the least share of a source is 2/{SIZE} of the samples",
+            f"it has {len(part)} of all {len(source)} records, but the least share of a source is 2/{ROUND_SIZE} of the samples",
             remedy="set 'weight' for each of the 'sources', or 'per_batch'",
             source=part.described,
         )
