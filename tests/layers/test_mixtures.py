@@ -1,11 +1,14 @@
 """Data layers that mix several sources: what their tops hold, and what they refuse. That the stream keeps all promises: test_promises.py."""
 
 import logging
+import os
 
 import caffe
+import cv2
 import numpy as np
 import pytest
 
+import caffe_pylayers
 from caffe_pylayers import ConfigError, DataError
 from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.config import load
@@ -53,6 +56,33 @@ def test_all_tops_are_of_the_same_record(data_net, sources, tmp_path, how, phase
         if "per_batch" in how:
             np.testing.assert_array_equal(net.blobs["domain"].data, [0, 0, 0, 1, 1])
         net.forward()
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+@pytest.mark.parametrize("prefetch", [False, 2])
+def test_a_cache_keeps_the_images_of_all_sources(data_net, sources, tmp_path, cache, prefetch):
+    pixels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    lines = [f"{tmp_path}/{number}.png,{number % 3}\n" for number in range(5)]
+    for number in range(5):
+        cv2.imwrite(f"{tmp_path}/{number}.png", pixels + number)
+    (tmp_path / "list.csv").write_text("".join(lines))
+    mixed = [{"source": str(tmp_path / "list.csv")}, sources[0]]
+    options = {"sources": mixed, "per_batch": [2, 1], "resize": 2, "shuffle": True}
+    plain = data_net("ImageDataLayer", ("data", "label"), **options)
+    cached = data_net("ImageDataLayer", ("data", "label"), cache=cache, prefetch=prefetch, **options)
+    for _ in range(24):
+        for top in ("data", "label"):
+            np.testing.assert_array_equal(cached.blobs[top].data, plain.blobs[top].data)
+        plain.forward()
+        cached.forward()
+    assert cached.layers[0].cached == 25 * 3 - 17
+    files = [name for name in os.listdir(tmp_path) if name.endswith(".cache")]
+    assert len(files) == (cache == "disk") and all(name.startswith("list.csv+one.") for name in files)
+    assert not any(" and " in name for name in os.listdir(tmp_path))
+    caffe_pylayers.close()  # a run trusts what it has looked at
+    cv2.imwrite(f"{tmp_path}/0.png", 255 - pixels)
+    fresh = data_net("ImageDataLayer", ("data", "label"), cache="disk", **options)
+    np.testing.assert_array_equal(images_of(fresh), images_of(data_net("ImageDataLayer", ("data", "label"), **options)))
 
 
 @pytest.mark.parametrize("tops", [("data", "domain"), ("data", "label", "domain")])

@@ -1,6 +1,7 @@
 """Several sources as one."""
 
 import copy
+import os
 from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
@@ -18,6 +19,8 @@ _ALIKE = "give all 'sources' the same, or leave the top out"
 class MixedSource(Source):
     """The records of the first source, then those of the second, and so on.
 
+    path: where a file beside it may lie.
+
     starts: int64 (S + 1,), the first record of each source, and how many there are.
     sets: rows of labels are sets of them, so that rows may have different lengths. label_dim: how many labels there are, if an option says so.
     Where the sources have labels, or weights, of different forms, it has none: `no_labels` and `no_weights` say why.
@@ -26,7 +29,8 @@ class MixedSource(Source):
     def __init__(self, parts: Sequence[Source], sets: bool = False, label_dim: Optional[int] = None) -> None:
         self._parts = tuple(parts)
         self.starts = np.cumsum([0, *map(len, parts)])
-        super().__init__(" and ".join(part.path for part in parts), _Names(self))
+        names = [os.path.basename(part.path) for part in parts[1:]]
+        super().__init__("+".join([parts[0].path, *names]), _Names(self))
         starts = self.starts.tolist()
         self.damaged = {start + own: why for start, part in zip(starts, parts) for own, why in part.damaged.items()}
         self.label_columns = parts[0].label_columns if len({part.label_columns for part in parts}) == 1 else ()
@@ -74,6 +78,14 @@ class MixedSource(Source):
     def files(self) -> Iterator[str]:
         for part in self._parts:
             yield from part.files()
+
+    def version(self) -> Iterator[object]:
+        for part in self._parts:
+            yield part.kind, len(part), list(part.version())
+
+    def record_version(self, record: int) -> Tuple[int, ...]:
+        part, own = self.place(record)
+        return part.record_version(own)
 
     def close(self) -> None:
         for part in self._parts:
