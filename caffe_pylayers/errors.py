@@ -28,16 +28,16 @@ def readable(text: str) -> str:
 
 
 def nearest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
-    """The one of the names that is most like this one; "" where none is. cutoff: how much like it, from 0 to 1.
+    """The one of the names that is most like this one, of several such as begin with it; "" where none is. cutoff: how much like it, from 0 to 1.
 
-    >>> nearest("tripletloss", ["FocalLoss", "TripletLoss"]), nearest("x", ["FocalLoss"])
-    ('TripletLoss', '')
+    >>> nearest("tripletloss", ["FocalLoss", "TripletLoss"]), nearest("x", ["FocalLoss"]), nearest("batch", ["per_batch", "batch_size"])
+    ('TripletLoss', '', 'batch_size')
     """
     import difflib  # here, since few programs meet a wrong name
 
     lower = {each.lower(): each for each in names}
-    found = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=cutoff)
-    return lower[found[0]] if found else ""
+    found = difflib.get_close_matches(name.lower(), lower, cutoff=cutoff)
+    return next((lower[each] for each in found if each.startswith(name.lower())), lower[found[0]] if found else "")
 
 
 def did_you_mean(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
