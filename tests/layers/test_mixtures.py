@@ -13,6 +13,8 @@ from caffe_pylayers import ConfigError, DataError
 from caffe_pylayers.caffe_files.datum import Datum
 from caffe_pylayers.config import load
 from caffe_pylayers.data.sources.lmdb import write_lmdb
+from tests.caffe_nets import python_layer, write
+from tests.layers.small_source import FROZEN
 from tests.refusals import refused
 
 FULL = ("data", "label", "sample_weight", "domain")
@@ -108,6 +110,36 @@ def test_in_test_each_record_comes_once(data_net, sources):
     weighted = [{**each, "weight": weight} for each, weight in zip(sources, (1, 9))]
     net = data_net("ImageDataLayer", ("data",), caffe.TEST, sources=weighted, batch_size=17)
     assert batches(net, 2) == 2 * [[*range(12), *range(100, 105)]]
+
+
+@pytest.fixture
+def ranks():
+    """Make this process that rank of two; as long as the test runs."""
+    yield lambda rank: (caffe.set_solver_count(2), caffe.set_solver_rank(rank), caffe.set_multiprocess(True))
+    caffe.set_solver_count(1), caffe.set_solver_rank(0), caffe.set_multiprocess(False)
+
+
+@pytest.mark.parametrize("how", [{"per_batch": [3, 2]}, {"batch_size": 7}], ids=str)
+def test_both_ranks_of_a_restored_run_go_on_in_the_one_stream(sources, tmp_path, ranks, how):
+    weighted = [{**each, **({} if "per_batch" in how else {"weight": weight})} for each, weight in zip(sources, (1, 3))]
+    options = {"sources": weighted, "shuffle": True, "domain": True, "resume": True, **how}
+    path = write(python_layer("ImageDataLayer", [], ["data", "domain"], options, more=FROZEN), tmp_path)
+
+    def fed(net):
+        net.forward()
+        return [*images_of(net), *net.blobs["domain"].data]
+
+    whole = caffe.Net(path, caffe.TRAIN)
+    stream = [fed(whole) for _ in range(12)]
+    for rank in (0, 1):
+        ranks(rank)
+        net = caffe.Net(path, caffe.TRAIN)
+        assert [fed(net) for _ in range(4)] == stream[rank:8:2]
+        if rank == 0:
+            net.save(str(tmp_path / "net.caffemodel"))
+        restored = caffe.Net(path, caffe.TRAIN)
+        restored.copy_from(str(tmp_path / "net.caffemodel"))
+        assert [fed(restored) for _ in range(2)] == stream[8 + rank :: 2]
 
 
 @pytest.mark.parametrize("mode", ["skip", "replace"])
