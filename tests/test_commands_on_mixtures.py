@@ -90,6 +90,31 @@ def test_rows_of_sources_behind_a_slice_are_compared_with_their_loss(net, tmp_pa
     assert found() == []
 
 
+def test_labels_that_a_transform_changes_are_those_of_the_rows_too(net, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "adding_to_labels.py").write_text(
+        "def ten(image, rng, labels):\n    return image, labels + 10 * (image[0, 0, 0] >= 100)\n"
+    )
+    loss = [SCORES.replace("data", "a"), layer_text("SoftmaxWithLoss", ["scores", "first"], ["loss"])]
+    for part, wrong in (("first", False), ("second", True)):
+        slices = [
+            layer_text(
+                "Slice",
+                ["data"],
+                ["a", "b"] if part == "first" else ["b", "a"],
+                "slice_param { axis: 0  slice_point: 3 }",
+            ),
+            layer_text(
+                "Slice",
+                ["label"],
+                ["first", "other"] if part == "first" else ["other", "first"],
+                "slice_param { axis: 0  slice_point: 3 }",
+            ),
+        ]
+        net(mixed(transform="adding_to_labels:ten"), *slices, *loss)
+        assert any("label 1" in message and "lmdb" in message for message in found(code=True)) == wrong
+
+
 def test_domains_are_compared_with_the_loss(net):
     few = SCORES.replace("num_output: 4", "num_output: 1")
     net(mixed(), few, layer_text("SoftmaxWithLoss", ["scores", "domain"], ["loss"]))

@@ -176,6 +176,8 @@ def _check_images(
             found = np.unique(room.maps[0, 0])[None] if changes_maps else _of_map(options, maps[0].load(number))
             of_maps.add(found, np.array([number]))
         for top, of_label in of_labels.items():
+            if not len(_fed_to(top, options, source, np.array([number]))):
+                continue
             assert room.labels is not None
             of_label.add(_of_known_size(options, room.labels)[:, top.start : top.stop], np.array([number]))
 
