@@ -72,7 +72,11 @@ def cache() -> Iterator[Row]:
         )
         yield Row("", in_words(later), f"8-bit images to floats alone: {in_words(copy)}", later / copy, ">= 0.80")
         yield Row(
-            "", in_words(first), f"first pass, no cache: {in_words(medians['none'][0])}", first / medians["none"][0], ">= 0.95"
+            "",
+            in_words(first),
+            f"first pass, no cache: {in_words(medians['none'][0])}",
+            first / medians["none"][0],
+            ">= 0.95",
         )
     yield from _triplets()
 
