@@ -53,7 +53,14 @@ def test_a_net_with_other_outputs_goes_on_in_the_same_log(tmp_path):
     write(path, range(2, 4), begin=2, names=["test loss"])
     lines = path.read_text().splitlines()
     assert lines[0] == f"{HEADER},test loss"
-    assert [line.split(",")[5:] for line in lines[1:]] == [["", ""], ["0.5", ""], ["", ""], ["", "0.5"]]
+    assert [line.split(",")[6:] for line in lines[1:]] == [["", ""], ["0.5", ""], ["", ""], ["", "0.5"]]
+
+
+def test_the_share_of_a_cache_is_logged(tmp_path):
+    log = TrainingLog(str(tmp_path / "log.csv"), [])
+    log.write(Row(0, 0.5, 0.1, 10.0, 0.25, 0.75, {}))
+    log.close()
+    assert read_log(str(tmp_path / "log.csv"))["cached"].tolist() == [0.75]
 
 
 def test_a_file_that_is_no_log_is_left_alone(tmp_path):

@@ -86,6 +86,17 @@ def test_the_share_of_waiting(run, prefetch):
     assert np.median(shares) < 0.3
 
 
+def test_the_share_of_images_from_the_cache(run):
+    """Nothing in the first of 8 batches that cover the 37 images, nearly all behind them; None without a cache."""
+    net = run(max_iter=16, snapshot=0, test_iter=1, test_interval=100).path / "net.prototxt"
+    assert all(row.cached is None for row in itertools.islice(Training("solver.prototxt"), 1))
+    net.write_text(net.read_text().replace("'mirror': True", "'mirror': True, 'cache': 'memory'"))
+    training = Training("solver.prototxt")
+    shares = [row.cached for row in training]
+    training.close()
+    assert shares[0] == 0 and set(shares[8:]) == {1}
+
+
 def test_stop_and_snapshot_from_elsewhere(run):
     made = run()
     training = Training("solver.prototxt")
