@@ -187,26 +187,42 @@ class Source:
         """The files that its records and their images lie in: where none of them has changed, no record has."""
         yield self.path
 
+    def identity(self) -> Tuple[object, ...]:
+        """What says which records they are, whatever these hold now."""
+        return type(self).__module__, type(self).__qualname__, os.path.realpath(self.path)
+
     def version(self) -> Iterator[object]:
         """What is another in a later run whose records have other images, save for what `record_version` tells of each.
 
         Raises ConfigError for a class of the user's own that does not say which files it reads.
         """
-        if type(self).files is Source.files and not type(self).__module__.startswith("caffe_pylayers."):
+        if type(self).files is Source.files:
             raise ConfigError(
                 f"{type(self).__name__} does not say which files its images lie in, so that a cache on disk could not see that they have changed",
                 remedy="give it a method `files`, or set `cache: memory`",
                 option="cache",
             )
         for path in self.files():
-            status = os.stat(path)
             yield os.path.realpath(path)
-            if not stat.S_ISDIR(status.st_mode):  # whose time changes with each lock file
+            with contextlib.suppress(FileNotFoundError):  # `read` says that it is not there
+                status = os.stat(path)
+                if stat.S_ISDIR(status.st_mode):
+                    raise ConfigError(
+                        f"the method `files` of {type(self).__name__} names {path}, but a folder does not tell that a file in it has changed",
+                        remedy="let it name the files",
+                        option="cache",
+                    )
                 yield status.st_size, status.st_mtime_ns, status.st_ino
 
     def record_version(self, record: int) -> Tuple[int, ...]:
         """What changes when the file of this record alone does."""
         return ()
+
+    def record_versions(self) -> Iterable[Tuple[int, ...]]:
+        """Those of all records; none where files hold many records."""
+        if type(self).record_version is Source.record_version:
+            return ()
+        return map(self.record_version, range(len(self)))
 
     def close(self) -> None:
         """Give back the memory and the descriptors that reading took; the next `read` takes them again."""

@@ -8,7 +8,7 @@ import contextlib
 import os
 import shutil
 from array import array
-from typing import Any, BinaryIO, Dict, Iterable, Optional, Tuple
+from typing import Any, BinaryIO, Dict, Iterable, Iterator, Optional, Tuple
 
 import numpy as np
 
@@ -53,6 +53,9 @@ class BCFSource(Source):
     @property
     def fds(self) -> Tuple[int, ...]:
         return () if self._memory is None else (self._memory.fd,)
+
+    def version(self) -> Iterator[object]:
+        yield self._rows.file.version
 
     def close(self) -> None:
         self._rows.close()

@@ -63,8 +63,10 @@ class Files(Source):
         yield self.path
         yield from (os.fsdecode(self._file(record)) for record in range(len(self)))
 
+    def identity(self) -> Tuple[object, ...]:
+        return (*super().identity(), self._root)
+
     def version(self) -> Iterator[object]:
-        yield self._root
         packed, ends = self.names.arrays()
         yield hashlib.sha256(packed + ends.tobytes()).hexdigest()
 

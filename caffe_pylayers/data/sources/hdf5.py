@@ -92,9 +92,11 @@ class HDF5Source(Source):
     def files(self) -> Iterator[str]:
         yield from {self.path: None, **{rows.file.path: None for rows in self._rows}}
 
+    def identity(self) -> Tuple[object, ...]:
+        return (*super().identity(), self._data)
+
     def version(self) -> Iterator[object]:
-        yield from super().version()
-        yield self._data
+        yield from (rows.file.version for rows in self._rows)
 
     def close(self) -> None:
         for rows in self._rows:

@@ -52,7 +52,7 @@ class LMDBSource(Source):
         yield from {self.path: None, self._file.path: None}
 
     def version(self) -> Iterator[object]:
-        yield from super().version()
+        yield self._file.version
         yield self._root.transaction
 
     def close(self) -> None:

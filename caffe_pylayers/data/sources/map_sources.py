@@ -149,6 +149,9 @@ class Aligned(Source):
     def files(self) -> Iterator[str]:
         return self._source.files()
 
+    def version(self) -> Iterator[object]:
+        return self._source.version()
+
     def close(self) -> None:
         self._source.close()
 

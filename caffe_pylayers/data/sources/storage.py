@@ -39,6 +39,11 @@ class File:
         os.close(opened)
         return cls(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
+    @property
+    def version(self) -> Tuple[str, int, int, int]:
+        """What is another for another file, or once this one has changed."""
+        return self.path, self.size, self.mtime_ns, self.inode
+
     def __hash__(self) -> int:
         return hash(self.path)  # at each read; that of all fields takes as long as the reading
 
