@@ -1,8 +1,9 @@
 """Where records are kept: space that is given out once, and a table of what lies where, which all processes share.
 
-Nothing is ever moved or taken out, so a place that the table names stays good.
+Nothing is ever moved, so what has been found at a place stays good.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -12,7 +13,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from caffe_pylayers.data.cache.entry import ALIGNMENT, Part, check_sum
-from caffe_pylayers.data.cache.file import CacheFile
+from caffe_pylayers.data.cache.file import CacheFile, read_at, write_at
 from caffe_pylayers.data.sources.storage import SharedMemory
 
 _PAGE = 4096
@@ -22,8 +23,8 @@ _EXTENT = 32 << 20
 GOES_ON, AT_LIMIT, SHORT = 0, -1, -2
 #: The head of what processes share: where the next extent goes, where the first went, why nothing more is kept.
 _NEXT, _FIRST, _STOPPED = range(3)
-#: Of a record: its offset (0: it is not there), size and sum.
-_ROW = 3
+#: Of a record: its offset (0: it is not there), size and sum, and the offset at which it was found to be what it should be.
+_ROW = 4
 
 
 class Store:
@@ -39,17 +40,17 @@ class Store:
         self._free, self.file = free, file
         self._state = SharedMemory("caffe_pylayers cache")
         self._records = SharedMemory("caffe_pylayers cached images") if file is None else None
-        os.ftruncate(self._state.fd, _PAGE + (8 * _ROW + 1) * count)
+        os.ftruncate(self._state.fd, _PAGE + 8 * _ROW * count)
         self._map()
         first = end = ALIGNMENT  # no record lies at 0
         if file is not None:
             table = file.table()
-            self._table[:] = table.reshape(-1).data.cast("B").cast("q")
+            np.frombuffer(self._table, np.int64).reshape(-1, _ROW)[:, :3] = table
             first, end = file.first, max(file.first, int((table[:, 0] + table[:, 1]).max()))
-        self._head[_NEXT], self._head[_FIRST] = end, first
+        self._head[_NEXT], self._head[_FIRST] = _aligned(end), first
 
     def __getstate__(self) -> Dict[str, Any]:
-        mapped = ("_head", "_table", "_checked", "_lock", "_mapped", "_extent")
+        mapped = ("_head", "_table", "_lock", "_mapped", "_extent")
         return {name: value for name, value in self.__dict__.items() if name not in mapped}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
@@ -58,13 +59,15 @@ class Store:
 
     def _map(self) -> None:
         memory = memoryview(self._state.map())
-        table = 8 * _ROW * self.count
         self._head = memory[: 8 * 3].cast("q")
-        self._table = memory[_PAGE : _PAGE + table].cast("q")
-        self._checked = memory[_PAGE + table : _PAGE + table + self.count]
+        self._table = memory[_PAGE:].cast("q")
         self._mapped = memoryview(b"")
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Take no space that the parent has taken for itself, nor wait for a thread that is not in this process."""
         self._lock = threading.Lock()
-        self._extent = -1, 0, 0  # process, where its next record goes, and its end
+        self._extent = 0, 0  # of this process: where its next record goes, and its end
 
     @property
     def fds(self) -> Sequence[int]:
@@ -77,88 +80,119 @@ class Store:
         return self._head[_STOPPED]
 
     @property
-    def kept(self) -> int:
-        """Records that are there."""
-        return int(np.count_nonzero(np.array(self._table[::_ROW])))
+    def takes(self) -> bool:
+        """Whether records may be kept: there is room, as far as is known, and no other run writes its file."""
+        return not self.stopped and (self.file is None or self.file.writable)
+
+    @property
+    def kept(self) -> Tuple[int, int]:
+        """The records that are there, and their bytes."""
+        table = np.frombuffer(self._table, np.int64).reshape(-1, _ROW)
+        there = table[:, 0] > 0
+        return int(np.count_nonzero(there)), int(table[there, 1].sum())
 
     @property
     def used(self) -> int:
-        """Bytes."""
+        """Bytes that processes have taken for records."""
         return self._head[_NEXT] - self._head[_FIRST]
 
     def read(self, record: int, is_good: Callable[[memoryview], bool]) -> Optional[memoryview]:
-        """The bytes of a record, valid until the next call; None where it is not there.
+        """The bytes of a record; None where it is not there.
 
-        is_good: asked once in a run about a record that a file has, whether it is what it should be.
+        is_good: asked once about a record that a file has had from an earlier run, or from another one, whether it is what it should be.
         """
-        offset, size, total = self._table[_ROW * record : _ROW * (record + 1)]
+        offset, size, total, good = self._row(record)
         if self.file is None:
             return self._in_memory(offset, size) if offset else None
-        if not offset and not self.file.writable:
-            offset, size, total = self.file.entry(record)  # which another run may have written by now
-        found = self.file.read(offset, size) if offset else None
-        if found is None or self._checked[record]:
-            return found
-        if check_sum([found]) != total or not is_good(found):
+        of_others = not offset and not self.file.writable
+        if of_others:  # another run may have written it by now
+            offset, size, total = self.file.entry(record)
+        if not offset:
             return None
-        self._checked[record] = 1
+        found = read_at(self.file.fd, offset, size)
+        # The sum each time: the file may be damaged, cut off or written by others at any moment.
+        if found is None or check_sum([found]) != total or not (good == offset or is_good(found)):
+            self._forget(record, offset)
+            return None
+        if of_others:
+            self._set(record, offset, size, total)
+        elif good != offset:
+            self._table[_ROW * record + 3] = offset
         return found
 
     def write(self, record: int, parts: List[Part]) -> None:
-        """Keep a record, unless there is no room."""
-        if self.stopped > 0 or (self.file is not None and not self.file.writable):
+        """Keep a record, unless it is there by now, or there is no room."""
+        if not self.takes or self._row(record)[0]:
             return
-        size = sum(map(len, parts))
+        size, total = sum(map(len, parts)), 0
         offset = self._place(size)
         if not offset:
             return
-        total = 0
         try:
-            if self.file is None:
-                assert self._records is not None
-                if os.pwritev(self._records.fd, parts, offset) != size:
-                    raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+            if self.file is not None:
+                total = self.file.write(record, parts, offset)
             else:
-                total = self.file.write(record, parts, offset, size)
+                assert self._records is not None
+                write_at(self._records.fd, parts, offset)
         except OSError as error:
             self._head[_STOPPED] = error.errno or errno.EIO
-            return
+        else:
+            self._set(record, offset, size, total)
+
+    def _row(self, record: int) -> Tuple[int, int, int, int]:
+        """The row of a record; one that another process is about to replace counts as not there."""
         row = _ROW * record
-        self._table[row + 1], self._table[row + 2] = size, total
-        self._checked[record] = 1
-        self._table[row] = offset  # the last: from now on it is there
+        offset, size, total, good = self._table[row : row + _ROW]
+        return (offset, size, total, good) if self._table[row] == offset else (0, 0, 0, 0)
+
+    def _set(self, record: int, offset: int, size: int, total: int) -> None:
+        """A good record: its offset comes last, for no offset ever comes back, so that whoever has seen the old one twice has an old row."""
+        row = _ROW * record
+        self._table[row] = 0
+        self._table[row + 1], self._table[row + 2], self._table[row + 3] = size, total, offset
+        self._table[row] = offset
+
+    def _forget(self, record: int, offset: int) -> None:
+        if self._table[_ROW * record] == offset:
+            self._table[_ROW * record] = 0
 
     def _place(self, size: int) -> int:
         """Where so many bytes may go; 0 where there is no room."""
         with self._lock:
-            owner, offset, end = self._extent
-            if owner != os.getpid() or offset + size > end:
+            offset, end = self._extent
+            if offset + size > end:
                 offset, end = self._more(size)
-            self._extent = os.getpid(), offset + size * bool(offset), end
+            self._extent = offset + size * bool(offset), end
             return offset
 
     def _more(self, size: int) -> Tuple[int, int]:
         """A new extent that has room for so many bytes: where it begins and ends; 0, 0 where there is none."""
-        if self.stopped:
-            return 0, 0
-        if self._free() < self.keep_free + _EXTENT:
+        extent = max(size, min(_EXTENT, self.limit >> 8) // ALIGNMENT * ALIGNMENT)
+        if self._free() < self.keep_free + extent:
             self._head[_STOPPED] = SHORT
             return 0, 0
         fcntl.lockf(self._state.fd, fcntl.LOCK_EX)
         try:
             offset, last = self._head[_NEXT], self._head[_FIRST] + self.limit
-            extent = max(size, min(_EXTENT, self.limit >> 8) // ALIGNMENT * ALIGNMENT)
             end = min(offset + extent, last)
             if end - offset < size:
                 self._head[_STOPPED] = AT_LIMIT
                 return 0, 0
-            self._head[_NEXT] = end
+            self._head[_NEXT] = _aligned(end)
             return offset, end
         finally:
             fcntl.lockf(self._state.fd, fcntl.LOCK_UN)
 
-    def _in_memory(self, offset: int, size: int) -> memoryview:
-        if offset + size > len(self._mapped):
-            assert self._records is not None
-            self._mapped = memoryview(self._records.map()).toreadonly()
-        return self._mapped[offset : offset + size]
+    def _in_memory(self, offset: int, size: int) -> Optional[memoryview]:
+        assert self._records is not None
+        mapped = self._mapped
+        if offset + size > len(mapped):
+            with contextlib.suppress(OSError):  # a limit on the address space
+                mapped = self._mapped = memoryview(self._records.map()).toreadonly()
+        return (
+            mapped[offset : offset + size] if offset + size <= len(mapped) else read_at(self._records.fd, offset, size)
+        )
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT
