@@ -24,6 +24,19 @@ def resuming_net(small_source_folder, monkeypatch):
 
 
 @pytest.fixture
+def ranks():
+    """Make this process that rank of so many; as long as the test runs."""
+
+    def become(rank, num_ranks):
+        caffe.set_solver_count(num_ranks)
+        caffe.set_solver_rank(rank)
+        caffe.set_multiprocess(num_ranks > 1)
+
+    yield become
+    become(0, 1)
+
+
+@pytest.fixture
 def data_net(tmp_path):
     """Make a net of one data layer, which has fed a batch."""
 

@@ -1,17 +1,15 @@
 """What is left of a data layer after `close`: no memory, no descriptor, and a net that goes on where it was."""
 
-import contextlib
 import os
 import shutil
-from collections import Counter
 
 import caffe
 import numpy as np
-import psutil
 import pytest
 
 import caffe_pylayers
 from caffe_pylayers.commands.convert.convert import Conversion, Images, Origin, convert
+from tests.layers.held import held
 from tests.refusals import refused
 
 SIZE = 96
@@ -35,16 +33,6 @@ def sources(photos, tmp_path_factory):
         made[source_type] = {"source_type": source_type, "source": path}
     made["CSV"] = {"source": photos.csv, "root": str(photos.folder), "resize": SIZE}
     return made
-
-
-def held():
-    """Open files of this process, and mapped memory without a name."""
-    opened = []
-    for descriptor in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
-            opened.append(os.readlink(f"/proc/self/fd/{descriptor}"))
-    mapped = [item.path for item in psutil.Process().memory_maps() if "caffe_pylayers" in item.path]
-    return Counter([*opened, *mapped])
 
 
 @pytest.mark.parametrize(

@@ -74,19 +74,6 @@ def shared_memory():
     return {name for name in os.listdir("/dev/shm") if not name.startswith("mpich")}
 
 
-@pytest.fixture
-def ranks():
-    """Make this process that rank of so many; as long as the test runs."""
-
-    def become(rank, num_ranks):
-        caffe.set_solver_count(num_ranks)
-        caffe.set_solver_rank(rank)
-        caffe.set_multiprocess(num_ranks > 1)
-
-    yield become
-    become(0, 1)
-
-
 def for_each(cases, names="source, layer"):
     return pytest.mark.parametrize(names, cases, ids=[" - ".join(map(str, case)) for case in cases])
 
