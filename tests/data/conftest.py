@@ -1,8 +1,12 @@
+import logging
+
+import psutil
 import pytest
 
 from caffe_pylayers.commands.convert.convert import Origin
 from caffe_pylayers.data.sources import Record
 from caffe_pylayers.data.sources.csv import write_csv
+from tests.data.cached_runs import write_source
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +20,13 @@ def several(photos, tmp_path_factory):
     ]
     write_csv(f"{folder}/list.csv", records, f"{folder}/images")
     return Origin("CSV", f"{folder}/list.csv", root=f"{folder}/images", header=True)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, caplog):
+    """An LMDB of images, and a folder for caches; no process is left."""
+    caplog.set_level(logging.INFO, "caffe_pylayers")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    write_source(tmp_path / "source", 0)
+    yield tmp_path
+    assert psutil.Process().children() == []
