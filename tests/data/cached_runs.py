@@ -40,7 +40,8 @@ def datum(number):
 
 def feeder_of(path, layer="ImageDataLayer", workers=0, **values):
     """What a layer is fed by, made as it makes it."""
-    values = {"source_type": "LMDB", "source": str(path), "batch_size": 5, "resize": [24, 20], **values}
+    own = {} if "sources" in values else {"source_type": "LMDB", "source": str(path)}
+    values = {**own, "batch_size": 5, "resize": [24, 20], **values}
     options = config.validate(layer, {"crop_size": 16, "mirror": True, **values})
     sources = sources_of(options)
     transforms, maps = Transforms.of(options, training=True), maps_of(options, sources[1:])

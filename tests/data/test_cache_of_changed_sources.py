@@ -81,6 +81,9 @@ CHANGES = {
     "the order of a list": (CSV, write_list, lambda folder: write_list(folder, range(NUM_RECORDS - 1, -1, -1))),
     "a map": (CSV_MAPS, write_list, lambda folder: over(folder / "maps" / "7.png")),
     "the image of a map": (CSV_MAPS, write_list, lambda folder: over(folder / "images" / "7.png")),
+    "an image of a second source": (
+        {"sources": [{"source_type": "LMDB", "source": "source", "weight": 1}, {**CSV, "weight": 1}]}, write_list, lambda folder: over(folder / "images" / "7.png"),
+    ),
     "an LMDB of its name": ({}, lambda folder: None, lambda folder: renamed(folder / "source", lambda path: write_source(path, 1))),
     "an LMDB through a map": (
         {}, lambda folder: through_a_map(folder / "source", number=3), lambda folder: through_a_map(folder / "source"),

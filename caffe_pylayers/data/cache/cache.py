@@ -256,7 +256,7 @@ def _versions(sources: Sequence[Source], kind: str) -> Iterator[object]:
     """What is another once the images of the sources are, save for files of single records, and code of the user's that reads them."""
     for source in sources:
         yield len(source)
-        yield from map(_code, type(source).__mro__)
+        yield from (_code(kind) for part in source.parts for kind in type(part).__mro__)
         try:
             yield list(source.version())
         except ConfigError:

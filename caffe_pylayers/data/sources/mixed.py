@@ -1,8 +1,9 @@
 """Several sources as one."""
 
 import copy
+import itertools
 import os
-from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -79,13 +80,19 @@ class MixedSource(Source):
         for part in self._parts:
             yield from part.files()
 
+    def identity(self) -> Tuple[object, ...]:
+        return tuple(part.identity() for part in self._parts)
+
     def version(self) -> Iterator[object]:
         for part in self._parts:
-            yield part.kind, len(part), list(part.version())
+            yield len(part), list(part.version())
 
     def record_version(self, record: int) -> Tuple[int, ...]:
         part, own = self.place(record)
         return part.record_version(own)
+
+    def record_versions(self) -> Iterable[Tuple[int, ...]]:
+        return itertools.chain.from_iterable(part.record_versions() for part in self._parts)
 
     def close(self) -> None:
         for part in self._parts:
