@@ -151,6 +151,15 @@ def test_two_stores_take_no_more_than_is_free(folder, tmp_path, monkeypatch):
     assert [store.limit for store in stores] == [free // 2, free // 4]
 
 
+@pytest.mark.parametrize("kind, limits", [("memory", [1 << 20, 1 << 20]), ("disk", [1 << 22])])
+def test_ranks_share_the_limit_of_memory(folder, kind, limits):
+    """The file of a disk has one writer, which takes all of it."""
+    options = SimpleNamespace(cache=kind, cache_limit=limits[0] * (4 if kind == "memory" else 1))
+    source = feeder_of(folder / "source")._recipe.source
+    for limit in limits:
+        assert Cache.of(options, (source,), Transforms((24, 20)), (), 4, "the layer")._opened().limit == limit
+
+
 def test_memory_is_free_again(folder, monkeypatch):
     """Also where less is free by then than `cache_limit` says: a run does not end for that."""
     free = [1 << 30]

@@ -35,7 +35,7 @@ _opening = threading.Lock()
 class Cache:
     """The cache of a source. `get` and `put` are for one thread at a time. Pickles for workers.
 
-    kind: 'memory' or 'disk'. limit: bytes; None: half of what is free, shared by `ranks` processes. sources: of the images, and of their
+    kind: 'memory' or 'disk'. limit: bytes; None: half of what is free; of memory each of `ranks` processes takes its share. sources: of the images, and of their
     maps. options, made_of: hashes of the options that records depend on, and of all that they depend on save for the files of single
     records. as_of: a hash of these as they were at set-up. name: of the layer.
     """
@@ -184,7 +184,8 @@ class Cache:
 
     def _limits(self, free: int) -> Tuple[int, int]:
         """Bytes to take, and to leave free."""
-        return (free // 2 if self.limit is None else min(self.limit, free)) // self.ranks, free // 16
+        sharing = self.ranks if self.kind == "memory" else 1  # one rank writes the file, for all
+        return (free // 2 if self.limit is None else min(self.limit, free)) // sharing, free // 16
 
     def _require_room(self, limit: int) -> None:
         free = _free_memory() if self.kind == "memory" else max(map(_for_file, self._places()))
