@@ -1,5 +1,6 @@
 """What processes share of the cache of decoded images: its memory, its room, and what is kept of a record."""
 
+import gc
 import os
 import pickle
 import random
@@ -285,6 +286,7 @@ def test_processes_take_different_space():
 
 
 def test_no_descriptor_is_left(folder):
+    gc.collect()  # what other tests have left
     opened = set()
     for number in range(60):
         feeder = feeder_of(folder / "source", cache=("memory", "disk")[number % 2])
