@@ -99,6 +99,10 @@ class Facts(BaseModel):
         """Whether so many labels of a sample are targets, 0, 1 or -1, for its scores, and not numbers of classes."""
         return False
 
+    def num_classes(self) -> Optional[int]:
+        """How many classes its bottom `label` has, where an option says it; None where its scores do."""
+        return None
+
     def num_blobs(self) -> int:
         """How many parameter blobs the layer has: by default that of its position."""
         return int(getattr(self, "resume", False))

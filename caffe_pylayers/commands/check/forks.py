@@ -28,16 +28,15 @@ _STOCK: Dict[str, str] = {
 
 #: Types of forks that neither stock Caffe nor this package has.
 _NOWHERE = (
-    "AnnotatedData", "CenterLoss", "CombinedMargin", "CosinAddm", "DenseImageData", "DetectionOutput", "ImageLabelmapData",
-    "ImageSegData", "LabelSpecificAdd", "LargeMarginInnerProduct", "LiftedStructSimilaritySoftmaxLoss", "MarginInnerProduct",
-    "MultiBoxLoss", "NormalizedInnerProduct", "PriorBox", "Proposal", "PSROIPooling", "ReLU6", "Reorg", "ROIAlign",
-    "SmoothL1LossOHEM",
+    "AnnotatedData", "DenseImageData", "DetectionOutput", "ImageLabelmapData", "ImageSegData", "LiftedStructSimilaritySoftmaxLoss",
+    "MultiBoxLoss", "PriorBox", "Proposal", "PSROIPooling", "ReLU6", "Reorg", "ROIAlign", "SmoothL1LossOHEM",
 )  # fmt: skip
 
 #: Fields of forks -> what does the same here.
 _FIELDS: Dict[str, str] = {
     "class_weighting": _CLASS_WEIGHTS, "weight_by_label_freqs": _CLASS_WEIGHTS, "class_weight": _CLASS_WEIGHTS,
     "label_smooth_factor": "LabelSmoothing of caffe_pylayers does it, as the option 'smoothing', before its SoftCrossEntropyLoss",
+    "normalize": "NormalizedInnerProduct of caffe_pylayers does it for vectors of classes",
     "label_size": _SEVERAL_LABELS, "label_dim": _SEVERAL_LABELS,
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.check.findings import ERROR, Finding, error, warning
 from caffe_pylayers.commands.check.kinds_of_numbers import Shapes, kinds, leaves_out, which
 from caffe_pylayers.commands.check.numbers import Numbers, Top, Wrong
-from caffe_pylayers.commands.check.python_layers import bottom_names, options_of, ours
+from caffe_pylayers.commands.check.python_layers import bottom_names, options_of, ours, takes_label
 from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
 
@@ -221,6 +221,10 @@ def _classes(view: View, layer: Layer, number: int, shapes: Shapes) -> Tuple[Opt
     own = getattr(options_of(layer), "n_classes", None)
     if own is not None and number == 0:
         return own, f"'n_classes' is {own}"
+    options = options_of(layer)
+    of_label = options.num_classes() if options is not None and takes_label(layer, number) else None
+    if of_label is not None:
+        return of_label, f"'num_output' is {of_label}"
     if layer.type == "Embed":
         words = layer.message.message("embed_param").whole("input_dim")
         return words or None, f"input_dim is {words}"
@@ -230,7 +234,7 @@ def _classes(view: View, layer: Layer, number: int, shapes: Shapes) -> Tuple[Opt
 
 
 def _is_label_of_scores(layer: Layer, number: int) -> bool:
-    return kinds(layer, number)[0] and number > 0 and bottom_names(layer)[0] in ("scores", "prob")
+    return kinds(layer, number)[0] and number > 0 and bottom_names(layer)[0] in ("scores", "prob", "cos")
 
 
 def width(view: View, layer: Layer, blob: str, shapes: Shapes) -> Tuple[Optional[int], str]:

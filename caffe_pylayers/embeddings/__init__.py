@@ -1,0 +1,1 @@
+"""Embeddings against the vectors of classes: values and gradients, of arrays alone."""
