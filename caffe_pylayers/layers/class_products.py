@@ -13,7 +13,7 @@ from caffe_pylayers.embeddings.class_vectors import (
 from caffe_pylayers.embeddings.margin_products import entries_of_fork, label_entries
 from caffe_pylayers.features.l2_normalize import unit_vectors, unit_vectors_gradient
 from caffe_pylayers.layers.adapter import Blobs, Layer
-from caffe_pylayers.layers.class_vectors import add_vectors, as_rows, check_sizes
+from caffe_pylayers.layers.class_vectors import add_vectors, as_rows, check_size, labels_of
 from caffe_pylayers.layers.frozen import counter, warn_of_repeated
 from caffe_pylayers.losses.reduction import Array
 
@@ -28,7 +28,7 @@ class _ClassProducts(Layer):
         self._taken = False  # until the first forward
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        check_sizes(self, bottom)
+        check_size(self, bottom)
         top[0].reshape(bottom[0].shape[0], self.options.num_output)
 
     def copied(self, slopes: Array, block: slice) -> Array:
@@ -122,7 +122,7 @@ class _AngularMargin(_ClassProducts):
         with self.on_device(bottom[0]):
             out = self.data(top[0])
             self._take(bottom, out)
-            if self.training:
+            if self._has_margin:
                 out[self._places()] = self._entries.values
         if len(top) > 1:
             top[1].data[...] = self._mixed
@@ -145,10 +145,10 @@ class _AngularMargin(_ClassProducts):
         x, vectors = as_rows(self.data(bottom[0])), self.data(self.blobs[0])
         self._inverse = inverse_lengths(vectors)
         products(x, vectors, self._inverse if self.of_unit_vectors else None, out)
-        if not self.training:
+        if not self._has_margin:
             return
         options = self.options
-        self._labels, ignored = self.labels(self.data(bottom[1]), options.num_output, options.ignore_label)
+        self._labels, ignored = labels_of(self, self.data(bottom[1]), x, options.num_output)
         self._x_inverse = inverse = inverse_lengths(x)
         if not self.of_unit_vectors:
             inverse = inverse * self._inverse[self._labels]
@@ -158,14 +158,14 @@ class _AngularMargin(_ClassProducts):
     def _differentiate(self, slopes: Array, x: Array, by_x: Optional[Array]) -> None:
         def with_margin(block: slice) -> Array:
             part = self.copied(slopes, block)
-            if self.training:
+            if self._has_margin:
                 rows, columns = at_labels(self._labels, block)
                 part[rows, columns] *= self._entries.slopes[rows]
             return part
 
         vectors, by_vectors = self.data(self.blobs[0]), self.diff(self.blobs[0])
         inverse = self._inverse if self.of_unit_vectors else None
-        along = self._along(slopes) if self.training else (None, None)
+        along = self._along(slopes) if self._has_margin else (None, None)
         if self._as_fork:
             products_gradient(x, vectors, None, lambda each: self.copied(slopes, each), None, by_vectors, self.buffer)
             by_vectors = None
@@ -191,6 +191,10 @@ class _AngularMargin(_ClassProducts):
     def _places(self) -> Tuple[Array, Array]:
         """Rows and columns of the labels."""
         return self.xp.arange(len(self._labels)), self._labels
+
+    @property
+    def _has_margin(self) -> bool:
+        return self.training and self.options.factor > 1
 
     @property
     def _as_fork(self) -> bool:

@@ -1,7 +1,7 @@
 """A vector for each class: the first parameter blob of a layer, (K, D), which may be overwritten before the first forward."""
 
 import math
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 from caffe_pylayers.blob_limits import LARGEST_BLOB
 from caffe_pylayers.config.fillers import WeightFiller
@@ -25,8 +25,8 @@ def add_vectors(layer: Layer, bottom: Blobs, num_vectors: int, filler: Optional[
     fill(layer.blobs[0], filler or WeightFiller(type="xavier"))
 
 
-def check_sizes(layer: Layer, bottom: Blobs) -> None:
-    """Raises ConfigError, in `reshape`, where x does not fit the vectors, or the labels not x."""
+def check_size(layer: Layer, bottom: Blobs) -> None:
+    """Raises ConfigError, in `reshape`, where x does not fit the vectors."""
     size, (_, expected) = _size_of_sample(layer, bottom[0]), layer.blobs[0].shape
     if size != expected:
         raise ConfigError(
@@ -34,14 +34,17 @@ def check_sizes(layer: Layer, bottom: Blobs) -> None:
             remedy="give x one size",
             layer=layer.name,
         )
-    if "label" in layer.bottom_names:
-        num_samples, shape = bottom[0].shape[0], tuple(layer.bottom(bottom, "label").shape)
-        if math.prod(shape) != num_samples:
-            raise ConfigError(
-                f"label has shape {shape} and x {tuple(bottom[0].shape)}",
-                remedy=f"expected {num_samples} labels, one per sample",
-                layer=layer.name,
-            )
+
+
+def labels_of(layer: Layer, given: Array, first: Array, num_classes: int) -> Tuple[Array, Optional[Array]]:
+    """The labels, one per sample of the first bottom, and which of them are ignored, as `Layer.labels` gives them."""
+    if given.size != len(first):
+        raise ConfigError(
+            f"label has shape {given.shape} and {layer.bottom_names[0]} {first.shape}",
+            remedy=f"expected {len(first)} labels, one per sample",
+            layer=layer.name,
+        )
+    return layer.labels(given, num_classes, layer.options.ignore_label)
 
 
 def as_rows(array: Array) -> Array:

@@ -6,7 +6,7 @@ from typing import Optional, Sequence
 from caffe_pylayers.embeddings import angles
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.layers.adapter import Blobs, Layer
-from caffe_pylayers.layers.class_vectors import as_rows
+from caffe_pylayers.layers.class_vectors import as_rows, labels_of
 from caffe_pylayers.losses.reduction import Array
 
 
@@ -22,12 +22,9 @@ class _CosineMargin(Layer):
         self._labels: Optional[Array] = None  # from the first forward in TRAIN on
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        shape, labels = tuple(bottom[0].shape), tuple(bottom[1].shape)
+        shape = tuple(bottom[0].shape)
         if len(shape) < 2 or math.prod(shape[:2]) != math.prod(shape) or not shape[1]:
             raise ConfigError(f"cos has shape {shape}", remedy="expected (N, K) for K classes", layer=self.name)
-        if math.prod(labels) != shape[0]:
-            remedy = f"expected {shape[0]} labels, one per sample"
-            raise ConfigError(f"label has shape {labels} and cos {shape}", remedy=remedy, layer=self.name)
         top[0].reshape(*shape)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -53,7 +50,7 @@ class _CosineMargin(Layer):
 
     def _look(self, cosines: Array, given: Array) -> None:
         """What becomes of the cosines of the labels: kept for backward, since in place they are overwritten."""
-        self._labels, ignored = self.labels(given, cosines.shape[1], self.options.ignore_label)
+        self._labels, ignored = labels_of(self, given, cosines, cosines.shape[1])
         cosine = cosines[self._places()]
         self._values, self._slopes = self.margin(cosine)
         if ignored is not None:

@@ -19,7 +19,7 @@ from caffe_pylayers.embeddings.margin_softmax import (
 from caffe_pylayers.errors import DataError
 from caffe_pylayers.features.l2_normalize import unit_vectors, unit_vectors_gradient
 from caffe_pylayers.layers.adapter import Blobs
-from caffe_pylayers.layers.class_vectors import add_vectors, as_rows, check_sizes
+from caffe_pylayers.layers.class_vectors import add_vectors, as_rows, check_size, labels_of
 from caffe_pylayers.layers.loss_layer import LossLayer, Terms, Wanted
 from caffe_pylayers.losses.blocks import clear
 from caffe_pylayers.losses.reduction import Array
@@ -42,11 +42,7 @@ class _ClassVectorsLoss(LossLayer):
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         super().reshape(bottom, top)
-        check_sizes(self, bottom)
-
-    def class_labels(self, inputs: Sequence[Array]) -> Any:
-        """The labels and which of them are ignored, as `Layer.labels` gives them."""
-        return self.labels(inputs[1], self.options.num_output, self.options.ignore_label)
+        check_size(self, bottom)
 
     def factors(self, loss_weight: float) -> Tuple[Any, float]:
         """The factor of each value, as in `Wanted`, and what else its gradient is multiplied by."""
@@ -90,7 +86,7 @@ class MarginSoftmaxLoss(_ClassVectorsLoss):
         self._scores = None
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
-        labels, ignored = self.class_labels(inputs)
+        labels, ignored = labels_of(self, inputs[1], inputs[0], self.options.num_output)
         self._softmaxed: Optional[Softmaxed] = None  # until the values are asked for
         return Terms(labels.shape, ignored, labels)
 
@@ -174,7 +170,7 @@ class CenterLoss(_ClassVectorsLoss):
     """
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
-        labels, ignored = self.class_labels(inputs)
+        labels, ignored = labels_of(self, inputs[1], inputs[0], self.options.num_output)
         return Terms(labels.shape, ignored, (as_rows(inputs[0]), labels))
 
     def with_weights(self, terms: Terms, weights: Optional[Array]) -> Terms:

@@ -21,6 +21,7 @@ class Feature(NamedTuple):
     differentiable: Tuple[str, ...] = ("x",)  #: names of the bottoms that get a gradient
     blobs: Callable[..., Sequence[np.ndarray]] = lambda rng: ()  #: rng -> values of the parameter blobs
     in_place: bool = False  #: whether the first top may be the first bottom
+    in_test: Any = None  #: the same as `reference` in TEST, if it is something else there
     extreme: float = 1e10  #: how large the numbers of `differentiable` may be
 
     def __str__(self):

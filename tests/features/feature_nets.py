@@ -28,7 +28,8 @@ def alone(case, inputs, top="top"):
     """A net of the layer alone: most stock layers end the process where there are no samples, and copy what is large."""
     net = build([python_layer(case.layer, list(inputs), [top], dict(case.options))], inputs)
     for blob, values in zip(net.params.get(f"{top}_layer", []), blobs_of(case)):
-        blob.data[...] = values
+        if tuple(blob.shape) == values.shape:  # else they are for bottoms of another size
+            blob.data[...] = values
     return net
 
 
@@ -39,6 +40,8 @@ class FeatureNet:
     """
 
     def __init__(self, case, inputs, phase=caffe.TRAIN, in_place=False, learned=None):
+        if phase == caffe.TEST and case.in_test is not None:
+            case = case._replace(reference=case.in_test)
         self.case = case
         self.asked = list(inputs) if learned is None else list(learned)
         shape = plain(case, inputs).shape

@@ -24,6 +24,7 @@ class Case(NamedTuple):
     copies: bool = True  #: whether a weight of k is k copies
     #: (inputs, weights, options) -> the loss, where the values of terms do not say it; the reference's values have the terms' shape
     loss: Any = None
+    vectors: Any = None  #: shape -> what the tests put into the parameter blob; the reference takes other `vectors` too
     large_options: Mapping[str, Any] = MappingProxyType({})  #: those of `options` that go with the number of classes
 
     def __str__(self):

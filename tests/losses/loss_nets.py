@@ -7,7 +7,7 @@ from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import build, layer_text, python_layer, run
 
 
-def net_of(case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options=None, top="loss", **given):
+def net_of(case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options=None, top="loss", force_backward=True, **given):
     """A net of the loss alone, with the bottoms in order and sample_weight last."""
     bottoms = dict(inputs)
     options = {**case.options, **given}
@@ -17,7 +17,11 @@ def net_of(case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options
     more = list(bottoms)[sum(not name.startswith("[") for name in schema.takes) :]
     if more and "bottoms" in schema.model_fields:
         options["bottoms"] = more
-    return build([python_layer(case.layer, list(bottoms), [top], options, loss_weight)], bottoms, phase)
+    net = build([python_layer(case.layer, list(bottoms), [top], options, loss_weight)], bottoms, phase, force_backward)
+    if case.vectors is not None:
+        (blob,) = net.params[f"{top}_layer"]
+        blob.data[...] = case.vectors(*blob.shape)
+    return net
 
 
 def twin_of(case, inputs, loss_weight):

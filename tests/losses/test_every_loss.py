@@ -55,6 +55,26 @@ def test_loss_and_gradients_equal_the_plain_loop(case, kind, loss_weight):
         np.testing.assert_allclose(net.blobs["sample_weight"].diff, loss_weight * slopes, rtol=1e-4, atol=5e-6)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.vectors], ids=str)
+@pytest.mark.parametrize("kind, loss_weight", [("none", 1), ("zero", 3)])
+def test_the_gradient_of_a_blob_is_added_also_where_no_bottom_asks(case, kind, loss_weight):
+    """To what is there: Caffe clears it once per iteration."""
+    inputs, _ = batch(case)
+    weights = weights_of(case, kind)
+    net = net_of(case, inputs, weights, loss_weight)
+    (blob,) = net.params["loss_layer"]
+    vectors = blob.data.copy()
+    slopes = numeric_gradient(lambda w: expected_loss(case, {**inputs, "vectors": w}, weights), vectors)
+    for made in (net, net_of(case, inputs, weights, loss_weight, force_backward=False)):
+        (blob,) = made.params["loss_layer"]
+        blob.diff[...] = 7
+        for passes in (1, 2):
+            made.forward()
+            made.backward()
+            np.testing.assert_allclose(blob.diff - 7, passes * loss_weight * slopes, rtol=2e-4, atol=5e-6 * loss_weight)
+        np.testing.assert_array_equal(blob.data, vectors)
+
+
 @every_loss
 @pytest.mark.parametrize("phase", [caffe.TRAIN, caffe.TEST])
 def test_extreme_inputs_give_finite_losses_and_gradients(case, phase):
