@@ -22,9 +22,10 @@ def added_angle(cosine: Array, margin: float) -> Tuple[Array, Array]:
     array([0.])
     """
     xp = array_module(cosine)
+    cosine = xp.clip(cosine, -1, 1)
     value, slope = combined_margin(cosine, 1.0, margin, 0.0)
     beyond = cosine <= math.cos(math.pi - margin)
-    value = xp.where(beyond, xp.clip(cosine, -1, 1) - margin * math.sin(margin), value)
+    value = xp.where(beyond, cosine - margin * math.sin(margin), value)
     return value, xp.where(beyond, 1, slope).astype(slope.dtype)
 
 

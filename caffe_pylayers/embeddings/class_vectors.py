@@ -3,6 +3,7 @@
 N x K numbers are many: 100 MB for 256 embeddings and 100,000 classes. So gradients go through them in blocks of classes.
 """
 
+import math
 from typing import Callable, Iterator, Optional, Tuple
 
 import numpy as np
@@ -11,8 +12,8 @@ from caffe_pylayers.features.l2_normalize import unit_vectors
 from caffe_pylayers.losses.blocks import BLOCK, GPU_BLOCK, Buffer, row_blocks
 from caffe_pylayers.losses.reduction import Array, array_module
 
-#: A block of classes -> the derivatives by their products, (N, classes), in an array that may be overwritten.
-Slopes = Callable[[slice], Array]
+#: Writes the derivatives by the products of a block of classes into an array (N, classes).
+Slopes = Callable[[slice, Array], None]
 
 #: How many blocks of other losses a block of products is. BLAS takes large matrices best: measured at 4096 x 128 with 10,000 classes.
 _BLOCKS = 8
@@ -66,20 +67,35 @@ def products_gradient(
         x_gradient[...] = 0
         if along[0] is not None:
             xp.multiply(x, along[0][:, None], out=x_gradient)
-    for block in _class_blocks(x, len(vectors)):
-        slope, w = slopes(block), vectors[block]
+    blocks = list(_class_blocks(x, len(vectors)))
+    largest = blocks[0].stop
+    sizes = {"slopes": len(x) * largest, "vectors part": largest * x.shape[1], "vectors work": largest * x.shape[1]}
+    work = {name: buffer(name, (size,), x.dtype) for name, size in sizes.items()}
+    for block in blocks:
+        w = vectors[block]
+        slope = _part(work["slopes"], (len(x), len(w)))
+        slopes(block, slope)
         if inverse is not None:
             slope *= inverse[block]
         if x_gradient is not None:
             x_gradient += xp.matmul(slope, w, out=buffer("x part", x.shape, x.dtype))
         if vectors_gradient is not None:
-            part = xp.matmul(slope.T, x, out=buffer("vectors part", w.shape, x.dtype))
+            part = xp.matmul(slope.T, x, out=_part(work["vectors part"], w.shape))
             multiple = None if along[1] is None else along[1][block]
             if inverse is not None:  # a longer vector has the same products
                 multiple = -xp.einsum("kd,kd->k", part, w) * inverse[block] * inverse[block]
             if multiple is not None:
-                part += xp.multiply(w, multiple[:, None], out=buffer("vectors work", w.shape, x.dtype))
+                part += xp.multiply(w, multiple[:, None], out=_part(work["vectors work"], w.shape))
             vectors_gradient[block] += part if step == 1 else xp.multiply(part, step, out=part)
+
+
+def copies_of(slopes: Array) -> Slopes:
+    """The derivatives by the products as they are, (N, K)."""
+
+    def copy(block: slice, out: Array) -> None:
+        out[...] = slopes[:, block]
+
+    return copy
 
 
 def at_labels(labels: Array, block: slice) -> Tuple[Array, Array]:
@@ -106,7 +122,12 @@ def sum_by_class(values: Array, labels: Array, num_classes: int, out: Optional[A
 
 
 def _class_blocks(x: Array, num_classes: int) -> Iterator[slice]:
-    """The slices of classes of a block of products."""
+    """The slices of classes of a block of products, the largest first."""
     size = _BLOCKS * BLOCK if isinstance(x, np.ndarray) else GPU_BLOCK
     step = max(1, size // max(*x.shape, 1))
     return (slice(start, min(start + step, num_classes)) for start in range(0, num_classes, step))
+
+
+def _part(array: Array, shape: Tuple[int, int]) -> Array:
+    """The beginning of a flat array: for the last block, which may be smaller, there is no other memory."""
+    return array[: math.prod(shape)].reshape(shape)

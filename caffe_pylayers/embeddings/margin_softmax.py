@@ -100,12 +100,10 @@ def margin_softmax_gradient(
         x[absent], of.exps[absent], of.sums[absent] = 0, 0, 1
     each = factors / of.sums
 
-    def slopes(block: slice) -> Array:
-        exps = of.exps[:, block]
-        out = xp.multiply(exps, each[:, None], out=buffer("slopes part", exps.shape, x.dtype))
+    def slopes(block: slice, out: Array) -> None:
+        xp.multiply(of.exps[:, block], each[:, None], out=out)
         rows, columns = at_labels(labels, block)
         out[rows, columns] = (out[rows, columns] - factors[rows]) * of.slopes[rows]
-        return out
 
     along = None
     if of.along is not None:

@@ -4,6 +4,7 @@ from typing import ClassVar, Optional, Sequence, Tuple
 
 from caffe_pylayers.embeddings.class_vectors import (
     at_labels,
+    copies_of,
     inverse_lengths,
     lengths,
     products,
@@ -30,13 +31,6 @@ class _ClassProducts(Layer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         check_size(self, bottom)
         top[0].reshape(bottom[0].shape[0], self.options.num_output)
-
-    def copied(self, slopes: Array, block: slice) -> Array:
-        """A copy of the slopes of a block of classes."""
-        part = slopes[:, block]
-        out = self.buffer("slopes", part.shape)
-        out[...] = part
-        return out
 
 
 class NormalizedInnerProduct(_ClassProducts):
@@ -70,7 +64,7 @@ class NormalizedInnerProduct(_ClassProducts):
                 self._x,
                 vectors,
                 self._inverse,
-                lambda block: self.copied(slopes, block),
+                copies_of(slopes),
                 gradient,
                 self.diff(self.blobs[0]),
                 self.buffer,
@@ -156,18 +150,17 @@ class _AngularMargin(_ClassProducts):
         self._entries = entries_of(out[self._places()], inverse, options.factor, self._mixed, ignored)
 
     def _differentiate(self, slopes: Array, x: Array, by_x: Optional[Array]) -> None:
-        def with_margin(block: slice) -> Array:
-            part = self.copied(slopes, block)
+        def with_margin(block: slice, out: Array) -> None:
+            out[...] = slopes[:, block]
             if self._has_margin:
                 rows, columns = at_labels(self._labels, block)
-                part[rows, columns] *= self._entries.slopes[rows]
-            return part
+                out[rows, columns] *= self._entries.slopes[rows]
 
         vectors, by_vectors = self.data(self.blobs[0]), self.diff(self.blobs[0])
         inverse = self._inverse if self.of_unit_vectors else None
         along = self._along(slopes) if self._has_margin else (None, None)
         if self._as_fork:
-            products_gradient(x, vectors, None, lambda each: self.copied(slopes, each), None, by_vectors, self.buffer)
+            products_gradient(x, vectors, None, copies_of(slopes), None, by_vectors, self.buffer)
             by_vectors = None
         products_gradient(x, vectors, inverse, with_margin, by_x, by_vectors, self.buffer, along)
 

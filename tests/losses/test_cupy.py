@@ -1,4 +1,4 @@
-"""Every pure function of losses and of layers on features on CuPy arrays gives what it gives on NumPy's: `pytest -m gpu`, on a machine with a GPU.
+"""Every pure function of losses, of layers on features and of embeddings on CuPy arrays gives what it gives on NumPy's: `pytest -m gpu`, on a machine with a GPU.
 
 It needs no Caffe. Without a GPU the same calls run on arrays with CuPy's rules in the host's memory.
 """
@@ -8,6 +8,7 @@ import inspect
 import numpy as np
 import pytest
 
+from tests.embeddings import pure_embedding_calls
 from tests.features import pure_feature_calls
 from tests.losses import device_arrays, pure_calls
 
@@ -31,7 +32,7 @@ def on_host(value):
 
 
 @pytest.mark.parametrize("library", ["device_arrays", pytest.param("cupy", marks=on_gpu)])
-@pytest.mark.parametrize("call", [*pure_calls.CALLS, *pure_feature_calls.CALLS], ids=str)
+@pytest.mark.parametrize("call", [*pure_calls.CALLS, *pure_feature_calls.CALLS, *pure_embedding_calls.CALLS], ids=str)
 def test_a_device_gives_what_the_host_gives(call, library):
     xp = library_of(library)
     inputs = call.inputs(np.random.RandomState(0))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.caffe_nets import build, python_layer, run
+from tests.caffe_nets import build, layer_text, python_layer, run
 
 ROWS, COLUMNS = np.arange(12)[:, None], np.arange(8)[None]
 X = np.sin(1 + 3 * ROWS + 0.7 * COLUMNS * (ROWS % 5 + 1))
@@ -48,3 +48,71 @@ def test_the_gradient_of_distillation_is_that_of_its_fork(temperature, scale_los
         np.testing.assert_allclose(gradient, temperature * (p - q) / 12, rtol=1e-4, atol=1e-7)
     kl = (q * np.log(q / p)).sum(axis=1).mean()
     assert float(net.blobs["loss"].data) == pytest.approx(kl * (temperature**2 if scale_loss else 1), rel=2e-4)
+
+
+CLASSES = np.arange(4)[:, None]
+W, LABELS = np.cos(2 + 1.3 * CLASSES + 0.9 * COLUMNS * (CLASSES + 1)), np.repeat(np.arange(4), 3)
+#: Of a loss with a vector for each class: value, norms of the gradients by x and by the vectors.
+OF_VECTORS = [
+    ("CenterLoss", {}, (3.97105415, 0.81353694, 3.52113973)),
+    ("MarginSoftmaxLoss", {}, (51.66960683, 11.390678, 11.132416)),
+    ("MarginSoftmaxLoss", {"type": "arcface", "margin": 28.6, "scale": 64}, (51.66960683, 11.390678, 11.132416)),
+    ("MarginSoftmaxLoss", {"type": "cosface"}, (46.30295429, 12.142779, 11.789067)),
+    ("MarginSoftmaxLoss", {"type": "combined"}, (53.61978915,)),
+    ("MarginSoftmaxLoss", {"type": "sphereface"}, (7.16744648, 1.243767, 0.758941)),
+]
+TYPES = ("DOUBLE", "TRIPLE", "QUADRUPLE")
+SOFTMAX = layer_text("SoftmaxWithLoss", ["scores", "label"], ["loss"])
+#: Of a layer in front of a softmax loss.
+HEADS = [
+    *(("MarginInnerProduct", {"type": each}, (value,)) for each, value in zip(TYPES, (1.57420317, 1.57594607, 1.57765709))),
+    *(("MarginInnerProduct", {"type": each, "base": 0}, (value,)) for each, value in zip(TYPES, (1.83970657, 2.11907076, 2.40549853))),
+    *(("LargeMarginInnerProduct", {"type": each}, (value,)) for each, value in zip(TYPES, (2.07837269, 2.08167555, 2.08486665))),
+    *(("LargeMarginInnerProduct", {"type": each, "base": 0}, each_value)
+      for each, each_value in zip(TYPES, ((5.79880658,), (9.60906967,), (13.51821586, 2.544436, 3.633737)))),
+]  # fmt: skip
+MARGINS = [
+    ("LabelSpecificAdd", {}, 30, 12.31464912),
+    ("LabelSpecificAdd", {"bias": -0.35, "where": "everywhere"}, 30, 21.73304599),
+    ("CosinAddm", {}, 64, 51.70841593),
+    ("CombinedMargin", {}, 64, 53.61978915),
+]
+
+
+def of_vectors(layers, top, numbers):
+    """That the loss and the gradients of a net with the vectors W have these numbers."""
+    net = build(layers, {"x": X, "label": LABELS})
+    (blob,) = net.params[f"{top}_layer"]
+    blob.data[...] = W
+    (gradient,) = run(net, "x")
+    assert float(net.blobs["loss"].data) == pytest.approx(numbers[0], rel=2e-6)
+    for found, norm in zip((gradient, blob.diff), numbers[1:]):
+        assert np.linalg.norm(found) == pytest.approx(norm, rel=2e-6)
+    return net
+
+
+@pytest.mark.parametrize("layer, options, numbers", OF_VECTORS)
+def test_losses_with_vectors_of_classes(layer, options, numbers):
+    of_vectors([python_layer(layer, ["x", "label"], ["loss"], {"num_output": 4, **options}, 1)], "loss", numbers)
+
+
+@pytest.mark.parametrize("layer, options, numbers", HEADS)
+def test_products_with_an_angular_margin(layer, options, numbers):
+    head = python_layer(layer, ["x", "label"], ["scores", "lambda"], {"num_output": 4, **options})
+    net = of_vectors([head, SOFTMAX], "scores", numbers)
+    default = {"MarginInnerProduct": 892.8571, "LargeMarginInnerProduct": 999.125394}[layer]
+    at_least = {"MarginInnerProduct": 5, "LargeMarginInnerProduct": 0}[layer]
+    assert net.blobs["lambda"].data == pytest.approx(at_least if "base" in options else default, rel=1e-6)
+
+
+@pytest.mark.parametrize("layer, options, scale, value", MARGINS)
+@pytest.mark.parametrize("in_place", [False, True])
+def test_margins_on_cosines(layer, options, scale, value, in_place):
+    top = "cos" if in_place else "margin"
+    layers = [
+        python_layer("NormalizedInnerProduct", ["x"], ["cos"], {"num_output": 4}),
+        python_layer(layer, ["cos", "label"], [top], options),
+        layer_text("Power", [top], ["scores"], f"power_param {{ scale: {scale} }}"),
+        SOFTMAX,
+    ]
+    of_vectors(layers, "cos", (value,))
