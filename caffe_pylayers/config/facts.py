@@ -30,6 +30,8 @@ class Facts(BaseModel):
     leaves_out_others: ClassVar[bool] = False
     #: Whether its first top has numbers of its first bottom, all or some, or such as lie between them (`mixes`).
     keeps_values: ClassVar[bool] = False
+    #: What its first blob is, in words, if weight decay spoils it: it is no weight, but a place.
+    places: ClassVar[str] = ""
     #: The page in docs that has more about the layer.
     page: ClassVar[str] = "losses.md"
     #: What is wrong if a test has another number of batches than its `restart_every`.
@@ -106,6 +108,10 @@ class Facts(BaseModel):
     def num_blobs(self) -> int:
         """How many parameter blobs the layer has: by default that of its position."""
         return int(getattr(self, "resume", False))
+
+    def makes_steps(self) -> bool:
+        """Whether the diff of its first blob is the step that the solver shall take, times its rate, and no derivative."""
+        return False
 
     def counts_iterations(self) -> bool:
         """Whether anything that the layer does depends on the number of the iteration, and so on `iter_size`."""

@@ -241,6 +241,7 @@ class CenterLossOptions(NormalizedLossOptions):
 
     takes = ("x", "label", "[sample_weight]")
     gives = ("loss",)
+    places = "centres"
     page = _PAGE
     example: ClassVar[Dict[str, Any]] = {"num_output": 10}
 
@@ -259,6 +260,9 @@ class CenterLossOptions(NormalizedLossOptions):
     @classmethod
     def meant_by_fork(cls, kind: str, bottoms: int) -> Dict[str, Any]:
         return {"center_filler": {"type": "constant"}}
+
+    def makes_steps(self) -> bool:
+        return self.update == "fork"
 
     def num_blobs(self) -> int:
         return 1

@@ -32,6 +32,7 @@ class Contest(NamedTuple):
     torch: str = ""  #: the same in torch, of the bottoms by name
     weighted: bool = False  #: with a weight per sample, that only ours takes
     differentiable: int = 1  #: how many of the bottoms get a gradient
+    vectors: bool = False  #: with a learned vector for each class, as many as the last number of the shape
 
     def name(self, shape: Shape) -> str:
         options = [f"{name}: {value}" for name, value in self.options.items()]
@@ -83,6 +84,11 @@ def _classes_of_four(rng: Any, shape: Shape) -> Inputs:
     return {"embedding": _unit(rng.normal(size=shape)), "label": np.arange(shape[0]) // 4}
 
 
+def _embedded(rng: Any, shape: Shape) -> Inputs:
+    """Of shape (N, D, K): embeddings (N, D) and labels of K classes."""
+    return {"x": rng.normal(size=shape[:2]), "label": rng.integers(0, shape[2], shape[0])}
+
+
 def _unit(x: np.ndarray) -> np.ndarray:
     return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True))
 
@@ -130,6 +136,14 @@ TORCH_BALANCED = (
 )
 TORCH_DICE = "(lambda p, t: 1 - (2 * (p * t).sum() + 1e-6) / (p.sum() + t.sum() + 1e-6))({}, {})"
 
+#: Against torch: N embeddings of D numbers, K classes. torch learns the vectors of the classes too.
+HEADS = _reach(1, 1, shapes=((256, 128, 1000), (4096, 128, 10000)))
+TORCH_ARCFACE = (
+    "(lambda c, y, m: F.cross_entropy(64 * c.scatter(1, y[:, None], (lambda t: torch.where(t > -math.cos(m), torch.cos(torch.acos(t) + m),"
+    " t - m * math.sin(m)))(c.gather(1, y[:, None]).clamp(-1 + 1e-6, 1 - 1e-6))), y))"
+    "(F.normalize(x) @ F.normalize(vectors).T, label.long(), 0.499)"
+)
+
 CONTESTS = [
     Contest("WeightedSoftmaxLoss", _labelled, _reach(0.8, 0.10, 0.5, 0.5), SOFTMAX,
             torch="F.cross_entropy(scores, label.long())"),
@@ -172,6 +186,7 @@ CONTESTS = [
     Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "semihard"}, torch=TORCH_SEMIHARD),
     Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "hard"}, torch=TORCH_HARD),
     Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "distance"}),
+    Contest("MarginSoftmaxLoss", _embedded, HEADS, torch=TORCH_ARCFACE, vectors=True),
 ]  # fmt: skip
 
 
@@ -212,8 +227,12 @@ def _nothing() -> Row:
 def row(contest: Contest, shape: Shape, reach: str) -> Row:
     inputs = contest.inputs(np.random.default_rng(0), shape)
     options = dict(contest.options)
+    learned = {}
     if contest.layer == "LDAMLoss":
         options["counts"] = list(range(1, shape[1] + 1))
+    if contest.vectors:
+        options["num_output"] = shape[2]
+        learned = {"vectors": np.random.default_rng(1).normal(size=shape[:0:-1])}
     python = f'python_param {{ module: "caffe_pylayers"  layer: "{contest.layer.split()[0]}"  param_str: "{options}" }}'
     weight = {"sample_weight": np.linspace(0.5, 1.5, shape[0])} if contest.weighted else {}
     actions = {"ours": net_of(f'type: "Python"  {python}', {**inputs, **weight}, contest.differentiable)}
@@ -224,7 +243,7 @@ def row(contest: Contest, shape: Shape, reach: str) -> Row:
             known["distribution"] = known["distribution"].argmax(axis=1)  # SoftmaxWithLoss takes index labels
         actions["C++"] = net_of(f'type: "{twin}"  {params}', known, contest.differentiable)
     if contest.torch and importlib.util.find_spec("torch"):
-        actions["torch"] = _in_torch(contest.torch, inputs, contest.differentiable)
+        actions["torch"] = _in_torch(contest.torch, {**learned, **inputs}, len(learned) + contest.differentiable)
 
     repeats = 100 if inputs[next(iter(inputs))].size < 5e5 else 3
     turns = {name: lambda action=action: milliseconds(action, repeats) for name, action in actions.items()}

@@ -8,8 +8,8 @@ from caffe_pylayers.caffe_files.quoted import quoted
 from caffe_pylayers.commands.check.findings import listed
 from caffe_pylayers.config.catalogue import SCHEMAS
 
-#: What chooses an implementation, and changes no result.
-_NO_OPTIONS = ("engine",)
+#: What chooses an implementation, or has no effect in its fork.
+_NO_OPTIONS = ("engine", "transform_test")
 
 
 def as_python(layer: Layer, own: str) -> str:
@@ -23,8 +23,8 @@ def as_python(layer: Layer, own: str) -> str:
     fields = [_values(param) for param in params.values() if isinstance(param, Message)]
     given = {name: value for each in fields for name, value in each.items() if name not in _NO_OPTIONS}
     options = {
-        **{name: value for name, value in given.items() if name in names},
         **schema.meant_by_fork(layer.type, len(layer.bottoms)),
+        **{name: value for name, value in given.items() if name in names},
     }
     written = ['type: "Python"', *(_of_a_loss(layer) if schema.is_loss() else ())]
     param_str = f"  param_str: {quoted(repr(options))}" if options else ""

@@ -30,7 +30,7 @@ def _decays(layer: Layer, report: Report) -> bool:
 
 
 def check_param(layer: Layer, report: Report) -> Iterator[Finding]:
-    """As many param blocks as there are blobs, and a frozen one for a position."""
+    """No more param blocks than there are blobs, and a frozen one for a position, the last of them."""
     found = layer.message.messages("param")
     blobs = num_blobs(layer)
     if blobs is None:
@@ -39,19 +39,23 @@ def check_param(layer: Layer, report: Report) -> Iterator[Finding]:
         remedy = "leave it out"
         if blobs == 0 and "resume" in type(options_of(layer)).model_fields:  # type: ignore[union-attr]
             remedy = "set 'resume': True in param_str, or leave it out"
-        has = "keeps no blob" if blobs == 0 else "has one blob"
+        has = {0: "keeps no blob", 1: "has one blob"}.get(blobs, f"has {blobs} blobs")
         yield error(layer, f"{len(found)} param {_blocks(found)}, but the layer {has}: Caffe aborts", remedy, "param")
-    elif resumes(layer) and not found:
+    elif resumes(layer) and len(found) < blobs:
+        frozen_too_early = bool(found) and found[0].get("lr_mult", 1) == 0
+        missing = ["param { lr_mult: 1 }"] * (blobs - 1 - (0 if frozen_too_early else len(found)))
+        where = " in place of it: the first is that of what is learned" if frozen_too_early else " behind it" * bool(found)
         yield (error if _decays(layer, report) else warning)(
             layer,
             "'resume': True without a frozen param: with weight_decay the solver changes the layer's position",
-            f"add `{_FROZEN}`",
+            f"{'write' if frozen_too_early else 'add'} `{'  '.join([*missing, _FROZEN])}`{where}",
         )
-    elif resumes(layer) and found[0].get("lr_mult", 1) != 0:  # without a rate Caffe applies no decay either
-        decays = found[0].get("decay_mult", 1) != 0 and _decays(layer, report)
+    elif resumes(layer) and found[-1].get("lr_mult", 1) != 0:  # without a rate Caffe applies no decay either
+        decays = found[-1].get("decay_mult", 1) != 0 and _decays(layer, report)
         yield (error if decays else warning)(
             layer,
-            f"'resume': True with lr_mult {found[0].get('lr_mult', 1)}: the solver must leave the layer's position alone",
+            f"'resume': True with lr_mult {found[-1].get('lr_mult', 1)}{' in its last param' * (blobs > 1)}: "
+            "the solver must leave the layer's position alone",
             f"write `{_FROZEN}`",
             "param",
         )

@@ -7,7 +7,7 @@ from caffe_pylayers.caffe_files.weights import LayerWeights, fits
 from caffe_pylayers.commands.check.findings import NOTE, WARNING, Finding, error, listed, of_layer
 from caffe_pylayers.commands.check.python_layers import ours
 from caffe_pylayers.commands.check.report import Report, Shape
-from caffe_pylayers.commands.check.resume import resumes
+from caffe_pylayers.commands.check.resume import num_blobs, resumes
 from caffe_pylayers.commands.check.shapes import size
 from caffe_pylayers.commands.check.views import View
 
@@ -32,7 +32,7 @@ def check_weights(view: View, report: Report) -> Iterator[Finding]:
         target = by_name.get(source.name)
         if target is not None:
             yield from _check_layer(target, built.params.get(source.name, []), source, path)
-            if view.training and source.blobs and resumes(target):
+            if view.training and resumes(target) and len(source.blobs) == num_blobs(target):
                 yield of_layer(
                     target,
                     NOTE,
@@ -86,9 +86,11 @@ def _check_layer(layer: Layer, expected: List[Shape], source: LayerWeights, path
 
 
 def _why_not(layer: Layer, source: LayerWeights, expected: int) -> str:
-    if ours(layer) and source.blobs and not expected:
-        return "they are its position in a run with 'resume': True: set this and the param block, or rename the layer"
-    if resumes(layer) and not source.blobs:
+    blobs = len(source.blobs)
+    if ours(layer) and blobs == expected + 1:
+        which = "the last is" if expected else "they are"
+        return f"{which} its position in a run with 'resume': True: set this and the param block, or rename the layer"
+    if resumes(layer) and blobs == expected - 1:
         return "they are from a run without 'resume': True: rename the layer, or leave 'resume' out"
     if source.type == "Python" and not ours(layer):
         return f"they are the position of a data layer with this name: rename this {layer.type}, or the data layer, for example to train_data"
