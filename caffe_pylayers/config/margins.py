@@ -99,8 +99,8 @@ class _AngularMarginOptions(_VectorsOptions):
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()
         if self.factor == 1:
-            fields = set(type(self).model_fields) - set(_VectorsOptions.model_fields) - {"type", "resume"}
-            yield from self.without_effect(self.changed(*sorted(fields)), "'type' is 'SINGLE'")
+            fields = ("base", "gamma", "power", "lambda_min", "iteration", "ignore_label", "iter_size", "resume")
+            yield from self.without_effect(self.changed(*fields), "'type' is 'SINGLE'")
 
     def remarks(self) -> Iterator[Remark]:
         yield from super().remarks()

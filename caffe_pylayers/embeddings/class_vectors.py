@@ -81,11 +81,12 @@ def products_gradient(
             x_gradient += xp.matmul(slope, w, out=buffer("x part", x.shape, x.dtype))
         if vectors_gradient is not None:
             part = xp.matmul(slope.T, x, out=_part(work["vectors part"], w.shape))
-            multiple = None if along[1] is None else along[1][block]
             if inverse is not None:  # a longer vector has the same products
-                multiple = -xp.einsum("kd,kd->k", part, w) * inverse[block] * inverse[block]
-            if multiple is not None:
-                part += xp.multiply(w, multiple[:, None], out=_part(work["vectors work"], w.shape))
+                unit = xp.multiply(w, inverse[block][:, None], out=_part(work["vectors work"], w.shape))
+                unit *= xp.einsum("kd,kd->k", part, unit)[:, None]
+                part -= unit
+            if along[1] is not None:
+                part += xp.multiply(w, along[1][block][:, None], out=_part(work["vectors work"], w.shape))
             vectors_gradient[block] += part if step == 1 else xp.multiply(part, step, out=part)
 
 

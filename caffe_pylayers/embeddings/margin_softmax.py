@@ -97,7 +97,9 @@ def margin_softmax_gradient(
     factors = (xp.ones_like(of.sums) * factor).astype(x.dtype) * scale
     absent = (factors == 0) & ~xp.isfinite(of.sums)
     if bool(absent.any()):
-        x[absent], of.exps[absent], of.sums[absent] = 0, 0, 1
+        x[absent], of.exps[absent], of.sums[absent], of.slopes[absent] = 0, 0, 1, 0
+        if of.along is not None:
+            of.along[absent] = 0
     each = factors / of.sums
 
     def slopes(block: slice, out: Array) -> None:

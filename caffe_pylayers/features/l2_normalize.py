@@ -20,7 +20,9 @@ def unit_vectors(
     far = xp.isinf(squares)
     if bool(far.any()):  # squares from 1.8e19 on are beyond float32, the vectors are not
         peak = xp.where(far, xp.abs(x).max(axis=axes, keepdims=True), 1)
-        unit, inverse = unit_vectors(x / peak, axes, eps / peak / peak, out, flat_at_zero)
+        with np.errstate(invalid="ignore"):  # of infinite numbers
+            within = x / peak
+        unit, inverse = unit_vectors(within, axes, eps / peak / peak, out, flat_at_zero)
         return unit, inverse / peak
     squared_norms = xp.where(squares > 0, squares + eps, xp.inf) if flat_at_zero else squares + eps
     inverse = 1 / xp.sqrt(squared_norms)

@@ -96,7 +96,8 @@ class Reduction:
         self._clear(values)
         if isinstance(self.scale, float):
             return self.scale * total(values) if self.scale else 0.0
-        loss = _dot(values, self.scale)
+        with np.errstate(invalid="ignore"):
+            loss = _dot(values, self.scale)
         if not math.isfinite(loss):
             loss = _dot(array_module(values).where(self.scale != 0, values, 0), self.scale)
         return loss

@@ -42,11 +42,21 @@ defer: 5, iter_size: 2, resume: true" } }
 layer { name: "flips"  type: "Python"  bottom: "label"  top: "flips"  param { lr_mult: 0  decay_mult: 0 }
   python_param { module: "caffe_pylayers"  layer: "LabelNoise"  param_str: "distribution: flip, n_classes: 20, \
 probability: 1, iter_size: 2, resume: true" } }
-layer { name: "recorder"  type: "Python"  bottom: "weights"  bottom: "flips" """
+layer { name: "sphere"  type: "Python"  bottom: "data"  bottom: "label"  top: "sphere"  top: "lambda"
+  param { lr_mult: 1 }  param { lr_mult: 0  decay_mult: 0 }
+  python_param { module: "caffe_pylayers"  layer: "MarginInnerProduct"  param_str: "num_output: 20, type: QUADRUPLE, \
+iter_size: 2, resume: true" } }
+layer { name: "large"  type: "Python"  bottom: "data"  bottom: "label"  top: "large"
+  param { lr_mult: 1 }  param { lr_mult: 0  decay_mult: 0 }
+  python_param { module: "caffe_pylayers"  layer: "LargeMarginInnerProduct"  param_str: "num_output: 20, type: TRIPLE, \
+gamma: 0.1, iter_size: 2, resume: true" } }
+layer { name: "of_sphere"  type: "SoftmaxWithLoss"  bottom: "sphere"  bottom: "label"  top: "of_sphere" }
+layer { name: "of_large"  type: "SoftmaxWithLoss"  bottom: "large"  bottom: "label"  top: "of_large"  loss_weight: 0.001 }
+layer { name: "recorder"  type: "Python"  bottom: "weights"  bottom: "flips"  bottom: "sphere"  bottom: "lambda"  bottom: "large" """
 
 
-def test_class_weights_and_label_noise_go_on(tmp_path, options):
-    """Running counts, deferred weights before and after they begin, and flips; TEST reads the same counts."""
+def test_class_weights_label_noise_and_margins_go_on(tmp_path, options):
+    """Running counts, deferred weights before and after they begin, flips, lambdas and what learns by them; TEST reads the same counts."""
     options.update(batch_size=4, shuffle=True, iter_size=2)
     run = Run(tmp_path / "run", "ImageDataLayer", **options).solver(iter_size=2, snapshot=4)
     net = run.folder / "net.prototxt"
