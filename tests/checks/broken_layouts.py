@@ -71,7 +71,7 @@ BROKEN = [
         ("MultiLabelLayer", "layer: \"MultiLabelDataLayer\""), ("TripletsLoss", "did you mean 'TripletLoss'? If so, write"),
         ("BN", 'write `type: "BatchNorm"`, then a layer of `type: "Scale"`'), ("Normalize", "layer: \"Normalize\""),
         *((kind, f"python_param {{ module: \"caffe_pylayers\"  layer: \"{kind}\"") for kind in ("PoolingND", "ROIPooling", "Interp")), ("Upsample", 'with one bottom it repeats each number: write `type: "Deconvolution"`'),
-        ("CenterLoss", "no layer of caffe_pylayers does it"), ("Qqq", "no layer of caffe_pylayers does it; this Caffe has: 'AbsVal'"))),
+        ("ROIAlign", "no layer of caffe_pylayers does it"), ("Qqq", "no layer of caffe_pylayers does it; this Caffe has: 'AbsVal'"))),
     Broken("parameters of a fork's layer that is ours", NET, 'type: "ReLU"', 'type: "FocalLoss"  focal_loss_param { gamma: 2 }', "relu",
            "unknown field 'focal_loss_param'", "FocalLoss of caffe_pylayers takes its options in param_str"),
     Broken("parameters of a fork's layer that has moved", NET, "  loss_weight: 1", "  loss_weight: 1  softmax_loss_param { ignore_label: 4 }", "loss",

@@ -71,13 +71,21 @@ def test_the_remedies_move_a_net(name, left):
     assert messages == (without if name == "segnet" else [])
 
 
-INPUT = layer_text("Input", [], ["x", "t", "w"], "input_param { shape { dim: 2 dim: 3 dim: 4 dim: 4 } }")
+INPUT = layer_text("Input", [], ["x", "t", "w"], "input_param { shape { dim: 2 dim: 3 dim: 4 dim: 4 } }") + layer_text(
+    "Input", [], ["cos", "label"], "input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } }"
+)
 #: Layers of forks, and a field that the moved layer has.
 MEANT = {
     "Fast R-CNN's weights": (layer_text("SmoothL1Loss", ["x", "t", "w"], ["y"]), "{'bottoms': ['inside_weight']}"),
     "a vector per sample": (layer_text("L2Normalization", ["x"], ["y"]), "{'across_spatial': True}"),
     "an engine": (layer_text("Interp", ["x"], ["y"], "interp_param { zoom_factor: 2  engine: CAFFE }"), "{'zoom_factor': 2}"),
     "a loss without a top": (layer_text("L1Loss", ["x", "t"], ["y"]).replace('top: "y"', ""), 'top: "y_layer"'),
+    "SphereFace's schedule": (layer_text("MarginInnerProduct", ["x", "label"], ["y"], "margin_inner_product_param { num_output: 3  type: DOUBLE  base: 9 }"),
+                              "{'num_output': 3, 'type': 'DOUBLE', 'base': 9, 'gamma': 0.0, 'power': 1.0, 'lambda_min': 0.0}"),
+    "a margin of 0": (layer_text("LabelSpecificAdd", ["cos", "label"], ["y"], "label_specific_add_param { transform_test: true }"), "{'bias': 0.0}"),
+    "three margins": (layer_text("CombinedMargin", ["cos", "label"], ["y"], "combined_margin_param { m1: 2 }"), "{'m1': 2, 'm2': 0.5, 'm3': 0.35}"),
+    "centres of 0": (layer_text("CenterLoss", ["x", "label"], ["y"], "param { decay_mult: 0 } center_loss_param { num_output: 3 }"),
+                     "{'num_output': 3, 'center_filler': {'type': 'constant'}}"),
     "another name of an option": (layer_text("WingLoss", ["x", "t"], ["y"], "wing_loss_param { omega: 3 }"), "{'omega': 3}"),
 }  # fmt: skip
 

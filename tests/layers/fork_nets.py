@@ -11,7 +11,10 @@ PARAMS = {
     "ROIPooling": "roi_pooling_param", "SmoothL1Loss": "smooth_l1_loss_param", "Interp": "interp_param",
     "SegAccuracy": "seg_accuracy_param", "Normalize": "norm_param", "Permute": "permute_param",
     "ShuffleChannel": "shuffle_channel_param", "Upsample": "upsample_param", "GradientScaler": "gradient_scaler_param",
-    "PoolingND": "pooling_param", "WingLoss": "wing_loss_param",
+    "PoolingND": "pooling_param", "WingLoss": "wing_loss_param", "MarginInnerProduct": "margin_inner_product_param",
+    "LargeMarginInnerProduct": "largemargin_inner_product_param", "CenterLoss": "center_loss_param", "CosinAddm": "cosin_add_m_param",
+    "LabelSpecificAdd": "label_specific_add_param", "CombinedMargin": "combined_margin_param",
+    "NormalizedInnerProduct": "normalized_inner_product_param",
 }  # fmt: skip
 
 

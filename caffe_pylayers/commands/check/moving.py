@@ -22,10 +22,9 @@ def as_python(layer: Layer, own: str) -> str:
     names = schema.option_names()
     fields = [_values(param) for param in params.values() if isinstance(param, Message)]
     given = {name: value for each in fields for name, value in each.items() if name not in _NO_OPTIONS}
-    options = {
-        **schema.meant_by_fork(layer.type, len(layer.bottoms)),
-        **{name: value for name, value in given.items() if name in names},
-    }
+    options = {name: value for name, value in given.items() if name in names}
+    for name, value in schema.meant_by_fork(layer.type, len(layer.bottoms)).items():
+        options.setdefault(name, value)
     written = ['type: "Python"', *(_of_a_loss(layer) if schema.is_loss() else ())]
     param_str = f"  param_str: {quoted(repr(options))}" if options else ""
     written.append(f'python_param {{ module: "caffe_pylayers"  layer: "{own}"{param_str} }}')
