@@ -743,6 +743,311 @@ def BatchTripletLoss(
     resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
     """
 
+def MarginSoftmaxLoss(
+    *blobs: Top,
+    num_output: int,
+    ignore_label: int | None = None,
+    normalize: bool | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
+    weight_filler: dict[str, Any] | None = None,
+    type: Literal["arcface", "cosface", "combined", "sphereface"] = "arcface",
+    margin: float | None = None,
+    m1: float = 1.0,
+    m2: float = 0.3,
+    m3: float = 0.2,
+    scale: float | None = None,
+    normalize_x: bool = True,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Softmax loss on cosines with a margin at the label: ArcFace, CosFace, SphereFace.
+
+    bottoms: x, label [, sample_weight]
+    tops: loss [, scores]
+
+    ignore_label: Label that is left out, an integer; none: no label is.
+    normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
+    num_output: Number of classes, at least 1.
+    weight_filler: What the vectors of the classes begin with; none: {'type': 'xavier'}.
+    weight_filler.type: Filler of Caffe.
+    weight_filler.value: Number of constant.
+    weight_filler.min: Smallest number of uniform, any number up to max.
+    weight_filler.max: Largest number of uniform, any number from min on.
+    weight_filler.mean: Mean of gaussian.
+    weight_filler.std: Standard deviation of gaussian, above 0.
+    weight_filler.variance_norm: Count that xavier and msra divide the variance by.
+    type: Where the margin is: added to the angle, taken off the cosine, both, or a factor of the angle.
+    margin: The margin: degrees from 0 to 180 for arcface (none: 28.6), a cosine for cosface (none: 0.35), a factor of the angle, 1 to 4, for sphereface (none: 4).
+    m1: combined: factor of the angle, above 0.
+    m2: combined: radians that are added to the angle, at least 0.
+    m3: combined: number that is taken off the cosine, at least 0.
+    scale: Factor of the cosines after the margin, above 0; none: 64, for sphereface 1.
+    normalize_x: Divide x by its norm; false: x is taken as it is.
+    """
+
+def CenterLoss(
+    *blobs: Top,
+    num_output: int,
+    ignore_label: int | None = None,
+    normalize: bool | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    normalize_by: Literal["weight", "count"] = "weight",
+    keep: dict[str, Any] | None = None,
+    center_filler: dict[str, Any] | None = None,
+    distance: Literal["squared", "l1"] = "squared",
+    update: Literal["fork", "gradient"] = "fork",
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Distances of embeddings from the centres of their classes, which are learned.
+
+    bottoms: x, label [, sample_weight]
+    tops: loss
+
+    ignore_label: Label that is left out, an integer; none: no label is.
+    normalize: Stock's older normalization: true is VALID, false BATCH_SIZE.
+    normalization: Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four.
+    normalize_by: What a term adds to the divisor of the sum: its weight, or 1 (count).
+    keep: Hard examples only: the terms of the batch with the highest values, before weights; the others count as ignored. {'top_k': n}, {'fraction': f} or {'threshold': v, 'min_kept': n}; none: all terms.
+    keep.top_k: So many terms of the batch, those with the highest values.
+    keep.fraction: This part of the terms that are not ignored, rounded up; above 0, at most 1.
+    keep.threshold: The terms with a value above this number.
+    keep.min_kept: With `threshold`: at least so many terms, if there are so many.
+    num_output: Number of classes, at least 1.
+    center_filler: What the vectors of the classes begin with; none: {'type': 'xavier'}.
+    center_filler.type: Filler of Caffe.
+    center_filler.value: Number of constant.
+    center_filler.min: Smallest number of uniform, any number up to max.
+    center_filler.max: Largest number of uniform, any number from min on.
+    center_filler.mean: Mean of gaussian.
+    center_filler.std: Standard deviation of gaussian, above 0.
+    center_filler.variance_norm: Count that xavier and msra divide the variance by.
+    distance: Half the squared Euclidean distance, or the sum of the absolute differences (l1).
+    update: What the solver moves a centre by: the sum of its differences divided by their number and 1 more, whatever loss_weight is (fork), or the derivative of the loss (gradient).
+    """
+
+def NormalizedInnerProduct(
+    *blobs: Top,
+    num_output: int,
+    weight_filler: dict[str, Any] | None = None,
+    sub_centers: int = 1,
+    normalize_x: bool = True,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Cosines of embeddings and the vectors of classes.
+
+    bottoms: x
+    tops: cos
+
+    num_output: Number of classes, at least 1.
+    weight_filler: What the vectors of the classes begin with; none: {'type': 'xavier'}.
+    weight_filler.type: Filler of Caffe.
+    weight_filler.value: Number of constant.
+    weight_filler.min: Smallest number of uniform, any number up to max.
+    weight_filler.max: Largest number of uniform, any number from min on.
+    weight_filler.mean: Mean of gaussian.
+    weight_filler.std: Standard deviation of gaussian, above 0.
+    weight_filler.variance_norm: Count that xavier and msra divide the variance by.
+    sub_centers: Vectors per class, at least 1; the largest of their cosines is that of the class.
+    normalize_x: Divide x by its norm; false: x is taken as it is.
+    """
+
+def MarginInnerProduct(
+    *blobs: Top,
+    num_output: int,
+    weight_filler: dict[str, Any] | None = None,
+    type: Literal["SINGLE", "DOUBLE", "TRIPLE", "QUADRUPLE"] = "SINGLE",
+    base: float = 1000.0,
+    gamma: float = 0.12,
+    power: float = 1.0,
+    lambda_min: float = 5.0,
+    iteration: int = 0,
+    ignore_label: int | None = None,
+    iter_size: int = 1,
+    resume: bool = False,
+    gradient: Literal["true", "fork"] = "true",
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """SphereFace: inner products with unit vectors of classes, with an angular margin at the label.
+
+    bottoms: x, label
+    tops: scores [, lambda]
+
+    num_output: Number of classes, at least 1.
+    weight_filler: What the vectors of the classes begin with; none: {'type': 'xavier'}.
+    weight_filler.type: Filler of Caffe.
+    weight_filler.value: Number of constant.
+    weight_filler.min: Smallest number of uniform, any number up to max.
+    weight_filler.max: Largest number of uniform, any number from min on.
+    weight_filler.mean: Mean of gaussian.
+    weight_filler.std: Standard deviation of gaussian, above 0.
+    weight_filler.variance_norm: Count that xavier and msra divide the variance by.
+    type: What the angle at the label is multiplied by: 1 (no margin), 2, 3 or 4.
+    base: lambda before the first iteration, at least 0.
+    gamma: How fast lambda falls, at least 0; 0: it stays.
+    power: Exponent of its fall, at least 0.
+    lambda_min: What lambda does not fall below, at least 0.
+    iteration: Iterations, at least 0, that count as done before the first one.
+    ignore_label: Label that is left out, an integer; none: no label is.
+    iter_size: The solver's iter_size, at least 1: forward passes per iteration.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    gradient: The derivative (true), or what the layer of SphereFace has (fork): a part of length 1 for the margin in that of x, and none for the margin and the length in that of the vectors.
+    """
+
+def LargeMarginInnerProduct(
+    *blobs: Top,
+    num_output: int,
+    weight_filler: dict[str, Any] | None = None,
+    type: Literal["SINGLE", "DOUBLE", "TRIPLE", "QUADRUPLE"] = "SINGLE",
+    base: float = 1000.0,
+    gamma: float = 2.5e-05,
+    power: float = 35.0,
+    lambda_min: float = 0.0,
+    iteration: int = 0,
+    ignore_label: int | None = None,
+    iter_size: int = 1,
+    resume: bool = False,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """L-Softmax: inner products with vectors of classes, with an angular margin at the label.
+
+    bottoms: x, label
+    tops: scores [, lambda]
+
+    num_output: Number of classes, at least 1.
+    weight_filler: What the vectors of the classes begin with; none: {'type': 'xavier'}.
+    weight_filler.type: Filler of Caffe.
+    weight_filler.value: Number of constant.
+    weight_filler.min: Smallest number of uniform, any number up to max.
+    weight_filler.max: Largest number of uniform, any number from min on.
+    weight_filler.mean: Mean of gaussian.
+    weight_filler.std: Standard deviation of gaussian, above 0.
+    weight_filler.variance_norm: Count that xavier and msra divide the variance by.
+    type: What the angle at the label is multiplied by: 1 (no margin), 2, 3 or 4.
+    base: lambda before the first iteration, at least 0.
+    gamma: How fast lambda falls, at least 0; 0: it stays.
+    power: Exponent of its fall, at least 0.
+    lambda_min: What lambda does not fall below, at least 0.
+    iteration: Iterations, at least 0, that count as done before the first one.
+    ignore_label: Label that is left out, an integer; none: no label is.
+    iter_size: The solver's iter_size, at least 1: forward passes per iteration.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    """
+
+def LabelSpecificAdd(
+    *blobs: Top,
+    ignore_label: int | None = None,
+    bias: float = -0.35,
+    where: Literal["fork", "everywhere"] = "fork",
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """AM-Softmax: a bias on the cosine of the label.
+
+    bottoms: cos, label
+    tops: cos
+
+    ignore_label: Label that is left out, an integer; none: no label is.
+    bias: Number that is added to the cosine of the label; below 0 it is a margin.
+    where: Which cosines it is added to: those above -bias (fork), or all (everywhere).
+    """
+
+def CosinAddm(
+    *blobs: Top,
+    ignore_label: int | None = None,
+    m: float = 0.5,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """ArcFace: an angle that is added to that of the label.
+
+    bottoms: cos, label
+    tops: cos
+
+    ignore_label: Label that is left out, an integer; none: no label is.
+    m: Margin in radians, from 0 to pi.
+    """
+
+def CombinedMargin(
+    *blobs: Top,
+    ignore_label: int | None = None,
+    m1: float = 1.0,
+    m2: float = 0.3,
+    m3: float = 0.2,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Three margins at the label: cos(m1 t + m2) - m3.
+
+    bottoms: cos, label
+    tops: cos
+
+    ignore_label: Label that is left out, an integer; none: no label is.
+    m1: Factor of the angle, above 0.
+    m2: Radians that are added to the angle, at least 0.
+    m3: Number that is taken off the cosine, at least 0.
+    """
+
 def WeightedAccuracy(
     *blobs: Top,
     top_k: int = 1,

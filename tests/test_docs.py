@@ -214,6 +214,34 @@ def test_the_page_about_features(tmp_path, programs, monkeypatch):
         assert net.blobs[next(iter(inputs))].diff.any()
 
 
+def test_the_page_about_embeddings(tmp_path, programs, monkeypatch):
+    """Each of its layers learns on embeddings and labels of four classes, with the loss or a softmax loss behind it."""
+    monkeypatch.chdir(tmp_path)
+    names = run_all("docs/embeddings.md", tmp_path, programs)
+    assert len(names) == len([layer for layer in LAYERS if SCHEMAS[layer].page == "embeddings.md"])
+    x = np.random.default_rng(0).normal(size=(8, 5))
+    for name in names:
+        text = (tmp_path / name).read_text()
+        top = [top for layer in text_format.Parse(text, caffe_pb2.NetParameter()).layer for top in layer.top][-1]
+        if "loss_weight" not in text:
+            scores = "scores" if 'top: "lambda"' in text else top
+            text += layer_text("SoftmaxWithLoss", [scores, "label"], ["loss"])
+        (tmp_path / name).write_text(net_text([text], {"embedding": (8, 5), "label": (8,)}))
+        net = caffe.Net(name, caffe.TRAIN)
+        net.blobs["embedding"].data[...], net.blobs["label"].data[...] = x, np.arange(8) // 2
+        found = []
+        for _ in range(2):
+            for blobs in net.params.values():
+                blobs[0].diff[...] = 0
+            net.forward()
+            net.backward()
+            found.append(float(net.blobs["loss"].data))
+            for blobs in net.params.values():
+                blobs[0].data[...] -= 0.1 * blobs[0].diff
+        assert found[1] < found[0], name
+        assert net.blobs["embedding"].diff.any()
+
+
 def bottom_of(blob, random):
     if blob == "label":
         return np.arange(8) // 2
@@ -230,7 +258,7 @@ def shape_of(sizes):
     return f"input_param {{ shape {{ {' '.join(f'dim: {size}' for size in sizes)} }} }}"
 
 
-@pytest.mark.parametrize("page", ["losses.md", "features.md"])
+@pytest.mark.parametrize("page", ["losses.md", "features.md", "embeddings.md"])
 def test_the_tables_name_every_option_and_its_default(page):
     """Under the heading of each layer of the page."""
     parts = re.split(r"^## (\w+)$", (ROOT / "docs" / page).read_text(), flags=re.MULTILINE)
