@@ -105,7 +105,11 @@ class _AngularMarginOptions(_VectorsOptions):
     def remarks(self) -> Iterator[Remark]:
         yield from super().remarks()
         if not self.given("type"):
-            yield Remark(("type",), "without 'type' there is no margin", "set 'type': 'QUADRUPLE'; 'SINGLE' says that none is wanted")
+            yield Remark(
+                ("type",),
+                "without 'type' there is no margin",
+                "set 'type': 'QUADRUPLE'; 'SINGLE' says that none is wanted",
+            )
 
 
 class MarginInnerProductOptions(_AngularMarginOptions):
@@ -189,7 +193,8 @@ class MarginSoftmaxLossOptions(_VectorsOptions, NormalizedLossOptions):
     gives = ("loss", "[scores]")
 
     type: Literal["arcface", "cosface", "combined", "sphereface"] = Field(
-        "arcface", description="Where the margin is: added to the angle, taken off the cosine, both, or a factor of the angle."
+        "arcface",
+        description="Where the margin is: added to the angle, taken off the cosine, both, or a factor of the angle.",
     )
     margin: Optional[float] = Field(
         None,
@@ -220,7 +225,9 @@ class MarginSoftmaxLossOptions(_VectorsOptions, NormalizedLossOptions):
         allowed = {"arcface": "from 0 to 180, in degrees", "sphereface": "1, 2, 3 or 4"}.get(self.type)
         right = self.margin in (None, 1, 2, 3, 4) if self.type == "sphereface" else not (self.margin or 0) > 180
         if allowed is not None and not right:
-            yield Remark(("margin", "type"), f"option 'margin' is {self.margin:g}, but for {self.type!r} it is {allowed}")
+            yield Remark(
+                ("margin", "type"), f"option 'margin' is {self.margin:g}, but for {self.type!r} it is {allowed}"
+            )
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()

@@ -10,7 +10,9 @@ from caffe_pylayers.losses.reduction import Array, array_module
 _ROWS = 1 << 14
 
 
-def center_loss(x: Array, centers: Array, labels: Array, distance: str, slopes: Array, buffer: Optional[Buffer] = None) -> Array:
+def center_loss(
+    x: Array, centers: Array, labels: Array, distance: str, slopes: Array, buffer: Optional[Buffer] = None
+) -> Array:
     """|x - c|^2 / 2 for each embedding and the centre of its class, or the sum of |x_j - c_j| for `distance` l1.
 
     x: (N, D). centers: (K, D). labels: integers, (N,). slopes: receives the derivatives by x, (N, D).

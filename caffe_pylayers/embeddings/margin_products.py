@@ -15,7 +15,9 @@ class Entries(NamedTuple):
     rest: Array  #: and the derivative by r where p stays: (psi - c psi') / (1 + lambda), with c = p / r
 
 
-def label_entries(at_label: Array, inverse: Array, m: int, mixed: float = 0.0, ignored: Optional[Array] = None) -> Entries:
+def label_entries(
+    at_label: Array, inverse: Array, m: int, mixed: float = 0.0, ignored: Optional[Array] = None
+) -> Entries:
     """The entries of the labels with a margin.
 
     at_label: the products p there, (N,). inverse: 1 / r, 0 where r is. m: the factor of the angle, 1 to 4. mixed: lambda, how much
@@ -26,7 +28,9 @@ def label_entries(at_label: Array, inverse: Array, m: int, mixed: float = 0.0, i
     psi, slope = multiplied_angle(cosine, m)
     part = 1 / (1 + mixed)
     entries = Entries(
-        part * lengths(inverse) * psi + mixed * part * at_label, part * slope + mixed * part, part * (psi - cosine * slope)
+        part * lengths(inverse) * psi + mixed * part * at_label,
+        part * slope + mixed * part,
+        part * (psi - cosine * slope),
     )
     if ignored is None:
         return entries

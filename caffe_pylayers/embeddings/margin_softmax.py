@@ -55,7 +55,9 @@ def margin_softmax(
     """
     xp, buffer = array_module(x), scratch(buffer, x)
     exps = buffer("exps", (len(x), len(vectors)), x.dtype)
-    sums, slopes, along, values = (buffer(name, labels.shape, x.dtype) for name in ("sums", "slopes", "along", "values"))
+    sums, slopes, along, values = (
+        buffer(name, labels.shape, x.dtype) for name in ("sums", "slopes", "along", "values")
+    )
     products(x, vectors, None, exps)
     has_along = False
     for rows in row_blocks(exps):

@@ -10,7 +10,6 @@ from caffe_pylayers.embeddings.centers import add_center_steps, center_loss
 from caffe_pylayers.embeddings.class_vectors import inverse_lengths
 from caffe_pylayers.embeddings.margin_softmax import (
     Head,
-    Softmaxed,
     margin_head,
     margin_softmax,
     margin_softmax_gradient,
@@ -87,7 +86,7 @@ class MarginSoftmaxLoss(_ClassVectorsLoss):
 
     def terms(self, inputs: Sequence[Array]) -> Terms:
         labels, ignored = labels_of(self, inputs[1], inputs[0], self.options.num_output)
-        self._softmaxed: Optional[Softmaxed] = None  # until the values are asked for
+        self._softmaxed: Any = None  # until the values are asked for
         return Terms(labels.shape, ignored, labels)
 
     def values(self, terms: Terms, wanted: Wanted) -> Array:

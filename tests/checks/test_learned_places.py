@@ -48,7 +48,9 @@ def test_weight_decay_on_centres(update, findings):
         (None, FREE, 0),
     ):
         found = findings(centers(params, update=update), solver)
-        assert [(each.level, "weight_decay pulls its centres to 0" in each.message) for each in found] == [("warning", True)] * count
+        assert [(each.level, "weight_decay pulls its centres to 0" in each.message) for each in found] == [
+            ("warning", True)
+        ] * count
         for each in found:  # as it is written
             remedy = each.remedy.split("`")[1]
             assert findings(centers(remedy, update=update), solver) == []
@@ -76,7 +78,9 @@ def test_it_is_so_in_caffe(tmp_path):
     def moved(solver, param=FREE):
         write(net_text(centers(param), INPUTS), tmp_path)
         made = caffe.get_solver(
-            write(f'net: "{tmp_path}/net.prototxt" base_lr: 0.1 lr_policy: "fixed" {solver}', tmp_path, "solver.prototxt")
+            write(
+                f'net: "{tmp_path}/net.prototxt" base_lr: 0.1 lr_policy: "fixed" {solver}', tmp_path, "solver.prototxt"
+            )
         )
         made.net.blobs["x"].data[...], made.net.blobs["label"].data[...] = x, labels
         (blob,) = made.net.params["loss_layer"]
@@ -175,7 +179,11 @@ def test_labels_beyond_num_output(layer, options, tmp_path, monkeypatch):
     loss_weight = 1 if layer.endswith("Loss") else None
     for classes in (4, 5):
         given = {"num_output": classes, **options}
-        write(net_text([DATA, python_layer(layer, ["data", "label"], ["top"], given, loss_weight, FREE)], {}, False), tmp_path, "of.prototxt")
+        write(
+            net_text([DATA, python_layer(layer, ["data", "label"], ["top"], given, loss_weight, FREE)], {}, False),
+            tmp_path,
+            "of.prototxt",
+        )
         found = check_files(["of.prototxt"], build=False).findings
         assert [each.level for each in found] == ["error"] * (classes == 4)
         for each in found:

@@ -20,7 +20,8 @@ MARGINS = {
     "subtracted": (lambda c: angles.subtracted(c, 0.35), lambda c: c - 0.35),
     "subtracted above": (lambda c: angles.subtracted(c, 0.35, 0.35), lambda c: c - 0.35 if c > 0.35 else c),
     **{
-        f"multiplied {m}": (lambda c, m=m: angles.multiplied_angle(c, m), lambda c, m=m: psi(c, m)) for m in (1, 2, 3, 4)
+        f"multiplied {m}": (lambda c, m=m: angles.multiplied_angle(c, m), lambda c, m=m: psi(c, m))
+        for m in (1, 2, 3, 4)
     },
 }
 every_margin = pytest.mark.parametrize("margin, plain", MARGINS.values(), ids=MARGINS)

@@ -4,8 +4,8 @@ import numpy as np
 
 from tests.features.channel_cases import AXPY, GRADIENT_SCALER, NORMALIZE, PERMUTE, SHUFFLE_CHANNEL
 from tests.features.feature import Feature, only_x
-from tests.features.margin_cases import MARGINS
 from tests.features.map_size_cases import MAP_SIZES
+from tests.features.margin_cases import MARGINS
 from tests.features.pooling_cases import POOLING, ROI_POOLING
 
 

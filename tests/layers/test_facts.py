@@ -16,7 +16,10 @@ RESUMED = [
     ("ComputeH", LAYERS["ComputeH"][0], {"n_classes": 3, "defer": 3, "resume": True}),
     ("LabelNoise", LAYERS["LabelNoise"][0], {**LAYERS["LabelNoise"][1], "resume": True}),
     ("GradientScaler", LAYERS["GradientScaler"][0], {"max_iter": 9, "resume": True}),
-    *((layer, LAYERS[layer][0], {**LAYERS[layer][1], "resume": True}) for layer in ("MarginInnerProduct", "LargeMarginInnerProduct")),
+    *(
+        (layer, LAYERS[layer][0], {**LAYERS[layer][1], "resume": True})
+        for layer in ("MarginInnerProduct", "LargeMarginInnerProduct")
+    ),
     ("L2Normalize", LAYERS["L2Normalize"][0], {}),
 ]
 

@@ -7,7 +7,9 @@ from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import build, layer_text, python_layer, run
 
 
-def net_of(case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options=None, top="loss", force_backward=True, **given):
+def net_of(
+    case, inputs, weights=None, loss_weight=1, phase=caffe.TRAIN, options=None, top="loss", force_backward=True, **given
+):
     """A net of the loss alone, with the bottoms in order and sample_weight last."""
     bottoms = dict(inputs)
     options = {**case.options, **given}

@@ -158,10 +158,10 @@ def steps(weights=None, distance="squared"):
     """-sum w (x - c) / (sum w + 1) over the samples of each class, by a loop."""
     w, centers, found = np.ones(6) if weights is None else weights, vectors_of(4, 5), np.zeros((4, 5))
     for k in range(4):
-        for i in np.flatnonzero(LABELS == k):
+        for i in np.flatnonzero(k == LABELS):
             difference = X[i] - centers[k]
             found[k] -= w[i] * (np.sign(difference) if distance == "l1" else difference)
-        found[k] /= sum(w[LABELS == k]) + 1
+        found[k] /= sum(w[k == LABELS]) + 1
     return found
 
 
@@ -207,7 +207,14 @@ def test_a_sample_of_weight_k_moves_its_centre_as_k_samples():
 def test_centres_come_to_the_means_of_their_classes(update, tmp_path):
     text = net_text(
         [
-            python_layer("CenterLoss", ["x", "label"], ["loss"], {"num_output": 4, "update": update}, 1, "param { decay_mult: 0 }")
+            python_layer(
+                "CenterLoss",
+                ["x", "label"],
+                ["loss"],
+                {"num_output": 4, "update": update},
+                1,
+                "param { decay_mult: 0 }",
+            )
         ],
         {"x": X, "label": LABELS},
     )
@@ -218,4 +225,4 @@ def test_centres_come_to_the_means_of_their_classes(update, tmp_path):
     made.step(150)
     centers = made.net.params["loss_layer"][0].data
     for k in (0, 1, 3):
-        np.testing.assert_allclose(centers[k], X[LABELS == k].mean(axis=0), atol=1e-3)
+        np.testing.assert_allclose(centers[k], X[k == LABELS].mean(axis=0), atol=1e-3)

@@ -27,7 +27,9 @@ def check_places(layer: Layer, report: Report) -> Iterator[Finding]:
     for solver in solvers if options.makes_steps() else ():
         kind, clip = str(solver.get("type", "SGD")), solver.get("clip_gradients", -1)
         if kind in _DIVIDING:
-            problem = f"type {kind} of the solver makes of every step of its {options.places} one of about the same size"
+            problem = (
+                f"type {kind} of the solver makes of every step of its {options.places} one of about the same size"
+            )
             yield warning(layer, problem, "take `type: \"SGD\"`, or set 'update': 'gradient'")
         if isinstance(clip, (int, float)) and clip > 0:
             problem = f"clip_gradients of the solver takes the steps of its {options.places} for gradients, and makes all gradients smaller"

@@ -44,7 +44,9 @@ def check_param(layer: Layer, report: Report) -> Iterator[Finding]:
     elif resumes(layer) and len(found) < blobs:
         frozen_too_early = bool(found) and found[0].get("lr_mult", 1) == 0
         missing = ["param { lr_mult: 1 }"] * (blobs - 1 - (0 if frozen_too_early else len(found)))
-        where = " in place of it: the first is that of what is learned" if frozen_too_early else " behind it" * bool(found)
+        where = (
+            " in place of it: the first is that of what is learned" if frozen_too_early else " behind it" * bool(found)
+        )
         yield (error if _decays(layer, report) else warning)(
             layer,
             "'resume': True without a frozen param: with weight_decay the solver changes the layer's position",
