@@ -40,6 +40,8 @@ def add_center_steps(
 
     slopes: s, (N, D), as `center_loss` writes them. weights: w, one or (N,).
     """
+    if not len(labels):
+        return
     xp, buffer = array_module(slopes), scratch(buffer, slopes)
     there, places = xp.unique(labels, return_inverse=True)
     each = xp.ones(len(labels), slopes.dtype) * weights

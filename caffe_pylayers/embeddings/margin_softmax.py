@@ -59,10 +59,10 @@ def margin_softmax(
         buffer(name, labels.shape, x.dtype) for name in ("sums", "slopes", "along", "values")
     )
     products(x, vectors, None, exps)
-    has_along = False
+    factors, has_along = scale * inverse, False
     for rows in row_blocks(exps):
         part, label = exps[rows], labels[rows]
-        part *= scale * inverse
+        part *= factors
         if scores is not None:
             scores[rows] = part
         place = xp.arange(len(part)), label

@@ -53,7 +53,7 @@ class NormalizedInnerProduct(_ClassProducts):
                 self._cosines_of_all().max(axis=2, out=out)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        with self.on_device(bottom[0]):
+        with self.device.of(bottom[0]) if self._taken else self.on_device(bottom[0]):
             if not self._taken:
                 self._take(bottom)
             slopes, vectors = self.diff(top[0]), self.data(self.blobs[0])
@@ -75,10 +75,10 @@ class NormalizedInnerProduct(_ClassProducts):
 
     def _take(self, bottom: Blobs) -> None:
         """x, of length 1 if it shall be, and the lengths of the vectors."""
-        self._taken, x = True, as_rows(self.data(bottom[0]))
+        x = as_rows(self.data(bottom[0]))
         if self.options.normalize_x:
             x, self._x_inverse = unit_vectors(x, (1,), 0.0, self.buffer("unit", x.shape))
-        self._x, self._inverse = x, inverse_lengths(self.data(self.blobs[0]))
+        self._x, self._inverse, self._taken = x, inverse_lengths(self.data(self.blobs[0])), True
 
     def _cosines_of_all(self) -> Array:
         """The cosines of all vectors, (N, K, sub_centers)."""
@@ -124,7 +124,7 @@ class _AngularMargin(_ClassProducts):
             self._forwards.write(self._forwards.read() + 1)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        with self.on_device(bottom[0]):
+        with self.device.of(bottom[0]) if self._taken else self.on_device(bottom[0]):
             slopes = self.diff(top[0])
             if not self._taken:
                 self._take(bottom, self.buffer("products", slopes.shape))
@@ -135,14 +135,18 @@ class _AngularMargin(_ClassProducts):
 
     def _take(self, bottom: Blobs, out: Array) -> None:
         """Write the products without a margin into `out`, and find what the margin makes of those at the labels."""
-        self._taken, self._mixed = True, self._lambda()
+        self._taken, self._mixed = False, self._lambda()
         x, vectors = as_rows(self.data(bottom[0])), self.data(self.blobs[0])
         self._inverse = inverse_lengths(vectors)
         products(x, vectors, self._inverse if self.of_unit_vectors else None, out)
-        if not self._has_margin:
-            return
+        if self._has_margin:
+            self._look(self.data(bottom[1]), x, out)
+        self._taken = True
+
+    def _look(self, label: Array, x: Array, out: Array) -> None:
+        """What the margin makes of the products at the labels."""
         options = self.options
-        self._labels, ignored = labels_of(self, self.data(bottom[1]), x, options.num_output)
+        self._labels, ignored = labels_of(self, label, x, options.num_output)
         self._x_inverse = inverse = inverse_lengths(x)
         if not self.of_unit_vectors:
             inverse = inverse * self._inverse[self._labels]

@@ -37,8 +37,8 @@ class _CosineMargin(Layer):
                 out[self._places()] = self._values
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        with self.on_device(bottom[0]):
-            if self.training and self._labels is None:  # backward comes before any forward
+        with self.on_device(bottom[0]) if self._labels is None else self.device.of(bottom[0]):
+            if self.training and self._labels is None:
                 self._look(as_rows(self.data(bottom[0])), self.data(bottom[1]))
             if propagate_down[0]:
                 gradient = as_rows(self.diff(bottom[0]))
@@ -50,6 +50,7 @@ class _CosineMargin(Layer):
 
     def _look(self, cosines: Array, given: Array) -> None:
         """What becomes of the cosines of the labels: kept for backward, since in place they are overwritten."""
+        self._labels = None  # if there is an error, nothing of an earlier batch is left
         self._labels, ignored = labels_of(self, given, cosines, cosines.shape[1])
         cosine = cosines[self._places()]
         self._values, self._slopes = self.margin(cosine)

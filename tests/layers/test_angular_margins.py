@@ -214,6 +214,19 @@ def test_bottoms_that_do_not_fit(layer, inputs, options, error, words):
         build([python_layer(layer, list(inputs), ["top"], given)], inputs).forward()
 
 
+@pytest.mark.parametrize("layer", [*LAYERS, "CosinAddm"])
+def test_behind_an_error_nothing_of_an_earlier_batch_is_left(layer):
+    options = {} if layer == "CosinAddm" else {"num_output": 5, "type": "DOUBLE"}
+    net = build([python_layer(layer, ["x", "label"], ["top"], options)], {"x": X / 9, "label": LABELS})
+    run(net)
+    net.blobs["label"].data[0] = 9
+    for call in (net.forward, net.backward):
+        with refused(DataError, "label 9", layer=layer):
+            call()
+    net.blobs["label"].data[0] = 1
+    net.backward()
+
+
 @every_layer
 def test_an_x_whose_size_changes_is_an_error(layer):
     net = net_of(layer)
