@@ -167,6 +167,8 @@ class LabelSpecificAddOptions(_CosineMarginOptions):
 class CosinAddmOptions(_CosineMarginOptions):
     """ArcFace: an angle that is added to that of the label."""
 
+    forks = ("Arcface",)
+
     m: float = Field(0.5, ge=0, le=3.1415, description="Margin in radians, from 0 to pi.")
 
 
@@ -255,7 +257,9 @@ class CenterLossOptions(NormalizedLossOptions):
     num_output: NumOutput
     center_filler: Filler = None
     distance: Literal["squared", "l1"] = Field(
-        "squared", description="Half the squared Euclidean distance, or the sum of the absolute differences (l1)."
+        "squared",
+        description="Half the squared Euclidean distance, or the sum of the absolute differences (l1).",
+        json_schema_extra={"aliases": ["distance_type"]},
     )
     update: Literal["fork", "gradient"] = Field(
         "fork",
@@ -263,6 +267,11 @@ class CenterLossOptions(NormalizedLossOptions):
         "loss_weight is (fork), or the derivative of the loss (gradient).",
     )
     normalization: Normalization = Field("BATCH_SIZE", validate_default=True, description=NORMALIZATION)
+
+    @field_validator("distance", mode="before")
+    @classmethod
+    def _of_fork(cls, value: Any) -> Any:
+        return "squared" if value == "L2" else value
 
     @classmethod
     def meant_by_fork(cls, kind: str, bottoms: int) -> Dict[str, Any]:

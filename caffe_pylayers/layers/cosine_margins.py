@@ -1,7 +1,7 @@
 """Margins on cosines that another layer makes, at the label and in TRAIN alone; `Scale` and a softmax loss come behind."""
 
 import math
-from typing import Optional, Sequence
+from typing import Any, Sequence
 
 from caffe_pylayers.embeddings import angles
 from caffe_pylayers.errors import ConfigError
@@ -19,7 +19,7 @@ class _CosineMargin(Layer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self._labels: Optional[Array] = None  # from the first forward in TRAIN on
+        self._labels: Any = None  # from the first forward in TRAIN on
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         shape = tuple(bottom[0].shape)
@@ -60,7 +60,7 @@ class _CosineMargin(Layer):
 
     def _places(self) -> "tuple[Array, Array]":
         """Rows and columns of the labels."""
-        return self.xp.arange(len(self._labels)), self._labels  # type: ignore[arg-type]
+        return self.xp.arange(len(self._labels)), self._labels
 
 
 class LabelSpecificAdd(_CosineMargin):

@@ -104,6 +104,7 @@ class MarginSoftmaxLoss(_ClassVectorsLoss):
             self._write_gradients(terms, None)
 
     def _take(self, bottom: Blobs, prepare: Sequence[int] = ()) -> None:
+        self._terms = None  # if there is an error, nothing of an earlier batch is left
         x = as_rows(self.data(bottom[0]))
         unit = self.buffer("unit", x.shape)
         if self.options.normalize_x and self.options.type != "sphereface":

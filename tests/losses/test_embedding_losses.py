@@ -181,6 +181,14 @@ def test_centres_move_as_in_the_fork(weights, distance, loss_weight, normalizati
     np.testing.assert_allclose(blob.data, vectors_of(4, 5), rtol=1e-6)
 
 
+def test_the_distances_of_a_fork():
+    for theirs, ours in (("L1", "l1"), ("L2", "squared")):
+        nets = [net_of("CenterLoss", distance_type=theirs), net_of("CenterLoss", distance=ours)]
+        assert len({float(run(net) or net.blobs["loss"].data) for net in nets}) == 1
+    with refused(ConfigError, option="distance"):
+        net_of("CenterLoss", distance="l3")
+
+
 def test_samples_that_do_not_count_move_no_centre():
     net = net_of("CenterLoss", labels=np.where(LABELS == 1, 255, LABELS), ignore_label=255)
     run(net)
