@@ -82,7 +82,7 @@ MEANT = {
     "a loss without a top": (layer_text("L1Loss", ["x", "t"], ["y"]).replace('top: "y"', ""), 'top: "y_layer"'),
     "SphereFace's schedule": (layer_text("MarginInnerProduct", ["x", "label"], ["y"], "margin_inner_product_param { num_output: 3  type: DOUBLE  base: 9 }"),
                               "{'num_output': 3, 'type': 'DOUBLE', 'base': 9, 'gamma': 0.0, 'power': 1.0, 'lambda_min': 0.0}"),
-    "another fork's ArcFace": (layer_text("Arcface", ["cos", "label"], ["y"], "arcface_param { m: 0.4 }"), 'layer: "CosinAddm"  param_str: "{\'m\': 0.4}"'),
+    "another fork's ArcFace": (layer_text("Arcface", ["cos", "label"], ["y"], "arcface_param { m: 0.4 }"), "{'m': 0.4}"),
     "a margin of 0": (layer_text("LabelSpecificAdd", ["cos", "label"], ["y"], "label_specific_add_param { transform_test: true }"), "{'bias': 0.0}"),
     "three margins": (layer_text("CombinedMargin", ["cos", "label"], ["y"], "combined_margin_param { m1: 2 }"), "{'m1': 2, 'm2': 0.5, 'm3': 0.35}"),
     "centres of 0": (layer_text("CenterLoss", ["x", "label"], ["y"], "param { decay_mult: 0 } center_loss_param { num_output: 3 }"),
