@@ -20,6 +20,7 @@ from caffe_pylayers.data.image_size import image_size
 from caffe_pylayers.data.planes import mean_of_pixels, seen
 from caffe_pylayers.data.resampling import scaled
 from caffe_pylayers.data.sources import Source
+from caffe_pylayers.data.sources.own import image_of
 from caffe_pylayers.data.user_transform import UserTransform
 from caffe_pylayers.files.mean import read_mean
 
@@ -133,7 +134,7 @@ class Transforms:
             if part.pixel_shape is not None:  # a row of HDF5 may be compressed to little
                 channels, *size = part.pixel_shape
                 check_size(size, self.max_pixels, channels)
-        data = part.read(own)
+        data = image_of(part, own)
         with part.naming(own):
             image = self._raw(data) if isinstance(data, np.ndarray) else self._decoded(data, lambda: cut_short(record))
             if traced is not None:

@@ -99,3 +99,99 @@ def test_check_reads_it(tmp_path, monkeypatch):
     (tmp_path / "net.prototxt").write_text(layer)
     found = check("net.prototxt")
     assert [finding.message.rpartition(": ")[2] for finding in found] == ["it is burnt"]
+
+
+class KeepingSource(ArraySource):
+    """It gives the very arrays that it keeps, and no second copy of them."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.images = [image.copy() for image in self.images]
+
+
+def darkened(image, rng):
+    image //= 2
+    return image
+
+
+@pytest.mark.parametrize("options", [{}, {"cache": "memory"}, {"prefetch": 2, "workers": 2}], ids=str)
+def test_a_transform_that_writes_into_the_image_leaves_what_the_source_keeps(tmp_path, options):
+    own = {"source_type": f"{__name__}:KeepingSource", "transform": f"{__name__}:darkened"}
+    net = net_of(tmp_path, **own, **options, batch_size=11, on_error="skip")
+    for number in range(3):
+        expected = IMAGES[np.arange(11 * number, 11 * (number + 1)) % 12] // 2
+        readable = np.arange(11 * number, 11 * (number + 1)) % 12 != 11
+        fed = net.forward()["data"].transpose(0, 2, 3, 1)
+        np.testing.assert_array_equal(fed[readable], expected[readable])
+    caffe_pylayers.close()
+
+
+def test_a_transform_may_write_into_what_is_read_only(tmp_path):
+    net = net_of(tmp_path, source_type=f"{__name__}:ReadOnlySource", transform=f"{__name__}:darkened")
+    np.testing.assert_array_equal(net.forward()["data"], IMAGES[:5].transpose(0, 3, 1, 2) // 2)
+
+
+class ReadOnlySource(ArraySource):
+    def read(self, record):
+        image = self.images[record].copy()
+        image.setflags(write=False)
+        return image
+
+
+class WrongSource(ArraySource):
+    """What its third record is says the name of its file."""
+
+    def read(self, record):
+        image = self.images[record]
+        made = {
+            "none": lambda: None,
+            "list": image.tolist,
+            "flat": lambda: image[:, :, 0],
+            "empty": lambda: image[:0],
+            "no_channels": lambda: image[:, :, :0],
+            "int64": lambda: image.astype(np.int64),
+            "big_endian": lambda: image.astype(">f4"),
+            "fails": lambda: {}["lost"],
+        }
+        return made[self.path.rpartition("/")[2]]() if record == 2 else image
+
+
+@pytest.mark.parametrize("prefetch", [False, 2])
+@pytest.mark.parametrize(
+    "wrong, found",
+    {
+        "none": "returned NoneType",
+        "list": "returned list",
+        "flat": "returned uint8 (9, 7)",
+        "empty": "returned uint8 (0, 7, 3)",
+        "no_channels": "returned uint8 (9, 7, 0)",
+        "int64": "returned int64 (9, 7, 3)",
+        "big_endian": "returned >f4 (9, 7, 3)",
+        "fails": "failed with KeyError: 'lost'",
+    }.items(),
+)
+def test_what_is_no_image_is_told(tmp_path, wrong, found, prefetch):
+    with open(tmp_path / wrong, "wb") as file:
+        np.save(file, IMAGES)
+    path = str(tmp_path / wrong)
+    net = net_of(tmp_path, source_type=f"{__name__}:WrongSource", source=path, on_error="skip", prefetch=prefetch)
+    with refused(
+        ConfigError,
+        f"{__name__}:WrongSource",
+        found,
+        source=f"{wrong}: record 2 ('row 2')",
+        record=2,
+        option="source_type",
+    ):
+        net.forward()
+    caffe_pylayers.close()
+
+
+class Reader(ArraySource):
+    pass
+
+
+def test_messages_have_the_whole_name_of_its_class(tmp_path):
+    net = net_of(tmp_path, source_type=f"{__name__}:Reader", batch_size=12)
+    with refused(DataError, "it is burnt", source=f"Reader source {tmp_path}/images.npy: record 11 ('row 11')"):
+        net.forward()

@@ -10,6 +10,7 @@ import numpy as np
 from caffe_pylayers.data.decoding import ANY, MAX_PIXELS, decode
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.base import Image
+from caffe_pylayers.data.sources.own import image_of
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.files.npy import NPY
@@ -69,7 +70,7 @@ class Images:
         cut_short: called with a record of which `lenient` has read only a part.
         """
         if self.encoding == "kept":
-            image = source.read(record)
+            image = image_of(source, record)
             if not isinstance(image, np.ndarray):
                 with source.naming(record):  # a JPEG is not even made full size
                     told = (lambda: cut_short(record)) if self.lenient else None

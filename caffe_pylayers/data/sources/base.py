@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import stat
 from array import array
 from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Union
@@ -112,7 +113,7 @@ class Source:
     @property
     def kind(self) -> str:
         """The word of the option `source_type`."""
-        return type(self).__name__[: -len("Source")]
+        return re.sub("(?<=.)Source$", "", type(self).__name__)
 
     @property
     def fds(self) -> Tuple[int, ...]:
@@ -228,7 +229,7 @@ class Source:
         """Give back the memory and the descriptors that reading took; the next `read` takes them again."""
 
     def read(self, record: int) -> Image:
-        """The image of a record: the bytes of an encoded one, or uint8 or float32 (height, width, channels)."""
+        """The image of a record: the bytes of an encoded one, or uint8, uint16 or float32 (height, width, channels)."""
         raise NotImplementedError
 
     def moved(self, record: int) -> Matrix:
