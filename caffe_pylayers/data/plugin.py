@@ -13,7 +13,10 @@ from caffe_pylayers.errors import ConfigError, DataError
 
 @functools.lru_cache(maxsize=None)
 def load_plugin(option: str, place: str) -> Any:
-    """The object at `place`, 'module:name'; `option` is whose value it is. Raises ConfigError where it is not there."""
+    """The object at `place`, 'module:name'; `option` is whose value it is.
+
+    Raises ConfigError where it is not there, or its module fails.
+    """
     module, name = place.split(":")
     if module == "__main__":
         raise ConfigError(
@@ -31,6 +34,8 @@ def load_plugin(option: str, place: str) -> Any:
             remedy=f"put its folder on PYTHONPATH (the working directory, {folder}, is {'on it' if on_path else 'not on it'})",
             option=option,
         ) from error
+    except Exception as error:
+        raise _failed(option, module, error) from error
     if not callable(getattr(found, name, None)):
         raise ConfigError(
             f"option {option!r}: module {module!r} ({getattr(found, '__file__', 'built in')}) has no function or class named {name!r}",
@@ -47,8 +52,10 @@ def blamed(option: str, place: str) -> Iterator[None]:
     except (ConfigError, DataError):
         raise
     except Exception as error:
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        raise ConfigError(
-            f"option {option!r}: {place!r} failed with {type(error).__name__}: {error} ({at.filename}:{at.lineno})",
-            option=option,
-        ) from error
+        raise _failed(option, place, error) from error
+
+
+def _failed(option: str, what: str, error: Exception) -> ConfigError:
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    where = "" if isinstance(error, SyntaxError) else f" ({at.filename}:{at.lineno})"  # which says it itself
+    return ConfigError(f"option {option!r}: {what!r} failed with {type(error).__name__}: {error}{where}", option=option)

@@ -141,8 +141,9 @@ class UserTransform:
 @functools.lru_cache(maxsize=None)
 def _taken(place: str) -> Tuple[FrozenSet[str], FrozenSet[str]]:
     """What the function at `place` takes by name, and what of it has no default."""
+    function = load_plugin("transform", place)
     try:
-        signature = inspect.signature(load_plugin("transform", place))
+        signature = inspect.signature(function)
     except (ValueError, TypeError):  # of a function in C nothing is known
         return frozenset(), frozenset()
     parameters = list(signature.parameters.values())

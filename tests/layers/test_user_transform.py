@@ -359,3 +359,28 @@ def test_its_own_size_follows_the_function(weighted_maps, prefetch):
     options = {"batch_size": 1, "max_pixels": 2000, "prefetch": prefetch}
     for data, label in fed(of_functions(weighted_maps, "map_cut", **options), 6):
         np.testing.assert_array_equal(painted(label[:, 0].astype(int)).transpose(0, 3, 1, 2), data)
+
+
+def test_a_module_that_could_not_be_imported_is_asked_again(net, folder, monkeypatch):
+    def made():
+        options = {"source": str(folder / "one.csv"), "root": str(folder), "transform": "late:stamped", "batch_size": 5}
+        return caffe.Net(write(python_layer("ImageDataLayer", [], ["data", "label"], options)), caffe.TRAIN)
+
+    with refused(ConfigError, "cannot import 'late'", remedy="PYTHONPATH", option="transform", record=None):
+        made()
+    (folder / "late").mkdir()
+    (folder / "late" / "late.py").write_text(
+        "def stamped(image, rng, labels=None):\n    image[...] = 99 if labels is None else labels[0]\n    return image\n"
+    )
+    monkeypatch.syspath_prepend(str(folder / "late"))
+    data, label = batches(made())
+    np.testing.assert_array_equal(data[:, 0, 0, 0], label)
+
+
+@pytest.mark.parametrize("fault", ["def f(image, rng:\n", "int('x')\n"], ids=["SyntaxError", "ValueError"])
+def test_a_module_that_fails_is_told(net, folder, fault, request):
+    name = request.node.callspec.id
+    (folder / f"fails_with_{name}.py").write_text(fault)
+    options = {"source": str(folder / "one.csv"), "root": str(folder), "transform": f"fails_with_{name}:f"}
+    with refused(ConfigError, f"'fails_with_{name}'", name, option="transform", record=None):
+        caffe.Net(write(python_layer("ImageDataLayer", [], ["data", "label"], options)), caffe.TRAIN)
