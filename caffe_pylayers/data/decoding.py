@@ -183,7 +183,9 @@ def own_pixels(image: np.ndarray) -> np.ndarray:
         return image.astype(np.float32)
 
 
-def unlike(image: np.ndarray, channels: int, dtype: np.dtype, color: Color) -> Optional[Tuple[str, str]]:
+def unlike(
+    image: np.ndarray, channels: int, dtype: np.dtype, color: Color, first_record: str = "the first record"
+) -> Optional[Tuple[str, str]]:
     """Problem and remedy where an image (height, width, channels) has other channels or bits than the first record; else None."""
     if (image.shape[2], image.dtype) == (channels, dtype):
         return None
@@ -192,11 +194,11 @@ def unlike(image: np.ndarray, channels: int, dtype: np.dtype, color: Color) -> O
         for many, kind in ((image.shape[2], image.dtype), (channels, dtype))
     )
     if color == ANY:
-        problem = f"`color: any` found {found}, but the first record has {first}"
+        problem = f"`color: any` found {found}, but {first_record} has {first}"
         return problem, "write all images alike, or set `color: true` or `color: false`, which feed 8-bit images alike"
     return (
-        f"{found}, but the first record has {first}",
-        "all images of a source must have the same channels and one type",
+        f"{found}, but {first_record} has {first}",
+        "all images of a layer must have the same channels and one type",
     )
 
 

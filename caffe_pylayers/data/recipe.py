@@ -259,10 +259,16 @@ class Recipe:
                 )
             each.write(loaded, window, out)
 
+    @property
+    def _first_record(self) -> str:
+        """That which all others must be like, in words."""
+        parts = self.source.parts
+        return "the first record" if len(parts) == 1 else f"the first record of {parts[0].described}"
+
     def _check(self, record: int, image: np.ndarray, window: Window) -> None:
         """Raise DataError where an image is not of the form of the others."""
         form, shape = self.form, (image.shape[2], *window.size)
-        other = unlike(image, form.shape[0], self.pixels, self.transforms.color)
+        other = unlike(image, form.shape[0], self.pixels, self.transforms.color, self._first_record)
         if other:
             raise self.source.error(other[0], remedy=other[1], record=record)
         if form.largest or window.scaled != image.shape[:2]:
@@ -270,7 +276,7 @@ class Recipe:
                 check_size(window.scaled, self.transforms.max_pixels, when=" after `resize` and `scales`")
         if shape != form.shape and not (form.largest and shape[0] == form.shape[0]):
             raise self.source.error(
-                f"channels x height x width is {shape}, but the first record has {form.shape}",
+                f"channels x height x width is {shape}, but {self._first_record} has {form.shape}",
                 remedy="images of different sizes need `resize` or `crop_size`",
                 record=record,
             )

@@ -219,6 +219,15 @@ def test_sources_that_do_not_go_together(data_net, sources, tmp_path, monkeypatc
     data_net("ImageDataLayer", ("data",), sources=mixed)
 
 
+@pytest.mark.parametrize("datum", [Datum(bytes(4), 0, 1, 2, 2), Datum(bytes(27), 0, 3, 3, 3)], ids=["channels", "size"])
+def test_an_image_that_is_unlike_those_of_the_first_source(data_net, sources, tmp_path, datum):
+    write_lmdb(str(tmp_path / "other"), [datum])
+    mixed = [sources[0], {"source": str(tmp_path / "other"), "source_type": "LMDB"}]
+    first = f"the first record of LMDB source {sources[0]['source']} has"
+    with refused(DataError, first, source=f"{tmp_path / 'other'}: record 0"):
+        data_net("ImageDataLayer", ("data",), sources=mixed, per_batch=[1, 1])
+
+
 A, B = {"source": "a.csv"}, {"source": "b.csv"}
 WEIGHTED = [{**A, "weight": 0.7}, {**B, "weight": 0.3}]
 
