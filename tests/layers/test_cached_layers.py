@@ -315,6 +315,13 @@ def test_room_for_some(folder, kind, caplog):
     assert net.layers[0].recipe.cache.summary.endswith("21 of 37 images, 0.034 MB, of at most 0.034 MB")
 
 
+def test_a_limit_meant_in_gigabytes_is_told_in_bytes(folder, caplog):
+    caplog.set_level(logging.WARNING)
+    net_of(folder, "CSV", "images", cache="memory", cache_limit=8).forward()
+    (told,) = [entry.getMessage() for entry in caplog.records]
+    assert "'cache_limit' is reached, 8 bytes; the cache keeps 0 of 37 images" in told
+
+
 @pytest.mark.parametrize("name", ["FolderSource", "SilentSource", "ListedSource"])
 def test_a_source_of_the_users_own(folder, photos, tmp_path, name):
     shutil.copytree(photos.folder, tmp_path / "photos")

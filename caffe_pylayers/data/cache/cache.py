@@ -134,16 +134,16 @@ class Cache:
         if store is None:
             return "no cache"
         where = "in memory" if store.file is None else f"in {store.file.path}"
-        return f"cache {where}: {self._kept(store)}, of at most {_in_mb(store.limit)}"
+        return f"cache {where}: {self._kept(store)}, of at most {_in_words(store.limit)}"
 
     def _kept(self, store: Store) -> str:
         images, size = store.kept
-        return f"{images} of {store.count} images, {_in_mb(size)}"
+        return f"{images} of {store.count} images, {_in_words(size)}"
 
     def _why(self, store: Store) -> str:
         what = "memory" if store.file is None else "disk"
         if store.stopped == AT_LIMIT:
-            return f"option 'cache_limit' is reached, {_in_mb(store.limit)}"
+            return f"option 'cache_limit' is reached, {_in_words(store.limit)}"
         if store.stopped == SHORT:
             return f"the free {what} is short"
         remedy = NO_ROOM.get(store.stopped)
@@ -191,7 +191,7 @@ class Cache:
         free = _free_memory() if self.kind == "memory" else max(map(_for_file, self._places()))
         if limit > free:
             raise ConfigError(
-                f"option 'cache_limit' is {_in_mb(limit)}, but {_in_mb(free)} of {self.kind} are free",
+                f"option 'cache_limit' is {_in_words(limit)}, but {_in_words(free)} of {self.kind} are free",
                 remedy="lower it, or leave it out: then the cache takes up to half of what is free",
                 option="cache_limit",
             )
@@ -284,8 +284,8 @@ def _files_now(sources: Sequence[Source]) -> bytes:
     return found.digest()
 
 
-def _in_mb(size: int) -> str:
-    return f"{size / 1e6:.{0 if size > 1e7 else 3}f} MB"
+def _in_words(size: int) -> str:
+    return f"{size} bytes" if size < 1000 else f"{size / 1e6:.{0 if size > 1e7 else 3}f} MB"
 
 
 def _hash(values: object) -> bytes:
