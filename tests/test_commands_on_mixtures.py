@@ -121,6 +121,15 @@ def test_domains_are_compared_with_the_loss(net):
     assert any("label 1" in message and "lmdb: record 0" in message for message in found())
 
 
+@pytest.mark.parametrize("tops", [["data", "label"], ["data", "sample_weight", "domain"]])
+def test_a_top_that_is_fed_something_else_than_it_is_called(net, tops):
+    net(mixed(tops))
+    assert any(f"top '{tops[1]}' is fed" in message for message in found())
+    for remedy in (["data", "label", "domain"], ["data", "numbers"]):
+        net(mixed(remedy))
+        assert not found()
+
+
 @pytest.mark.parametrize("bad", [0, 11])
 def test_the_first_and_the_last_record_of_each_source_are_looked_at(net, tmp_path, bad):
     net(mixed())

@@ -31,9 +31,10 @@ def check_source(layer: Layer, report: Report) -> Iterator[Finding]:
     if options.plugins() and not report.runs_code:
         return
     try:
-        tops_of(ours(layer), options, len(layer.tops))
+        names = tops_of(ours(layer), options, len(layer.tops))
     except ConfigError:  # python_layers has found it
         return
+    yield from _check_names(layer, names, options.top_names())
     try:
         yield from _read(layer, options, report)
     except (ConfigError, DataError) as problem:
@@ -106,6 +107,14 @@ def _of_known_size(options: Any, labels: np.ndarray) -> np.ndarray:
     points = labels[:, np.unique(options.points)]
     labels[:, np.unique(options.points)] = np.where(np.isnan(points), points, 0.5)
     return labels
+
+
+def _check_names(layer: Layer, names: Sequence[str], known: Sequence[str]) -> Iterator[Finding]:
+    """Tops that are called as another one of the layer. names: what they are fed. known: all that there are, in order, in brackets where they may be missing."""
+    for number, (top, name) in enumerate(zip(layer.tops, names)):
+        if top != name and {top, f"[{top}]"} & set(known):
+            order = f"give the layer its tops in this order: {', '.join(known)}"
+            yield warning(layer, f"top {top!r} is fed {name!r}", f"{order}, or give it another name", "top", number)
 
 
 def _check_annotations(layer: Layer, options: Any, source: Any) -> Iterator[Finding]:
