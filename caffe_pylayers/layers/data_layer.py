@@ -1,7 +1,7 @@
 """What all data layers share: they carry batches of the data engine to the tops, and keep the place in the stream."""
 
 import time
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 import caffe
 import numpy as np
@@ -21,8 +21,10 @@ from caffe_pylayers.data.sources.decoded import decoded
 from caffe_pylayers.data.transforms import Transforms
 from caffe_pylayers.errors import PartedError
 from caffe_pylayers.layers.adapter import Blobs, Layer, log
+from caffe_pylayers.layers.device import in_ordinary_memory
 from caffe_pylayers.layers.frozen import FrozenCounter
 from caffe_pylayers.processes import limits
+from caffe_pylayers.processes.huge_pages import want_huge_pages
 from caffe_pylayers.processes.stock import log_shows_info
 
 #: Passes over the source after which the log says how much came from the cache.
@@ -87,11 +89,9 @@ class DataLayer(Layer):
             contents = checksum((source, *others), self._sampler) if self.training else None
             self._frozen = FrozenCounter(self, self._order(source), contents=contents)
         self.images_a_batch: int = self._sampler.arity * options.batch_size * recipe.copies
-        if getattr(options, "stacked", False):
-            self.give_shape(top[0], (self.images_a_batch, *recipe.shape), _OF_IMAGES)
-        else:
-            for number in range(self._sampler.arity):
-                self.give_shape(top[number], (options.batch_size * recipe.copies, *recipe.shape), _OF_IMAGES)
+        tops = self._tops_of_images(top)
+        for each in tops:
+            self.give_shape(each, (self.images_a_batch // len(tops), *recipe.shape), _OF_IMAGES)
 
     def feed(self, ahead: int, workers: int) -> None:
         """Have batches made so many ahead by worker processes, or inside forward where `ahead` is 0; `close` comes first.
@@ -111,17 +111,17 @@ class DataLayer(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         count = self._position()
+        tops = self._tops_of_images(top)
+        if not self._taken and in_ordinary_memory():
+            for each in tops:
+                want_huge_pages(each.data)
         asked = time.perf_counter()
         with self.batches.take(count) as (images, batch):
             self.waiting += time.perf_counter() - asked
             if self.recipe.form.largest:
                 self.fit(top, images.shape[-2:])
-            feed = self.recipe.transforms.feed
-            if len(images) > 1 and self.options.stacked:
-                feed(images.reshape(top[0].data.shape), top[0].data)
-            else:
-                for number, block in enumerate(images):
-                    feed(block, top[number].data)
+            for each, block in zip(tops, images.reshape(len(tops), -1, *images.shape[2:])):
+                self.recipe.transforms.feed(block, each.data)
             self.annotate(top, batch)
             self.stand_ins += batch.stand_ins
             self.cached += batch.cached
@@ -173,6 +173,10 @@ class DataLayer(Layer):
     def _permuted(self) -> bool:
         """Whether TRAIN has a new order each epoch."""
         return True
+
+    def _tops_of_images(self, top: Blobs) -> List[Any]:
+        stacked = getattr(self.options, "stacked", False)
+        return [top[number] for number in range(1 if stacked else self._sampler.arity)]
 
     def fit(self, top: Blobs, size: Sequence[int]) -> None:
         """Give tops the size (height, width) of the images of a batch, where each has its own."""

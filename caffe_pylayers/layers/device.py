@@ -98,13 +98,22 @@ def current() -> Any:
 @functools.lru_cache(maxsize=None)
 def _cuda() -> Optional[Cuda]:
     """`Cuda`, or None where Caffe was built without GPUs or CuPy is not installed."""
-    if not hasattr(caffe._caffe.Blob, "_gpu_data_ptr"):
+    if not _built_for_gpus():
         return None
     try:
         import cupy
     except ImportError:
         return None
     return Cuda(cupy)
+
+
+def _built_for_gpus() -> bool:
+    return hasattr(caffe._caffe.Blob, "_gpu_data_ptr")
+
+
+def in_ordinary_memory() -> bool:
+    """Whether blobs that are made now are in memory of the C library's, not of the GPU's driver."""
+    return not _built_for_gpus() or not gpu_mode()
 
 
 def gpu_mode() -> bool:
