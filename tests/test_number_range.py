@@ -18,7 +18,7 @@ from tests.refusals import refused
 #: What a layer must be given.
 REQUIRED = {
     "n_classes": 3, "distribution": "uniform", "low": 0, "high": 1, "counts": [3, 2, 1], "source": "list.txt",
-    "pooled_h": 2, "pooled_w": 2, "max_iter": 9,
+    "pooled_h": 2, "pooled_w": 2, "max_iter": 9, "num_output": 3,
 }  # fmt: skip
 
 
