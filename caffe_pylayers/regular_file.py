@@ -8,7 +8,7 @@ import errno
 import io
 import os
 import stat
-from typing import BinaryIO, Optional, TextIO, Union, cast
+from typing import BinaryIO, Optional, TextIO, Tuple, Union, cast
 
 from caffe_pylayers.processes.memory import available_bytes
 
@@ -42,6 +42,11 @@ def require_regular(path: Name) -> os.stat_result:
     status = os.stat(path)
     _require_regular(path, status)
     return status
+
+
+def version(status: os.stat_result) -> Tuple[int, int, int]:
+    """What tells a file from another one of its name, or from what it was before."""
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def open_bytes(path: Name) -> BinaryIO:

@@ -66,8 +66,8 @@ def finished(images: np.ndarray, mean: Mean, scale: float, out: np.ndarray) -> N
     pixels = planes.shape[2]
     several = _BLOCK // (planes.shape[1] * pixels)
     if several:
-        blocks = [(slice(first, first + several),) for first in range(0, len(planes), several)]
-        for block in blocks:
+        for first in range(0, len(planes), several):
+            block = slice(first, first + several)
             np.copyto(target[block], planes[block])
             _finish(target[block], mean, scale)
         return

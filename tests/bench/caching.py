@@ -101,9 +101,7 @@ def _triplets() -> Iterator[Row]:
 
 @contextlib.contextmanager
 def _no_files(folder: Path) -> Iterator[None]:
-    """Without the files of a cache, before and behind."""
-    for found in folder.glob("*.cache"):
-        found.unlink()
+    """Remove the files of a cache behind it."""
     yield
     for found in folder.glob("*.cache"):
         found.unlink()

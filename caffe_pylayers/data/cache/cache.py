@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import shutil
 import sys
 import threading
 import weakref
@@ -222,8 +223,7 @@ def _free_memory() -> int:
 
 def free_disk(path: str) -> int:
     """Bytes that are free on the disk of a file, which need not be there."""
-    status = os.statvfs(_folder(path))
-    return status.f_bavail * status.f_frsize
+    return shutil.disk_usage(_folder(path)).free
 
 
 def _for_file(path: str) -> int:

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import struct
 import time
@@ -45,8 +46,7 @@ class CacheFile:
 
     def free(self) -> int:
         """Bytes that its disk has free, also where it has lost its name."""
-        status = os.fstatvfs(self.fd)
-        return status.f_bavail * status.f_frsize
+        return shutil.disk_usage(self.fd).free
 
     def table(self) -> np.ndarray:
         """Where each record lies: offset (0: nowhere), size, sum; int64 (N, 3)."""

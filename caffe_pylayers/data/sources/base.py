@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Sequence, Tuple, Uni
 
 import numpy as np
 
+from caffe_pylayers import regular_file
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.data.geometry import UNMOVED, Matrix
 from caffe_pylayers.errors import ConfigError, DataError
@@ -213,7 +214,7 @@ class Source:
                         remedy="let it name the files",
                         option="cache",
                     )
-                yield status.st_size, status.st_mtime_ns, status.st_ino
+                yield regular_file.version(status)
 
     def record_version(self, record: int) -> Tuple[int, ...]:
         """What changes when the file of this record alone does."""

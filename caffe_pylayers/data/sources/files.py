@@ -72,8 +72,7 @@ class Files(Source):
 
     def record_version(self, record: int) -> Tuple[int, ...]:
         with contextlib.suppress(OSError, ValueError):  # `read` says what is wrong with it
-            status = os.stat(self._file(record))
-            return status.st_size, status.st_mtime_ns, status.st_ino
+            return regular_file.version(os.stat(self._file(record)))
         return ()
 
     def read(self, record: int) -> bytes:

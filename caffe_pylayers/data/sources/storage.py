@@ -37,7 +37,7 @@ class File:
         opened = regular_file.descriptor(path)
         status = os.fstat(opened)
         os.close(opened)
-        return cls(path, status.st_size, status.st_mtime_ns, status.st_ino)
+        return cls(path, *regular_file.version(status))
 
     @property
     def version(self) -> Tuple[str, int, int, int]:
@@ -60,7 +60,7 @@ class File:
             status = os.fstat(opened.descriptor)  # behind the reading, so that no change is missed
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {error.strerror}") from error
-        if (status.st_size, status.st_mtime_ns, status.st_ino) != (self.size, self.mtime_ns, self.inode):
+        if regular_file.version(status) != (self.size, self.mtime_ns, self.inode):
             raise self.changed(status.st_size)
         if len(data) != size:
             raise DataError(f"{self.path} has {self.size} bytes, but {size} bytes from byte {offset} on are needed")
