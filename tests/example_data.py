@@ -24,7 +24,8 @@ def copy_examples(folder: Path) -> None:
     for number in range(40):
         cv2.imwrite(str(folder / f"{number}.png"), random.integers(0, 256, (80, 90, 3), np.uint8))
         lines.append(f"{number}.png,{number % 5}\n")
-    (folder / "train.csv").write_text("".join(lines))
+    for name in ("train.csv", "test.csv"):
+        (folder / name).write_text("".join(lines))
     (folder / "target.csv").write_text("".join(f"{number}.png,-1\n" for number in range(30, 40)))
     (folder / "multilabel.csv").write_text("".join(f"{number}.png,{number % 4}:4\n" for number in range(40)))
     corners = [

@@ -169,9 +169,9 @@ def test_an_example_keeps_the_rules(name):
         if kind.endswith("DataLayer"):
             assert layer.name in ("train_data", "test_data")
         if kind.endswith("Loss"):
-            assert layer.loss_weight[0] == 1
+            assert layer.loss_weight[0] == pytest.approx(0.008 if kind == "CenterLoss" else 1)
             assert len(layer.loss_weight) == len(layer.top)
         if options.get("resume"):
-            assert [(param.lr_mult, param.decay_mult) for param in layer.param] == [(0, 0)]
+            assert (layer.param[-1].lr_mult, layer.param[-1].decay_mult) == (0, 0)
         if kind in ("ComputeH", "SampleWeight"):
             assert options["scale"] == "mean_one"
