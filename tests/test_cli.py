@@ -57,6 +57,7 @@ def test_help_imports_nothing_heavy():
         (["preview", "absent.prototxt"], "absent.prototxt"),
         (["bench", "absent.prototxt"], "absent.prototxt"),
         (["balance", "absent.csv"], "absent.csv"),
+        (["evaluate", "absent.prototxt", "absent.caffemodel", "--blob", "x"], "absent.prototxt"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_on_stderr_and_status_2(command, tmp_path, arguments, message):

@@ -70,9 +70,10 @@ def test_train_names_what_it_needs(folder, command):
     assert "this is a net, but a solver is expected; give the solver that names it" in err
 
 
-@pytest.mark.parametrize("name", ["balance", "preview", "bench"])
+@pytest.mark.parametrize("name", ["balance", "preview", "bench", "evaluate"])
 def test_stages_are_the_solver_s(name, folder, command):
-    status, _, err = command(name, "solver.prototxt", "--stage", "long")
+    more = ["w.caffemodel", "--blob", "x"] if name == "evaluate" else []
+    status, _, err = command(name, "solver.prototxt", *more, "--stage", "long")
     assert status == 2
     assert "--stage" in err and "train_state" in err
 

@@ -254,6 +254,10 @@ layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "label"
         ["bench", "pipe"],
         ["bench", "listed.prototxt"],
         ["bench", "ahead.prototxt"],
+        ["evaluate", "pipe", "w.caffemodel", "--blob", "x"],
+        ["evaluate", "good.prototxt", "pipe", "--blob", "data"],
+        ["evaluate", "features.npz"],
+        ["evaluate", "features.npy"],
         ["train", "pipe"],
         ["train", "solver.prototxt", "--weights", "pipe"],
         ["train", "solver.prototxt", "--resume", "pipe"],
@@ -263,7 +267,7 @@ layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "label"
     ids=" ".join,
 )
 def test_a_command_says_what_it_is(tmp_path, command, arguments):
-    for name in ("pipe", "pipe.prototxt"):
+    for name in ("pipe", "pipe.prototxt", "features.npy", "features.npz"):
         make_special_file("pipe", str(tmp_path / name))
     good = f"{tmp_path}/good"
     a_source(good)

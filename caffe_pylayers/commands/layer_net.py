@@ -1,7 +1,8 @@
 """Nets of nothing but a data layer, to look at what it feeds; data layers that options alone describe."""
 
 import tempfile
-from typing import Any, List, Optional, Sequence
+from dataclasses import replace
+from typing import Any, List, Mapping, Optional, Sequence
 
 from caffe_pylayers import ALIASES, config
 from caffe_pylayers.caffe_files.nets import TRAIN, Layer
@@ -65,6 +66,16 @@ def layers_behind(layers: Sequence[Layer], blob: str) -> List[Layer]:
             wanted |= set(layer.bottoms)
             found.append(layer)
     return found[::-1]
+
+
+def with_options(layer: Layer, values: Mapping[str, Any], tops: Sequence[str]) -> Layer:
+    """The same Python layer with other options and tops."""
+    python = [field for field in layer.message.message("python_param").fields if field.name != "param_str"]
+    python.append(Field("param_str", repr(dict(values)), layer.line))
+    fields = [field for field in layer.message.fields if field.name not in ("python_param", "top")]
+    fields += [Field("top", top, layer.line) for top in tops]
+    fields.append(Field("python_param", Message(python, layer.line), layer.line))
+    return replace(layer, message=Message(fields, layer.line))
 
 
 def layer_of(kind: str, param_str: str, tops: Optional[int] = None) -> Layer:

@@ -20,7 +20,19 @@ from caffe_pylayers.processes.limits import NO_ROOM, cannot_write, exhausted
 from caffe_pylayers.processes.streams import open_closed_streams
 
 #: The commands: each is a function of its own name in a module of its own name, imported when it is asked for.
-COMMANDS = ("check", "describe", "doctor", "list", "convert", "balance", "preview", "bench", "train", "export")
+COMMANDS = (
+    "check",
+    "describe",
+    "doctor",
+    "list",
+    "convert",
+    "balance",
+    "preview",
+    "bench",
+    "train",
+    "evaluate",
+    "export",
+)
 
 
 class _Commands(click.Group):

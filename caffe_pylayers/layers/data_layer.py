@@ -154,6 +154,15 @@ class DataLayer(Layer):
         """The images that forward has taken so far; of ten crops it is one."""
         return self._taken * self.images_a_batch // self.recipe.copies
 
+    def records(self, number: int) -> np.ndarray:
+        """The records of the first images of its batch `number`, (B,); ask behind the batch, when it is known which cannot be read."""
+        return self._plan(number).records[0]
+
+    @property
+    def source(self) -> Source:
+        """What it reads."""
+        return self._source
+
     @property
     def num_records(self) -> int:
         """The records of the source."""

@@ -1,32 +1,12 @@
 """A net that is run a part at a time: its data layer, what lies behind it, or all of it."""
 
 import contextlib
-import tempfile
 import time
 from typing import Any, Iterator, List, Optional, Tuple
 
 from caffe_pylayers.caffe_files.nets import Layer, Net, NetState, data_layers
-from caffe_pylayers.caffe_files.prototxt import text_of
 from caffe_pylayers.commands import layer_net
-from caffe_pylayers.commands.layer_files import refuse_special_files
-from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.processes import stock
-from caffe_pylayers.processes.probe import ask_caffe
-
-_OURS = 77  # the exit status where an error of this package ends it
-_TRY = f"""
-import caffe
-from caffe_pylayers.errors import PartedError
-if sys.argv[4]:
-    caffe.set_mode_gpu()
-    caffe.set_device(int(sys.argv[4]))
-try:
-    net = caffe.Net(sys.argv[1], int(sys.argv[2]), stages=sys.argv[5:], level=int(sys.argv[3]))
-    net.forward()
-    net.backward()
-except PartedError:
-    sys.exit({_OURS})
-"""
+from caffe_pylayers.commands.whole_net import whole_net
 
 
 class Run:
@@ -112,28 +92,8 @@ def run_net(net: Net, state: NetState, name: Optional[str], gpu: Optional[int] =
     layers = data_layers(net, state)
     chosen = data_layers(net, state, name)
     data = next((layer for layer in chosen if layer.own), chosen[0])
-    with tempfile.NamedTemporaryFile("w", suffix=".prototxt", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text_of(net.message))
-        file.flush()
-        caffe = stock.import_caffe()
-        refuse_special_files(net.layers)
-        phase = getattr(caffe, state.phase)
-        _try(net.path, [file.name, str(phase), str(state.level), "" if gpu is None else str(gpu), *state.stages])
-        if gpu is not None:
-            caffe.set_mode_gpu()
-            caffe.set_device(gpu)
-        begun = time.perf_counter()
-        built = caffe.Net(file.name, phase, stages=list(state.stages), level=state.level)
-    return Run(built, data, [layer.name for layer in layers], time.perf_counter() - begun), data
-
-
-def _try(path: str, arguments: List[str]) -> None:
-    """Raise where Caffe cannot run a net: another process tries it, for an abort would end this one."""
-    answer = ask_caffe(_TRY, *arguments)
-    if answer.status in (0, _OURS):  # an error of this package comes again, as such
-        return
-    remedy = f"see `caffe-pylayers check {path}`"
-    raise ConfigError(f"Caffe gives up: {answer.why_caffe_gave_up}", remedy=remedy, source=path)
+    built, setup = whole_net(net, state, gpu, backward=True)
+    return Run(built, data, [layer.name for layer in layers], setup), data
 
 
 @contextlib.contextmanager

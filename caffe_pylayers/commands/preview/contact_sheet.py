@@ -57,20 +57,20 @@ class Group:
 class Sheet:
     """title: one line. notes: lines under it. columns: what the cells of a group are, as ("anchor", "positive").
 
-    groups: in order, as many in a row as fit, all of like cells. channels: for the histogram. findings: sentences at the
-    end.
+    groups: in order, as many in a row as fit, all of like cells. channels: for the histogram, if there is to be one. findings: sentences at
+    the end.
     """
 
     title: str
     notes: Sequence[str]
     columns: Sequence[str]
     groups: Sequence[Group]
-    channels: Sequence[Channel]
+    channels: Sequence[Channel] = ()
     findings: Sequence[str] = ()
 
 
-def draw(path: str, sheet: Sheet) -> None:
-    """Write the sheet as PNG."""
+def draw(path: str, sheet: Sheet, made_by: str = MADE_BY) -> None:
+    """Write the sheet as PNG. made_by: what it says of its origin."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure  # without pyplot, which would choose how a notebook shows pictures
 
@@ -83,7 +83,7 @@ def draw(path: str, sheet: Sheet) -> None:
         axes.set(xlim=(0, painter.width), ylim=(height, 0))
         axes.axis("off")
         painter.paint(figure, axes)
-        figure.savefig(path, dpi=_DPI, format="png", metadata={"Software": MADE_BY})
+        figure.savefig(path, dpi=_DPI, format="png", metadata={"Software": made_by})
 
 
 class _Painter:
@@ -103,7 +103,8 @@ class _Painter:
         self._below = self._top + self._rows * self._row_height + 12
         self.width = max(_WIDTH, self._group_width) + 2 * _MARGIN
         self._findings = [line for finding in sheet.findings for line in _wrapped(finding, 170)]
-        self.height = self._below + _HISTOGRAM + 60 + _LINE * len(self._findings) + 8 * bool(self._findings)
+        self._end = self._below + (_HISTOGRAM + 60 if sheet.channels else 0)
+        self.height = self._end + _LINE * len(self._findings) + 8 * bool(self._findings)
 
     def paint(self, figure: Any, axes: Any) -> None:
         sheet = self._sheet
@@ -118,9 +119,10 @@ class _Painter:
                 self._head(axes, x)
             self._group(axes, canvas, group, x, y)
         axes.imshow(canvas, extent=(0, self.width, self.height, 0), interpolation="nearest", zorder=0)
-        self._statistics(figure, axes)
+        if sheet.channels:
+            self._statistics(figure, axes)
         for number, line in enumerate(self._findings):
-            _text(axes, _MARGIN, self._below + _HISTOGRAM + 62 + _LINE * number, line, colour=RED)
+            _text(axes, _MARGIN, self._end + 2 + _LINE * number, line, colour=RED)
 
     def _head(self, axes: Any, x: float) -> None:
         for (_, width), name in zip(self._sizes, self._sheet.columns):

@@ -1,13 +1,12 @@
 """A data layer that feeds one record again and again, each time with what else is drawn: samplers Record0, Record1, ..."""
 
-from dataclasses import replace
 from typing import Any, Dict, Tuple
 
 import numpy as np
 
 from caffe_pylayers import config
 from caffe_pylayers.caffe_files.nets import Layer
-from caffe_pylayers.caffe_files.prototxt import Field, Message
+from caffe_pylayers.commands.layer_net import with_options
 from caffe_pylayers.config.param_str import parse
 from caffe_pylayers.errors import ConfigError, DataError
 
@@ -32,12 +31,7 @@ def of_record(layer: Layer, record: int) -> Layer:
         tops = tops[: len(tops) - options.domain]
         values, record = _of_one_source(options, values, record)
     values.update(batch_size=options.batch_size, sampler=f"{__name__}:{_PREFIX}{record}")
-    python = [field for field in layer.message.message("python_param").fields if field.name != "param_str"]
-    python.append(Field("param_str", repr(values), layer.line))
-    fields = [field for field in layer.message.fields if field.name not in ("python_param", "top")]
-    fields += [Field("top", top, layer.line) for top in tops]
-    fields.append(Field("python_param", Message(python, layer.line), layer.line))
-    return replace(layer, message=Message(fields, layer.line))
+    return with_options(layer, values, tops)
 
 
 def _of_one_source(options: Any, values: Dict[str, Any], record: int) -> Tuple[Dict[str, Any], int]:

@@ -50,25 +50,30 @@ class Listed(Ordered):
 def listed_triplets(source: Source, options: Any, *, training: bool) -> Listed:
     """The triplets of file `options.triplets`. Raises DataError with the line that is wrong."""
     rows = _rows(options.triplets, (3,), "three names")
-    return Listed(source, options, _records(source, options, rows, options.triplets, 3), None, training=training)
+    return Listed(source, options, _records(source, options.names, rows, options.triplets, 3), None, training=training)
 
 
 def listed_pairs(source: Source, options: Any, *, training: bool) -> Listed:
     """The pairs of file `options.pairs`. Raises DataError with the line that is wrong."""
-    path = options.pairs
+    return Listed(source, options, *read_pairs(options.pairs, source, options.names, options.graded), training=training)
+
+
+def read_pairs(path: str, source: Source, names: str, graded: bool) -> Tuple[np.ndarray, np.ndarray]:
+    """The records of the pairs of a file, int32 (2, M), and sim, float32 (M,). names, graded: the options of these names.
+
+    Raises DataError with the line that is wrong.
+    """
     rows = _rows(path, (2, 3), "two names, or two names and sim")
-    records = _records(source, options, rows, path, 2)
+    records = _records(source, names, rows, path, 2)
     if len(rows[0].names) == 3:
-        sims = np.array([_sim(row, path, options.graded) for row in rows], np.float32)
-    elif options.graded:
+        return records, np.array([_sim(row, path, graded) for row in rows], np.float32)
+    if graded:
         raise DataError(
             "it has no column sim, but `graded` is true",
             remedy="write a number from 0 to 1 behind the two names, or leave `graded` out",
             source=path,
         )
-    else:
-        sims = same_label(source, records, f"{path} has no column sim")
-    return Listed(source, options, records, sims, training=training)
+    return records, same_label(source, records, f"{path} has no column sim")
 
 
 def _sim(row: "_Row", path: str, graded: bool) -> float:
@@ -134,7 +139,7 @@ def _rows(path: str, widths: Tuple[int, ...], what: str) -> List[_Row]:
     return rows
 
 
-def _records(source: Source, options: Any, rows: List[_Row], path: str, arity: int) -> np.ndarray:
+def _records(source: Source, by: str, rows: List[_Row], path: str, arity: int) -> np.ndarray:
     names = [name for row in rows for name in row.names[:arity]]
-    numbers = numbers_of(names, source, options.names, lambda index: f"{path}, line {rows[index // arity].line}")
+    numbers = numbers_of(names, source, by, lambda index: f"{path}, line {rows[index // arity].line}")
     return numbers.reshape(-1, arity).T.astype(np.int32)

@@ -1,0 +1,1 @@
+"""`caffe-pylayers evaluate`."""

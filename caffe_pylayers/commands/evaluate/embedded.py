@@ -1,0 +1,65 @@
+"""Features, and the source whose records they are of."""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Dict, List, Tuple
+
+import numpy as np
+
+from caffe_pylayers.data.samplers.lists import read_pairs
+from caffe_pylayers.data.sources import Source
+from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.evaluation import Records
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """records: the features. source: what they are features of. numbers: the record of the source that each is of, (N,).
+
+    has_images: whether the source can be read. notes: what there is to say of them.
+    """
+
+    records: Records
+    source: Source
+    numbers: np.ndarray
+    has_images: bool
+    notes: List[str] = field(default_factory=list)
+
+    def given(self, known: Dict[str, np.ndarray]) -> "Embedded":
+        """The same with these labels or cameras, by name."""
+        told = {"labels": self.records.labels, "cameras": self.records.cameras, **known}
+        return replace(
+            self, records=Records(self.records.features, source=self.records.source, name=self.records.name, **told)
+        )
+
+    def require_images(self) -> None:
+        """Raise ConfigError where there are none to draw."""
+        if not self.has_images:
+            raise ConfigError(
+                "it has features, but no images to draw",
+                remedy="take the features from a net, or leave out --picture",
+                source=self.records.source,
+            )
+
+    def pairs(self, path: str, names: str) -> Tuple[np.ndarray, np.ndarray]:
+        """The pairs of a file, (2, M) places of features, and bool (M,), whether both are of one class. names: number or key.
+
+        Raises DataError where the file is wrong, or names a record without a feature.
+        """
+        numbers, sims = read_pairs(path, self.source, names, graded=False)
+        places = self._places[numbers]
+        if (places < 0).any():
+            record = int(numbers[places < 0][0])
+            raise DataError(
+                f"it is in a pair of {path}, but the data layer has left it out",
+                remedy="does it have a label, and can it be read? Or take the pair out of the list",
+                source=self.source.describe(record),
+                record=record,
+            )
+        return places, sims == 1
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        places = np.full(len(self.source), -1)
+        places[self.numbers] = np.arange(len(self.numbers))
+        return places
