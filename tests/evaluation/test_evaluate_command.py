@@ -199,14 +199,16 @@ def test_features_in_files(evaluate, here, features):
 
 
 def test_neighbours_as_a_picture(evaluate, here):
-    (here / "names.txt").write_text("\n".join("zero one two three four five six seven eight nine".split()))
+    (here / "names.txt").write_text(
+        "\n".join(["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+    )
     status, out, err = evaluate(*BY_NET, "--picture", "neighbours.png", "--rows", "5", "--classes", "names.txt")
     assert (status, err) == (0, "")
     assert out.splitlines()[-1] == "wrote neighbours.png"
     picture = cv2.imread("neighbours.png")
     assert picture.shape[1] > 1000
     assert picture.shape[0] > 5 * 120
-    blue, green, red = picture.astype(int).transpose(2, 0, 1)
+    _, green, red = picture.astype(int).transpose(2, 0, 1)
     assert (green - red > 60).sum() > 4 * 4 * 120  # most neighbours are right
     size = picture.shape
     assert evaluate(*BY_NET, "--picture", "neighbours.png", "--rows", "500")[0] == 0  # more than there are: each once

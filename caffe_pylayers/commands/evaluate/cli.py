@@ -238,7 +238,7 @@ def _verified(
     figures.update({f"TAR at FAR {far:g}": tar for far, tar in found.tar.items()})
     different = found.pairs - found.same
     notes = [
-        f"{far:g} of {different} different pairs is less than one: TAR there is that without any"
+        f"{far:g} of {different} different pairs is less than one pair: this TAR is that without a false one"
         for far in found.tar
         if far * different < 1
     ]
