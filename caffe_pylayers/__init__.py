@@ -40,6 +40,8 @@ LAYERS = {
     "DiceLoss": ("dice", "region_losses"),
     "TripletLoss": ("metric_losses", "metric_losses"),
     "BatchTripletLoss": ("batch_triplet", "metric_losses"),
+    "BatchPairLoss": ("pair_losses", "pair_losses"),
+    "LiftedStructSimilaritySoftmaxLoss": ("pair_losses", "pair_losses"),
     "MarginSoftmaxLoss": ("embedding_losses", "margins"),
     "CenterLoss": ("embedding_losses", "margins"),
     "NormalizedInnerProduct": ("class_products", "margins"),

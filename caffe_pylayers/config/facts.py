@@ -106,7 +106,11 @@ class Facts(BaseModel):
         return None
 
     def num_blobs(self) -> int:
-        """How many parameter blobs the layer has: by default that of its position."""
+        """How many parameter blobs the layer has: by default those that the solver must leave alone."""
+        return self.num_frozen()
+
+    def num_frozen(self) -> int:
+        """How many of its blobs, the last ones, the solver must leave alone: by default that of its position."""
         return int(getattr(self, "resume", False))
 
     def makes_steps(self) -> bool:

@@ -3,11 +3,34 @@
 from typing import ClassVar, Dict, Iterator, Literal, Optional, Sequence, Tuple
 
 from pydantic import Field
+from typing_extensions import Annotated
 
 from caffe_pylayers.config.keep import Kept
 from caffe_pylayers.config.remarks import Remark, out_of_order
 from caffe_pylayers.config.schema import IterSize, Options, Resume, Seed, Stream
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_samples
+
+# Options of `mining: distance`.
+Cutoff = Annotated[
+    float,
+    Field(
+        gt=0,
+        description="Distance mining: negatives nearer than this Euclidean distance, above 0, are all equally likely.",
+    ),
+]
+NonzeroLossCutoff = Annotated[
+    float,
+    Field(
+        gt=0, description="Distance mining: negatives at this Euclidean distance, above 0, or farther are not drawn."
+    ),
+]
+
+
+def cutoffs_out_of_order(cutoff: float, nonzero_loss_cutoff: float) -> Iterator[Remark]:
+    """What is wrong with the two distances of `mining: distance`."""
+    if cutoff >= nonzero_loss_cutoff:
+        rule = f"not below 'nonzero_loss_cutoff', which is {nonzero_loss_cutoff:g}"
+        yield Remark(("cutoff", "nonzero_loss_cutoff"), f"option 'cutoff' is {cutoff:g}, {rule}")
 
 
 class _TripletOptions(Options):
@@ -78,16 +101,8 @@ class BatchTripletLossOptions(_TripletOptions):
         "farthest positive and nearest negative (hard), a negative drawn by its distance (distance), or those of a "
         "bottom with rows of (anchor, positive, negative) in place of the label (given).",
     )
-    cutoff: float = Field(
-        0.5,
-        gt=0,
-        description="Distance mining: negatives nearer than this Euclidean distance, above 0, are all equally likely.",
-    )
-    nonzero_loss_cutoff: float = Field(
-        1.4,
-        gt=0,
-        description="Distance mining: negatives at this Euclidean distance, above 0, or farther are not drawn.",
-    )
+    cutoff: Cutoff = 0.5
+    nonzero_loss_cutoff: NonzeroLossCutoff = 1.4
     seed: Seed = 0
     stream: Stream = 0
     iter_size: IterSize = 1
@@ -95,9 +110,8 @@ class BatchTripletLossOptions(_TripletOptions):
 
     def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
-        if self.mining == "distance" and self.cutoff >= self.nonzero_loss_cutoff:
-            rule = f"not below 'nonzero_loss_cutoff', which is {self.nonzero_loss_cutoff:g}"
-            yield Remark(("cutoff", "nonzero_loss_cutoff"), f"option 'cutoff' is {self.cutoff:g}, {rule}")
+        if self.mining == "distance":
+            yield from cutoffs_out_of_order(self.cutoff, self.nonzero_loss_cutoff)
 
     def idle(self) -> Iterator[Tuple[str, str]]:
         yield from super().idle()

@@ -15,6 +15,7 @@ from caffe_pylayers.layers.adapter import log
 
 _BASE = 1 << 24  # float32 holds every integer up to this
 _HEAD = 4
+PARAM_OF_POSITION = "with resume: true the layer needs param { lr_mult: 0  decay_mult: 0 }"
 _LEAST = np.array([-_BASE, 0, 0, 0])  # with `contents` the first word is below 0
 
 
@@ -29,15 +30,18 @@ class FrozenCounter:
     contents: a checksum of 24 bits of the data that are counted, or None; that there were others is told by `changed`.
     Older snapshots have none.
     extra: how many numbers the blob holds behind these, for the layer to keep (`numbers`).
+    params: what the layer needs, and with which option, in words.
     """
 
-    def __init__(self, layer: Any, order: str, extra: int = 0, contents: Optional[int] = None) -> None:
+    def __init__(
+        self, layer: Any, order: str, extra: int = 0, contents: Optional[int] = None, params: str = PARAM_OF_POSITION
+    ) -> None:
         digest = hashlib.sha256(order.encode()).digest()
         self._hash = (int.from_bytes(digest[:3], "big"), int.from_bytes(digest[3:6], "big"))
         self._contents = contents
         layer.blobs.add_blob(_HEAD + extra)
         self._blob = layer.blobs[len(layer.blobs) - 1]
-        self._layer = layer.name
+        self._layer, self._params = layer.name, params
         self._blob.data[...] = 0  # Caffe aborts at the first update on a parameter that nobody wrote
         self.write(0)
 
@@ -82,8 +86,7 @@ class FrozenCounter:
     def _spoilt(self) -> ConfigError:
         return ConfigError(
             "the solver has changed the blob with the layer's position, or the snapshot is damaged",
-            remedy="with resume: true the layer needs param { lr_mult: 0  decay_mult: 0 } in the prototxt; if it has this "
-            "param, go on from an earlier snapshot",
+            remedy=f"{self._params} in the prototxt; if it has this param, go on from an earlier snapshot",
             layer=self._layer,
         )
 

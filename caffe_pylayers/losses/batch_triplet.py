@@ -1,12 +1,13 @@
 """The triplet loss on the triplets that are mined in a batch, added up by anchor."""
 
-from typing import Any, Callable, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 import numpy as np
 
 from caffe_pylayers.losses import mining
 from caffe_pylayers.losses.batch_terms import all_terms_hinge, all_terms_soft, chosen_terms
 from caffe_pylayers.losses.blocks import Buffer, row_blocks, scratch
+from caffe_pylayers.losses.distances import distances_of_products
 from caffe_pylayers.losses.mining import Block
 from caffe_pylayers.losses.reduction import Array, array_module
 
@@ -15,9 +16,6 @@ Space = Callable[..., Array]
 
 #: Distances that are worked on at a time: with all that is made of them, what a second-level cache holds.
 BLOCK = 1 << 13
-
-# Squared distances below this part of the squared norms are 0: such embeddings differ by no more than float32 rounds.
-_EQUAL = 1e-13
 
 
 class Rule(NamedTuple):
@@ -96,7 +94,8 @@ def batch_triplet_loss(
     sums = [xp.zeros(num) for _ in range(5)]
     for part in parts:
         slopes = matrix[part]
-        distances, equal = _distances(slopes, squares, part, rule.distance, space)
+        distances, equal = space("distances", part), space("equal", part, bool)
+        distances_of_products(slopes, squares[part], squares, rule.distance, distances, space("first", part), equal)
         if triplets is not None:
             chosen = mining.given(triplets, part.start, len(slopes))
             measured = chosen_terms(distances, chosen, rule.margin, rule.soft, slopes)
@@ -155,21 +154,6 @@ def _class_sizes(labels: Array) -> Array:
     """How many rows have the label of each row."""
     _, inverse, counts = array_module(labels).unique(labels, return_inverse=True, return_counts=True)
     return counts[inverse.reshape(-1)]
-
-
-def _distances(products: Array, squares: Array, part: slice, distance: str, space: Space) -> Tuple[Array, Array]:
-    """The distances of the anchors `part`, from their products x_i x_j and all |x|^2; and which of them are 0."""
-    xp = array_module(products)
-    distances, scale, equal = space("distances", part), space("first", part), space("equal", part, bool)
-    xp.add(squares[part, None], squares, out=scale)
-    xp.multiply(products, -2, out=distances)
-    distances += scale
-    scale *= _EQUAL
-    xp.less_equal(distances, scale, out=equal)
-    xp.copyto(distances, 0, where=equal)
-    if distance == "euclidean":
-        xp.sqrt(distances, out=distances)
-    return distances, equal
 
 
 def _block(labels: Array, class_sizes: Array, part: slice, distances: Array, space: Space) -> Block:

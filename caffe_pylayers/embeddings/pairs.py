@@ -1,0 +1,176 @@
+"""Losses on the pairs of a batch: of each embedding with all others of it, or with those of a memory, which have no gradient.
+
+All pairs are in one array (N, M): first products, then slopes. What is made of them is made in blocks of anchors.
+"""
+
+from typing import Any, Iterator, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from caffe_pylayers.embeddings.pair_blocks import (
+    BY_DISTANCE,
+    Block,
+    Draw,
+    Others,
+    Rule,
+    block_terms,
+    places,
+    same_class,
+)
+from caffe_pylayers.embeddings.pair_terms import add_up, lifted_gaps
+from caffe_pylayers.losses.blocks import Buffer, row_blocks, scratch
+from caffe_pylayers.losses.reduction import Array, array_module
+
+#: Pairs that are worked on at a time: with all that is made of them, what a second-level cache holds.
+BLOCK = 1 << 14
+
+
+class Pairs(NamedTuple):
+    """The pairs of N anchors, measured."""
+
+    values: Array  #: float64 (means, N): sums of terms, a row for each mean that the loss is the sum of
+    counts: Array  #: float64 (means, N): how many terms
+    #: (N, M): d values of the anchor / d product; but of `lifted` until `weigh_pairs`: distances of positives, shares of negatives
+    slopes: Array
+    logs: Array  #: of `lifted`: log of the sum over an anchor's negatives, (N,)
+    points: Array  #: the anchors, (N, D)
+    labels: Array  #: (N,)
+    others: Others
+    shared: bool  #: whether the others are the anchors
+    rule: Rule
+    buffer: Buffer
+
+
+def pair_loss(
+    points: Array,
+    labels: Array,
+    rule: Rule,
+    draw: Optional[Draw] = None,
+    memory: Optional[Others] = None,
+    buffer: Optional[Buffer] = None,
+) -> Pairs:
+    """Measures the pairs of N anchors: with each other, or with a memory.
+
+    points: (N, D), float64 for a type of BY_DISTANCE; unit vectors, or as they are.
+    draw: for `mining: distance`, (anchors, others) -> uniform in [0, 1).
+    Embeddings that are not finite make all values NaN.
+    """
+    xp, buffer, num = array_module(points), scratch(buffer, points), len(points)
+    others = Others(points, labels, xp.arange(num)) if memory is None else memory
+    slopes = buffer("pairs", (num, len(others.points)), points.dtype)
+    xp.matmul(points, others.points.T, out=slopes)
+    means = 2 if rule.type == "contrastive" else 1
+    values, counts, logs = xp.zeros((means, num)), xp.zeros((means, num)), xp.zeros(num)
+    pairs = Pairs(values, counts, slopes, logs, points, labels, others, memory is None, rule, buffer)
+    squares = squared_lengths(points), squared_lengths(others.points)
+    finite = all(bool(xp.isfinite(each).all()) for each in squares)
+    if not finite:  # there is no order to choose by
+        slopes[...] = squares[0][...] = squares[1][...] = 0
+    for block in blocks_of(pairs, squares):
+        found, of_lifted = block_terms(block, rule, draw)
+        if found is None:
+            logs[block.rows] = of_lifted
+            continue
+        for total, each in ((values, found.values), (counts, found.counts)):
+            for number, of_mean in enumerate(each):
+                total[number, block.rows] = of_mean
+    if rule.type == "lifted":
+        for block in blocks_of(pairs):
+            gaps = _lifted(pairs, block)
+            values[0, block.rows] = add_up(gaps.rows, gaps.gaps * gaps.gaps / 2, len(block.labels))
+            counted = None if rule.average == "all" else gaps.gaps > 0
+            counts[0, block.rows] = add_up(gaps.rows, counted, len(block.labels))
+    if not finite and slopes.shape[1] > 1:
+        values[...], counts[...], slopes[...] = np.nan, 1, np.nan
+    return pairs
+
+
+def weigh_pairs(pairs: Pairs, factors: Array) -> Optional[Array]:
+    """Multiply the slopes by the factors of the values, (means, N), so far as these do not go by rows; to be called once.
+
+    Returns what is left to multiply rows by, (N,), or None.
+    """
+    xp, slopes = array_module(factors), pairs.slopes
+    if pairs.rule.type == "lifted":
+        shares = _shares(pairs, factors[0])
+        for block in blocks_of(pairs):
+            gaps = _lifted(pairs, block)
+            part = slopes[block.rows]
+            part *= shares[block.rows, None]
+            of_positives = factors[0, block.rows][gaps.rows] * gaps.gaps
+            part.reshape(-1)[gaps.at] = -of_positives / xp.where(gaps.lengths > 0, gaps.lengths, np.inf)
+        return None
+    if len(factors) == 1:
+        return factors[0]
+    attracting, repelling = factors[:, :, None].astype(slopes.dtype)
+    for block in blocks_of(pairs):  # slopes of positives are below 0, those of negatives above
+        part = slopes[block.rows]
+        part *= xp.where(part > 0, repelling[block.rows], attracting[block.rows])
+    return None
+
+
+def pairs_gradient(pairs: Pairs, factor: Optional[Array], out: Array) -> None:
+    """Write the gradient by the anchors into `out`, (N, D): with the slopes of `weigh_pairs`, rows times `factor`."""
+    xp, slopes, points = array_module(out), pairs.slopes, pairs.points
+    factor = xp.ones(len(points), out.dtype) if factor is None else factor.astype(out.dtype)
+    xp.matmul(slopes, pairs.others.points, out=out)
+    out *= factor[:, None]
+    weighted = xp.multiply(points, factor[:, None], out=pairs.buffer("weighted", points.shape, points.dtype))
+    if pairs.shared:
+        out += xp.matmul(slopes.T, weighted, out=pairs.buffer("by others", points.shape, points.dtype))
+    if pairs.rule.type in BY_DISTANCE:  # |x - y|^2 has the lengths too
+        degree = xp.matmul(slopes, xp.ones(slopes.shape[1], slopes.dtype)) * factor
+        if pairs.shared:
+            degree = degree + xp.matmul(factor, slopes)
+        out -= xp.multiply(points, degree[:, None], out=weighted)
+
+
+def squared_lengths(points: Array) -> Array:
+    return array_module(points).einsum("nd,nd->n", points, points)
+
+
+class _Lifted(NamedTuple):
+    """The positives of a block."""
+
+    at: Array  #: their places in the flattened block
+    rows: Array
+    columns: Array
+    lengths: Array  #: distances
+    gaps: Array
+    logs: Array  #: of the sums over both anchors' negatives
+
+
+def _lifted(pairs: Pairs, block: Block) -> _Lifted:
+    """The positives of a block of `lifted`, whose logs are known."""
+    xp = array_module(pairs.logs)
+    at, rows = places(same_class(block))
+    columns = at - rows * pairs.slopes.shape[1]
+    lengths = block.products.reshape(-1)[at]
+    others = pairs.logs[columns] if pairs.shared else xp.full(len(at), -np.inf)
+    return _Lifted(at, rows, columns, lengths, *lifted_gaps(lengths, pairs.logs[block.rows][rows], others))
+
+
+def _shares(pairs: Pairs, factor: Array) -> Array:
+    """What the slopes of each anchor's negatives are multiplied by: they are in the terms of all its positives."""
+    xp = array_module(factor)
+    shares, num = xp.zeros(len(factor)), len(factor)
+    for block in blocks_of(pairs):
+        gaps = _lifted(pairs, block)
+        each = factor[block.rows][gaps.rows] * gaps.gaps
+        anchors = gaps.rows + block.rows.start
+        for who in (anchors, gaps.columns) if pairs.shared else (anchors,):
+            shares += add_up(who, each * xp.exp(pairs.logs[who] - gaps.logs), num)
+    return shares
+
+
+def blocks_of(pairs: Pairs, squares: Tuple[Any, Any] = (None, None)) -> Iterator[Block]:
+    """The pairs in blocks of anchors. squares: the squared lengths of anchors and others, where they are wanted."""
+    slopes = pairs.slopes
+    parts = list(row_blocks(slopes, BLOCK)) if slopes.size else []
+    for rows in parts:
+
+        def space(name: str, dtype: Any, count: int = rows.stop - rows.start) -> Array:
+            return pairs.buffer(f"block {name}", (parts[0].stop, slopes.shape[1]), dtype)[:count]
+
+        lengths = None if squares[0] is None else squares[0][rows]
+        yield Block(rows, slopes[rows], pairs.labels[rows], pairs.others, (lengths, squares[1]), space)
