@@ -6,10 +6,10 @@ import numpy as np
 
 from caffe_pylayers.embeddings import pair_mining, pair_terms
 from caffe_pylayers.embeddings.pair_terms import Kinds, Terms
-from caffe_pylayers.losses.distances import distances_of_products
+from caffe_pylayers.losses.distances import squared_distances
 from caffe_pylayers.losses.reduction import Array, array_module
 
-#: The types that go by Euclidean distances, and so want float64; the others go by cosines.
+#: The types that go by Euclidean distances; the others go by cosines.
 BY_DISTANCE = ("contrastive", "lifted", "margin")
 
 #: The rules of mining that go by cosines, or by nothing; the others go by Euclidean distances.
@@ -25,6 +25,7 @@ class Rule(NamedTuple):
     type: str
     mining: str = "all"
     average: str = "all"  #: "all" terms, or those above 0 ("positive")
+    unit: bool = True  #: whether embeddings are unit vectors
     temperature: float = 0.1
     alpha: float = 2.0
     beta: float = 50.0
@@ -51,7 +52,8 @@ class Block(NamedTuple):
     """B anchors of N, and M others."""
 
     rows: slice  #: which anchors
-    products: Array  #: (B, M), over which slopes are written
+    products: Array  #: (B, M); float64 for a type of BY_DISTANCE
+    slopes: Array  #: (B, M), to write into; the same array for the other types
     labels: Array  #: of the anchors, (B,)
     others: Others
     squares: Tuple[Array, Array]  #: squared lengths of the anchors, (B,), and of the others
@@ -86,11 +88,9 @@ def block_terms(block: Block, rule: Rule, draw: Optional[Draw]) -> Tuple[Optiona
     """
     distances = zero = None
     if rule.type in BY_DISTANCE or rule.mining not in _MINED_BY_COSINE:
-        distances, zero = block.space("distances", block.products.dtype), block.space("zero", bool)
-        work = block.space("work", block.products.dtype)
-        distances_of_products(block.products, *block.squares, "euclidean", distances, work, zero)
+        distances, zero = _distances(block)
     kinds = _kinds(block, distances, rule, draw)
-    c, average = block.products, rule.average
+    c, average = block.slopes, rule.average
     if rule.type == "ntxent":
         return pair_terms.ntxent(c, kinds, rule.temperature, average), None
     if rule.type == "supcon":
@@ -106,6 +106,17 @@ def block_terms(block: Block, rule: Rule, draw: Optional[Draw]) -> Tuple[Optiona
     if rule.type == "margin":
         margins, one_mean = (rule.beta - rule.margin, rule.beta + rule.margin), True
     return pair_terms.hinges(distances, zero, kinds, margins, average, one_mean, c), None
+
+
+def _distances(block: Block) -> Tuple[Array, Array]:
+    """The distances of a block, and where they are 0."""
+    xp, dtype = array_module(block.products), block.products.dtype
+    squared, zero = block.space("squared", dtype), block.space("zero", bool)
+    squared_distances(block.products, *block.squares, squared, zero)
+    distances = squared if dtype == block.slopes.dtype else block.space("distances", block.slopes.dtype)
+    distances[...] = squared
+    xp.sqrt(distances, out=distances)
+    return distances, zero
 
 
 def _kinds(block: Block, distances: Optional[Array], rule: Rule, draw: Optional[Draw]) -> Kinds:

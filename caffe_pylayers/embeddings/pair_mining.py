@@ -16,7 +16,7 @@ def multi_similarity(c: Array, positive: Array, negative: Array, epsilon: float)
     xp = array_module(c)
     farthest = xp.where(positive, c, np.inf).min(axis=1)
     nearest = xp.where(negative, c, -np.inf).max(axis=1)
-    return positive & (c - epsilon < nearest[:, None]), negative & (c + epsilon > farthest[:, None])
+    return positive & (c < nearest[:, None] + epsilon), negative & (c > farthest[:, None] - epsilon)
 
 
 def pair_margin(d: Array, positive: Array, negative: Array, pos_margin: float, neg_margin: float) -> Masks:

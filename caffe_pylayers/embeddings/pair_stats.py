@@ -1,7 +1,7 @@
 """What to watch of the pairs of a batch."""
 
 import math
-from typing import Optional, Tuple
+from typing import Tuple
 
 import numpy as np
 
@@ -11,17 +11,15 @@ from caffe_pylayers.embeddings.pairs import Pairs, blocks_of
 from caffe_pylayers.losses.reduction import Array, array_module
 
 
-def pair_stats(pairs: Pairs, factor: Optional[Array]) -> Tuple[float, float, float, float]:
+def pair_stats(pairs: Pairs, factor: Array) -> Tuple[float, float, float, float]:
     """Fractions of the pairs of one class and of two that have a gradient, and the mean products of both; NaN where there is none.
 
     factor: what `weigh_pairs` returned.
     """
     of_one, of_two, sum_of_one, sum_of_two = _numbers_and_sums(pairs)
-    active = [0, 0]
+    active, each = [0, 0], array_module(factor).ones(len(pairs.points)) * factor
     for block in blocks_of(pairs):
-        has_gradient = block.products != 0
-        if factor is not None:
-            has_gradient &= (factor[block.rows] != 0)[:, None]
+        has_gradient = (block.slopes != 0) & (each[block.rows] != 0)[:, None]
         at, _ = places(same_class(block))
         positives = int(has_gradient.reshape(-1)[at].sum())
         active[0] += positives

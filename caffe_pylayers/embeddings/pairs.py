@@ -22,7 +22,10 @@ from caffe_pylayers.losses.blocks import Buffer, row_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 
 #: Pairs that are worked on at a time: with all that is made of them, what a second-level cache holds.
-BLOCK = 1 << 14
+BLOCK = 1 << 15
+
+#: What costs as much from either end, and the rules of mining that choose so.
+_SYMMETRIC, _SYMMETRIC_MINING = ("contrastive", "margin"), ("all", "pair_margin")
 
 
 class Pairs(NamedTuple):
@@ -51,22 +54,31 @@ def pair_loss(
 ) -> Pairs:
     """Measures the pairs of N anchors: with each other, or with a memory.
 
-    points: (N, D), float64 for a type of BY_DISTANCE; unit vectors, or as they are.
+    points: (N, D), unit vectors, or as they are.
     draw: for `mining: distance`, (anchors, others) -> uniform in [0, 1).
     Embeddings that are not finite make all values NaN.
     """
     xp, buffer, num = array_module(points), scratch(buffer, points), len(points)
     others = Others(points, labels, xp.arange(num)) if memory is None else memory
     slopes = buffer("pairs", (num, len(others.points)), points.dtype)
-    xp.matmul(points, others.points.T, out=slopes)
+    anchors, compared, products = points, others.points, slopes
+    if rule.type in BY_DISTANCE and points.dtype != np.float64:
+        products = buffer("products", slopes.shape, np.float64)
+        anchors = buffer("exact anchors", points.shape, np.float64)
+        anchors[...] = points
+        compared = anchors
+        if memory is not None:
+            compared = buffer("exact others", memory.points.shape, np.float64)
+            compared[...] = memory.points
+    xp.matmul(anchors, compared.T, out=products)
     means = 2 if rule.type == "contrastive" else 1
     values, counts, logs = xp.zeros((means, num)), xp.zeros((means, num)), xp.zeros(num)
     pairs = Pairs(values, counts, slopes, logs, points, labels, others, memory is None, rule, buffer)
-    squares = squared_lengths(points), squared_lengths(others.points)
+    squares = tuple(xp.einsum("nd,nd->n", each, each) for each in (anchors, compared))
     finite = all(bool(xp.isfinite(each).all()) for each in squares)
     if not finite:  # there is no order to choose by
-        slopes[...] = squares[0][...] = squares[1][...] = 0
-    for block in blocks_of(pairs, squares):
+        products[...] = squares[0][...] = squares[1][...] = 0
+    for block in blocks_of(pairs, products, squares):
         found, of_lifted = block_terms(block, rule, draw)
         if found is None:
             logs[block.rows] = of_lifted
@@ -85,48 +97,54 @@ def pair_loss(
     return pairs
 
 
-def weigh_pairs(pairs: Pairs, factors: Array) -> Optional[Array]:
-    """Multiply the slopes by the factors of the values, (means, N), so far as these do not go by rows; to be called once.
+def weigh_pairs(pairs: Pairs, factors: Array) -> Array:
+    """Multiply the slopes by the factors of the values so far as these do not go by rows; to be called once.
 
-    Returns what is left to multiply rows by, (N,), or None.
+    factors: (means, N), or (means, 1) for all alike. Returns what is left to multiply rows by, (N,) or (1,).
     """
     xp, slopes = array_module(factors), pairs.slopes
     if pairs.rule.type == "lifted":
-        shares = _shares(pairs, factors[0])
+        factor = xp.ones(len(slopes)) * factors[0]
+        shares = _shares(pairs, factor)
         for block in blocks_of(pairs):
             gaps = _lifted(pairs, block)
-            part = slopes[block.rows]
-            part *= shares[block.rows, None]
-            of_positives = factors[0, block.rows][gaps.rows] * gaps.gaps
-            part.reshape(-1)[gaps.at] = -of_positives / xp.where(gaps.lengths > 0, gaps.lengths, np.inf)
-        return None
+            block.slopes[...] *= shares[block.rows, None].astype(slopes.dtype)
+            of_positives = factor[block.rows][gaps.rows] * gaps.gaps
+            block.slopes.reshape(-1)[gaps.at] = -of_positives / xp.where(gaps.lengths > 0, gaps.lengths, np.inf)
+        return xp.ones(len(slopes))
     if len(factors) == 1:
         return factors[0]
     attracting, repelling = factors[:, :, None].astype(slopes.dtype)
     for block in blocks_of(pairs):  # slopes of positives are below 0, those of negatives above
-        part = slopes[block.rows]
-        part *= xp.where(part > 0, repelling[block.rows], attracting[block.rows])
-    return None
+        rows = block.rows if factors.shape[1] > 1 else slice(None)
+        each = block.space("work", slopes.dtype)
+        each[...] = attracting[rows]
+        xp.copyto(each, repelling[rows], where=block.slopes > 0)
+        block.slopes[...] *= each
+    return xp.ones(factors.shape[1])
 
 
-def pairs_gradient(pairs: Pairs, factor: Optional[Array], out: Array) -> None:
-    """Write the gradient by the anchors into `out`, (N, D): with the slopes of `weigh_pairs`, rows times `factor`."""
+def pairs_gradient(pairs: Pairs, factor: Array, out: Array) -> None:
+    """Write the gradient by the anchors into `out`, (N, D): with the slopes of `weigh_pairs`, rows times the `factor` that it returned.
+
+    For unit vectors a multiple of the anchor may be missing, of which its direction does not depend.
+    """
     xp, slopes, points = array_module(out), pairs.slopes, pairs.points
-    factor = xp.ones(len(points), out.dtype) if factor is None else factor.astype(out.dtype)
+    each = factor.astype(out.dtype)
+    is_symmetric = len(each) == 1 and pairs.rule.type in _SYMMETRIC and pairs.rule.mining in _SYMMETRIC_MINING
+    work = pairs.buffer("weighted", points.shape, points.dtype)
     xp.matmul(slopes, pairs.others.points, out=out)
-    out *= factor[:, None]
-    weighted = xp.multiply(points, factor[:, None], out=pairs.buffer("weighted", points.shape, points.dtype))
-    if pairs.shared:
+    out *= each[:, None]
+    if pairs.shared and is_symmetric:
+        out *= 2
+    elif pairs.shared:
+        weighted = xp.multiply(points, each[:, None], out=work)
         out += xp.matmul(slopes.T, weighted, out=pairs.buffer("by others", points.shape, points.dtype))
-    if pairs.rule.type in BY_DISTANCE:  # |x - y|^2 has the lengths too
-        degree = xp.matmul(slopes, xp.ones(slopes.shape[1], slopes.dtype)) * factor
+    if pairs.rule.type in BY_DISTANCE and not pairs.rule.unit:  # |x - y|^2 has the lengths too
+        degree = slopes.sum(axis=1) * each
         if pairs.shared:
-            degree = degree + xp.matmul(factor, slopes)
-        out -= xp.multiply(points, degree[:, None], out=weighted)
-
-
-def squared_lengths(points: Array) -> Array:
-    return array_module(points).einsum("nd,nd->n", points, points)
+            degree = degree + xp.matmul(each * xp.ones_like(degree), slopes)
+        out -= xp.multiply(points, degree[:, None], out=work)
 
 
 class _Lifted(NamedTuple):
@@ -145,7 +163,7 @@ def _lifted(pairs: Pairs, block: Block) -> _Lifted:
     xp = array_module(pairs.logs)
     at, rows = places(same_class(block))
     columns = at - rows * pairs.slopes.shape[1]
-    lengths = block.products.reshape(-1)[at]
+    lengths = block.slopes.reshape(-1)[at].astype(np.float64)
     others = pairs.logs[columns] if pairs.shared else xp.full(len(at), -np.inf)
     return _Lifted(at, rows, columns, lengths, *lifted_gaps(lengths, pairs.logs[block.rows][rows], others))
 
@@ -163,14 +181,18 @@ def _shares(pairs: Pairs, factor: Array) -> Array:
     return shares
 
 
-def blocks_of(pairs: Pairs, squares: Tuple[Any, Any] = (None, None)) -> Iterator[Block]:
-    """The pairs in blocks of anchors. squares: the squared lengths of anchors and others, where they are wanted."""
+def blocks_of(
+    pairs: Pairs, products: Optional[Array] = None, squares: Tuple[Any, Any] = (None, None)
+) -> Iterator[Block]:
+    """The pairs in blocks of anchors. products, squares: those of the embeddings, where they are wanted."""
     slopes = pairs.slopes
+    products = slopes if products is None else products
     parts = list(row_blocks(slopes, BLOCK)) if slopes.size else []
     for rows in parts:
 
         def space(name: str, dtype: Any, count: int = rows.stop - rows.start) -> Array:
             return pairs.buffer(f"block {name}", (parts[0].stop, slopes.shape[1]), dtype)[:count]
 
-        lengths = None if squares[0] is None else squares[0][rows]
-        yield Block(rows, slopes[rows], pairs.labels[rows], pairs.others, (lengths, squares[1]), space)
+        of_rows = None if squares[0] is None else squares[0][rows]
+        of_all = pairs.labels[rows], pairs.others, (of_rows, squares[1]), space
+        yield Block(rows, products[rows], slopes[rows], *of_all)

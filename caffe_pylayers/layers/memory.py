@@ -78,7 +78,7 @@ class Memory:
             )
         pushed, size = self._pushed, self._layer.blobs[0].shape[0]
         places = (xp.arange(len(points)) + pushed % size) % size
-        self._data(0)[places], self._data(1)[places] = points.astype(np.float32), labels
+        self._data(0)[places], self._data(1)[places] = points, labels
         numbers[:] = *divmod(pushed + len(points), _WORD), *self._sum()
         return places
 

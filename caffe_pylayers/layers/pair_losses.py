@@ -6,7 +6,7 @@ from typing import Any, Optional, Sequence
 import numpy as np
 
 from caffe_pylayers.data import keyed
-from caffe_pylayers.embeddings.pair_blocks import BY_DISTANCE, Draw, Others, Rule
+from caffe_pylayers.embeddings.pair_blocks import Draw, Others, Rule
 from caffe_pylayers.embeddings.pair_stats import pair_stats
 from caffe_pylayers.embeddings.pairs import Pairs, pair_loss, pairs_gradient, weigh_pairs
 from caffe_pylayers.errors import ConfigError
@@ -28,7 +28,7 @@ class _PairsLayer(LossLayer):
 
     def setup(self, bottom: Blobs, top: Blobs) -> None:
         super().setup(bottom, top)
-        self._rule = Rule(**self.options.rule())
+        self._rule = Rule(**self.options.rule(), unit=self.options.normalize_x)
         self._memory: Optional[Memory] = None
         self._forwards: Any = None
         self._number = 0  # of this forward, where it is counted
@@ -49,7 +49,8 @@ class _PairsLayer(LossLayer):
         labels = labels.astype(np.float32)
         self._rows = None if ignored is None else self.xp.flatnonzero(~ignored)
         if self._rows is not None:
-            x, labels = x[self._rows], labels[self._rows]
+            kept = self.buffer("kept", (len(self._rows), x.shape[1]))
+            x, labels = self.xp.take(x, self._rows, axis=0, out=kept), labels[self._rows]
         self._norm = mean_norm(x) if "stats" in self.gives else 0.0
         points = self._points(x)
         draw = self._draw() if self._rule.mining == "distance" else None
@@ -87,18 +88,17 @@ class _PairsLayer(LossLayer):
     def _placed(self, of_rows: Array, out: Array) -> Array:
         """`out`, with what the rows have that are not ignored."""
         rows = slice(None) if self._rows is None else self._rows
-        out[rows] = of_rows.astype(out.dtype)
+        out[rows] = of_rows
         return out
 
     def _points(self, x: Array) -> Array:
-        """The embeddings that the loss goes by: of length 1 if they shall be; in float64 where products are too coarse in float32."""
-        coarse = self._rule.type in BY_DISTANCE or not self.options.normalize_x
-        points = self.buffer("points", x.shape, np.float64 if coarse else np.float32)
+        """The embeddings that the loss goes by: of length 1 if they shall be, else float64, because products have any size."""
+        if self.options.normalize_x:
+            unit, self._inverse = unit_vectors(x, (1,), 0.0, self.buffer("unit", x.shape))
+            return unit
+        points = self.buffer("points", x.shape, np.float64)
         points[...] = x
-        if not self.options.normalize_x:
-            return points
-        unit, self._inverse = unit_vectors(points, (1,), 0.0, self.buffer("unit", x.shape, points.dtype))
-        return unit
+        return points
 
     def _others(self, points: Array, labels: Array) -> Optional[Others]:
         """What the batch is compared with, if not with itself."""

@@ -7,7 +7,7 @@ import numpy as np
 from caffe_pylayers.losses import mining
 from caffe_pylayers.losses.batch_terms import all_terms_hinge, all_terms_soft, chosen_terms
 from caffe_pylayers.losses.blocks import Buffer, row_blocks, scratch
-from caffe_pylayers.losses.distances import distances_of_products
+from caffe_pylayers.losses.distances import squared_distances
 from caffe_pylayers.losses.mining import Block
 from caffe_pylayers.losses.reduction import Array, array_module
 
@@ -95,7 +95,9 @@ def batch_triplet_loss(
     for part in parts:
         slopes = matrix[part]
         distances, equal = space("distances", part), space("equal", part, bool)
-        distances_of_products(slopes, squares[part], squares, rule.distance, distances, space("first", part), equal)
+        squared_distances(slopes, squares[part], squares, distances, equal)
+        if rule.distance == "euclidean":
+            xp.sqrt(distances, out=distances)
         if triplets is not None:
             chosen = mining.given(triplets, part.start, len(slopes))
             measured = chosen_terms(distances, chosen, rule.margin, rule.soft, slopes)

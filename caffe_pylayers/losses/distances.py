@@ -2,24 +2,18 @@
 
 from caffe_pylayers.losses.reduction import Array, array_module
 
-# Squared distances below this part of the squared norms are 0: such embeddings differ by no more than float32 rounds.
-_EQUAL = 1e-13
+# Squared distances below this part of the squared norm are 0: such embeddings differ by no more than float32 rounds.
+_EQUAL = 2e-13
 
 
-def distances_of_products(
-    products: Array, squares: Array, other_squares: Array, distance: str, out: Array, work: Array, equal: Array
-) -> None:
-    """Write the distances of B embeddings from M others into `out`, and into `equal`, bool, which of them are 0.
+def squared_distances(products: Array, squares: Array, other_squares: Array, out: Array, equal: Array) -> None:
+    """Write |x - y|^2 of B embeddings and M others into `out`, and into `equal`, bool, where it is 0.
 
-    products: x . y, (B, M). squares: |x|^2, (B,). other_squares: |y|^2, (M,). distance: squared or euclidean.
-    out, work: (B, M), to write into. In float64 what |x|^2 + |y|^2 - 2xy loses does not show.
+    products: x . y, (B, M), float64, in which what |x|^2 + |y|^2 - 2xy loses does not show. squares: |x|^2, (B,), and |y|^2, (M,).
     """
     xp = array_module(products)
-    xp.add(squares[:, None], other_squares, out=work)
     xp.multiply(products, -2, out=out)
-    out += work
-    work *= _EQUAL
-    xp.less_equal(out, work, out=equal)
+    out += squares[:, None]
+    out += other_squares
+    xp.less_equal(out, _EQUAL * squares[:, None], out=equal)
     xp.copyto(out, 0, where=equal)
-    if distance == "euclidean":
-        xp.sqrt(out, out=out)

@@ -9,14 +9,14 @@ class SumOfMeans:
     """Means of the same samples' terms, each divided by the number of its own, as one `Reduction`.
 
     counts: how many terms of each mean a sample has, (means, N). weights: of the samples, (N,); none means 1 each.
-    What are values and factors there have the shape (means, N) here.
+    What are values there have the shape (means, N) here, and factors too, or (means, 1) without weights.
     """
 
     def __init__(self, counts: Sequence[Array], weights: Optional[Array] = None) -> None:
         self._means = [Reduction(each.shape, weights, counts=each) for each in counts]
         xp = array_module(counts[0])
-        ones = xp.ones(counts[0].shape)
-        self.factor = self.scale = xp.stack([ones * each.factor for each in self._means])
+        one = xp.ones(1)
+        self.factor = self.scale = xp.stack([one * each.factor for each in self._means])
 
     def loss(self, values: Array) -> float:
         """The loss, of `values`."""

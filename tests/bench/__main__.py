@@ -12,7 +12,19 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", GLOG_minlogleve
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import augmenting, caching, conversion, features, feeding, losses, metrics, planning, scale, waiting
+from tests.bench import (
+    augmenting,
+    caching,
+    conversion,
+    features,
+    feeding,
+    losses,
+    metrics,
+    pair_losses,
+    planning,
+    scale,
+    waiting,
+)
 
 BENCHMARKS = {
     "feeding": feeding.feeding,
@@ -30,6 +42,7 @@ BENCHMARKS = {
     "scale": scale.scale,
     "convert": conversion.conversion,
     "losses": losses.losses,
+    "pairs": pair_losses.pair_losses,
     "metrics": metrics.metrics,
     "features": features.features,
 }

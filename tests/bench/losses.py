@@ -84,7 +84,7 @@ def _classes_of_four(rng: Any, shape: Shape) -> Inputs:
     return {"embedding": _unit(rng.normal(size=shape)), "label": np.arange(shape[0]) // 4}
 
 
-def _embedded(rng: Any, shape: Shape) -> Inputs:
+def embedded(rng: Any, shape: Shape) -> Inputs:
     """Of shape (N, D, K): embeddings (N, D) and labels of K classes."""
     return {"x": rng.normal(size=shape[:2]), "label": rng.integers(0, shape[2], shape[0])}
 
@@ -186,7 +186,7 @@ CONTESTS = [
     Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "semihard"}, torch=TORCH_SEMIHARD),
     Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "hard"}, torch=TORCH_HARD),
     Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "distance"}),
-    Contest("MarginSoftmaxLoss", _embedded, HEADS, torch=TORCH_ARCFACE, vectors=True),
+    Contest("MarginSoftmaxLoss", embedded, HEADS, torch=TORCH_ARCFACE, vectors=True),
 ]  # fmt: skip
 
 

@@ -1,10 +1,18 @@
 """Every loss layer: the lists that drive the tests which hold for all of them."""
 
 from caffe_pylayers.config.catalogue import SCHEMAS
-from tests.losses import class_cases, embedding_cases, metric_cases, region_cases, regression_cases, stock_cases
+from tests.losses import (
+    class_cases,
+    embedding_cases,
+    metric_cases,
+    pair_cases,
+    region_cases,
+    regression_cases,
+    stock_cases,
+)
 from tests.losses.case import hard
 
-_MODULES = (class_cases, stock_cases, metric_cases, regression_cases, region_cases, embedding_cases)
+_MODULES = (class_cases, stock_cases, metric_cases, regression_cases, region_cases, embedding_cases, pair_cases)
 _ALL = [case for module in _MODULES for case in module.CASES]
 
 #: Of each layer its first: for what no option changes.

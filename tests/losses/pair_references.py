@@ -35,7 +35,10 @@ def softplus(x):
 def mined(c, d, positives, negatives, mining="all", epsilon=0.1, pair_margins=(0.2, 0.8)):
     """The positives and negatives of one anchor that a rule leaves; c and d: its cosines and distances."""
     if mining == "multi_similarity":
-        nearest, farthest = max((c[n] for n in negatives), default=-math.inf), min((c[p] for p in positives), default=math.inf)
+        nearest, farthest = (
+            max((c[n] for n in negatives), default=-math.inf),
+            min((c[p] for p in positives), default=math.inf),
+        )
         return [p for p in positives if c[p] - epsilon < nearest], [n for n in negatives if c[n] + epsilon > farthest]
     if mining == "pair_margin":
         return [p for p in positives if d[p] > pair_margins[0]], [n for n in negatives if d[n] < pair_margins[1]]
@@ -51,7 +54,11 @@ def mined(c, d, positives, negatives, mining="all", epsilon=0.1, pair_margins=(0
 def anchor_terms(type, c, d, positives, negatives, o):
     """The terms of one anchor: a list for each mean that the loss is the sum of. Not for lifted."""
     if type in ("contrastive", "margin"):
-        low, high = (o["pos_margin"], o["neg_margin"]) if type == "contrastive" else (o["beta"] - o["margin"], o["beta"] + o["margin"])
+        low, high = (
+            (o["pos_margin"], o["neg_margin"])
+            if type == "contrastive"
+            else (o["beta"] - o["margin"], o["beta"] + o["margin"])
+        )
         kinds = [max(d[p] - low, 0) for p in positives], [max(high - d[n], 0) for n in negatives]
         return list(kinds) if type == "contrastive" else [kinds[0] + kinds[1]]
     if type == "ntxent":
@@ -86,7 +93,17 @@ def lifted_terms(x, y, labels, other_labels, own, margin):
     return found
 
 
-def pair_loss(embedding, labels, weights=None, type="contrastive", ignore_label=None, normalize_x=True, memory=None, brackets=None, **options):
+def pair_loss(
+    embedding,
+    labels,
+    weights=None,
+    type="contrastive",
+    ignore_label=None,
+    normalize_x=True,
+    memory=None,
+    brackets=None,
+    **options,
+):
     """The loss. memory: (embeddings, labels, place of each anchor's copy). brackets: embeddings that circle's brackets are of."""
     labels = np.reshape(labels, -1)
     rows = [i for i in range(len(labels)) if labels[i] != ignore_label]

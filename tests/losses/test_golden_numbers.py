@@ -116,3 +116,37 @@ def test_margins_on_cosines(layer, options, scale, value, in_place):
         SOFTMAX,
     ]
     of_vectors(layers, "cos", (value,))
+
+
+#: Of a loss on pairs: value, norm of the gradient; both with what the options are without being given.
+OF_PAIRS = [
+    ("BatchPairLoss", {"type": "contrastive"}, {"pos_margin": 0, "neg_margin": 1}, (2.00296423, 0.688369)),
+    ("BatchPairLoss", {"type": "ntxent"}, {"temperature": 0.07}, (4.28026321, 3.475182)),
+    ("BatchPairLoss", {"type": "supcon"}, {"temperature": 0.1}, (3.68266412, 2.116093)),
+    ("BatchPairLoss", {"type": "multi_similarity"}, {"alpha": 2, "beta": 50, "base": 0.5}, (0.94670553, 0.185405)),
+    ("BatchPairLoss", {"type": "circle"}, {"margin": 0.4, "scale": 80}, (81.99258247, 31.928893)),
+    ("BatchPairLoss", {"type": "lifted"}, {"neg_margin": 1}, (7.19660014, 0.727125)),
+    ("LiftedStructSimilaritySoftmaxLoss", {}, {"margin": 1}, (7.22778415,)),
+]
+
+
+@pytest.mark.parametrize("layer, options, defaults, numbers", OF_PAIRS)
+@pytest.mark.parametrize("given", [True, False])
+def test_losses_on_pairs(layer, options, defaults, numbers, given):
+    options = {**options, **(defaults if given else {})}
+    net = build([python_layer(layer, ["x", "label"], ["loss"], options, 1)], {"x": X, "label": LABELS})
+    for _ in range(2):
+        (gradient,) = run(net, "x")
+        assert float(net.blobs["loss"].data) == pytest.approx(numbers[0], rel=2e-6)
+        for norm in numbers[1:]:
+            assert np.linalg.norm(gradient) == pytest.approx(norm, rel=2e-6, abs=5e-7)
+
+
+def test_pairs_with_a_memory():
+    labels = np.arange(12) % 4
+    layer = python_layer("BatchPairLoss", ["x", "label"], ["loss"], {"type": "contrastive", "memory": 12}, 1)
+    net = build([layer], {"x": X[:6], "label": labels[:6]})
+    run(net)
+    net.blobs["x"].data[...], net.blobs["label"].data[...] = X[6:], labels[6:]
+    run(net)
+    assert float(net.blobs["loss"].data) == pytest.approx(2.21623615, rel=2e-6)
