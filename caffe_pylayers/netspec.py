@@ -8,8 +8,8 @@
 
 Bottoms are given in order, options by name; `help(P.TripletDataLayer)` lists them. `ntop` says how many tops there are
 (those that the layer needs, if not given); `name`, `loss_weight`, `param`, `include`, `exclude`, `propagate_down` and
-`in_place` are Caffe's. A loss gets `loss_weight: 1` for its first top and 0 for others; with `resume=True` the layer gets
-`param { lr_mult: 0 decay_mult: 0 }`, and a data layer the name train_data, unless others are given.
+`in_place` are Caffe's. A loss gets `loss_weight: 1` for its first top and 0 for others; a layer that keeps something gets
+`param { lr_mult: 0 decay_mult: 0 }` for it, and a data layer with `resume=True` the name train_data, unless others are given.
 
 Caffe is imported when the first layer is made. netspec.pyi says the same to editors and type checkers; a test keeps it
 true, and `python -m caffe_pylayers.descriptions.stub` writes it again.

@@ -1,11 +1,20 @@
 """What is true of a layer, besides its options: its class of options says it, and nothing else does."""
 
-from typing import Any, ClassVar, Dict, Iterator, Optional, Sequence, Tuple
+from typing import Any, ClassVar, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from pydantic import BaseModel
 
 from caffe_pylayers.config.remarks import Remark
 from caffe_pylayers.config.sizes import Shapes, Sizes
+
+
+class Kept(NamedTuple):
+    """What a layer keeps in blobs that travel in snapshots, and that the solver must leave alone."""
+
+    option: str  #: by which it does
+    blobs: int  #: how many, its last ones
+    what: str
+    text: str  #: the option, in words
 
 
 class Facts(BaseModel):
@@ -32,6 +41,8 @@ class Facts(BaseModel):
     keeps_values: ClassVar[bool] = False
     #: What its first blob is, in words, if weight decay spoils it: it is no weight, but a place.
     places: ClassVar[str] = ""
+    #: What it may keep, by an option that it has. The first one that is set counts.
+    may_keep: ClassVar[Tuple[Kept, ...]] = (Kept("resume", 1, "position", "'resume': True"),)
     #: The page in docs that has more about the layer.
     page: ClassVar[str] = "losses.md"
     #: What is wrong if a test has another number of batches than its `restart_every`.
@@ -105,13 +116,18 @@ class Facts(BaseModel):
         """How many classes its bottom `label` has, where an option says it; None where its scores do."""
         return None
 
-    def num_blobs(self) -> int:
-        """How many parameter blobs the layer has: by default those that the solver must leave alone."""
-        return self.num_frozen()
+    def keeps(self) -> Optional[Kept]:
+        """What it keeps from one iteration to the next in its last blobs, if anything."""
+        return next((each for each in self.may_keep if getattr(self, each.option, False)), None)
 
     def num_frozen(self) -> int:
-        """How many of its blobs, the last ones, the solver must leave alone: by default that of its position."""
-        return int(getattr(self, "resume", False))
+        """How many of its blobs, the last ones, the solver must leave alone."""
+        kept = self.keeps()
+        return kept.blobs if kept else 0
+
+    def num_blobs(self) -> int:
+        """How many parameter blobs the layer has: by default those that it keeps something in."""
+        return self.num_frozen()
 
     def makes_steps(self) -> bool:
         """Whether the diff of its first blob is the step that the solver shall take, times its rate, and no derivative."""

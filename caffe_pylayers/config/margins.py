@@ -38,7 +38,7 @@ class _VectorsOptions(Options):
     weight_filler: Filler = None
 
     def num_blobs(self) -> int:
-        return 1 + int(getattr(self, "resume", False))
+        return 1 + self.num_frozen()
 
     def num_classes(self) -> Optional[int]:
         return self.num_output

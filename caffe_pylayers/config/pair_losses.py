@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, T
 from pydantic import Field
 from typing_extensions import Annotated
 
+from caffe_pylayers.config.facts import Kept
 from caffe_pylayers.config.margins import NormalizeX
 from caffe_pylayers.config.metric_losses import Cutoff, NonzeroLossCutoff, cutoffs_out_of_order
 from caffe_pylayers.config.remarks import Remark
@@ -79,6 +80,7 @@ class BatchPairLossOptions(_PairOptions):
             "norm": "mean norm of the embeddings",
         }
     }
+    may_keep = (Kept("memory", 3, "memory", "'memory'"), *_PairOptions.may_keep)
     example: ClassVar[Dict[str, Any]] = {"type": "multi_similarity"}
 
     type: Literal["contrastive", "ntxent", "supcon", "multi_similarity", "circle", "lifted", "margin"] = Field(
@@ -150,9 +152,6 @@ class BatchPairLossOptions(_PairOptions):
         """An option of the type, or what it is without."""
         given = getattr(self, name)
         return _OF_TYPE[self.type][name] if given is None else given
-
-    def num_frozen(self) -> int:
-        return 3 if self.memory else super().num_frozen()
 
     def counts_iterations(self) -> bool:
         return self.mining == "distance"

@@ -126,8 +126,9 @@ def _made(layer: str, blobs: Sequence[Any], given: Dict[str, Any], fields: Dict[
     tops_of(layer, options, ntop)
     if is_loss(layer) or "loss_weight" in fields:
         fields["loss_weight"] = _loss_weights(layer, fields.get("loss_weight", 1), ntop)
-    if getattr(options, "resume", False):
-        fields.setdefault("param", dict(_FROZEN))
+    if options.keeps():
+        frozen = options.num_frozen()
+        fields.setdefault("param", [{"lr_mult": 1}] * (options.num_blobs() - frozen) + [dict(_FROZEN)] * frozen)
         if not blobs:  # Caffe aborts where another net's layer has the same name and no such blob: no net calls one so
             fields.setdefault("name", "train_data")
     if values:

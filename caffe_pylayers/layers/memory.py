@@ -17,7 +17,7 @@ _PARAMS = "with memory the layer needs param { lr_mult: 0  decay_mult: 0 } three
 class Memory:
     """A ring of embeddings in three blobs: (M, D), their labels (M,), and (8,).
 
-    The third has a `FrozenCounter` of the forwards, how many embeddings have ever been pushed, and a sum of the bits of the first two, by
+    The third has a `FrozenCounter` of the forwards, how many embeddings have ever been pushed, and a sum of the bits of them all, by
     which a change by the solver is found. Caffe fills the blobs from a snapshot only after `setup`, so nothing may be pushed before the
     first forward. The first two are read and written where the layer computes, the third on the host.
     """
@@ -69,17 +69,18 @@ class Memory:
     def push(self, points: Array, labels: Array) -> Array:
         """Put embeddings in, over the oldest; returns their places. Raises ConfigError where the solver has changed the memory."""
         xp, numbers = self._layer.xp, self.forwards.numbers
-        if list(numbers[2:]) != list(self._sum()):
+        pushed, size = self._pushed, self._layer.blobs[0].shape[0]
+        if list(numbers[2:]) != list(self._sum(pushed)):
             raise ConfigError(
                 "the solver has changed the layer's memory, or the snapshot is damaged",
                 remedy=f"{_PARAMS} in the prototxt; if it has them, go on from an earlier snapshot",
                 layer=self._layer.name,
                 option="memory",
             )
-        pushed, size = self._pushed, self._layer.blobs[0].shape[0]
         places = (xp.arange(len(points)) + pushed % size) % size
         self._data(0)[places], self._data(1)[places] = points, labels
-        numbers[:] = *divmod(pushed + len(points), _WORD), *self._sum()
+        pushed += len(points)
+        numbers[:] = *divmod(pushed, _WORD), *self._sum(pushed)
         return places
 
     @property
@@ -94,9 +95,9 @@ class Memory:
     def _data(self, blob: int) -> Array:
         return self._layer.data(self._layer.blobs[blob])
 
-    def _sum(self) -> Any:
-        """The sum of the bits of all embeddings and labels, as two numbers that float32 holds."""
-        total = sum(_sum_of_bits(self._data(blob)) for blob in (0, 1))
+    def _sum(self, pushed: int) -> Any:
+        """The sum of the bits of all embeddings and labels and of how many came, as two numbers that float32 holds."""
+        total = pushed + sum(_sum_of_bits(self._data(blob)) for blob in (0, 1))
         return divmod(total % _WORD**2, _WORD)
 
 

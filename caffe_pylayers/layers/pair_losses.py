@@ -47,6 +47,8 @@ class _PairsLayer(LossLayer):
         x, self._num = as_rows(inputs[0]), len(inputs[0])
         labels, ignored = self.labels(inputs[1], _LABELS, self.options.ignore_label)
         labels = labels.astype(np.float32)
+        if self._pushing:
+            self.weights(inputs, labels.shape)  # a batch with an error is not remembered
         self._rows = None if ignored is None else self.xp.flatnonzero(~ignored)
         if self._rows is not None:
             kept = self.buffer("kept", (len(self._rows), x.shape[1]))

@@ -4,9 +4,11 @@ import caffe
 import numpy as np
 import pytest
 
+from caffe_pylayers import ConfigError
 from caffe_pylayers.commands.check.checking import check_files
 from tests.caffe_nets import layer_text, net_text, python_layer, write
 from tests.checks.good_nets import write_good
+from tests.refusals import refused
 
 INPUTS = {"x": (4, 3), "label": (4,)}
 #: The same in a net that is trained: one of Input layers alone is a deploy net.
@@ -160,6 +162,76 @@ def test_weights_with_and_without_a_position(tmp_path, monkeypatch):
     assert remedy.startswith("the last is its position in a run with 'resume': True")
     ((level, message, remedy),) = found[True, False]
     assert level == "error" and remedy.startswith("they are from a run without 'resume': True")
+
+
+# -------------------------------------------------------------------------------------------------------- a memory
+
+
+def pairs(param="", **options):
+    options = {"type": "contrastive", "memory": 8, **options}
+    return [python_layer("BatchPairLoss", ["x", "label"], ["loss"], options, 1, param)]
+
+
+@pytest.mark.parametrize(
+    ("param", "levels"),
+    [
+        ("", ["error"]),
+        (FROZEN, ["error"]),
+        (f"{FROZEN} {FROZEN}", ["error"]),
+        (f"{FROZEN} param {{ }} {FROZEN}", ["error"]),
+        (f"{FROZEN} {FROZEN} param {{ lr_mult: 1 decay_mult: 0 }}", ["warning"]),
+        ("param { lr_mult: 1 }", ["error", "error"]),
+        (f"{FROZEN} {FROZEN} {FROZEN}", []),
+        (f"{FROZEN} {FROZEN} {FROZEN} {FROZEN}", ["error"]),
+    ],
+)
+def test_a_memory_needs_three_frozen_params(param, levels, findings):
+    found = findings(pairs(param))
+    assert [each.level for each in found] == levels
+    for each in found:
+        assert "memory" in each.message or "4 param blocks" in each.message
+        if each.remedy.startswith("add"):  # the remedy, as it is written
+            added = findings(pairs(f"{param} {each.remedy.split('`')[1]}"))
+            assert [each.level for each in added] == levels[1:]
+
+
+def test_a_memory_without_them_is_changed_by_the_solver(tmp_path):
+    """The layer finds it in the next iteration."""
+    path = write(net_text(pairs(), INPUTS), tmp_path)
+    solver = write(f'net: "{path}" base_lr: 0.1 lr_policy: "fixed" weight_decay: 0.1', tmp_path, "solver.prototxt")
+    made = caffe.get_solver(solver)
+    made.net.blobs["x"].data[...] = np.random.RandomState(0).randn(4, 3)
+    made.step(1)
+    with refused(ConfigError, "the solver has changed", remedy="param { lr_mult: 0  decay_mult: 0 } three times"):
+        made.step(1)
+
+
+def test_a_test_layer_of_the_same_name_has_the_memory_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    phases = "include { phase: TRAIN }", "include { phase: TEST }"
+    for of_test, count in ((8, 0), (0, 1)):
+        layers = [
+            *pairs(f"{FROZEN} {FROZEN} {FROZEN} {phases[0]}"),
+            *pairs(f"{FROZEN * (3 if of_test else 0)} {phases[1]}", memory=of_test),
+        ]
+        write(net_text([DUMMY, *layers], {}, False), tmp_path)
+        found = check_files(["net.prototxt"], build=False).findings
+        assert ["'memory', but the layer with this name" in each.message for each in found] == [True] * count
+
+
+def test_weights_with_and_without_a_memory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for memory in (8, 0):
+        write(
+            net_text([DUMMY, *pairs(FROZEN * 3 if memory else "", memory=memory)], {}, False),
+            tmp_path,
+            f"{memory}.prototxt",
+        )
+    caffe.Net("8.prototxt", caffe.TRAIN).save("8.caffemodel")
+    (found,) = check_files(["8.prototxt"], weights="8.caffemodel").findings
+    assert found.level == "note" and "has its memory" in found.message
+    (found,) = check_files(["0.prototxt"], weights="8.caffemodel").findings
+    assert found.level == "error" and found.remedy.startswith("they are its memory in a run with 'memory'")
 
 
 # ---------------------------------------------------------------------------------------------------------- labels

@@ -174,6 +174,22 @@ def test_what_is_said_of_the_layer():
     assert list(proto.top) == list(proto.bottom)
 
 
+def test_each_blob_gets_its_param():
+    """Of a blob that is learned it must not be frozen, of what is kept it must."""
+    frozen = {"lr_mult": 0.0, "decay_mult": 0.0}
+
+    def params(top):
+        return [{field.name: value for field, value in each.ListFields()} for each in written(top=top).layer[-1].param]
+
+    x, label = L.DummyData(ntop=2)
+    assert params(P.MarginInnerProduct(x, label, num_output=3, type="DOUBLE", resume=True)) == [
+        {"lr_mult": 1.0},
+        frozen,
+    ]
+    assert params(P.BatchPairLoss(x, label, type="ntxent", memory=9)) == [frozen] * 3
+    assert params(P.BatchPairLoss(x, label, type="ntxent")) == []
+
+
 def test_resume_brings_what_it_needs():
     train = written(**dict(zip("apn", P.TripletDataLayer(source="train.txt", resume=True)))).layer[0]
     assert train.name == "train_data"

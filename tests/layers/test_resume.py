@@ -52,11 +52,18 @@ layer { name: "large"  type: "Python"  bottom: "data"  bottom: "label"  top: "la
 gamma: 0.1, iter_size: 2, resume: true" } }
 layer { name: "of_sphere"  type: "SoftmaxWithLoss"  bottom: "sphere"  bottom: "label"  top: "of_sphere" }
 layer { name: "of_large"  type: "SoftmaxWithLoss"  bottom: "large"  bottom: "label"  top: "of_large"  loss_weight: 0.001 }
-layer { name: "recorder"  type: "Python"  bottom: "weights"  bottom: "flips"  bottom: "sphere"  bottom: "lambda"  bottom: "large" """
+layer { name: "pairs"  type: "Python"  bottom: "sphere"  bottom: "label"  top: "pairs"  loss_weight: 0.1
+  param { lr_mult: 0  decay_mult: 0 }  param { lr_mult: 0  decay_mult: 0 }  param { lr_mult: 0  decay_mult: 0 }
+  python_param { module: "caffe_pylayers"  layer: "BatchPairLoss"  param_str: "type: contrastive, neg_margin: 2, mining: distance, \
+memory: 50, iter_size: 2" } }
+layer { name: "recorder"  type: "Python"  bottom: "weights"  bottom: "flips"  bottom: "sphere"  bottom: "lambda"  bottom: "large"  bottom: "pairs" """
 
 
-def test_class_weights_label_noise_and_margins_go_on(tmp_path, options):
-    """Running counts, deferred weights before and after they begin, flips, lambdas and what learns by them; TEST reads the same counts."""
+def test_class_weights_label_noise_margins_and_a_memory_go_on(tmp_path, options):
+    """Running counts, deferred weights before and after they begin, flips, lambdas and what learns by them; TEST reads the same counts.
+
+    The memory holds 32 of 50 embeddings at the first snapshot, and has come around at the second.
+    """
     options.update(batch_size=4, shuffle=True, iter_size=2)
     run = Run(tmp_path / "run", "ImageDataLayer", **options).solver(iter_size=2, snapshot=4)
     net = run.folder / "net.prototxt"

@@ -129,7 +129,7 @@ def pair_loss(
             continue
         c, d = [dot(x[i], each) for each in y], [distance(x[i], each) for each in y]
         positives = [j for j in range(len(y)) if j != own[i] and other_labels[j] == labels[i]]
-        negatives = [j for j in range(len(y)) if other_labels[j] != labels[i]]
+        negatives = [j for j in range(len(y)) if j != own[i] and other_labels[j] != labels[i]]
         o["brackets"] = [dot(constant[i], each) for each in constant_y]
         kinds = anchor_terms(type, c, d, *mined(c, d, positives, negatives, **ways), o)
         for mean, each in zip(means, kinds):

@@ -28,7 +28,7 @@ _STOCK: Dict[str, str] = {
 
 #: Types of forks that neither stock Caffe nor this package has.
 _NOWHERE = (
-    "AnnotatedData", "DenseImageData", "DetectionOutput", "ImageLabelmapData", "ImageSegData", "LiftedStructSimilaritySoftmaxLoss",
+    "AnnotatedData", "DenseImageData", "DetectionOutput", "ImageLabelmapData", "ImageSegData",
     "MultiBoxLoss", "PriorBox", "Proposal", "PSROIPooling", "ReLU6", "Reorg", "ROIAlign", "SmoothL1LossOHEM",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The rules of `resume: true`: the blob with a layer's position travels with the weights, and Caffe must let it."""
+"""The rules of `resume: true` and of memories: blobs with what a layer keeps travel with the weights, and Caffe must let them."""
 
 from typing import Dict, Iterator, List, Optional, Sequence
 
@@ -8,13 +8,15 @@ from caffe_pylayers.commands.check.findings import Finding, error, line_of, warn
 from caffe_pylayers.commands.check.python_layers import options_of, ours
 from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.config.facts import Kept
 
 _FROZEN = "param { lr_mult: 0  decay_mult: 0 }"
 
 
-def resumes(layer: Layer) -> bool:
-    """Whether it is a layer of this package with `resume: true`."""
-    return bool(getattr(options_of(layer), "resume", False))
+def kept_by(layer: Layer) -> Optional[Kept]:
+    """What a layer of this package keeps in blobs, such as its position with `resume: true`."""
+    options = options_of(layer)
+    return None if options is None else options.keeps()
 
 
 def num_blobs(layer: Layer) -> Optional[int]:
@@ -30,9 +32,9 @@ def _decays(layer: Layer, report: Report) -> bool:
 
 
 def check_param(layer: Layer, report: Report) -> Iterator[Finding]:
-    """No more param blocks than there are blobs, and a frozen one for a position, the last of them."""
+    """No more param blocks than there are blobs, and a frozen one for each blob that keeps something, the last ones."""
     found = layer.message.messages("param")
-    blobs = num_blobs(layer)
+    blobs, kept = num_blobs(layer), kept_by(layer)
     if blobs is None:
         return
     if len(found) > blobs:
@@ -41,26 +43,37 @@ def check_param(layer: Layer, report: Report) -> Iterator[Finding]:
             remedy = "set 'resume': True in param_str, or leave it out"
         has = {0: "keeps no blob", 1: "has one blob"}.get(blobs, f"has {blobs} blobs")
         yield error(layer, f"{len(found)} param {_blocks(found)}, but the layer {has}: Caffe aborts", remedy, "param")
-    elif resumes(layer) and len(found) < blobs:
-        frozen_too_early = bool(found) and found[0].get("lr_mult", 1) == 0
-        missing = ["param { lr_mult: 1 }"] * (blobs - 1 - (0 if frozen_too_early else len(found)))
-        where = (
-            " in place of it: the first is that of what is learned" if frozen_too_early else " behind it" * bool(found)
-        )
-        yield (error if _decays(layer, report) else warning)(
-            layer,
-            "'resume': True without a frozen param: with weight_decay the solver changes the layer's position",
-            f"{'write' if frozen_too_early else 'add'} `{'  '.join([*missing, _FROZEN])}`{where}",
-        )
-    elif resumes(layer) and found[-1].get("lr_mult", 1) != 0:  # without a rate Caffe applies no decay either
-        decays = found[-1].get("decay_mult", 1) != 0 and _decays(layer, report)
-        yield (error if decays else warning)(
-            layer,
-            f"'resume': True with lr_mult {found[-1].get('lr_mult', 1)}{' in its last param' * (blobs > 1)}: "
-            "the solver must leave the layer's position alone",
-            f"write `{_FROZEN}`",
-            "param",
-        )
+    elif kept is not None:
+        learned = blobs - kept.blobs
+        if len(found) < blobs:
+            yield _missing(layer, report, kept, learned, found)
+        for number in range(learned, len(found)):
+            if found[number].get("lr_mult", 1) != 0:  # without a rate Caffe applies no decay either
+                yield _not_frozen(layer, report, kept, number, found, blobs)
+
+
+def _missing(layer: Layer, report: Report, kept: Kept, learned: int, found: Sequence[Message]) -> Finding:
+    frozen_too_early = 0 < len(found) <= learned and found[0].get("lr_mult", 1) == 0
+    there = 0 if frozen_too_early else len(found)
+    missing = ["param { lr_mult: 1 }"] * (learned - there) + [_FROZEN] * (kept.blobs - max(there - learned, 0))
+    where = " in place of it: the first is that of what is learned" if frozen_too_early else " behind it" * bool(found)
+    frozen = "a frozen param" if kept.blobs == 1 else f"{kept.blobs} frozen params"
+    return (error if _decays(layer, report) else warning)(
+        layer,
+        f"{kept.text} without {frozen}: with weight_decay the solver changes the layer's {kept.what}",
+        f"{'write' if frozen_too_early else 'add'} `{'  '.join(missing)}`{where}",
+    )
+
+
+def _not_frozen(layer: Layer, report: Report, kept: Kept, number: int, found: Sequence[Message], blobs: int) -> Finding:
+    decays = found[number].get("decay_mult", 1) != 0 and _decays(layer, report)
+    where = f" in param {number + 1} of {blobs}" * (blobs > 1)
+    return (error if decays else warning)(
+        layer,
+        f"{kept.text} with lr_mult {found[number].get('lr_mult', 1)}{where}: the solver must leave the layer's {kept.what} alone",
+        f"write `{_FROZEN}`",
+        "param",
+    )
 
 
 def _blocks(found: Sequence[Message]) -> str:
@@ -68,36 +81,39 @@ def _blocks(found: Sequence[Message]) -> str:
 
 
 def check_names(views: Sequence[View], _: Report) -> Iterator[Finding]:
-    """A layer that keeps a position shares its name only with layers that have the blob too, in all nets."""
+    """A layer that keeps something shares its name only with layers that have the blobs too, in all nets."""
     by_name: Dict[str, List[Layer]] = {}
     for layer in dict.fromkeys(layer for view in views for layer in view.layers):
         by_name.setdefault(layer.name, []).append(layer)
     for name, layers in by_name.items():
-        others = [layer for layer in layers if not resumes(layer)]
-        for layer in (layer for layer in layers if resumes(layer)):
+        others = [layer for layer in layers if kept_by(layer) is None]
+        for layer in layers:
+            kept = kept_by(layer)
+            if kept is None:
+                continue
             for other in others:
-                yield _clash(layer, other)
+                yield _clash(layer, kept, other)
             if name == "data" and not others:
                 yield warning(
                     layer,
-                    "'resume': True gives a layer named 'data' a blob; if a deploy net has an Input with this name, Caffe aborts",
+                    f"{kept.text} gives a layer named 'data' a blob; if a deploy net has an Input with this name, Caffe aborts",
                     "call it train_data: no other layer may have this name in any net that loads the weights",
                     "name",
                 )
 
 
-def _clash(layer: Layer, other: Layer) -> Finding:
+def _clash(layer: Layer, kept: Kept, other: Layer) -> Finding:
     place = f"{other.file}:{other.line}"
     if ours(other) and num_blobs(other) is not None:
         return error(
             layer,
-            f"'resume': True, but the layer with this name at {place} is without it: Caffe shares blobs by name, and aborts",
-            "give both 'resume': True and the param block, or different names",
+            f"{kept.text}, but the layer with this name at {place} is without it: Caffe shares blobs by name, and aborts",
+            f"give both {kept.text} and the param block{'s' * (kept.blobs > 1)}, or different names",
             "python_param.param_str",
         )
     return error(
         layer,
-        f"'resume': True gives it a blob, but the {other.type} with this name at {place} has none: Caffe aborts when it loads the weights",
+        f"{kept.text} gives it a blob, but the {other.type} with this name at {place} has none: Caffe aborts when it loads the weights",
         "rename one, for example to train_data",
         "name",
     )

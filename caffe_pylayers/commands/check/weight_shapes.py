@@ -5,11 +5,12 @@ from typing import Dict, Iterator, List, Tuple
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.weights import LayerWeights, fits
 from caffe_pylayers.commands.check.findings import NOTE, WARNING, Finding, error, listed, of_layer
-from caffe_pylayers.commands.check.python_layers import ours
+from caffe_pylayers.commands.check.python_layers import options_of, ours
 from caffe_pylayers.commands.check.report import Report, Shape
-from caffe_pylayers.commands.check.resume import num_blobs, resumes
+from caffe_pylayers.commands.check.resume import kept_by, num_blobs
 from caffe_pylayers.commands.check.shapes import size
 from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.config.facts import Kept
 
 
 def check_format(path: str, _: Report) -> Iterator[Finding]:
@@ -32,14 +33,9 @@ def check_weights(view: View, report: Report) -> Iterator[Finding]:
         target = by_name.get(source.name)
         if target is not None:
             yield from _check_layer(target, built.params.get(source.name, []), source, path)
-            if view.training and resumes(target) and len(source.blobs) == num_blobs(target):
-                yield of_layer(
-                    target,
-                    NOTE,
-                    f"{path} has its position: training continues from there in the data",
-                    "rename the layer to begin with the first batch",
-                    "name",
-                )
+            kept = kept_by(target)
+            if view.training and kept is not None and len(source.blobs) == num_blobs(target):
+                yield _continues(target, kept, path)
     there = {source.name for source in weights}
     without = [layer for name, layer in by_name.items() if built.params.get(name) and name not in there]
     for layer in without:
@@ -85,13 +81,23 @@ def _check_layer(layer: Layer, expected: List[Shape], source: LayerWeights, path
             )
 
 
+def _continues(layer: Layer, kept: Kept, path: str) -> Finding:
+    """What a file brings along besides weights."""
+    begins, remedy = "there in the data", "rename the layer to begin with the first batch"
+    if kept.option != "resume":
+        begins, remedy = "what is in it", "rename the layer to begin with an empty one"
+    return of_layer(layer, NOTE, f"{path} has its {kept.what}: training continues from {begins}", remedy, "name")
+
+
 def _why_not(layer: Layer, source: LayerWeights, expected: int) -> str:
-    blobs = len(source.blobs)
-    if ours(layer) and blobs == expected + 1:
-        which = "the last is" if expected else "they are"
-        return f"{which} its position in a run with 'resume': True: set this and the param block, or rename the layer"
-    if resumes(layer) and blobs == expected - 1:
-        return "they are from a run without 'resume': True: rename the layer, or leave 'resume' out"
+    blobs, options, kept = len(source.blobs), options_of(layer), kept_by(layer)
+    for each in options.may_keep if ours(layer) and options is not None else ():
+        if blobs == expected + each.blobs:
+            which = "they are" if not expected else "the last is" if each.blobs == 1 else f"the last {each.blobs} are"
+            params = "the param block" if each.blobs == 1 else f"{each.blobs} param blocks"
+            return f"{which} its {each.what} in a run with {each.text}: set this and {params}, or rename the layer"
+    if kept is not None and blobs == expected - kept.blobs:
+        return f"they are from a run without {kept.text}: rename the layer, or leave '{kept.option}' out"
     if source.type == "Python" and not ours(layer):
         return f"they are the position of a data layer with this name: rename this {layer.type}, or the data layer, for example to train_data"
     return ""
