@@ -743,6 +743,92 @@ def BatchTripletLoss(
     resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
     """
 
+def BatchPairLoss(
+    *blobs: Top,
+    type: Literal["contrastive", "ntxent", "supcon", "multi_similarity", "circle", "lifted", "margin"],
+    average: Literal["all", "positive"] | None = None,
+    ignore_label: int | None = None,
+    mining: Literal["all", "easy", "hard", "semihard", "distance", "multi_similarity", "pair_margin"] = "all",
+    memory: int = 0,
+    temperature: float | None = None,
+    alpha: float | None = None,
+    beta: float | None = None,
+    base: float | None = None,
+    margin: float | None = None,
+    scale: float | None = None,
+    pos_margin: float | None = None,
+    neg_margin: float | None = None,
+    epsilon: float = 0.1,
+    pair_margins: Sequence[float] = [0.2, 0.8],
+    cutoff: float = 0.5,
+    nonzero_loss_cutoff: float = 1.4,
+    normalize_x: bool = True,
+    seed: int = 0,
+    stream: int = 0,
+    iter_size: int = 1,
+    resume: bool = False,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Any:
+    """Losses on all pairs of a batch, or of a batch and a memory: contrastive, NT-Xent, SupCon, multi-similarity, circle, lifted, margin.
+
+    bottoms: embedding, label [, sample_weight]
+    tops: loss [, stats]
+
+    average: Terms that the mean is over: all there are, or those above 0 (positive); none: all for ntxent, multi_similarity and lifted, positive for the other types.
+    ignore_label: Label that is left out, an integer; none: no label is.
+    type: What a pair costs.
+    mining: Pairs that count: all; of each anchor the farthest positive and the nearest negative (hard), the nearest of both (easy), or the nearest positive and the nearest negative beyond it (semihard); negatives drawn by distance; those that are harder than the easiest of the other kind (multi_similarity); those within two margins (pair_margin).
+    memory: Compare the batch with so many embeddings of the last batches; 0: with itself. Needs `param { lr_mult: 0 decay_mult: 0 }` three times.
+    temperature: ntxent, supcon: what cosines are divided by, above 0; none: 0.07 for ntxent, 0.1 for supcon.
+    alpha: multi_similarity: factor of the cosines of positives, above 0; none: 2.
+    beta: multi_similarity: factor of the cosines of negatives, above 0; none: 50. margin: distance between positives and negatives; none: 1.2.
+    base: multi_similarity: cosine that both are compared with; none: 0.5.
+    margin: circle: how far cosines shall be from 1 and 0, at most 1; none: 0.4. margin: how far distances shall be from `beta`; none: 0.2.
+    scale: circle: factor of its exponents, above 0; none: 80.
+    pos_margin: contrastive: positives at this distance or nearer have no loss; none: 0.
+    neg_margin: contrastive: negatives at this distance or farther have no loss; none: 1. lifted: margin of negatives; none: 1.
+    epsilon: Multi-similarity mining: cosine by which a pair may be easier, at least 0.
+    pair_margins: Pair-margin mining: positives farther than the first distance count, and negatives nearer than the second.
+    cutoff: Distance mining: negatives nearer than this Euclidean distance, above 0, are all equally likely.
+    nonzero_loss_cutoff: Distance mining: negatives at this Euclidean distance, above 0, or farther are not drawn.
+    normalize_x: Divide x by its norm; false: x is taken as it is.
+    seed: Seed of the random draws, at least 0.
+    stream: Random stream, at least 0: give each layer another one.
+    iter_size: The solver's iter_size, at least 1: forward passes per iteration.
+    resume: Keep the position in a blob of the net, so that a restored run continues from there; needs param { lr_mult: 0 decay_mult: 0 }.
+    """
+
+def LiftedStructSimilaritySoftmaxLoss(
+    *blobs: Top,
+    average: Literal["all", "positive"] = "all",
+    ignore_label: int | None = None,
+    margin: float = 1.0,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Lifted structured loss on embeddings as they are, of any length.
+
+    bottoms: embedding, label [, sample_weight]
+    tops: loss
+
+    average: Pairs of one class that the mean is over: all, or those with a loss (positive).
+    ignore_label: Label that is left out, an integer; none: no label is.
+    margin: Margin of the distances of negatives, at least 0.
+    """
+
 def MarginSoftmaxLoss(
     *blobs: Top,
     num_output: int,

@@ -14,6 +14,7 @@ REQUIRED = {
     "GradientScaler": {"max_iter": 10},
     "PoolingND": {"kernel_size": 2},
     "ROIPooling": {"pooled_h": 7, "pooled_w": 7},
+    "BatchPairLoss": {"type": "ntxent"},
     "MarginSoftmaxLoss": {"num_output": 3},
     "CenterLoss": {"num_output": 3},
     "NormalizedInnerProduct": {"num_output": 3},

@@ -18,7 +18,7 @@ from tests.refusals import refused
 #: What a layer must be given.
 REQUIRED = {
     "n_classes": 3, "distribution": "uniform", "low": 0, "high": 1, "counts": [3, 2, 1], "source": "list.txt",
-    "pooled_h": 2, "pooled_w": 2, "max_iter": 9, "num_output": 3,
+    "pooled_h": 2, "pooled_w": 2, "max_iter": 9, "num_output": 3, "type": "ntxent",
 }  # fmt: skip
 
 
@@ -124,6 +124,25 @@ ONE, OTHER, THIRD = (RNG.randn(6, 3) for _ in range(3))
             "BatchTripletLoss",
             {"x": ONE, "y": LABEL},
             {"mining": "distance", "cutoff": SMALLEST_NUMBER, "nonzero_loss_cutoff": LARGEST_NUMBER},
+        ),
+        *(
+            ("BatchPairLoss", {"x": ONE, "y": LABEL}, options)
+            for options in (
+                {"type": "ntxent", "temperature": LARGEST_NUMBER},
+                {"type": "ntxent", "temperature": SMALLEST_NUMBER},
+                {"type": "supcon", "temperature": SMALLEST_NUMBER},
+                {"type": "multi_similarity", "alpha": LARGEST_NUMBER, "beta": LARGEST_NUMBER, "base": LARGEST_NUMBER},
+                {
+                    "type": "multi_similarity",
+                    "alpha": SMALLEST_NUMBER,
+                    "beta": SMALLEST_NUMBER,
+                    "base": -LARGEST_NUMBER,
+                },
+                {"type": "circle", "scale": LARGEST_NUMBER, "margin": 1},
+                {"type": "contrastive", "pos_margin": LARGEST_NUMBER, "neg_margin": LARGEST_NUMBER},
+                {"type": "margin", "margin": LARGEST_NUMBER, "beta": LARGEST_NUMBER},
+                {"type": "lifted", "neg_margin": LARGEST_NUMBER},
+            )
         ),
         ("LabelNoise", {"y": LABEL}, {"distribution": "gaussian", "std": LARGEST_NUMBER}),
         ("LabelNoise", {"y": LABEL}, {"distribution": "uniform", "low": -LARGEST_NUMBER, "high": LARGEST_NUMBER}),

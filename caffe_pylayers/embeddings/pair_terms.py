@@ -175,6 +175,7 @@ def log(sums: Array) -> Array:
 def _exponentials_of(numbers: Array, kinds: Kinds, work: Array, least: float = -np.inf) -> Tuple[Array, Array, Array]:
     """The same of positives: e^(number - top), the tops and the sums of their rows."""
     xp = array_module(numbers)
+    numbers = numbers.astype(work.dtype).astype(np.float64)  # so that none is above the top
     work.fill(least)
     work.reshape(-1)[kinds.at] = xp.maximum(numbers, least)
     top = work.max(axis=1).astype(np.float64)

@@ -9,10 +9,9 @@ from caffe_pylayers.data import keyed
 from caffe_pylayers.embeddings.pair_blocks import Draw, Others, Rule
 from caffe_pylayers.embeddings.pair_stats import pair_stats
 from caffe_pylayers.embeddings.pairs import Pairs, pair_loss, pairs_gradient, weigh_pairs
-from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.features.l2_normalize import unit_vectors, unit_vectors_gradient
 from caffe_pylayers.layers.adapter import Blobs
-from caffe_pylayers.layers.class_vectors import as_rows
+from caffe_pylayers.layers.class_vectors import as_rows, labels_of
 from caffe_pylayers.layers.frozen import counter, draw_key, warn_of_repeated
 from caffe_pylayers.layers.loss_layer import LossLayer, Terms, Wanted
 from caffe_pylayers.layers.memory import Memory
@@ -35,17 +34,9 @@ class _PairsLayer(LossLayer):
         self._pushing = False
         self._copies: Optional[Array] = None  # where in the memory the rows of the last forward are; -1: nowhere
 
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        super().reshape(bottom, top)
-        num, count = bottom[0].shape[0], bottom[1].count
-        if count != num:
-            raise ConfigError(
-                f"{count} labels for {num} embeddings", remedy="expected one label per embedding", layer=self.name
-            )
-
     def terms(self, inputs: Sequence[Array]) -> Terms:
         x, self._num = as_rows(inputs[0]), len(inputs[0])
-        labels, ignored = self.labels(inputs[1], _LABELS, self.options.ignore_label)
+        labels, ignored = labels_of(self, inputs[1], inputs[0], _LABELS)
         labels = labels.astype(np.float32)
         if self._pushing:
             self.weights(inputs, labels.shape)  # a batch with an error is not remembered

@@ -183,6 +183,8 @@ COUNTING = [
     ("LargeMarginInnerProduct", {"num_output": 3, "type": "DOUBLE", "gamma": 0}, False),
     ("BatchTripletLoss", {}, False),
     ("BatchTripletLoss", {"mining": "distance"}, True),
+    ("BatchPairLoss", {"type": "contrastive"}, False),
+    ("BatchPairLoss", {"type": "margin", "mining": "distance"}, True),
     ("ImageDataLayer", {"source": "train.csv", "shuffle": True}, False),
     ("ImageMapDataLayer", {"source": "maps.csv", "shuffle": True}, False),
     ("MultiLabelDataLayer", {"source": "train.csv"}, False),

@@ -147,6 +147,7 @@ def test_every_option_is_in_the_page_with_its_default(page, layer):
     options = load(layer, parse(example).message("layer").message("python_param").get("param_str", ""))
     for name, field in type(options).model_fields.items():
         default = "required" if field.is_required() else field.default
+        default = list(default) if isinstance(default, tuple) else default
         words = f"{default:g}" if isinstance(default, float) else str(default)
         row = next(line for line in section.splitlines() if line.startswith(f"| `{name}` |"))
         assert row.split(" | ")[1].lower() == words.lower()

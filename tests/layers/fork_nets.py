@@ -14,7 +14,7 @@ PARAMS = {
     "PoolingND": "pooling_param", "WingLoss": "wing_loss_param", "MarginInnerProduct": "margin_inner_product_param",
     "LargeMarginInnerProduct": "largemargin_inner_product_param", "CenterLoss": "center_loss_param", "CosinAddm": "cosin_add_m_param",
     "LabelSpecificAdd": "label_specific_add_param", "CombinedMargin": "combined_margin_param",
-    "NormalizedInnerProduct": "normalized_inner_product_param",
+    "NormalizedInnerProduct": "normalized_inner_product_param", "LiftedStructSimilaritySoftmaxLoss": "lifted_struct_sim_softmax_loss_param",
 }  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from tests.layers.small_source import LAYERS as DATA_LAYERS
 CASES = [*((name, *case) for name, case in LAYERS.items()), *OTHERS]
 RESUMED = [
     ("BatchTripletLoss", LAYERS["BatchTripletLoss"][0], {"mining": "distance", "resume": True}),
+    ("BatchPairLoss", LAYERS["BatchPairLoss"][0], {"type": "margin", "mining": "distance", "resume": True}),
+    ("BatchPairLoss", LAYERS["BatchPairLoss"][0], {"type": "margin", "memory": 9, "resume": True}),
     ("SampleWeight", LAYERS["SampleWeight"][0], {"n_classes": 3, "counts": "running", "resume": True}),
     ("ComputeH", LAYERS["ComputeH"][0], {"n_classes": 3, "defer": 3, "resume": True}),
     ("LabelNoise", LAYERS["LabelNoise"][0], {**LAYERS["LabelNoise"][1], "resume": True}),

@@ -255,8 +255,8 @@ def test_bad_labels(layer, options, bad, words):
     "layer, options", [("BatchPairLoss", {"type": "ntxent"}), ("LiftedStructSimilaritySoftmaxLoss", {})]
 )
 def test_labels_or_weights_that_are_too_few(layer, options):
-    with refused(ConfigError, "3 labels for 8 embeddings", layer=layer):
-        net_of(labels=LABELS[:3], layer=layer, **options)
+    with refused(ConfigError, "label has shape (3,)", "embedding (8, 5)", remedy="8 labels", layer=layer):
+        net_of(labels=LABELS[:3], layer=layer, **options).forward()
     with refused(ConfigError, "sample_weight", "(3,)", layer=layer):
         net_of(weights=np.ones(3), layer=layer, **options).forward()
 
