@@ -8,11 +8,12 @@ import inspect
 import numpy as np
 import pytest
 
-from tests.embeddings import pure_embedding_calls
+from tests.embeddings import pure_embedding_calls, pure_pair_calls
 from tests.features import pure_feature_calls
 from tests.losses import device_arrays, pure_calls
 
 on_gpu = pytest.mark.gpu
+EVERY_CALL = [*pure_calls.CALLS, *pure_feature_calls.CALLS, *pure_embedding_calls.CALLS, *pure_pair_calls.CALLS]
 
 
 def library_of(name):
@@ -32,7 +33,7 @@ def on_host(value):
 
 
 @pytest.mark.parametrize("library", ["device_arrays", pytest.param("cupy", marks=on_gpu)])
-@pytest.mark.parametrize("call", [*pure_calls.CALLS, *pure_feature_calls.CALLS, *pure_embedding_calls.CALLS], ids=str)
+@pytest.mark.parametrize("call", EVERY_CALL, ids=str)
 def test_a_device_gives_what_the_host_gives(call, library):
     xp = library_of(library)
     inputs = call.inputs(np.random.RandomState(0))
