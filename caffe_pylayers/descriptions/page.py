@@ -10,7 +10,7 @@ INTRODUCTION = """\
 
 Every layer that a prototxt can name: what it takes, what it gives, its options, and a layer to copy. This page is made from the
 schemas that check a `param_str`, by `caffe-pylayers describe --markdown --output docs/layers.md`; `caffe-pylayers describe LAYER`
-shows one layer. Equations and when to use which are in [Losses and labels](losses.md), [Embeddings against classes](embeddings.md) and
+shows one layer. Equations and when to use which are in [Losses and labels](losses.md), [Embeddings](embeddings.md) and
 [Layers on features](features.md), sources and sampling in
 [Data](data.md).
 
