@@ -63,9 +63,9 @@ def recalls(predicted: np.ndarray, labels: np.ndarray, num_classes: int) -> np.n
 
 
 def summarize(results: List[Dict[str, Any]], measure: str) -> Tuple[float, float]:
-    """Mean over the seeds, and spread: the sample standard deviation."""
+    """Mean over the seeds, and spread: the sample standard deviation; 0 for one seed."""
     values = [result[measure] for result in results]
-    return float(np.mean(values)), float(np.std(values, ddof=1))
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def settings(folder: str, seeds: Sequence[int]) -> Dict[str, Any]:

@@ -2,11 +2,10 @@
 
 import os
 import shutil
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence
 
-import numpy as np
-from embedding import Retrieval, retrieve, unit
 from fashion import DataSet
+from retrieval import Retrieval, retrieve, unit
 from runs import Run, prepare_run
 from stock_caffe import answers, describe_solver, layer_options
 
@@ -29,22 +28,23 @@ LOSSES: Dict[str, Dict[str, Any]] = {
     "hard": {"mining": "hard", "margin": 0.5, "distance": "euclidean"},
     "distance": {"mining": "distance", "margin": 0.2},
 }
-RANKS = (1, 5)
 
 
-def prepare(examples: str, folder: str, seeds: Sequence[int], quick: bool) -> List[Run]:
+def prepare(
+    examples: str, folder: str, seeds: Sequence[int], iterations: Optional[int], methods: Sequence[str] = tuple(METHODS)
+) -> List[Run]:
     """Put the examples' nets into the folder, with copies for each method and seed: one trunk, one solver.
 
-    A batch of random triplets has as many images as one that is mined.
+    A batch of random triplets has as many images as one that is mined. iterations: fewer than the solver's.
     """
     for example in (EXAMPLE, RANDOM):
         shutil.copytree(os.path.join(examples, example), os.path.join(folder, example))
     data = layer_options(os.path.join(folder, EXAMPLE, "train_val.prototxt"), "train_data")
     num_images = data["classes_per_batch"] * data["samples_per_class"]
-    fields: Dict[str, Any] = {"max_iter": 20} if quick else {}
+    fields: Dict[str, Any] = {"max_iter": iterations} if iterations else {}
     runs = []
     for seed in seeds:
-        for method, title in METHODS.items():
+        for method in methods:
             options: Dict[str, Dict[str, Any]] = {"loss": LOSSES[method]}
             net = f"{EXAMPLE}/train_val.prototxt"
             if method == "random":
@@ -52,30 +52,23 @@ def prepare(examples: str, folder: str, seeds: Sequence[int], quick: bool) -> Li
                 options["train_data"] = {"batch_size": num_images // 3}
             if method == "distance":
                 options["loss"] = {**LOSSES[method], "seed": seed}
-            runs.append(prepare_run(folder, method, title, seed, net, SOLVER, options, num_images, **fields))
+            runs.append(prepare_run(folder, method, METHODS[method], seed, net, SOLVER, options, num_images, **fields))
     return runs
+
+
+def retrieved(run: Run, folder: str, dataset: DataSet) -> Retrieval:
+    """What the test images find by the embedding of one run."""
+    (embedding,) = answers(run.net, run.training.weights, folder, ["unit"], len(dataset.test_labels))
+    return retrieve(unit(embedding), dataset.test_labels)
 
 
 def evaluate(run: Run, folder: str, dataset: DataSet) -> Dict[str, Any]:
     """How well the test images find their class by the embedding of one run."""
-    (embedding,) = answers(run.net, run.training.weights, folder, ["unit"], len(dataset.test_labels))
     return {
-        **recalls(retrieve(unit(embedding), dataset.test_labels)),
+        **retrieved(run, folder, dataset).recalls,
         "seconds": round(run.training.seconds, 1),
         "final loss": run.training.curve[-1][1],
     }
-
-
-def raw_pixels(dataset: DataSet) -> Dict[str, Dict[str, float]]:
-    """The floor: the same without any training."""
-    pixels = dataset.test_images.reshape(len(dataset.test_images), -1).astype(np.float32)
-    ways: Tuple[Tuple[str, np.ndarray], ...] = (("cosine", unit(pixels)), ("Euclidean", pixels / 255))
-    return {f"raw pixels, {name}": recalls(retrieve(vectors, dataset.test_labels)) for name, vectors in ways}
-
-
-def recalls(retrieval: Retrieval) -> Dict[str, float]:
-    """Recall@1 and @5."""
-    return {f"recall@{k}": retrieval.recall(k) for k in RANKS}
 
 
 def settings(folder: str, runs: Sequence[Run]) -> Dict[str, Any]:
@@ -88,11 +81,11 @@ def settings(folder: str, runs: Sequence[Run]) -> Dict[str, Any]:
         "iterations": mined.training.num_iterations,
         "classes": data["classes_per_batch"],
         "samples": data["samples_per_class"],
-        "losses": {method: _loss_options(folder, run) for method, run in by_method.items()},
+        "losses": {method: loss_options(folder, run) for method, run in by_method.items()},
     }
 
 
-def _loss_options(folder: str, run: Run) -> Dict[str, Any]:
+def loss_options(folder: str, run: Run) -> Dict[str, Any]:
     """Those that all runs of a method have in common."""
     options = layer_options(os.path.join(folder, run.net), "loss")
     options.pop("seed", None)

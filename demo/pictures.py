@@ -1,14 +1,15 @@
 """The demo's pictures: loss curve, triplets as fed, retrieval rows, recall by class."""
 
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Sequence
 
 import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from embedding import Retrieval
 from fashion import DataSet
+from retrieval import Retrieval
+from stock_caffe import Training
 
 # Blue and vermilion of Okabe and Ito stay apart for the colour-blind, and every frame has a mark as well.
 RIGHT, WRONG, QUERY = "#009E73", "#D55E00", "#555555"
@@ -18,20 +19,25 @@ SMOOTH = 10
 plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
 
 
-def loss_curve(path: str, curve: Sequence[Tuple[int, float]], active: Sequence[float], title: str) -> None:
-    """Loss of the active triplets, and what part of a batch is active, as `caffe train` logged them."""
-    iterations, losses = np.array(curve).T
+def loss_curves(path: str, trainings: Dict[str, Training], title: str) -> None:
+    """Losses, and what part of a batch's triplets is active, as `caffe train` logged them."""
     figure, (above, below) = plt.subplots(2, 1, figsize=(7.5, 5.2), sharex=True, constrained_layout=True)
-    above.plot(iterations, losses, color=METHOD_COLOURS[1])
-    above.set(title=title, ylabel="loss of active triplets,\nmean of 20 batches", ylim=(0, None))
-    below.plot(iterations[: len(active)], active, color=METHOD_COLOURS[1], alpha=0.3, label="one batch")
-    if len(active) >= 2 * SMOOTH:
-        smooth = np.convolve(active, np.ones(SMOOTH) / SMOOTH, mode="valid")
-        below.plot(
-            iterations[SMOOTH - 1 : len(active)], smooth, color=METHOD_COLOURS[1], label=f"mean of {SMOOTH} logged"
-        )
-        below.legend(frameon=False)
-    below.set(xlabel="iteration", ylabel="part of the triplets\nthat is active", ylim=(0, 1), xlim=(0, iterations[-1]))
+    for (name, training), colour in zip(trainings.items(), METHOD_COLOURS[1:]):
+        iterations, losses = np.array(training.curve).T
+        active = training.outputs[1]
+        above.plot(iterations, losses, color=colour, label=name)
+        below.plot(iterations[: len(active)], active, color=colour, alpha=0.3)
+        if len(active) >= 2 * SMOOTH:
+            smooth = np.convolve(active, np.ones(SMOOTH) / SMOOTH, mode="valid")
+            below.plot(iterations[SMOOTH - 1 : len(active)], smooth, color=colour)
+    above.set(title=title, ylabel="loss, mean of 20 batches", ylim=(0, None))
+    above.legend(frameon=False)
+    below.set(
+        xlabel="iteration",
+        ylabel="part of the triplets that is active,\nin a batch, and mean of 10 logged",
+        ylim=(0, 1),
+        xlim=(0, iterations[-1]),
+    )
     for axes in (above, below):
         axes.grid(alpha=0.3)
     figure.align_ylabels()
@@ -53,7 +59,7 @@ def triplet_sheet(path: str, triplets: Sequence[np.ndarray], names: Sequence[Seq
 
 
 def retrieval_rows(path: str, dataset: DataSet, columns: Dict[str, Retrieval], title: str, seed: int = 0) -> None:
-    """One random query of each class, and its five nearest by each of two retrievals side by side."""
+    """One random query of each class, and its five nearest by each of several retrievals side by side."""
     random = np.random.default_rng(seed)
     labels = dataset.test_labels
     queries = [int(random.choice(np.flatnonzero(labels == c))) for c in range(len(dataset.classes))]
@@ -88,7 +94,7 @@ def retrieval_rows(path: str, dataset: DataSet, columns: Dict[str, Retrieval], t
                 if row == 0 and rank == depth // 2:
                     axes.set_title(name, fontsize=10)
     figure.suptitle(title, fontsize=12, y=0.985)
-    _save(figure, path, dpi=110)
+    _save(figure, path, dpi=90)
 
 
 def class_recalls(

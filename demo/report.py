@@ -5,6 +5,7 @@ import os
 from typing import Any, Dict, List, Tuple
 
 from long_tail import MEASURES, METHODS, NUM_RAREST, summarize
+from retrieval import RANKS
 from rich.console import Console
 from rich.table import Table
 
@@ -14,13 +15,17 @@ Rows = List[List[str]]
 def retrieval_table(results: Dict[str, Any]) -> Tuple[str, Rows, str]:
     """Title, rows (the first one the heads) and a line on how the numbers were made."""
     found = results["embedding"]
-    rows = [["", "recall@1", "recall@5"]]
-    rows += [[name, f"{recall['@1']:.4f}", f"{recall['@5']:.4f}"] for name, recall in found["recall"].items()]
+    heads = [f"recall@{k}" for k in RANKS]
+    rows = [["", *heads]]
+    rows += [[name, *(f"{recall[head]:.4f}" for head in heads)] for name, recall in found["recall"].items()]
+    losses = "; ".join(
+        f"{name}: {loss['options']}, {loss['seconds']:.0f} s on a core" for name, loss in found["losses"].items()
+    )
     how = (
         f"Each of the {found['queries']} test images is a query among the others; recall@k is the part that "
-        f"has an image of its class among the k nearest. The embedding: {found['dimensions']} numbers, "
-        f"{found['iterations']} batches of {found['triplets a batch']} random triplets, "
-        f"TripletLoss {found['loss options']}, {found['solver']}; one run, {found['seconds']:.0f} s on a core."
+        f"has an image of its class among the k nearest. Mined triplets: BatchTripletLoss finds them in each batch. Random ones: "
+        f"TripletDataLayer draws them. One net, {found['iterations']} batches of {found['images a batch']} images, {found['solver']}, "
+        f"for both, one run each. Options of the losses: {losses}."
     )
     return f"{results['data set']['name']}: retrieval", rows, how
 

@@ -1,8 +1,8 @@
 """`make results`: the published experiments again, on Fashion-MNIST with stock Caffe; the page docs/results.md.
 
 (1) a long-tailed set trained plain, class-balanced, deferred, and with LDAM and deferred; (2) embeddings trained on
-random triplets, and on triplets mined in the batch four ways. Every training is a `caffe train` on a core of its own,
-two at a time.
+random triplets, and on triplets mined in the batch four ways; (3) the same embedding trained by every loss on embeddings.
+Every training is a `caffe train` on a core of its own, two at a time.
 """
 
 import argparse
@@ -17,12 +17,14 @@ from typing import Any, Dict
 import fashion
 import imbalance
 import long_tail
+import losses
 import mining
 import numpy as np
 import pictures
 import results_page
 from databases import provide_all
 from report import show
+from retrieval import by_raw_pixels
 from rich.progress import Progress
 from runs import evaluate_all, supervise, train_all
 
@@ -72,13 +74,23 @@ def run(folder: str, dataset: fashion.DataSet, quick: bool, progress: Progress) 
 
     seeds = SEEDS[:2] if quick else SEEDS
     classifiers = imbalance.prepare(EXAMPLES, folder, seeds, quick)
-    embeddings = mining.prepare(EXAMPLES, folder, seeds, quick)
-    train_all([each.training for each in (*embeddings, *classifiers)], progress)
+    iterations = 20 if quick else None
+    embeddings = mining.prepare(EXAMPLES, folder, seeds, iterations)
+    first = losses.prepare(folder, seeds[:1], list(losses.METHODS), iterations)
+    train_all([each.training for each in (*embeddings, *classifiers, *first)], progress)
 
-    bar = progress.add_task("evaluating", total=len(classifiers) + len(embeddings))
+    bar = progress.add_task("evaluating", total=len(classifiers) + len(embeddings) + len(first))
 
     def done() -> None:
         progress.advance(bar)
+
+    by_loss = evaluate_all(first, lambda each: losses.evaluate(each, folder, dataset), done)
+    others = losses.prepare(folder, seeds[1:], losses.best(by_loss), iterations)
+    train_all([each.training for each in others], progress)
+    for method, found in evaluate_all(
+        others, lambda each: losses.evaluate(each, folder, dataset), lambda: None
+    ).items():
+        by_loss[method] += found
 
     results: Dict[str, Any] = {
         "data set": dataset.name,
@@ -96,9 +108,10 @@ def run(folder: str, dataset: fashion.DataSet, quick: bool, progress: Progress) 
         },
         "mining": {
             "settings": mining.settings(folder, embeddings),
-            "raw pixels": mining.raw_pixels(dataset),
+            "raw pixels": {name: found.recalls for name, found in by_raw_pixels(dataset).items()},
             "runs": evaluate_all(embeddings, lambda each: mining.evaluate(each, folder, dataset), done),
         },
+        "losses": {"settings": losses.settings(folder, first[0]), "runs": by_loss},
     }
     results["seconds"] = round(time.monotonic() - began, 1)
     with open(os.path.join(folder, "results.json"), "w") as file:

@@ -1,7 +1,6 @@
 """`make demo`: the main job on real images, from LMDBs to numbers and pictures in demo_output/.
 
-(a) train and test LMDBs of encoded images; (b) an embedding trained on triplets, compared with raw pixels;
-(c) a classifier on a long-tailed subset, trained three ways. (b) and (c) train at the same time, a core each.
+(a) train and test LMDBs of encoded images; (b) an embedding trained on mined triplets and on random ones, and raw pixels; (c) a classifier on a long-tailed subset, trained three ways. (b) and (c) train at the same time, a core each.
 """
 
 import argparse
@@ -10,19 +9,20 @@ import os
 import shutil
 import sys
 import time
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, List
 
 import embedding
 import fashion
 import long_tail
+import mining
 import numpy as np
 import pictures
 import report
 from databases import provide_all
+from retrieval import Retrieval
 from rich.markup import escape
 from rich.progress import Progress
-from runs import evaluate_all, supervise, train_all
-from stock_caffe import Training
+from runs import Run, evaluate_all, supervise, train_all
 
 import caffe_pylayers
 
@@ -30,9 +30,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EXAMPLES = os.path.join(ROOT, "prototxt_examples")
 RATIO = 100  # of the largest class to the rarest
 PICTURES = {
-    "retrieval.png": "Nearest images by the embedding and by raw pixels",
-    "triplets.png": "Triplets as fed",
-    "loss.png": "Loss of the embedding",
+    "retrieval.png": "Nearest images by the embeddings and by raw pixels",
+    "triplets.png": "Random triplets as fed",
+    "loss.png": "Losses of the embeddings",
     "recall_by_class.png": "Recall of each class, three ways to train",
 }
 
@@ -72,13 +72,13 @@ def run(folder: str, only_digits: bool, quick: bool, progress: Progress) -> Dict
     )
     clear(folder)
     tail_labels, counts = provide_all(folder, dataset, RATIO, progress, say)
-    triplets = embedding.prepare(EXAMPLES, folder, quick)
+    embeddings = embedding.prepare(EXAMPLES, folder, quick)
     seeds = long_tail.SEEDS[:2] if quick else long_tail.SEEDS
     runs = long_tail.prepare(EXAMPLES, folder, seeds, quick)
-    train_all([triplets, *(each.training for each in runs)], progress)
+    train_all([each.training for each in (*embeddings, *runs)], progress)
 
     evaluation = progress.add_task("evaluating", total=1 + len(runs))
-    retrievals, retrieval_results = embedding.evaluate(triplets, folder, dataset)
+    retrievals, retrieval_results = embedding.evaluate(embeddings, folder, dataset)
     progress.advance(evaluation)
     classified = evaluate_all(
         runs,
@@ -99,7 +99,7 @@ def run(folder: str, only_digits: bool, quick: bool, progress: Progress) -> Dict
         },
     }
     drawing = progress.add_task("drawing", total=len(PICTURES))
-    for _ in draw(folder, dataset, triplets, retrievals, results):
+    for _ in draw(folder, dataset, embeddings, retrievals, results):
         progress.advance(drawing)
     results["remarks"] = long_tail.remarks(results["long tail"], dataset.classes)
     results["seconds"] = round(time.monotonic() - began, 1)
@@ -122,7 +122,7 @@ def choose_images(only_digits: bool, say: Callable[[str], None]) -> fashion.Data
 def clear(folder: str) -> None:
     """Remove what an earlier run left in the folder, except its LMDBs."""
     os.makedirs(folder, exist_ok=True)
-    for name in (embedding.EXAMPLE, long_tail.EXAMPLE):
+    for name in (mining.EXAMPLE, mining.RANDOM, long_tail.EXAMPLE):
         shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
     for name in (*PICTURES, "counts.txt", "results.json", "results.md"):
         with contextlib.suppress(FileNotFoundError):
@@ -132,25 +132,27 @@ def clear(folder: str) -> None:
 def draw(
     folder: str,
     dataset: fashion.DataSet,
-    training: Training,
-    retrievals: Dict[str, embedding.Retrieval],
+    runs: List[Run],
+    retrievals: Dict[str, Retrieval],
     results: Dict[str, Any],
 ) -> Iterator[None]:
     """Draw the pictures; yields after each."""
     recall = results["embedding"]["recall"]
     columns = {
-        f"{name}: recall@1 {recall[name]['@1']:.3f}": retrievals[name]
-        for name in ("embedding, cosine", "raw pixels, cosine")
+        f"{name}: recall@1 {recall[name]['recall@1']:.3f}": retrievals[name]
+        for name in (*embedding.TITLES.values(), "raw pixels, cosine")
     }
     title = f"One test image of each class, and its five nearest among the others: {dataset.name}"
     yield pictures.retrieval_rows(os.path.join(folder, "retrieval.png"), dataset, columns, title)
 
-    triplets, names = embedding.triplets_as_fed(folder, dataset)
+    (random,) = (each for each in runs if each.method == embedding.RANDOM)
+    triplets, names = embedding.triplets_as_fed(random.net, folder, dataset)
     caffe_pylayers.close()  # the worker that fed them
     yield pictures.triplet_sheet(os.path.join(folder, "triplets.png"), triplets, names)
 
-    title = f"{dataset.name}: an embedding learns from random triplets"
-    yield pictures.loss_curve(os.path.join(folder, "loss.png"), training.curve, training.outputs[1], title)
+    title = f"{dataset.name}: an embedding learns from mined and from random triplets"
+    curves = {embedding.TITLES[each.method]: each.training for each in runs}
+    yield pictures.loss_curves(os.path.join(folder, "loss.png"), curves, title)
 
     found = results["long tail"]
     recalls = {

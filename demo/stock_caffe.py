@@ -155,6 +155,17 @@ def write_net(template: str, path: str, **options: Dict[str, Any]) -> None:
     _write(path, net)
 
 
+def replace_layer(template: str, path: str, layer: str, text: str) -> None:
+    """Copy a net with other layers, as text, in the place of one."""
+    net = _read(template, caffe_pb2.NetParameter())
+    others = text_format.Parse(text, caffe_pb2.NetParameter()).layer
+    place = list(net.layer).index(_layer(net, layer))
+    layers = [*net.layer[:place], *others, *net.layer[place + 1 :]]
+    del net.layer[:]
+    net.layer.extend(layers)
+    _write(path, net)
+
+
 def read_solver(path: str) -> Any:
     """A solver.prototxt as SolverParameter."""
     return _read(path, caffe_pb2.SolverParameter())

@@ -2,7 +2,7 @@
 `python -m docs.drawings folder` for those of one page.
 
 The page itself says what is drawn: its blocks are run. Of docs/data.md its nets are loaded into Caffe, and their first batch
-is drawn. A page of docs/tasks draws its preview itself.
+is drawn. A page of docs/tasks draws its picture itself.
 """
 
 import os
@@ -29,9 +29,16 @@ ALIKE, UNLIKE, PLAIN, RARE = "#009E73", "#D55E00", "#777777", "#E69F00"
 BRIGHTEST = 240  # of the page's digits
 RARE_DIGIT = 8
 
-#: The pages of docs/tasks, and what each writes.
-TASKS = ("folder", "regression", "multilabel", "segmentation")
 PREVIEW = "preview.png"
+#: The pages of docs/tasks, and the picture that each writes and shows.
+TASKS = {
+    "folder": PREVIEW,
+    "regression": PREVIEW,
+    "multilabel": PREVIEW,
+    "segmentation": PREVIEW,
+    "embedding": "neighbours.png",
+    "faces": "roc.png",
+}
 
 plt.rcParams.update({"font.size": 11, "figure.dpi": 110})
 
@@ -175,7 +182,7 @@ def draw_page(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         if name in TASKS:
             run_all(f"docs/tasks/{name}.md", Path(folder))
-            shutil.copy(Path(folder, PREVIEW), of_task(name))
+            shutil.copy(Path(folder, TASKS[name]), of_task(name))
         else:
             run_all(f"docs/{name}.md", Path(folder))
             os.chdir(folder)

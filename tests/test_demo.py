@@ -27,7 +27,9 @@ import embedding  # noqa: E402
 import fashion  # noqa: E402
 import imbalance  # noqa: E402
 import long_tail  # noqa: E402
+import losses  # noqa: E402
 import mining  # noqa: E402
+import retrieval  # noqa: E402
 import run  # noqa: E402
 import stock_caffe  # noqa: E402
 
@@ -59,11 +61,12 @@ def test_it_ends_with_numbers_that_make_sense(short_run):
     _, folder = short_run
     results = json.loads((folder / "results.json").read_text())
     recall = results["embedding"]["recall"]
-    assert 0.93 < recall["raw pixels, cosine"]["@1"] < 0.99  # of 449 digits, exact in principle
-    assert 0.93 < recall["raw pixels, Euclidean"]["@1"] < 0.99
-    assert 0.93 < recall["embedding, cosine"]["@1"] <= 1
+    assert 0.93 < recall["raw pixels, cosine"]["recall@1"] < 0.99  # of 449 digits, exact in principle
+    assert 0.93 < recall["raw pixels, Euclidean"]["recall@1"] < 0.99
     for found in recall.values():
-        assert found["@1"] <= found["@5"] <= 1
+        assert 0.93 < found["recall@1"] <= found["recall@5"] <= 1
+    mined, random = (recall[f"{kind} triplets"] for kind in ("mined", "random"))
+    assert mined != random
     tail = results["long tail"]
     assert tail["counts"][0] > 20 * tail["counts"][-1]
     for method, runs in tail["runs"].items():
@@ -79,8 +82,8 @@ def test_it_shows_the_numbers_that_it_saves(short_run):
     output, folder = short_run
     recall = json.loads((folder / "results.json").read_text())["embedding"]["recall"]
     for found in recall.values():
-        assert f"{found['@1']:.4f}" in output
-        assert f"{found['@1']:.4f}" in (folder / "results.md").read_text()
+        assert f"{found['recall@1']:.4f}" in output
+        assert f"{found['recall@1']:.4f}" in (folder / "results.md").read_text()
     for name in long_tail.METHODS.values():
         assert name in output
 
@@ -90,7 +93,8 @@ def test_it_leaves_pictures_and_logs(short_run):
     for name in run.PICTURES:
         assert (folder / name).read_bytes()[:4] == b"\x89PNG"
         assert (folder / name).stat().st_size > 10_000
-    assert "Optimization Done" in (folder / "fashion_triplet" / "solver.log").read_text()
+    for log in ("fashion_triplet/random_seed1_solver.log", "fashion_mining/distance_seed1_solver.log"):
+        assert "Optimization Done" in (folder / log).read_text()
     assert len(list((folder / "fashion_long_tail").glob("*_solver.log"))) == 6
 
 
@@ -151,6 +155,14 @@ def test_the_results_make_sense(short_results):
     runs = [one for runs in results["mining"]["runs"].values() for one in runs]
     for found in (*results["mining"]["raw pixels"].values(), *runs):
         assert 0.9 < found["recall@1"] <= found["recall@5"] <= 1
+    by_loss = results["losses"]["runs"]
+    assert list(by_loss) == list(losses.METHODS)
+    assert len({runs[0]["final loss"] for runs in by_loss.values()}) == len(losses.METHODS)
+    for method, runs in by_loss.items():
+        for one in runs:
+            assert 0.8 < one["recall@1"] <= 1, method
+            assert 0.3 < one["MAP@R"] < 1, method
+    assert sorted(map(len, by_loss.values()))[-losses.NUM_BEST - 1 :] == [1] + [2] * losses.NUM_BEST
 
 
 def test_the_page_has_the_figures_of_the_run(short_results):
@@ -175,7 +187,7 @@ def test_the_page_has_the_figures_of_the_run(short_results):
 def test_all_methods_are_trained_alike_but_for_what_they_are(short_results):
     _, folder, _ = short_results
     solvers = {name: stock_caffe.read_solver(str(name)) for name in folder.glob("*/*_seed*_solver.prototxt")}
-    assert len(solvers) == 2 * (len(imbalance.METHODS) + len(mining.METHODS))
+    assert len(solvers) == 2 * (len(imbalance.METHODS) + len(mining.METHODS)) + len(losses.METHODS) + losses.NUM_BEST
     for solver in solvers.values():
         for field in ("net", "random_seed", "snapshot_prefix"):
             solver.ClearField(field)
@@ -341,7 +353,7 @@ def test_on_few_images_the_ratio_gives_way():
 def test_retrieval_equals_a_plain_loop():
     random = np.random.default_rng(0)
     vectors, labels = random.normal(size=(57, 4)).astype(np.float32), random.integers(0, 4, 57)
-    found = embedding.retrieve(vectors, labels, block=10)
+    found = retrieval.retrieve(vectors, labels, block=10)
     for query, vector in enumerate(vectors):
         distances = [(float(((vector - other) ** 2).sum()), n) for n, other in enumerate(vectors) if n != query]
         nearest = [n for _, n in sorted(distances)[:5]]
@@ -367,7 +379,7 @@ def test_a_gain_is_clear_only_beyond_its_error():
 
 
 def test_a_failed_training_shows_the_end_of_its_log(tmp_path):
-    training = embedding.prepare(str(ROOT / "prototxt_examples"), str(tmp_path), quick=True)  # but no LMDB is there
+    runs = embedding.prepare(str(ROOT / "prototxt_examples"), str(tmp_path), quick=True)  # but no LMDB is there
     with pytest.raises(stock_caffe.TrainingFailed, match="train_lmdb") as failure:
-        stock_caffe.train([training], 1, lambda running: None)
+        stock_caffe.train([runs[0].training], 1, lambda running: None)
     assert "solver.log" in str(failure.value)

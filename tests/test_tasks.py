@@ -10,10 +10,10 @@ from tests.pages import ROOT, run_all
 
 @pytest.mark.parametrize("name", drawings.TASKS)
 def test_a_task(name, tmp_path, programs):
-    """From files to a trained net: what each block prints, and the picture of what is fed."""
+    """From files to a trained net: what each block prints, and its picture."""
     page = f"docs/tasks/{name}.md"
     run_all(page, tmp_path, programs)
-    assert (tmp_path / drawings.PREVIEW).exists()
+    assert (tmp_path / drawings.TASKS[name]).exists()
     assert re.findall(r"!\[.*\]\((.*)\)", (ROOT / page).read_text()) == [f"../images/{drawings.of_task(name).name}"]
 
 
