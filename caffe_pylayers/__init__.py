@@ -44,6 +44,7 @@ LAYERS = {
     "LiftedStructSimilaritySoftmaxLoss": ("pair_losses", "pair_losses"),
     "MarginSoftmaxLoss": ("embedding_losses", "margins"),
     "CenterLoss": ("embedding_losses", "margins"),
+    "ProxyLoss": ("proxy_loss", "proxies"),
     "NormalizedInnerProduct": ("class_products", "margins"),
     "MarginInnerProduct": ("class_products", "margins"),
     "LargeMarginInnerProduct": ("class_products", "margins"),

@@ -933,6 +933,57 @@ def CenterLoss(
     update: What the solver moves a centre by: the sum of its differences divided by their number and 1 more, whatever loss_weight is (fork), or the derivative of the loss (gradient).
     """
 
+def ProxyLoss(
+    *blobs: Top,
+    num_output: int,
+    type: Literal["proxy_nca", "proxy_anchor", "normalized_softmax", "soft_triple"],
+    weight_filler: dict[str, Any] | None = None,
+    scale: float = 1.0,
+    margin: float | None = None,
+    alpha: float = 32.0,
+    temperature: float = 0.05,
+    sub_centers: int = 10,
+    la: float = 20.0,
+    gamma: float = 0.1,
+    tau: float = 0.0,
+    normalize_x: bool = True,
+    ignore_label: int | None = None,
+    ntop: int | None = None,
+    name: str | None = None,
+    loss_weight: float | Sequence[float] | None = None,
+    param: dict[str, Any] | list[dict[str, Any]] | None = None,
+    include: dict[str, Any] | list[dict[str, Any]] | None = None,
+    exclude: dict[str, Any] | list[dict[str, Any]] | None = None,
+    propagate_down: Sequence[bool] | None = None,
+    in_place: bool = False,
+) -> Top:
+    """Embeddings against learned proxies of the classes: Proxy-NCA, Proxy-Anchor, normalized softmax, SoftTriple.
+
+    bottoms: embedding, label [, sample_weight]
+    tops: loss
+
+    num_output: Number of classes, at least 1.
+    weight_filler: What the vectors of the classes begin with; none: {'type': 'xavier'}.
+    weight_filler.type: Filler of Caffe.
+    weight_filler.value: Number of constant.
+    weight_filler.min: Smallest number of uniform, any number up to max.
+    weight_filler.max: Largest number of uniform, any number from min on.
+    weight_filler.mean: Mean of gaussian.
+    weight_filler.std: Standard deviation of gaussian, above 0.
+    weight_filler.variance_norm: Count that xavier and msra divide the variance by.
+    type: Which loss it is.
+    scale: proxy_nca: factor of the squared distances, above 0.
+    margin: proxy_anchor: what is added to the cosines of other classes and taken off those of the class, from 0 to 2 (none: 0.1); soft_triple: what is taken off the likeness of the class (none: 0.01).
+    alpha: proxy_anchor: factor of the cosines, above 0.
+    temperature: normalized_softmax: divisor of the cosines, above 0.
+    sub_centers: soft_triple: vectors per class, at least 1.
+    la: soft_triple: factor of the likeness of a class, above 0.
+    gamma: soft_triple: how far the farther vectors of a class count, above 0.
+    tau: soft_triple: weight, at least 0, of the distances between the vectors of a class, which draws them together.
+    normalize_x: Divide x by its norm; false: x is taken as it is.
+    ignore_label: Label that is left out, an integer; none: no label is.
+    """
+
 def NormalizedInnerProduct(
     *blobs: Top,
     num_output: int,

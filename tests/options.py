@@ -17,6 +17,7 @@ REQUIRED = {
     "BatchPairLoss": {"type": "ntxent"},
     "MarginSoftmaxLoss": {"num_output": 3},
     "CenterLoss": {"num_output": 3},
+    "ProxyLoss": {"num_output": 3, "type": "proxy_anchor"},
     "NormalizedInnerProduct": {"num_output": 3},
     "MarginInnerProduct": {"num_output": 3},
     "LargeMarginInnerProduct": {"num_output": 3},

@@ -19,6 +19,7 @@ from tests.refusals import refused
 REQUIRED = {
     "n_classes": 3, "distribution": "uniform", "low": 0, "high": 1, "counts": [3, 2, 1], "source": "list.txt",
     "pooled_h": 2, "pooled_w": 2, "max_iter": 9, "num_output": 3, "type": "ntxent",
+    ("ProxyLoss", "type"): "proxy_anchor",
 }  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def float_options():
 def given(layer, name, value):
     """Options of the layer with one that has this value."""
     schema = config.json_schema(layer)
-    options = {each: REQUIRED[each] for each in schema.get("required", ())}
+    options = {each: REQUIRED.get((layer, each)) or REQUIRED[each] for each in schema.get("required", ())}
     if layer == "LabelNoise":
         options = {"std": {"distribution": "gaussian"}, "probability": {"distribution": "flip", "n_classes": 3}}.get(
             name, {"distribution": "uniform", "low": 0, "high": 1}

@@ -28,7 +28,7 @@ def _no_directions(filler: Optional[WeightFiller]) -> Iterator[Remark]:
         yield Remark(("weight_filler",), found, "use {'type': 'xavier'}")
 
 
-class _VectorsOptions(Options):
+class VectorsOptions(Options):
     """A layer with a vector for each class, its first blob."""
 
     page: ClassVar[str] = _PAGE
@@ -51,7 +51,7 @@ class _VectorsOptions(Options):
         yield from _no_directions(self.weight_filler)
 
 
-class NormalizedInnerProductOptions(_VectorsOptions):
+class NormalizedInnerProductOptions(VectorsOptions):
     """Cosines of embeddings and the vectors of classes."""
 
     takes = ("x",)
@@ -63,7 +63,7 @@ class NormalizedInnerProductOptions(_VectorsOptions):
     normalize_x: NormalizeX = True
 
 
-class _AngularMarginOptions(_VectorsOptions):
+class _AngularMarginOptions(VectorsOptions):
     """Inner products whose angle at the label counts several times, more and more in the course of the training."""
 
     takes: ClassVar[Tuple[str, ...]] = ("x", "label")
@@ -188,7 +188,7 @@ class CombinedMarginOptions(_CosineMarginOptions):
 _MARGINS = {"arcface": (28.6, 64.0), "cosface": (0.35, 64.0), "combined": (0.0, 64.0), "sphereface": (4.0, 1.0)}
 
 
-class MarginSoftmaxLossOptions(_VectorsOptions, NormalizedLossOptions):
+class MarginSoftmaxLossOptions(VectorsOptions, NormalizedLossOptions):
     """Softmax loss on cosines with a margin at the label: ArcFace, CosFace, SphereFace."""
 
     takes = ("x", "label", "[sample_weight]")

@@ -3,7 +3,7 @@
 from typing import Callable, NamedTuple, Optional, Tuple, Union
 
 from caffe_pylayers.embeddings.angles import Margin
-from caffe_pylayers.embeddings.class_vectors import at_labels, products, products_gradient
+from caffe_pylayers.embeddings.class_vectors import Slopes, at_labels, products, products_gradient
 from caffe_pylayers.embeddings.margin_products import label_entries
 from caffe_pylayers.losses.blocks import Buffer, row_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
@@ -53,13 +53,26 @@ def margin_softmax(
     x: (N, D), of unit length where the head is one for cosines. vectors: (K, D), inverse: 1 / their lengths. labels: integers, (N,).
     scores: receives `scale` times the products, without a margin, (N, K). buffer: as in `softmax_cross_entropy`.
     """
-    xp, buffer = array_module(x), scratch(buffer, x)
-    exps = buffer("exps", (len(x), len(vectors)), x.dtype)
-    sums, slopes, along, values = (
-        buffer(name, labels.shape, x.dtype) for name in ("sums", "slopes", "along", "values")
-    )
+    exps = scratch(buffer, x)("exps", (len(x), len(vectors)), x.dtype)
     products(x, vectors, None, exps)
-    factors, has_along = scale * inverse, False
+    return softmaxed(exps, scale * inverse, labels, head, scale, scores, buffer)
+
+
+def softmaxed(
+    exps: Array,
+    factors: Union[float, Array],
+    labels: Array,
+    head: Head,
+    scale: float,
+    scores: Optional[Array] = None,
+    buffer: Optional[Buffer] = None,
+) -> Softmaxed:
+    """The same of the products, (N, K), which are written over. factors: what they are multiplied by, `scale` included, one or (K,)."""
+    xp, buffer = array_module(exps), scratch(buffer, exps)
+    sums, slopes, along, values = (
+        buffer(name, labels.shape, exps.dtype) for name in ("sums", "slopes", "along", "values")
+    )
+    has_along = False
     for rows in row_blocks(exps):
         part, label = exps[rows], labels[rows]
         part *= factors
@@ -96,21 +109,37 @@ def margin_softmax_gradient(
     factor: of each value, one or (N,). Where it is 0, numbers of x that are not finite become 0: 0 times NaN is NaN.
     """
     xp, buffer = array_module(x), scratch(buffer, x)
-    factors = (xp.ones_like(of.sums) * factor).astype(x.dtype) * scale
-    absent = (factors == 0) & ~xp.isfinite(of.sums)
-    if bool(absent.any()):
-        x[absent], of.exps[absent], of.sums[absent], of.slopes[absent] = 0, 0, 1, 0
-        if of.along is not None:
-            of.along[absent] = 0
-    each = factors / of.sums
-
-    def slopes(block: slice, out: Array) -> None:
-        xp.multiply(of.exps[:, block], each[:, None], out=out)
-        rows, columns = at_labels(labels, block)
-        out[rows, columns] = (out[rows, columns] - factors[rows]) * of.slopes[rows]
-
+    factors = factors_of(of, scale, factor)
+    clear_absent(of, factors, x)
     along = None
     if of.along is not None:
         place = xp.arange(len(x)), labels
-        along = (of.exps[place] - of.sums) * each * of.along
+        along = (of.exps[place] - of.sums) * (factors / of.sums) * of.along
+    slopes = softmax_slopes(of, labels, factors)
     products_gradient(x, vectors, inverse, slopes, x_gradient, vectors_gradient, buffer, (along, None), step)
+
+
+def factors_of(of: Softmaxed, scale: float, factor: Union[float, Array]) -> Array:
+    """What the derivatives of each value are multiplied by, (N,)."""
+    return (array_module(of.sums).ones_like(of.sums) * factor).astype(of.sums.dtype) * scale
+
+
+def clear_absent(of: Softmaxed, factors: Array, *others: Array) -> None:
+    """Set all numbers of a sample to 0 that does not count and is not finite; those of other arrays (N, ...) too."""
+    absent = (factors == 0) & ~array_module(of.sums).isfinite(of.sums)
+    if bool(absent.any()):
+        of.exps[absent], of.sums[absent], of.slopes[absent] = 0, 1, 0
+        for each in (*others, *([] if of.along is None else [of.along])):
+            each[absent] = 0
+
+
+def softmax_slopes(of: Softmaxed, labels: Array, factors: Array) -> Slopes:
+    """The derivatives by the products."""
+    each = factors / of.sums
+
+    def slopes(block: slice, out: Array) -> None:
+        array_module(out).multiply(of.exps[:, block], each[:, None], out=out)
+        rows, columns = at_labels(labels, block)
+        out[rows, columns] = (out[rows, columns] - factors[rows]) * of.slopes[rows]
+
+    return slopes

@@ -89,6 +89,11 @@ def embedded(rng: Any, shape: Shape) -> Inputs:
     return {"x": rng.normal(size=shape[:2]), "label": rng.integers(0, shape[2], shape[0])}
 
 
+def _proxied(rng: Any, shape: Shape) -> Inputs:
+    inputs = embedded(rng, shape)
+    return {"embedding": inputs["x"], "label": inputs["label"]}
+
+
 def _unit(x: np.ndarray) -> np.ndarray:
     return np.asarray(x / np.linalg.norm(x, axis=1, keepdims=True))
 
@@ -143,6 +148,15 @@ TORCH_ARCFACE = (
     " t - m * math.sin(m)))(c.gather(1, y[:, None]).clamp(-1 + 1e-6, 1 - 1e-6))), y))"
     "(F.normalize(x) @ F.normalize(vectors).T, label.long(), 0.499)"
 )
+#: Of the cosines c and the labels y.
+TORCH_PROXIES = "(lambda c, y: {})(F.normalize(embedding) @ F.normalize(vectors).T, label.long())"
+TORCH_ANCHOR = TORCH_PROXIES.format(
+    "(lambda own: torch.log1p((torch.exp(-32 * (c - 0.1)) * own).sum(0)).sum() / own.any(0).sum()"
+    " + torch.log1p((torch.exp(32 * (c + 0.1)) * ~own).sum(0)).mean())(F.one_hot(y, c.shape[1]).bool())"
+)
+TORCH_SOFT_TRIPLE = TORCH_PROXIES.format(
+    "(lambda c: F.cross_entropy(20 * ((F.softmax(c / 0.1, 2) * c).sum(2) - 0.01 * F.one_hot(y, c.shape[1])), y))(c.reshape(len(c), -1, 10))"
+)
 
 CONTESTS = [
     Contest("WeightedSoftmaxLoss", _labelled, _reach(0.8, 0.10, 0.5, 0.5), SOFTMAX,
@@ -187,6 +201,13 @@ CONTESTS = [
     Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "hard"}, torch=TORCH_HARD),
     Contest("BatchTripletLoss", _classes_of_four, ALONE, options={"mining": "distance"}),
     Contest("MarginSoftmaxLoss", embedded, HEADS, torch=TORCH_ARCFACE, vectors=True),
+    Contest("ProxyLoss", _proxied, HEADS, options={"type": "proxy_anchor"}, torch=TORCH_ANCHOR, vectors=True),
+    Contest("ProxyLoss", _proxied, HEADS, options={"type": "proxy_nca"}, vectors=True,
+            torch=TORCH_PROXIES.format("F.cross_entropy(2 * c - 2, y)")),
+    Contest("ProxyLoss", _proxied, HEADS, options={"type": "normalized_softmax"}, vectors=True,
+            torch=TORCH_PROXIES.format("F.cross_entropy(c / 0.05, y)")),
+    Contest("ProxyLoss", _proxied, _reach(1, shapes=((256, 128, 1000),)), options={"type": "soft_triple", "sub_centers": 10}, vectors=True,
+            torch=TORCH_SOFT_TRIPLE),
 ]  # fmt: skip
 
 
@@ -232,7 +253,8 @@ def row(contest: Contest, shape: Shape, reach: str) -> Row:
         options["counts"] = list(range(1, shape[1] + 1))
     if contest.vectors:
         options["num_output"] = shape[2]
-        learned = {"vectors": np.random.default_rng(1).normal(size=shape[:0:-1])}
+        rows = shape[2] * int(options.get("sub_centers", 1))
+        learned = {"vectors": np.random.default_rng(1).normal(size=(rows, shape[1]))}
     python = f'python_param {{ module: "caffe_pylayers"  layer: "{contest.layer.split()[0]}"  param_str: "{options}" }}'
     weight = {"sample_weight": np.linspace(0.5, 1.5, shape[0])} if contest.weighted else {}
     actions = {"ours": net_of(f'type: "Python"  {python}', {**inputs, **weight}, contest.differentiable)}

@@ -238,6 +238,7 @@ def test_weights_with_and_without_a_memory(tmp_path, monkeypatch):
 
 DATA = python_layer("ImageDataLayer", [], ["data", "label"], {"source": "train.csv", "batch_size": 4})
 OF_OPTION = [
+    ("ProxyLoss", {"type": "proxy_nca"}),
     ("MarginSoftmaxLoss", {}), ("CenterLoss", {"update": "gradient"}), ("MarginInnerProduct", {"type": "DOUBLE"}),
     ("LargeMarginInnerProduct", {"type": "DOUBLE"}),
 ]  # fmt: skip

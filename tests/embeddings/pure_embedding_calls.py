@@ -9,6 +9,9 @@ from caffe_pylayers.embeddings.centers import add_center_steps, center_loss
 from caffe_pylayers.embeddings.class_vectors import inverse_lengths, lengths, products
 from caffe_pylayers.embeddings.margin_products import entries_of_fork, label_entries
 from caffe_pylayers.embeddings.margin_softmax import margin_head, margin_softmax, margin_softmax_gradient, sphere_head
+from caffe_pylayers.embeddings.proxy_anchor import proxy_anchor, proxy_anchor_gradient, proxy_anchor_weight_gradient
+from caffe_pylayers.embeddings.soft_triple import soft_triple, soft_triple_gradient, spread
+from caffe_pylayers.features.l2_normalize import unit_vectors
 from tests.losses.pure_calls import Call
 
 
@@ -85,6 +88,36 @@ def products_run(xp, x, vectors, labels, factor):
     return found
 
 
+def proxy_anchor_run(alpha):
+    def run(xp, x, vectors, labels, factor):
+        inverse = inverse_lengths(vectors)
+        x = unit_vectors(x, (1,), 0.0, xp.empty_like(x))[0]
+        of = proxy_anchor(x, vectors, inverse, labels, factor, 0.1, alpha)
+        found = [of.values, of.exps.copy(), proxy_anchor_weight_gradient(of)]
+        for by_x in (xp.empty_like(x), None):
+            by_vectors = xp.ones_like(vectors)
+            proxy_anchor_gradient(of, x, vectors, inverse, labels, factor, by_x, by_vectors, 2.0)
+            found += [by_vectors] if by_x is None else [by_x, by_vectors]
+        return found
+
+    return run
+
+
+def soft_triple_run(xp, x, vectors, labels, factor):
+    sub_centers = 2 if len(vectors) % 2 == 0 else 1
+    inverse, labels = inverse_lengths(vectors), labels // sub_centers
+    of = soft_triple(x, vectors, inverse, labels, sub_centers, 0.1, 4.0, 0.01)
+    by_x, by_vectors = xp.empty_like(x), xp.ones_like(vectors)
+    soft_triple_gradient(of, x, vectors, inverse, labels, 4.0, factor, by_x, by_vectors)
+    return [
+        of.values,
+        by_x,
+        by_vectors,
+        xp.full(1, spread(vectors, inverse, sub_centers)[0]),
+        spread(vectors, inverse, sub_centers)[1],
+    ]
+
+
 #: The last takes several blocks.
 SIZES = ((6, 3, 4), (5, 4, 1), (300, 16, 5000))
 
@@ -97,6 +130,9 @@ CALLS = [
             ("products", products_run),
             ("margin softmax", softmax_run(lambda x: margin_head(lambda cosine: angles.added_angle(cosine, 0.5)))),
             ("sphere softmax", softmax_run(lambda x: sphere_head(4, inverse_lengths(x)))),
+            ("proxy anchor", proxy_anchor_run(4.0)),
+            ("proxy anchor with a shift", proxy_anchor_run(70.0)),
+            ("soft triple", soft_triple_run),
             *((f"centers {each}", centers_run(each)) for each in ("squared", "l1")),
         )
         for size in SIZES

@@ -25,6 +25,7 @@ class Case(NamedTuple):
     #: (inputs, weights, options) -> the loss, where the values of terms do not say it; the reference's values have the terms' shape
     loss: Any = None
     vectors: Any = None  #: shape -> what the tests put into the parameter blob; the reference takes other `vectors` too
+    jumps_at_weight_0: bool = False  #: whether the loss is another one as soon as a weight is above 0
     large_options: Mapping[str, Any] = MappingProxyType({})  #: those of `options` that go with the number of classes
 
     def __str__(self):

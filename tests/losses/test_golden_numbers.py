@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.caffe_nets import build, layer_text, python_layer, run
+from tests.losses.embedding_cases import vectors_of
 
 ROWS, COLUMNS = np.arange(12)[:, None], np.arange(8)[None]
 X = np.sin(1 + 3 * ROWS + 0.7 * COLUMNS * (ROWS % 5 + 1))
@@ -50,8 +51,7 @@ def test_the_gradient_of_distillation_is_that_of_its_fork(temperature, scale_los
     assert float(net.blobs["loss"].data) == pytest.approx(kl * (temperature**2 if scale_loss else 1), rel=2e-4)
 
 
-CLASSES = np.arange(4)[:, None]
-W, LABELS = np.cos(2 + 1.3 * CLASSES + 0.9 * COLUMNS * (CLASSES + 1)), np.repeat(np.arange(4), 3)
+LABELS = np.repeat(np.arange(4), 3)
 #: Of a loss with a vector for each class: value, norms of the gradients by x and by the vectors.
 OF_VECTORS = [
     ("CenterLoss", {}, (3.97105415, 0.81353694, 3.52113973)),
@@ -60,6 +60,18 @@ OF_VECTORS = [
     ("MarginSoftmaxLoss", {"type": "cosface"}, (46.30295429, 12.142779, 11.789067)),
     ("MarginSoftmaxLoss", {"type": "combined"}, (53.61978915,)),
     ("MarginSoftmaxLoss", {"type": "sphereface"}, (7.16744648, 1.243767, 0.758941)),
+]
+#: Of ProxyLoss, by type; those of soft_triple are of pytorch-metric-learning 2.9.0, as `python -m tests.losses.by_metric_learning` prints them.
+OF_PROXIES = [
+    ({"type": "proxy_nca"}, (1.56704133, 0.261044, 0.281478)),
+    ({"type": "proxy_nca", "scale": 1}, (1.56704133, 0.261044, 0.281478)),
+    ({"type": "proxy_anchor"}, (35.02728924, 8.352171, 9.053310)),
+    ({"type": "proxy_anchor", "margin": 0.1, "alpha": 32}, (35.02728924, 8.352171, 9.053310)),
+    ({"type": "normalized_softmax"}, (8.25063755, 3.556908, 3.503827)),
+    ({"type": "normalized_softmax", "temperature": 0.05}, (8.25063755, 3.556908, 3.503827)),
+    ({"type": "soft_triple"}, (2.42917574, 1.067867, 2.242366)),
+    ({"type": "soft_triple", "sub_centers": 2}, (12.29244805, 3.582614, 3.501053)),
+    ({"type": "soft_triple", "sub_centers": 3, "la": 5, "gamma": 0.5, "margin": 0.2}, (4.18091858, 0.572612, 0.646683)),
 ]
 TYPES = ("DOUBLE", "TRIPLE", "QUADRUPLE")
 SOFTMAX = layer_text("SoftmaxWithLoss", ["scores", "label"], ["loss"])
@@ -83,7 +95,7 @@ def of_vectors(layers, top, numbers):
     """That the loss and the gradients of a net with the vectors W have these numbers."""
     net = build(layers, {"x": X, "label": LABELS})
     (blob,) = net.params[f"{top}_layer"]
-    blob.data[...] = W
+    blob.data[...] = vectors_of(*blob.shape)
     (gradient,) = run(net, "x")
     assert float(net.blobs["loss"].data) == pytest.approx(numbers[0], rel=2e-6)
     for found, norm in zip((gradient, blob.diff), numbers[1:]):
@@ -94,6 +106,11 @@ def of_vectors(layers, top, numbers):
 @pytest.mark.parametrize("layer, options, numbers", OF_VECTORS)
 def test_losses_with_vectors_of_classes(layer, options, numbers):
     of_vectors([python_layer(layer, ["x", "label"], ["loss"], {"num_output": 4, **options}, 1)], "loss", numbers)
+
+
+@pytest.mark.parametrize("options, numbers", OF_PROXIES)
+def test_proxies(options, numbers):
+    of_vectors([python_layer("ProxyLoss", ["x", "label"], ["loss"], {"num_output": 4, **options}, 1)], "loss", numbers)
 
 
 @pytest.mark.parametrize("layer, options, numbers", HEADS)
