@@ -14,7 +14,7 @@ class Records:
     """N features, checked.
 
     features: float (N, D). labels: int64 (N,), negative for none; cameras: int64 (N,); both None where they are not known. name: of a
-    record, for messages. source: where they come from, for messages. Raises DataError for features that are no finite numbers, and
+    record, for messages. source: where they come from, why_none: why there are no labels, for messages. Raises DataError for features that are no finite numbers, and
     for labels or cameras that are not one integer per record.
     """
 
@@ -25,8 +25,9 @@ class Records:
         cameras: Any = None,
         source: str = "features",
         name: Callable[[int], str] = str,
+        why_none: str = "",
     ) -> None:
-        self.source, self.name = source, name
+        self.source, self.name, self._why_none = source, name, why_none
         self.features = self._numbers(features)
         self.labels = integers_of(labels, len(self), "label", source, self.describe)
         self.cameras = integers_of(cameras, len(self), "camera", source, self.describe)
@@ -42,7 +43,8 @@ class Records:
         """Its labels or cameras. Raises DataError where there are none."""
         found: Optional[np.ndarray] = getattr(self, what)
         if found is None:
-            raise DataError(f"it has no {what}, but {why} needs them", remedy=remedy, source=self.source)
+            why_none = f" ({self._why_none})" if what == "labels" and self._why_none else ""
+            raise DataError(f"it has no {what}{why_none}, but {why} needs them", remedy=remedy, source=self.source)
         return found
 
     def _numbers(self, features: Any) -> np.ndarray:

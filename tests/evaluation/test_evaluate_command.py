@@ -47,6 +47,11 @@ def wrong(trained):
     write(f'layer {{ name: "in" type: "Input" top: "data" top: "label" {of_input} }}{body}', trained, "deploy.prototxt")
     of_data = 'data_param { source: "x" batch_size: 2 }'
     write(f'layer {{ name: "in" type: "Data" top: "data" top: "label" {of_data} }}{body}', trained, "stock.prototxt")
+    several = net_text("MultiLabelDataLayer", source="several.csv", multilabel=True, label_dim=12)
+    write(several[: several.index('layer { name: "scores"')], trained, "several.prototxt")
+    (trained / "several.csv").write_text(
+        "".join(f"{number:03}.png,{number % 3}:{4 + number % 5}\n" for number in range(40))
+    )
     (trained / "damaged.npz").write_bytes(b"PK\3\4 and no more")
     arrays = {
         "other": {"x": [1]},
@@ -210,9 +215,17 @@ def test_neighbours_as_a_picture(evaluate, here):
     assert picture.shape[0] > 5 * 120
     _, green, red = picture.astype(int).transpose(2, 0, 1)
     assert (green - red > 60).sum() > 4 * 4 * 120  # most neighbours are right
-    size = picture.shape
-    assert evaluate(*BY_NET, "--picture", "neighbours.png", "--rows", "500")[0] == 0  # more than there are: each once
-    assert cv2.imread("neighbours.png").shape[0] > size[0]
+
+
+def test_a_picture_has_each_record_once(evaluate, here):
+    (here / "few.csv").write_text("000.png,0\n001.png,1\n010.png,0\n")
+    write(net_text(source="few.csv"), here, "few.prototxt")
+    heights = []
+    for rows in (1, 3, 100):
+        status, _, err = evaluate("few.prototxt", *BY_NET[1:], "--picture", "few.png", "--rows", rows)
+        assert (status, err) == (0, "")
+        heights.append(cv2.imread("few.png").shape[0])
+    assert heights[0] < heights[1] == heights[2]
 
 
 @pytest.mark.parametrize(
@@ -237,6 +250,10 @@ def test_neighbours_as_a_picture(evaluate, here):
         (["pairs.prototxt", "trained.caffemodel", "--blob", "embedding"], "SiameseDataLayer feeds no single images"),
         (["deploy.prototxt", "trained.caffemodel", "--blob", "embedding"], "no data layer in TEST"),
         (["stock.prototxt", "trained.caffemodel", "--blob", "embedding"], "0 data layers of this package in TEST"),
+        (
+            ["several.prototxt", "trained.caffemodel", "--blob", "embedding"],
+            "no labels (a record has several, or values), but this evaluation needs them",
+        ),
         (["net.prototxt", "trained.caffemodel", "--blob", "embedding", "--layer", "x"], "no data layer 'x' in TEST"),
         (["absent.npz"], "absent.npz: cannot read it"),
         (["damaged.npz"], "damaged.npz: not an .npz or .npy file"),

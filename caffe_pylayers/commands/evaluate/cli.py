@@ -103,7 +103,9 @@ def _refuse_useless(context: click.Context) -> None:
 @click.option(
     "--picture", metavar="FILE", help="Draw the nearest neighbours of some records, or with --pairs the ROC, as PNG."
 )
-@click.option("--rows", type=whole(), default=8, show_default=True, help="Records in the picture.")
+@click.option(
+    "--rows", type=click.IntRange(1, 100), default=8, show_default=True, help="Records in the picture, up to 100."
+)
 @click.option("--classes", metavar="FILE", help="Text file with one class name per line, for the picture.")
 @click.option("--save", metavar="FILE", help="Write the features as .npz, to be read again in place of the net.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there.")

@@ -27,10 +27,11 @@ class Embedded:
 
     def given(self, known: Dict[str, np.ndarray]) -> "Embedded":
         """The same with these labels or cameras, by name."""
-        told = {"labels": self.records.labels, "cameras": self.records.cameras, **known}
-        return replace(
-            self, records=Records(self.records.features, source=self.records.source, name=self.records.name, **told)
-        )
+        if not known:
+            return self
+        of = self.records
+        labels, cameras = (known.get(what, getattr(of, what)) for what in ("labels", "cameras"))
+        return replace(self, records=Records(of.features, labels, cameras, of.source, of.name))
 
     def require_images(self) -> None:
         """Raise ConfigError where there are none to draw."""

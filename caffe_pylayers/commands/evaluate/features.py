@@ -50,7 +50,9 @@ def features_of(
         _load(built, run.learned(), found, weights, net.path)
         return _one_pass(run, f"{net.path}: blob {blob!r}", mirror)
     finally:
-        run.layer.close()
+        for each in built.layers:
+            if hasattr(each, "images_a_batch"):
+                each.close()
 
 
 class _Run:
@@ -122,6 +124,7 @@ def _one_pass(run: _Run, source: str, mirror: bool) -> Embedded:
             np.concatenate(rows)[first],
             _one_label(np.concatenate(labels)[first], layer) if labels else _labels_of_source(layer, records),
             source=source,
+            why_none="" if layer.source.labels is None else "a record has several, or values",
             name=lambda row: layer.source.names[int(records[row])].decode(errors="backslashreplace"),
         ),
         layer.source,
