@@ -13,7 +13,16 @@ from tests.losses import (
 )
 from tests.losses.case import hard
 
-_MODULES = (class_cases, stock_cases, metric_cases, regression_cases, region_cases, embedding_cases, pair_cases, proxy_cases)
+_MODULES = (
+    class_cases,
+    stock_cases,
+    metric_cases,
+    regression_cases,
+    region_cases,
+    embedding_cases,
+    pair_cases,
+    proxy_cases,
+)
 _ALL = [case for module in _MODULES for case in module.CASES]
 
 #: Of each layer its first: for what no option changes.
