@@ -191,8 +191,6 @@ class LiftedStructSimilaritySoftmaxLossOptions(_PairOptions):
         "all", description="Pairs of one class that the mean is over: all, or those with a loss (positive)."
     )
     normalize_x: ClassVar[bool] = False
-    mining: ClassVar[str] = "all"
-    memory: ClassVar[int] = 0
 
     def rule(self) -> Dict[str, Any]:
         return {"type": "lifted", "neg_margin": self.margin, "average": self.average}

@@ -81,31 +81,33 @@ def places(positive: Array) -> Tuple[Array, Array]:
     return at, at // positive.shape[1]
 
 
-def block_terms(block: Block, rule: Rule, draw: Optional[Draw]) -> Tuple[Optional[Terms], Any]:
-    """The losses of a block's anchors, whose slopes are written over the products.
-
-    Of `lifted` there are none yet, but the logarithms of `pair_terms.nearness_of_negatives`.
-    """
+def block_terms(block: Block, rule: Rule, draw: Optional[Draw]) -> Terms:
+    """The losses of a block's anchors; slopes by the products are written. Not for `lifted`."""
     distances = zero = None
     if rule.type in BY_DISTANCE or rule.mining not in _MINED_BY_COSINE:
         distances, zero = _distances(block)
     kinds = _kinds(block, distances, rule, draw)
     c, average = block.slopes, rule.average
     if rule.type == "ntxent":
-        return pair_terms.ntxent(c, kinds, rule.temperature, average), None
+        return pair_terms.ntxent(c, kinds, rule.temperature, average)
     if rule.type == "supcon":
-        return pair_terms.supcon(c, kinds, rule.temperature, average), None
+        return pair_terms.supcon(c, kinds, rule.temperature, average)
+    work = block.space("work", c.dtype)
     if rule.type == "multi_similarity":
-        work = block.space("work", c.dtype)
-        return pair_terms.multi_similarity(c, kinds, rule.alpha, rule.beta, rule.base, average, work), None
+        return pair_terms.multi_similarity(c, kinds, rule.alpha, rule.beta, rule.base, average, work)
     if rule.type == "circle":
-        return pair_terms.circle(c, kinds, rule.margin, rule.scale, average, block.space("work", c.dtype)), None
-    if rule.type == "lifted":
-        return None, pair_terms.nearness_of_negatives(distances, zero, kinds, rule.neg_margin, c)
+        return pair_terms.circle(c, kinds, rule.margin, rule.scale, average, work)
     margins, one_mean = (rule.pos_margin, rule.neg_margin), False
     if rule.type == "margin":
         margins, one_mean = (rule.beta - rule.margin, rule.beta + rule.margin), True
-    return pair_terms.hinges(distances, zero, kinds, margins, average, one_mean, c), None
+    return pair_terms.hinges(distances, zero, kinds, margins, average, one_mean, c)
+
+
+def block_logs(block: Block, rule: Rule) -> Array:
+    """For `lifted`, what the losses are made of: `pair_terms.nearness_of_negatives`."""
+    return pair_terms.nearness_of_negatives(
+        *_distances(block), _kinds(block, None, rule, None), rule.neg_margin, block.slopes
+    )
 
 
 def _distances(block: Block) -> Tuple[Array, Array]:

@@ -13,11 +13,12 @@ from caffe_pylayers.embeddings.pair_blocks import (
     Draw,
     Others,
     Rule,
+    block_logs,
     block_terms,
     places,
     same_class,
 )
-from caffe_pylayers.embeddings.pair_terms import add_up, lifted_gaps
+from caffe_pylayers.embeddings.pair_terms import Terms, add_up, lifted_gaps
 from caffe_pylayers.losses.blocks import Buffer, row_blocks, scratch
 from caffe_pylayers.losses.reduction import Array, array_module
 
@@ -61,37 +62,21 @@ def pair_loss(
     xp, buffer, num = array_module(points), scratch(buffer, points), len(points)
     others = Others(points, labels, xp.arange(num)) if memory is None else memory
     slopes = buffer("pairs", (num, len(others.points)), points.dtype)
-    anchors, compared, products = points, others.points, slopes
-    if rule.type in BY_DISTANCE and points.dtype != np.float64:
-        products = buffer("products", slopes.shape, np.float64)
-        anchors = buffer("exact anchors", points.shape, np.float64)
-        anchors[...] = points
-        compared = anchors
-        if memory is not None:
-            compared = buffer("exact others", memory.points.shape, np.float64)
-            compared[...] = memory.points
-    xp.matmul(anchors, compared.T, out=products)
     means = 2 if rule.type == "contrastive" else 1
     values, counts, logs = xp.zeros((means, num)), xp.zeros((means, num)), xp.zeros(num)
     pairs = Pairs(values, counts, slopes, logs, points, labels, others, memory is None, rule, buffer)
-    squares = tuple(xp.einsum("nd,nd->n", each, each) for each in (anchors, compared))
+    products, squares = _products(pairs)
     finite = all(bool(xp.isfinite(each).all()) for each in squares)
     if not finite:  # there is no order to choose by
         products[...] = squares[0][...] = squares[1][...] = 0
     for block in blocks_of(pairs, products, squares):
-        found, of_lifted = block_terms(block, rule, draw)
-        if found is None:
-            logs[block.rows] = of_lifted
-            continue
-        for total, each in ((values, found.values), (counts, found.counts)):
-            for number, of_mean in enumerate(each):
-                total[number, block.rows] = of_mean
+        if rule.type == "lifted":
+            logs[block.rows] = block_logs(block, rule)
+        else:
+            _enter(pairs, block, block_terms(block, rule, draw))
     if rule.type == "lifted":
         for block in blocks_of(pairs):
-            gaps = _lifted(pairs, block)
-            values[0, block.rows] = add_up(gaps.rows, gaps.gaps * gaps.gaps / 2, len(block.labels))
-            counted = None if rule.average == "all" else gaps.gaps > 0
-            counts[0, block.rows] = add_up(gaps.rows, counted, len(block.labels))
+            _enter(pairs, block, _lifted_terms(pairs, block))
     if not finite and slopes.shape[1] > 1:
         values[...], counts[...], slopes[...] = np.nan, 1, np.nan
     return pairs
@@ -127,7 +112,7 @@ def weigh_pairs(pairs: Pairs, factors: Array) -> Array:
 def pairs_gradient(pairs: Pairs, factor: Array, out: Array) -> None:
     """Write the gradient by the anchors into `out`, (N, D): with the slopes of `weigh_pairs`, rows times the `factor` that it returned.
 
-    For unit vectors a multiple of the anchor may be missing, of which its direction does not depend.
+    For unit vectors a multiple of the anchor may be missing: it does not change their direction.
     """
     xp, slopes, points = array_module(out), pairs.slopes, pairs.points
     each = factor.astype(out.dtype)
@@ -145,6 +130,28 @@ def pairs_gradient(pairs: Pairs, factor: Array, out: Array) -> None:
         if pairs.shared:
             degree = degree + xp.matmul(each * xp.ones_like(degree), slopes)
         out -= xp.multiply(points, degree[:, None], out=work)
+
+
+def _products(pairs: Pairs) -> Tuple[Array, Tuple[Array, Array]]:
+    """The products of the anchors and the others, (N, M), and the squared lengths of both; in float64 where distances are made of them."""
+    points, others, buffer = pairs.points, pairs.others.points, pairs.buffer
+    xp, products = array_module(points), pairs.slopes
+    if pairs.rule.type in BY_DISTANCE and points.dtype != np.float64:
+        products = buffer("products", products.shape, np.float64)
+        exact = buffer("exact anchors", points.shape, np.float64)
+        exact[...] = points
+        of_others = exact if pairs.shared else buffer("exact others", others.shape, np.float64)
+        of_others[...] = others
+        points, others = exact, of_others
+    xp.matmul(points, others.T, out=products)
+    return products, (xp.einsum("nd,nd->n", points, points), xp.einsum("nd,nd->n", others, others))
+
+
+def _enter(pairs: Pairs, block: Block, terms: Terms) -> None:
+    """Write the terms of a block to their places."""
+    for total, each in ((pairs.values, terms.values), (pairs.counts, terms.counts)):
+        for number, of_mean in enumerate(each):
+            total[number, block.rows] = of_mean
 
 
 class _Lifted(NamedTuple):
@@ -166,6 +173,12 @@ def _lifted(pairs: Pairs, block: Block) -> _Lifted:
     lengths = block.slopes.reshape(-1)[at].astype(np.float64)
     others = pairs.logs[columns] if pairs.shared else xp.full(len(at), -np.inf)
     return _Lifted(at, rows, columns, lengths, *lifted_gaps(lengths, pairs.logs[block.rows][rows], others))
+
+
+def _lifted_terms(pairs: Pairs, block: Block) -> Terms:
+    found, count = _lifted(pairs, block), len(block.labels)
+    counted = None if pairs.rule.average == "all" else found.gaps > 0
+    return Terms([add_up(found.rows, found.gaps * found.gaps / 2, count)], [add_up(found.rows, counted, count)])
 
 
 def _shares(pairs: Pairs, factor: Array) -> Array:

@@ -31,16 +31,14 @@ class Memory:
                 option="memory",
             )
         self._layer = layer
-        for shape in ((size, dimension), (size,)):
+        for blob, shape in enumerate(((size, dimension), (size,))):
             layer.blobs.add_blob(*shape)
-            layer.blobs[len(layer.blobs) - 1].data[...] = (
-                0  # Caffe aborts at the first update on a parameter that nobody wrote
-            )
+            layer.blobs[blob].data[...] = 0  # Caffe aborts at the first update on a parameter that nobody wrote
         self.forwards = FrozenCounter(layer, order=layer.name, extra=4, params=_PARAMS)
 
     @property
     def points(self) -> Array:
-        """The embeddings that there are, oldest at any place."""
+        """The embeddings that there are, in any order."""
         return self._data(0)[: self._filled]
 
     @property

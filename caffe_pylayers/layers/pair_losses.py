@@ -157,8 +157,10 @@ class BatchPairLoss(_PairsLayer):
             return None
         if self._pushing:
             self._copies = self._placed(self._memory.push(points, labels), self.xp.full(self._num, -1))
-        remembered = self.buffer("remembered", self._memory.points.shape, points.dtype)
-        remembered[...] = self._memory.points
+        remembered = self._memory.points
+        if remembered.dtype != points.dtype:
+            remembered = self.buffer("remembered", remembered.shape, points.dtype)
+            remembered[...] = self._memory.points
         copies = self.xp.full(self._num, -1) if self._copies is None else self._copies
         return Others(remembered, self._memory.labels, copies if self._rows is None else copies[self._rows])
 
