@@ -1,5 +1,9 @@
-"""A layer with faults, by its param_str: one that fails at set-up or later, one whose loss is infinite, one that is slow or hangs."""
+"""A layer with faults, by its param_str: one that fails at set-up or later, one whose loss is infinite, one that is slow or hangs.
 
+With a number it is well itself, but from its second pass on no file of this process can be longer than that.
+"""
+
+import resource
 import time
 
 import caffe
@@ -20,6 +24,8 @@ class Failing(caffe.Layer):
         fails = self.param_str == "later" or self.param_str == f"later on rank {caffe.solver_rank()}"
         if fails and self.count == 4:
             raise KeyError("a mistake of its author")
+        if self.param_str.isdigit() and self.count == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (int(self.param_str), resource.RLIM_INFINITY))
         while self.param_str == "hangs":
             print("it hangs", flush=True)
             time.sleep(1000)

@@ -1,23 +1,19 @@
 """`caffe-pylayers train`."""
 
-import logging
-import math
 import os
 import re
 import shutil
-import signal
 import sys
-import traceback
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Iterator, List, Optional
 
 import click
 
-from caffe_pylayers.commands.console import Command, echo, give_stdout_to, out, silence
+from caffe_pylayers.commands.console import Command, echo, give_stdout_to
+from caffe_pylayers.commands.train.run import Written, is_ours, newest, run, told
 
 if TYPE_CHECKING:
-    from caffe_pylayers.training import Row, Training
-    from caffe_pylayers.training.progress import TrainingProgress
+    from caffe_pylayers.training import Training
     from caffe_pylayers.training.ranks import Ranks
 
 _NEWEST = "the newest"
@@ -44,6 +40,7 @@ _NEWEST = "the newest"
     "--plot", metavar="PNG", help="The plot of the loss, drawn during training.  [default: snapshot_prefix + _loss.png]"
 )
 @click.option("--no-plot", is_flag=True, help="Draw no plot.")
+@click.option("--tensorboard", metavar="DIR", help="Write what the log has for TensorBoard too, in this folder.")
 @click.option("--no-check", is_flag=True, help="Begin even if `caffe-pylayers check` finds an error.")
 def train(
     solver: Optional[str],
@@ -53,6 +50,7 @@ def train(
     log: Optional[str],
     plot: Optional[str],
     no_plot: bool,
+    tensorboard: Optional[str],
     no_check: bool,
 ) -> int:
     """Train a net as `caffe train` does, with a progress bar, a log, a plot, and a way to continue.
@@ -86,15 +84,17 @@ def train(
         try:
             training = Training(solver, begin_with, True if resume == _NEWEST else resume or False, device, ranks)
         except Exception as error:
-            if root and not no_check and not _is_ours(error):
+            if root and not no_check and not is_ours(error):
                 _tell_what_is_wrong(solver)
-            raise click.ClickException(_told(error)) from error
+            raise click.ClickException(told(error)) from error
         prefix = training.parameter.snapshot_prefix
-        log, plot = log or f"{prefix}_log.csv", "" if no_plot else plot or f"{prefix}_loss.png"
+        written = Written(
+            log or f"{prefix}_log.csv", "" if no_plot else plot or f"{prefix}_loss.png", tensorboard or ""
+        )
         with closing(training):
             if root:
                 _tell(training, resumed=resume is not None)
-            return _train(training, solver, log, plot) if root else _follow(training)
+            return run(training, solver, written) if root else _follow(training)
 
 
 def _numbers(gpu: Optional[str]) -> List[int]:
@@ -130,7 +130,7 @@ def _aborting(ranks: Optional["Ranks"]) -> Iterator[None]:
     except BaseException as error:
         if ranks is None:
             raise
-        why = error.format_message() if isinstance(error, click.ClickException) else _told(error)
+        why = error.format_message() if isinstance(error, click.ClickException) else told(error)
         echo(f"caffe-pylayers: rank {ranks.rank}: {why}", err=True)
         ranks.abort(2)
 
@@ -147,10 +147,10 @@ def _follow(training: "Training") -> int:
 
 def _tell(training: "Training", resumed: bool) -> None:
     """Say how it begins. A terminal that is closed does not end it."""
-    newest = "" if resumed else _newest(training)
-    earlier = f"beginning at iteration 0; an earlier run left {newest}: --resume continues from it"
+    state = "" if resumed else newest(training)
+    earlier = f"beginning at iteration 0; an earlier run left {state}: --resume continues from it"
     with suppress(OSError):
-        for note in [*training.notes, *[earlier] * bool(newest)]:
+        for note in [*training.notes, *[earlier] * bool(state)]:
             echo(note, err=True)
 
 
@@ -175,124 +175,3 @@ def _tell_what_is_wrong(solver: str) -> None:
     for finding in check(solver):
         if finding.level != "note":
             echo(str(finding), err=True)
-
-
-def _train(training: "Training", solver: str, log: str, plot: str) -> int:
-    """Run it. plot: "" for none. Returns the exit status."""
-    from tqdm.contrib.logging import logging_redirect_tqdm
-
-    from caffe_pylayers import regular_file
-    from caffe_pylayers.files.output_file import is_made_here
-    from caffe_pylayers.training.log import TrainingLog
-    from caffe_pylayers.training.plot import MADE_BY, LivePlot
-    from caffe_pylayers.training.progress import TrainingProgress
-    from caffe_pylayers.training.signals import StopSignals
-
-    for option, path in (("--log", log), ("--plot", plot)):
-        try:
-            if os.path.exists(path):
-                regular_file.require_regular(path)
-        except OSError as error:
-            raise click.ClickException(f"{option} {path}: {error.strerror}; give another {option}") from error
-        if not os.path.isdir(os.path.dirname(path) or "."):
-            raise click.ClickException(f"{path}: there is no folder {os.path.abspath(os.path.dirname(path))}; make it")
-    if plot and os.path.lexists(plot) and not is_made_here(plot, MADE_BY):
-        raise click.ClickException(f"{plot} is there already, but is not a plot of a training; give another --plot")
-    if training.iteration >= training.max_iter:
-        echo(f"nothing to do: iteration {training.iteration} of max_iter {training.max_iter}; raise max_iter to go on")
-        return 0
-    rows = TrainingLog(log, training.output_names, training.iteration)
-    picture = LivePlot(log, plot, solver, max(20, training.parameter.average_loss)) if plot else None
-    watch = _LossWatch(training)
-    above_the_bar = logging_redirect_tqdm([logging.getLogger("caffe_pylayers")])  # what layers have to say
-    with StopSignals(training) as signals, closing(rows), closing(
-        TrainingProgress(training)
-    ) as progress, above_the_bar:
-        try:
-            for row in training:
-                rows.write(row)
-                progress.show(row)
-                watch.look(row, progress)
-                if picture:
-                    picture.update()
-            if training.iteration < training.max_iter:
-                training.snapshot()
-        except Exception as error:
-            raise _failed(training, error) from error
-        finally:
-            if picture:
-                picture.draw()
-    # Another rank may have been told to stop.
-    stopped_by = (signals.got or signal.SIGTERM) if training.iteration < training.max_iter else 0
-    _report(training, solver, stopped_by, [log, plot] if plot else [log])
-    return 128 + stopped_by if stopped_by else int(watch.bad)
-
-
-def _report(training: "Training", solver: str, stopped_by: int, written: List[str]) -> None:
-    """Say what there is now, and how to go on."""
-    from caffe_pylayers.caffe_files.snapshots import state_path
-
-    iteration, state = training.iteration, state_path(training.parameter.snapshot_prefix, training.iteration)
-    snapshot = f": {state}" if os.path.exists(state) else ", without a last snapshot"
-    lines = [f"trained {iteration} iterations{snapshot}"]
-    if stopped_by:
-        name = signal.Signals(stopped_by).name
-        lines = [f"stopped by {name} after {iteration} of {training.max_iter} iterations{snapshot}"]
-        lines += [f"to go on: caffe-pylayers train {solver} --resume"]
-    try:
-        echo("\n".join([*lines, f"written: {', '.join(written)}"]))
-    except OSError:  # the terminal is gone, which is no reason to fail
-        for stream in (out(), sys.stderr):
-            silence(stream)
-
-
-def _failed(training: "Training", error: Exception) -> click.ClickException:
-    """What to tell of an error in the middle."""
-    newest = _newest(training)
-    where = f"the newest snapshot is {newest}" if newest else "there is no snapshot"
-    return click.ClickException(f"iteration {training.iteration}: {_told(error)}\n{where}")
-
-
-def _told(error: BaseException) -> str:
-    """An error in a line; one that is none of ours is shown whole before, for the author of the layer needs that."""
-    if _is_ours(error):
-        return str(error)
-    traceback.print_exception(type(error), error, error.__traceback__)
-    return f"{type(error).__name__}: {error}"
-
-
-def _is_ours(error: BaseException) -> bool:
-    """Whether its text says all."""
-    from caffe_pylayers.errors import ConfigError, DataError
-
-    return isinstance(error, (ConfigError, DataError, OSError))
-
-
-def _newest(training: "Training") -> str:
-    """The newest whole state of this solver, or nothing."""
-    from caffe_pylayers.caffe_files.snapshots import newest_state
-    from caffe_pylayers.errors import ConfigError
-
-    try:
-        return newest_state(training.parameter.snapshot_prefix)[0].path
-    except ConfigError:
-        return ""
-
-
-class _LossWatch:
-    """Tells at once when the loss is no number any more."""
-
-    def __init__(self, training: "Training") -> None:
-        self._training = training
-        self.bad = False
-
-    def look(self, row: "Row", progress: "TrainingProgress") -> None:
-        if self.bad or row.loss is None or math.isfinite(row.loss):
-            return
-        self.bad = True
-        newest = _newest(self._training)
-        before = f"--resume {newest} continues from before that" if newest else "there is no earlier snapshot"
-        progress.say(
-            f"caffe-pylayers: iteration {row.iteration}: the loss is {row.loss}, and the weights are useless from here on. "
-            f"Stop with Ctrl-C; lower base_lr or set clip_gradients, and look at the data with `caffe-pylayers preview`; {before}"
-        )

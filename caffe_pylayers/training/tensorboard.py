@@ -1,0 +1,137 @@
+"""The rows of a training as a file of events, which TensorBoard reads.
+
+The format is TFRecord: the length of a message, its checksum, the message, its checksum. Messages are protobuf's, written here
+by hand: TensorBoard's own writer brings a protobuf, which may be another one than Caffe's.
+"""
+
+import io
+import logging
+import math
+import os
+import re
+import struct
+import time
+from contextlib import suppress
+from typing import Dict, List
+
+from caffe_pylayers.training.log import COLUMNS
+from caffe_pylayers.training.loop import Row
+
+logger = logging.getLogger("caffe_pylayers")
+
+_CASTAGNOLI = 0x82F63B78
+_NAME = re.compile(r"events\.out\.tfevents\.(\d+)\.")
+
+
+class EventFile:
+    """A new file of events in a folder, which is made where there is none; each row is in the file when `write` returns.
+
+    begin: the iteration that comes next. TensorBoard no longer shows what earlier files of the folder have from there on.
+    Raises OSError where nothing can be written there.
+    """
+
+    def __init__(self, folder: str, begin: int = 0) -> None:
+        os.makedirs(folder, exist_ok=True)
+        self.path = os.path.join(folder, _next_name(folder))
+        self._file = io.BufferedWriter(io.FileIO(self.path, "x"))
+        self._broken = False
+        self._start = _whole(2, begin) + _message(7, _whole(1, 1))  # step, session_log: START; before the first row
+        try:
+            self._add(_text(3, b"brain.Event:2"))  # file_version
+        except OSError:
+            self.close()
+            with suppress(OSError):
+                os.remove(self.path)
+            raise
+
+    def write(self, row: Row) -> None:
+        """Add a row. What goes wrong with it is told, and ends the events and not the training."""
+        if self._broken:
+            return
+        values = b"".join(
+            _message(1, _text(1, tag.encode("utf-8", "replace")) + _float(2, number))  # tag, simple_value
+            for tag, number in _numbers(row).items()
+        )
+        try:
+            if self._start:
+                self._add(self._start)
+                self._start = b""
+            self._add(_whole(2, row.iteration) + _message(5, values))  # step, summary
+        except OSError as error:
+            self._broken = True
+            logger.warning(
+                "%s: %s; it ends at iteration %d, and the training goes on", self.path, error.strerror, row.iteration
+            )
+
+    def close(self) -> None:
+        with suppress(OSError):  # it tries once more what could not be written
+            self._file.close()
+
+    def _add(self, event: bytes) -> None:
+        event = struct.pack("<Bd", 1 << 3 | 1, time.time()) + event  # wall_time
+        length = struct.pack("<Q", len(event))
+        self._file.write(length + _checksum(length) + event + _checksum(event))
+        self._file.flush()
+
+
+def _numbers(row: Row) -> Dict[str, float]:
+    """By their tags: the columns of the log, in which `test/accuracy` stands for `test accuracy`, so that tests are one group."""
+    numbers = {name: getattr(row, name) for name in COLUMNS if name != "iteration"}
+    numbers.update((name.replace(" ", "/", 1), number) for name, number in row.outputs.items())
+    return {tag: number for tag, number in numbers.items() if number is not None}
+
+
+def _next_name(folder: str) -> str:
+    """A name behind those that are there: TensorBoard reads the files of a folder by their names, whatever the clock says."""
+    before = (int(found[1]) for found in map(_NAME.match, os.listdir(folder)) if found)
+    return f"events.out.tfevents.{max(int(time.time()), 1 + max(before, default=0)):010d}.{os.getpid()}"
+
+
+# The fields of a protobuf message: a key, that is the number of the field and the kind of what follows, and the value.
+
+
+def _varint(number: int) -> bytes:
+    parts = bytearray()
+    while number > 127:
+        parts.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*parts, number])
+
+
+def _whole(field: int, number: int) -> bytes:
+    return _varint(field << 3) + _varint(number)
+
+
+def _float(field: int, number: float) -> bytes:
+    try:
+        return _varint(field << 3 | 5) + struct.pack("<f", number)
+    except OverflowError:  # Caffe's floats become infinite
+        return _float(field, math.copysign(math.inf, number))
+
+
+def _text(field: int, text: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(text)) + text
+
+
+_message = _text
+
+
+def _table() -> List[int]:
+    table = []
+    for number in range(256):
+        for _ in range(8):
+            number = number >> 1 ^ (_CASTAGNOLI if number & 1 else 0)
+        table.append(number)
+    return table
+
+
+_TABLE = _table()
+
+
+def _checksum(data: bytes) -> bytes:
+    """The masked CRC-32C of TFRecord."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = _TABLE[(crc ^ byte) & 255] ^ crc >> 8
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
