@@ -30,6 +30,7 @@ COMMANDS = (
     "preview",
     "bench",
     "train",
+    "log",
     "evaluate",
     "export",
 )

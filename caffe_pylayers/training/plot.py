@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections import deque
-from typing import Any, Deque, Dict, List, Sequence, Tuple
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from caffe_pylayers.files.output_file import output_file
 from caffe_pylayers.training.log import COLUMNS, read_log
@@ -15,6 +15,7 @@ MADE_BY = "caffe-pylayers train"
 
 logger = logging.getLogger("caffe_pylayers")
 
+_DASHES = ("-", "--", ":", "-.")
 _POINTS = 4000  # of a line at most: more than the picture has pixels
 
 
@@ -48,28 +49,29 @@ class LivePlot:
 
 def plot_log(log: str, path: str, title: str, average: int) -> None:
     """Draw a log as a PNG: the loss, raw and as the mean of `average` iterations, the other outputs, the rate."""
+    plot_runs({"": read_log(log)}, path, title, average)
+
+
+def plot_runs(runs: Mapping[str, Mapping[str, Sequence[float]]], path: str, title: str, average: int) -> None:
+    """Draw one or several runs as a PNG, each by its columns, as `read_log` gives them. Of several, each has a colour."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # no pyplot: whoever calls this may have a figure open
     from matplotlib.figure import Figure
 
-    columns = read_log(log)
-    iterations = columns["iteration"]
-    losses, others = _split([name for name in columns if name not in COLUMNS])
+    names = dict.fromkeys(name for columns in runs.values() for name in columns if name not in COLUMNS)
+    losses, others = _split(list(names))
     heights = [3.0, 2.0, 1.0] if others else [3.0, 1.0]
     figure = Figure(figsize=(9, 1.6 * sum(heights)))
     FigureCanvasAgg(figure)  # without one, tight_layout of matplotlib 3.3 warns
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
 
-    _line(panels[0], iterations, columns["loss"], color="0.8", linewidth=0.8, label="loss")
-    smoothed = smooth(columns["loss"], average)
-    _line(panels[0], iterations, smoothed, color="C0", label=f"mean of {average}")
-    for number, name in enumerate(losses):
-        _line(panels[0], iterations, columns[name], color=f"C{number + 1}", label=name)
+    shown: List[Sequence[float]] = []
+    for number, (run, columns) in enumerate(runs.items()):
+        style = _Style(run, number, len(runs))
+        shown += _draw_losses(panels[0], columns, losses, average, style)
+        _draw(panels[1], columns, others, style, 0 if len(runs) > 1 else len(losses) + 1)
+        _line(panels[-1], columns["iteration"], columns["lr"], color=f"C{number}" if len(runs) > 1 else "0.4")
     panels[0].set(title=title, ylabel="loss")
-    panels[0].set_ylim(*_limits(smoothed, *(columns[name] for name in losses)))
-    for number, name in enumerate(others):
-        faint = {} if name.startswith("test") else {"alpha": 0.4, "linewidth": 0.8}
-        _line(panels[1], iterations, columns[name], color=f"C{len(losses) + number + 1}", label=name, **faint)
-    _line(panels[-1], iterations, columns["lr"], color="0.4", label="lr")
+    panels[0].set_ylim(*_limits(*shown))
     panels[-1].set(xlabel="iteration", ylabel="lr")
     for panel in panels:
         panel.grid(alpha=0.3)
@@ -81,6 +83,40 @@ def plot_log(log: str, path: str, title: str, average: int) -> None:
     figure.tight_layout()
     with output_file(path) as part:
         figure.savefig(part, format="png", dpi=100, metadata={"Software": MADE_BY})
+
+
+class _Style(NamedTuple):
+    """How the lines of a run look: of one run each has a colour of its own, of several each run has one, and lines differ in dashes."""
+
+    run: str
+    number: int
+    runs: int
+
+    def of(self, line: int, name: str) -> Dict[str, Any]:
+        if self.runs == 1:
+            return {"color": f"C{line}", "label": name}
+        return {"color": f"C{self.number}", "linestyle": _DASHES[line % len(_DASHES)], "label": f"{self.run}: {name}"}
+
+
+def _draw_losses(
+    panel: Any, columns: Mapping[str, Sequence[float]], tests: Sequence[str], average: int, style: _Style
+) -> List[Sequence[float]]:
+    """Returns the numbers that shall be in sight."""
+    iterations, smoothed = columns["iteration"], smooth(columns["loss"], average)
+    if average > 1:
+        raw = {"color": "0.8", "label": "loss"} if style.runs == 1 else {"color": f"C{style.number}", "alpha": 0.25}
+        _line(panel, iterations, columns["loss"], linewidth=0.8, **raw)
+    _line(panel, iterations, smoothed, **style.of(0, f"loss, mean of {average}" if average > 1 else "loss"))
+    _draw(panel, columns, tests, style, 1)
+    return [smoothed, *(columns[name] for name in tests if name in columns)]
+
+
+def _draw(panel: Any, columns: Mapping[str, Sequence[float]], names: Sequence[str], style: _Style, begin: int) -> None:
+    """begin: the number of the first line."""
+    for number, name in enumerate(names, begin):
+        if name in columns:
+            faint = {} if name.startswith("test") else {"alpha": 0.4, "linewidth": 0.8}
+            _line(panel, columns["iteration"], columns[name], **style.of(number, name), **faint)
 
 
 def smooth(losses: Sequence[float], average: int) -> List[float]:

@@ -1,0 +1,1 @@
+"""`caffe-pylayers log`: trainings of the past, from what Caffe wrote of them."""
