@@ -60,7 +60,8 @@ class _Reader:
         writer = self._now.get(line.thread) if line.thread else self._latest
         writer = writer or self._latest
         of_python = self._in_traceback and not line.text.startswith(" ")
-        if writer and (of_python or line.level == "F" or messages.FAILURE.fullmatch(line.text)):
+        of_system = not line.thread and messages.FAILURE.fullmatch(line.text)
+        if writer and (line.level == "F" or of_python or of_system):
             writer.fail(line.text, place)
         self._in_traceback = line.text == messages.TRACEBACK or (self._in_traceback and not of_python)
 

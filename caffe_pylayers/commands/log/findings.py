@@ -108,7 +108,13 @@ def _joined(stretches: Sequence[_Speeds], limit: float) -> List[_Speeds]:
         elif is_slow:
             slow.append(list(stretch))
         was_slow = is_slow
-    return list(slow)
+    return [_without_ends(stretch, limit) for stretch in slow]
+
+
+def _without_ends(stretch: _Speeds, limit: float) -> _Speeds:
+    """Without what is no slower than the limit at both ends."""
+    slow = [number for number, (_, speed) in enumerate(stretch) if speed < limit]
+    return stretch[slow[0] : slow[-1] + 1]
 
 
 def _speed(stretch: _Speeds) -> float:

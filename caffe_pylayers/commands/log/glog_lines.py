@@ -4,16 +4,18 @@ import codecs
 import datetime
 import io
 import re
+from collections import deque
 from functools import partial
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import Generator, Iterator, NamedTuple, Optional, Tuple
 
 from caffe_pylayers import regular_file
 
 #: The head of a line; of some old lines only the file is left, and copies may lack the first letter.
 _HEAD = re.compile(
-    r"(?:(?P<level>[IWEF])?(?P<year>\d{4})??(?P<month>\d\d)(?P<day>\d\d) (?P<clock>\d\d:\d\d:\d\d\.\d{1,6}) +(?P<thread>\d+) )?"
+    r"(?:(?P<level>[IWEF])?(?P<year>\d{4})??(?P<month>\d\d)(?P<day>\d\d) (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)\.(?P<fraction>\d{6}) +(?P<thread>\d+) )?"
     r"[\w./\\+-]+\.\w+:\d+\] ?"
 )
+_TIME = ("month", "day", "hour", "minute", "second", "fraction")
 _CREATED = re.compile(r"Log file created at: (\d{4})[/-]\d\d[/-]\d\d")
 _LEAP_YEAR = 2000  # stands for a year that nothing tells: it has each day
 _HALF_A_YEAR = datetime.timedelta(days=183)
@@ -42,45 +44,51 @@ def glog_lines(path: str) -> Iterator[Line]:
         created = _CREATED.match(text)
         if created:
             year, before = int(created[1]), None
-        heads = list(_HEAD.finditer(text))
-        if heads:
-            head = heads[-1]
+        head = _last_head(text)
+        if head:
             time = _time(head, before, year)
             before = time or before
             has_year = bool(head["year"]) or year is not None
-            yield Line(number, text[head.end() :], head["level"] or "", head["thread"] or "", time, has_year)
+            yield Line(number, head.string[head.end() :], head["level"] or "", head["thread"] or "", time, has_year)
         else:
             yield Line(number, text, "", "", None, year is not None)
 
 
-def whole_lines(path: str) -> Iterator[Tuple[int, str]]:
+def whole_lines(path: str) -> Generator[Tuple[int, str], None, None]:
     """Number and text of the lines that end with a line break. Windows may have written them in UTF-16.
 
     Raises OSError where the file cannot be read.
     """
-    with regular_file.open_bytes(path) as file:
-        mark = file.read(3)
-        file.seek(0)
-        encoding, errors = next((how for start, how in _ENCODINGS.items() if mark.startswith(start)), _UTF_8)
+    file = regular_file.open_bytes(path)
+    mark = file.read(3)
+    file.seek(0)
+    encoding, errors = next((how for start, how in _ENCODINGS.items() if mark.startswith(start)), _UTF_8)
+    with io.TextIOWrapper(file, encoding, errors, newline="\n") as text:
         number, whole = 1, True
-        for piece in iter(partial(io.TextIOWrapper(file, encoding, errors, newline="\n").readline, _LONGEST), ""):
-            if piece.endswith("\n"):
-                if whole:
-                    yield number, piece[:-1]
-                number += 1
-            whole = piece.endswith("\n")
+        for piece in iter(partial(text.readline, _LONGEST), ""):
+            ended = piece.endswith("\n")
+            if ended and whole:
+                yield number, piece[:-1]
+            number, whole = number + ended, ended
+
+
+def _last_head(text: str) -> "Optional[re.Match[str]]":
+    """The head behind which the line's text stands; it is looked for where one can be alone, which takes time."""
+    head = _HEAD.match(text)
+    rest = text[head.end() :] if head else text
+    return next(iter(deque(_HEAD.finditer(rest), maxlen=1)), head) if "]" in rest else head
 
 
 def _time(
     head: "re.Match[str]", before: Optional[datetime.datetime], year: Optional[int]
 ) -> Optional[datetime.datetime]:
     """When a line was written; over the new year too, where lines have no year."""
-    if head["clock"] is None:
+    if head["hour"] is None:
         return None
     known = int(head["year"]) if head["year"] else before.year if before else year or _LEAP_YEAR
     try:
-        clock = datetime.datetime.strptime(head["clock"], "%H:%M:%S.%f")
-        time = clock.replace(known, int(head["month"]), int(head["day"]))
+        month, day, hour, minute, second, fraction = map(int, head.group(*_TIME))
+        time = datetime.datetime(known, month, day, hour, minute, second, fraction)
         if before and not head["year"] and abs(before - time) > _HALF_A_YEAR:
             time = time.replace(known + (1 if before > time else -1))
     except ValueError:  # digits that are no date

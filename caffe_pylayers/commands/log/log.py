@@ -5,7 +5,9 @@ for run in log(["first.log", "resumed.log"]):
 """
 
 import csv
+import os
 import re
+from contextlib import closing
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from caffe_pylayers.commands.log.caffe_log import read_caffe_log
@@ -33,8 +35,9 @@ def log(paths: Sequence[str]) -> List[Run]:
 
 
 def _read(path: str) -> List[Part]:
-    first = next(whole_lines(path), (1, ""))[1]
-    parts = [_read_csv(path)] if first.startswith("iteration,") else read_caffe_log(path)
+    with closing(whole_lines(path)) as lines:
+        is_csv = next(lines, (1, ""))[1].startswith("iteration,")
+    parts = [_read_csv(path)] if is_csv else read_caffe_log(path)
     if not parts:
         raise DataError(
             "it tells of no training",
@@ -77,9 +80,14 @@ def _predecessors(parts: Sequence[Part]) -> List[Optional[int]]:
             and not _is_later(writer, part)
         ]
         if part.resumed and writers:
-            # The state may have been written several times: the last one before this process is the one that it read.
-            before[index] = max(writers, key=lambda other: (_written(parts[other]), other < index, other))
+            before[index] = max(writers, key=lambda other: (_nearness(parts[other], part), other < index, other))
     return before
+
+
+def _nearness(writer: Part, part: Part) -> Tuple[bool, bool, str]:
+    """Orders those that wrote a state of one name: in the same log, in the same folder, and the last one before."""
+    source, other = part.began.source, writer.began.source
+    return source == other, os.path.dirname(source) == os.path.dirname(other), _written(writer)
 
 
 def _written(part: Part) -> str:

@@ -69,6 +69,8 @@ def is_of_a_process(text: str) -> bool:
 
 def iteration(text: str) -> Optional[int]:
     """Of a line that tells of one; None for other lines, and for those of a second process under MPI."""
+    if "Iteration " not in text:
+        return None
     for pattern in (OUR_LOSS, LOSS, RATE, TESTING, OUR_TEST):
         found = pattern.fullmatch(text)
         if found:

@@ -24,8 +24,8 @@ class _Group(NamedTuple):
 class Outputs:
     """Those of one process, line by line.
 
-    A group counts if none of its lines is missing: Caffe numbers them, and only a whole group tells which numbers of one
-    name are the entries of a vector.
+    A line counts if none of its group is missing before it: Caffe numbers them, and lines of one name are the entries of
+    a vector, each by its place.
     """
 
     def __init__(self) -> None:
