@@ -1,7 +1,7 @@
 """Logs of `caffe train`, and what `caffe-pylayers train` shows, read into parts: one for each process."""
 
 import datetime
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from caffe_pylayers.commands.log import messages
 from caffe_pylayers.commands.log.glog_lines import Line, glog_lines
@@ -30,6 +30,7 @@ class _Reader:
         self._now: Dict[str, _Writer] = {}  # by thread
         self._latest: Optional[_Writer] = None
         self._in_traceback = False
+        self._of_a_layer: Optional[Tuple[str, Place]] = None  # what a layer of ours has just said
         self._time: Optional[datetime.datetime] = None
 
     def read(self, line: Line) -> None:
@@ -62,7 +63,16 @@ class _Reader:
         of_python = self._in_traceback and not line.text.startswith(" ")
         of_system = not line.thread and messages.FAILURE.fullmatch(line.text)
         if writer and (line.level == "F" or of_python or of_system):
-            writer.fail(line.text, place)
+            why = (
+                self._of_a_layer
+                if self._of_a_layer and line.text.startswith(messages.TERMINATE)
+                else (line.text, place)
+            )
+            writer.fail(*why)
+        if line.text.startswith(messages.OF_A_LAYER):
+            self._of_a_layer = line.text, place
+        elif line.thread:
+            self._of_a_layer = None
         self._in_traceback = line.text == messages.TRACEBACK or (self._in_traceback and not of_python)
 
 

@@ -26,10 +26,10 @@ OUTPUT = _pattern(
 SCORE = _pattern(r"(?P<phase>Test) (?P<name>score) #(?P<number>\d+): (?P<value>NUMBER)")
 OUR_LOSS = _pattern(
     _ITERATION + r", loss = (?P<loss>NUMBER), lr = (?P<lr>NUMBER), (?P<images_per_s>\d+) images/s"
-    r"(?:, (?P<waiting>\d+)% waiting)?(?:, (?P<cached>\d+)% from the cache)?(?P<parts>(?:, .+? = NUMBER)*), [\d:]+ left"
+    r"(?:, (?P<waiting>\d+)% waiting)?(?:, (?P<cached>\d+)% from the cache)?(?P<parts>(?:, [^=]+ = NUMBER)*), [\d:]+ left"
 )
-OUR_TEST = _pattern(_ITERATION + r"(?P<outputs>(?:, test\d* .+? = NUMBER)+)")
-OUR_OUTPUT = _pattern(r", (?P<name>.+?) = (?P<value>NUMBER)(?=, |$)")
+OUR_TEST = _pattern(_ITERATION + r"(?P<outputs>(?:, test\d* [^=]+ = NUMBER)+)")
+OUR_OUTPUT = _pattern(r", (?P<name>[^=]+) = (?P<value>NUMBER)(?=, |$)")
 
 FILE = re.compile(r"Log file created at: ")
 START = re.compile(r"Initializing solver from parameters")
@@ -44,6 +44,8 @@ FAILURE = re.compile(
     r"\*\*\* (?:Aborted at|Check failure|SIG[A-Z]+).*|terminate called .*|.*\b(?:Segmentation fault|core dumped|Bus error)\b.*"
     r"|(?:.*\b\d+ )?(?:Killed|Aborted|Terminated)\b.*|caffe-pylayers: iteration \d+: (?!the loss is ).+"
 )
+#: By this the `caffe` program ends when a Python layer raises an error; a layer of ours tells it before.
+TERMINATE, OF_A_LAYER = "terminate called ", "caffe_pylayers: "
 TRACEBACK = "Traceback (most recent call last):"
 
 

@@ -12,6 +12,7 @@ from caffe_pylayers.files.output_file import output_file
 from caffe_pylayers.training.passes import is_entry
 
 _MOST_COLUMNS = 8  # that a terminal has room for
+_MOST_BESIDE_NAMES = 5
 
 
 def heading(run: Run) -> str:
@@ -38,7 +39,8 @@ def rows_table(run: Run, count: int) -> Tuple[Table, List[str]]:
 
 def runs_table(runs: Sequence[Run]) -> Table:
     """A row for each run: its last numbers."""
-    columns = [name for name in _columns(runs) if not is_entry(name) and not name.startswith("train ")][:_MOST_COLUMNS]
+    columns = [name for name in _columns(runs) if not is_entry(name) and not name.startswith("train ")]
+    columns = columns[:_MOST_BESIDE_NAMES]
     table = _table(["run", "iterations", *columns])
     for run in runs:
         last = {name: list(run.numbers(name).values())[-1:] for name in columns}
@@ -77,6 +79,7 @@ def _shown(number: Optional[float] = None) -> str:
 
 def _table(columns: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for number, name in enumerate(columns):
-        table.add_column(readable(name), justify="left" if number == 0 and name == "run" else "right")
+    for name in columns:
+        is_text = name == "run"
+        table.add_column(readable(name), justify="left" if is_text else "right", no_wrap=not is_text, overflow="fold")
     return table
