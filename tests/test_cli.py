@@ -54,6 +54,7 @@ def test_help_imports_nothing_heavy():
         (["convert", "absent.csv", "new_lmdb"], "absent.csv"),
         (["train", "absent.prototxt"], "absent.prototxt"),
         (["export", "absent.caffemodel"], "absent.caffemodel"),
+        (["log", "absent.log"], "absent.log"),
         (["preview", "absent.prototxt"], "absent.prototxt"),
         (["bench", "absent.prototxt"], "absent.prototxt"),
         (["balance", "absent.csv"], "absent.csv"),

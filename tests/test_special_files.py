@@ -254,6 +254,7 @@ layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "label"
         ["bench", "pipe"],
         ["bench", "listed.prototxt"],
         ["bench", "ahead.prototxt"],
+        ["log", "pipe"],
         ["evaluate", "pipe", "w.caffemodel", "--blob", "x"],
         ["evaluate", "good.prototxt", "pipe", "--blob", "data"],
         ["evaluate", "features.npz"],

@@ -29,6 +29,7 @@ COMMANDS = {
     "preview": "train_val.prototxt",
     "bench": "triplet.prototxt --workers 0,1 --seconds 0.5",
     "train": "triplet_solver.prototxt",
+    "log": "triplet_log.csv --plot curve.png",
     "export": "digits_iter_100.caffemodel",
 }
 

@@ -220,6 +220,30 @@ def test_a_year_that_ends(read):
     assert [row.place.time.day for row in run.rows.values()] == [29, 29]
 
 
+def test_a_date_that_is_cut_off_is_none(read):
+    """The first line of what is left of a log: its date could be any."""
+    date = "I20261130 14:00:3{}.496277  4242 solver.cpp:1] "
+    text = "".join(lines(f"Iteration {i}, loss = 1", head=date.format(i)) for i in range(3))
+    for at in range(1, 8):
+        assert read(text[at:])[0].numbers("iterations_per_s") == {2: 1}
+
+
+def test_a_state_from_before_the_loss_was_lost(read):
+    """One that was written behind the last good loss may have bad weights."""
+    wrote = "Snapshotting solver state to binary proto file n_iter_{}.solverstate"
+    losses = [
+        "Iteration 0, loss = 2",
+        wrote.format(5),
+        "Iteration 10, loss = 1",
+        wrote.format(15),
+        "Iteration 20, loss = nan",
+    ]
+    (run,) = read(lines(*losses))
+    assert findings(run)[0].text == (
+        "loss is nan; the last good loss is 1 at iteration 10, and the newest state before it is n_iter_5.solverstate"
+    )
+
+
 def seconds(times, text):
     """Lines at these times: the text has their number."""
     heads = (HEAD.replace("10:11:12.123456", f"{t // 3600:02d}:{t // 60 % 60:02d}:{t % 60:02d}.000000") for t in times)

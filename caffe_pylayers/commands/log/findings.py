@@ -46,17 +46,24 @@ def findings(run: Run) -> List[Finding]:
 def _not_finite(run: Run) -> Iterator[Finding]:
     """The first loss that is infinite or NaN."""
     losses = [column for column in run.columns if "loss" in column.lower()]
-    last = ""
+    good: Optional[int] = None
     for iteration, row in run.rows.items():
         bad = [name for name in losses if not math.isfinite(row.numbers.get(name, 0))]
         if bad:
-            state = _state_before(run, row.place)
-            go_on = f"; the newest state before it is {state}" if state else ""
-            text = f"{bad[0]} is {row.numbers[bad[0]]}{last}{go_on}"
+            text = f"{bad[0]} is {row.numbers[bad[0]]}{_last_good(run, good)}"
             yield Finding(row.place, iteration, text, is_fault=True, has_year=_has_year(run, row.place))
             return
         if "loss" in row.numbers:
-            last = f"; at iteration {iteration} the loss was {row.numbers['loss']:.6g}"
+            good = iteration
+
+
+def _last_good(run: Run, iteration: Optional[int]) -> str:
+    if iteration is None:
+        return ""
+    row = run.rows[iteration]
+    state = _state_before(run, row.place)  # a later one may have bad weights already
+    newest = f", and the newest state before it is {state}" if state else ""
+    return f"; the last good loss is {row.numbers['loss']:.6g} at iteration {iteration}{newest}"
 
 
 def _state_before(run: Run, place: Place) -> str:

@@ -10,7 +10,7 @@ from typing import Generator, Iterator, NamedTuple, Optional, Tuple
 
 from caffe_pylayers import regular_file
 
-#: The head of a line; of some old lines only the file is left, and copies may lack the first letter.
+#: The head of a line; of some old lines only the file is left, and a copy may begin in the middle of one.
 _HEAD = re.compile(
     r"(?:(?P<level>[IWEF])?(?P<year>\d{4})??(?P<month>\d\d)(?P<day>\d\d) (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)\.(?P<fraction>\d{6}) +(?P<thread>\d+) )?"
     r"[\w./\\+-]+\.\w+:\d+\] ?"
@@ -83,7 +83,7 @@ def _time(
     head: "re.Match[str]", before: Optional[datetime.datetime], year: Optional[int]
 ) -> Optional[datetime.datetime]:
     """When a line was written; over the new year too, where lines have no year."""
-    if head["hour"] is None:
+    if not head["level"]:  # cut off at the start, of which the date may be a part
         return None
     known = int(head["year"]) if head["year"] else before.year if before else year or _LEAP_YEAR
     try:

@@ -65,11 +65,21 @@ def _columns(runs: Sequence[Run]) -> List[str]:
 
 
 def _chosen(run: Run, count: int) -> List[int]:
-    """Iterations at even distances, the first and the last among them; those of tests, if there are some."""
+    """Iterations at even distances, the first and the last among them: those of tests; of losses too, if no test has one."""
+    if len(run.rows) <= count:
+        return list(run.rows)
     tested = [i for i, row in run.rows.items() if any(name.startswith("test") for name in row.numbers)]
-    iterations = tested if len(tested) > 1 else list(run.rows)
+    losses = list(run.numbers("loss"))
+    if len(tested) < 2:
+        return _evenly(losses or list(run.rows), count)
+    if len(set(tested) & set(losses)) > len(tested) // 2:
+        return _evenly(tested, count)
+    return sorted({*_evenly(tested, count // 2), *_evenly(losses, count - count // 2)})
+
+
+def _evenly(iterations: Sequence[int], count: int) -> List[int]:
     if len(iterations) <= count:
-        return iterations
+        return list(iterations)
     return [iterations[round(k * (len(iterations) - 1) / max(1, count - 1))] for k in range(count)]
 
 
