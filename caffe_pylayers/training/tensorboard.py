@@ -12,7 +12,7 @@ import re
 import struct
 import time
 from contextlib import suppress
-from typing import Dict, List
+from typing import List, Mapping
 
 from caffe_pylayers.training.log import COLUMNS
 from caffe_pylayers.training.loop import Row
@@ -37,7 +37,7 @@ class EventFile:
         self._broken = False
         self._start = _whole(2, begin) + _message(7, _whole(1, 1))  # step, session_log: START; before the first row
         try:
-            self._add(_text(3, b"brain.Event:2"))  # file_version
+            self._add(_text(3, b"brain.Event:2"), time.time())  # file_version
         except OSError:
             self.close()
             with suppress(OSError):
@@ -48,37 +48,43 @@ class EventFile:
         """Add a row. What goes wrong with it is told, and ends the events and not the training."""
         if self._broken:
             return
-        values = b"".join(
-            _message(1, _text(1, tag.encode("utf-8", "replace")) + _float(2, number))  # tag, simple_value
-            for tag, number in _numbers(row).items()
-        )
+        numbers = {name: getattr(row, name) for name in COLUMNS if name != "iteration"}
+        numbers.update(row.outputs)
         try:
-            if self._start:
-                self._add(self._start)
-                self._start = b""
-            self._add(_whole(2, row.iteration) + _message(5, values))  # step, summary
+            self.add(
+                row.iteration, {name: number for name, number in numbers.items() if number is not None}, time.time()
+            )
         except OSError as error:
             self._broken = True
             logger.warning(
                 "%s: %s; it ends at iteration %d, and the training goes on", self.path, error.strerror, row.iteration
             )
 
+    def add(self, iteration: int, numbers: Mapping[str, float], when: float) -> None:
+        """Add numbers of an iteration, by their columns in the log. when: in seconds since 1970. Raises OSError."""
+        if self._start:
+            self._add(self._start, when)
+            self._start = b""
+        values = b"".join(
+            _message(1, _text(1, _tag(column)) + _float(2, number))  # tag, simple_value
+            for column, number in numbers.items()
+        )
+        self._add(_whole(2, iteration) + _message(5, values), when)  # step, summary
+
     def close(self) -> None:
         with suppress(OSError):  # it tries once more what could not be written
             self._file.close()
 
-    def _add(self, event: bytes) -> None:
-        event = struct.pack("<Bd", 1 << 3 | 1, time.time()) + event  # wall_time
+    def _add(self, event: bytes, when: float) -> None:
+        event = struct.pack("<Bd", 1 << 3 | 1, when) + event  # wall_time
         length = struct.pack("<Q", len(event))
         self._file.write(length + _checksum(length) + event + _checksum(event))
         self._file.flush()
 
 
-def _numbers(row: Row) -> Dict[str, float]:
-    """By their tags: the columns of the log, in which `test/accuracy` stands for `test accuracy`, so that tests are one group."""
-    numbers = {name: getattr(row, name) for name in COLUMNS if name != "iteration"}
-    numbers.update((name.replace(" ", "/", 1), number) for name, number in row.outputs.items())
-    return {tag: number for tag, number in numbers.items() if number is not None}
+def _tag(column: str) -> bytes:
+    """`test/accuracy` for `test accuracy`, so that all tests are one group."""
+    return column.replace(" ", "/", 1).encode("utf-8", "replace")
 
 
 def _next_name(folder: str) -> str:

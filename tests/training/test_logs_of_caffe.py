@@ -18,6 +18,7 @@ from caffe_pylayers.files.output_file import is_made_here
 from caffe_pylayers.training import read_log
 from caffe_pylayers.training.plot import MADE_BY
 from tests.layers.runs import CAFFE
+from tests.training.events import shown
 from tests.training.runs import ended
 
 PER_CLASS = """layer { name: "each"  type: "Accuracy"  bottom: "scores"  bottom: "label"  top: "top2"  top: "each"
@@ -183,7 +184,7 @@ def test_several_runs(run, ours, command):
         file.write("I0312 10:11:12.123456 1 solver.cpp:1] Iteration 0, loss = nan\n")
     shutil.copy(run.log, "caffe.log")
     shutil.copy(run.snap / "net_log.csv", "net_log.csv")
-    options = ("--csv", "all.csv", "--plot", "all.png", "--rows", "0")
+    options = ("--csv", "all.csv", "--plot", "all.png", "--rows", "0", "--tensorboard", "events")
     status, out, err = command("log", "caffe.log", "net_log.csv", "nan.log", *options)
     assert (status, err) == (1, "")
     assert [line.split()[0] for line in out.split("\n\n")[0].splitlines()] == [
@@ -197,6 +198,14 @@ def test_several_runs(run, ours, command):
         table = list(csv.DictReader(file))
     assert [row["run"] for row in table].count("nan.log") == 1 and table[-1]["loss"] == "nan" and table[-1]["lr"] == ""
     assert len(table) == 13 + 13 + 1
+    assert sorted(os.listdir("events")) == ["caffe.log", "nan.log", "net_log.csv"]
+    (one,) = log(["caffe.log"])
+    for name in one.columns:
+        assert shown("events/caffe.log")[name.replace(" ", "/", 1)] == [
+            (iteration, np.float32(number)) for iteration, number in one.numbers(name).items()
+        ]
+    status, _, err = command("log", "caffe.log", "--tensorboard", "events")
+    assert status == 2 and "events is there already; name a new folder" in err
 
 
 @pytest.mark.parametrize(

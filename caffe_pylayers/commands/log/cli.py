@@ -13,9 +13,12 @@ from caffe_pylayers.commands.console import Command, console, echo, whole
     "--csv", "table", metavar="FILE", help="Write all numbers as CSV, with the columns of the log of `train`."
 )
 @click.option("--plot", metavar="PNG", help="Draw losses, outputs of tests and learning rate, all runs in one picture.")
+@click.option("--tensorboard", metavar="DIR", help="Write all numbers for TensorBoard, into a new folder.")
 @click.option("--rows", type=whole(0), default=20, show_default=True, help="Rows that are shown of each run.")
 @click.option("--force", is_flag=True, help="Overwrite files that are there already.")
-def log(logs: Tuple[str, ...], table: Optional[str], plot: Optional[str], rows: int, force: bool) -> int:
+def log(
+    logs: Tuple[str, ...], table: Optional[str], plot: Optional[str], tensorboard: Optional[str], rows: int, force: bool
+) -> int:
     """Show what logs of Caffe tell: a table, and where a run was slow, became NaN, failed or ended.
 
     \b
@@ -27,6 +30,7 @@ def log(logs: Tuple[str, ...], table: Optional[str], plot: Optional[str], rows: 
     Files of any version of Caffe are read, and incomplete ones. A run that was resumed from a snapshot of another LOG is one
     run with it. The status is 1 if a loss became infinite or NaN, or a run failed.
     """
+    from caffe_pylayers.commands.log.events import refuse_used, write_events
     from caffe_pylayers.commands.log.findings import findings
     from caffe_pylayers.commands.log.log import log as read
     from caffe_pylayers.commands.log.table import heading, rows_table, runs_table, write_csv
@@ -34,6 +38,8 @@ def log(logs: Tuple[str, ...], table: Optional[str], plot: Optional[str], rows: 
     from caffe_pylayers.files.output_file import refuse_existing
 
     refuse_existing([path for path in (table, plot) if path], force, logs)
+    if tensorboard:
+        refuse_used(tensorboard)
     runs = read(logs)
     screen = console()
     if len(runs) > 1:
@@ -55,4 +61,6 @@ def log(logs: Tuple[str, ...], table: Optional[str], plot: Optional[str], rows: 
         from caffe_pylayers.commands.log.picture import draw
 
         draw(runs, plot)
+    if tensorboard:
+        write_events(runs, tensorboard)
     return status

@@ -80,6 +80,11 @@ def iteration(text: str) -> Optional[int]:
     return None
 
 
+def is_behind_outputs(text: str) -> bool:
+    """Whether a line says that the outputs before it are all."""
+    return iteration(text) is not None or bool(END.fullmatch(text) or WROTE.fullmatch(text))
+
+
 def columns(text: str) -> Dict[str, float]:
     """The columns that a line of an iteration has; none where it has no numbers."""
     found = OUR_LOSS.fullmatch(text) or LOSS.fullmatch(text) or RATE.fullmatch(text)

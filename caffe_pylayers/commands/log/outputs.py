@@ -24,12 +24,14 @@ class _Group(NamedTuple):
 class Outputs:
     """Those of one process, line by line.
 
-    A line counts if none of its group is missing before it: Caffe numbers them, and lines of one name are the entries of
-    a vector, each by its place.
+    A group counts if it is whole, since lines of one name are the entries of a vector, each by its place: Caffe numbers the
+    lines, and behind the last one stands another line of Caffe that is known. Where something else stands, or the log
+    ends, it counts if it is no shorter than others of this net.
     """
 
     def __init__(self) -> None:
-        self._groups: List[_Group] = []
+        self._whole: List[_Group] = []
+        self._doubtful: List[_Group] = []
         self._open: Optional[_Group] = None
         self._tests = 0
 
@@ -47,8 +49,7 @@ class Outputs:
         found = messages.OUTPUT.fullmatch(text) or messages.SCORE.fullmatch(text)
         if not found:
             if self._open and self._open.numbers:
-                self._groups.append(self._open)
-                self._open = None
+                self._close(messages.is_behind_outputs(text))
             return False
         group, phase = self._open, "train" if found["phase"].lower() == "train" else "test"
         if group and (group.net == "train") == (phase == "train") and int(found["number"]) == len(group.numbers):
@@ -59,23 +60,34 @@ class Outputs:
 
     def columns(self) -> Iterator[Tuple[int, str, float, Place]]:
         """Iteration, column, number and place of all, with the columns of `train`: `train NAME`, `test NAME`, `test1 NAME[2]`."""
-        sizes: DefaultDict[str, int] = defaultdict(int)
-        for group in self._groups:
-            sizes[group.net] = max(sizes[group.net], len(group.numbers))
-        if self._open and 0 < sizes[self._open.net] <= len(
-            self._open.numbers
-        ):  # the log ends here, but the group is whole
-            self._groups.append(self._open)
+        groups = self._groups()
         several = {
             (group.net, name)
-            for group in self._groups
+            for group in groups
             for name, count in Counter(number.name for number in group.numbers).items()
             if count > 1
         }
-        for group in self._groups:
+        for group in groups:
             phase = group.net if group.net == "train" else f"test{group.net}" if self._tests > 1 else "test"
             seen: DefaultDict[str, int] = defaultdict(int)
             for name, value, place in group.numbers:
                 entry = f"[{seen[name]}]" if (group.net, name) in several else ""
                 seen[name] += 1
                 yield group.iteration, f"{phase} {name}{entry}", value, place
+
+    def _close(self, is_whole: bool) -> None:
+        if self._open and self._open.numbers:
+            (self._whole if is_whole else self._doubtful).append(self._open)
+        self._open = None
+
+    def _groups(self) -> List[_Group]:
+        """Those that count."""
+        self._close(is_whole=False)
+        sizes = Counter((group.net, len(group.numbers)) for group in self._doubtful)
+        whole = {(group.net, len(group.numbers)) for group in self._whole} | {size for size in sizes if sizes[size] > 1}
+        largest = {net: max(size for other, size in whole if other == net) for net, _ in whole}
+        none = 1 << 30
+        return [
+            *self._whole,
+            *(group for group in self._doubtful if len(group.numbers) >= largest.get(group.net, none)),
+        ]
