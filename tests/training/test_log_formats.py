@@ -319,6 +319,13 @@ def test_a_failure_before_the_first_iteration(read):
     )
 
 
+def test_a_failure_is_all(read):
+    (run,) = read(
+        "F0312 10:11:13.123456  4242 io.cpp:36] Check failed: fd != -1 (-1 vs. -1) File not found: s.prototxt\n"
+    )
+    assert findings(run)[0].text == "it failed: Check failed: fd != -1 (-1 vs. -1) File not found: s.prototxt"
+
+
 def part(begin, end, resumed="", offset=0.0, thread=1):
     """A process that writes a state at its end."""
     head = HEAD.replace("4242", str(thread))

@@ -1,9 +1,10 @@
 """Logs of `caffe train`, and what `caffe-pylayers train` shows, read into parts: one for each process."""
 
 import datetime
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional
 
 from caffe_pylayers.commands.log import messages
+from caffe_pylayers.commands.log.failures import Failures
 from caffe_pylayers.commands.log.glog_lines import Line, glog_lines
 from caffe_pylayers.commands.log.outputs import Outputs
 from caffe_pylayers.commands.log.runs import Part, Place, Row
@@ -29,8 +30,7 @@ class _Reader:
         self._path = path
         self._now: Dict[str, _Writer] = {}  # by thread
         self._latest: Optional[_Writer] = None
-        self._in_traceback = False
-        self._of_a_layer: Optional[Tuple[str, Place]] = None  # what a layer of ours has just said
+        self._failures = Failures()
         self._time: Optional[datetime.datetime] = None
 
     def read(self, line: Line) -> None:
@@ -43,37 +43,23 @@ class _Reader:
             self._read_of_a_process(line, text, place, iteration)
         elif self._latest:
             self._latest.read_event(text, place)
-        self._look_for_a_failure(line, place)
+        failure = self._failures.read(line, place)
+        writer = self._now.get(line.thread) or self._latest if line.thread else self._latest
+        if failure and writer:
+            writer.fail(*failure)
 
     def _read_of_a_process(self, line: Line, text: str, place: Place, iteration: Optional[int]) -> None:
         writer = self._now.get(line.thread)
         if messages.START.match(text) or (writer and writer.is_over(text, iteration)):
             writer = None
-        if writer is None and (iteration is not None or messages.begins(text)):
+        failed_at_once = line.level == "F" and not self.writers
+        if writer is None and (iteration is not None or messages.begins(text) or failed_at_once):
             writer = self._now[line.thread] = _Writer(Part(place, place, line.thread, has_year=line.has_year))
             self.writers.append(writer)
         if writer:
             writer.read(text, place, iteration)
             if line.thread or not (self._latest and self._latest.thread):
                 self._latest = writer
-
-    def _look_for_a_failure(self, line: Line, place: Place) -> None:
-        writer = self._now.get(line.thread) if line.thread else self._latest
-        writer = writer or self._latest
-        of_python = self._in_traceback and not line.text.startswith(" ")
-        of_system = not line.thread and messages.FAILURE.fullmatch(line.text)
-        if writer and (line.level == "F" or of_python or of_system):
-            why = (
-                self._of_a_layer
-                if self._of_a_layer and line.text.startswith(messages.TERMINATE)
-                else (line.text, place)
-            )
-            writer.fail(*why)
-        if line.text.startswith(messages.OF_A_LAYER):
-            self._of_a_layer = line.text, place
-        elif line.thread:
-            self._of_a_layer = None
-        self._in_traceback = line.text == messages.TRACEBACK or (self._in_traceback and not of_python)
 
 
 class _Writer:

@@ -39,14 +39,6 @@ RESUMED = re.compile(
 )
 WROTE = re.compile(r"Snapshotting solver state to (?:binary proto file |HDF5 file )?(?P<state>.+)")
 END = re.compile(r"Optimization (?:Done|stopped early)\.?|trained \d+ iterations\b.*|stopped by SIG\w+ after \d+ of .+")
-#: How a process ends that does not end well: what glog, C++, the shell and our own command say.
-FAILURE = re.compile(
-    r"\*\*\* (?:Aborted at|Check failure|SIG[A-Z]+).*|terminate called .*|.*\b(?:Segmentation fault|core dumped|Bus error)\b.*"
-    r"|(?:.*\b\d+ )?(?:Killed|Aborted|Terminated)\b.*|caffe-pylayers: iteration \d+: (?!the loss is ).+"
-)
-#: By this the `caffe` program ends when a Python layer raises an error; a layer of ours tells it before.
-TERMINATE, OF_A_LAYER = "terminate called ", "caffe_pylayers: "
-TRACEBACK = "Traceback (most recent call last):"
 
 
 def number(text: str) -> float:

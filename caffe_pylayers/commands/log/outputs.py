@@ -1,7 +1,7 @@
 """The outputs of nets in a log of Caffe: a line for each number, which together stand behind the line of their iteration."""
 
 from collections import Counter, defaultdict
-from typing import DefaultDict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import DefaultDict, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from caffe_pylayers.commands.log import messages
 from caffe_pylayers.commands.log.runs import Place
@@ -85,9 +85,8 @@ class Outputs:
         self._close(is_whole=False)
         sizes = Counter((group.net, len(group.numbers)) for group in self._doubtful)
         whole = {(group.net, len(group.numbers)) for group in self._whole} | {size for size in sizes if sizes[size] > 1}
-        largest = {net: max(size for other, size in whole if other == net) for net, _ in whole}
-        none = 1 << 30
-        return [
-            *self._whole,
-            *(group for group in self._doubtful if len(group.numbers) >= largest.get(group.net, none)),
-        ]
+        largest: Dict[str, int] = {}
+        for net, size in whole:
+            largest[net] = max(size, largest.get(net, 0))
+        known = [group for group in self._doubtful if group.net in largest]
+        return [*self._whole, *(group for group in known if len(group.numbers) >= largest[group.net])]
