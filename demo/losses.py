@@ -90,8 +90,6 @@ METHODS: Dict[str, Method] = {
         _layer("MarginSoftmaxLoss", {**_K, "type": "arcface", "scale": 16}),
         (0.8822, 0.786),
     ),
-    "label_specific_add": Method("LabelSpecificAdd, scale 16", _margin("LabelSpecificAdd", {"bias": -0.35})),
-    "cosin_addm": Method("CosinAddm, scale 16", _margin("CosinAddm", {"m": 0.5})),
     "combined": Method("CombinedMargin, scale 16", _margin("CombinedMargin", {})),
     "sphere": Method("MarginInnerProduct", _scores("MarginInnerProduct", {**_K, "type": "QUADRUPLE"})),
     "large_margin": Method("LargeMarginInnerProduct", _scores("LargeMarginInnerProduct", {**_K, "type": "DOUBLE"})),

@@ -119,6 +119,7 @@ def _losses_table(results: Dict[str, Any]) -> Tuple[str, Rows, str]:
         f"{settings['solver']}. Only the layers behind the embedding differ. Their options are the defaults, but for those in the table. "
         f"Figures without ± are of one run, with the seed {results['seeds'][0]}. The {losses.NUM_BEST} that were best by MAP@R were trained with the other seeds too. "
         "MAP@R counts all images of the query's class, each by the precision at its place, so that it says more of an embedding than recall@1. "
+        "`LabelSpecificAdd` and `CosinAddm` are not trained apart: with the same margin and scale their scores are those of cosface and arcface. "
         "Elsewhere are the figures that losses of another library gave on the same images by the same protocol, one seed."
     )
     return f"{results['data set']}: the same embedding by every loss", rows, how
