@@ -10,7 +10,8 @@ from typing import Any, Iterator, List, NamedTuple, NoReturn, Tuple, Union
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.kinds import TEXT, kind_of
-from caffe_pylayers.caffe_files.quoted import end_of_quoted, quoted, unquoted
+from caffe_pylayers.caffe_files.quoted import quoted, unquoted
+from caffe_pylayers.caffe_files.tokens import PrototxtError, tokens
 from caffe_pylayers.errors import ConfigError
 
 
@@ -28,12 +29,16 @@ Value = Union["Message", Word, str, int, float]
 
 
 class Field(NamedTuple):
-    """`name: value` in the line `line` of its file, from 1; an entry of `name: [a, b]` is a field of its own (`listed`)."""
+    """`name: value` in the line `line` of its file, from 1; an entry of `name: [a, b]` is a field of its own (`listed`).
+
+    span: where it begins and ends in the text that it was read from, with a `;` or `,` behind it.
+    """
 
     name: str
     value: Value
     line: int
     listed: bool = False
+    span: Tuple[int, int] = (0, 0)
 
 
 class Message:
@@ -90,14 +95,6 @@ class Message:
         return f"<Message at line {self.line}: {', '.join(dict.fromkeys(field.name for field in self.fields))}>"
 
 
-class PrototxtError(ConfigError):
-    """A prototxt cannot be read; the message names file, line and what is wrong there."""
-
-    def __init__(self, where: str, line: int, problem: str, remedy: str = "") -> None:
-        super().__init__(problem, remedy=remedy, source=f"{where}:{line}")
-        self.where, self.line = where, line
-
-
 def read(path: str) -> Message:
     """The message that a file holds. Raises ConfigError where it cannot be read, with line and reason."""
     try:
@@ -138,15 +135,6 @@ def _written(value: Union[str, int, float]) -> str:
     return str(value)
 
 
-_TOKEN = re.compile(
-    r"""(?P<space>[\s]+|\#[^\n]*)
-    |(?P<text>["'])
-    |(?P<number>[-+]?\s*(?:0[xX][0-9a-fA-F]+|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)[fF]?(?![\w.]))
-    |(?P<word>-?[A-Za-z_][\w.]*)
-    |(?P<mark>[][{}<>:;,])""",
-    re.VERBOSE,
-)
-
 _NOT_FINITE = ("inf", "-inf", "infinity", "-infinity", "nan")
 
 _MAX_DEPTH = 100  # as protobuf's
@@ -158,41 +146,23 @@ class _Reader:
 
     def __init__(self, text: str, where: str) -> None:
         self._where = where
-        self._tokens = self._split(text)
-        self._kind, self._token, self._line = next(self._tokens)
+        self._tokens = tokens(text, where)
+        self._begin = self._end = 0  # where the next token begins, and where the last one ended
+        self._next()
         self._depth = 0
         self._begun = False  # whether a field was read
-
-    def _split(self, text: str) -> Iterator[Tuple[str, str, int]]:
-        """(kind, token, line) of each, and at the end an empty one."""
-        at, line, last = 0, 1, 1
-        if text.startswith("\ufeff"):
-            at = 1
-        while at < len(text):
-            match = _TOKEN.match(text, at)
-            if match is None:
-                found = text[at : at + 30].splitlines()[0]
-                remedy = "a comment begins with #, a string is in quotes"
-                raise PrototxtError(self._where, line, f"cannot read {found!r}", remedy)
-            begin, at = at, match.end()
-            if match.lastgroup == "text":
-                at = end_of_quoted(text, at)
-                if not at:
-                    problem = f"a string without its closing quote: {text[begin : begin + 30].splitlines()[0]!r}"
-                    raise PrototxtError(self._where, line, problem, "close it in the same line")
-            if match.lastgroup != "space":
-                yield str(match.lastgroup), text[begin:at], line
-                last = line
-            line += text.count("\n", begin, at)
-        yield "end", "", last
 
     def whole(self) -> Message:
         fields = self._fields(closing="")
         return Message(fields, 1)
 
+    def _next(self) -> None:
+        self._kind, self._token, self._line, self._begin = next(self._tokens)
+
     def _take(self) -> str:
-        token = self._token
-        self._kind, self._token, self._line = next(self._tokens, ("end", "", self._line))
+        token, self._end = self._token, self._begin + len(self._token)
+        if self._kind != "end":
+            self._next()
         return token
 
     def _fail(self, expected: str, remedy: str = "") -> NoReturn:
@@ -218,7 +188,7 @@ class _Reader:
         return fields
 
     def _field(self) -> List[Field]:
-        line = self._line
+        line, begin = self._line, self._begin
         if self._kind != "word":
             self._fail("the name of a field")
         name = sys.intern(self._take())
@@ -235,7 +205,7 @@ class _Reader:
         if self._token in (";", ",") and self._kind == "mark":
             self._take()
         self._begun = True
-        return [Field(name, value, at, listed) for value, at in values]
+        return [Field(name, value, at, listed, (begin, self._end)) for value, at in values]
 
     def _list(self) -> List[Tuple[Value, int]]:
         self._take()
