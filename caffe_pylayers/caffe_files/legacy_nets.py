@@ -17,7 +17,12 @@ V1_TYPES = {
     "SILENCE": "Silence", "SOFTMAX": "Softmax", "SOFTMAX_LOSS": "SoftmaxWithLoss", "SPLIT": "Split", "SLICE": "Slice",
     "TANH": "TanH", "WINDOW_DATA": "WindowData", "THRESHOLD": "Threshold",
 }  # fmt: skip
-#: The same by number, for binary nets; V1LayerParameter.LayerType of caffe.proto.
+#: The types of layers that stock Caffe has, some of them since those names were given up.
+TYPES = (
+    *filter(None, V1_TYPES.values()), "BatchNorm", "BatchReindex", "Bias", "Clip", "Crop", "ELU", "Embed", "Filter", "Input", "LSTM",
+    "LSTMUnit", "Log", "PReLU", "Parameter", "Python", "RNN", "Reduction", "Reshape", "SPP", "Scale", "Swish", "Tile",
+)  # fmt: skip
+#: The old names by number, for binary nets; V1LayerParameter.LayerType of caffe.proto.
 V1_NUMBERS = {
     35: "AbsVal", 1: "Accuracy", 30: "ArgMax", 2: "BNLL", 3: "Concat", 37: "ContrastiveLoss", 4: "Convolution", 5: "Data",
     39: "Deconvolution", 6: "Dropout", 32: "DummyData", 7: "EuclideanLoss", 25: "Eltwise", 38: "Exp", 8: "Flatten",

@@ -9,21 +9,13 @@ from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.caffe_files import prototxt
 from caffe_pylayers.caffe_files.legacy_nets import upgrade
 from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
+from caffe_pylayers.caffe_files.states import TEST, TRAIN, NetState, meets, phase_of
 from caffe_pylayers.errors import ConfigError
 
-TRAIN, TEST = "TRAIN", "TEST"
 
-
-@dataclass(frozen=True)
-class NetState:
-    """What `include` and `exclude` rules ask: phase, stages and level of a net (NetState of caffe.proto)."""
-
-    phase: str = TRAIN
-    stages: Tuple[str, ...] = ()
-    level: int = 0
-
-    def __str__(self) -> str:
-        return " ".join([self.phase, *(f"stage {stage!r}" for stage in self.stages)])
+def is_param(field: str) -> bool:
+    """Whether a field of a layer has the parameters of its type, if it is no Python layer."""
+    return field.endswith("_param") and field != "python_param"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +51,12 @@ class Layer:
         python = self.message.message("python_param")
         return (str(python.get("module", "")), str(python.get("layer", "")), str(python.get("param_str", "")))
 
+    @cached_property
+    def params(self) -> Dict[str, Message]:
+        """The parameters of its type, of Caffe or of a fork, which no Python layer reads."""
+        fields = ((each.name, each.value) for each in self.message.fields if is_param(each.name))
+        return {name: value for name, value in fields if isinstance(value, Message)}
+
     @property
     def described(self) -> str:
         """The layer as messages name one of Caffe's."""
@@ -81,8 +79,8 @@ class Layer:
         """Whether a net of that state has this layer."""
         include, exclude = self.message.messages("include"), self.message.messages("exclude")
         if include:
-            return any(_meets(rule, state) for rule in include)
-        return not any(_meets(rule, state) for rule in exclude)
+            return any(meets(rule, state) for rule in include)
+        return not any(meets(rule, state) for rule in exclude)
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,26 +262,10 @@ def _state(phase: str, net: Net, of_solver: Any) -> NetState:
     level = 0
     for message in (net.message.get("state"), of_solver):
         if isinstance(message, Message):
-            phase = _phase(message.get("phase", phase))
+            phase = phase_of(message.get("phase", phase))
             stages += [str(stage) for stage in message.all("stage")]
             level = message.whole("level", level)
     return NetState(phase, tuple(stages), level)
-
-
-def _meets(rule: Message, state: NetState) -> bool:
-    """Whether a state meets a rule, as Net::StateMeetsRule has it."""
-    phase = rule.get("phase")
-    if phase is not None and _phase(phase) != state.phase:
-        return False
-    if not rule.whole("min_level", state.level) <= state.level <= rule.whole("max_level", state.level):
-        return False
-    stages = set(state.stages)
-    return set(map(str, rule.all("stage"))) <= stages and not set(map(str, rule.all("not_stage"))) & stages
-
-
-def _phase(value: Any) -> str:
-    """A phase by name; protobuf reads numbers too."""
-    return {0: TRAIN, 1: TEST}.get(value, str(value))
 
 
 def states_of(net: Net, stages: Sequence[str] = ()) -> List[NetState]:

@@ -6,7 +6,7 @@ A :class:`Message` is what stands between braces. It knows no schema: what is wr
 
 import re
 import sys
-from typing import Any, Iterator, List, NamedTuple, NoReturn, Tuple, Union
+from typing import Any, List, NamedTuple, NoReturn, Tuple, Union
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.kinds import TEXT, kind_of

@@ -1,11 +1,14 @@
 """What is true of a layer, besides its options: its class of options says it, and nothing else does."""
 
-from typing import Any, ClassVar, Dict, Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, ClassVar, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Tuple, Type
 
 from pydantic import BaseModel
 
 from caffe_pylayers.config.remarks import Remark
 from caffe_pylayers.config.sizes import Shapes, Sizes
+
+#: Fields of forks that choose an implementation, or have no effect there.
+_WITHOUT_EFFECT = ("engine", "transform_test")
 
 
 class Kept(NamedTuple):
@@ -30,6 +33,14 @@ class Facts(BaseModel):
     twin: ClassVar[str] = ""
     #: The types of layers in forks of Caffe that it stands for, besides one of its own name.
     forks: ClassVar[Tuple[str, ...]] = ()
+    #: Types of Caffe's that are this layer in a fork, each with the fields of its parameters by which they are known.
+    fork_fields: ClassVar[Dict[str, Tuple[str, ...]]] = {}
+    #: Types of Caffe's that may be this layer in a fork, each with the types beside which they are doubtful.
+    fork_beside: ClassVar[Dict[str, Tuple[str, ...]]] = {}
+    #: The layer that a fork's layer of its name is if it has neither fields nor a blob, if that is another one.
+    without_blob: ClassVar[Optional[Type["Facts"]]] = None
+    #: A type of Caffe's, and a field that only forks have where it is that one.
+    without_blob_beside: ClassVar[Tuple[str, str]] = ("", "")
     #: The type of Caffe's that it has inside for its first bottoms, and for how many, so that none stands before them.
     inside: ClassVar[str] = ""
     num_inside: ClassVar[int] = 1
@@ -49,6 +60,16 @@ class Facts(BaseModel):
     if_restart_differs: ClassVar[str] = "a test does not begin at the first batch"
     #: The options of the layer to copy that `describe` and docs/layers.md show: what is required, what most nets want.
     example: ClassVar[Dict[str, Any]] = {}
+
+    @classmethod
+    def options_of_fork(cls, kind: str, params: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
+        """The options that the parameters of a fork's layer of this type say, {'norm_param': {'eps': 1}}.
+
+        A field that is no option keeps its name. Raises ConfigError if they say something that no option says.
+        """
+        return {
+            name: value for fields in params.values() for name, value in fields.items() if name not in _WITHOUT_EFFECT
+        }
 
     @classmethod
     def meant_by_fork(cls, kind: str, bottoms: int) -> Dict[str, Any]:

@@ -32,7 +32,7 @@ class L2NormalizeOptions(Options):
 
     @classmethod
     def meant_by_fork(cls, kind: str, bottoms: int) -> Dict[str, Any]:
-        return {"across_spatial": True} if kind in cls.forks else {}
+        return {"across_spatial": True}
 
     def works_in_place(self) -> bool:
         return True
@@ -47,6 +47,8 @@ class NormalizeOptions(Options):
     takes = ("x",)
     gives = ("y",)
     page = "features.md"
+    without_blob = L2NormalizeOptions
+    without_blob_beside = ("InnerProduct", "normalize")
     example: ClassVar[Dict[str, Any]] = {
         "across_spatial": False,
         "scale_filler": {"type": "constant", "value": 20},

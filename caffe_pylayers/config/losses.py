@@ -1,6 +1,6 @@
 """The options of the losses and of WeightedAccuracy."""
 
-from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, ClassVar, Dict, Iterator, Literal, Mapping, Optional, Sequence, Tuple, Union
 
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
@@ -19,6 +19,13 @@ Axis = Annotated[int, Field(description="Axis of the classes in the scores, an i
 NORMALIZATION = (
     "Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms "
     "per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four."
+)
+
+#: Forks have several layers of this name.
+_FOCAL_LOSSES = (
+    "forks have several, and the net does not tell which: alpha may be a factor, or stand in place of the 1 in (1 - p); p may be of a softmax, of "
+    "a sigmoid, or be the bottom. If the fork's source has alpha (1 - p)^gamma log p of a softmax inside, write "
+    '`type: "Python"  python_param { module: "caffe_pylayers"  layer: "FocalLoss"  param_str: "{\'gamma\': 2, \'alpha\': 1}" }` with its numbers'
 )
 
 # ---------------------------------------------------------------------------------------- losses of stock Caffe
@@ -74,12 +81,23 @@ class WeightedSoftmaxLossOptions(ClassLossOptions):
 
     twin = "SoftmaxWithLoss"
     forks = ("WeightedSoftmaxWithLoss",)
+    fork_fields: ClassVar[Dict[str, Tuple[str, ...]]] = {
+        "SoftmaxWithLoss": ("weight_by_label_freqs", "class_weighting", "class_weight")
+    }
 
     class_weights: Optional[PerClass] = Field(
         None,
         description="Weight of each class, which multiplies the sample weight: K numbers of at least 0, or a .npy or text file "
         "with them.",
     )
+
+    @classmethod
+    def options_of_fork(cls, kind: str, params: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
+        options = super().options_of_fork(kind, params)
+        weights = options.pop("class_weighting", None)
+        if options.pop("weight_by_label_freqs", weights is None) and weights is not None:
+            options.update(class_weights=weights, normalize_by="count")
+        return options
 
 
 class WeightedInfogainLossOptions(ClassLossOptions):
@@ -197,6 +215,7 @@ class FocalLossOptions(ClassLossOptions):
     """Focal loss: a softmax loss in which labels that are already right count less."""
 
     gives = ("loss",)
+    forks = ("SoftmaxWithFocalLoss",)
 
     gamma: float = Field(2.0, ge=0, description="Exponent of (1 - p), at least 0; 0 is the softmax loss.")
     alpha: Union[Annotated[float, Field(ge=0)], PerClass, None] = Field(
@@ -204,6 +223,10 @@ class FocalLossOptions(ClassLossOptions):
         description="Factor of the loss: one number of at least 0, or K of them, one per class, or a .npy or text file with "
         "them; none: 1.",
     )
+
+    @classmethod
+    def in_place_of_fork(cls, bottoms: int, has_fields: bool) -> str:
+        return _FOCAL_LOSSES
 
 
 class KnowledgeDistillationOptions(NormalizedLossOptions):

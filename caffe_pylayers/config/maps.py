@@ -1,12 +1,13 @@
 """The options of the data layer of images with maps."""
 
-from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, ClassVar, Dict, Iterator, Literal, Mapping, Optional, Sequence, Tuple, Union
 
 from pydantic import Field
 from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.config.data import CropSize, DataLayerOptions
+from caffe_pylayers.config.maps_of_forks import options_of_maps
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.remarks import Remark
 from caffe_pylayers.config.schema import Path
@@ -82,6 +83,10 @@ class ImageMapDataLayerOptions(DataLayerOptions):
         description="A JPEG that is cut short is an error (exact), or is read as far as it goes, as stock ImageData reads it, and counted "
         "(lenient).",
     )
+
+    @classmethod
+    def options_of_fork(cls, kind: str, params: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
+        return options_of_maps(kind, super().options_of_fork(kind, params))
 
     def top_names(self) -> Sequence[str]:
         return ("data", "label", *("sample_weight",) * bool(self.weights), "[data_dim]")

@@ -1,6 +1,6 @@
 """The options of the layers on the directions of embeddings: vectors of classes, margins, centres."""
 
-from typing import Any, ClassVar, Dict, Iterator, Literal, Optional, Tuple
+from typing import Any, ClassVar, Dict, Iterator, Literal, Mapping, Optional, Tuple
 
 from pydantic import Field, field_validator
 from typing_extensions import Annotated
@@ -10,6 +10,7 @@ from caffe_pylayers.config.losses import NORMALIZATION, Normalization, Normalize
 from caffe_pylayers.config.remarks import Remark
 from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Resume
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_classes, of_samples
+from caffe_pylayers.errors import ConfigError
 
 NumOutput = Annotated[
     int, Field(ge=1, description="Number of classes, at least 1.", json_schema_extra={"aliases": ["n_classes"]})
@@ -56,11 +57,23 @@ class NormalizedInnerProductOptions(VectorsOptions):
 
     takes = ("x",)
     gives = ("cos",)
+    fork_fields: ClassVar[Dict[str, Tuple[str, ...]]] = {"InnerProduct": ("normalize",)}
 
     sub_centers: int = Field(
         1, ge=1, description="Vectors per class, at least 1; the largest of their cosines is that of the class."
     )
     normalize_x: NormalizeX = True
+
+    @classmethod
+    def options_of_fork(cls, kind: str, params: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
+        options = super().options_of_fork(kind, params)
+        if kind in cls.fork_fields:  # which makes the vectors of the classes unit vectors, and leaves x as it is
+            if not options.pop("normalize") or options.pop("bias_term", True):
+                problem = "inner_product_param has `normalize: false`, or a bias beside `normalize: true`"
+                raise ConfigError(problem, remedy="take the field out if it is false; no layer has cosines with a bias")
+            options.pop("bias_filler", None)
+            options["normalize_x"] = False
+        return options
 
 
 class _AngularMarginOptions(VectorsOptions):

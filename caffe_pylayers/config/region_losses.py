@@ -1,6 +1,6 @@
 """The options of the losses on regions."""
 
-from typing import Iterator, Literal, Sequence, Tuple
+from typing import ClassVar, Dict, Iterator, Literal, Sequence, Tuple
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ class BalancedSigmoidCrossEntropyLossOptions(ModeOptions):
     gives = ("loss",)
     inside = "Sigmoid"
     leaves_out_others = True
+    fork_beside: ClassVar[Dict[str, Tuple[str, ...]]] = {"SigmoidCrossEntropyLoss": ("ImageLabelmapData",)}
 
     normalization: Normalization = Field("BATCH_SIZE", description=NORMALIZATION)
     normalize_by: NormalizeBy = "weight"

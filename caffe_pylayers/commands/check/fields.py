@@ -4,10 +4,10 @@ import functools
 from typing import Any, Dict, Iterator, List, Optional
 
 from caffe_pylayers.caffe_files.legacy_nets import V1_TYPES
+from caffe_pylayers.caffe_files.nets import Layer, is_param
 from caffe_pylayers.caffe_files.prototxt import Field, Message, NotDecimal, Word
 from caffe_pylayers.commands.check.findings import ERROR, WARNING, Finding, listed
-from caffe_pylayers.commands.check.forks import in_place_of_field
-from caffe_pylayers.commands.check.moving import is_param
+from caffe_pylayers.commands.migrate.forks import in_place_of_field
 from caffe_pylayers.errors import did_you_mean
 
 _INTEGERS = {
@@ -27,32 +27,32 @@ _KINDS = {
 
 
 def check_fields(
-    message: Message, descriptor: Any, file: str, layer: str = "", inside: str = "", kind_of_layer: str = ""
+    message: Message, descriptor: Any, file: str, layer: Optional[Layer] = None, inside: str = ""
 ) -> Iterator[Finding]:
     """Unknown fields, fields given twice, values of a wrong type, in a message and all within.
 
-    descriptor: the protobuf Descriptor of the message. layer, kind_of_layer: name and type of the layer that it is in, of a Python layer its class.
-    inside: the name of the field that it is the value of.
+    descriptor: the protobuf Descriptor of the message. layer: the one that it is in. inside: the name of the field that it is the value of.
     """
     known = _fields_of(descriptor)
     lines: Dict[str, int] = {}
     for field in message.fields:
-        name, kind = layer, known.get(field.name)
+        kind, of = known.get(field.name), layer
         if inside == "" and field.name in ("layer", "layers") and isinstance(field.value, Message):
-            name, kind_of_layer = str(field.value.get("name", "")), _kind_of(field.value)
+            of = Layer(field.value, file)
+        name = of.name if of else ""
 
         def found(problem: str, remedy: str, at: Field = field, name: str = name) -> Finding:
             return Finding(file, at.line, name, ERROR, problem, remedy)
 
         where = f" in {inside}" if inside not in ("", "layer", "layers") else ""
         if kind is None:
-            guess = _today(field, inside) or in_place_of_field(field.name, kind_of_layer)
+            guess = _today(field, inside) or _in_place(field.name, of)
             guess = guess or did_you_mean(field.name, known)
             yield found(f"unknown field {field.name!r}{where}", guess or f"it has: {listed(known, 99)}")
             continue
         if not _repeated(kind) and field.name in lines:
             first = lines[field.name]
-            options = in_place_of_field(inside, kind_of_layer)
+            options = _in_place(inside, of)
             yield found(
                 f"field {field.name!r}{where} is given twice",
                 options or f"line {first} has it already; Caffe allows one",
@@ -64,13 +64,13 @@ def check_fields(
             continue
         if inside == "layer" and message.get("type") == "Python" and is_param(field.name):
             problem = f"{field.name} has no effect in a Python layer"
-            remedy = in_place_of_field(field.name, kind_of_layer) or "a Python layer has its options in param_str"
-            yield Finding(file, field.line, layer, WARNING, problem, remedy)
+            remedy = _in_place(field.name, of) or "a Python layer has its options in param_str"
+            yield Finding(file, field.line, name, WARNING, problem, remedy)
         wrong = _wrong(field, kind) and (_today(field, inside) or _wrong(field, kind))
         if wrong:
             yield found(f"field {field.name!r}{where} is {_shown(field.value)}", wrong)
         elif isinstance(field.value, Message):
-            yield from check_fields(field.value, kind.message_type, file, name, field.name, kind_of_layer)
+            yield from check_fields(field.value, kind.message_type, file, of, field.name)
 
 
 @functools.lru_cache(maxsize=None)
@@ -79,10 +79,9 @@ def _fields_of(descriptor: Any) -> Dict[str, Any]:
     return {field.name: field for field in descriptor.fields}
 
 
-def _kind_of(layer: Message) -> str:
-    """The type of a layer; of a Python layer the class that it names."""
-    kind = str(layer.get("type", ""))
-    return str(layer.message("python_param").get("layer", "")) if kind == "Python" else kind
+def _in_place(field: str, layer: Optional[Layer]) -> str:
+    """What to do about a field that a layer cannot have; "" where nothing is known."""
+    return in_place_of_field(field, layer) if layer else ""
 
 
 def _today(field: Field, inside: str) -> str:

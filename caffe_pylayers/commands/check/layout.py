@@ -5,11 +5,11 @@ from typing import Dict, Iterator, List, Sequence
 
 from caffe_pylayers.caffe_files.nets import TEST, TRAIN, Layer, Net, NetState
 from caffe_pylayers.commands.check.findings import Finding, error, listed, times, warning
-from caffe_pylayers.commands.check.forks import in_place_of_type
 from caffe_pylayers.commands.check.python_layers import schema_of
 from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.resume import num_blobs
 from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.commands.migrate.forks import in_place_of_type
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import did_you_mean
 
