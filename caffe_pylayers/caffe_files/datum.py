@@ -151,15 +151,23 @@ def read_blob(buffer: Buffer) -> np.ndarray:
     return np.frombuffer(values, item).reshape(shape)
 
 
-def write_blob(array: np.ndarray) -> bytes:
+def write_blob(array: np.ndarray, legacy: bool = False) -> bytes:
     """The bytes of a BlobProto with float32 numbers of the array's shape, as Caffe's own SerializeToString writes them.
 
-    array: numbers of any shape, each size at least 1.
+    array: numbers of any shape, each size at least 1. legacy: write the four sizes as Caffes before 2015 did.
     """
     numbers = np.ascontiguousarray(array, "<f4").tobytes()
+    if legacy:
+        sizes = b"".join(_varint_field(number + 1, size) for number, size in enumerate(array.shape))
+        return b"".join([sizes, bytes_field(5, numbers)])
     dims = b"".join(_varint(size) for size in array.shape)
     shape = b"\x0a" + _varint(len(dims)) + dims if dims else b""
-    return b"".join([b"\x2a", _varint(len(numbers)), numbers, b"\x3a", _varint(len(shape)), shape])
+    return b"".join([bytes_field(5, numbers), bytes_field(7, shape)])
+
+
+def bytes_field(number: int, content: bytes) -> bytes:
+    """A field that has bytes, text or a message."""
+    return b"".join([_varint(number << 3 | _BYTES), _varint(len(content)), content])
 
 
 def message_fields(buffer: Buffer, last: int = 0) -> Iterator[Tuple[int, Union[int, Buffer]]]:

@@ -50,7 +50,7 @@ class Edits:
         lines = [*comments, *(line for field in fields for line in _lines(field))]
         first = "" if indent is not None else "\n  "
         hides = not fields and bool(self._text[span[1] :].split("\n", 1)[0].strip())  # a comment what follows
-        self.put(span, first + f"\n{indent or '  '}".join(lines) + "\n" * hides)
+        self.put(span, first + ("\n  " if indent is None else f"\n{indent}").join(lines) + "\n" * hides)
 
     def remove(self, span: Span) -> None:
         """Take a field out, and its line if nothing else stands there; its comments stay."""
@@ -69,6 +69,18 @@ class Edits:
         while end < rest and self._text[end] in " \t":
             end += 1
         self.put((begin, end), "")
+
+    def insert_before(self, span: Span, fields: List[Field]) -> None:
+        """Put fields before one, each in lines of its own if that one begins its line."""
+        indent = self.indent(span)
+        between = "  " if indent is None else f"\n{indent}"
+        lines = [line for field in fields for line in _lines(field)] if indent is not None else [*map(inline, fields)]
+        self.put((span[0], span[0]), between.join([*lines, ""]))
+
+    def insert_last(self, span: Span, fields: List[Field]) -> None:
+        """Put fields behind the last one within a message, before its brace."""
+        end = span[0] + max(self._text[slice(*span)].rfind(brace) for brace in "}>")
+        self.put((end, end), " ".join([*map(inline, fields), ""]))
 
     def indent(self, span: Span) -> Optional[str]:
         """The blanks before a field that begins its line; None where something stands before it."""
@@ -99,8 +111,15 @@ _WIDTH = 100  # of a message that is written in one line
 
 
 def _lines(field: Field) -> List[str]:
-    """A field in one line if it is short, else each of its own fields in one."""
+    """A field in one line if it is short, else its own fields, as many in a line as it takes."""
     one = inline(field)
     if len(one) <= _WIDTH or not isinstance(field.value, Message):
         return [one]
-    return [f"{field.name} {{", *(f"  {line}" for each in field.value.fields for line in _lines(each)), "}"]
+    lines = [""]
+    for each in field.value.fields:
+        first, *rest = _lines(each)
+        if lines[-1] and len(lines[-1]) + len(first) < _WIDTH and not rest:
+            lines[-1] += f"  {first}"
+        else:
+            lines += [first, *rest]
+    return [f"{field.name} {{", *(f"  {line}" for line in lines[1:]), "}"]

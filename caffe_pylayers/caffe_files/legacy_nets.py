@@ -33,8 +33,8 @@ V1_NUMBERS = {
 }  # fmt: skip
 
 #: Of a data layer's own parameters: what `transform_param` has today.
-_TRANSFORMS = ("scale", "mean_file", "crop_size", "mirror")
-_DATA_PARAMS = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
+TRANSFORMS = ("scale", "mean_file", "crop_size", "mirror")
+DATA_PARAMS = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
 
 
 def upgrade(message: Message, path: str) -> Tuple[Message, List[str]]:
@@ -46,7 +46,15 @@ def upgrade(message: Message, path: str) -> Tuple[Message, List[str]]:
     upgrades: List[str] = []
     fields: List[Field] = []
     old = [field for field in message.fields if field.name == "layers" and isinstance(field.value, Message)]
-    _refuse(message, old, path)
+    for field in old:
+        if isinstance(field.value, Message) and "layer" in field.value:
+            raise PrototxtError(
+                path,
+                field.line,
+                "a net in the form of 2013, with a `layer` inside `layers`",
+                remedy="`upgrade_net_proto_text OLD NEW` writes it in today's form",
+            )
+    refuse_mixed(message, path)
     for field in message.fields:
         value = field.value
         if field.name == "layers" and isinstance(value, Message):
@@ -60,25 +68,17 @@ def upgrade(message: Message, path: str) -> Tuple[Message, List[str]]:
         upgrades.append("input, input_dim or input_shape")
         fields = [field for field in fields if field.name not in ("input", "input_dim", "input_shape")]
         if "input_dim" in message or "input_shape" in message:  # without a shape Caffe leaves it out
-            fields.insert(0, Field("layer", _input_layer(message, inputs), inputs[0].line))
+            fields.insert(0, Field("layer", input_layer(message, inputs), inputs[0].line))
     return Message(fields, message.line), list(dict.fromkeys(upgrades))
 
 
-def _refuse(message: Message, old: List[Field], path: str) -> None:
-    """Raise PrototxtError for what Caffe upgrades otherwise than it was meant. old: the fields `layers`."""
-    for field in old:
-        if isinstance(field.value, Message) and "layer" in field.value:
-            raise PrototxtError(
-                path,
-                field.line,
-                "a net in the form of 2013, with a `layer` inside `layers`",
-                remedy="`upgrade_net_proto_text OLD NEW` writes it in today's form",
-            )
-    if old and "layer" in message:
+def refuse_mixed(net: Message, path: str) -> None:
+    """Raise PrototxtError for a net with layers of both kinds: Caffe drops those of today."""
+    if "layers" in net and "layer" in net:
         raise PrototxtError(
             path,
-            next(field.line for field in message.fields if field.name == "layer"),
-            f"a `layer` in a net that also has `layers`, in line {old[0].line}: Caffe drops this `layer`",
+            next(field.line for field in net.fields if field.name == "layer"),
+            f"a `layer` in a net that also has `layers`, in line {net.line_of('layers')}: Caffe drops this `layer`",
             remedy='write all as `layer { type: "Name" }`',
         )
 
@@ -86,7 +86,7 @@ def _refuse(message: Message, old: List[Field], path: str) -> None:
 def _today(layer: Message, upgrades: List[str]) -> Message:
     """A V1 layer as one of today."""
     kept: List[Field] = []
-    specs: Dict[str, List[Field]] = {name: [] for name in _SPECS}
+    specs: Dict[str, List[Field]] = {name: [] for name in SPECS}
     for field in layer.fields:
         if field.name in specs:
             specs[field.name].append(field)
@@ -95,7 +95,7 @@ def _today(layer: Message, upgrades: List[str]) -> Message:
         else:
             kept.append(field)
     for number in range(max(map(len, specs.values()))):
-        found = [(_SPECS[name], given[number]) for name, given in specs.items() if number < len(given)]
+        found = [(SPECS[name], given[number]) for name, given in specs.items() if number < len(given)]
         line = found[0][1].line
         param = Message([Field(name, field.value, field.line) for name, field in found], line)
         kept.append(Field("param", param, line))
@@ -103,7 +103,7 @@ def _today(layer: Message, upgrades: List[str]) -> Message:
 
 
 #: What the params of a V1 layer say, each in a list of its own, and its name within today's `param`.
-_SPECS = {"param": "name", "blobs_lr": "lr_mult", "weight_decay": "decay_mult", "blob_share_mode": "share_mode"}
+SPECS = {"param": "name", "blobs_lr": "lr_mult", "weight_decay": "decay_mult", "blob_share_mode": "share_mode"}
 
 
 def _with_frozen_norm(layer: Message, upgrades: List[str]) -> Message:
@@ -129,13 +129,13 @@ _FROZEN = ("lr_mult", "decay_mult")
 
 def _transformed(layer: Message, upgrades: List[str]) -> Message:
     """A data layer whose scale, mean_file, crop_size and mirror stand in `transform_param`."""
-    name = _DATA_PARAMS.get(str(layer.get("type", "")))
+    name = DATA_PARAMS.get(str(layer.get("type", "")))
     param = layer.message(name) if name else None
-    if name is None or param is None or not any(old in param for old in _TRANSFORMS):
+    if name is None or param is None or not any(old in param for old in TRANSFORMS):
         return layer
-    upgrades.append(f"{', '.join(_TRANSFORMS)} in {name}")
-    moved = [field for field in param.fields if field.name in _TRANSFORMS]
-    kept = Message([field for field in param.fields if field.name not in _TRANSFORMS], param.line)
+    upgrades.append(f"{', '.join(TRANSFORMS)} in {name}")
+    moved = [field for field in param.fields if field.name in TRANSFORMS]
+    kept = Message([field for field in param.fields if field.name not in TRANSFORMS], param.line)
     transform = Message(layer.message("transform_param").fields + moved, moved[0].line)
     fields = [
         Field(name, kept, field.line) if field.name == name else field
@@ -145,7 +145,7 @@ def _transformed(layer: Message, upgrades: List[str]) -> Message:
     return Message([*fields, Field("transform_param", transform, transform.line)], layer.line)
 
 
-def _input_layer(message: Message, inputs: List[Field]) -> Message:
+def input_layer(message: Message, inputs: List[Field]) -> Message:
     """The `Input` layer for a net's `input` fields."""
     line = inputs[0].line
     shapes = message.all("input_shape")

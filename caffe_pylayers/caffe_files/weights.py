@@ -1,13 +1,14 @@
 """The weights in a .caffemodel, or a .caffemodel.h5, by layer; read without Caffe."""
 
 import mmap
+import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 
 import numpy as np
 
 from caffe_pylayers import regular_file
-from caffe_pylayers.caffe_files.datum import message_fields, read_blob
+from caffe_pylayers.caffe_files.datum import bytes_field, message_fields, read_blob, write_blob
 from caffe_pylayers.caffe_files.hdf5 import SIGNATURE
 from caffe_pylayers.caffe_files.legacy_nets import V1_NUMBERS
 from caffe_pylayers.errors import DataError
@@ -55,6 +56,15 @@ def read_weights(path: str) -> List[LayerWeights]:
     return layers
 
 
+def write_weights(path: str, layers: Iterable[LayerWeights]) -> None:
+    """Write a .caffemodel with the names, types and blobs of layers, which is all that Caffe takes of one."""
+    with open(path, "wb") as file:
+        for layer in layers:
+            parts = [bytes_field(1, os.fsencode(layer.name)), bytes_field(2, layer.type.encode())]
+            parts += [bytes_field(7, write_blob(blob, layer.legacy)) for blob in layer.blobs]
+            file.write(bytes_field(_LAYER, b"".join(parts)))
+
+
 def by_name(layers: List[LayerWeights]) -> Dict[str, LayerWeights]:
     """The layers that have weights, by name."""
     return {layer.name: layer for layer in layers if layer.blobs}
@@ -92,7 +102,7 @@ def _layer(content: Any, names: Dict[int, str]) -> LayerWeights:
     for number, value in message_fields(content):
         kind = names.get(number)
         if kind == "name":
-            layer.name = bytes(value).decode("utf-8", "replace")
+            layer.name = bytes(value).decode("utf-8", "surrogateescape")
         elif kind == "type":
             layer.type = (
                 V1_NUMBERS.get(value, "") if isinstance(value, int) else bytes(value).decode("utf-8", "replace")

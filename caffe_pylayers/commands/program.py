@@ -33,6 +33,7 @@ COMMANDS = (
     "log",
     "evaluate",
     "export",
+    "migrate",
 )
 
 

@@ -16,6 +16,7 @@ from caffe_pylayers.commands.check.findings import Finding, error, listed, warni
 from caffe_pylayers.commands.check.python_layers import is_module
 from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.commands.migrate.python_layers import own_class
 from caffe_pylayers.errors import did_you_mean
 from caffe_pylayers.processes.probe import ask_python
 
@@ -52,7 +53,9 @@ def _judged(layer: Layer, about: Dict[str, Any]) -> Iterator[Finding]:
     at = "python_param.module"
     if "error" in about:
         remedy = (
-            f'{kind} is in `module: "caffe_pylayers"`'
+            f"{own_class(layer)} of caffe_pylayers takes its place: `caffe-pylayers migrate {layer.file}` writes it"
+            if own_class(layer)
+            else f'{kind} is in `module: "caffe_pylayers"`'
             if kind in {*LAYERS, *ALIASES}
             else f"put its folder on PYTHONPATH; Python's path now: {', '.join(map(repr, about.get('path', []))) or 'empty'}"
         )

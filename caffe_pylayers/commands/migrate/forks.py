@@ -13,7 +13,7 @@ from caffe_pylayers.caffe_files.prototxt import Field
 from caffe_pylayers.commands.check.findings import listed
 from caffe_pylayers.commands.migrate.moves import Move, as_own, own_of_fields
 from caffe_pylayers.commands.migrate.norms import DEPTHWISE, NORMS, as_convolution, as_norm
-from caffe_pylayers.commands.migrate.python_layers import as_own_class, known_class
+from caffe_pylayers.commands.migrate.python_layers import as_own_class, own_class
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError, did_you_mean, nearest
 
@@ -67,7 +67,7 @@ def move_of(
     others: the layers of its net, which may tell whose it is. blobs: how many it has in trained weights. folder: where lists are written.
     Raises ConfigError if it cannot be told, or if there is nothing.
     """
-    if known_class(layer):
+    if own_class(layer):
         return as_own_class(layer, folder)
     own = own_of_fields(layer) if layer.type in TYPES else own_of(layer.type)
     if own:

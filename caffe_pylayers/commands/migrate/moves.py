@@ -1,6 +1,6 @@
 """What a layer of a fork becomes: the type and the fields that take the place of its own."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Type
 
 from caffe_pylayers import config
@@ -78,11 +78,26 @@ def checked(move: Move, layer: Layer) -> Move:
         problem = f"its layer here has no option {found}"
         raise ConfigError(problem, remedy="take the field out if the net does without")
     own = str(move.python.get("layer", ""))
-    if own:
-        options = config.load(own, str(move.python.get("param_str", "")))
-        bottoms_of(own, options, len(layer.bottoms))
-        tops_of(own, options, len(layer.tops) + sum(each.name == "top" for each in move.fields))
-    return move
+    if not own:
+        return move
+    options = config.load(own, str(move.python.get("param_str", "")))
+    bottoms_of(own, options, len(layer.bottoms))
+    tops_of(own, options, len(layer.tops) + sum(each.name == "top" for each in move.fields))
+    return replace(move, fields=[_with_effect(each, own, options) for each in move.fields])
+
+
+def _with_effect(field: Field, own: str, options: Options) -> Field:
+    """A `python_param` without the options that have no effect, of which there would be a warning."""
+    if field.name != "python_param" or not isinstance(field.value, Message) or not options.warnings:
+        return field
+    given = config.parse(str(field.value.get("param_str", "")))
+    names, fields = options.option_names(), type(options).model_fields
+    kept = {
+        name: value
+        for name, value in given.items()
+        if value == fields[names[name]].default or getattr(options, names[name]) != fields[names[name]].default
+    }
+    return python_param(own, repr(kept)) if kept != given else field
 
 
 def python_param(own: str, param_str: str) -> Field:

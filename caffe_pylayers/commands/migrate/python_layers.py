@@ -11,20 +11,22 @@ from caffe_pylayers.commands.migrate.moves import Move, python_param
 from caffe_pylayers.errors import ConfigError
 
 
-class _Own(NamedTuple):
-    """A layer of this package, with its options and the lines of its list, which is its source."""
+class _Class(NamedTuple):
+    """A class of others: the layer here, and a function from what its param_str says to the options, and the lines of the list that is the source."""
 
-    layer: str
-    options: Dict[str, Any]
-    lines: List[str]
+    own: str
+    read: Callable[[Dict[str, Any]], Tuple[Dict[str, Any], List[str]]]
 
 
-def known_class(layer: Layer) -> bool:
-    """Whether it is a Python layer of another module whose class is known here."""
+def own_class(layer: Layer) -> str:
+    """The layer of this package that takes the place of a Python layer of another module; "" if none does, or it is ours."""
     module, kind, _ = layer.python
     if layer.type != "Python" or layer.own:
-        return False
-    return (module.rpartition(".")[2], kind) in _CLASSES or _is_seed(module, kind)
+        return ""
+    if _is_seed(module, kind):
+        return ALIASES.get(kind, kind)
+    found = _CLASSES.get((module.rpartition(".")[2], kind))
+    return found.own if found else ""
 
 
 def as_own_class(layer: Layer, folder: str = "") -> Move:
@@ -42,16 +44,16 @@ def as_own_class(layer: Layer, folder: str = "") -> Move:
     if not isinstance(values, dict):
         raise ConfigError("its param_str is no dict of values")
     try:
-        own = _CLASSES[module.rpartition(".")[2], kind](values)
+        own = _CLASSES[module.rpartition(".")[2], kind]
+        options, lines = own.read(values)
     except KeyError as missing:
         raise ConfigError(f"its param_str has no {missing}") from None
     except ElementTree.ParseError as error:
         raise ConfigError(f"an annotation is no XML: {error}") from error
     except OSError as error:
         raise ConfigError(f"cannot read {error.filename}: {error.strerror}, but its list is made of it") from error
-    source = own.options["source"] = os.path.join(folder, own.options["source"])
-    fields = [python_param(own.layer, repr(own.options))]
-    return Move("Python", fields, ["python_param"], files={source: "".join(own.lines)})
+    source = options["source"] = os.path.join(folder, options["source"])
+    return Move("Python", [python_param(own.own, repr(options))], ["python_param"], files={source: "".join(lines)})
 
 
 def _is_seed(module: str, kind: str) -> bool:
@@ -59,7 +61,7 @@ def _is_seed(module: str, kind: str) -> bool:
     return kind in {*LAYERS, *ALIASES} and module.rpartition(".")[2] == kind
 
 
-def _voc(values: Dict[str, Any]) -> _Own:
+def _voc(values: Dict[str, Any]) -> Tuple[Dict[str, Any], List[str]]:
     """FCN's: one image at a time, of its own size, without its mean; drawn at random in a split of training."""
     root, split = values["voc_dir"], values["split"]
     lines = [f"JPEGImages/{name}.jpg SegmentationClass/{name}.png\n" for name in _names(root, "Segmentation", split)]
@@ -69,10 +71,10 @@ def _voc(values: Dict[str, Any]) -> _Own:
     if values.get("randomize", True) and "train" in split:
         options["shuffle"] = True
         options.update({"seed": values["seed"]} if values.get("seed") is not None else {})
-    return _Own("ImageMapDataLayer", options, lines)
+    return options, lines
 
 
-def _sbdd(values: Dict[str, Any]) -> _Own:
+def _sbdd(values: Dict[str, Any]) -> Tuple[Dict[str, Any], List[str]]:
     root, split = values["sbdd_dir"], values["split"]
     remedy = (
         f"write each as a PNG of class numbers into {os.path.join(root, 'maps')}, then "
@@ -106,7 +108,7 @@ _VOC_CLASSES = [
 ]
 
 
-def _pascal(values: Dict[str, Any]) -> _Own:
+def _pascal(values: Dict[str, Any]) -> Tuple[Dict[str, Any], List[str]]:
     """That of Caffe's examples: a target for each of the 20 classes, resized images of both directions, 128 taken off."""
     root, split = values["pascal_root"], values["split"]
     lines = [f"JPEGImages/{name}.jpg {_classes(root, name)}\n" for name in _names(root, "Main", split)]
@@ -121,7 +123,7 @@ def _pascal(values: Dict[str, Any]) -> _Own:
         "mirror": True,
         "shuffle": True,
     }
-    return _Own("MultiLabelDataLayer", options, lines)
+    return options, lines
 
 
 def _names(root: str, kind: str, split: str) -> List[str]:
@@ -141,8 +143,8 @@ def _classes(root: str, name: str) -> str:
 
 
 #: By module and class; other modules have other layers of these names.
-_CLASSES: Dict[Tuple[str, str], Callable[[Dict[str, Any]], _Own]] = {
-    ("voc_layers", "VOCSegDataLayer"): _voc,
-    ("voc_layers", "SBDDSegDataLayer"): _sbdd,
-    ("pascal_multilabel_datalayers", "PascalMultilabelDataLayerSync"): _pascal,
+_CLASSES = {
+    ("voc_layers", "VOCSegDataLayer"): _Class("ImageMapDataLayer", _voc),
+    ("voc_layers", "SBDDSegDataLayer"): _Class("ImageMapDataLayer", _sbdd),
+    ("pascal_multilabel_datalayers", "PascalMultilabelDataLayerSync"): _Class("MultiLabelDataLayer", _pascal),
 }
