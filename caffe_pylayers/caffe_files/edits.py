@@ -37,7 +37,7 @@ class Edits:
         return "".join([*parts, self._text[at:]])
 
     def put(self, span: Span, new: str) -> None:
-        """Put a text in the place of a span."""
+        """Put a text in the place of a span that has no comment."""
         self._changes.append((*span, new))
 
     def put_fields(self, span: Span, fields: List[Field]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from caffe_pylayers import ALIASES, LAYERS
 from caffe_pylayers.caffe_files import prototxt
 from caffe_pylayers.caffe_files.legacy_nets import upgrade
-from caffe_pylayers.caffe_files.prototxt import Message, PrototxtError
+from caffe_pylayers.caffe_files.prototxt import Field, Message, PrototxtError
 from caffe_pylayers.caffe_files.states import TEST, TRAIN, NetState, meets, phase_of
 from caffe_pylayers.errors import ConfigError
 
@@ -242,18 +242,24 @@ def _nets(message: Message, path: str, name: str, read: Dict[str, Net]) -> List[
         if isinstance(entry.value, Message):
             nets.append(net_of(entry.value, path))
             continue
-        place = str(entry.value)
-        if not os.path.exists(place):
-            raise PrototxtError(
-                path,
-                entry.line,
-                f"{name} {place!r}: there is no such file",
-                remedy=f"paths in a solver are relative to the working directory, {os.getcwd()}",
-            )
+        place = net_file(entry, path)
         if place not in read:
             read[place] = read_net(place)
         nets.append(read[place])
     return nets
+
+
+def net_file(entry: Field, path: str) -> str:
+    """The file that a field of a solver names. path: of the solver. Raises PrototxtError if it is not there."""
+    place = str(entry.value)
+    if not os.path.exists(place):
+        raise PrototxtError(
+            path,
+            entry.line,
+            f"{entry.name} {place!r}: there is no such file",
+            remedy=f"paths in a solver are relative to the working directory, {os.getcwd()}",
+        )
+    return place
 
 
 def _state(phase: str, net: Net, of_solver: Any) -> NetState:

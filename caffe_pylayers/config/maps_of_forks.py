@@ -13,7 +13,7 @@ _LIKE = ("ImageSegData", "DenseImageData")
 
 def options_of_maps(kind: str, fields: Dict[str, Any]) -> Dict[str, Any]:
     """The options for a fork's layer of this type, from the fields of its parameters. Raises ConfigError if they say what no option says."""
-    options = {_NAMES.get(name, name): value for name, value in fields.items()}
+    options = {_NAMES.get(name, name): value for name, value in fields.items() if value != ""}
     for names, option in _PAIRS.items():
         sizes = [options.pop(name, 0) for name in names]
         if any(sizes):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files import nets, prototxt
-from caffe_pylayers.caffe_files.edits import Edits, inline, read_text
+from caffe_pylayers.caffe_files.edits import Edits, read_text
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.prototxt import Field, Message
 from caffe_pylayers.caffe_files.weights import by_name, read_weights
@@ -45,7 +45,7 @@ def migrate(path: str, weights: Optional[str] = None, folder: str = "") -> List[
     if not nets.is_solver(message):
         nets.require_net(message, path)
         return [_moved(path, blobs, folder)]
-    files = dict.fromkeys(str(each.value) for each in message.fields if each.name in _FILES)
+    files = dict.fromkeys(nets.net_file(each, path) for each in message.fields if each.name in _FILES)
     others = [_moved(file, blobs, folder) for file in files]
     solver = _moved(path, blobs, folder)
     solver.new = _renamed(solver, {each.path: each for each in others if each.new != each.old}, folder)
@@ -62,7 +62,7 @@ def _renamed(solver: Migration, changed: Dict[str, Migration], folder: str) -> s
     edits = Edits(solver.new)
     for each in prototxt.parse(solver.new, solver.path).fields:
         if each.name in _FILES and each.value in changed:
-            edits.put(each.span, inline(Field(each.name, place_in(folder, str(each.value)), 0)))
+            edits.put_fields(each.span, [Field(each.name, place_in(folder, str(each.value)), 0)])
     return edits.result()
 
 
@@ -128,7 +128,7 @@ def _apply(move: Move, field: Field, layer: Layer, edits: Edits) -> None:
     kind = next(each for each in layer.message.fields if each.name == "type")
     first = Field("type", move.type, 0)
     if spans:
-        edits.put(kind.span, inline(first))
+        edits.put_fields(kind.span, [first])
         edits.put_fields(spans[0], list(move.fields))
     else:
         edits.put_fields(kind.span, [first, *move.fields])
@@ -138,4 +138,4 @@ def _apply(move: Move, field: Field, layer: Layer, edits: Edits) -> None:
         edits.insert_before(field.span, [Field("layer", move.before, 0)])
         for each in layer.message.fields:
             if each.name == "bottom":
-                edits.put(each.span, inline(Field("bottom", layer.tops[0], 0)))
+                edits.put_fields(each.span, [Field("bottom", layer.tops[0], 0)])

@@ -31,7 +31,7 @@ def _upgrade_layer(layer: Message, edits: Edits) -> None:
     kind = today(str(layer.get("type", "")))
     for field in layer.fields:
         if field.name == "type":
-            edits.put(field.span, f'type: "{kind}"')
+            edits.put_fields(field.span, [Field("type", kind, 0)])
     specs: Dict[str, List[Field]] = {name: [] for name in SPECS}
     for field in layer.fields:
         if field.name in specs and not isinstance(field.value, Message):
