@@ -28,7 +28,9 @@ def of_forks(tmp_path_factory):
         cv2.imwrite(str(voc / f"SegmentationClass/{number}.png"), random.integers(0, 3, (8, 12)).astype(np.uint8))
         cv2.imwrite(str(folder / f"edge{number}.png"), random.choice([0, 100, 200, 255], (8, 12)).astype(np.uint8))
         kind = "<object><name>%s</name></object>"
-        (voc / f"Annotations/{number}.xml").write_text(f"<annotation>{kind % 'Cat '}{kind % 'dog' * (number % 2)}</annotation>")
+        (voc / f"Annotations/{number}.xml").write_text(
+            f"<annotation>{kind % 'Cat '}{kind % 'dog' * (number % 2)}</annotation>"
+        )
     for kind in ("Segmentation", "Main"):
         (voc / f"ImageSets/{kind}/train.txt").write_text("0\n1\n2\n")
         (voc / f"ImageSets/{kind}/seg11valid.txt").write_text("3\n")

@@ -19,7 +19,7 @@ from tests.checks.public_nets import NETS
 ROOT = Path(__file__).parents[2]
 
 #: Blanks and comments that may stand between any two tokens.
-_BLANKS = st.sampled_from(["", " ", "\n", "\t", "  # a comment\n", "\r\n", "\n\n  # {two} \"lines\"\n# x\n"])
+_BLANKS = st.sampled_from(["", " ", "\n", "\t", "  # a comment\n", "\r\n", '\n\n  # {two} "lines"\n# x\n'])
 _WORDS = st.sampled_from(["a", "b_1", "name", "include", "scale"])
 _VALUES = st.sampled_from(["1", "-2.5e-3", '"text"', "'it # is'", "MAX", "true", "0x1f", '"two" "parts"'])
 _ENDS = st.sampled_from([" ", "\n", ";", ",", " # behind\n"])
