@@ -17,7 +17,12 @@ def test_a_task(name, tmp_path, programs):
     assert re.findall(r"!\[.*\]\((.*)\)", (ROOT / page).read_text()) == [f"../images/{drawings.of_task(name).name}"]
 
 
+def test_moving_from_forks(tmp_path, programs):
+    """The nets of forks, before and after; nothing is fed, so there is no picture."""
+    run_all("docs/tasks/moving.md", tmp_path, programs)
+
+
 def test_every_task_has_a_page_that_is_run_and_found():
     pages = {page.stem for page in ROOT.glob("docs/tasks/*.md")}
-    assert pages == set(drawings.TASKS)
+    assert pages == {*drawings.TASKS, "moving"}
     assert all(f"(docs/tasks/{name}.md)" in (ROOT / "README.md").read_text() for name in pages)

@@ -31,7 +31,8 @@ class Facts(BaseModel):
     holds: ClassVar[Dict[str, Dict[str, str]]] = {}
     #: The layer of Caffe that it equals without weights, of which what is said here is true too.
     twin: ClassVar[str] = ""
-    #: The types of layers in forks of Caffe that it stands for, besides one of its own name.
+    #: Whether forks of Caffe have a type of its own name; and the other types of forks that it stands for.
+    fork_type: ClassVar[bool] = False
     forks: ClassVar[Tuple[str, ...]] = ()
     #: Types of Caffe's that are this layer in a fork, each with the fields of its parameters by which they are known.
     fork_fields: ClassVar[Dict[str, Tuple[str, ...]]] = {}

@@ -44,6 +44,7 @@ class L2NormalizeOptions(Options):
 class NormalizeOptions(Options):
     """L2 normalization as in SSD, with a learned scale."""
 
+    fork_type = True
     takes = ("x",)
     gives = ("y",)
     page = "features.md"
@@ -74,6 +75,7 @@ class NormalizeOptions(Options):
 class PermuteOptions(Options):
     """Axes in another order."""
 
+    fork_type = True
     takes = ("x",)
     gives = ("y",)
     keeps_values = True
@@ -92,6 +94,7 @@ class PermuteOptions(Options):
 class AxpyOptions(Options):
     """A factor per channel on one blob, added to another."""
 
+    fork_type = True
     takes = ("scale", "x", "y")
     gives = ("sum",)
     page = "features.md"
@@ -100,6 +103,7 @@ class AxpyOptions(Options):
 class ShuffleChannelOptions(Options):
     """Channels of several groups, mixed."""
 
+    fork_type = True
     takes = ("x",)
     gives = ("y",)
     keeps_values = True
@@ -112,6 +116,7 @@ class ShuffleChannelOptions(Options):
 class GradientScalerOptions(Options):
     """A gradient that is reversed, more and more."""
 
+    fork_type = True
     takes = ("x",)
     gives = ("y",)
     keeps_values = True

@@ -6,6 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import Annotated
 
 from caffe_pylayers.config.keep import Kept
+from caffe_pylayers.config.of_forks import FOCAL_LOSSES, options_of_class_weights
 from caffe_pylayers.config.remarks import Remark, out_of_order
 from caffe_pylayers.config.schema import IgnoreLabel, IgnoreNan, Options, Path, PerClass
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_classes, of_distributions, of_samples, of_targets
@@ -19,13 +20,6 @@ Axis = Annotated[int, Field(description="Axis of the classes in the scores, an i
 NORMALIZATION = (
     "Divisor of the sum: the weights of all terms (FULL), of the terms not ignored (VALID), of all terms divided by the terms "
     "per sample (BATCH_SIZE), or 1 (NONE); stock's numbers 0 to 3 mean the same four."
-)
-
-#: Forks have several layers of this name.
-_FOCAL_LOSSES = (
-    "forks have several, and the net does not tell which: alpha may be a factor, or stand in place of the 1 in (1 - p); p may be of a softmax, of "
-    "a sigmoid, or be the bottom. If the fork's source has alpha (1 - p)^gamma log p of a softmax inside, write "
-    '`type: "Python"  python_param { module: "caffe_pylayers"  layer: "FocalLoss"  param_str: "{\'gamma\': 2, \'alpha\': 1}" }` with its numbers'
 )
 
 # ---------------------------------------------------------------------------------------- losses of stock Caffe
@@ -93,11 +87,7 @@ class WeightedSoftmaxLossOptions(ClassLossOptions):
 
     @classmethod
     def options_of_fork(cls, kind: str, params: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
-        options = super().options_of_fork(kind, params)
-        weights = options.pop("class_weighting", None)
-        if options.pop("weight_by_label_freqs", weights is None) and weights is not None:
-            options.update(class_weights=weights, normalize_by="count")
-        return options
+        return options_of_class_weights(super().options_of_fork(kind, params))
 
 
 class WeightedInfogainLossOptions(ClassLossOptions):
@@ -214,6 +204,7 @@ class SoftCrossEntropyLossOptions(ModeOptions):
 class FocalLossOptions(ClassLossOptions):
     """Focal loss: a softmax loss in which labels that are already right count less."""
 
+    fork_type = True
     gives = ("loss",)
     forks = ("SoftmaxWithFocalLoss",)
 
@@ -226,12 +217,13 @@ class FocalLossOptions(ClassLossOptions):
 
     @classmethod
     def in_place_of_fork(cls, bottoms: int, has_fields: bool) -> str:
-        return _FOCAL_LOSSES
+        return FOCAL_LOSSES
 
 
 class KnowledgeDistillationOptions(NormalizedLossOptions):
     """Distillation: the softmax of a student shall be that of its teacher, both at a temperature."""
 
+    fork_type = True
     takes = ("student", "teacher", "[label]", "[sample_weight]")
     gives = ("loss",)
     inside = "Softmax"

@@ -7,7 +7,7 @@ from typing_extensions import Annotated
 
 from caffe_pylayers.blob_limits import LARGEST_LABEL
 from caffe_pylayers.config.data import CropSize, DataLayerOptions
-from caffe_pylayers.config.maps_of_forks import options_of_maps
+from caffe_pylayers.config.of_forks import options_of_maps
 from caffe_pylayers.config.order import InOrder
 from caffe_pylayers.config.remarks import Remark
 from caffe_pylayers.config.schema import Path

@@ -7,10 +7,10 @@ from typing_extensions import Annotated
 
 from caffe_pylayers.config.fillers import WeightFiller
 from caffe_pylayers.config.losses import NORMALIZATION, Normalization, NormalizedLossOptions
+from caffe_pylayers.config.of_forks import options_of_cosines
 from caffe_pylayers.config.remarks import Remark
 from caffe_pylayers.config.schema import IgnoreLabel, IterSize, Options, Resume
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_classes, of_samples
-from caffe_pylayers.errors import ConfigError
 
 NumOutput = Annotated[
     int, Field(ge=1, description="Number of classes, at least 1.", json_schema_extra={"aliases": ["n_classes"]})
@@ -55,6 +55,7 @@ class VectorsOptions(Options):
 class NormalizedInnerProductOptions(VectorsOptions):
     """Cosines of embeddings and the vectors of classes."""
 
+    fork_type = True
     takes = ("x",)
     gives = ("cos",)
     fork_fields: ClassVar[Dict[str, Tuple[str, ...]]] = {"InnerProduct": ("normalize",)}
@@ -67,18 +68,13 @@ class NormalizedInnerProductOptions(VectorsOptions):
     @classmethod
     def options_of_fork(cls, kind: str, params: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:
         options = super().options_of_fork(kind, params)
-        if kind in cls.fork_fields:  # which makes the vectors of the classes unit vectors, and leaves x as it is
-            if not options.pop("normalize") or options.pop("bias_term", True):
-                problem = "inner_product_param has `normalize: false`, or a bias beside `normalize: true`"
-                raise ConfigError(problem, remedy="take the field out if it is false; no layer has cosines with a bias")
-            options.pop("bias_filler", None)
-            options["normalize_x"] = False
-        return options
+        return options_of_cosines(options) if kind in cls.fork_fields else options
 
 
 class _AngularMarginOptions(VectorsOptions):
     """Inner products whose angle at the label counts several times, more and more in the course of the training."""
 
+    fork_type: ClassVar[bool] = True
     takes: ClassVar[Tuple[str, ...]] = ("x", "label")
     gives: ClassVar[Tuple[str, ...]] = ("scores", "[lambda]")
     example: ClassVar[Dict[str, Any]] = {"num_output": 10, "type": "QUADRUPLE"}
@@ -151,6 +147,7 @@ class LargeMarginInnerProductOptions(_AngularMarginOptions):
 class _CosineMarginOptions(Options):
     """A margin on cosines at the label, in TRAIN."""
 
+    fork_type: ClassVar[bool] = True
     takes: ClassVar[Tuple[str, ...]] = ("cos", "label")
     gives: ClassVar[Tuple[str, ...]] = ("cos",)
     page: ClassVar[str] = _PAGE
@@ -261,6 +258,7 @@ class MarginSoftmaxLossOptions(VectorsOptions, NormalizedLossOptions):
 class CenterLossOptions(NormalizedLossOptions):
     """Distances of embeddings from the centres of their classes, which are learned."""
 
+    fork_type = True
     takes = ("x", "label", "[sample_weight]")
     gives = ("loss",)
     places = "centres"

@@ -6,6 +6,7 @@ from pydantic import Field
 from typing_extensions import Annotated
 
 from caffe_pylayers.config.keep import Kept
+from caffe_pylayers.config.of_forks import TRIPLET_LOSSES
 from caffe_pylayers.config.remarks import Remark, out_of_order
 from caffe_pylayers.config.schema import IterSize, Options, Resume, Seed, Stream
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_samples
@@ -75,12 +76,17 @@ class _TripletOptions(Options):
 class TripletLossOptions(_TripletOptions):
     """Triplet loss: an anchor nearer to its positive than to its negative, by a margin."""
 
+    fork_type = True
     takes = ("anchor", "positive", "negative", "[margin]", "[sample_weight]")
 
     bottoms: Optional[Tuple[Literal["margin", "sample_weight"], ...]] = Field(
         None, description="List of the bottoms after the negative: margin, sample_weight."
     )
     keep: Kept = None
+
+    @classmethod
+    def in_place_of_fork(cls, bottoms: int, has_fields: bool) -> str:
+        return TRIPLET_LOSSES
 
     def conflicts(self) -> Iterator[Remark]:
         yield from out_of_order(self.bottoms, "margin", "sample_weight")

@@ -88,6 +88,7 @@ def _of_classes_or_targets(shapes: Shapes, axis: int) -> Sizes:
 class SegAccuracyOptions(Options):
     """SegAccuracy of DeepLab's Caffe: pixel accuracy, mean recall and mean IoU of each batch."""
 
+    fork_type = True
     takes = ("scores", "label")
     gives = ("accuracy",)
     holds: ClassVar[Dict[str, Dict[str, str]]] = {

@@ -184,6 +184,7 @@ class BatchPairLossOptions(_PairOptions):
 class LiftedStructSimilaritySoftmaxLossOptions(_PairOptions):
     """Lifted structured loss on embeddings as they are, of any length."""
 
+    fork_type = True
     gives = ("loss",)
 
     margin: float = Field(1.0, ge=0, description="Margin of the distances of negatives, at least 0.")

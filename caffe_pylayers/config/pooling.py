@@ -35,6 +35,7 @@ def _together(options: Options, first: str, second: str, instead: str = "") -> I
 class PoolingNDOptions(Options):
     """The largest number or the mean of each window, over any trailing axes."""
 
+    fork_type = True
     takes = ("x",)
     gives = ("y", "[mask]")
     example: ClassVar[Dict[str, Any]] = {"pool": "MAX", "kernel_size": 2, "stride": 2}
@@ -93,6 +94,7 @@ class PoolingNDOptions(Options):
 class ROIPoolingOptions(Options):
     """The largest number of each bin of each region of interest, of Fast R-CNN."""
 
+    fork_type = True
     takes = ("x", "rois")
     gives = ("y",)
     example: ClassVar[Dict[str, Any]] = {"pooled_h": 7, "pooled_w": 7, "spatial_scale": 0.0625}
@@ -110,6 +112,7 @@ class ROIPoolingOptions(Options):
 class InterpOptions(Options):
     """Maps of another size by bilinear interpolation, with the corners aligned."""
 
+    fork_type = True
     takes = ("x", "[like]")
     gives = ("y",)
     keeps_values = True
@@ -156,6 +159,7 @@ class InterpOptions(Options):
 class UpsampleOptions(Options):
     """The numbers of x in the places where stock Pooling found its maxima, and 0 elsewhere, of SegNet."""
 
+    fork_type = True
     takes = ("x", "mask")
     gives = ("y",)
     example: ClassVar[Dict[str, Any]] = {"scale": 2}

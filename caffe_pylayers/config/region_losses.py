@@ -6,6 +6,7 @@ from pydantic import Field
 
 from caffe_pylayers.config.keep import Kept
 from caffe_pylayers.config.losses import NORMALIZATION, Axis, ModeOptions, Normalization, NormalizeBy
+from caffe_pylayers.config.of_forks import DICE_LOSSES
 from caffe_pylayers.config.schema import IgnoreLabel, Options
 from caffe_pylayers.config.sizes import Shapes, Sizes, of_targets, of_targets_or_labels
 
@@ -30,6 +31,7 @@ class BalancedSigmoidCrossEntropyLossOptions(ModeOptions):
 class DiceLossOptions(Options):
     """Dice, Tversky and Jaccard losses: how far predicted regions miss the true ones."""
 
+    fork_type = True
     takes = ("scores", "target", "[sample_weight]")
     gives = ("loss",)
     target_or_label = True
@@ -48,6 +50,10 @@ class DiceLossOptions(Options):
     beta: float = Field(0.5, ge=0, description="Tversky: what a false negative counts, at least 0.")
     epsilon: float = Field(1e-6, gt=0, description="Small number, above 0, added above and below the fraction.")
     ignore_label: IgnoreLabel = None
+
+    @classmethod
+    def in_place_of_fork(cls, bottoms: int, has_fields: bool) -> str:
+        return DICE_LOSSES
 
     def has_inside(self) -> Sequence[str]:
         kinds = {"sigmoid": "Sigmoid", "softmax": "Softmax"}

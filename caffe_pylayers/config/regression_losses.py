@@ -39,6 +39,7 @@ class RegressionLossOptions(ModeOptions):
 class SmoothL1LossOptions(RegressionLossOptions):
     """Smooth L1 loss: squares of small differences, sizes of large ones."""
 
+    fork_type = True
     sigma: float = Field(
         1.0, gt=0, description="Differences below 1 / sigma^2 count by their squares; a number above 0."
     )
@@ -51,16 +52,20 @@ class SmoothL1LossOptions(RegressionLossOptions):
 class L1LossOptions(RegressionLossOptions):
     """The sizes of the differences."""
 
+    fork_type = True
+
 
 class HuberLossOptions(RegressionLossOptions):
     """Huber's loss: squares of differences below delta, sizes of others."""
 
+    fork_type = True
     delta: float = Field(1.0, gt=0, description="Differences below it count by their squares; a number above 0.")
 
 
 class WingLossOptions(RegressionLossOptions):
     """Wing loss, for landmarks: small differences count more than in L1Loss."""
 
+    fork_type = True
     w: float = Field(
         10.0,
         gt=0,

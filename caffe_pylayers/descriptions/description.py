@@ -35,7 +35,7 @@ class Variant(NamedTuple):
 class Description:
     """One layer in words.
 
-    twin: the layer of stock Caffe that it equals without weights, or "". forks: the types of forks that it stands for.
+    twin: the layer of stock Caffe that it equals without weights, or "". forks: what it stands for in forks, in words.
     bottoms, tops: their names in order; "[x]" may be left out. holds: of a top, what its numbers are, by name.
     page: the page in docs that has more about the layer.
     """
@@ -71,7 +71,7 @@ def describe(layer: str) -> Description:
         layer=layer,
         summary=summary,
         twin=schema.twin,
-        forks=schema.forks,
+        forks=(*[layer] * schema.fork_type, *_forks(schema)),
         bottoms=bottoms,
         tops=tops,
         holds=schema.holds,
@@ -79,6 +79,13 @@ def describe(layer: str) -> Description:
         variants=tuple(_variants(schema, {}, [(bottoms, tops)])),
         options=tuple(_options(json_schema(layer)["properties"])),
     )
+
+
+def _forks(schema: Type[Options]) -> Iterator[str]:
+    """The types of forks that a layer stands for besides its own name, each with what tells it from Caffe's of that name."""
+    yield from schema.forks
+    yield from (f"{kind} with {' or '.join(fields)}" for kind, fields in schema.fork_fields.items())
+    yield from (f"{kind} beside {' or '.join(kinds)}" for kind, kinds in schema.fork_beside.items())
 
 
 def layer_called(name: str) -> str:

@@ -50,7 +50,7 @@ def _section(layer: Description, shared: Sequence[Option]) -> str:
         facts.append(f"with `{given}`: {', '.join(changed)}")
     facts += [f"also called `{alias}`" for alias in layer.aliases]
     facts += [f"without weights it equals stock `{layer.twin}`"] if layer.twin else []
-    facts += [f"forks of Caffe have the type `{kind}`" for kind in layer.forks]
+    facts += [f"in forks of Caffe: {', '.join(layer.forks)} ([migrate](commands.md#migrate))"] if layer.forks else []
     lines = [
         f"## {layer.layer}",
         "",

@@ -6,6 +6,8 @@ import pytest
 
 from caffe_pylayers.caffe_files.prototxt import Message, parse, text_of
 from caffe_pylayers.commands.check.checking import check_files
+from caffe_pylayers.commands.migrate.forks import _NOWHERE, _STOCK
+from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.caffe_nets import build, layer_text
 from tests.layers.fork_nets import NETS, moved
 
@@ -125,3 +127,47 @@ def test_an_upsample_that_repeats_is_a_deconvolution(found):
     net = build([layer], {"x": x}, caffe.TEST)
     net.forward()
     np.testing.assert_array_equal(net.blobs["y"].data, x.repeat(2, axis=2).repeat(2, axis=3))
+
+
+def test_no_type_of_a_fork_is_taken_for_a_misspelling(found):
+    """`CenterLoss` is no slip of the pen in `ContrastiveLoss`; where migrate can do it, its command is named, with the line."""
+    kinds = [kind for name, schema in SCHEMAS.items() for kind in (name, *schema.forks)] + [*_STOCK, *_NOWHERE]
+    net = "".join(
+        f'layer {{ name: "{kind}"\n  type: "{kind}"  bottom: "x" bottom: "t" top: "{kind}" }}\n' for kind in kinds
+    )
+    remedies = {
+        each.layer: each.remedy for each in found(INPUT + net) if each.message == f"unknown layer type {each.layer!r}"
+    }
+    assert set(remedies) == set(kinds)
+    assert not [remedy for remedy in remedies.values() if "did you mean" in remedy]
+    assert "; `caffe-pylayers migrate net.prototxt` does it" in remedies["CenterLoss"]
+
+
+def test_a_type_of_a_fork_is_found_in_its_line(found):
+    layer = layer_text("CenterLoss", ["x", "label"], ["y"], "center_loss_param { num_output: 3 }")
+    (line,) = (each.line for each in found(f"# a\n# b\n{layer}") if "unknown layer type" in each.message)
+    assert line == 3
+
+
+@pytest.mark.parametrize(
+    "layer, field, own",
+    [
+        (layer_text("InnerProduct", ["x"], ["y"], "inner_product_param { num_output: 3 normalize: true }"), "normalize", "NormalizedInnerProduct"),
+        (layer_text("SoftmaxWithLoss", ["cos", "label"], ["y"], "loss_param { class_weighting: 1 }"), "class_weighting", "WeightedSoftmaxLoss"),
+    ],
+)  # fmt: skip
+def test_a_field_of_a_fork_in_a_layer_of_caffes(layer, field, own, found):
+    (remedy,) = (each.remedy for each in found(INPUT + layer) if repr(field) in each.message)
+    assert own in remedy and remedy.endswith("; `caffe-pylayers migrate net.prototxt` does it")
+
+
+@pytest.mark.parametrize("module, kind, own", [
+    ("voc_layers", "VOCSegDataLayer", "ImageMapDataLayer"), ("voc_layers", "SBDDSegDataLayer", "ImageMapDataLayer"),
+    ("pascal_multilabel_datalayers", "PascalMultilabelDataLayerSync", "MultiLabelDataLayer"), ("TripletDataLayer",) * 2 + ("TripletDataLayer",),
+])  # fmt: skip
+def test_a_python_layer_of_others_that_is_not_here(module, kind, own, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    python = f'python_param {{ module: "{module}"  layer: "{kind}"  param_str: "x" }}'
+    (tmp_path / "net.prototxt").write_text(layer_text("Python", [], ["data", "label"], python))
+    (found,) = (each for each in check_files(["net.prototxt"]).findings if "cannot import" in each.message)
+    assert found.remedy == f"{own} of caffe_pylayers takes its place: `caffe-pylayers migrate net.prototxt` writes it"

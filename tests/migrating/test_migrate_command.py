@@ -11,7 +11,6 @@ from caffe_pylayers.caffe_files.weights import read_weights
 from caffe_pylayers.commands.check.checking import check_files
 from caffe_pylayers.commands.migrate.migrate import migrate
 from tests.caffe_nets import layer_text
-from tests.migrating.conftest import NETS
 
 INPUT = layer_text("Input", [], ["x"], "input_param { shape { dim: 3 dim: 4 dim: 2 dim: 2 } }")
 
@@ -115,6 +114,20 @@ def test_a_solver_whose_net_is_missing(write, command):
     assert status == 2 and "solver.prototxt:1" in err and "there is no such file" in err
 
 
+def test_a_list_is_written_once_and_never_over_another(of_forks, command, monkeypatch, tmp_path):
+    monkeypatch.chdir(of_forks)
+    status, out, _ = command("migrate", "fcn.prototxt", "-o", str(tmp_path / "one.prototxt"))
+    lists = [str(tmp_path / f"voc_{split}.txt") for split in ("train", "seg11valid")]
+    assert (status, out.splitlines()) == (0, [f"wrote {path}" for path in (tmp_path / "one.prototxt", *lists)])
+    assert (tmp_path / "voc_seg11valid.txt").read_text() == "JPEGImages/3.jpg SegmentationClass/3.png\n"
+    assert command("migrate", "fcn.prototxt", "-o", str(tmp_path / "two.prototxt"))[0] == 0
+    (tmp_path / "voc_train.txt").write_text("mine")
+    status, _, err = command("migrate", "fcn.prototxt", "-o", str(tmp_path / "three.prototxt"))
+    assert status == 2 and f"{lists[0]} is there already" in err and not (tmp_path / "three.prototxt").exists()
+    status, out, err = command("migrate", "fcn.prototxt")
+    assert status == 0 and "voc_train.txt" in err and "-o" in err
+
+
 # ----------------------------------------------------------------------------------------- what cannot be moved
 
 #: Layers that stay, with what the reason and the remedy say.
@@ -145,6 +158,7 @@ LEFT = {
     "a label per image": (layer_text("ImageSegData", [], ["x", "y"], 'image_data_param { source: "list" label_type: IMAGE }'), "PIXEL", "ImageData"),
     "a mean off the labels": (
         layer_text("DenseImageData", [], ["x", "y"], 'dense_image_data_param { source: "list" batch_size: 1 } transform_param { scale: 2 }'), "labels too", "take"),
+    "class weights that are not there": (layer_text("SoftmaxWithLoss", ["x", "y"], ["z"], "loss_param { weight_by_label_freqs: true }"), "class_weighting", "weight for each"),
     "cosines with a bias": (layer_text("InnerProduct", ["x"], ["y"], "inner_product_param { num_output: 3 normalize: true }"), "bias", ""),
 }  # fmt: skip
 
@@ -161,15 +175,20 @@ def test_what_stays_is_listed_with_line_and_reason(layer, problem, remedy, write
     assert (found.line, found.level) == (2, "error")
 
 
-def test_the_remedy_for_a_focal_loss_is_one(write, command, tmp_path):
+@pytest.mark.parametrize(
+    "own, bottoms, target",
+    [("FocalLoss", ["x", "t"], "dim: 3 dim: 1 dim: 2 dim: 2"), ("DiceLoss", ["x", "t"], "dim: 3 dim: 4 dim: 2 dim: 2"),
+     ("TripletLoss", ["x", "t", "t"], "dim: 3 dim: 4 dim: 2 dim: 2")],
+)  # fmt: skip
+def test_the_remedy_for_a_loss_of_several_forks_is_one(own, bottoms, target, write, tmp_path):
     """Whoever knows that the fork's is this one writes what the remedy says."""
-    layer = layer_text("FocalLoss", ["x", "t"], ["z"], "focal_loss_param { alpha: 1 gamma: 2 }")
+    layer = layer_text(own, bottoms, ["z"], "some_param { margin: 1 }")
     (found,) = migrate(str(tmp_path / write("net.prototxt", layer)))[0].left
     written = found.remedy.split("`")[1]
-    layer = parse(f"layer {{ name: 'z' bottom: 'x' bottom: 't' top: 'z' loss_weight: 1 {written} }}").message("layer")
-    assert layer.message("python_param").get("layer") == "FocalLoss"
-    text = INPUT + layer_text("Input", [], ["t"], "input_param { shape { dim: 3 dim: 1 dim: 2 dim: 2 } }")
-    text += f'layer {{ name: "z" bottom: "x" bottom: "t" top: "z" loss_weight: 1 {written} }}'
+    text = INPUT + layer_text("Input", [], ["t"], f"input_param {{ shape {{ {target} }} }}")
+    named = " ".join(f'bottom: "{bottom}"' for bottom in bottoms)
+    text += f'layer {{ name: "z" {named} top: "z" loss_weight: 1 {written} }}'
+    assert f'layer: "{own}"' in text
     assert check_files([str(tmp_path / write("moved.prototxt", text))]).findings == []
 
 
@@ -326,7 +345,3 @@ def test_hed_feeds_the_labels_of_its_fork(of_forks, monkeypatch):
     net.forward()
     grey = cv2.imread("edge0.png", cv2.IMREAD_GRAYSCALE)
     np.testing.assert_array_equal(net.blobs["label"].data[0, 0], np.rint(grey / 255))
-
-
-def test_nets_of_forks_are_here():
-    assert len(list(NETS.glob("*.prototxt"))) == 11

@@ -109,8 +109,8 @@ def _show(terminal: "Console", layer: "Description") -> None:
     say(layer.summary)
     if layer.twin:
         say(f"Without weights it equals stock {layer.twin}.")
-    for kind in layer.forks:
-        say(f"Forks of Caffe have the type {kind}.")
+    if layer.forks:
+        say(f"In forks of Caffe: {', '.join(layer.forks)}. `caffe-pylayers migrate NET` moves such a net.")
     say(f"\nbottoms: {names_in_words(layer.bottoms)}\ntops:    {names_in_words(layer.tops)}")
     for top, parts in layer.holds.items():
         say(f"{top} has {len(parts)} numbers: {parts_in_words(parts)}")

@@ -54,12 +54,15 @@ def migrate(net: str, outputs: Tuple[str, ...], weights: Optional[str], dry_run:
             _show_changes(each)
     elif new_net is None and new_weights is None:
         out().write(migrations[0].new)
-    if not dry_run and outputs:
+    if outputs and not dry_run:
+        if is_solver and folder:
+            _make(folder)
         files = _files(migrations, new_net, folder if is_solver else None) if new_net else {}
         _write(files, weights, new_weights, migrations, force)
-    elif migrations and any(each.lists for each in migrations):
+    else:
         lists = ", ".join(name for each in migrations for name in each.lists)
-        echo(f"its layers read {lists}, written with -o", err=True)
+        if lists:
+            echo(f"its layers read {lists}, which is written with -o", err=True)
     return _show_left(migrations)
 
 
@@ -89,7 +92,22 @@ def _files(migrations: Sequence["Migration"], new_net: str, folder: Optional[str
             if place in files:
                 raise ConfigError(f"two files of the solver are called {os.path.basename(place)}", remedy="rename one")
             files[place] = each.new
-    return {**files, **{name: text for each in migrations for name, text in each.lists.items()}}
+    lists = {name: text for each in migrations for name, text in each.lists.items()}
+    return {**files, **{name: text for name, text in lists.items() if not _has(name, text)}}
+
+
+def _has(path: str, text: str) -> bool:
+    """Whether a file has this text already: a list that the net of another phase reads too."""
+    from caffe_pylayers import regular_file
+    from caffe_pylayers.caffe_files.edits import as_bytes
+
+    return os.path.isfile(path) and regular_file.read_bytes(path) == as_bytes(text)
+
+
+def _make(folder: str) -> None:
+    """Make a folder if there is none; its own folder must be there."""
+    if not os.path.lexists(folder) and os.path.isdir(os.path.dirname(os.path.abspath(folder))):
+        os.mkdir(folder)
 
 
 def _write(
@@ -105,9 +123,6 @@ def _write(
     from caffe_pylayers.files.output_file import output_file, refuse_existing
 
     outputs = [*files, *([new_weights] if new_weights else [])]
-    for folder in {os.path.dirname(each) for each in outputs}:
-        if folder and os.path.isdir(os.path.dirname(os.path.abspath(folder))):
-            os.makedirs(folder, exist_ok=True)
     refuse_existing(outputs, force, [*(each.path for each in migrations), weights])
     for path, text in files.items():
         with output_file(path) as partial, open(partial, "wb") as file:
