@@ -146,7 +146,8 @@ def _show_changes(migration: "Migration") -> None:
 
 
 def _show_left(migrations: Sequence["Migration"]) -> int:
-    """Print what could not be moved; returns the exit status."""
+    """Print what could not be moved, behind the answer; returns the exit status."""
+    out().flush()
     left = [finding for each in migrations for finding in each.left]
     terminal = console(stderr=True)
     for finding in left:
