@@ -167,12 +167,12 @@ def read_net(path: str) -> Net:
 
 
 #: Fields of NetParameter.
-_OF_NETS = ("name", "layer", "layers", "input", "input_shape", "input_dim", "force_backward", "state", "debug_info")
+OF_NETS = ("name", "layer", "layers", "input", "input_shape", "input_dim", "force_backward", "state", "debug_info")
 
 
 def require_net(message: Message, path: str) -> None:
     """Raise PrototxtError where the fields of a file are those of something else: a log, a list, a YAML."""
-    if message.fields and not any(field.name in _OF_NETS for field in message.fields):
+    if message.fields and not any(field.name in OF_NETS for field in message.fields):
         first = message.fields[0]
         found = f"it is neither a net nor a solver, which have no field {first.name!r}"
         raise PrototxtError(path, first.line, found, 'a net has `layer { ... }`, a solver `net: "train_val.prototxt"`')

@@ -138,6 +138,7 @@ LEFT = {
     "a BN of one of two forks": (layer_text("BN", ["x"], ["y"]), "bn_param", "--weights"),
     "mean and variance as tops": (layer_text("BN", ["x"], ["y", "m", "v"], "bn_param { bn_mode: LEARN }"), "tops", "take them out"),
     "a BN of a third fork": (layer_text("BN", ["x"], ["y"], "bn_param { r_max: 1 }"), "bn_param.r_max", ""),
+    "a parameter in two parts": (layer_text("Interp", ["x"], ["y"], "interp_param { zoom_factor: 2 } interp_param { pad_beg: -1 }"), "'interp_param' is given twice", "in one"),
     "an Upsample of YOLO": (layer_text("Upsample", ["x"], ["y"], "upsample_param { scale: 2 }"), "Upsample", "Deconvolution"),
     "a field that is no option": (layer_text("L1Loss", ["x", "y"], ["z"], "l1_loss_param { l2_per_location: true }"), "l2_per_location", "take the field out"),
     "a value that is none": (layer_text("ROIPooling", ["x", "y"], ["z"], "roi_pooling_param { pooled_h: 0 pooled_w: 7 }"), "'pooled_h'", ""),
@@ -190,6 +191,19 @@ def test_the_remedy_for_a_loss_of_several_forks_is_one(own, bottoms, target, wri
     text += f'layer {{ name: "z" {named} top: "z" loss_weight: 1 {written} }}'
     assert f'layer: "{own}"' in text
     assert check_files([str(tmp_path / write("moved.prototxt", text))]).findings == []
+
+
+def test_a_field_of_a_net_of_a_fork(write, command):
+    """PSPNet's says how its fork shares memory."""
+    text = f"mem_param {{ optimize_train: true }}\n{AXPY}"
+    status, out, err = command("migrate", write("net.prototxt", text))
+    assert (status, out) == (1, text.replace(AXPY, MOVED))
+    assert err.startswith("net.prototxt:1: not moved: field 'mem_param'") and "take it out" in err
+
+
+def test_a_list_of_one(write, command):
+    layer = layer_text("Permute", ["x"], ["y"], "permute_param { order: 0 }")
+    assert "{'order': [0]}" in command("migrate", write("net.prototxt", layer))[1]
 
 
 # --------------------------------------------------------------------------------------------------- with weights
@@ -259,6 +273,19 @@ def test_batch_norms_of_two_forks_give_the_same_numbers(param, shape, told, x, w
     else:
         expected = (x - x.mean((0, 2, 3), keepdims=True)) / np.sqrt(x.var((0, 2, 3), keepdims=True) + 1e-9)
     np.testing.assert_allclose(forward(tmp_path, x), expected * over(slope) + over(bias), rtol=1e-4, atol=1e-5)
+
+
+def test_weights_of_another_net_tell_nothing(write, command, tmp_path):
+    weights(tmp_path / "fork.caffemodel", conv=("Convolution", [np.ones(1)]))
+    for layer in (NORMALIZE, layer_text("BN", ["x"], ["y"])):
+        assert command("migrate", write("net.prototxt", layer), "--weights", "fork.caffemodel")[0] == 1
+
+
+def test_weights_of_another_batch_norm_than_the_net_says(write, command, tmp_path):
+    weights(tmp_path / "fork.caffemodel", y_layer=("BN", [np.ones((1, 4))] * 4))
+    layer = layer_text("BN", ["x"], ["y"], "bn_param { scale_filler { value: 1 } }")
+    status, _, err = command("migrate", write("net.prototxt", layer), "--weights", "fork.caffemodel")
+    assert status == 1 and "4 blobs" in err and "has 2" in err
 
 
 @pytest.mark.parametrize("blobs, own", [(1, "Normalize"), (0, "L2Normalize")])

@@ -8,7 +8,7 @@ from caffe_pylayers.caffe_files import nets, prototxt
 from caffe_pylayers.caffe_files.edits import Edits, read_text
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.prototxt import Field, Message
-from caffe_pylayers.caffe_files.weights import by_name, read_weights
+from caffe_pylayers.caffe_files.weights import read_weights
 from caffe_pylayers.commands.check.findings import ERROR, Finding
 from caffe_pylayers.commands.migrate.forks import move_of
 from caffe_pylayers.commands.migrate.moves import Move, checked
@@ -40,7 +40,7 @@ def migrate(path: str, weights: Optional[str] = None, folder: str = "") -> List[
     weights: a .caffemodel of the net, which may tell of which fork a layer is. folder: where the nets of a solver are written, and lists.
     Raises ConfigError if a file cannot be read.
     """
-    blobs = {name: len(layer.blobs) for name, layer in by_name(read_weights(weights)).items()} if weights else {}
+    blobs = {layer.name: len(layer.blobs) for layer in read_weights(weights)} if weights else {}
     message = prototxt.read(path)
     if not nets.is_solver(message):
         nets.require_net(message, path)
@@ -71,10 +71,12 @@ def _moved(path: str, blobs: Dict[str, int], folder: str) -> Migration:
     old = read_text(path)
     lines = [_lines(net) for net in _nets(prototxt.parse(old, path))]
     edits = Edits(old)
+    unknown: List[Finding] = []
     for net in _nets(prototxt.parse(old, path)):
+        unknown += _unknown_fields(net, path)
         upgrade_text(net, edits, path)
     today = edits.result()
-    migration, edits = Migration(path, old, today), Edits(today)
+    migration, edits = Migration(path, old, today, left=unknown), Edits(today)
     for net, of in zip(_nets(prototxt.parse(today, path)), lines):
         fields = [each for each in net.fields if each.name == "layer" and isinstance(each.value, Message)]
         _move_layers(fields, [1] * (len(fields) - len(of)) + of, migration, edits, blobs, folder)
@@ -89,6 +91,14 @@ def _nets(message: Message) -> Iterator[Message]:
     for each in message.fields if nets.is_solver(message) else ():
         if each.name in _NETS and isinstance(each.value, Message):
             yield each.value
+
+
+def _unknown_fields(net: Message, path: str) -> Iterator[Finding]:
+    """The fields of a net that no net of Caffe's has."""
+    for each in net.fields:
+        if each.name not in nets.OF_NETS:
+            problem = f"field {each.name!r} of the net, which stock Caffe refuses"
+            yield Finding(path, each.line, "", ERROR, problem, "take it out if the net does without")
 
 
 def _lines(net: Message) -> List[int]:
@@ -109,7 +119,7 @@ def _move_layers(
     layers = [Layer(each.value, migration.path) for each in fields if isinstance(each.value, Message)]
     for each, layer, line in zip(fields, layers, lines):
         try:
-            move = move_of(layer, layers, blobs.get(layer.name, 0 if blobs else None), folder)
+            move = move_of(layer, layers, blobs.get(layer.name), folder)
             if move is None:
                 continue
             _apply(checked(move, layer), each, layer, edits)

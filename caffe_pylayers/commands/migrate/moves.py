@@ -51,6 +51,9 @@ def as_own(layer: Layer, own: str, blobs: Optional[int] = None) -> Move:
     Raises ConfigError if the fork's may be another one, or says what no option says.
     """
     schema = SCHEMAS[own]
+    twice = [name for name in layer.params if len(layer.message.all(name)) > 1]
+    if twice:
+        raise ConfigError(f"field {twice[0]!r} is given twice", remedy="write all of it in one")
     params = {name: _values(param) for name, param in layer.params.items()}
     if schema.without_blob is not None and not params and blobs is not None:
         own = own if blobs else _name_of(schema.without_blob)
@@ -61,7 +64,8 @@ def as_own(layer: Layer, own: str, blobs: Optional[int] = None) -> Move:
             raise ConfigError(f"it may be another {layer.type} than the layer of caffe_pylayers", remedy=another)
     names = schema.option_names()
     given = schema.options_of_fork(layer.type, params)
-    options = {name: value for name, value in given.items() if name in names}
+    lists = {name for name, option in schema.described()["properties"].items() if option.get("type") == "array"}
+    options = {name: _listed(value, names[name] in lists) for name, value in given.items() if name in names}
     meant = {} if layer.type in schema.fork_fields or layer.type == schema.twin else _meant(schema, layer)
     if layer.type == schema.twin and len(layer.bottoms) > len(_without_weights(schema)):
         meant = {"normalize_by": "count"}  # as the fork for weighted samples divides
@@ -125,6 +129,11 @@ def _values(param: Message) -> Dict[str, Any]:
         name: [_value(each) for each in param.all(name)] for name in dict.fromkeys(each.name for each in param.fields)
     }
     return {name: each if len(each) > 1 else each[0] for name, each in values.items()}
+
+
+def _listed(value: Any, wanted: bool) -> Any:
+    """The value of an option, as a list of one if it must be one and the net gives it once."""
+    return [value] if wanted and not isinstance(value, list) else value
 
 
 def _value(value: Any) -> Any:

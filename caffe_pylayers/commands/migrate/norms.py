@@ -40,6 +40,9 @@ def as_norm(layer: Layer, blobs: Optional[int] = None) -> Move:
         problem = "bn_param does not tell whether it is SegNet's, which keeps no mean, or PSPNet's"
         remedy = "give --weights: SegNet's has 2 blobs, PSPNet's 4; or write BatchNorm and Scale"
         raise ConfigError(problem, remedy=remedy)
+    expected = 2 if segnet else 4
+    if blobs not in (None, expected):
+        raise ConfigError(f"its weights have {blobs} blobs, but bn_param is of a fork that has {expected}")
     return _of_segnet(layer, param) if segnet else _of_pspnet(layer, param)
 
 
