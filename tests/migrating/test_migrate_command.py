@@ -190,7 +190,9 @@ def test_the_remedy_for_a_loss_of_several_forks_is_one(own, bottoms, target, wri
     named = " ".join(f'bottom: "{bottom}"' for bottom in bottoms)
     text += f'layer {{ name: "z" {named} top: "z" loss_weight: 1 {written} }}'
     assert f'layer: "{own}"' in text
-    assert check_files([str(tmp_path / write("moved.prototxt", text))]).findings == []
+    path = str(tmp_path / write("moved.prototxt", text))
+    assert check_files([path], build=False).findings == []
+    caffe.Net(path, caffe.TEST)
 
 
 def test_a_field_of_a_net_of_a_fork(write, command):
@@ -262,9 +264,7 @@ def test_batch_norms_of_two_forks_give_the_same_numbers(param, shape, told, x, w
     ]
     assert command(*arguments) == (0, "wrote new.prototxt\nwrote new.caffemodel\n", "")
     assert (command("migrate", "net.prototxt")[0] == 0) == told
-    assert not [
-        each for each in check_files(["new.prototxt"], weights="new.caffemodel").findings if each.level == "error"
-    ]
+    assert check_files(["new.prototxt"], build=False).findings == []
     if len(shape) == 2:
         eps = 0.01 if "eps" in param else 1e-5
         expected = (x - over(mean)) / np.sqrt(over(variance) + eps)
@@ -356,7 +356,7 @@ def test_the_multi_label_layer_of_caffes_examples(of_forks, command, monkeypatch
     status, _, err = command("migrate", "multi.prototxt", "-o", str(tmp_path / "new.prototxt"))
     assert status == 0, err
     assert (tmp_path / "voc_train.txt").read_text() == "JPEGImages/0.jpg 7\nJPEGImages/1.jpg 7:11\nJPEGImages/2.jpg 7\n"
-    assert [str(finding) for finding in check_files([str(tmp_path / "new.prototxt")]).findings] == []
+    assert [str(finding) for finding in check_files([str(tmp_path / "new.prototxt")], build=False).findings] == []
     net = caffe.Net(str(tmp_path / "new.prototxt"), caffe.TEST)
     net.forward()
     assert net.blobs["data"].data.shape == (3, 3, 6, 8)
