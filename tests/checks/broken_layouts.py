@@ -68,7 +68,7 @@ BROKEN = [
     Broken("a type of forks", NET, '"InnerProduct"', '"L2Normalization"', "scores", "unknown layer type 'L2Normalization'", "python_param { module: \"caffe_pylayers\"  layer: \"L2Normalize\""),
     *(Broken(f"a type of forks, {kind}", NET, '"InnerProduct"', f'"{kind}"', "scores", f"unknown layer type '{kind}'", remedy) for kind, remedy in (
         ("TripletLoss", "python_param { module: \"caffe_pylayers\"  layer: \"TripletLoss\""),
-        ("MultiLabelLayer", "layer: \"MultiLabelDataLayer\""), ("TripletsLoss", "did you mean 'TripletLoss'? If so, write"),
+        ("MultiLabelLayer", "layer: \"MultiLabelDataLayer\""), ("TripletsLoss", "did you mean 'TripletLoss'? If so, forks have several"),
         ("BN", 'write `type: "BatchNorm"`, then a layer of `type: "Scale"`'), ("Normalize", "layer: \"Normalize\""),
         *((kind, f"python_param {{ module: \"caffe_pylayers\"  layer: \"{kind}\"") for kind in ("PoolingND", "ROIPooling", "Interp")), ("Upsample", 'with one bottom it repeats each number: write `type: "Deconvolution"`'),
         ("ROIAlign", "no layer of caffe_pylayers does it"), ("Qqq", "no layer of caffe_pylayers does it; this Caffe has: 'AbsVal'"))),

@@ -143,6 +143,13 @@ def test_no_type_of_a_fork_is_taken_for_a_misspelling(found):
     assert "; `caffe-pylayers migrate net.prototxt` does it" in remedies["CenterLoss"]
 
 
+@pytest.mark.parametrize("kind, says", [("CenterLos", "{'num_output': 3, "), ("FocalLos", "in place of the 1")])
+def test_a_misspelled_type_of_a_fork(kind, says, found):
+    layer = layer_text(kind, ["x", "label"], ["y"], "center_loss_param { num_output: 3 }")
+    (remedy,) = (each.remedy for each in found(INPUT + layer) if "unknown layer type" in each.message)
+    assert remedy.startswith(f"did you mean '{kind}s'? If so, ") and says in remedy
+
+
 def test_a_type_of_a_fork_is_found_in_its_line(found):
     layer = layer_text("CenterLoss", ["x", "label"], ["y"], "center_loss_param { num_output: 3 }")
     (line,) = (each.line for each in found(f"# a\n# b\n{layer}") if "unknown layer type" in each.message)

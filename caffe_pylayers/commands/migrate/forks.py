@@ -79,7 +79,7 @@ def move_of(
     _refuse_changed(layer, others)
     if layer.type in TYPES or not layer.type:
         return None
-    raise ConfigError(f"unknown layer type {layer.type!r}", remedy=in_place_of_unknown(layer.type, ()))
+    raise ConfigError(f"unknown layer type {layer.type!r}", remedy=_in_place_of_unknown(layer, ()))
 
 
 def _blobs_told(layer: Layer, own: str, others: Sequence[Layer]) -> Optional[int]:
@@ -108,9 +108,9 @@ def in_place_of_type(layer: Layer, known: Sequence[str]) -> str:
     try:
         move = move_of(layer)
     except ConfigError as error:
-        return error.remedy if own_of(layer.type) else in_place_of_unknown(layer.type, known)
+        return error.remedy if own_of(layer.type) else _in_place_of_unknown(layer, known)
     if move is None:  # this Caffe lacks a type of Caffe's
-        return in_place_of_unknown(layer.type, known)
+        return _in_place_of_unknown(layer, known)
     does_it = "" if move.no_options else f"; {_migrate(layer)} does it"
     return (_STOCK[layer.type] if move.type != "Python" else in_words(move, layer)) + does_it
 
@@ -122,8 +122,9 @@ def in_words(move: Move, layer: Layer) -> str:
     return f"write `{written}` in place of {' and '.join(['its type', *move.gone])}{lost}"
 
 
-def in_place_of_unknown(kind: str, known: Sequence[str]) -> str:
+def _in_place_of_unknown(layer: Layer, known: Sequence[str]) -> str:
     """What to write in place of a type that no layer of this package stands for. known: the types that this Caffe has."""
+    kind = layer.type
     if kind in _STOCK:
         return _STOCK[kind]
     if kind in _NOWHERE:
@@ -134,7 +135,10 @@ def in_place_of_unknown(kind: str, known: Sequence[str]) -> str:
     question = did_you_mean(meant, [meant])
     if meant not in SCHEMAS:
         return question
-    return f'{question} If so, write `type: "Python"  python_param {{ module: "caffe_pylayers"  layer: "{meant}" }}`'
+    try:
+        return f"{question} If so, {in_words(as_own(layer, meant), layer)}"
+    except ConfigError as error:
+        return f"{question} If so, {error.remedy or error.problem}"
 
 
 def in_place_of_field(field: str, layer: Layer) -> str:
