@@ -70,6 +70,21 @@ def by_name(layers: List[LayerWeights]) -> Dict[str, LayerWeights]:
     return {layer.name: layer for layer in layers if layer.blobs}
 
 
+def weights_file(layers: Iterable[LayerWeights]) -> bytes:
+    """The bytes of a .caffemodel with these layers: name, type and blobs of each, float32."""
+    return b"".join(bytes_field(_LAYER, _written(layer)) for layer in layers)
+
+
+def _written(layer: LayerWeights) -> bytes:
+    """A layer, its fields in the order of their numbers."""
+    values: Dict[str, List[bytes]] = {
+        "name": [layer.name.encode("utf-8", "surrogateescape")],
+        "type": [layer.type.encode()],
+        "blob": [write_blob(blob) for blob in layer.blobs],
+    }
+    return b"".join(bytes_field(number, value) for number, kind in _TODAY.items() for value in values[kind])
+
+
 def fits(theirs: Tuple[int, ...], net: Tuple[int, ...], legacy: bool) -> bool:
     """Whether Caffe copies a blob of weights (Blob::ShapeEquals). legacy: its shape is num, channels, height, width."""
     if legacy:

@@ -48,7 +48,7 @@ def shapes_of(layers: Sequence[Layer], given: Mapping[str, Sequence[int]]) -> Li
     found = []
     for layer in layers:
         bottoms = [blobs.get(name, Unknown(f"no layer gives blob {name!r}")) for name in layer.bottoms]
-        tops = _tops(layer, bottoms)
+        tops = shapes_of_tops(layer, bottoms)
         for number, name in enumerate(layer.tops):
             if name in given:
                 shape = tuple(given[name])
@@ -58,7 +58,8 @@ def shapes_of(layers: Sequence[Layer], given: Mapping[str, Sequence[int]]) -> Li
     return found
 
 
-def _tops(layer: Layer, bottoms: Sequence[Known]) -> List[Known]:
+def shapes_of_tops(layer: Layer, bottoms: Sequence[Known]) -> List[Known]:
+    """The tops of a layer, from its bottoms."""
     number = len(layer.tops)
     nothing: List[Known] = [Unknown(f"layer {layer.name!r} (type {layer.type}) gives it")] * number
     if layer.type in _SOURCES:
@@ -153,15 +154,14 @@ def _reshape(layer: Layer, bottoms: Sequence[Known]) -> Known:
     dims = whole_numbers(layer, param.message("shape"), "dim")
     if isinstance(bottom, Unknown):
         return bottom
-    size = _count(bottom.shape)
-    plain = (
-        whole_number(layer, param, "axis", 0) == 0
-        and whole_number(layer, param, "num_axes", -1) == -1
-        and dims[:1] == [0]
-    )
-    if not plain or size is None or len(dims) < 2:
+    first, number = whole_number(layer, param, "axis", 0), whole_number(layer, param, "num_axes", -1)
+    if first == 0 and number == -1 and dims[:1] == [0]:
+        first, dims = 1, dims[1:]
+    size, last = _count(bottom.shape), first - 1 + number if number >= 0 else len(bottom.shape)
+    if first < 1 or size is None or (number < 0 and not dims):
         return Unknown(f"layer {layer.name!r} (type Reshape) gives it")
-    shape = [bottom.shape[i] if dim == 0 and i < len(bottom.shape) else dim for i, dim in enumerate(dims[1:])]
+    replaced = [bottom.shape[first - 1 + i] if dim == 0 else dim for i, dim in enumerate(dims)]
+    shape = [*bottom.shape[: first - 1], *replaced, *bottom.shape[last:]]
     rest = _count(tuple(dim for dim in shape if dim != -1)) or 1
     shape = [size // rest if dim == -1 else dim for dim in shape]
     return Blob((size,), bottom.flattened) if len(shape) == 1 else Blob(tuple(shape))

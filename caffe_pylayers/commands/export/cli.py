@@ -50,7 +50,7 @@ def export(
     from caffe_pylayers.files.output_file import refuse_existing
 
     path = output or os.path.splitext(weights)[0] + ".npz"
-    given = dict(map(_shape, shapes))
+    given = dict(map(shape_of, shapes))
     if not os.path.exists(weights):
         raise click.UsageError(f"{weights}: there is no such file")
     refuse_existing([path], force, (weights, net))
@@ -64,7 +64,7 @@ def export(
     _remark(result, net)
 
 
-def _shape(text: str) -> Tuple[str, Tuple[int, ...]]:
+def shape_of(text: str) -> Tuple[str, Tuple[int, ...]]:
     blob, _, sizes = text.rpartition("=")
     if not blob or not all(size.strip().isdigit() and int(size) for size in sizes.split(",")):
         raise click.UsageError(

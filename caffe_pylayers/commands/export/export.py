@@ -10,7 +10,14 @@ from caffe_pylayers.caffe_files.nets import TEST, Layer
 from caffe_pylayers.caffe_files.prototxt import Message, Word
 from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights
 from caffe_pylayers.commands.export.blob_shapes import Blob, Known, Unknown, shapes_of
-from caffe_pylayers.commands.export.layouts import Arrays, UnknownOrder, caffe_arrays, dims, tensorflow_arrays
+from caffe_pylayers.commands.export.layouts import (
+    Arrays,
+    UnknownOrder,
+    caffe_arrays,
+    dims,
+    has_weights,
+    tensorflow_arrays,
+)
 from caffe_pylayers.commands.export.windows import PARAMS, whole_number, window_of
 from caffe_pylayers.commands.net_or_solver import net_in
 from caffe_pylayers.errors import ConfigError, DataError
@@ -20,8 +27,6 @@ Layout = Literal["caffe", "tensorflow"]
 
 #: The name of the array with what is known of the layers, JSON.
 META = "__meta__"
-
-_WITH_WEIGHTS = ("Convolution", "Deconvolution", "InnerProduct", "Embed", "BatchNorm", "PReLU")
 
 
 @dataclass
@@ -100,7 +105,7 @@ def _add_net(result: Export, found: Dict[str, LayerWeights], path: str, given: M
         arrays: Arrays = {}
         if layer.name in found:
             arrays = _arrays_of(layer, found[layer.name], result, bottoms, source)
-        elif layer.type in _WITH_WEIGHTS or (layer.type in ("Scale", "Bias") and len(layer.bottoms) == 1):
+        elif has_weights(layer):
             result.missing.append(layer.name)
         result.arrays.update(arrays)
         result.layers.append({**_described(layer, bottoms, tops, result.layout), "arrays": list(arrays)})
@@ -118,7 +123,7 @@ def _arrays_of(
 ) -> Arrays:
     """source: a blob that the net reads, whose shape is not known."""
     arrays = _in_caffes_layout(layer.type, weights, result.weights, len(layer.bottoms))
-    _check_outputs(layer, arrays, result.weights)
+    check_outputs(layer, arrays, result.weights)
     if result.layout == "tensorflow":
         bottom = bottoms[0] if bottoms else Unknown("it has no bottom")
         blob = source or (layer.bottoms or [""])[0]
@@ -139,7 +144,7 @@ def _unknown(tops: Sequence[Known]) -> bool:
     return bool(tops) and isinstance(tops[0], Unknown)
 
 
-def _check_outputs(layer: Layer, arrays: Arrays, weights: str) -> None:
+def check_outputs(layer: Layer, arrays: Arrays, weights: str) -> None:
     """Raise DataError where a layer of the net has another number of outputs than its weights."""
     name = {"InnerProduct": "inner_product_param"}.get(layer.type, PARAMS.get(layer.type, ""))
     if not name or "weights" not in arrays:

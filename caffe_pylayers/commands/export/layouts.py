@@ -23,6 +23,15 @@ _NAMES: Dict[str, Tuple[str, ...]] = {
 }
 
 
+def has_weights(layer: Layer) -> bool:
+    """Whether it is a layer of Caffe's that has weights."""
+    return (
+        layer.type in _NAMES
+        and (layer.type not in ("Scale", "Bias") or len(layer.bottoms) == 1)
+        or layer.type == "BatchNorm"
+    )
+
+
 class UnknownOrder(Exception):
     """The order of a layer's numbers depends on the shape of its bottom, which is not known."""
 

@@ -1,0 +1,1 @@
+"""A trained net for other programs: what `caffe-pylayers deploy` writes."""

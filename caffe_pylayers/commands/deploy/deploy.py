@@ -1,0 +1,135 @@
+"""A trained net without what only its training needs, in layers that other programs know."""
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from caffe_pylayers.caffe_files.nets import TEST, Layer
+from caffe_pylayers.caffe_files.prototxt import text_of
+from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights, weights_file
+from caffe_pylayers.commands.deploy.folding import fold as folded_parts
+from caffe_pylayers.commands.deploy.inputs import input_shapes
+from caffe_pylayers.commands.deploy.layer_weights import blobs_of
+from caffe_pylayers.commands.deploy.parts import Part, net_message
+from caffe_pylayers.commands.deploy.pruning import live_layers, options_of, passes
+from caffe_pylayers.commands.deploy.reading import as_readers_know, not_in_opencv
+from caffe_pylayers.commands.deploy.replacing import has_scores, replaced
+from caffe_pylayers.commands.export.blob_shapes import Blob, Known, flat, shapes_of_tops
+from caffe_pylayers.commands.net_or_solver import net_in
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.files.output_file import output_file
+
+
+@dataclass
+class Deployed:
+    """A net to write. inputs: shapes, with the samples. left_out: (layer, why). folded: (layer, into which). replaced: (layer, by which types)."""
+
+    name: str
+    inputs: Dict[str, Sequence[int]]
+    feeders: Dict[str, Tuple[Layer, int]]
+    outputs: List[str]
+    parts: List[Part] = field(default_factory=list)
+    shapes: Dict[str, Known] = field(default_factory=dict)
+    left_out: List[Tuple[Layer, str]] = field(default_factory=list)
+    folded: List[Tuple[str, str]] = field(default_factory=list)
+    replaced: List[Tuple[Layer, List[str]]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The prototxt."""
+        return text_of(net_message(self.name, self.inputs, self.parts))
+
+    @property
+    def weights(self) -> List[LayerWeights]:
+        """Those of the layers that have some."""
+        return [LayerWeights(each.layer.name, each.type, list(each.blobs)) for each in self.parts if each.blobs]
+
+    @property
+    def unread(self) -> List[Tuple[Part, str]]:
+        """The layers that OpenCV 4 does not read, and why."""
+        found = [(part, not_in_opencv(part)) for part in self.parts]
+        return [(part, why) for part, why in found if why]
+
+    def write(self, net: str, weights: str) -> None:
+        """Write the prototxt and the .caffemodel."""
+        with output_file(weights) as partial, open(partial, "wb") as binary:
+            binary.write(weights_file(self.weights))
+        with output_file(net) as partial, open(partial, "w", encoding="utf-8", errors="surrogateescape") as text:
+            text.write(self.text)
+
+
+def deploy(
+    net: str,
+    weights: str,
+    outputs: Sequence[str] = (),
+    stock: bool = False,
+    fold: bool = False,
+    batch: Optional[int] = None,
+    shapes: Optional[Mapping[str, Sequence[int]]] = None,
+    stages: Sequence[str] = (),
+) -> Deployed:
+    """The net of a file, or of a solver, in TEST, with the weights of a file, for another program.
+
+    outputs: blobs that it is to give; by default what its losses and accuracies take. stock: in layers of stock Caffe alone; else in those that OpenCV,
+    ncnn, rknn and NNIE know. fold: normalization and scale go into the layer before, Dropout goes. batch: samples at a time, by default 1. shapes:
+    (channels, height, width) of inputs. Raises ConfigError and DataError, as for a layer that has no name there.
+    """
+    read, state = net_in(net, TEST, stages)
+    live = live_layers(read.in_state(state), net, outputs)
+    fed = input_shapes(live.inputs, shapes or {}, batch, net)
+    deployed = Deployed(read.name, fed, live.inputs, live.outputs, left_out=live.left_out)
+    for blob, shape in fed.items():
+        deployed.shapes[blob] = flat(shape[1]) if len(shape) == 2 else Blob(tuple(shape[1:]))
+    found = by_name(read_weights(weights))
+    for layer in live.layers:
+        _add(deployed, layer, found, weights, stock)
+    if fold:
+        result = folded_parts(deployed.parts, deployed.outputs)
+        deployed.parts, deployed.folded = result.parts, result.into
+    if not stock:
+        deployed.parts = as_readers_know(deployed.parts, deployed.shapes)
+    return deployed
+
+
+def _add(deployed: Deployed, layer: Layer, found: Mapping[str, LayerWeights], path: str, stock: bool) -> None:
+    """Add a layer, or those that stand for it."""
+    options = options_of(layer)
+    if layer.type == "Python" and options is None:
+        raise ConfigError(
+            f"only its own Python code can say what it computes ({layer.python[1]} of {layer.python[0]})",
+            remedy="cut it off: --output with a blob before it",
+            source=layer.described,
+        )
+    blobs = blobs_of(layer, options, found.get(layer.name), path)
+    if options is None and not passes(layer, None) and not (has_scores(layer, None) and layer.tops[1:]):
+        _put(deployed, [Part(layer, blobs)])
+        return
+    if layer.tops[0] in layer.bottoms:  # several layers cannot work in place
+        before = f"{layer.tops[0]}/before_{layer.name}"
+        layer = _rename(deployed, layer, layer.tops[0], before)
+    parts = replaced(layer, options, blobs, [deployed.shapes[blob] for blob in layer.bottoms], stock)
+    deployed.replaced.append((layer, [each.type for each in parts]))
+    _put(deployed, parts)
+
+
+def _put(deployed: Deployed, parts: Sequence[Part]) -> None:
+    for each in parts:
+        bottoms = [deployed.shapes[blob] for blob in each.layer.bottoms]
+        shapes = each.shapes or shapes_of_tops(each.layer, bottoms)
+        deployed.shapes.update(zip(each.layer.tops, shapes))
+        deployed.parts.append(each)
+
+
+def _rename(deployed: Deployed, layer: Layer, old: str, new: str) -> Layer:
+    """Give a blob another name up to a layer, which takes it under that name."""
+
+    def named(names: Sequence[str]) -> List[str]:
+        return [new if name == old else name for name in names]
+
+    deployed.parts = [each.on(named(each.layer.bottoms), named(each.layer.tops)) for each in deployed.parts]
+    deployed.shapes[new] = deployed.shapes[old]
+    for of_blob in (deployed.inputs, deployed.feeders):
+        if old in of_blob:
+            of_blob[new] = of_blob.pop(old)  # type: ignore[attr-defined]
+    return Part(layer).on(named(layer.bottoms), layer.tops).layer
