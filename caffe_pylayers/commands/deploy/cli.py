@@ -1,7 +1,7 @@
 """`deploy`: a trained net for OpenCV, ncnn, rknn, NNIE, or a Caffe without Python layers."""
 
 import os
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 import click
 
@@ -61,8 +61,10 @@ def deploy(
     caffe-pylayers deploy train_val.prototxt net_iter_1000.caffemodel -o net
     caffe-pylayers deploy train_val.prototxt net_iter_1000.caffemodel -o net --stock --fold --output scores
     """
+    import numpy as np
+
     from caffe_pylayers.commands.deploy.deploy import deploy as deployed
-    from caffe_pylayers.commands.deploy.preprocessing import preprocessing, program
+    from caffe_pylayers.commands.deploy.preprocessing import mean_file, preprocessing, program
     from caffe_pylayers.commands.export.cli import shape_of
     from caffe_pylayers.files.output_file import output_file, refuse_existing
 
@@ -74,10 +76,16 @@ def deploy(
     refuse_existing(paths, force, (net, weights))
     result = deployed(net, weights, outputs, stock, fold, batch, dict(map(shape_of, shapes)), stages)
     about = preprocessing(result)
+    means = {mean_file(place, blob): mean for blob, mean in about.means.items()}
+    refuse_existing([*paths, *means], force, (net, weights))
     result.write(*paths[:2])
-    for path, text in ((paths[2], about.json), (paths[3], program(about, place))):
+    for path, text in zip(paths[2:], (about.json(place), program(about, place, stock))):
         with output_file(path) as partial, open(partial, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
+    for path, mean in means.items():
+        with output_file(path) as partial, open(partial, "wb") as binary:
+            np.save(binary, mean)
+    paths += means
     if as_json:
         print_json({"files": paths, **_plain(result)})
     else:
@@ -85,7 +93,7 @@ def deploy(
     _remark(result, about.remarks, stock)
 
 
-def _plain(result: "Deployed") -> dict:
+def _plain(result: "Deployed") -> Dict[str, Any]:
     return {
         "inputs": result.inputs,
         "outputs": result.outputs,

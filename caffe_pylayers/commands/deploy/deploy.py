@@ -1,9 +1,7 @@
 """A trained net without what only its training needs, in layers that other programs know."""
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
-
-import numpy as np
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files.nets import TEST, Layer
 from caffe_pylayers.caffe_files.prototxt import text_of
@@ -11,8 +9,8 @@ from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weigh
 from caffe_pylayers.commands.deploy.folding import fold as folded_parts
 from caffe_pylayers.commands.deploy.inputs import input_shapes
 from caffe_pylayers.commands.deploy.layer_weights import blobs_of
-from caffe_pylayers.commands.deploy.parts import Part, net_message
-from caffe_pylayers.commands.deploy.pruning import live_layers, options_of, passes
+from caffe_pylayers.commands.deploy.parts import Part, net_message, with_own_names
+from caffe_pylayers.commands.deploy.pruning import live_layers, options_of
 from caffe_pylayers.commands.deploy.reading import as_readers_know, not_in_opencv
 from caffe_pylayers.commands.deploy.replacing import has_scores, replaced
 from caffe_pylayers.commands.export.blob_shapes import Blob, Known, flat, shapes_of_tops
@@ -84,9 +82,11 @@ def deploy(
     found = by_name(read_weights(weights))
     for layer in live.layers:
         _add(deployed, layer, found, weights, stock)
+    _leave_unread_out(deployed)
     if fold:
         result = folded_parts(deployed.parts, deployed.outputs)
         deployed.parts, deployed.folded = result.parts, result.into
+    deployed.parts = with_own_names(deployed.parts)
     if not stock:
         deployed.parts = as_readers_know(deployed.parts, deployed.shapes)
     return deployed
@@ -102,7 +102,7 @@ def _add(deployed: Deployed, layer: Layer, found: Mapping[str, LayerWeights], pa
             source=layer.described,
         )
     blobs = blobs_of(layer, options, found.get(layer.name), path)
-    if options is None and not passes(layer, None) and not (has_scores(layer, None) and layer.tops[1:]):
+    if options is None and not (has_scores(layer, None) and layer.tops[1:]):
         _put(deployed, [Part(layer, blobs)])
         return
     if layer.tops[0] in layer.bottoms:  # several layers cannot work in place
@@ -111,6 +111,20 @@ def _add(deployed: Deployed, layer: Layer, found: Mapping[str, LayerWeights], pa
     parts = replaced(layer, options, blobs, [deployed.shapes[blob] for blob in layer.bottoms], stock)
     deployed.replaced.append((layer, [each.type for each in parts]))
     _put(deployed, parts)
+
+
+def _leave_unread_out(deployed: Deployed) -> None:
+    """Leave out what only gave a size to a layer that is replaced."""
+    needed, parts = set(deployed.outputs), deployed.parts
+    deployed.parts = []
+    for each in reversed(parts):
+        if needed & set(each.layer.tops):
+            needed |= set(each.layer.bottoms)
+            deployed.parts.insert(0, each)
+        else:
+            deployed.left_out.append((each.layer, "no output needs it"))
+    for blob in set(deployed.inputs) - needed:
+        del deployed.inputs[blob], deployed.feeders[blob]
 
 
 def _put(deployed: Deployed, parts: Sequence[Part]) -> None:
@@ -129,7 +143,6 @@ def _rename(deployed: Deployed, layer: Layer, old: str, new: str) -> Layer:
 
     deployed.parts = [each.on(named(each.layer.bottoms), named(each.layer.tops)) for each in deployed.parts]
     deployed.shapes[new] = deployed.shapes[old]
-    for of_blob in (deployed.inputs, deployed.feeders):
-        if old in of_blob:
-            of_blob[new] = of_blob.pop(old)  # type: ignore[attr-defined]
+    if old in deployed.inputs:
+        deployed.inputs[new], deployed.feeders[new] = deployed.inputs.pop(old), deployed.feeders.pop(old)
     return Part(layer).on(named(layer.bottoms), layer.tops).layer

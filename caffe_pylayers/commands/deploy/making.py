@@ -7,7 +7,7 @@ import numpy as np
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.deploy.parts import Part, part
-from caffe_pylayers.commands.export.blob_shapes import Blob, Known
+from caffe_pylayers.commands.export.blob_shapes import Blob, Known, shapes_of_tops
 from caffe_pylayers.errors import ConfigError
 
 
@@ -62,14 +62,19 @@ class Making:
 
     def shape(self, number: int = 0, why: str = "") -> Tuple[int, ...]:
         """The shape of a bottom without the samples. Raises ConfigError where it is not known. why: what needs it."""
-        known = self.shapes[number]
-        sizes = tuple(size for size in known.shape if size is not None) if isinstance(known, Blob) else ()
-        if not isinstance(known, Blob) or len(sizes) < len(known.shape):
+        sizes = _all_sizes(self.shapes[number])
+        if sizes is None:
             raise ConfigError(
                 f"the shape of its bottom {self.layer.bottoms[number]!r} is not known{why and f', which {why} needs'}",
                 remedy="give that of what the net reads: --shape BLOB=CHANNELS,HEIGHT,WIDTH",
                 source=self.layer.described,
             )
+        return sizes
+
+    def made(self, bottom: Blob) -> Tuple[int, ...]:
+        """The shape of the top of the last part, a layer of Caffe's."""
+        sizes = _all_sizes(shapes_of_tops(self.parts[-1].layer, [bottom])[0])
+        assert sizes is not None
         return sizes
 
     def refuse(self, what: str) -> NoReturn:
@@ -79,3 +84,10 @@ class Making:
         if self.stock:
             remedy = f"leave out --stock, or {remedy}"
         raise ConfigError(f"{whom} {what}", remedy=remedy, source=self.layer.described)
+
+
+def _all_sizes(known: Known) -> Optional[Tuple[int, ...]]:
+    """A shape, if all of it is known."""
+    if not isinstance(known, Blob) or None in known.shape:
+        return None
+    return tuple(size for size in known.shape if size is not None)

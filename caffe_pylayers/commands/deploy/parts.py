@@ -1,7 +1,7 @@
 """The layers of a deployed net, as they are made and written: a message, its weights, the shapes of its tops."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set
 
 import numpy as np
 
@@ -74,6 +74,20 @@ def on(layer: Layer, bottoms: Sequence[str], tops: Sequence[str]) -> Layer:
     fields = [field for field in layer.message.fields if field.name not in _BLOBS]
     blobs = [Field("bottom", name, line) for name in bottoms] + [Field("top", name, line) for name in tops]
     return Layer(Message(fields[:2] + blobs + fields[2:], line), layer.file)
+
+
+def with_own_names(parts: Sequence[Part]) -> List[Part]:
+    """The parts, each with a name of its own: Caffe lets layers without weights share one, but OpenCV takes the first of them."""
+    taken: Set[str] = set()
+    found = []
+    for each in parts:
+        name, number = each.layer.name, 2
+        while name in taken:
+            name, number = f"{each.layer.name}/{number}", number + 1
+        taken.add(name)
+        fields = [field._replace(value=name) if field.name == "name" else field for field in each.layer.message.fields]
+        found.append(replace(each, layer=Layer(Message(fields, each.layer.line), each.layer.file)))
+    return found
 
 
 def without_training(layer: Layer) -> Layer:

@@ -5,7 +5,7 @@ from typing import Dict, List, Sequence, Tuple
 
 from caffe_pylayers.caffe_files.prototxt import Word
 from caffe_pylayers.commands.deploy.making import Making
-from caffe_pylayers.commands.export.blob_shapes import Blob, shapes_of_tops
+from caffe_pylayers.commands.export.blob_shapes import Blob
 
 
 def pool(making: Making) -> None:
@@ -67,7 +67,7 @@ def _three(making: Making, shape: Sequence[int], windows: Sequence[_Window]) -> 
         dims = [channels * sizes[0], *sizes[1:]] if merged else [channels, sizes[0], math.prod(sizes[1:])]
         rows = making.add("Reshape", [x], reshape_param={"shape": {"dim": [0, *dims]}})
         x = making.add("Pooling", [rows], pooling_param=_both(making, list(axes)))
-        pooled = shapes_of_tops(making.parts[-1].layer, [Blob(tuple(dims))])[0].shape
-        sizes = [sizes[0], *pooled[1:]] if merged else [pooled[1], *sizes[1:]]
+        rows_left, left = making.made(Blob(tuple(dims)))[1:]
+        sizes = [sizes[0], rows_left, left] if merged else [rows_left, *sizes[1:]]
         last = [0, channels, *sizes]
     making.add("Reshape", [x], making.y, reshape_param={"shape": {"dim": last}})

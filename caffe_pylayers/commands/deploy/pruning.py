@@ -41,8 +41,8 @@ def live_layers(layers: Sequence[Layer], path: str, wanted: Sequence[str] = ()) 
     where nothing is left.
     """
     walk = _Walk(layers)
-    for number, layer in enumerate(layers):
-        walk.take(number, layer)
+    for layer in layers:
+        walk.take(layer)
     outputs = [walk.called(blob, path) for blob in wanted] or walk.outputs()
     if not outputs:
         raise ConfigError(
@@ -65,7 +65,7 @@ class _Walk:
         self._makers: Dict[str, Tuple[Layer, int]] = {}
         self._left_out: List[Tuple[Layer, str]] = []
 
-    def take(self, number: int, layer: Layer) -> None:
+    def take(self, layer: Layer) -> None:
         if not layer.bottoms:
             self._feed(layer)
             return
@@ -81,9 +81,7 @@ class _Walk:
             self._end(layer, options, bottoms)
         elif ENDED in sides:
             self._leave_out(layer, f"it is behind {self._behind(layer)}")
-        elif passes(layer, options) and (
-            layer.tops == layer.bottoms[:1] or not self._written_later(number, bottoms[0])
-        ):
+        elif _passes(layer, options):
             self._left_out.append((layer, "it changes nothing in TEST"))
             self._put(layer.tops, self._sides[layer.bottoms[0]], bottoms[0])
         else:
@@ -134,10 +132,6 @@ class _Walk:
     def _behind(self, layer: Layer) -> str:
         ended = next(blob for blob in layer.bottoms if self._sides[blob] == ENDED)
         return next(f"layer {each.name!r}" for each, _ in reversed(self._left_out) if ended in each.tops)
-
-    def _written_later(self, number: int, blob: str) -> bool:
-        """Whether a layer behind writes over a blob, so that another name cannot stand for what it is now."""
-        return any(blob in layer.tops for layer in self._layers[number + 1 :])
 
     def called(self, blob: str, path: str) -> str:
         """The name of a blob that is wanted as an output. Raises ConfigError where the deployed net has none of that name."""
@@ -209,7 +203,7 @@ def _joins_inputs(layer: Layer) -> bool:
     return layer.type == "Concat" and param.whole("axis", param.whole("concat_dim", 1)) == 0
 
 
-def passes(layer: Layer, options: Any) -> bool:
+def _passes(layer: Layer, options: Any) -> bool:
     """Whether the tops of a layer are its first bottom, of a batch of one."""
     param = layer.message.message("slice_param")
     pieces = layer.type == "Slice" and param.whole("axis", param.whole("slice_dim", 1)) == 0

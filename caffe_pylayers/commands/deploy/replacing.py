@@ -1,6 +1,6 @@
 """Layers of this package by layers that other programs know, or by stock layers alone."""
 
-from typing import Any, Callable, Dict, List, Sequence, Tuple, Type
+from typing import Any, Callable, Dict, List, Sequence, Type
 
 import numpy as np
 
@@ -21,13 +21,13 @@ _TINY = 1e-20
 
 
 def is_replaced(options: Options) -> bool:
-    """Whether a layer computes something that other layers can say, or that a net needs no layer for."""
-    return _rule(options, _RULES) is not None
+    """Whether a layer computes something that other layers can say, or nothing."""
+    return changes_nothing(options) or _rule(options, _RULES) is not None
 
 
 def changes_nothing(options: Options) -> bool:
     """Whether its top is its first bottom in TEST."""
-    return _rule(options, _RULES) is _identity
+    return isinstance(options, _NOTHING)
 
 
 def has_scores(layer: Layer, options: Any) -> bool:
@@ -43,12 +43,8 @@ def replaced(layer: Layer, options: Any, blobs: Sequence[np.ndarray], shapes: Se
     Raises ConfigError where there are none.
     """
     making = Making(layer, options, blobs, shapes, stock)
-    rule = (
-        (_softmax if layer.type in _SCORES else _identity)
-        if options is None
-        else _rule(options, _RULES) or _rule(options, _OF_LOSSES) or _softmax
-    )
-    rule(making)
+    of_options = None if options is None else _rule(options, _RULES) or _rule(options, _OF_LOSSES)
+    (of_options or _softmax)(making)
     return making.parts
 
 
@@ -57,26 +53,15 @@ def _rule(options: Options, rules: Dict[Type[Options], "_Rule"]) -> Any:
     return next((rules[kind] for kind in type(options).__mro__ if kind in rules), None)
 
 
-def _identity(making: Making) -> None:
-    for top in making.layer.tops:
-        making.add("Power", [making.x], top)
-
-
 def _l2_normalize(making: Making) -> None:
     options = making.options
     axis = options.axis if options.axis >= 0 else options.axis + 1 + len(making.shape(why="the axis"))
-    normalize(making, axis, options.across_spatial, options.eps, making.blobs)
+    normalize(making, axis, options.across_spatial, options.eps, making.blobs[0] if making.blobs else None)
 
 
 def _normalize_of_ssd(making: Making) -> None:
     options = making.options
-    normalize(
-        making,
-        1,
-        options.across_spatial,
-        options.eps,
-        [making.blobs[0].reshape(()) if options.channel_shared else making.blobs[0]],
-    )
+    normalize(making, 1, options.across_spatial, options.eps, making.blobs[0].reshape(-1), options.channel_shared)
 
 
 def _permute(making: Making) -> None:
@@ -208,7 +193,6 @@ _RULES: Dict[Type[Options], _Rule] = {
     features.PermuteOptions: _permute,
     features.AxpyOptions: _axpy,
     features.ShuffleChannelOptions: _shuffle,
-    features.GradientScalerOptions: _identity,
     pooling.PoolingNDOptions: pool,
     pooling.ROIPoolingOptions: _roi_pooling,
     pooling.InterpOptions: _interp,
@@ -216,10 +200,15 @@ _RULES: Dict[Type[Options], _Rule] = {
     margins.NormalizedInnerProductOptions: _normalized_inner_product,
     margins.MarginInnerProductOptions: _margin_inner_product,
     margins.LargeMarginInnerProductOptions: _large_margin_inner_product,
-    margins.LabelSpecificAddOptions: _identity,
-    margins.CosinAddmOptions: _identity,
-    margins.CombinedMarginOptions: _identity,
 }
+#: Layers that do something only in TRAIN, or only to a gradient.
+_NOTHING = (
+    features.GradientScalerOptions,
+    margins.LabelSpecificAddOptions,
+    margins.CosinAddmOptions,
+    margins.CombinedMarginOptions,
+)
+
 _OF_LOSSES: Dict[Type[Options], _Rule] = {margins.MarginSoftmaxLossOptions: _margin_softmax}
 
 #: Losses of Caffe's whose second top is a softmax, and the message that has its axis.

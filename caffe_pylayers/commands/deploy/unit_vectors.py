@@ -1,6 +1,6 @@
 """Vectors divided by their norm: SSD's Normalize, or stock layers."""
 
-from typing import Sequence
+from typing import Optional
 
 import numpy as np
 
@@ -8,33 +8,36 @@ from caffe_pylayers.caffe_files.prototxt import Word
 from caffe_pylayers.commands.deploy.making import Making
 
 
-def normalize(making: Making, axis: int, across: bool, eps: float, blobs: Sequence[np.ndarray]) -> None:
-    """x / sqrt(sum of x^2 + eps), along an axis, or along it and all behind it, times the learned factors: one, or one per index of the axis."""
-    factors = blobs[0] if blobs else None
+def normalize(
+    making: Making, axis: int, across: bool, eps: float, factors: Optional[np.ndarray] = None, shared: bool = False
+) -> None:
+    """x / sqrt(sum of x^2 + eps), along an axis, or along it and all behind it, times learned factors: one per index of the axis, or one."""
     x, y = making.x, making.y
     if factors is None:
         unit(making, x, y, axis, across, eps)
-    elif not making.stock and not (across and factors.shape):
-        by_ssd(making, x, y, axis, across, eps, factors)
-    elif factors.shape:  # OpenCV takes one factor for all, where the norm is over all
+    elif not making.stock and (shared or not across):
+        by_ssd(making, x, y, axis, across, eps, factors, shared)
+    elif shared:
+        making.add("Power", [unit(making, x, "", axis, across, eps)], y, power_param={"scale": float(factors[0])})
+    else:  # OpenCV takes one factor for all, where the norm is over all
         making.add("Scale", [unit(making, x, "", axis, across, eps)], y, [factors], scale_param={"axis": axis})
-    else:
-        making.add("Power", [unit(making, x, "", axis, across, eps)], y, power_param={"scale": float(factors)})
 
 
 def unit(making: Making, x: str, top: str, axis: int, across: bool, eps: float) -> str:
     """x / sqrt(sum of x^2 + eps). Returns the name of the top."""
     if making.stock:
         return unit_by_stock(making, x, axis, across, eps, top)
-    ones = np.ones(() if across else making.shape(why="its blob of ones")[:1], np.float32)
-    return by_ssd(making, x, top, axis, across, eps, ones)
+    ones = np.ones(1 if across else making.shape(why="its blob of ones")[:1], np.float32)
+    return by_ssd(making, x, top, axis, across, eps, ones, across)
 
 
-def by_ssd(making: Making, x: str, top: str, axis: int, across: bool, eps: float, factors: np.ndarray) -> str:
+def by_ssd(
+    making: Making, x: str, top: str, axis: int, across: bool, eps: float, factors: np.ndarray, shared: bool
+) -> str:
     """SSD's Normalize, with the factors that it learns."""
     if axis != 1:
         making.refuse(f"a norm along axis {axis}")
-    param = {"across_spatial": across, "channel_shared": not factors.shape, "eps": eps}
+    param = {"across_spatial": across, "channel_shared": shared, "eps": eps}
     return making.add("Normalize", [x], top, [factors], known=making.shapes[0], norm_param=param)
 
 

@@ -26,10 +26,8 @@ _NAMES: Dict[str, Tuple[str, ...]] = {
 def has_weights(layer: Layer) -> bool:
     """Whether it is a layer of Caffe's that has weights."""
     return (
-        layer.type in _NAMES
-        and (layer.type not in ("Scale", "Bias") or len(layer.bottoms) == 1)
-        or layer.type == "BatchNorm"
-    )
+        layer.type in _NAMES and (layer.type not in ("Scale", "Bias") or len(layer.bottoms) == 1)
+    ) or layer.type == "BatchNorm"
 
 
 class UnknownOrder(Exception):

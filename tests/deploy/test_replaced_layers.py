@@ -1,0 +1,170 @@
+"""Each layer that is replaced gives in OpenCV, and in stock layers, what it gives in Caffe: zero vectors and odd sizes too."""
+
+import caffe
+import numpy as np
+import pytest
+
+from caffe_pylayers.commands.deploy.deploy import deploy
+from caffe_pylayers.errors import ConfigError
+from tests.caffe_nets import layer_text, net_text, python_layer, write
+from tests.deploy.against_caffe import by_caffe, by_opencv
+
+X = {"x": (2, 6, 7, 9)}
+ROIS = [[0, 0, 0, 60, 50], [1, 3.4, 10.6, 40, 33]]
+POOL = layer_text("Pooling", ["x"], ["p", "m"], "pooling_param { pool: MAX kernel_size: 2 stride: 2 }")
+
+
+def named(layer, options, bottoms=("x",), inputs=None, tops=("y",), before=""):
+    return inputs or X, before + python_layer(layer, bottoms, tops, options), tops[0]
+
+
+def stock(kind, more="", inputs=None, bottoms=("x",)):
+    return inputs or X, layer_text(kind, bottoms, ["y"], more), "y"
+
+
+#: name -> (inputs, layers, what they give)
+BOTH = {
+    "vectors": named("L2Normalize", {}, inputs={"x": (3, 8)}),
+    "positions": named("L2Normalize", {"eps": 0.5}),
+    "last axis of two": named("L2Normalize", {"axis": -1}, inputs={"x": (3, 8)}),
+    "whole": named("L2Normalize", {"across_spatial": True}),
+    "positions of three axes": named("L2Normalize", {}, inputs={"x": (2, 5, 7)}),
+    "positions of five axes": named("L2Normalize", {}, inputs={"x": (2, 5, 3, 2, 4)}),
+    "one channel": named("L2Normalize", {}, inputs={"x": (2, 1, 3, 2)}),
+    "with a scale": named("L2Normalize", {"scale": 3}),
+    "whole with a scale": named("L2Normalize", {"scale": 3, "across_spatial": True}),
+    "SSD": named("Normalize", {"across_spatial": False, "channel_shared": False}),
+    "SSD, shared": named("Normalize", {"across_spatial": False}),
+    "SSD, whole": named("Normalize", {}),
+    "SSD, whole, a factor per channel": named("Normalize", {"channel_shared": False}),
+    "in place": ({"x": (3, 8)}, layer_text("Power", ["x"], ["y"]) + python_layer("L2Normalize", ["y"], ["y"]), "y"),
+    "cosines": named("NormalizedInnerProduct", {"num_output": 5}, inputs={"x": (4, 3, 2, 2)}),
+    "cosines, sub-centres": named("NormalizedInnerProduct", {"num_output": 5, "sub_centers": 3}, inputs={"x": (4, 8)}),
+    "products": named("NormalizedInnerProduct", {"num_output": 5, "normalize_x": False}, inputs={"x": (4, 8)}),
+    "SphereFace": named(
+        "MarginInnerProduct", {"num_output": 5, "type": "QUADRUPLE"}, ["x", "label"], {"x": (4, 8), "label": (4,)}
+    ),
+    "L-Softmax": named(
+        "LargeMarginInnerProduct", {"num_output": 5, "type": "DOUBLE"}, ["x", "label"], {"x": (4, 8), "label": (4,)}
+    ),
+    "AM-Softmax": named(
+        "LabelSpecificAdd", {}, ["y", "label"], {"x": (4, 8), "label": (4,)}, ["y"], layer_text("TanH", ["x"], ["y"])
+    ),
+    "channels shuffled": named("ShuffleChannel", {"group": 3}),
+    "Axpy": named("Axpy", {}, ["s", "x", "z"], {"s": (2, 6, 1, 1), "x": (2, 6, 7, 9), "z": (2, 6, 7, 9)}),
+    "larger": named("Interp", {"height": 13, "width": 17}),
+    "larger and smaller": named("Interp", {"height": 16, "width": 4}),
+    "zoom": named("Interp", {"zoom_factor": 3}),
+    "shrink": named("Interp", {"shrink_factor": 2}),
+    "shrink and zoom": named("Interp", {"shrink_factor": 3, "zoom_factor": 2}),
+    "to one": named("Interp", {"height": 1, "width": 4}),
+    "of one": named("Interp", {"height": 4, "width": 6}, inputs={"x": (2, 3, 1, 5)}),
+    "the same size": named("Interp", {"height": 7, "width": 9}),
+    "as another blob": named("Interp", {}, ["x", "z"], {"x": (1, 2, 5, 7), "z": (1, 3, 20, 30)}),
+    "pooled": named("PoolingND", {"kernel_size": 3, "stride": 2}, inputs={"x": (1, 2, 10, 8)}),
+    "pooled means, padded": named(
+        "PoolingND", {"pool": "AVE", "kernel_size": 3, "stride": 2, "pad": 1}, inputs={"x": (1, 2, 10, 8)}
+    ),
+    "pooled in one axis": named(
+        "PoolingND", {"pool": "AVE", "kernel_size": 3, "stride": 2, "pad": 1}, inputs={"x": (2, 3, 10)}
+    ),
+    "pooled in three axes": named(
+        "PoolingND", {"kernel_size": [2, 3, 2], "stride": 2, "pad": [0, 1, 1]}, inputs={"x": (2, 3, 5, 8, 7)}
+    ),
+    "means of three axes": named(
+        "PoolingND", {"pool": "AVE", "kernel_size": 3, "stride": 2, "pad": 1}, inputs={"x": (2, 3, 6, 8, 7)}
+    ),
+    "two of three axes": named(
+        "PoolingND", {"kernel_size": [1, 2, 2], "stride": [1, 2, 2]}, inputs={"x": (2, 3, 5, 8, 7)}
+    ),
+    "the first of three axes": named(
+        "PoolingND", {"kernel_size": [2, 1, 1], "stride": [2, 1, 1]}, inputs={"x": (2, 3, 5, 8, 7)}
+    ),
+    "all of three axes": named("PoolingND", {"pool": "AVE", "global_pooling": True}, inputs={"x": (2, 3, 5, 4, 3)}),
+    "all of two axes": named("PoolingND", {"global_pooling": True}),
+    "all of one axis": named("PoolingND", {"global_pooling": True}, inputs={"x": (2, 3, 5)}),
+    "reversed gradient": named(
+        "GradientScaler", {"max_iter": 10}, before=layer_text("TanH", ["x"], ["t"]), bottoms=["t"]
+    ),
+    "pooled, odd": stock("Pooling", "pooling_param { pool: MAX kernel_size: 3 stride: 2 }", {"x": (1, 2, 10, 8)}),
+    "means at the padded edge": stock(
+        "Pooling", "pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }", {"x": (1, 2, 10, 8)}
+    ),
+    "pooled, rounded down": stock("Pooling", "pooling_param { kernel_size: 2 stride: 2 round_mode: FLOOR }"),
+    "transposed": stock("InnerProduct", "inner_product_param { num_output: 4 transpose: true }"),
+    "Bias": stock("Bias"),
+    "Swish": stock("Swish", "swish_param { beta: 2 }"),
+    "three axes": stock(
+        "Convolution", "convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }", {"x": (1, 3, 4, 6, 7)}
+    ),
+    "equal pieces": (
+        X,
+        layer_text("Slice", ["x"], ["a", "b", "c"])
+        + layer_text("Eltwise", ["a", "c"], ["y"])
+        + layer_text("Silence", ["b"], ["s"]).replace('top: "s"', ""),
+        "y",
+    ),
+}
+#: Not in stock layers.
+READERS = {
+    "axes in another order": named("Permute", {"order": [0, 2, 3, 1]}),
+    "some axes in another order": named("Permute", {"order": [0, 2]}, inputs={"x": (2, 3, 4)}),
+    "regions": named(
+        "ROIPooling",
+        {"pooled_h": 3, "pooled_w": 2, "spatial_scale": 0.125},
+        ["x", "rois"],
+        {"x": (2, 3, 8, 9), "rois": (2, 5)},
+    ),
+}
+
+
+@pytest.fixture
+def compared(tmp_path):
+    """A function: deploys a net with random weights, and compares what it gives with the net itself."""
+
+    def compared(inputs, layers, output, **options):
+        random = np.random.default_rng(0)
+        path = write(net_text(["".join(layers)], inputs, force_backward=False), tmp_path, "trained.prototxt")
+        net = caffe.Net(path, caffe.TEST)
+        for blobs in net.params.values():
+            for blob in blobs:
+                blob.data[...] = random.normal(size=blob.data.shape)
+        fed = {blob: random.normal(size=shape).astype(np.float32) for blob, shape in inputs.items()}
+        fed["x"][0, ..., 0] = 0
+        fed["x"][-1] = 0
+        if "rois" in fed:
+            fed["rois"][...] = ROIS
+        for blob, array in fed.items():
+            net.blobs[blob].data[...] = array
+        net.forward()
+        weights = str(tmp_path / "trained.caffemodel")
+        net.save(weights)
+        wanted = net.blobs[output].data.copy()
+        deployed = deploy(path, weights, [output], **options)
+        files = str(tmp_path / "net.prototxt"), str(tmp_path / "net.caffemodel")
+        deployed.write(*files)
+        read = by_caffe if options.get("stock") else by_opencv
+        found = read(*files, deployed, {blob: fed[blob] for blob in deployed.inputs})[deployed.outputs[0]]
+        assert found.shape == wanted.shape
+        np.testing.assert_allclose(found, wanted, atol=1e-5, rtol=1e-5)
+        assert not any(part.type == "Python" for part in deployed.parts)
+        return deployed
+
+    return compared
+
+
+@pytest.mark.parametrize("case", [*BOTH, *READERS])
+def test_in_opencv(compared, case):
+    assert not compared(*{**BOTH, **READERS}[case]).unread
+
+
+@pytest.mark.parametrize("case", BOTH)
+def test_in_stock_layers(compared, case):
+    compared(*BOTH[case], stock=True)
+
+
+@pytest.mark.parametrize("case", READERS)
+def test_what_stock_layers_cannot_say_is_refused(compared, case):
+    with pytest.raises(ConfigError) as refused:
+        compared(*READERS[case], stock=True)
+    assert "Python layer 'y_layer'" in refused.value.source and "--output" in refused.value.remedy
