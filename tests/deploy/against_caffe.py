@@ -9,10 +9,7 @@ def by_opencv(net, weights, deployed, inputs):
     read = cv2.dnn.readNetFromCaffe(str(net), str(weights))
     for blob, array in inputs.items():
         read.setInput(array, blob)
-    makers = {top: part.layer.name for part in deployed.parts for top in part.layer.tops}
-    names = set(read.getLayerNames())
-    # OpenCV gives a layer the name of the file; a net of one Convolution has that of its top.
-    return {blob: read.forward(makers[blob] if makers[blob] in names else blob).copy() for blob in deployed.outputs}
+    return {blob: read.forward(name).copy() for blob, name in deployed.names_in_opencv.items()}
 
 
 def by_caffe(net, weights, deployed, inputs):

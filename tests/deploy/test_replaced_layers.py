@@ -93,9 +93,28 @@ BOTH = {
     "pooled, rounded down": stock("Pooling", "pooling_param { kernel_size: 2 stride: 2 round_mode: FLOOR }"),
     "transposed": stock("InnerProduct", "inner_product_param { num_output: 4 transpose: true }"),
     "Bias": stock("Bias"),
+    "without pool": stock("Pooling", "pooling_param { kernel_size: 2 stride: 2 }", {"x": (1, 2, 7, 8)}),
+    "an axis from the end": stock("Scale", "scale_param { axis: -3 bias_term: true }"),
+    "concat_dim": stock("Concat", "concat_param { concat_dim: 2 }", {"x": (2, 3, 4, 5), "z": (2, 3, 4, 5)}, ["x", "z"]),
+    "LRN": stock("LRN", "lrn_param { local_size: 3 alpha: 3 beta: 0.5 k: 2 }"),
+    "Log": stock("Log", "log_param { base: 2 scale: 0.1 shift: 3 }"),
     "Swish": stock("Swish", "swish_param { beta: 2 }"),
     "three axes": stock(
         "Convolution", "convolution_param { num_output: 4 kernel_size: 3 pad: 1 stride: 2 }", {"x": (1, 3, 4, 6, 7)}
+    ),
+    "a Convolution whose top has the name of the next layer": (
+        X,
+        layer_text("Convolution", ["x"], ["y"], "convolution_param { num_output: 4 kernel_size: 3 }")
+        + layer_text("ReLU", ["y"], ["y"]).replace("y_layer", "y"),
+        "y",
+    ),
+    "a Convolution alone": stock("Convolution", "convolution_param { num_output: 4 kernel_size: 3 }"),
+    "slice_dim": (
+        X,
+        layer_text("Slice", ["x"], ["a", "b"], "slice_param { slice_dim: 2 slice_point: 3 }")
+        + layer_text("TanH", ["b"], ["y"])
+        + layer_text("Silence", ["a"], ["s"]).replace('top: "s"', ""),
+        "y",
     ),
     "equal pieces": (
         X,
@@ -168,3 +187,23 @@ def test_what_stock_layers_cannot_say_is_refused(compared, case):
     with pytest.raises(ConfigError) as refused:
         compared(*READERS[case], stock=True)
     assert "Python layer 'y_layer'" in refused.value.source and "--output" in refused.value.remedy
+
+
+#: What OpenCV reads as something else, or not at all.
+UNREAD = {
+    "factors of rows": ("Scale", "scale_param { axis: 2 }"),
+    "a dilated Deconvolution": ("Deconvolution", "convolution_param { num_output: 2 kernel_size: 3 dilation: 2 }"),
+    "the batch's statistics": ("BatchNorm", "batch_norm_param { use_global_stats: false }"),
+    "eps of MVN": ("MVN", "mvn_param { eps: 0.1 }"),
+    "a type that it has not": ("Reduction", "reduction_param { axis: 1 }"),
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_what_opencv_does_not_read_is_told(tmp_path, case):
+    kind, more = UNREAD[case]
+    convolution = layer_text("Convolution", ["x"], ["c"], "convolution_param { num_output: 4 kernel_size: 1 }")
+    path = write(net_text([convolution, layer_text(kind, ["c"], ["y"], more)], X), tmp_path)
+    caffe.Net(path, caffe.TEST).save(str(tmp_path / "w.caffemodel"))
+    ((part, why),) = deploy(path, str(tmp_path / "w.caffemodel")).unread
+    assert part.type == kind and why

@@ -11,7 +11,7 @@ from caffe_pylayers.commands.deploy.inputs import input_shapes
 from caffe_pylayers.commands.deploy.layer_weights import blobs_of
 from caffe_pylayers.commands.deploy.parts import Part, net_message, with_own_names
 from caffe_pylayers.commands.deploy.pruning import live_layers, options_of
-from caffe_pylayers.commands.deploy.reading import as_readers_know, not_in_opencv
+from caffe_pylayers.commands.deploy.reading import as_readers_know, name_in_opencv, not_in_opencv
 from caffe_pylayers.commands.deploy.replacing import has_scores, replaced
 from caffe_pylayers.commands.export.blob_shapes import Blob, Known, flat, shapes_of_tops
 from caffe_pylayers.commands.net_or_solver import net_in
@@ -48,6 +48,12 @@ class Deployed:
         """The layers that OpenCV 4 does not read, and why."""
         found = [(part, not_in_opencv(part)) for part in self.parts]
         return [(part, why) for part, why in found if why]
+
+    @property
+    def names_in_opencv(self) -> Dict[str, str]:
+        """What OpenCV calls each output."""
+        makers = {top: each for each in self.parts for top in each.layer.tops}
+        return {blob: name_in_opencv(makers[blob], blob) for blob in self.outputs}
 
     def write(self, net: str, weights: str) -> None:
         """Write the prototxt and the .caffemodel."""
@@ -86,9 +92,9 @@ def deploy(
     if fold:
         result = folded_parts(deployed.parts, deployed.outputs)
         deployed.parts, deployed.folded = result.parts, result.into
-    deployed.parts = with_own_names(deployed.parts)
     if not stock:
         deployed.parts = as_readers_know(deployed.parts, deployed.shapes)
+    deployed.parts = with_own_names(deployed.parts)
     return deployed
 
 

@@ -1,7 +1,7 @@
 """The layers of a deployed net, as they are made and written: a message, its weights, the shapes of its tops."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -77,13 +77,17 @@ def on(layer: Layer, bottoms: Sequence[str], tops: Sequence[str]) -> Layer:
 
 
 def with_own_names(parts: Sequence[Part]) -> List[Part]:
-    """The parts, each with a name of its own: Caffe lets layers without weights share one, but OpenCV takes the first of them."""
-    taken: Set[str] = set()
+    """The parts, each with a name of its own: in Caffe layers without weights may share one, but OpenCV takes the first of them.
+
+    It calls a Convolution as its top is called, so no other layer may have that name.
+    """
+    taken = {top for each in parts if each.type == "Convolution" for top in each.layer.tops}
     found = []
     for each in parts:
-        name, number = each.layer.name, 2
-        while name in taken:
-            name, number = f"{each.layer.name}/{number}", number + 1
+        wanted = each.layer.name
+        name, number = wanted, 2
+        while name in taken and not (each.type == "Convolution" and name in each.layer.tops):
+            name, number = f"{wanted}/{number}", number + 1
         taken.add(name)
         fields = [field._replace(value=name) if field.name == "name" else field for field in each.layer.message.fields]
         found.append(replace(each, layer=Layer(Message(fields, each.layer.line), each.layer.file)))

@@ -13,7 +13,6 @@ from caffe_pylayers.commands.deploy.pruning import options_of
 from caffe_pylayers.config.data import DataLayerOptions
 from caffe_pylayers.data.geometry import Fit
 from caffe_pylayers.data.transforms import Transforms
-from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.files.mean import read_mean
 
 
@@ -148,25 +147,19 @@ def function_name(blob: str) -> str:
 def _function(about: Preprocessing, blob: str, place: str) -> Sequence[str]:
     transforms, shape = about.inputs[blob], about.deployed.inputs[blob]
     flag = {"BGR": "IMREAD_COLOR", "gray": "IMREAD_GRAYSCALE"}.get(_color(transforms), "IMREAD_UNCHANGED")
-    lines = [f"image = cv2.imread(path, cv2.{flag})"]
-    lines += _resizing(transforms)
-    lines += ["image = image.reshape(*image.shape[:2], -1).astype(np.float32)"]
-    center: List[str] = []
-    if transforms.crop_size:
-        height, width = transforms.crop_size
-        center = [
-            f"top, left = (image.shape[0] - {height}) // 2, (image.shape[1] - {width}) // 2",
-            f"image = image[top : top + {height}, left : left + {width}]",
-        ]
-    if blob in about.means:  # a mean image is of the size before the crop
-        lines += [f"image -= np.load({_beside(mean_file(place, blob))}).transpose(1, 2, 0)", *center]
-    elif transforms.mean is not None:
-        lines += [*center, f"image = image - np.array({transforms.mean.reshape(-1).tolist()}, np.float32)"]
-    else:
-        lines += center
-    if transforms.scale != 1:
-        lines.append(f"image = image * np.float32({transforms.scale!r})")
-    lines.append("return np.ascontiguousarray(image.transpose(2, 0, 1)[None])")
+    mean = "0" if transforms.mean is None else f"np.array({transforms.mean.reshape(-1).tolist()}, np.float32)"
+    if blob in about.means:
+        mean = f"np.load({_beside(mean_file(place, blob))}).transpose(1, 2, 0)"
+    lines = [
+        f"image = cv2.imread(path, cv2.{flag})",
+        *_resizing(transforms),
+        "image = image.reshape(*image.shape[:2], -1).astype(np.float32)",
+        *_padding(transforms, mean),
+        *([] if transforms.mean is None else [f"image = image - {mean}"]),  # a mean image has the size before the crop
+        *_cropping(transforms),
+        *([] if transforms.scale == 1 else [f"image = image * np.float32({transforms.scale!r})"]),
+        "return np.ascontiguousarray(image.transpose(2, 0, 1)[None])",
+    ]
     size = " x ".join(map(str, (1, *shape[1:])))
     title = [f"def {function_name(blob)}(path):", f'    """An image for an input of {size}, float32."""']
     return [*title, *(f"    {line}" for line in lines)]
@@ -179,21 +172,35 @@ def _resizing(transforms: Transforms) -> Sequence[str]:
     if not isinstance(resize, Fit):
         return [f"image = cv2.resize(image, ({resize[1]}, {resize[0]}))"]
     chosen, side = ("min", resize.short) if resize.short else ("max", resize.long)
-    lines = [
+    return [
         f"side = {chosen}(image.shape[:2])",
-        f"size = [max(1, {side} * each // side) for each in image.shape[:2]]",
-        "image = cv2.resize(image, (size[1], size[0]))",
+        f"height, width = (max(1, {side} * each // side) for each in image.shape[:2])",
+        "image = cv2.resize(image, (width, height))",
     ]
-    if resize.pad:
-        if transforms.mean is not None and (transforms.mean != np.clip(np.round(transforms.mean), 0, 255)).any():
-            raise ConfigError("a mean that is no integer from 0 to 255 cannot be padded with in a few lines of OpenCV")
-        mean = [0] if transforms.mean is None else [int(each) for each in transforms.mean.reshape(-1)]
-        lines += [
-            f"rows, columns = {side} - size[0], {side} - size[1]",
-            "border = rows // 2, rows - rows // 2, columns // 2, columns - columns // 2",
-            f"image = cv2.copyMakeBorder(image, *border, cv2.BORDER_CONSTANT, value={mean * 3 if len(mean) == 1 else mean})",
-        ]
-    return lines
+
+
+def _padding(transforms: Transforms, mean: str) -> Sequence[str]:
+    """The image in the middle of a square, with the mean around it as the data layer has it: rounded to pixels."""
+    if not isinstance(transforms.resize, Fit) or not transforms.resize.pad:
+        return []
+    side = transforms.resize.long
+    return [
+        f"square = np.zeros(({side}, {side}, image.shape[2]), np.float32)",
+        f"square[...] = np.clip(np.rint({mean}), 0, 255)",
+        f"top, left = ({side} - height) // 2, ({side} - width) // 2",
+        "square[top : top + height, left : left + width] = image",
+        "image = square",
+    ]
+
+
+def _cropping(transforms: Transforms) -> Sequence[str]:
+    if not transforms.crop_size:
+        return []
+    height, width = transforms.crop_size
+    return [
+        f"top, left = (image.shape[0] - {height}) // 2, (image.shape[1] - {width}) // 2",
+        f"image = image[top : top + {height}, left : left + {width}]",
+    ]
 
 
 def _main(about: Preprocessing, place: str, stock: bool) -> Sequence[str]:
@@ -206,11 +213,10 @@ def _main(about: Preprocessing, place: str, stock: bool) -> Sequence[str]:
             "net.forward()",
             *(f"print({blob!r}, net.blobs[{blob!r}].data)" for blob in deployed.outputs),
         ]
-    makers = {top: part.layer.name for part in deployed.parts for top in part.layer.tops}
     return [
         f"net = cv2.dnn.readNetFromCaffe({files})",
         *(f"net.setInput({image}, {blob!r})" for blob, image in fed),
-        *(f"print({blob!r}, net.forward({makers[blob]!r}))" for blob in deployed.outputs),
+        *(f"print({blob!r}, net.forward({name!r}))" for blob, name in deployed.names_in_opencv.items()),
     ]
 
 

@@ -107,11 +107,11 @@ class _Walk:
         self._predictions += [blob for blob in predictions if self._sides[blob] == IMAGE]
         self._leave_out(layer, "it is for training and tests" if names else "it ends a batch")
         if predictions and layer.tops[1:] and has_scores(layer, options):
-            self._compute(layer, options, bottoms, IMAGE)
+            self._compute(layer, options, bottoms[:1], IMAGE)
             self._put(layer.tops[:1], ENDED)
 
     def _compute(self, layer: Layer, options: Any, bottoms: Sequence[str], side: str) -> None:
-        names = bottoms_of(layer.own, options, len(bottoms)) if options is not None else bottoms
+        names = bottoms_of(layer.own, options, len(layer.bottoms)) if options is not None else bottoms
         needed = [blob for blob, name in zip(bottoms, names) if options is None or name not in _TARGETS]
         self._computing.append(on(without_training(layer), needed, layer.tops))
         self._put(layer.tops, side)

@@ -1,6 +1,7 @@
 """Stock layers as OpenCV, ncnn, rknn and NNIE read them: some fields they do not know, and read another net without a word."""
 
-from typing import List, Mapping, Sequence
+import math
+from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 
@@ -24,6 +25,11 @@ def as_readers_know(parts: Sequence[Part], blobs: Mapping[str, Known]) -> List[P
 def not_in_opencv(part: Part) -> str:
     """Why OpenCV 4 does not read a layer; "" where it does."""
     return part.unread or ("it has no such layer" if part.type in _NOT_IN_OPENCV else "")
+
+
+def name_in_opencv(part: Part, top: str) -> str:
+    """What `forward` of OpenCV calls the output of a layer: the layer's name, but for Convolution that of its top."""
+    return top if part.type == "Convolution" else part.layer.name
 
 
 def _same(part: Part, bottom: Known) -> List[Part]:
@@ -67,15 +73,14 @@ def _refused(part: Part, why: str) -> Part:
 
 
 def _slice(part: Part, bottom: Known) -> List[Part]:
-    """With the places of the cuts, which Caffe finds by itself."""
+    """With the places of the cuts, which Caffe finds by itself, and `axis` for `slice_dim`."""
     param, tops = part.layer.message.message("slice_param"), len(part.layer.tops)
     axis = param.whole("axis", param.whole("slice_dim", 1))
-    if "slice_point" in param or tops == 1 or not isinstance(bottom, Blob) or not axis:
-        return [part]
-    size = (0, *bottom.shape)[axis]
-    if size is None:
-        return [part]
-    return [part.changed(part.blobs, "slice_param", slice_point=[size * i // tops for i in range(1, tops)])]
+    points = param.all("slice_point")
+    size = (0, *bottom.shape)[axis] if isinstance(bottom, Blob) else None
+    if not points and size is not None and axis:
+        points = [size * i // tops for i in range(1, tops)]
+    return [part.changed(part.blobs, "slice_param", slice_point=points, slice_dim=[], axis=axis)]
 
 
 def _convolution(part: Part, bottom: Known) -> List[Part]:
@@ -90,14 +95,67 @@ def _convolution(part: Part, bottom: Known) -> List[Part]:
     return [part.changed(part.blobs, "convolution_param", **{name: each * axes for name, each in sizes.items()})]
 
 
+def _deconvolution(part: Part, bottom: Known) -> List[Part]:
+    dilation = part.layer.message.message("convolution_param").all("dilation")
+    return [part] if set(dilation) <= {1} else [_refused(part, "it reads no dilation")]
+
+
 def _pooling(part: Part, bottom: Known) -> List[Part]:
-    """With `ceil_mode` for `round_mode`, which OpenCV does not know."""
+    """With `pool`, and `ceil_mode` for `round_mode`, which OpenCV does not know."""
     message = part.layer.message.message("pooling_param")
-    if "round_mode" not in message:
+    fields: Dict[str, Any] = {"pool": message.get("pool", Word("MAX"))}
+    if "round_mode" in message:
+        fields.update(round_mode=[], ceil_mode=str(message.get("round_mode")) in ("CEIL", "0"))
+    return [part.changed(part.blobs, "pooling_param", **fields)]
+
+
+def _scale(part: Part, bottom: Known) -> List[Part]:
+    """Along the channels: behind a Convolution OpenCV takes the factors of another axis for theirs. With two bottoms it adds nothing."""
+    param, axes = part.layer.message.message("scale_param"), len(bottom.shape) + 1 if isinstance(bottom, Blob) else 0
+    axis = param.whole("axis", 1)
+    if len(part.layer.bottoms) > 1:
+        return [part] if not param.flag("bias_term") else [_refused(part, "it reads no bias of two bottoms")]
+    if axis < 0 < axes:
+        axis, part = axis + axes, part.changed(part.blobs, "scale_param", axis=axis + axes)
+    along_channels = axis == 1 and all(blob.ndim == 1 for blob in part.blobs)
+    return [part if along_channels else _refused(part, "it takes factors for those of channels")]
+
+
+def _concat(part: Part, bottom: Known) -> List[Part]:
+    """With `axis` for `concat_dim`, which OpenCV does not know."""
+    message = part.layer.message.message("concat_param")
+    if "concat_dim" not in message:
         return [part]
-    ceil = str(message.get("round_mode")) in ("CEIL", "0")
-    changed = part.changed(part.blobs, "pooling_param", ceil_mode=ceil, round_mode=[])
-    return [changed]
+    return [part.changed(part.blobs, "concat_param", concat_dim=[], axis=message.whole("concat_dim"))]
+
+
+def _lrn(part: Part, bottom: Known) -> List[Part]:
+    """With k = 1, which is all that OpenCV and ncnn know: x / (k + a s)^b = k^-b x / (1 + a s / k)^b."""
+    message = part.layer.message.message("lrn_param")
+    k, beta = float(message.get("k", 1)), float(message.get("beta", 0.75))
+    if k == 1 or str(message.get("norm_region")) in ("WITHIN_CHANNEL", "1"):
+        return [part]
+    making, param = Making(part.layer, None, (), ()), {field.name: field.value for field in message.fields}
+    normalized = making.add("LRN", [making.x], lrn_param={**param, "k": 1, "alpha": float(message.get("alpha", 1)) / k})
+    making.add("Power", [normalized], making.y, power_param={"scale": k**-beta})
+    return making.parts
+
+
+def _log(part: Part, bottom: Known) -> List[Part]:
+    """The natural logarithm alone, between two Powers: OpenCV does not read base, scale and shift."""
+    message = part.layer.message.message("log_param")
+    base, scale, shift = (float(message.get(name, value)) for name, value in (("base", -1), ("scale", 1), ("shift", 0)))
+    if (base, scale, shift) == (-1, 1, 0):
+        return [part]
+    making = Making(part.layer, None, (), ())
+    inside = making.add("Power", [making.x], power_param={"scale": scale, "shift": shift})
+    factor = 1 if base == -1 else 1 / math.log(base)
+    making.add("Power", [making.add("Log", [inside])], making.y, power_param={"scale": factor})
+    return making.parts
+
+
+def _mvn(part: Part, bottom: Known) -> List[Part]:
+    return [part] if "eps" not in part.layer.message.message("mvn_param") else [_refused(part, "it reads no eps")]
 
 
 def _batch_norm(part: Part, bottom: Known) -> List[Part]:
@@ -113,6 +171,12 @@ _RULES = {
     "Swish": _swish,
     "Slice": _slice,
     "Convolution": _convolution,
+    "Deconvolution": _deconvolution,
+    "Scale": _scale,
+    "Concat": _concat,
+    "LRN": _lrn,
+    "Log": _log,
+    "MVN": _mvn,
     "Pooling": _pooling,
     "BatchNorm": _batch_norm,
 }
