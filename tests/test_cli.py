@@ -55,6 +55,7 @@ def test_help_imports_nothing_heavy():
         (["train", "absent.prototxt"], "absent.prototxt"),
         (["export", "absent.caffemodel"], "absent.caffemodel"),
         (["log", "absent.log"], "absent.log"),
+        (["deploy", "absent.prototxt", "absent.caffemodel"], "absent.prototxt"),
         (["preview", "absent.prototxt"], "absent.prototxt"),
         (["bench", "absent.prototxt"], "absent.prototxt"),
         (["balance", "absent.csv"], "absent.csv"),

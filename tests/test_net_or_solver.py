@@ -64,6 +64,18 @@ def test_export(folder, command):
     assert [layer["name"] for layer in found[0]["layers"]] == ["test", "ip", "loss"]
 
 
+def test_deploy(folder, command):
+    """With the solver it is what it is with the net."""
+    caffe.Net("net.prototxt", caffe.TEST).save("w.caffemodel")
+    found = []
+    for file in ("net.prototxt", "solver.prototxt"):
+        status, out, err = command("deploy", file, "w.caffemodel", "-o", "made", "--force", "--json")
+        assert status == 0, err
+        found.append(json.loads(out))
+    assert found[0] == found[1]
+    assert [layer["name"] for layer in found[0]["layers"]] == ["ip"]
+
+
 def test_train_names_what_it_needs(folder, command):
     status, _, err = command("train", "net.prototxt")
     assert status == 2

@@ -144,6 +144,7 @@ def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
     [
         (["export", "thesis", "--output", "thesis", "--force"], "thesis is also the input"),
         (["export", "net", "--net", "thesis", "--output", "thesis", "--force"], "thesis is also the input"),
+        (["deploy", "train.prototxt", "net", "-o", "train", "--force"], "train.prototxt is also the input"),
         (["balance", "thesis", "--source-type", "CSV", "--plot", "thesis", "--force"], "thesis is also the input"),
         (
             ["balance", "net", "--source-type", "CSV", "--classes", "thesis", "--plot", "thesis", "--force"],

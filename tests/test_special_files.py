@@ -248,6 +248,8 @@ layer { name: "loss"  type: "SoftmaxWithLoss"  bottom: "scores"  bottom: "label"
         ["convert", "pipe", "it.bcf", "--source-type", "LMDB"],
         ["convert", "listed.txt", "it.bcf"],
         ["export", "pipe"],
+        ["deploy", "pipe", "good.txt"],
+        ["deploy", "good.prototxt", "pipe"],
         ["preview", "pipe"],
         ["preview", "listed.prototxt"],
         ["preview", "ahead.prototxt"],

@@ -131,3 +131,13 @@ def test_numbers_that_are_no_image_are_told(deployed):
     assert "DummyData layer 'data_layer'" in err
     assert about["inputs"] == {"data": [1, 3, 4, 5]}
     assert "feed_data" not in runpy.run_path("made/net.py")
+
+
+@pytest.mark.parametrize("name", ["image.png", "mean.npy", "list.txt"])
+def test_what_the_data_layer_reads_is_never_replaced(deployed, command, tmp_path, name):
+    deployed(own(mean_file="mean.npy"))
+    (tmp_path / "other.json").symlink_to(tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    status, _, err = command("deploy", "net.prototxt", "w.caffemodel", "-o", "other", "--force")
+    assert (status, "other.json is also the input" in err) == (2, True)
+    assert (tmp_path / name).read_bytes() == before

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 import click
 
-from caffe_pylayers.commands.console import Command, console, print_json
+from caffe_pylayers.commands.console import Command, console, print_json, whole
 
 if TYPE_CHECKING:
     from caffe_pylayers.commands.deploy.deploy import Deployed
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--fold", is_flag=True, help="Put BatchNorm, Scale and Bias into the layer before, and leave Dropout out."
 )
-@click.option("--batch", metavar="N", type=click.IntRange(1), help="Samples at a time; by default 1.")
+@click.option("--batch", metavar="N", type=whole(), help="Samples at a time; by default 1.")
 @click.option(
     "--shape",
     "shapes",
@@ -66,6 +66,7 @@ def deploy(
     from caffe_pylayers.commands.deploy.deploy import deploy as deployed
     from caffe_pylayers.commands.deploy.preprocessing import mean_file, preprocessing, program
     from caffe_pylayers.commands.export.cli import shape_of
+    from caffe_pylayers.commands.layer_files import files_read
     from caffe_pylayers.files.output_file import output_file, refuse_existing
 
     for path in (net, weights):
@@ -73,11 +74,12 @@ def deploy(
             raise click.UsageError(f"{path}: there is no such file")
     place = name or f"{os.path.splitext(weights)[0]}_deploy"
     paths = [f"{place}{ending}" for ending in (".prototxt", ".caffemodel", ".json", ".py")]
-    refuse_existing(paths, force, (net, weights))
+    refuse_existing(paths, force, (net, weights))  # before all that takes time
     result = deployed(net, weights, outputs, stock, fold, batch, dict(map(shape_of, shapes)), stages)
     about = preprocessing(result)
     means = {mean_file(place, blob): mean for blob, mean in about.means.items()}
-    refuse_existing([*paths, *means], force, (net, weights))
+    feeders = [layer for layer, _ in result.feeders.values()]
+    refuse_existing([*paths, *means], force, (net, weights, *files_read(feeders)))
     result.write(*paths[:2])
     for path, text in zip(paths[2:], (about.json(place), program(about, place, stock))):
         with output_file(path) as partial, open(partial, "w", encoding="utf-8", errors="surrogateescape") as file:
