@@ -22,7 +22,12 @@ def test_moving_from_forks(tmp_path, programs):
     run_all("docs/tasks/moving.md", tmp_path, programs)
 
 
+def test_a_net_moves_out(tmp_path, programs):
+    """From a trained net to other programs: what each block prints."""
+    run_all("docs/tasks/deploying.md", tmp_path, programs)
+
+
 def test_every_task_has_a_page_that_is_run_and_found():
     pages = {page.stem for page in ROOT.glob("docs/tasks/*.md")}
-    assert pages == {*drawings.TASKS, "moving"}
+    assert pages == {*drawings.TASKS, "moving", "deploying"}
     assert all(f"(docs/tasks/{name}.md)" in (ROOT / "README.md").read_text() for name in pages)
