@@ -4,7 +4,9 @@ import caffe
 import numpy as np
 import pytest
 
+from caffe_pylayers.commands.deploy import replacing
 from caffe_pylayers.commands.deploy.deploy import deploy
+from caffe_pylayers.config.features import PermuteOptions
 from caffe_pylayers.errors import ConfigError
 from tests.caffe_nets import layer_text, net_text, python_layer, write
 from tests.deploy.against_caffe import by_caffe, by_opencv
@@ -207,3 +209,11 @@ def test_what_opencv_does_not_read_is_told(tmp_path, case):
     caffe.Net(path, caffe.TEST).save(str(tmp_path / "w.caffemodel"))
     ((part, why),) = deploy(path, str(tmp_path / "w.caffemodel")).unread
     assert part.type == kind and why
+
+
+def test_a_layer_that_nothing_stands_for_is_refused(compared, monkeypatch):
+    monkeypatch.delitem(replacing._RULES, PermuteOptions)
+    with pytest.raises(ConfigError) as refused:
+        compared(*READERS["axes in another order"])
+    assert "what Permute computes" in refused.value.problem
+    assert "Python layer 'y_layer'" in refused.value.source and "--output" in refused.value.remedy

@@ -183,7 +183,7 @@ def _bottom_names(layer: Layer, options: Any) -> Sequence[str]:
 def _ends(layer: Layer, options: Any) -> bool:
     """Whether what a layer gives is for training and tests alone."""
     if layer.own:
-        return not is_replaced(options)
+        return not is_replaced(options) and (options.is_loss() or "label" in options.takes)
     loss = layer.type.endswith("WithLoss") or layer.type.lower().endswith("loss")
     python = layer.type == "Python" and "loss_weight" in layer.message
     return loss or python or layer.type in _ENDS or _mixes_samples(layer)

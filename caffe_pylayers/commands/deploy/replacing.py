@@ -43,8 +43,10 @@ def replaced(layer: Layer, options: Any, blobs: Sequence[np.ndarray], shapes: Se
     Raises ConfigError where there are none.
     """
     making = Making(layer, options, blobs, shapes, stock)
-    of_options = None if options is None else _rule(options, _RULES) or _rule(options, _OF_LOSSES)
-    (of_options or _softmax)(making)
+    rule = None if options is None else _rule(options, _RULES) or _rule(options, _OF_LOSSES)
+    if rule is None and not has_scores(layer, options):
+        making.refuse(f"what {layer.own} computes")
+    (rule or _softmax)(making)
     return making.parts
 
 
