@@ -114,6 +114,10 @@ WRONG = {
         "no weights of layer 'other_layer'",
     ),
     "outputs": ([FC.replace("num_output: 4", "num_output: 5")], "num_output 5"),
+    "no bias of a Scale": (
+        [layer_text("Scale", ["x"], ["s"], "scale_param { bias_term: false }").replace("s_layer", "fc_layer")],
+        "2 blobs",
+    ),
     "no bias": ([FC.replace("num_output: 4", "num_output: 4 bias_term: false")], "2 blobs"),
     "no vectors": (
         [python_layer("NormalizedInnerProduct", ["x"], ["cos"], {"num_output": 4})],
@@ -134,6 +138,33 @@ def test_weights_of_another_net(net, tmp_path, case):
         deploy(path, "w.caffemodel")
     assert problem in refused.value.problem and refused.value.remedy
     assert refused.value.source == "w.caffemodel"
+
+
+@pytest.mark.parametrize(
+    "kind, more",
+    [
+        ("Convolution", "convolution_param { num_output: 2 kernel_size: 1 }"),
+        ("InnerProduct", "inner_product_param { num_output: 2 }"),
+    ],
+)
+def test_images_of_another_size_than_the_weights_are_for(net, tmp_path, kind, more):
+    path = write(net_text([layer_text(kind, ["x"], ["y"], more)], INPUTS), tmp_path, "sized.prototxt")
+    caffe.Net(path, caffe.TEST).save("sized.caffemodel")
+    with pytest.raises(ConfigError) as refused:
+        deploy(path, "sized.caffemodel", shapes={"x": (4, 2, 2)})
+    assert f"{kind} layer 'y_layer'" in refused.value.source and "--shape" in refused.value.remedy
+
+
+def test_layers_with_weights_behind_a_fixed_batch_are_not_lost(net, tmp_path):
+    rows = layer_text("Reshape", ["x"], ["rows"], "reshape_param { shape { dim: 5 dim: -1 } }")
+    text = net_text([layer_text("TanH", ["x"], ["t"]), rows, FC.replace('"x"', '"rows"')], INPUTS)
+    path = write(text, tmp_path)
+    with pytest.raises(ConfigError) as refused:
+        deploy(path, "w.caffemodel")
+    assert "InnerProduct layer 'fc_layer'" in refused.value.source and "'rows_layer'" in refused.value.problem
+    assert deploy(path, "w.caffemodel", ["t"]).outputs == ["t"]
+    write(text.replace("dim: 5 dim: -1", "dim: 0 dim: -1"), tmp_path)  # as the remedy says
+    assert deploy(path, "w.caffemodel").outputs == ["t", "fc"]
 
 
 def test_only_what_the_net_has_is_written(net, command):

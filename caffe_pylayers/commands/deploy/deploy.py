@@ -8,7 +8,7 @@ from caffe_pylayers.caffe_files.prototxt import text_of
 from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights, weights_file
 from caffe_pylayers.commands.deploy.folding import fold as folded_parts
 from caffe_pylayers.commands.deploy.inputs import input_shapes
-from caffe_pylayers.commands.deploy.layer_weights import blobs_of
+from caffe_pylayers.commands.deploy.layer_weights import blobs_of, check_bottom
 from caffe_pylayers.commands.deploy.parts import Part, net_message, with_own_names
 from caffe_pylayers.commands.deploy.pruning import live_layers, options_of
 from caffe_pylayers.commands.deploy.reading import as_readers_know, name_in_opencv, not_in_opencv
@@ -86,6 +86,8 @@ def deploy(
     for blob, shape in fed.items():
         deployed.shapes[blob] = flat(shape[1]) if len(shape) == 2 else Blob(tuple(shape[1:]))
     found = by_name(read_weights(weights))
+    if not outputs:
+        _refuse_lost_weights(live.behind, found)
     for layer in live.layers:
         _add(deployed, layer, found, weights, stock)
     _leave_unread_out(deployed)
@@ -98,6 +100,17 @@ def deploy(
     return deployed
 
 
+def _refuse_lost_weights(behind: Sequence[Tuple[Layer, str]], found: Mapping[str, LayerWeights]) -> None:
+    """Raise ConfigError where layers with weights would be left out because one before them ends the net."""
+    for layer, end in behind:
+        if layer.name in found:
+            raise ConfigError(
+                f"it has weights, but layer {end!r} before it takes a batch of the training's size, or labels",
+                remedy="write `dim: 0` for the samples in a Reshape, or name the outputs that are wanted with --output",
+                source=layer.described,
+            )
+
+
 def _add(deployed: Deployed, layer: Layer, found: Mapping[str, LayerWeights], path: str, stock: bool) -> None:
     """Add a layer, or those that stand for it."""
     options = options_of(layer)
@@ -108,6 +121,7 @@ def _add(deployed: Deployed, layer: Layer, found: Mapping[str, LayerWeights], pa
             source=layer.described,
         )
     blobs = blobs_of(layer, options, found.get(layer.name), path)
+    check_bottom(layer, blobs, deployed.shapes[layer.bottoms[0]])
     if options is None and not (has_scores(layer, None) and layer.tops[1:]):
         _put(deployed, [Part(layer, blobs)])
         return

@@ -1,20 +1,23 @@
 """The weights of a layer, as today's Caffe has them, if they fit the layer."""
 
-from typing import Any, List, Optional
+import math
+from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.weights import LayerWeights
+from caffe_pylayers.commands.export.blob_shapes import Blob, Known
 from caffe_pylayers.commands.export.export import check_outputs
-from caffe_pylayers.commands.export.layouts import caffe_arrays, has_weights
-from caffe_pylayers.errors import DataError
+from caffe_pylayers.commands.export.layouts import caffe_arrays, dims, has_weights
+from caffe_pylayers.errors import ConfigError, DataError
 
-#: Layers whose bias is there unless `bias_term` says otherwise, and the message that does.
+#: Layers that may have a bias: the message that says so, and whether they have one where it does not.
 _BIAS = {
-    "Convolution": "convolution_param",
-    "Deconvolution": "convolution_param",
-    "InnerProduct": "inner_product_param",
+    "Convolution": ("convolution_param", True),
+    "Deconvolution": ("convolution_param", True),
+    "InnerProduct": ("inner_product_param", True),
+    "Scale": ("scale_param", False),
 }
 
 
@@ -40,9 +43,33 @@ def blobs_of(layer: Layer, options: Any, weights: Optional[LayerWeights], path: 
         raise error.within(f"{path}: layer {layer.name!r}") from error
     check_outputs(layer, arrays, path)
     found = list(arrays.values())
-    if layer.type in _BIAS and len(found) != 1 + layer.message.message(_BIAS[layer.type]).flag("bias_term", True):
-        _refuse(layer, f"{len(found)} blobs, but the net has bias_term {str(len(found) < 2).lower()}", path)
+    if layer.type in _BIAS:
+        name, default = _BIAS[layer.type]
+        bias = layer.message.message(name).flag("bias_term", default)
+        if len(found) != int(len(layer.bottoms) == 1 or layer.type != "Scale") + bias:
+            _refuse(layer, f"{len(found)} blobs, but the net has bias_term {str(bias).lower()}", path)
     return [*found, np.ones(1, np.float32)] if layer.type == "BatchNorm" else found
+
+
+def check_bottom(layer: Layer, blobs: Sequence[np.ndarray], bottom: Known) -> None:
+    """Raise ConfigError where a layer's weights are for a bottom of another size than it has, if that is known."""
+    if not blobs or not isinstance(bottom, Blob) or None in bottom.shape:
+        return
+    sizes, shape = [size for size in bottom.shape if size is not None], blobs[0].shape
+    if layer.type == "Convolution":
+        group = layer.message.message("convolution_param").whole("group", 1)
+        found, wanted, what = sizes[0], shape[1] * group, "channels"
+    elif layer.type == "InnerProduct" and layer.message.message("inner_product_param").whole("axis", 1) == 1:
+        transpose = layer.message.message("inner_product_param").flag("transpose")
+        found, wanted, what = math.prod(sizes), shape[0 if transpose else 1], "numbers"
+    else:
+        return
+    if found != wanted:
+        raise ConfigError(
+            f"its bottom {layer.bottoms[0]!r}, {dims(sizes)}, has {found} {what}, but its weights are for {wanted}",
+            remedy="give the size of the images that the net was trained with: --shape BLOB=CHANNELS,HEIGHT,WIDTH",
+            source=layer.described,
+        )
 
 
 def _of_own(layer: Layer, options: Any, blob: np.ndarray, path: str) -> np.ndarray:

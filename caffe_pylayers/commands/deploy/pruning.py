@@ -25,13 +25,14 @@ class Live:
     """What is left of a net.
 
     inputs: the data layer and the number of its top, by blob. layers: those that compute, without fields of training. outputs: blobs that nothing
-    reads. left_out: (layer, why) of the others.
+    reads. left_out: (layer, why) of the others. behind: (layer, the name of one that ends the net before it).
     """
 
     inputs: Dict[str, Tuple[Layer, int]] = field(default_factory=dict)
     layers: List[Layer] = field(default_factory=list)
     outputs: List[str] = field(default_factory=list)
     left_out: List[Tuple[Layer, str]] = field(default_factory=list)
+    behind: List[Tuple[Layer, str]] = field(default_factory=list)
 
 
 def live_layers(layers: Sequence[Layer], path: str, wanted: Sequence[str] = ()) -> Live:
@@ -64,6 +65,7 @@ class _Walk:
         self._computing: List[Layer] = []
         self._makers: Dict[str, Tuple[Layer, int]] = {}
         self._left_out: List[Tuple[Layer, str]] = []
+        self._behind: List[Tuple[Layer, str]] = []
 
     def take(self, layer: Layer) -> None:
         if not layer.bottoms:
@@ -72,7 +74,11 @@ class _Walk:
         options = options_of(layer)
         missing = next((blob for blob in layer.bottoms if blob not in self._sides), None)
         if missing is not None:
-            raise ConfigError(f"no layer before it gives its bottom {missing!r}", source=layer.described)
+            raise ConfigError(
+                f"no layer before it gives its bottom {missing!r} in TEST",
+                remedy="`deploy` takes the net as it is in TEST: let the data layer be there too, or name a --stage",
+                source=layer.described,
+            )
         bottoms = [self._names.get(blob, blob) for blob in layer.bottoms]
         sides = [self._sides[blob] for blob in layer.bottoms]
         if _joins_inputs(layer) and all(blob in self._makers for blob in bottoms):
@@ -80,7 +86,8 @@ class _Walk:
         elif _ends(layer, options):
             self._end(layer, options, bottoms)
         elif ENDED in sides:
-            self._leave_out(layer, f"it is behind {self._behind(layer)}")
+            self._behind.append((layer, self._end_before(layer)))
+            self._leave_out(layer, f"it is behind layer {self._behind[-1][1]!r}")
         elif _passes(layer, options):
             self._left_out.append((layer, "it changes nothing in TEST"))
             self._put(layer.tops, self._sides[layer.bottoms[0]], bottoms[0])
@@ -129,9 +136,11 @@ class _Walk:
     def _computed(self) -> Set[str]:
         return {top for layer in self._computing for top in layer.tops}
 
-    def _behind(self, layer: Layer) -> str:
+    def _end_before(self, layer: Layer) -> str:
+        """The name of the first layer before it that ends the net."""
         ended = next(blob for blob in layer.bottoms if self._sides[blob] == ENDED)
-        return next(f"layer {each.name!r}" for each, _ in reversed(self._left_out) if ended in each.tops)
+        further = next((name for each, name in self._behind if ended in each.tops), "")
+        return further or next(each.name for each, _ in reversed(self._left_out) if ended in each.tops)
 
     def called(self, blob: str, path: str) -> str:
         """The name of a blob that is wanted as an output. Raises ConfigError where the deployed net has none of that name."""
@@ -150,7 +159,7 @@ class _Walk:
 
     def needed(self, outputs: Sequence[str]) -> Live:
         """What these outputs need."""
-        live = Live(outputs=list(outputs), left_out=self._left_out)
+        live = Live(outputs=list(outputs), left_out=self._left_out, behind=self._behind)
         wanted = set(outputs)
         for layer in reversed(self._computing):
             if wanted & set(layer.tops):
