@@ -55,7 +55,7 @@ LAYERS = {
     "Caffe's": (
         of_caffe(
             "new_height: 33 new_width: 31",
-            "crop_size: 20 mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.5 mirror: true",
+            "crop_size: 20 mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.5",
         ),
         {"color": "BGR", "resize": [33, 31], "crop": [20, 20], "mean": [104, 117, 123], "scale": 0.5},
     ),

@@ -112,6 +112,12 @@ NETS = {
         [],
         (["data"], ["s"], ["s"]),
     ),
+    "a margin and its lambda": (
+        DATA
+        + python_layer("MarginInnerProduct", ["data", "label"], ["s", "lambda"], {"num_output": 3, "type": "DOUBLE"}),
+        [],
+        (["data"], ["s"], ["s"]),
+    ),
     "an embedding": (
         DATA + FC + python_layer("MarginSoftmaxLoss", ["fc", "label"], ["loss"], {"num_output": 3}),
         [],

@@ -7,12 +7,15 @@ from caffe_pylayers import config
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.deploy.parts import on, without_training
 from caffe_pylayers.commands.deploy.replacing import changes_nothing, has_scores, is_replaced
-from caffe_pylayers.config.bottoms_and_tops import bottoms_of
+from caffe_pylayers.config.bottoms_and_tops import bottoms_of, tops_of
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError, did_you_mean, unknown
 
 #: Bottoms of a loss that are no prediction, by their names in the options class.
 _TARGETS = ("label", "target", "distribution", "sim", "teacher", "margin", "sample_weight", "inside_weight", "outside_weight")  # fmt: skip
+
+#: Tops that say how a training is.
+_OF_TRAINING = ("loss", "lambda")
 
 #: Layers of Caffe's that end a net, but for losses.
 _ENDS = ("Accuracy", "Silence", "HDF5Output")
@@ -122,6 +125,9 @@ class _Walk:
         needed = [blob for blob, name in zip(bottoms, names) if options is None or name not in _TARGETS]
         self._computing.append(on(without_training(layer), needed, layer.tops))
         self._put(layer.tops, side)
+        if options is not None:
+            given = zip(layer.tops, tops_of(layer.own, options, len(layer.tops)))
+            self._put([top for top, name in given if name in _OF_TRAINING], ENDED)
 
     def _leave_out(self, layer: Layer, why: str) -> None:
         self._left_out.append((layer, why))
