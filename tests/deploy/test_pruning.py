@@ -4,6 +4,7 @@ import pytest
 
 from caffe_pylayers.caffe_files.nets import NetState, net_of
 from caffe_pylayers.caffe_files.prototxt import parse
+from caffe_pylayers.commands.deploy.inputs import input_shapes
 from caffe_pylayers.commands.deploy.pruning import live_layers
 from caffe_pylayers.errors import ConfigError
 from tests.caffe_nets import layer_text, python_layer
@@ -156,6 +157,25 @@ def test_phases_and_stages():
     found = live(DATA + FC + rule, stages=["more"])
     assert found.outputs == ["t"]
     assert all(name not in layer.message for layer in found.layers for name in ("include", "param", "loss_weight"))
+
+
+def test_towers_that_are_joined_are_outputs():
+    text = (
+        layer_text("Input", [], ["a", "b"])
+        + layer_text("TanH", ["a"], ["x"])
+        + layer_text("TanH", ["b"], ["y"])
+        + layer_text("Concat", ["x", "y"], ["both"], "concat_param { axis: 0 }")
+    )
+    found = live(text)
+    assert shown(found) == (["a", "b"], ["x", "y"], ["x", "y"])
+    assert [why for _, why in found.left_out] == ["it mixes the samples of a batch"]
+
+
+def test_a_parameter_is_no_input(tmp_path):
+    net = live(DATA + layer_text("Parameter", [], ["w"]) + layer_text("Eltwise", ["data", "w"], ["y"]))
+    with pytest.raises(ConfigError) as refused:
+        input_shapes(net.inputs, {"data": (3, 2, 2)}, None, "net.prototxt")
+    assert "Parameter layer 'w_layer'" in refused.value.source and "--output" in refused.value.remedy
 
 
 def test_why_a_layer_is_left_out():

@@ -21,6 +21,12 @@ def input_shapes(
     fed: Dict[int, Any] = {}
     shapes: Dict[str, Sequence[int]] = {}
     for blob, (layer, number) in inputs.items():
+        if layer.type == "Parameter":
+            raise ConfigError(
+                f"its top {blob!r} is a weight, which no reader of Caffe's files takes from a layer",
+                remedy="cut it off: --output with a blob before it",
+                source=layer.described,
+            )
         samples = batch or 1
         if layer.type == "Input" and batch is None:
             dims = layer.message.message("input_param").messages("shape")

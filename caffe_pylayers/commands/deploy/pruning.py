@@ -15,7 +15,7 @@ from caffe_pylayers.errors import ConfigError, did_you_mean, unknown
 _TARGETS = ("label", "target", "distribution", "sim", "teacher", "margin", "sample_weight", "inside_weight", "outside_weight")  # fmt: skip
 
 #: Tops that say how a training is.
-_OF_TRAINING = ("loss", "lambda")
+_OF_TRAINING = ("lambda",)
 
 #: Layers of Caffe's that end a net, but for losses.
 _ENDS = ("Accuracy", "Silence", "HDF5Output")
@@ -100,6 +100,7 @@ class _Walk:
     def _feed(self, layer: Layer) -> None:
         options = options_of(layer)
         images = 1 if getattr(options, "stacked", False) else len(getattr(options, "images", ("data",)))
+        images = len(layer.tops) if layer.type == "Input" else images
         for i, top in enumerate(layer.tops):
             self._put([top], IMAGE if i < images else OTHER)
             self._makers[top] = (layer, i)
@@ -115,7 +116,9 @@ class _Walk:
         computed = self._computed()
         predictions = [blob for blob, name in zip(bottoms, names) if name not in _TARGETS and blob in computed]
         self._predictions += [blob for blob in predictions if self._sides[blob] == IMAGE]
-        self._leave_out(layer, "it is for training and tests" if names else "it ends a batch")
+        self._leave_out(
+            layer, "it mixes the samples of a batch" if _mixes_samples(layer) else "it is for training and tests"
+        )
         if predictions and layer.tops[1:] and has_scores(layer, options):
             self._compute(layer, options, bottoms[:1], IMAGE)
             self._put(layer.tops[:1], ENDED)
@@ -192,7 +195,9 @@ def _bottom_names(layer: Layer, options: Any) -> Sequence[str]:
     twin = next((schema for schema in SCHEMAS.values() if schema.twin == layer.type), None)
     if twin is not None:
         return [name.strip("[]") for name in twin.takes]
-    return () if layer.type == "Silence" else ("prediction",)
+    if layer.type == "Silence":
+        return ()
+    return ("prediction",) * (len(layer.bottoms) if _mixes_samples(layer) else 1)
 
 
 def _ends(layer: Layer, options: Any) -> bool:
