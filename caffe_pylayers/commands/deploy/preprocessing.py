@@ -51,7 +51,11 @@ def preprocessing(deployed: Deployed) -> Preprocessing:
         transforms = _of_own(layer, found.remarks) if layer.own else _of_stock(layer)
         if transforms is not None:
             found.inputs[blob] = transforms
-        elif layer.type != "Input":
+        elif layer.type == "Input":
+            found.remarks.append(
+                f"{layer.described} says nothing of images: give the net with its data layer, to have written what becomes of them"
+            )
+        else:
             found.remarks.append(
                 f"input {blob!r} takes what {layer.described} feeds: numbers that no image is made into"
             )
