@@ -232,6 +232,11 @@ class MarginSoftmaxLossOptions(VectorsOptions, NormalizedLossOptions):
         """The option `scale`, or what it is without."""
         return self.scale if self.scale is not None else _MARGINS[self.type][1]
 
+    @property
+    def divides_x(self) -> bool:
+        """Whether x is divided by its norm."""
+        return self.normalize_x and self.type != "sphereface"
+
     def conflicts(self) -> Iterator[Remark]:
         yield from super().conflicts()
         allowed = {"arcface": "from 0 to 180, in degrees", "sphereface": "1, 2, 3 or 4"}.get(self.type)

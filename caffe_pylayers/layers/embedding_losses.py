@@ -55,7 +55,7 @@ class MarginSoftmaxLoss(CosineLoss):
 
     @property
     def makes_unit(self) -> bool:
-        return bool(self.options.normalize_x) and self.options.type != "sphereface"
+        return bool(self.options.divides_x)
 
     @property
     def needs_unit(self) -> bool:

@@ -126,6 +126,24 @@ BOTH = {
         "y",
     ),
 }
+for kind in ("arcface", "cosface", "combined", "sphereface"):
+    BOTH[f"scores of {kind}"] = (
+        {"x": (4, 8), "label": (4,)},
+        python_layer("MarginSoftmaxLoss", ["x", "label"], ["loss", "y"], {"num_output": 5, "type": kind}),
+        "y",
+    )
+BOTH["scores of x as it is"] = (
+    {"x": (4, 8), "label": (4,)},
+    layer_text("Power", ["x"], ["u"])
+    + python_layer("L2Normalize", ["u"], ["n"])
+    + python_layer("MarginSoftmaxLoss", ["n", "label"], ["loss", "y"], {"num_output": 5, "normalize_x": False}),
+    "y",
+)
+BOTH["prob"] = (
+    {"x": (4, 8, 3), "label": (4, 8)},
+    python_layer("WeightedSoftmaxLoss", ["x", "label"], ["loss", "y"], {"axis": 2}),
+    "y",
+)
 #: Not in stock layers.
 READERS = {
     "axes in another order": named("Permute", {"order": [0, 2, 3, 1]}),
@@ -153,6 +171,8 @@ def compared(tmp_path):
         fed = {blob: random.normal(size=shape).astype(np.float32) for blob, shape in inputs.items()}
         fed["x"][0, ..., 0] = 0
         fed["x"][-1] = 0
+        if "label" in fed:
+            fed["label"][...] = 2
         if "rois" in fed:
             fed["rois"][...] = ROIS
         for blob, array in fed.items():

@@ -94,6 +94,10 @@ layer { name: "apart" type: "Slice" bottom: "joined" top: "apart1" top: "apart2"
 layer { name: "cut" type: "Slice" bottom: "ip" top: "cut1" top: "cut2" slice_param { slice_point: 7 } }
 layer { name: "sum" type: "Eltwise" bottom: "flat_a" bottom: "flat_b" top: "sum" }
 layer { name: "images" type: "Reshape" bottom: "ip" top: "images" reshape_param { shape { dim: 0 dim: 5 dim: -1 dim: 2 } } }
+layer { name: "groups" type: "Reshape" bottom: "a" top: "groups" reshape_param { axis: 1 num_axes: 1 shape { dim: 2 dim: -1 } } }
+layer { name: "grown" type: "Reshape" bottom: "a" top: "grown" reshape_param { axis: 2 num_axes: 0 shape { dim: 1 } } }
+layer { name: "merged" type: "Reshape" bottom: "groups" top: "merged" reshape_param { axis: 1 num_axes: 2 shape { dim: -1 } } }
+layer { name: "rows" type: "Reshape" bottom: "a" top: "rows" reshape_param { axis: 2 shape { dim: -1 } } }
 layer { name: "again" type: "Flatten" bottom: "images" top: "again" }
 layer { name: "crop" type: "Crop" bottom: "tall" bottom: "thin1" top: "crop" crop_param { axis: 2 } }
 layer { name: "softmax" type: "Softmax" bottom: "sum" top: "softmax" }

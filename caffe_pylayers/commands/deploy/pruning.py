@@ -112,14 +112,13 @@ class _Walk:
         self._left_out.append((layer, "its top is fed"))
 
     def _end(self, layer: Layer, options: Any, bottoms: Sequence[str]) -> None:
-        names = _bottom_names(layer, options)
-        computed = self._computed()
-        predictions = [blob for blob, name in zip(bottoms, names) if name not in _TARGETS and blob in computed]
-        self._predictions += [blob for blob in predictions if self._sides[blob] == IMAGE]
+        computed, is_given = self._computed(), self._sides[layer.bottoms[0]] == IMAGE
+        taken = [blob for blob, name in zip(bottoms, _bottom_names(layer, options)) if name not in _TARGETS]
+        self._predictions += [blob for blob in taken if blob in computed and self._sides[blob] == IMAGE]
         self._leave_out(
             layer, "it mixes the samples of a batch" if _mixes_samples(layer) else "it is for training and tests"
         )
-        if predictions and layer.tops[1:] and has_scores(layer, options):
+        if is_given and layer.tops[1:] and has_scores(layer, options):
             self._compute(layer, options, bottoms[:1], IMAGE)
             self._put(layer.tops[:1], ENDED)
 

@@ -43,10 +43,13 @@ def replaced(layer: Layer, options: Any, blobs: Sequence[np.ndarray], shapes: Se
     Raises ConfigError where there are none.
     """
     making = Making(layer, options, blobs, shapes, stock)
-    rule = None if options is None else _rule(options, _RULES) or _rule(options, _OF_LOSSES)
-    if rule is None and not has_scores(layer, options):
-        making.refuse(f"what {layer.own} computes")
-    (rule or _softmax)(making)
+    if options is None or tops_of(layer.own, options, len(layer.tops))[1:2] == ["prob"]:
+        _softmax(making)
+    else:
+        rule = _rule(options, _RULES) or _rule(options, _OF_LOSSES)
+        if rule is None:
+            making.refuse(f"what {layer.own} computes")
+        rule(making)
     return making.parts
 
 
@@ -133,17 +136,14 @@ def _upsample(making: Making) -> None:
     )
 
 
-def _cosines(making: Making, top: str = "") -> str:
-    """The cosines of x and the vectors of the classes. top: of the last layer, if it shall have the name of the layer."""
-    options, vectors = making.options, _unit_rows(making.blobs[0])
-    x = making.x
-    if options.normalize_x:
-        x = unit(making, x, "", 1, True, _TINY)
-    return _products(making, x, vectors, getattr(options, "sub_centers", 1), top)
+def _cosines(making: Making, divides_x: bool, each: int = 1, top: str = "") -> str:
+    """The products of x, divided by its norm or not, and the vectors of the classes, divided by theirs. top: see `_products`."""
+    x = unit(making, making.x, "", 1, True, _TINY) if divides_x else making.x
+    return _products(making, x, _unit_rows(making.blobs[0]), each, top)
 
 
 def _products(making: Making, x: str, vectors: np.ndarray, each: int, top: str) -> str:
-    """Inner products of x and vectors, of which the largest of `each` counts."""
+    """Inner products of x and vectors, of which the largest of `each` counts. top: of the last layer, which then has the name of the layer."""
     number = len(vectors)
     param = {"num_output": number, "bias_term": False}
     if each == 1:
@@ -156,7 +156,7 @@ def _products(making: Making, x: str, vectors: np.ndarray, each: int, top: str) 
 
 
 def _normalized_inner_product(making: Making) -> None:
-    _cosines(making, making.y)
+    _cosines(making, making.options.normalize_x, making.options.sub_centers, making.y)
 
 
 def _margin_inner_product(making: Making) -> None:
@@ -168,7 +168,7 @@ def _large_margin_inner_product(making: Making) -> None:
 
 
 def _margin_softmax(making: Making) -> None:
-    cosines = _cosines(making)
+    cosines = _cosines(making, making.options.divides_x)
     making.add("Power", [cosines], making.layer.tops[1], power_param={"scale": making.options.scale_of_type})
 
 
