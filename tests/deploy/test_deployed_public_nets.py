@@ -20,6 +20,7 @@ def test_a_public_net(tmp_path, name, options):
     path, weights = str(tmp_path / "trained.prototxt"), str(tmp_path / "trained.caffemodel")
     with open(path, "w") as file:
         file.write(NETS[name].net)
+    caffe.set_random_seed(1)
     first = caffe.Net(path, caffe.TRAIN)
     for _ in range(3):
         first.forward()
