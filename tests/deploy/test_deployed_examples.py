@@ -4,6 +4,7 @@ import caffe
 import numpy as np
 import pytest
 
+import caffe_pylayers
 from caffe_pylayers.commands.deploy.deploy import deploy
 from caffe_pylayers.errors import ConfigError
 from tests.deploy.against_caffe import by_caffe, by_opencv
@@ -45,6 +46,7 @@ def trained(tmp_path_factory):
             first.save(weights)
             tested = caffe.Net(net, weights, caffe.TEST)
             forward(tested)
+            caffe_pylayers.close()  # the workers of its data layers
             nets[net] = tested, weights
         return nets[net]
 
