@@ -170,11 +170,6 @@ def bytes_field(number: int, content: bytes) -> bytes:
     return b"".join([_varint(number << 3 | _BYTES), _varint(len(content)), content])
 
 
-def bytes_field(number: int, content: Buffer) -> bytes:
-    """A field of a message, of bytes, a text or another message."""
-    return b"".join([_varint(number << 3 | _BYTES), _varint(len(content)), content])
-
-
 def message_fields(buffer: Buffer, last: int = 0) -> Iterator[Tuple[int, Union[int, Buffer]]]:
     """(field number, value) of every field: a varint is an int, anything else a slice of the buffer.
 
