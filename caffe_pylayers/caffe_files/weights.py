@@ -3,7 +3,7 @@
 import mmap
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, Iterator, List, Tuple
+from typing import Any, Dict, Iterable, List, Tuple
 
 import numpy as np
 
@@ -68,21 +68,6 @@ def write_weights(path: str, layers: Iterable[LayerWeights]) -> None:
 def by_name(layers: List[LayerWeights]) -> Dict[str, LayerWeights]:
     """The layers that have weights, by name."""
     return {layer.name: layer for layer in layers if layer.blobs}
-
-
-def weights_file(layers: Iterable[LayerWeights]) -> Iterator[bytes]:
-    """The bytes of a .caffemodel with these layers, a layer at a time: name, type and blobs of each, float32."""
-    return (bytes_field(_LAYER, _written(layer)) for layer in layers)
-
-
-def _written(layer: LayerWeights) -> bytes:
-    """A layer, its fields in the order of their numbers."""
-    values: Dict[str, List[bytes]] = {
-        "name": [layer.name.encode("utf-8", "surrogateescape")],
-        "type": [layer.type.encode()],
-        "blob": [write_blob(blob) for blob in layer.blobs],
-    }
-    return b"".join(bytes_field(number, value) for number, kind in _TODAY.items() for value in values[kind])
 
 
 def fits(theirs: Tuple[int, ...], net: Tuple[int, ...], legacy: bool) -> bool:

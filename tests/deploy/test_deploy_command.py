@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
 
-from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights, weights_file
+from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights, write_weights
 from caffe_pylayers.commands.deploy.deploy import deploy
 from caffe_pylayers.errors import ConfigError, DataError
 from tests.caffe_nets import layer_text, net_text, python_layer, write
@@ -174,12 +174,13 @@ def test_only_what_the_net_has_is_written(net, command):
     np.testing.assert_array_equal(found.params["fc_layer"][0].data, net.params["fc_layer"][0].data)
 
 
-def test_written_weights_are_read_by_protobuf():
+def test_written_weights_are_read_by_protobuf(tmp_path):
     layers = [
         LayerWeights("é", "Scale", [np.arange(3, dtype=np.float64), np.float32(2).reshape(())]),
         LayerWeights("b", "ReLU"),
     ]
-    read = caffe_pb2.NetParameter.FromString(b"".join(weights_file(layers)))
+    write_weights(str(tmp_path / "w.caffemodel"), layers)
+    read = caffe_pb2.NetParameter.FromString((tmp_path / "w.caffemodel").read_bytes())
     assert [(layer.name, layer.type) for layer in read.layer] == [("é", "Scale"), ("b", "ReLU")]
     assert [(list(blob.shape.dim), list(blob.data)) for blob in read.layer[0].blobs] == [([3], [0, 1, 2]), ([], [2])]
 

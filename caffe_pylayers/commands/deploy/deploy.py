@@ -5,7 +5,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files.nets import TEST, Layer
 from caffe_pylayers.caffe_files.prototxt import text_of
-from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights, weights_file
+from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights, write_weights
 from caffe_pylayers.commands.deploy.folding import fold as folded_parts
 from caffe_pylayers.commands.deploy.inputs import input_shapes
 from caffe_pylayers.commands.deploy.layer_weights import blobs_of, check_bottom
@@ -57,8 +57,8 @@ class Deployed:
 
     def write(self, net: str, weights: str) -> None:
         """Write the prototxt and the .caffemodel."""
-        with output_file(weights) as partial, open(partial, "wb") as binary:
-            binary.writelines(weights_file(self.weights))
+        with output_file(weights) as partial:
+            write_weights(partial, self.weights)
         with output_file(net) as partial, open(partial, "w", encoding="utf-8", errors="surrogateescape") as text:
             text.write(self.text)
 
