@@ -50,6 +50,12 @@ def test_the_files(net, command):
     assert not any(word in text for word in ("lr_mult", "filler", "include", "Python", "label"))
 
 
+def test_a_net_that_stays_as_it_is(net, command, tmp_path):
+    write(net_text([FC], {"x": INPUTS["x"]}), tmp_path)
+    status, out, _ = command("deploy", "net.prototxt", "w.caffemodel", "-o", "made")
+    assert (status, out.splitlines()[0]) == (0, "inputs: x (5 x 3 x 2 x 2)")
+
+
 def test_by_default_they_are_named_as_the_weights(net, command):
     assert command("deploy", "net.prototxt", "w.caffemodel")[0] == 0
     assert {"w_deploy.prototxt", "w_deploy.caffemodel", "w_deploy.json", "w_deploy.py"} < set(os.listdir())

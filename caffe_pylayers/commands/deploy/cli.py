@@ -111,12 +111,14 @@ def _show(result: "Deployed", paths: Sequence[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("layer", "type", "what became of it", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for row in _rows(result):
-        table.add_row(*map(Text, row))
-    console().print(table)
+    rows = _rows(result)
+    if rows:
+        table = Table("layer", "type", "what became of it", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console().print(table, "")
     inputs = ", ".join(f"{blob} ({' x '.join(map(str, shape))})" for blob, shape in result.inputs.items())
-    console().print(Text(f"\ninputs: {inputs}\noutputs: {', '.join(result.outputs)}"))
+    console().print(Text(f"inputs: {inputs}\noutputs: {', '.join(result.outputs)}"))
     console().print(Text(f"{', '.join(paths)}: {len(result.parts)} layers, {len(result.weights)} with weights"))
 
 
