@@ -19,7 +19,7 @@ class Anchored(NamedTuple):
 
     exps: Array  #: e^(alpha (c + margin) - shift), 0 at the label, (N, K)
     by_column: Array  #: derivative by a cosine over its entry of `exps`, for a weight of 1, (K,)
-    at_label: Array  #: derivative by the cosine at the label, for a weight of 1, (N,)
+    at_label: Array  #: derivative by the cosine at the label, for a weight of 1, float64 (N,)
     alpha: float
     values: Array  #: the loss, (1,)
 
@@ -63,8 +63,8 @@ def proxy_anchor(
     others = xp.log(math.exp(-shift) + sums) + shift if shift else xp.log1p(sums)
     value = float(xp.log1p(own_sums).sum()) / max(num_present, 1) + float(others.sum()) / num_proxies
     by_column = (alpha / num_proxies / (math.exp(-shift) + sums)).astype(x.dtype)
-    at_label[...] = own / (1 + own_sums[labels]) * (-alpha / max(num_present, 1))
-    return Anchored(exps, by_column, at_label, alpha, xp.full(1, value))
+    at_own = own / (1 + own_sums[labels]) * (-alpha / max(num_present, 1))
+    return Anchored(exps, by_column, at_own, alpha, xp.full(1, value))
 
 
 def proxy_anchor_gradient(
@@ -81,16 +81,18 @@ def proxy_anchor_gradient(
 ) -> None:
     """Write the gradient by x, and add `step` times that by the vectors to what is there."""
     xp = array_module(x)
+    at_label = (of.at_label * weights).astype(x.dtype)
 
     def slopes(block: slice, out: Array) -> None:
-        xp.multiply(of.exps[:, block], of.by_column[block], out=out)
+        xp.multiply(of.exps[:, block], weights[:, None], out=out)  # first: without its weight a product may be infinite
+        out *= of.by_column[block]
         rows, columns = at_labels(labels, block)
-        out[rows, columns] = of.at_label[rows]
-        out *= weights[:, None]
+        out[rows, columns] = at_label[rows]
 
     products_gradient(x, vectors, inverse, slopes, x_gradient, vectors_gradient, scratch(buffer, x), step=step)
 
 
 def proxy_anchor_weight_gradient(of: Anchored) -> Array:
     """The derivatives by the weights, (N,)."""
-    return (array_module(of.exps).matmul(of.exps, of.by_column) - of.at_label) / of.alpha
+    with np.errstate(over="ignore"):  # of a sample of weight 0 it may be beyond float32
+        return (array_module(of.exps).matmul(of.exps, of.by_column) - of.at_label) / of.alpha

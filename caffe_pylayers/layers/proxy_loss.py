@@ -97,13 +97,12 @@ class ProxyLoss(CosineLoss):
     def weight_gradient(self, terms: Terms, size: int) -> Array:
         if self.options.type != "proxy_anchor":
             return super().weight_gradient(terms, size)
-        gradient = proxy_anchor_weight_gradient(self._of)
-        if terms.ignored is not None:
-            gradient[terms.ignored] = 0
         if not self._total:
-            return gradient * 0
+            return self.xp.zeros(size)
+        gradient = proxy_anchor_weight_gradient(self._of)
+        counted = self._each > 0
         # All weights times one number change nothing.
-        gradient -= float((gradient * self._each).sum(dtype=np.float64)) / self._counted
+        gradient -= float((gradient[counted] * self._each[counted]).sum(dtype=np.float64)) / self._counted
         if terms.ignored is not None:
             gradient[terms.ignored] = 0
         return gradient * (self._counted / self._total)

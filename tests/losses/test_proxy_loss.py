@@ -75,6 +75,27 @@ def test_a_sample_that_does_not_count_may_be_anything_and_is_as_if_it_were_not_t
         assert not found[3].any()
 
 
+@pytest.mark.parametrize("absent", ["weight", "ignored"])
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_sample_that_does_not_count_may_be_where_no_other_is(absent, others):
+    """On the proxy of another class and opposite to its own its slopes are beyond float32: 0 times infinity is NaN."""
+    w = np.eye(4, 5)
+    w[3] = -w[2]
+    x, labels, weights = w[[2, 0, 1]][: others + 1], np.array([3, 0, 1])[: others + 1], np.ones(others + 1)
+    ignored = {"ignore_label": 255} if absent == "ignored" else {}
+    weights[0], labels[0] = (0, 3) if absent == "weight" else (1, 255)
+    net = net_of("proxy_anchor", x, labels, weights, alpha=90, **ignored)
+    net.params["loss_layer"][0].data[...] = w
+    for _ in range(2):
+        loss, *gradients = numbers(net)
+        given = {"embedding": x, "label": labels, "vectors": w}
+        expected = anchor_loss(given, weights, {"num_output": 4, "alpha": 90.0, **ignored})
+        assert loss == pytest.approx(expected, rel=1e-5)
+        assert all(np.isfinite(each).all() for each in gradients)
+        assert not gradients[0][0].any()
+        assert not np.isnan(net.blobs["sample_weight"].diff).any()
+
+
 @pytest.mark.parametrize("alpha", [32, 64, 90])
 def test_proxy_anchor_at_any_alpha(alpha):
     """Beyond an exponent of 60 a number is taken off."""
