@@ -77,10 +77,10 @@ class Evaluation:
     def verification(self, pairs: Any, same: Any, folds: int = 10, source: str = "pairs") -> Verification:
         """Figures of pairs.
 
-        pairs: (2, M), the numbers of a query and of a record of the gallery. same: (M,), whether they are of one class. folds: parts of the list,
+        pairs: (2, M), the numbers of a query and of a record of the gallery. same: (M,), whether they are of one class, or 1 and 0. folds: parts of the list,
         in its order. source: where the pairs come from, for messages.
         """
-        one, other = (np.asarray(each, np.int64) for each in pairs)
+        one, other, is_same = _pairs(pairs, same)
         for records, numbers in ((self.queries, one), (self.gallery, other)):
             outside = (numbers < 0) | (numbers >= len(records))
             if outside.any():
@@ -91,7 +91,7 @@ class Evaluation:
                 )
         units = self._nearness.in_units(self._nearness.of_pairs(one, other))
         sign = 1 if self._metric == "cosine" else -1  # the larger the nearer
-        found = verification(sign * units, np.asarray(same, bool), folds, source)
+        found = verification(sign * units, is_same, folds, source)
         return replace(found, threshold=sign * found.threshold)
 
     def nearest(self, queries: Sequence[int], count: int) -> List[Tuple[np.ndarray, np.ndarray]]:
@@ -107,7 +107,23 @@ class Evaluation:
         return blocks(self._nearness, len(self.queries), len(self.gallery), self._at_once)
 
 
+def _pairs(pairs: Any, same: Any) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Both records of each pair, (M,), and whether they are of one class, bool (M,). Raises DataError where they are something else."""
+    numbers, known = np.asarray(pairs), np.asarray(same)
+    if numbers.ndim != 2 or len(numbers) != 2 or not numbers.size or numbers.dtype.kind not in "iu":
+        raise DataError(
+            f"pairs are an array of {numbers.dtype} of shape {numbers.shape}",
+            remedy="integers of shape (2, M) are expected: all first records, then all second ones",
+        )
+    if known.shape != numbers.shape[1:] or not np.isin(known, (0, 1)).all():
+        raise DataError(
+            f"`same` is an array of {known.dtype} of shape {known.shape}, but there are {numbers.shape[1]} pairs",
+            remedy="True or 1 (of one class), or False or 0, is expected per pair",
+        )
+    return numbers[0].astype(np.int64), numbers[1].astype(np.int64), known.astype(bool)
+
+
 def _places(at: Sequence[int]) -> List[int]:
-    if not len(at) or min(at) < 1:
-        raise ConfigError(f"`at` is {list(at)}", remedy="give numbers from 1, such as 1, 2, 4, 8", option="at")
+    if not np.iterable(at) or not len(at) or any(int(each) != each or each < 1 for each in at):
+        raise ConfigError(f"`at` is {at}", remedy="give integers from 1, such as 1, 2, 4, 8", option="at")
     return sorted({int(each) for each in at})

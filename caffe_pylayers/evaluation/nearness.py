@@ -20,6 +20,10 @@ _BITS_COSINE, _BITS_EUCLIDEAN = 26, 25
 _LONGEST = 2.0**10
 
 
+#: Features that are worked on at a time, so that no second array of all of them is made.
+_ROWS = 4096
+
+
 class Nearness:
     """How near queries and gallery are: numbers, the larger the nearer.
 
@@ -35,10 +39,10 @@ class Nearness:
             )
         self._cosine = metric == "cosine"
         self.zeros = 0
-        self._scale = 1.0 if self._cosine else _scale(queries, gallery)
+        self._scale = 2.0**_BITS_COSINE if self._cosine else _scale(queries, gallery)
         self._queries = self._rounded(queries)
         self._gallery = self._queries if gallery is queries else self._rounded(gallery)
-        self._squares = [(each * each).sum(1) for each in (self._queries, self._gallery)]
+        self._squares = [np.einsum("nd,nd->n", each, each) for each in (self._queries, self._gallery)]
 
     def of(self, queries: slice) -> np.ndarray:
         """Of these queries to all of the gallery: float64 (Q, G)."""
@@ -54,8 +58,8 @@ class Nearness:
         """Of queries one[i] to records other[i] of the gallery: float64 (M,)."""
         products = np.concatenate(
             [
-                np.einsum("nd,nd->n", self._queries[one[at : at + 4096]], self._gallery[other[at : at + 4096]])
-                for at in range(0, len(one), 4096)
+                np.einsum("nd,nd->n", self._queries[one[at : at + _ROWS]], self._gallery[other[at : at + _ROWS]])
+                for at in range(0, len(one), _ROWS)
             ]
         )
         return products if self._cosine else 2 * products - self._squares[0][one] - self._squares[1][other]
@@ -63,18 +67,21 @@ class Nearness:
     def in_units(self, nearness: np.ndarray) -> np.ndarray:
         """As people have it: cosines, or distances."""
         if self._cosine:
-            return np.asarray(nearness / 4.0**_BITS_COSINE)
+            return np.asarray(nearness / self._scale**2)
         return np.asarray(np.sqrt(np.maximum(-nearness, 0)) / self._scale)
 
     def _rounded(self, records: Records) -> np.ndarray:
         features = records.features.astype(np.float64)
-        if not self._cosine:
-            return np.asarray(np.rint(features * self._scale))
-        features /= np.maximum(np.abs(features).max(1, keepdims=True), np.finfo(np.float64).tiny)  # or squares overflow
-        lengths = np.sqrt((features * features).sum(1, keepdims=True))
-        self.zeros += int((lengths == 0).sum())
-        features /= np.where(lengths == 0, 1, lengths)
-        return np.asarray(np.rint(features * 2.0**_BITS_COSINE))
+        for start in range(0, len(features), _ROWS):
+            rows = features[start : start + _ROWS]
+            if self._cosine:
+                rows /= np.maximum(np.abs(rows).max(1, keepdims=True), np.finfo(np.float64).tiny)  # or squares overflow
+                lengths = np.sqrt((rows * rows).sum(1, keepdims=True))
+                self.zeros += int((lengths == 0).sum())
+                rows /= np.where(lengths == 0, 1, lengths)
+            rows *= self._scale
+            np.rint(rows, out=rows)
+        return np.asarray(features)
 
 
 def _scale(queries: Records, gallery: Records) -> float:
@@ -98,6 +105,12 @@ def _scale(queries: Records, gallery: Records) -> float:
 
 
 def _lengths(records: Records) -> Tuple[float, float, Records, int]:
-    """The largest length, the median, and where the largest is."""
-    lengths = np.sqrt((records.features.astype(np.float64) ** 2).sum(1))
-    return float(lengths.max()), float(np.median(lengths)), records, int(np.argmax(lengths))
+    """The largest length, the median of those above 0, and where the largest is."""
+    lengths = np.concatenate(
+        [
+            np.sqrt((records.features[start : start + _ROWS].astype(np.float64) ** 2).sum(1))
+            for start in range(0, len(records), _ROWS)
+        ]
+    )
+    there = lengths[lengths > 0]
+    return float(lengths.max()), float(np.median(there)) if there.size else np.inf, records, int(np.argmax(lengths))

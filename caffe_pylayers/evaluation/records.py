@@ -56,7 +56,7 @@ class Records:
                 source=self.source,
             )
         array = array.reshape(len(array), -1)
-        finite = (np.abs(array) <= _LARGEST).all(1)  # NaN is not
+        finite = (np.isfinite(array) & (np.abs(array) <= np.float64(_LARGEST))).all(1)
         if not finite.all():
             record = int(np.argmin(finite))
             raise DataError(

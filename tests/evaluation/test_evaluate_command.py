@@ -52,16 +52,24 @@ def wrong(trained):
     (trained / "several.csv").write_text(
         "".join(f"{number:03}.png,{number % 3}:{4 + number % 5}\n" for number in range(40))
     )
+    np.save(str(trained / "number.npy"), np.float32(3))
+    np.save(str(trained / "two_by_two.npy"), [[0, 3], [1, 4]])
     (trained / "damaged.npz").write_bytes(b"PK\3\4 and no more")
     arrays = {
         "other": {"x": [1]},
         "nan": {"features": [[1.0, 2], [np.nan, 0]], "labels": [0, 0]},
         "names": {"features": np.eye(2), "names": ["a"]},
         "plain": {"features": np.eye(2)},
+        "four": {"features": np.eye(4)},
     }
     for name, each in arrays.items():
         np.savez(str(trained / f"{name}.npz"), **each)
-    for name, text in {"three.txt": "0\n0\n1\n", "half.txt": "0\n0.5\n", "names.txt": "a\n"}.items():
+    for name, text in {
+        "three.txt": "0\n0\n1\n",
+        "two_by_two.txt": "0 3\n1 4\n",
+        "half.txt": "0\n0.5\n",
+        "names.txt": "a\n",
+    }.items():
         (trained / name).write_text(text)
 
 
@@ -262,6 +270,16 @@ def test_a_picture_has_each_record_once(evaluate, here):
         (["names.npz"], "2 features, but 1 names"),
         (["plain.npz"], "plain.npz: it has no labels"),
         (["plain.npz", "--labels", "three.txt"], "three.txt: it has 3 labels, but there are 2 records"),
+        (["number.npy"], "number.npy: features are an array of float32 of shape (1,)"),
+        (
+            ["four.npz", "--labels", "two_by_two.txt"],
+            "two_by_two.txt: it has 4 numbers in 2 rows; one integer per record",
+        ),
+        (
+            ["four.npz", "--labels", "two_by_two.npy"],
+            "two_by_two.npy: it has 4 numbers in 2 rows; one integer per record",
+        ),
+        (["plain.npz", "--save", "new.npy"], "--save writes an .npz, but the name is new.npy: give new.npz"),
         (["plain.npz", "--labels", "half.txt"], "half.txt: record 1: its label is 0.5"),
         (["plain.npz", "--picture", "new.png"], "no images to draw"),
         (["plain.npz", "--picture", "names.txt"], "names.txt is there already; --force"),

@@ -1,5 +1,7 @@
 """`Evaluation` against plain loops and scikit-learn, with many ties, and blocks of any size."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn import metrics as sk
@@ -173,6 +175,7 @@ def test_memory_is_that_of_a_block(monkeypatch):
         (([[1, 2], [np.nan, 0]], [0, 0]), ["NaN"], {"record": 1}),
         (([[1, 2], [0, np.inf]], [0, 0]), ["infinity"], {"record": 1}),
         (([[1, 2], [0, 1e39]], [0, 0]), ["3e+38"], {"record": 1}),
+        ((np.array([[1, 2], [0, np.inf]], np.float16), [0, 0]), ["infinity"], {"record": 1}),
         (([1, 2], [0, 0]), ["shape (2,)"], {}),
         (([["a"]], [0]), ["array of <U1"], {}),
         ((np.zeros((0, 4)), []), ["shape (0, 4)"], {}),
@@ -191,11 +194,39 @@ def test_what_cannot_be_evaluated(arguments, words, parts):
         Evaluation(*arguments).retrieval()
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.longdouble, np.int8, np.uint8, np.int64, ">f8"])
+def test_features_of_any_type_without_a_warning(dtype, recwarn):
+    features, labels, _ = tied(0)
+    given = (10 * features).astype(dtype)
+    assert Evaluation(given, labels).retrieval() == Evaluation(given.astype(np.float64), labels).retrieval()
+    assert not recwarn.list
+
+
+def test_vectors_of_zeros_are_no_measure_of_lengths():
+    """A net with a ReLU behind its embedding may have more of them than others."""
+    features, labels, _ = tied(0)
+    features[:40] = 0
+    found = Evaluation(features, labels, metric="euclidean").nearest([50], 59)[0]
+    np.testing.assert_allclose(found[1], np.linalg.norm(features[found[0]] - features[50], axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_memory_holds_the_features_once_more(metric):
+    features = np.random.default_rng(0).normal(size=(50_000, 64)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        Evaluation(features, metric=metric)
+        assert tracemalloc.get_traced_memory()[1] < 2.5 * features.nbytes  # of which those in float64 are 2
+    finally:
+        tracemalloc.stop()
+
+
 def test_what_does_not_fit_together():
     with refused(ConfigError, "'manhattan'", remedy="cosine, euclidean", option="metric"):
         Evaluation([[1, 2]], metric="manhattan")
-    with refused(ConfigError, "[0]", option="at"):
-        Evaluation([[1, 2]] * 2, [0, 0]).retrieval([0])
+    for at in ([0], [], [1.5], 5):
+        with refused(ConfigError, str(at), remedy="integers", option="at"):
+            Evaluation([[1, 2]] * 2, [0, 0]).retrieval(at)
     with refused(DataError, "3 numbers", "2", source="gallery"):
         Evaluation([[1, 2]], gallery=([[1, 2, 3]], [0]))
     with refused(DataError, "no cameras", source="gallery"):
@@ -217,6 +248,11 @@ def test_what_does_not_fit_together():
         ([[0, 0], [1, 2]], [False, False], 2, ["of two classes"]),
         ([[0, 0], [1, 2]], [True, False], 3, ["2 pairs", "3 folds"]),
         ([[0, 0, 1], [1, 2, 2]], [True, False, True], 3, ["all 2 pairs are of one class"]),
+        ([[0, 1], [0, 2], [1, 2]], [True, False, True], 2, ["shape (3, 2)"]),
+        ([[0, 0.7], [1, 2]], [True, False], 2, ["float64"]),
+        (np.zeros((2, 0), int), [], 2, ["shape (2, 0)"]),
+        ([[0, 0], [1, 2]], [True], 2, ["shape (1,)", "2 pairs"]),
+        ([[0, 0], [1, 2]], [1, -1], 2, ["`same`", "int64"]),
     ],
 )
 def test_pairs_that_tell_nothing(pairs, same, folds, words):

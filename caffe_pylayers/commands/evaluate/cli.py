@@ -49,6 +49,11 @@ def _refuse_useless(context: click.Context) -> None:
     for name in ("cameras", "gallery", "at", "junk"):
         if name in given and "pairs" in given:
             raise click.UsageError(f"give --pairs or --{name}, but not both")
+    save = context.params["save"]
+    if save and not save.endswith(".npz"):
+        raise click.UsageError(
+            f"--save writes an .npz, but the name is {save}: give {save.rpartition('.')[0] or save}.npz"
+        )
     if context.params["net"].endswith((".npy", ".npz")):
         for name in ("weights", "blob", "layer", "stage", "mirror", "gpu"):
             if name in given and not context.params.get("gallery"):

@@ -52,15 +52,23 @@ def read_integers(path: str, count: int, what: str) -> np.ndarray:
     """As many integers as there are records, of a .npy file or a text. what: labels or cameras, for messages."""
     try:
         if path.endswith(".npy"):
-            values = np.asarray(load_npy(path))
+            values = np.atleast_1d(load_npy(path))
+            rows = len(values)
         else:
-            values = np.array(text_table.numbers(path, path)[0])
+            numbers, counts = text_table.numbers(path, path)
+            values, rows = np.array(numbers), len(counts)
     except OSError as error:
         raise DataError(f"cannot read it: {error.strerror}", source=path) from error
     except ValueError as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"not a .npy file of numbers, or cut short ({error})", source=path) from error
+    if rows not in (1, values.size):
+        raise DataError(
+            f"it has {values.size} numbers in {rows} rows",
+            remedy=f"one integer per record is expected as {what[:-1]}",
+            source=path,
+        )
     if values.size != count:
         raise DataError(f"it has {values.size} {what}, but there are {count} records", source=path)
     found = integers_of(values.reshape(-1), count, what[:-1], path)
@@ -83,7 +91,7 @@ def write_features(path: str, embedded: Embedded) -> None:
 def _read(path: str) -> Dict[str, np.ndarray]:
     try:
         if path.endswith(".npy"):
-            return {"features": np.asarray(load_npy(path))}
+            return {"features": np.atleast_1d(load_npy(path))}
         with regular_file.open_bytes(path) as file, np.load(file, allow_pickle=False) as archive:
             regular_file.require_room(path, os.fstat(file.fileno()).st_size)
             found = {name: np.asarray(archive[name]) for name in archive.files}
