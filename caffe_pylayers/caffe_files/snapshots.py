@@ -9,7 +9,7 @@ from typing import Dict, List, Tuple
 
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.datum import message_fields, read_blob
-from caffe_pylayers.caffe_files.weights import by_name, fits, read_weights
+from caffe_pylayers.caffe_files.weights import fits, read_weights
 from caffe_pylayers.errors import ConfigError, DataError
 
 Shape = Tuple[int, ...]
@@ -104,9 +104,11 @@ def misfits(path: str, shapes: Dict[str, List[Shape]]) -> List[str]:
     shapes: of the net's parameter blobs, by layer. Layers that only one of the two has are no misfit.
     """
     problems = []
-    for name, layer in by_name(read_weights(path)).items():
-        found = [blob.shape for blob in layer.blobs]
+    for layer in read_weights(path):
+        name, found = layer.name, [blob.shape for blob in layer.blobs]
         wanted = shapes.get(name, found)
+        if not found and not layer.type:  # of HDF5, which leaves out blobs that are shared
+            continue
         if len(found) != len(wanted):
             problems.append(f"layer {name!r} has {len(found)} blobs in the weights, but {len(wanted)} in the net")
         elif not all(fits(one, other, layer.legacy) for one, other in zip(found, wanted)):

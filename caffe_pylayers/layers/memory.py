@@ -1,7 +1,7 @@
 """The last embeddings that a layer has seen, and their labels: in its blobs, so that they travel in Caffe's snapshots."""
 
 import math
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class Memory:
                 option="memory",
             )
         self._layer = layer
+        self._own: Optional[int] = None  # how many had come behind the last `push`
         for blob, shape in enumerate(((size, dimension), (size,))):
             layer.blobs.add_blob(*shape)
             layer.blobs[blob].data[...] = 0  # Caffe aborts at the first update on a parameter that nobody wrote
@@ -79,7 +80,18 @@ class Memory:
         self._data(0)[places], self._data(1)[places] = points, labels
         pushed += len(points)
         numbers[:] = *divmod(pushed, _WORD), *self._sum(pushed)
+        self._own = pushed
         return places
+
+    def check_own(self) -> None:
+        """Raises ConfigError where what `push` left is no longer there, so that a gradient by it would be wrong."""
+        if self._own not in (None, self._pushed):
+            raise ConfigError(
+                "another layer writes into its memory too",
+                remedy="give the `param` entries of each layer no name, or one of its own",
+                layer=self._layer.name,
+                option="memory",
+            )
 
     @property
     def _pushed(self) -> int:
@@ -96,7 +108,7 @@ class Memory:
     def _sum(self, pushed: int) -> Any:
         """The sum of the bits of all embeddings and labels and of how many came, as two numbers that float32 holds."""
         total = pushed + sum(_sum_of_bits(self._data(blob)) for blob in (0, 1))
-        return divmod(total % _WORD**2, _WORD)
+        return divmod(total % (_WORD**2 - 1), _WORD)  # not of a power of 2, which would leave out the highest bits
 
 
 def _sum_of_bits(array: Array) -> int:

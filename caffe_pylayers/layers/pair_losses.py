@@ -151,6 +151,11 @@ class BatchPairLoss(_PairsLayer):
         if len(top) > 1:
             top[1].data[...] = (*pair_stats(self._terms.of, self._factor), self._norm)
 
+    def values(self, terms: Terms, wanted: Wanted) -> Array:
+        if self._memory is not None and wanted.gradients[0] is not None:
+            self._memory.check_own()
+        return super().values(terms, wanted)
+
     def _others(self, points: Array, labels: Array) -> Optional[Others]:
         """The memory, in TRAIN. Only forward puts the batch in: behind it the labels may change, but not what is remembered."""
         if self._memory is None or not self.training:

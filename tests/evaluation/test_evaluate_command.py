@@ -143,6 +143,13 @@ def test_mirror_adds_the_feature_of_the_mirrored_image(here, features):
     np.testing.assert_allclose(both.records.features, features[0] + mirrored.records.features, atol=1e-4)
 
 
+def test_only_layers_up_to_the_blob_must_fit_the_weights(here, features):
+    """A data layer of another number of blobs, or another head, would end the process in Caffe's `copy_from`."""
+    text = net_text(resume=True).replace("num_output: 10", "num_output: 11")
+    embedded = embedded_by(write(text, here, "head.prototxt"), "trained.caffemodel", "embedding")
+    np.testing.assert_allclose(embedded.records.features, features[0], atol=1e-4)
+
+
 def test_ten_crops_are_added(here):
     crops = {"resize": 12, "crop_size": 8, "crops": "ten"}
     text = net_text(**crops)

@@ -147,6 +147,26 @@ def test_a_change_by_the_solver_is_found(blob, at):
         net.forward()
 
 
+def test_a_change_of_the_highest_bits_is_found():
+    net = net_of(8, batch=(BATCHES[0][0], np.array([0, 2, 0, 2])))
+    net.forward()
+    net.params["loss_layer"][1].data[...] /= 2
+    with refused(ConfigError, "the solver has changed", layer="BatchPairLoss"):
+        net.forward()
+
+
+def test_two_layers_with_one_memory_are_refused():
+    """The gradient of the first would be by what the second has put in."""
+    x, labels = BATCHES[0]
+    params = "".join(f'param {{ name: "{name}"  lr_mult: 0  decay_mult: 0 }}\n' for name in "abc")
+    given = {"type": "contrastive", "memory": 8}
+    layers = [python_layer("BatchPairLoss", ["x", "label"], [top], given, 1, params) for top in ("one", "other")]
+    net = build(layers, {"x": x, "label": labels}, caffe.TRAIN)
+    net.forward()
+    with refused(ConfigError, "another layer writes into its memory", remedy="`param`", option="memory"):
+        net.backward()
+
+
 def test_sizes_that_do_not_fit():
     with refused(
         ConfigError, "4 embeddings", "'memory' is 3", remedy="multiple of 4", layer="BatchPairLoss", option="memory"

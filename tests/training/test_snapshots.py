@@ -106,3 +106,6 @@ def test_shapes_that_caffe_takes_and_not(tmp_path):
         "layer 'ip' has shape 1 x 1 x 4 x 3 and 1 x 1 x 1 x 4 in the weights, but 3 x 4 and 4 in the net"
     ]
     assert misfits(str(path), {"ip": [(4, 3)]}) == ["layer 'ip' has 2 blobs in the weights, but 1 in the net"]
+    net.layer.add(name="relu", type="ReLU")
+    path.write_bytes(net.SerializeToString())
+    assert misfits(str(path), {"relu": [(1,)]}) == ["layer 'relu' has 0 blobs in the weights, but 1 in the net"]

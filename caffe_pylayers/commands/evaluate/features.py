@@ -179,7 +179,7 @@ def _reading_once(net: Net, data: Layer) -> Net:
 
 
 def _load(net: Any, learned: Dict[str, List[Shape]], found: Dict[str, Any], weights: str, path: str) -> None:
-    """Raise DataError where a layer on the way to the blob would have other weights than the file's, or none of them."""
+    """Copy the weights of the layers on the way to the blob. Raises DataError where one would have others than the file's."""
     absent = [name for name in learned if name not in found]
     if absent:
         raise DataError(
@@ -187,13 +187,11 @@ def _load(net: Any, learned: Dict[str, List[Shape]], found: Dict[str, Any], weig
             remedy=f"layers are matched by name; it has {', '.join(list(found)[:8])}",
             source=weights,
         )
-    problems = misfits(weights, {**_shapes(net), **learned})
+    problems = misfits(weights, learned)
     if problems:
         raise DataError(
             "\n".join(problems), remedy=f"`caffe-pylayers check {path} --weights {weights}` says more", source=weights
         )
-    net.copy_from(weights)
-
-
-def _shapes(net: Any) -> Dict[str, List[Shape]]:
-    return {name: [tuple(blob.shape) for blob in blobs] for name, blobs in net.params.items()}
+    for name in learned:  # not by `copy_from`, which ends the process over any other layer that does not fit
+        for blob, given in zip(net.params[name], found[name].blobs):
+            blob.data[...] = given.reshape(blob.data.shape)
