@@ -109,17 +109,17 @@ def span_of_data(start: bytes) -> Tuple[int, int]:
 def write_datum(datum: Datum) -> bytes:
     """The bytes of a Datum, as Caffe's own SerializeToString writes them."""
     sizes = ((1, datum.channels), (2, datum.height), (3, datum.width))
-    parts: List[Buffer] = [_varint_field(number, value) for number, value in sizes if value]
+    parts: List[Buffer] = [varint_field(number, value) for number, value in sizes if value]
     if len(datum.data):
-        parts += [b"\x22", _varint(len(datum.data)), datum.data]
-    parts += [_varint_field(5, label) for label in datum.labels]
+        parts += [b"\x22", varint(len(datum.data)), datum.data]
+    parts += [varint_field(5, label) for label in datum.labels]
     if datum.float_data is not None:
         numbers = np.empty(np.size(datum.float_data), [("tag", "u1"), ("number", "<f4")])
         numbers["tag"] = 6 << 3 | _FIXED32
         numbers["number"] = np.ravel(datum.float_data)
         parts.append(numbers.tobytes())
     if datum.encoded:
-        parts.append(_varint_field(7, 1))
+        parts.append(varint_field(7, 1))
     return b"".join(parts)
 
 
@@ -158,16 +158,16 @@ def write_blob(array: np.ndarray, legacy: bool = False) -> bytes:
     """
     numbers = np.ascontiguousarray(array, "<f4").tobytes()
     if legacy:
-        sizes = b"".join(_varint_field(number + 1, size) for number, size in enumerate(array.shape))
+        sizes = b"".join(varint_field(number + 1, size) for number, size in enumerate(array.shape))
         return b"".join([sizes, bytes_field(5, numbers)])
-    dims = b"".join(_varint(size) for size in array.shape)
-    shape = b"\x0a" + _varint(len(dims)) + dims if dims else b""
+    dims = b"".join(varint(size) for size in array.shape)
+    shape = b"\x0a" + varint(len(dims)) + dims if dims else b""
     return b"".join([bytes_field(5, numbers), bytes_field(7, shape)])
 
 
 def bytes_field(number: int, content: bytes) -> bytes:
     """A field that has bytes, text or a message."""
-    return b"".join([_varint(number << 3 | _BYTES), _varint(len(content)), content])
+    return b"".join([varint(number << 3 | _BYTES), varint(len(content)), content])
 
 
 def message_fields(buffer: Buffer, last: int = 0) -> Iterator[Tuple[int, Union[int, Buffer]]]:
@@ -250,7 +250,8 @@ def _int32(value: int) -> int:
     return value - (1 << 32) if value >= 1 << 31 else value
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """An integer as protobuf writes it."""
     value &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
     while value >= 0x80:
@@ -260,5 +261,6 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _varint_field(number: int, value: int) -> bytes:
-    return bytes([number << 3]) + _varint(value)
+def varint_field(number: int, value: int) -> bytes:
+    """A field that is an integer."""
+    return varint(number << 3) + varint(value)

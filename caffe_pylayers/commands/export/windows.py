@@ -24,7 +24,7 @@ class Window:
 
     kernel: () for global pooling, whose window is all there is.
     up: of a deconvolution, which has the windows in its top. pooling: of a pooling, whose last window may lie inside only in part
-    if it `rounds_up`.
+    if it `rounds_up`. begins_inside: whether also without padding no window begins behind the bottom.
     """
 
     kernel: Tuple[int, ...]
@@ -34,6 +34,7 @@ class Window:
     up: bool = False
     pooling: bool = False
     rounds_up: bool = False
+    begins_inside: bool = False
 
     def sizes(self, given: Tuple[Size, ...]) -> Tuple[Size, ...]:
         """How many windows there are along each axis of a bottom: the sizes of the top."""
@@ -54,20 +55,23 @@ class Window:
         for axis, size in enumerate(given):
             if size is None:
                 return None
-            end = (self._size(axis, size) - 1) * self.stride[axis] + self.kernel[axis]
+            end = (self._size(axis, size) - 1) * self.stride[axis] + self._extent(axis)
             found.append((self.pad[axis], max(0, end - size - self.pad[axis])))
         return found
 
     def _size(self, axis: int, size: int) -> int:
-        kernel, stride, pad = self.kernel[axis], self.stride[axis], self.pad[axis]
-        extent = self.dilation[axis] * (kernel - 1) + 1
+        stride, pad, extent = self.stride[axis], self.pad[axis], self._extent(axis)
         if self.up:
             return stride * (size - 1) + extent - 2 * pad
         if not self.pooling:
             return (size + 2 * pad - extent) // stride + 1
-        windows = (math.ceil if self.rounds_up else math.floor)((size + 2 * pad - kernel) / stride) + 1
-        # With padding the last window begins inside the bottom or its padding before it.
-        return windows - 1 if pad and (windows - 1) * stride >= size + pad else windows
+        windows = (math.ceil if self.rounds_up else math.floor)((size + 2 * pad - extent) / stride) + 1
+        # With padding along any axis the last window begins inside the bottom or its padding before it.
+        most = (size + pad - 1) // stride + 1
+        return min(windows, most) if any(self.pad) or self.begins_inside else windows
+
+    def _extent(self, axis: int) -> int:
+        return self.dilation[axis] * (self.kernel[axis] - 1) + 1
 
 
 def window_of(layer: Layer, num_axes: int = 2) -> Window:

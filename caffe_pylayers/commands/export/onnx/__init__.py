@@ -1,0 +1,1 @@
+"""Nets for other programs: what `caffe-pylayers export --onnx` writes."""

@@ -1,0 +1,82 @@
+"""What each layer of a net is for ONNX: of which kind, with which options and bottoms."""
+
+from typing import Any, Callable, Dict, List, Sequence
+
+from caffe_pylayers import config
+from caffe_pylayers.caffe_files.nets import Layer
+from caffe_pylayers.commands.check.forks import own_of
+from caffe_pylayers.commands.check.moving import is_param, options_of
+from caffe_pylayers.commands.export.onnx.graph import Tensor
+from caffe_pylayers.commands.export.onnx.numbers import NUMBERS
+from caffe_pylayers.commands.export.onnx.own import OWN
+from caffe_pylayers.commands.export.onnx.shapes import SHAPES
+from caffe_pylayers.commands.export.onnx.step import Step
+from caffe_pylayers.commands.export.onnx.windows import WINDOWS
+from caffe_pylayers.config.catalogue import SCHEMAS
+from caffe_pylayers.errors import ConfigError
+
+Kind = Callable[[Step], List[Tensor]]
+
+#: Caffe's types -> their nodes.
+STOCK: Dict[str, Kind] = {**WINDOWS, **NUMBERS, **SHAPES}
+
+#: What a net measures itself with, or throws away.
+_ENDS = ("Accuracy", "Silence", "HDF5Output")
+
+
+def own_layer(layer: Layer) -> str:
+    """The layer of this package that a layer is, also under a fork's type; "" where it is none."""
+    return layer.own or ("" if layer.type in STOCK or layer.type == "Python" else own_of(layer.type))
+
+
+def kind_of(layer: Layer) -> Kind:
+    """What makes the nodes of a layer, which has a counterpart."""
+    return OWN[own_layer(layer)] if own_layer(layer) else STOCK[layer.type]
+
+
+def require_kinds(layers: Sequence[Layer]) -> None:
+    """Raise ConfigError for all layers that have no counterpart."""
+    without = [layer for layer in layers if not (layer.type in STOCK or own_layer(layer) in OWN)]
+    if without:
+        raise ConfigError.of([_no_counterpart(layer) for layer in without])
+
+
+def _no_counterpart(layer: Layer) -> ConfigError:
+    kind = ".".join(layer.python[:2]) if layer.type == "Python" else layer.type
+    remedy = "export the part of the net before it with --blob"
+    return ConfigError(f"{kind} has no counterpart in ONNX here", remedy=remedy, source=layer.described)
+
+
+def is_end(layer: Layer) -> bool:
+    """Whether a layer is left out for what it is: a loss, a measure."""
+    own = own_layer(layer)
+    return (own in SCHEMAS and SCHEMAS[own].is_loss()) or layer.type.endswith("Loss") or layer.type in _ENDS
+
+
+def bottoms_of(layer: Layer) -> List[str]:
+    """The bottoms that count in TEST: a margin at the label is only there in TRAIN."""
+    own = own_layer(layer)
+    return layer.bottoms[:1] if own in OWN and SCHEMAS[own].takes[1:2] == ("label",) else layer.bottoms
+
+
+def load_options(layer: Layer) -> Any:
+    """The options of a layer of this package; of a fork's layer those that its fields stand for. None for a layer of Caffe's."""
+    own = own_layer(layer)
+    if not own:
+        return None
+    try:
+        return config.load(own, layer.python[2]) if layer.own else _of_fork(layer, own)
+    except ConfigError as error:
+        raise error.within(layer.described) from error
+
+
+def _of_fork(layer: Layer, own: str) -> Any:
+    has_fields = any(is_param(each.name) for each in layer.message.fields)
+    another = SCHEMAS[own].in_place_of_fork(len(layer.bottoms), has_fields)
+    if another:
+        raise ConfigError("it is another layer than the one of this name in caffe_pylayers", remedy=another)
+    options, lost = options_of(layer, own)
+    if lost:
+        known = f"{own} of caffe_pylayers has the options {', '.join(SCHEMAS[own].option_names())}"
+        raise ConfigError(f"field {lost[0]!r} has no counterpart", remedy=known)
+    return config.validate(own, options)
