@@ -76,7 +76,7 @@ def shapes_of_tops(layer: Layer, bottoms: Sequence[Known]) -> List[Known]:
 
 #: Types whose tops are of the first bottom's shape, in its order.
 _SAME = {
-    "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Exp", "LRN", "Log", "MVN", "PReLU", "Power", "ReLU", "Scale",
+    "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Exp", "LRN", "Log", "PReLU", "Power", "ReLU", "Scale",
     "Sigmoid", "Softmax", "Split", "Swish", "TanH", "Threshold",
 }  # fmt: skip
 
@@ -110,6 +110,12 @@ _SOURCES: Dict[str, Callable[[Layer], List[Known]]] = {"Input": _input, "DummyDa
 def _of_dims(layer: Layer, shape: Message) -> Known:
     dims = whole_numbers(layer, shape, "dim")[1:]
     return flat(dims[0]) if len(dims) == 1 else Blob(tuple(dims))
+
+
+def _mvn(layer: Layer, bottoms: Sequence[Known]) -> Known:
+    """It gives images for rows too."""
+    bottom = bottoms[0]
+    return Blob((*bottom.shape, *(1,) * (3 - len(bottom.shape)))) if isinstance(bottom, Blob) else bottom
 
 
 def _windows(layer: Layer, bottoms: Sequence[Known]) -> Known:
@@ -236,7 +242,7 @@ def _crop(layer: Layer, bottoms: Sequence[Known]) -> Known:
 
 _RULES: Dict[str, Callable[[Layer, Sequence[Known]], Known]] = {
     "Convolution": _windows, "Deconvolution": _windows, "Pooling": _windows, "InnerProduct": _inner_product,
-    "Flatten": _flatten, "Reshape": _reshape, "Concat": _concat, "Eltwise": _eltwise, "Crop": _crop,
+    "Flatten": _flatten, "Reshape": _reshape, "Concat": _concat, "Eltwise": _eltwise, "Crop": _crop, "MVN": _mvn,
 }  # fmt: skip
 
 

@@ -182,7 +182,7 @@ def same_shapes(step: Step, tensors: Sequence[Tensor]) -> None:
 
 
 def mvn(step: Step) -> List[Tensor]:
-    """Mean and, if wanted, variance taken out, of each channel or of each sample."""
+    """Mean and, if wanted, variance taken out, of each channel or of each sample. Caffe gives 4 axes for less too."""
     fields, shape = step.fields("mvn_param"), step.x.shape
     images: Shape = (*shape, *(1,) * (4 - len(shape)))
     x, axes = step.reshape(step.x, images), [1, 2, 3] if fields.flag("across_channels") else [2, 3]
@@ -191,7 +191,7 @@ def mvn(step: Step) -> List[Tensor]:
         variance = step.node("ReduceMean", step.node("Mul", y, y), axes=axes, shape=images)
         deviation = step.node("Add", step.node("Sqrt", variance), fields.number("eps", 1e-9))
         y = step.node("Div", y, deviation)
-    return [step.reshape(y, shape)]
+    return [y]
 
 
 def reduction(step: Step) -> List[Tensor]:

@@ -1,0 +1,86 @@
+"""Nets of Caffe beside the same nets in onnxruntime."""
+
+import os
+
+import caffe
+import numpy as np
+import onnxruntime
+
+from caffe_pylayers.commands.export.onnx.export import export_onnx
+from tests.caffe_nets import layer_text, net_text
+
+BATCHES = (1, 2, 7)
+
+
+def layer(type, bottoms="x", tops="y", more=""):
+    """The prototxt of a layer: bottoms and tops by name, with blanks between."""
+    return layer_text(type, bottoms.split(), tops.split(), more)
+
+
+def own(kind, options="", bottoms="x", tops="y"):
+    """The prototxt of one of this package's layers."""
+    params = f'python_param {{ module: "caffe_pylayers" layer: "{kind}" param_str: "{options}" }}'
+    return layer("Python", bottoms, tops, params)
+
+
+def fill(net, random):
+    """Weights of about the size that leaves numbers as large as they were; all variances above 0."""
+    for number, (name, blobs) in enumerate(net.params.items()):
+        kind = net.layers[list(net._layer_names).index(name)].type
+        for place, blob in enumerate(blobs):
+            inputs = max(blob.data[:1].size, 1) if blob.data.ndim > 1 else 4
+            blob.data[...] = random.normal(size=blob.data.shape) / np.sqrt(inputs)
+            if kind == "BatchNorm":
+                blob.data[...] = np.abs(blob.data) + 0.5 + number % 3
+            elif kind in ("Scale", "Normalize") and place == 0:
+                blob.data[...] += 1
+
+
+def made(folder, layers, inputs, seed=0):
+    """A net in TEST with random weights, and its two files. layers: their prototxt. inputs: shapes by name."""
+    prototxt, weights = os.path.join(folder, "net.prototxt"), os.path.join(folder, "net.caffemodel")
+    with open(prototxt, "w") as file:
+        file.write(net_text(layers, inputs, force_backward=False))
+    net = caffe.Net(prototxt, caffe.TEST)
+    fill(net, np.random.default_rng(seed))
+    net.save(weights)
+    return net, prototxt, weights
+
+
+def session(path):
+    """onnxruntime with a file."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def compare(net, path, values=None, outputs=None):
+    """Each output of the file is as that of the net, at each batch. values: shape -> numbers of the inputs, by name."""
+    runs, random = session(path), np.random.default_rng(1)
+    names = [each.name for each in runs.get_outputs()]
+    assert sorted(names) == sorted(outputs or net.outputs)
+    for batch in BATCHES:
+        feed = {}
+        for each in runs.get_inputs():
+            shape = tuple(batch if isinstance(size, str) else size for size in each.shape)
+            numbers = (values or {}).get(each.name, random.standard_normal)
+            feed[each.name] = np.asarray(numbers(shape), np.float32)
+            net.blobs[each.name].reshape(*shape)
+            net.blobs[each.name].data[...] = feed[each.name]
+        net.reshape()
+        net.forward()
+        for name, found in zip(names, runs.run(None, feed)):
+            wanted = net.blobs[name].data
+            assert np.isfinite(wanted).all() and found.shape == wanted.shape
+            largest = np.abs(wanted).max(initial=0)
+            assert np.abs(found - wanted).max(initial=0) <= 1e-5 * largest, (batch, name)
+
+
+def check(folder, layers, inputs, values=None, **more):
+    """Export a net of these layers with random weights, and compare."""
+    net, prototxt, weights = made(str(folder), layers, inputs)
+    result = export_onnx(prototxt, weights, os.path.join(folder, "net.onnx"), **more)
+    assert result.checked_by
+    compare(net, result.path, values, list(more.get("blobs", ())) or None)
+    return result
