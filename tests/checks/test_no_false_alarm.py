@@ -1,15 +1,10 @@
 """Nets that are right: the examples, and the models that come with Caffe."""
 
-import os
-import tarfile
-from pathlib import Path
-
 import pytest
 
 from caffe_pylayers.commands.check.checking import check_files
+from tests.caffe_models import folder_with_models
 from tests.example_data import EXAMPLES, copy_examples
-
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caffe_pylayers"
 
 
 @pytest.fixture(scope="module")
@@ -33,19 +28,7 @@ def test_nothing_is_wrong_with_an_example(example, examples, monkeypatch):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Caffe's own folder, with its `models`: that of CAFFE_ROOT, or the source that `make setup` builds."""
-    root = Path(os.environ.get("CAFFE_ROOT") or "nowhere")
-    if (root / "models").is_dir():
-        return root
-    folder = tmp_path_factory.mktemp("caffe")
-    (sdist,) = CACHE.glob("sdist/*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        for member in archive:
-            _, _, name = member.name.partition("/")
-            if name.startswith("models/") and name.endswith(".prototxt"):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(archive.extractfile(member).read())
-    return folder
+    return folder_with_models(tmp_path_factory.mktemp("caffe"))
 
 
 def test_nothing_is_wrong_with_caffes_own_models_but_for_their_data(models, monkeypatch):

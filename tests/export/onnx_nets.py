@@ -25,15 +25,17 @@ def own(kind, options="", bottoms="x", tops="y"):
 
 def fill(net, random):
     """Weights of about the size that leaves numbers as large as they were; all variances above 0."""
-    for number, (name, blobs) in enumerate(net.params.items()):
+    for name, blobs in net.params.items():
         kind = net.layers[list(net._layer_names).index(name)].type
         for place, blob in enumerate(blobs):
             inputs = max(blob.data[:1].size, 1) if blob.data.ndim > 1 else 4
             blob.data[...] = random.normal(size=blob.data.shape) / np.sqrt(inputs)
-            if kind == "BatchNorm":
-                blob.data[...] = np.abs(blob.data) + 0.5 + number % 3
+            if kind == "BatchNorm" and place:  # variances, and the factor that all sums are divided by
+                blob.data[...] = np.abs(blob.data) + 0.5
             elif kind in ("Scale", "Normalize") and place == 0:
                 blob.data[...] += 1
+            elif place == 1:  # biases, so that no layer is all but dead behind its ReLU
+                blob.data[...] = np.abs(blob.data)
 
 
 def made(folder, layers, inputs, seed=0):
@@ -56,7 +58,11 @@ def session(path):
 
 
 def compare(net, path, values=None, outputs=None):
-    """Each output of the file is as that of the net, at each batch. values: shape -> numbers of the inputs, by name."""
+    """Each output of the file is as that of the net, at each batch. values: shape -> numbers of the inputs, by name.
+
+    Returns the outputs that are nothing but zeros.
+    """
+    zeros = set()
     runs, random = session(path), np.random.default_rng(1)
     names = [each.name for each in runs.get_outputs()]
     assert sorted(names) == sorted(outputs or net.outputs)
@@ -75,12 +81,13 @@ def compare(net, path, values=None, outputs=None):
             assert np.isfinite(wanted).all() and found.shape == wanted.shape
             largest = np.abs(wanted).max(initial=0)
             assert np.abs(found - wanted).max(initial=0) <= 1e-5 * largest, (batch, name)
+            zeros.update([] if largest else [name])
+    return zeros
 
 
 def check(folder, layers, inputs, values=None, **more):
-    """Export a net of these layers with random weights, and compare."""
+    """Export a net of these layers with random weights, and compare; returns what is nothing but zeros."""
     net, prototxt, weights = made(str(folder), layers, inputs)
     result = export_onnx(prototxt, weights, os.path.join(folder, "net.onnx"), **more)
     assert result.checked_by
-    compare(net, result.path, values, list(more.get("blobs", ())) or None)
-    return result
+    return compare(net, result.path, values, list(more.get("blobs", ())) or None)
