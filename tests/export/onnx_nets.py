@@ -68,6 +68,8 @@ def compare(net, path, values=None, outputs=None):
     assert sorted(names) == sorted(outputs or net.outputs)
     for batch in BATCHES:
         feed = {}
+        for name in net.inputs:  # also such as the file does not take
+            net.blobs[name].reshape(batch, *net.blobs[name].shape[1:])
         for each in runs.get_inputs():
             shape = tuple(batch if isinstance(size, str) else size for size in each.shape)
             numbers = (values or {}).get(each.name, random.standard_normal)

@@ -45,7 +45,7 @@ def export_onnx(
     """
     graph, left_out = graph_of(net, weights, shapes or {}, blobs)
     with output_file(path) as partial:
-        write_model(graph, net, partial)
+        write_model(graph, partial)
         checked_by, unchecked = _check(partial)
     numbers = sum(value.size for value in graph.constants.values() if value.dtype.kind == "f")
     return OnnxExport(path, graph.inputs, graph.outputs, len(graph.nodes), numbers, left_out, checked_by, unchecked)

@@ -52,6 +52,7 @@ class Node(NamedTuple):
 class Graph:
     """reserved: names that are not given to anything on the way: those of the net's blobs."""
 
+    name: str
     reserved: Set[str]
     inputs: List[Tensor] = field(default_factory=list)
     outputs: List[Tensor] = field(default_factory=list)

@@ -24,9 +24,9 @@ _LARGEST = (1 << 31) - 1  # bytes of a message of protobuf
 Parts = List[Union[bytes, memoryview]]
 
 
-def write_model(graph: Graph, name: str, path: str) -> None:
+def write_model(graph: Graph, path: str) -> None:
     """Write the file. Raises ConfigError where it would be larger than protobuf allows."""
-    parts = _model(graph, name)
+    parts = _model(graph)
     total = _length(parts)
     if total > _LARGEST:
         found = f"the model has {total} bytes, but a file of ONNX has at most {_LARGEST}"
@@ -35,11 +35,11 @@ def write_model(graph: Graph, name: str, path: str) -> None:
         file.writelines(parts)
 
 
-def _model(graph: Graph, name: str) -> Parts:
+def _model(graph: Graph) -> Parts:
     fields: Parts = []
     for node in graph.nodes:
         fields += _message(1, _node(node))
-    fields += _text(2, name or "net")
+    fields += _text(2, graph.name)
     for constant, value in graph.constants.items():
         fields += _message(5, _tensor(constant, value))
     for number, tensors in ((11, graph.inputs), (12, graph.outputs)):

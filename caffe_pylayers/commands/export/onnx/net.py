@@ -24,7 +24,8 @@ def graph_of(
     part = part_of(path, layers, shapes, wanted)
     require_kinds(part.layers)
     found = by_name(read_weights(weights))
-    graph = Graph({blob for layer in layers for blob in (*layer.bottoms, *layer.tops)}, list(part.inputs.values()))
+    names = {blob for layer in layers for blob in (*layer.bottoms, *layer.tops)}
+    graph = Graph(net.name or "net", names, list(part.inputs.values()))
     blobs = dict(part.inputs)
     for layer in part.layers:
         bottoms = [blobs[name] for name in bottoms_of(layer)]

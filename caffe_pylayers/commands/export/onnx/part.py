@@ -31,7 +31,8 @@ def part_of(path: str, layers: Sequence[Layer], shapes: Mapping[str, Sequence[in
 
     shapes: without the samples, of blobs that the net does not say. Raises ConfigError where a blob cannot be had.
     """
-    _require(path, layers, [*shapes, *wanted])
+    _require({top for layer in layers for top in layer.tops}, wanted, path, "its blobs")
+    _require({top for layer in layers if not layer.bottoms for top in layer.tops}, shapes, path, "what it reads")
     part = _computable(layers, shapes)
     computed = {top for layer in part.layers for top in layer.tops}
     for blob in wanted:
@@ -47,11 +48,12 @@ def part_of(path: str, layers: Sequence[Layer], shapes: Mapping[str, Sequence[in
     return part
 
 
-def _require(path: str, layers: Sequence[Layer], names: Iterable[str]) -> None:
-    blobs = {top for layer in layers for top in layer.tops}
+def _require(known: Iterable[str], names: Iterable[str], path: str, which: str) -> None:
     for name in names:
-        if name not in blobs:
-            raise ConfigError(f"no blob {name!r}", remedy=f"its blobs: {', '.join(sorted(blobs))}", source=path)
+        if name not in known:
+            raise ConfigError(
+                f"{name!r} is none of {which}", remedy=f"they are {', '.join(sorted(known))}", source=path
+            )
 
 
 def _computable(layers: Sequence[Layer], shapes: Mapping[str, Sequence[int]]) -> Part:
