@@ -79,6 +79,18 @@ def test_windows_of_all_kinds(tmp_path):
                 assert inside == window.sizes(sizes)[axis], layer.message
 
 
+def test_a_window_that_is_left_out_since_the_other_axis_is_padded(tmp_path):
+    """Caffe looks at both paddings for each axis."""
+    more = "pooling_param { kernel_h: 1 kernel_w: 2 stride_h: 4 stride_w: 2 pad_h: 0 pad_w: 1 }"
+    (tmp_path / "net.prototxt").write_text(net_text([layer_text("Pooling", ["x"], ["y"], more)], {"x": (2, 3, 11, 8)}))
+    assert compare(tmp_path / "net.prototxt")["y"].shape == (3, 3, 5)
+
+
+def test_rows_become_images_behind_mvn(tmp_path):
+    (tmp_path / "net.prototxt").write_text(net_text([layer_text("MVN", ["x"], ["y"])], {"x": (2, 7)}))
+    compare(tmp_path / "net.prototxt")
+
+
 JOINTS = """
 layer { name: "in" type: "Input" top: "a" top: "b" input_param { shape { dim: 2 dim: 4 dim: 3 dim: 5 } } }
 layer { name: "ip" type: "InnerProduct" bottom: "a" top: "ip" inner_product_param { num_output: 60 } }

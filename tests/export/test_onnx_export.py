@@ -173,6 +173,63 @@ def test_what_has_no_counterpart_is_named_at_once(small):
     assert names(result.outputs) == ["conv"]
 
 
+@pytest.mark.parametrize(
+    "text, problem, known",
+    [
+        (
+            layer("Pooling", "data", "y", "pooling_param { kernel_size: 3 ceil_mode: false }"),
+            "ceil_mode is no field",
+            "round_mode",
+        ),
+        (layer("ReLU", "data", "y", "relu_param { negative_slope: 'x' }"), "negative_slope must be a number", ""),
+        (
+            layer("Eltwise", "data data", "y", "eltwise_param { operation: MIN }"),
+            "operation must be one of PROD, SUM, MAX",
+            "",
+        ),
+        (
+            layer("Eltwise", "data data", "y", "eltwise_param { operation: 3 }"),
+            "operation must be one of PROD, SUM, MAX",
+            "",
+        ),
+        (
+            layer("Pooling", "data", "y", "pooling_param { kernel_size: 3 pool: STOCHASTIC }"),
+            "pool STOCHASTIC is not in ONNX",
+            "MAX",
+        ),
+        (layer("Pooling", "data", "y", "pooling_param { kernel_size: 20 }"), "a window of 20 does not fit", ""),
+        (layer("Pooling", "data", "y", "pooling_param { kernel_size: 1 stride: 6 }"), "a window of 1 does not fit", ""),
+        (layer("LRN", "data", "y z"), "only 1 of its 2 tops have a counterpart", "remove"),
+        (layer("Softmax", "data", "y", "softmax_param { axis: 4 }"), "axis 4 is not an axis of its bottom", ""),
+        (
+            layer("Reshape", "data", "y", "reshape_param { shape { dim: 0 dim: 7 } }"),
+            "144 numbers per sample do not fit",
+            "",
+        ),
+    ],
+)
+def test_what_would_be_read_in_another_way(text, problem, known, small):
+    """Caffe itself may take neither: a net that it does not read is read here too."""
+    small([conv("conv", "data", 4, 3)])
+    head = Path("net.prototxt").read_text().splitlines()[0]
+    Path("net.prototxt").write_text(f"{head}\n{text}")
+    with pytest.raises(ConfigError) as error:
+        export_onnx("net.prototxt", "net.caffemodel", "other.onnx")
+    assert error.value.problem.startswith(problem)
+    assert "net.prototxt:2" in error.value.source and known in error.value.remedy
+    assert not os.path.exists("other.onnx")
+
+
+def test_a_net_of_an_old_caffe(small):
+    """Its `input` fields and numbered layer types."""
+    _, result = small(TRAINED)
+    expected = Path(result.path).read_bytes()
+    text = "".join(Path("net.prototxt").read_text().splitlines(keepends=True)[1:])
+    Path("old.prototxt").write_text('input: "data" input_dim: 2 input_dim: 3 input_dim: 8 input_dim: 6\n' + text)
+    export_onnx("old.prototxt", "net.caffemodel", "old.onnx")
+    assert Path("old.onnx").read_bytes() == expected
+
+
 def test_weights_of_another_net(small):
     small([conv("conv", "data", 4, 3), dense("ip", "conv", 5)])
     for text, problem in (

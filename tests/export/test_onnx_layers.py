@@ -113,7 +113,8 @@ OF_IMAGES = {
     "InnerProduct, transposed": param("InnerProduct", "inner_product", "num_output: 5 transpose: true bias_term: false"),
     "InnerProduct, axis": param("InnerProduct", "inner_product", "num_output: 5 axis: 2"),
     "InnerProduct, last axis, transposed": param("InnerProduct", "inner_product", "num_output: 5 axis: -1 transpose: true"),
-    "Eltwise with a learned blob": layer("Parameter", "", "w", "parameter_param { shape { dim: 6 dim: 11 } }")
+    "convolution of several": layer("Split", "x", "a b") + layer("Convolution", "a b", "y z", "convolution_param { num_output: 2 kernel_size: 3 }"),
+    "Scale with a learned blob": layer("Parameter", "", "w", "parameter_param { shape { dim: 6 dim: 11 } }")
     + layer("Scale", "x w", more="scale_param { axis: 1 }"),
     "L2Normalize": own("L2Normalize"),
     "L2Normalize, all options": own("L2Normalize", "'axis': -1, 'scale': 3, 'eps': 0.1"),

@@ -31,7 +31,9 @@ def graph_of(
         bottoms = [blobs[name] for name in bottoms_of(layer)]
         own_weights = found.get(layer.name, LayerWeights(layer.name))
         step = Step(graph, layer, bottoms, own_weights, weights, load_options(layer))
-        blobs.update(zip(layer.tops, kind_of(layer)(step)))
+        tops = kind_of(layer)(step)
+        step.finish(tops)
+        blobs.update(zip(layer.tops, tops))
     _name(graph, blobs, part.outputs)
     return graph, [f"{layer.name} ({layer.type})" for layer in part.left_out]
 

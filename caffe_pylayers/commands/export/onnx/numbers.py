@@ -186,10 +186,10 @@ def mvn(step: Step) -> List[Tensor]:
     fields, shape = step.fields("mvn_param"), step.x.shape
     images: Shape = (*shape, *(1,) * (4 - len(shape)))
     x, axes = step.reshape(step.x, images), [1, 2, 3] if fields.flag("across_channels") else [2, 3]
-    y = step.node("Sub", x, step.node("ReduceMean", x, axes=axes, shape=images))
+    y, eps = step.node("Sub", x, step.node("ReduceMean", x, axes=axes, shape=images)), fields.number("eps", 1e-9)
     if fields.flag("normalize_variance", True):
         variance = step.node("ReduceMean", step.node("Mul", y, y), axes=axes, shape=images)
-        deviation = step.node("Add", step.node("Sqrt", variance), fields.number("eps", 1e-9))
+        deviation = step.node("Add", step.node("Sqrt", variance), eps)
         y = step.node("Div", y, deviation)
     return [y]
 

@@ -5,7 +5,7 @@ from typing import Callable, Dict, List, Sequence
 import numpy as np
 
 from caffe_pylayers.commands.export.onnx.graph import Rows, Shape, Size, Tensor, count, times
-from caffe_pylayers.commands.export.onnx.step import Input, Step
+from caffe_pylayers.commands.export.onnx.step import Fields, Input, Step
 
 
 def inner_product(step: Step) -> List[Tensor]:
@@ -89,7 +89,7 @@ def reshape(step: Step) -> List[Tensor]:
     end = len(shape) if num_axes == -1 else axis + num_axes
     if not 0 <= axis <= end <= len(shape):
         step.fail(f"axis {axis} and num_axes {num_axes} do not fit its bottom of {len(shape)} axes")
-    wanted = step.fields("reshape_param").layer.message.message("reshape_param").message("shape").all("dim")
+    wanted = Fields(step.layer, fields.message.message("shape")).integers("dim") if "shape" in fields else []
     if any(dim == 0 and axis + place >= len(shape) for place, dim in enumerate(wanted)) or wanted.count(-1) > 1:
         step.fail(f"shape {wanted} does not fit its bottom of {len(shape)} axes")
     new: List[Size] = [shape[axis + place] if dim == 0 else dim for place, dim in enumerate(wanted)]

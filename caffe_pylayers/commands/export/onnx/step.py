@@ -1,7 +1,7 @@
 """One layer on its way to ONNX: what a function of a kind of layer takes, and how it makes nodes."""
 
-from dataclasses import dataclass
-from typing import Any, List, NoReturn, Optional, Sequence, Tuple, TypeVar, Union
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, NoReturn, Optional, Sequence, Set, Tuple, TypeVar, Union
 
 import numpy as np
 
@@ -18,26 +18,37 @@ Input = Union[Tensor, np.ndarray, float, Sequence[int], None]
 _Choice = TypeVar("_Choice", bound=str)
 
 
+#: Fields that make no difference in TEST, or only to how fast it is.
+_WITHOUT_EFFECT = {
+    "engine", "weight_filler", "bias_filler", "filler", "force_nd_im2col", "moving_average_fraction", "stable_prod_grad",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Fields:
-    """The fields of a parameter of a layer, checked as they are read."""
+    """The fields of a parameter of a layer, checked as they are read. asked: those that were asked for."""
 
     layer: Layer
     message: Message
+    asked: Set[str] = field(default_factory=lambda: set(_WITHOUT_EFFECT))
 
     def __contains__(self, name: str) -> bool:
+        self.asked.add(name)
         return name in self.message
 
     def integer(self, name: str, default: Optional[int] = None) -> int:
+        self.asked.add(name)
         return whole_number(self.layer, self.message, name, default)
 
     def integers(self, name: str) -> List[int]:
+        self.asked.add(name)
         return whole_numbers(self.layer, self.message, name)
 
     def number(self, name: str, default: float) -> float:
         return (self.numbers(name) or [default])[-1]
 
     def numbers(self, name: str) -> List[float]:
+        self.asked.add(name)
         values = self.message.all(name)
         for value in values:
             if not isinstance(value, (int, float)):
@@ -45,18 +56,27 @@ class Fields:
         return [float(value) for value in values]
 
     def flag(self, name: str, default: bool = False) -> bool:
+        self.asked.add(name)
         return self.message.flag(name, default)
 
     def choice(self, name: str, choices: Sequence[_Choice], first: int = 0) -> _Choice:
         """One of the names of an enum, whose first number is `first`; without the field the first name."""
+        self.asked.add(name)
         value = self.message.get(name, choices[0])
         found = choices[value - first] if value in range(first, first + len(choices)) else value
         if found not in choices:
             raise self._wrong(name, f"{name} must be one of {', '.join(choices)}, not {value}")
         return choices[choices.index(found)]
 
-    def _wrong(self, name: str, problem: str) -> ConfigError:
-        return ConfigError(problem, source=f"{self.layer.file}:{self.message.line_of(name)}: layer {self.layer.name!r}")
+    def require_asked(self) -> None:
+        """Raise ConfigError for a field that nothing asked for: a fork's, which would silently count for nothing."""
+        for name in (each.name for each in self.message.fields if each.name not in self.asked):
+            known = ", ".join(sorted(self.asked - _WITHOUT_EFFECT))
+            raise self._wrong(name, f"{name} is no field that counts here", f"those that do: {known}")
+
+    def _wrong(self, name: str, problem: str, remedy: str = "") -> ConfigError:
+        source = f"{self.layer.file}:{self.message.line_of(name)}: layer {self.layer.name!r}"
+        return ConfigError(problem, remedy=remedy, source=source)
 
 
 @dataclass
@@ -69,6 +89,7 @@ class Step:
     weights: LayerWeights
     weights_file: str
     options: Any = None
+    _fields: Dict[str, Fields] = field(default_factory=dict)
 
     @property
     def x(self) -> Tensor:
@@ -76,7 +97,15 @@ class Step:
         return self.bottoms[0]
 
     def fields(self, name: str) -> Fields:
-        return Fields(self.layer, self.layer.message.message(name))
+        """The parameter of that name."""
+        return self._fields.setdefault(name, Fields(self.layer, self.layer.message.message(name)))
+
+    def finish(self, tops: Sequence[Tensor]) -> None:
+        """Raise ConfigError where the layer has more than its nodes do."""
+        for fields in self._fields.values():
+            fields.require_asked()
+        if len(tops) < len(self.layer.tops):
+            self.fail(f"only {len(tops)} of its {len(self.layer.tops)} tops have a counterpart", "remove the others")
 
     def fail(self, problem: str, remedy: str = "") -> NoReturn:
         """Raise ConfigError of this layer."""

@@ -1,24 +1,38 @@
 """Convolution, deconvolution, pooling and what is made of pooling, as nodes of ONNX."""
 
 import math
+from dataclasses import replace
 from typing import List, Sequence, Tuple
 
 import numpy as np
 
 from caffe_pylayers.commands.export.onnx.graph import Shape, Tensor
 from caffe_pylayers.commands.export.onnx.step import Input, Step
-from caffe_pylayers.commands.export.windows import Window, window_of
+from caffe_pylayers.commands.export.windows import PARAMS, Window, window_of
 
+_WINDOW_FIELDS = (
+    "kernel_size", "kernel_h", "kernel_w", "stride", "stride_h", "stride_w", "pad", "pad_h", "pad_w", "dilation",
+    "global_pooling", "round_mode",
+)  # fmt: skip
 _POOLS = ("MAX", "AVE", "STOCHASTIC")
 
 
+def _window(step: Step, num_axes: int) -> Window:
+    step.fields(PARAMS[step.layer.type]).asked.update(_WINDOW_FIELDS)
+    return window_of(step.layer, num_axes)
+
+
 def convolution(step: Step) -> List[Tensor]:
-    """Convolution and Deconvolution: their weights lie in ONNX as in Caffe."""
+    """Convolution and Deconvolution, each bottom for a top of its own: their weights lie in ONNX as in Caffe."""
+    return [_convolved(replace(step, bottoms=[bottom])) for bottom in step.bottoms]
+
+
+def _convolved(step: Step) -> Tensor:
     fields, spatial = step.fields("convolution_param"), step.spatial()
     if step.axis(fields.integer("axis", 1)) != 1:
         step.fail(f"its channels lie along axis {fields.integer('axis')}, but ONNX has them along axis 1")
     channels, outputs = step.known(step.x.shape[1]), fields.integer("num_output")
-    group, window = fields.integer("group", 1), window_of(step.layer, len(spatial))
+    group, window = fields.integer("group", 1), _window(step, len(spatial))
     if group < 1 or channels % group or outputs % group:
         step.fail(f"{channels} channels and num_output {outputs} are not multiples of group {group}")
     sides = (channels, outputs // group) if window.up else (outputs, channels // group)
@@ -28,7 +42,7 @@ def convolution(step: Step) -> List[Tensor]:
     op = "ConvTranspose" if window.up else "Conv"
     shape = (step.x.shape[0], outputs, *_sizes(step, window, spatial))
     about = {"strides": window.stride, "pads": window.pad * 2, "dilations": window.dilation}
-    return [step.node(op, step.x, *parameters, shape=shape, kernel_shape=window.kernel, group=group, **about)]
+    return step.node(op, step.x, *parameters, shape=shape, kernel_shape=window.kernel, group=group, **about)
 
 
 def pooling(step: Step) -> List[Tensor]:
@@ -36,7 +50,7 @@ def pooling(step: Step) -> List[Tensor]:
     kind = step.fields("pooling_param").choice("pool", _POOLS)
     if len(step.spatial(2)) != 2:
         step.fail(f"its bottom has {len(step.x.shape)} axes, but Caffe pools images, of 4 axes")
-    return pooled(step, step.x, window_of(step.layer), kind, mask=len(step.layer.tops) > 1)
+    return pooled(step, step.x, _window(step, 2), kind, mask=len(step.layer.tops) > 1)
 
 
 def pooled(step: Step, x: Tensor, window: Window, kind: str, mask: bool = False) -> List[Tensor]:
@@ -100,11 +114,11 @@ def lrn(step: Step) -> List[Tensor]:
     """Local response normalization, across channels or within each."""
     fields, spatial = step.fields("lrn_param"), step.spatial(2)
     size = fields.integer("local_size", 5)
-    alpha, beta = fields.number("alpha", 1.0), fields.number("beta", 0.75)
+    alpha, beta, bias = fields.number("alpha", 1.0), fields.number("beta", 0.75), fields.number("k", 1.0)
     if size % 2 == 0:
         step.fail(f"local_size must be odd, not {size}")
     if fields.choice("norm_region", ("ACROSS_CHANNELS", "WITHIN_CHANNEL")) == "ACROSS_CHANNELS":
-        return [step.node("LRN", step.x, alpha=alpha, beta=beta, bias=fields.number("k", 1.0), size=size)]
+        return [step.node("LRN", step.x, alpha=alpha, beta=beta, bias=bias, size=size)]
     ones, sides = (1,) * len(spatial), (size,) * len(spatial)
     window = Window(sides, ones, (size // 2,) * len(spatial), ones, pooling=True, rounds_up=True)
     mean = pooled(step, step.node("Mul", step.x, step.x), window, "AVE")[0]
