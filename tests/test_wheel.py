@@ -65,6 +65,12 @@ def versions(python, cwd):
     return {package["name"].lower(): package["version"] for package in listed}
 
 
+def added_by(requirement, python, cwd):
+    """The packages that pip would install or move."""
+    command = ("-m", "pip", "install", "--dry-run", "--quiet", "--report", "-", "--only-binary=:all:", requirement)
+    return {each["metadata"]["name"].lower() for each in json.loads(run(python, *command, cwd=cwd))["install"]}
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
@@ -95,6 +101,8 @@ def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
         "matplotlib",
     }
     run(python, "-m", "pip", "check", cwd=tmp_path)
+    added = added_by(f"{wheel}[onnx]", python, tmp_path)
+    assert "onnx" in added and added & set(after) <= {"caffe-pylayers"}
     (tmp_path / "ip.prototxt").write_text(NET)
     program = str(tmp_path / "env" / "bin" / "caffe-pylayers")
     assert "`import caffe` fails" in run(program, "check", "ip.prototxt", cwd=tmp_path)

@@ -1,6 +1,6 @@
 """A net with its weights as a file of ONNX, which other programs run without Caffe."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from caffe_pylayers.commands.export.onnx.graph import Tensor
@@ -20,7 +20,7 @@ class OnnxExport:
     num_nodes: int
     num_weights: int
     left_out: List[str]
-    checked_by: str
+    checked_by: str = ""
     unchecked: str = ""
     opset: int = OPSET
 
@@ -44,11 +44,13 @@ def export_onnx(
     takes. Raises ConfigError and DataError, as for a layer that has no counterpart; nothing is written then.
     """
     graph, left_out = graph_of(net, weights, shapes or {}, blobs)
+    num_weights = sum(value.size for value in graph.constants.values() if value.dtype.kind == "f")
+    written = OnnxExport(path, graph.inputs, graph.outputs, len(graph.nodes), num_weights, left_out)
     with output_file(path) as partial:
         write_model(graph, partial)
+        del graph  # the checker reads all weights once more
         checked_by, unchecked = _check(partial)
-    numbers = sum(value.size for value in graph.constants.values() if value.dtype.kind == "f")
-    return OnnxExport(path, graph.inputs, graph.outputs, len(graph.nodes), numbers, left_out, checked_by, unchecked)
+    return replace(written, checked_by=checked_by, unchecked=unchecked)
 
 
 def _check(path: str) -> "tuple[str, str]":
