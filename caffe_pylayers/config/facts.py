@@ -55,6 +55,8 @@ class Facts(BaseModel):
     places: ClassVar[str] = ""
     #: What it may keep, by an option that it has. The first one that is set counts.
     may_keep: ClassVar[Tuple[Kept, ...]] = (Kept("resume", 1, "position", "'resume': True"),)
+    #: What makes its nodes in ONNX, a function of commands/export/onnx/own.py by name; "" where nothing does.
+    onnx: ClassVar[str] = ""
     #: The page in docs that has more about the layer.
     page: ClassVar[str] = "losses.md"
     #: What is wrong if a test has another number of batches than its `restart_every`.

@@ -23,6 +23,7 @@ class L2NormalizeOptions(Options):
     forks = ("L2Normalization",)
     takes = ("x",)
     gives = ("y",)
+    onnx = "l2_normalize"
     page = "features.md"
 
     axis: int = Field(1, description="Axis that the vectors lie along, an integer; -1 is the last.")
@@ -47,6 +48,7 @@ class NormalizeOptions(Options):
     fork_type = True
     takes = ("x",)
     gives = ("y",)
+    onnx = "normalize"
     page = "features.md"
     without_blob = L2NormalizeOptions
     without_blob_beside = ("InnerProduct", "normalize")
@@ -79,6 +81,7 @@ class PermuteOptions(Options):
     takes = ("x",)
     gives = ("y",)
     keeps_values = True
+    onnx = "permute"
     page = "features.md"
     example: ClassVar[Dict[str, Any]] = {"order": [0, 2, 3, 1]}
 
@@ -97,6 +100,7 @@ class AxpyOptions(Options):
     fork_type = True
     takes = ("scale", "x", "y")
     gives = ("sum",)
+    onnx = "axpy"
     page = "features.md"
 
 
@@ -107,6 +111,7 @@ class ShuffleChannelOptions(Options):
     takes = ("x",)
     gives = ("y",)
     keeps_values = True
+    onnx = "shuffle_channel"
     page = "features.md"
     example: ClassVar[Dict[str, Any]] = {"group": 2}
 
@@ -120,6 +125,7 @@ class GradientScalerOptions(Options):
     takes = ("x",)
     gives = ("y",)
     keeps_values = True
+    onnx = "same"
     page = "features.md"
     example: ClassVar[Dict[str, Any]] = {"max_iter": 10000}
 

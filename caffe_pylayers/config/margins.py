@@ -60,6 +60,7 @@ class NormalizedInnerProductOptions(VectorsOptions):
     gives = ("cos",)
     fork_fields: ClassVar[Dict[str, Tuple[str, ...]]] = {"InnerProduct": ("normalize",)}
 
+    onnx = "normalized_inner_product"
     sub_centers: int = Field(
         1, ge=1, description="Vectors per class, at least 1; the largest of their cosines is that of the class."
     )
@@ -124,6 +125,7 @@ class _AngularMarginOptions(VectorsOptions):
 class MarginInnerProductOptions(_AngularMarginOptions):
     """SphereFace: inner products with unit vectors of classes, with an angular margin at the label."""
 
+    onnx = "margin_inner_product"
     gradient: Literal["true", "fork"] = Field(
         "true",
         description="The derivative (true), or what the layer of SphereFace has (fork): a part of length 1 for the margin in that of "
@@ -139,6 +141,7 @@ class MarginInnerProductOptions(_AngularMarginOptions):
 class LargeMarginInnerProductOptions(_AngularMarginOptions):
     """L-Softmax: inner products with vectors of classes, with an angular margin at the label."""
 
+    onnx = "large_margin_inner_product"
     gamma: float = Field(0.000025, ge=0, description="How fast lambda falls, at least 0; 0: it stays.")
     power: float = Field(35.0, ge=0, description="Exponent of its fall, at least 0.")
     lambda_min: float = Field(0.0, ge=0, description="What lambda does not fall below, at least 0.")
@@ -150,6 +153,7 @@ class _CosineMarginOptions(Options):
     fork_type: ClassVar[bool] = True
     takes: ClassVar[Tuple[str, ...]] = ("cos", "label")
     gives: ClassVar[Tuple[str, ...]] = ("cos",)
+    onnx: ClassVar[str] = "same"
     page: ClassVar[str] = _PAGE
 
     ignore_label: IgnoreLabel = None

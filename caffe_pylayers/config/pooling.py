@@ -38,6 +38,7 @@ class PoolingNDOptions(Options):
     fork_type = True
     takes = ("x",)
     gives = ("y", "[mask]")
+    onnx = "pooling_nd"
     example: ClassVar[Dict[str, Any]] = {"pool": "MAX", "kernel_size": 2, "stride": 2}
     page = "features.md"
 
@@ -97,6 +98,7 @@ class ROIPoolingOptions(Options):
     fork_type = True
     takes = ("x", "rois")
     gives = ("y",)
+    onnx = "roi_pooling"
     example: ClassVar[Dict[str, Any]] = {"pooled_h": 7, "pooled_w": 7, "spatial_scale": 0.0625}
     page = "features.md"
 
@@ -116,6 +118,7 @@ class InterpOptions(Options):
     takes = ("x", "[like]")
     gives = ("y",)
     keeps_values = True
+    onnx = "interp"
     example: ClassVar[Dict[str, Any]] = {"zoom_factor": 8}
     page = "features.md"
 
@@ -162,6 +165,7 @@ class UpsampleOptions(Options):
     fork_type = True
     takes = ("x", "mask")
     gives = ("y",)
+    onnx = "upsample"
     example: ClassVar[Dict[str, Any]] = {"scale": 2}
     page = "features.md"
 

@@ -253,19 +253,21 @@ def test_weights_of_another_net(small):
 
 
 def test_types_of_forks(small):
-    """As SSD, PSPNet and Fast R-CNN write them: the file is that of our layers with the options of their fields."""
+    """As SSD, PSPNet and SphereFace write them: the file is that of our layers with the options of their fields."""
     ours = [
         own("Normalize", "'across_spatial': False, 'channel_shared': False", "data", "a"),
         own("Interp", "'zoom_factor': 3", "a", "b"),
         own("Permute", "'order': [0, 2, 3, 1]", "b", "c"),
+        own("MarginInnerProduct", "'num_output': 4, 'type': 'DOUBLE'", "c label", "d"),
     ]
     theirs = [
         layer("Normalize", "data", "a", "norm_param { across_spatial: false channel_shared: false }"),
         layer("Interp", "a", "b", "interp_param { zoom_factor: 3 }"),
         layer("Permute", "b", "c", "permute_param { order: 0 order: 2 order: 3 order: 1 }"),
+        layer("MarginInnerProduct", "c label", "d", "margin_inner_product_param { num_output: 4 type: DOUBLE }"),
     ]
-    net, _ = small(ours)
-    head = Path("net.prototxt").read_text().splitlines()[0]
+    net, _ = small(ours, {**IMAGES, "label": (2,)})
+    head = "\n".join(Path("net.prototxt").read_text().splitlines()[:2])
     Path("net.prototxt").write_text(f"{head}\n" + "".join(theirs))
     compare(net, export_onnx("net.prototxt", "net.caffemodel", "fork.onnx").path)
     assert Path("fork.onnx").read_bytes() == Path("net.onnx").read_bytes()
@@ -278,7 +280,7 @@ def test_types_of_forks(small):
         with pytest.raises(ConfigError) as error:
             export_onnx("net.prototxt", "net.caffemodel", "fork.onnx")
         assert problem in error.value.problem
-        assert "net.prototxt:2" in error.value.source
+        assert "net.prototxt:3" in error.value.source
 
 
 def test_weights_go_from_file_to_file_as_they_are(small):

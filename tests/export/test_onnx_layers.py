@@ -7,6 +7,7 @@ import pytest
 
 from caffe_pylayers.commands.export.onnx.kinds import STOCK
 from caffe_pylayers.commands.export.onnx.own import OWN
+from caffe_pylayers.config.catalogue import SCHEMAS
 from tests.export.onnx_nets import check, layer, own
 
 IMAGES = (2, 6, 11, 8)
@@ -236,4 +237,6 @@ def test_pools_of_any_window_and_size(tmp_path):
 def test_every_kind_of_layer_is_tried():
     tried = "".join([*OF_IMAGES.values(), *OF_ROWS.values(), *(text for text, *_ in SEVERAL.values())])
     assert [kind for kind in STOCK if f'type: "{kind}"' not in tried] == []
-    assert [kind for kind in OWN if f'layer: "{kind}"' not in tried] == []
+    ours = [name for name, schema in SCHEMAS.items() if schema.onnx]
+    assert [kind for kind in ours if f'layer: "{kind}"' not in tried] == []
+    assert {SCHEMAS[name].onnx for name in ours} == set(OWN)

@@ -115,7 +115,7 @@ def _export_onnx(
     if result.left_out:
         console(stderr=True).print(Text(f"left out of {net}: {', '.join(result.left_out)}"))
     if not result.checked_by:
-        remedy = "`pip install 'caffe-pylayers[onnx]'` brings its checker"
+        remedy = "`pip install '.[onnx]'` in a clone of this package brings its checker"
         console(stderr=True).print(Text(f"the model is not checked: {result.unchecked}; {remedy}"))
 
 

@@ -20,8 +20,11 @@ Kind = Callable[[Step], List[Tensor]]
 #: Caffe's types -> their nodes.
 STOCK: Dict[str, Kind] = {**WINDOWS, **NUMBERS, **SHAPES}
 
-#: What a net measures itself with, or throws away.
-_ENDS = ("Accuracy", "Silence", "HDF5Output")
+#: Types of Caffe's that a net measures itself with, or throws blobs away.
+_ENDS = (
+    "Accuracy", "ContrastiveLoss", "EuclideanLoss", "HDF5Output", "HingeLoss", "InfogainLoss", "MultinomialLogisticLoss",
+    "SigmoidCrossEntropyLoss", "Silence", "SoftmaxWithLoss",
+)  # fmt: skip
 
 
 def own_layer(layer: Layer) -> str:
@@ -31,12 +34,18 @@ def own_layer(layer: Layer) -> str:
 
 def kind_of(layer: Layer) -> Kind:
     """What makes the nodes of a layer, which has a counterpart."""
-    return OWN[own_layer(layer)] if own_layer(layer) else STOCK[layer.type]
+    return OWN[SCHEMAS[own_layer(layer)].onnx] if own_layer(layer) else STOCK[layer.type]
+
+
+def _in_onnx(layer: Layer) -> bool:
+    """Whether it is a layer of this package that has a counterpart."""
+    own = own_layer(layer)
+    return own in SCHEMAS and bool(SCHEMAS[own].onnx)
 
 
 def require_kinds(layers: Sequence[Layer]) -> None:
     """Raise ConfigError for all layers that have no counterpart."""
-    without = [layer for layer in layers if not (layer.type in STOCK or own_layer(layer) in OWN)]
+    without = [layer for layer in layers if not (layer.type in STOCK or _in_onnx(layer))]
     if without:
         raise ConfigError.of([_no_counterpart(layer) for layer in without])
 
@@ -50,13 +59,13 @@ def _no_counterpart(layer: Layer) -> ConfigError:
 def is_end(layer: Layer) -> bool:
     """Whether a layer is left out for what it is: a loss, a measure."""
     own = own_layer(layer)
-    return (own in SCHEMAS and SCHEMAS[own].is_loss()) or layer.type.endswith("Loss") or layer.type in _ENDS
+    return layer.type in _ENDS or (own in SCHEMAS and SCHEMAS[own].is_loss())
 
 
 def bottoms_of(layer: Layer) -> List[str]:
     """The bottoms that count in TEST: a margin at the label is only there in TRAIN."""
-    own = own_layer(layer)
-    return layer.bottoms[:1] if own in OWN and SCHEMAS[own].takes[1:2] == ("label",) else layer.bottoms
+    has_margin = _in_onnx(layer) and SCHEMAS[own_layer(layer)].takes[1:2] == ("label",)
+    return layer.bottoms[:1] if has_margin else layer.bottoms
 
 
 def load_options(layer: Layer) -> Any:

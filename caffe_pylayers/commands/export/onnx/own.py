@@ -67,17 +67,27 @@ def _unit_rows(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
-def margin_products(step: Step) -> List[Tensor]:
-    """MarginInnerProduct and LargeMarginInnerProduct: products with the vectors, and lambda as it is in TEST."""
-    options = step.options
-    vectors = step.blob(0, (options.num_output, _features(step)))
-    if step.layer.own == "MarginInnerProduct":
-        vectors = _unit_rows(vectors)
+def margin_inner_product(step: Step) -> List[Tensor]:
+    """Products with unit vectors."""
+    return _products(step, _unit_rows(_vectors(step)))
+
+
+def large_margin_inner_product(step: Step) -> List[Tensor]:
+    """Products with the vectors as they are."""
+    return _products(step, _vectors(step))
+
+
+def _vectors(step: Step) -> np.ndarray:
+    return step.blob(0, (step.options.num_output, _features(step)))
+
+
+def _products(step: Step, vectors: np.ndarray) -> List[Tensor]:
+    """The products, and lambda as it is in TEST."""
     tops = [product(step, step.x, 1, [vectors])]
     if len(step.layer.tops) > 1:
-        if options.resume:
+        if step.options.resume:
             step.fail("its second top is lambda at the iteration of the training", "remove the second top")
-        tops.append(step.graph.constant(step.layer.name, np.array([options.lambda_min], np.float32)))
+        tops.append(step.graph.constant(step.layer.name, np.array([step.options.lambda_min], np.float32)))
     return tops
 
 
@@ -151,11 +161,11 @@ def roi_pooling(step: Step) -> List[Tensor]:
     return [step.node("MaxRoiPool", x, regions, shape=shape, pooled_shape=pooled, spatial_scale=options.spatial_scale)]
 
 
-#: Layers of this package -> their nodes.
+#: What `onnx` on the options class of a layer names.
 OWN: Dict[str, Callable[[Step], List[Tensor]]] = {
-    "L2Normalize": l2_normalize, "Normalize": normalize, "NormalizedInnerProduct": normalized_inner_product,
-    "MarginInnerProduct": margin_products, "LargeMarginInnerProduct": margin_products,
-    "LabelSpecificAdd": same, "CosinAddm": same, "CombinedMargin": same, "GradientScaler": same,
-    "Permute": permute, "Interp": interp, "Upsample": upsample, "ShuffleChannel": shuffle_channel, "Axpy": axpy,
-    "ROIPooling": roi_pooling, "PoolingND": pooling_nd,
+    function.__name__: function
+    for function in (
+        l2_normalize, normalize, normalized_inner_product, margin_inner_product, large_margin_inner_product, same, permute, interp,
+        upsample, shuffle_channel, axpy, roi_pooling, pooling_nd,
+    )
 }  # fmt: skip
