@@ -5,7 +5,7 @@ from typing import Callable, Dict, List, Sequence
 
 import numpy as np
 
-from caffe_pylayers.commands.export.layouts import caffe_arrays
+from caffe_pylayers.commands.export.layouts import caffe_arrays, dims
 from caffe_pylayers.commands.export.onnx.graph import Shape, Tensor, count
 from caffe_pylayers.commands.export.onnx.step import Step
 
@@ -49,9 +49,8 @@ def exponential(step: Step) -> List[Tensor]:
     """base ^ (shift + scale x)."""
     fields = step.fields("exp_param")
     logarithm = _log_of_base(step, fields.number("base", -1.0))
-    y = step.node("Exp", _linear(step, logarithm * fields.number("scale", 1.0)))
-    shift = fields.number("shift", 0.0)
-    return [step.node("Mul", y, math.exp(logarithm * shift)) if shift else y]
+    scale, shift = logarithm * fields.number("scale", 1.0), logarithm * fields.number("shift", 0.0)
+    return [step.node("Exp", _linear(step, scale, shift))]
 
 
 def logarithm(step: Step) -> List[Tensor]:
@@ -121,11 +120,8 @@ def scale(step: Step) -> List[Tensor]:
 def bias(step: Step) -> List[Tensor]:
     fields, learned = step.fields("bias_param"), len(step.bottoms) == 1
     axis = fields.integer("axis", 1)
-    return [
-        step.node(
-            "Add", step.x, _learned(step, 0, axis, fields.integer("num_axes", 1)) if learned else _beside(step, axis)
-        )
-    ]
+    num_axes = fields.integer("num_axes", 1)
+    return [step.node("Add", step.x, _learned(step, 0, axis, num_axes) if learned else _beside(step, axis))]
 
 
 def _learned(step: Step, number: int, axis: int, num_axes: int) -> np.ndarray:
@@ -145,7 +141,7 @@ def _beside(step: Step, axis: int) -> Tensor:
         return second
     axis = step.axis(axis, samples=True)
     if x.shape[axis : axis + len(second.shape)] != second.shape:
-        shapes = " and ".join("x".join(map(str, each.shape)) for each in (x, second))
+        shapes = " and ".join(dims(each.shape) for each in (x, second))
         step.fail(f"its bottoms of {shapes} do not fit at axis {axis}")
     return step.reshape(second, (*second.shape, *(1,) * (len(x.shape) - axis - len(second.shape))))
 
@@ -157,17 +153,15 @@ def eltwise(step: Step) -> List[Tensor]:
     coefficients = fields.numbers("coeff")
     same_shapes(step, step.bottoms)
     if operation == "MAX":
-        return [step.nodes("Max", step.bottoms, [step.x.shape])[0]]
-    if coefficients and (operation != "SUM" or len(coefficients) != len(step.bottoms)):
+        return [step.node("Max", *step.bottoms)]
+    if coefficients and (operation == "PROD" or len(coefficients) != len(step.bottoms)):
         step.fail(f"{len(coefficients)} coefficients of operation {operation} for {len(step.bottoms)} bottoms")
-    if operation == "SUM" and not coefficients:
-        return [step.nodes("Sum", step.bottoms, [step.x.shape])[0]]
     terms = [
         tensor if factor == 1 else step.node("Mul", tensor, factor)
         for tensor, factor in zip(step.bottoms, coefficients or [1.0] * len(step.bottoms))
     ]
     if operation == "SUM":
-        return [step.nodes("Sum", terms, [step.x.shape])[0]]
+        return [step.node("Sum", *terms)]
     y = terms[0]
     for term in terms[1:]:
         y = step.node("Mul", y, term)
@@ -177,7 +171,7 @@ def eltwise(step: Step) -> List[Tensor]:
 def same_shapes(step: Step, tensors: Sequence[Tensor]) -> None:
     """Fail where tensors have not one shape."""
     if len({tensor.shape for tensor in tensors}) > 1:
-        shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in tensors)
+        shapes = ", ".join(dims(tensor.shape) for tensor in tensors)
         step.fail(f"its bottoms have shapes {shapes}, but one shape is needed")
 
 
@@ -200,9 +194,11 @@ def reduction(step: Step) -> List[Tensor]:
     operation = fields.choice("operation", ("SUM", "ASUM", "SUMSQ", "MEAN"), first=1)
     axis = step.axis(fields.integer("axis", 0))
     factor = fields.number("coeff", 1.0) / (count((1, *shape[axis:])) if operation == "MEAN" else 1)
-    x = {"ASUM": lambda: step.node("Abs", step.x), "SUMSQ": lambda: step.node("Mul", step.x, step.x)}.get(
-        operation, lambda: step.x
-    )()
+    x = step.x
+    if operation == "ASUM":
+        x = step.node("Abs", x)
+    elif operation == "SUMSQ":
+        x = step.node("Mul", x, x)
     y = step.node("ReduceSum", x, list(range(axis, len(shape))), shape=shape[:axis], keepdims=0)
     return [y if factor == 1 else step.node("Mul", y, factor)]
 
@@ -218,8 +214,8 @@ def argmax(step: Step) -> List[Tensor]:
     rows = shape[0]
     values, places = _largest(step, step.reshape(step.x, (rows, count((1, *shape[1:])))), 1, top_k)
     ones = (1,) * (max(len(shape), 3) - 3)
-    parts = [step.reshape(each, (rows, 1, top_k, *ones)) for each in ((places, values) if values_too else (places,))]
-    return [step.nodes("Concat", parts, [(rows, len(parts), top_k, *ones)], axis=1)[0]] if values_too else parts
+    places, values = (step.reshape(each, (rows, 1, top_k, *ones)) for each in (places, values))
+    return [step.node("Concat", places, values, axis=1, shape=(rows, 2, top_k, *ones)) if values_too else places]
 
 
 def _largest(step: Step, x: Tensor, axis: int, top_k: int) -> List[Tensor]:

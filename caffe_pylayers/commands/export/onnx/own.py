@@ -5,6 +5,7 @@ from typing import Callable, Dict, List, Sequence
 
 import numpy as np
 
+from caffe_pylayers.commands.export.layouts import dims
 from caffe_pylayers.commands.export.onnx.graph import Tensor, count
 from caffe_pylayers.commands.export.onnx.numbers import same_shapes
 from caffe_pylayers.commands.export.onnx.shapes import product, same
@@ -109,7 +110,7 @@ def interp(step: Step) -> List[Tensor]:
     ends = [size + options.pad_end for size in sizes]
     cut = [end + options.pad_beg for end in ends]
     if len(sizes) != 2 or min(cut) < 1:
-        step.fail(f"nothing is left of its bottom of {' x '.join(map(str, sizes))}")
+        step.fail(f"nothing is left of its bottom of {dims(sizes)}")
     wanted = list(map(step.known, step.bottoms[1].shape[2:])) if len(step.bottoms) > 1 else options.wanted(cut)
     x = step.x
     if cut != list(sizes):

@@ -4,6 +4,7 @@ from typing import Callable, Dict, List, Sequence
 
 import numpy as np
 
+from caffe_pylayers.commands.export.layouts import dims
 from caffe_pylayers.commands.export.onnx.graph import Rows, Shape, Size, Tensor, count, times
 from caffe_pylayers.commands.export.onnx.step import Fields, Input, Step
 
@@ -25,9 +26,8 @@ def product(step: Step, x: Tensor, axis: int, parameters: Sequence[Input], trans
     assert isinstance(weights, np.ndarray)
     inputs, outputs = weights.shape if transposed else weights.shape[::-1]
     samples = times(x.shape[0], count((1, *x.shape[1:axis])))
-    y = step.nodes(
-        "Gemm", [step.reshape(x, (samples, inputs)), *parameters], [(samples, outputs)], transB=int(not transposed)
-    )[0]
+    rows = step.reshape(x, (samples, inputs))
+    y = step.node("Gemm", rows, *parameters, transB=int(not transposed), shape=(samples, outputs))
     return step.reshape(y, (*x.shape[:axis], outputs))
 
 
@@ -52,13 +52,13 @@ def concat(step: Step) -> List[Tensor]:
     others = {(*tensor.shape[:axis], *tensor.shape[axis + 1 :]) for tensor in step.bottoms}
     names = {size.name if isinstance(size, Rows) else "" for size in sizes}
     if len(others) > 1 or len(names) > 1:
-        shapes = ", ".join("x".join(map(str, tensor.shape)) for tensor in step.bottoms)
+        shapes = ", ".join(dims(tensor.shape) for tensor in step.bottoms)
         step.fail(f"its bottoms have shapes {shapes}, which do not fit along axis {axis}")
     whole = times(
         sizes[0]._replace(times=1) if isinstance(sizes[0], Rows) else 1, sum(count((size,)) for size in sizes)
     )
     shape = (*step.x.shape[:axis], whole, *step.x.shape[axis + 1 :])
-    return [step.nodes("Concat", step.bottoms, [shape], axis=axis)[0]]
+    return [step.node("Concat", *step.bottoms, axis=axis, shape=shape)]
 
 
 def slices(step: Step) -> List[Tensor]:
@@ -104,9 +104,9 @@ def _left(step: Step, old: Shape, new: Sequence[Size]) -> Size:
     rest, whole = count(tuple(size for size in new if size != -1)), count(tuple(old))
     left = whole // rest if rest else 0
     if rest * (left if -1 in new else 1) != whole:
-        step.fail(f"{whole} numbers per sample do not fit the shape {' x '.join(map(str, new))}")
+        step.fail(f"{whole} numbers per sample do not fit the shape {dims(new)}")
     if rows and not kept:
-        if list(new).index(-1) if -1 in new else True:
+        if new[0] != -1:
             step.fail(
                 "it gives the number of samples a place that is not the first, or a fixed size",
                 "write 0 for the first dim, which keeps the samples where they are",

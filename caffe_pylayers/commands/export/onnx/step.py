@@ -36,6 +36,7 @@ class Fields:
         self.asked.add(name)
         return name in self.message
 
+    # Each of these raises ConfigError where the field is something else.
     def integer(self, name: str, default: Optional[int] = None) -> int:
         self.asked.add(name)
         return whole_number(self.layer, self.message, name, default)
@@ -113,7 +114,9 @@ class Step:
 
     def node(self, op: str, *inputs: Input, shape: Optional[Shape] = None, **attributes: Any) -> Tensor:
         """What a new node gives, by default of the shape of its first input."""
-        return self.nodes(op, inputs, [inputs[0].shape if shape is None else shape], **attributes)[0]  # type: ignore[union-attr]
+        if shape is None:
+            shape = inputs[0].shape if isinstance(inputs[0], Tensor) else ()
+        return self.nodes(op, inputs, [shape], **attributes)[0]
 
     def nodes(self, op: str, inputs: Sequence[Input], shapes: Sequence[Shape], **attributes: Any) -> List[Tensor]:
         names = ["" if each is None else self._tensor(each).name for each in inputs]
@@ -124,9 +127,8 @@ class Step:
             return value
         if isinstance(value, np.ndarray):
             return self.graph.constant(self.layer.name, value)
-        return self.graph.constant(
-            self.layer.name, np.array(value, np.float32 if isinstance(value, float) else np.int64)
-        )
+        numbers = np.array(value, np.float32 if isinstance(value, float) else np.int64)
+        return self.graph.constant(self.layer.name, numbers)
 
     def reshape(self, x: Tensor, shape: Shape) -> Tensor:
         """x with another shape, of as many numbers."""
@@ -135,9 +137,9 @@ class Step:
         sizes = [-1 if isinstance(size, Rows) else size for size in shape]
         return self.node("Reshape", x, sizes, shape=shape)
 
-    def axis(self, axis: int, x: Optional[Tensor] = None, samples: bool = False) -> int:
-        """An axis of x, by default of the first bottom, counted from 0. samples: whether it may be that of the samples."""
-        rank = len((x or self.x).shape)
+    def axis(self, axis: int, samples: bool = False) -> int:
+        """An axis of the first bottom, counted from 0. samples: whether it may be that of the samples."""
+        rank = len(self.x.shape)
         if not -rank <= axis < rank:
             self.fail(f"axis {axis} is not an axis of its bottom, which has {rank}")
         axis %= rank
@@ -148,7 +150,7 @@ class Step:
             )
         return axis
 
-    def blob(self, number: int, shape: Sequence[Size], what: str = "blob") -> np.ndarray:
+    def blob(self, number: int, shape: Sequence[Size]) -> np.ndarray:
         """The parameter blob of that number, with that shape. Raises DataError where the file has none that fits."""
         blobs, wanted = self.weights.blobs, [self.known(size) for size in shape]
         source = f"{self.weights_file}: layer {self.layer.name!r}"
@@ -157,7 +159,7 @@ class Step:
             raise DataError(found, remedy="do these weights belong to another net?", source=source)
         blob = blobs[number]
         if _without_ones(blob.shape) != _without_ones(wanted):
-            found = f"{what} {number} has shape {dims(blob.shape)}, but {self.layer.described} needs {dims(wanted)}"
+            found = f"blob {number} has shape {dims(blob.shape)}, but {self.layer.described} needs {dims(wanted)}"
             raise DataError(found, remedy="do these weights belong to another net?", source=source)
         return np.asarray(blob, np.float32).reshape(wanted)
 

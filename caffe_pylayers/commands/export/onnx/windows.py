@@ -6,6 +6,7 @@ from typing import List, Sequence, Tuple
 
 import numpy as np
 
+from caffe_pylayers.commands.export.layouts import dims
 from caffe_pylayers.commands.export.onnx.graph import Shape, Tensor
 from caffe_pylayers.commands.export.onnx.step import Input, Step
 from caffe_pylayers.commands.export.windows import PARAMS, Window, window_of
@@ -99,7 +100,7 @@ def _sizes(step: Step, window: Window, spatial: Tuple[int, ...]) -> List[int]:
     for axis, found in enumerate(window.sizes(spatial)):
         number = found or 0
         if number < 1 or (window.pooling and (number - 1) * window.stride[axis] >= spatial[axis] + window.pad[axis]):
-            step.fail(f"a window of {window.kernel[axis]} does not fit its bottom of {' x '.join(map(str, spatial))}")
+            step.fail(f"a window of {window.kernel[axis]} does not fit its bottom of {dims(spatial)}")
         sizes.append(number)
     return sizes
 
@@ -136,13 +137,13 @@ def spp(step: Step) -> List[Tensor]:
         kernel = tuple(-(-size // bins) for size in spatial)
         pad = tuple((bins * side - size + 1) // 2 for side, size in zip(kernel, spatial))
         if any(each >= side for each, side in zip(pad, kernel)):
-            step.fail(f"its bottom of {' x '.join(map(str, spatial))} is too small for {bins} x {bins} bins")
+            step.fail(f"its bottom of {dims(spatial)} is too small for {bins} x {bins} bins")
         window = Window(kernel, kernel, pad, (1,) * len(spatial), pooling=True, rounds_up=True)
         (y,) = pooled(step, step.x, window, kind)
         flat.append(y if height == 1 else step.reshape(y, (rows, math.prod(map(step.known, y.shape[1:])))))
     if height == 1:
         return flat
-    return [step.nodes("Concat", flat, [(rows, sum(step.known(y.shape[1]) for y in flat))], axis=1)[0]]
+    return [step.node("Concat", *flat, axis=1, shape=(rows, sum(step.known(y.shape[1]) for y in flat)))]
 
 
 def pooling_nd(step: Step) -> List[Tensor]:
