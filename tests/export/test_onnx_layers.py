@@ -176,6 +176,15 @@ def test_a_layer_of_rows(case, tmp_path):
 SEVERAL = {
     **{f"Eltwise {kind}": (layer("Eltwise", "x y z", "sum", f"eltwise_param {{ {kind} }}"), dict.fromkeys("xyz", IMAGES))
        for kind in ("", "operation: PROD", "operation: MAX", "coeff: 1 coeff: -0.5 coeff: 2", "operation: 1")},
+    "Convolution of sequences": (conv("kernel_size: 3 stride: 2 pad: 1"), {"x": (2, 3, 9)}),
+    "Convolution of volumes": (conv("kernel_size: 3 stride: 2 pad: 1 group: 2"), {"x": (2, 4, 5, 6, 7)}),
+    "Deconvolution of volumes": (conv("kernel_size: 3 stride: 2 pad: 1", "Deconvolution"), {"x": (2, 4, 5, 4, 3)}),
+    "LRN, wider than the channels": (param("LRN", "lrn", "local_size: 7 alpha: 2"), {"x": (2, 3, 4, 5)}),
+    "LRN within, wider than the maps": (param("LRN", "lrn", "local_size: 7 alpha: 2 norm_region: 1"), {"x": (2, 3, 4, 5)}),
+    "Softmax of volumes": (param("Softmax", "softmax", "axis: 2"), {"x": (2, 3, 4, 3, 2)}),
+    "PReLU of sequences": (layer("PReLU"), {"x": (2, 3, 4)}),
+    "BatchNorm of volumes": (layer("BatchNorm"), {"x": (2, 3, 4, 3, 2)}),
+    "MVN of sequences": (layer("MVN"), {"x": (2, 3, 40)}),
     "Concat": (layer("Concat", "x y", "z"), {"x": (2, 3, 5, 4), "y": (2, 2, 5, 4)}),
     "Concat, axis": (layer("Concat", "x y", "z", "concat_param { axis: -1 }"), {"x": (2, 3, 4), "y": (2, 3, 2)}),
     "Concat, old field": (layer("Concat", "x y", "z", "concat_param { concat_dim: 2 }"), {"x": (2, 3, 4), "y": (2, 3, 4)}),

@@ -1,23 +1,27 @@
-"""Whole nets in onnxruntime as in Caffe, at batches of 1, 2 and 7."""
+"""Whole nets in onnxruntime as in Caffe, at batches of 1, 2 and 7; and in OpenCV."""
 
 import re
 
 import pytest
 
-from caffe_pylayers.caffe_files.nets import net_of
-from caffe_pylayers.caffe_files.prototxt import parse
+from caffe_pylayers.caffe_files.nets import read_net
+from caffe_pylayers.commands.export.onnx.export import export_onnx
 from tests.caffe_models import folder_with_models
-from tests.export.onnx_nets import check
+from tests.export.onnx_nets import compare, compare_in_opencv, made
 from tests.export.topologies import TOPOLOGIES
 from tests.pages import ROOT
 
 
 def check_whole(folder, layers, inputs):
     """As the net is deployed, and every blob in it: probabilities alone may all be near 0 and 1."""
-    check(folder, layers, inputs)
-    net = net_of(parse("".join(layers)), "net")
-    tops = dict.fromkeys(top for layer in net.layers for top in layer.tops if layer.bottoms)
-    assert check(folder, layers, inputs, blobs=list(tops)) == set()
+    net, prototxt, weights = made(str(folder), layers, inputs)
+    deployed = export_onnx(prototxt, weights, str(folder / "net.onnx"))
+    compare(net, deployed.path)
+    compare_in_opencv(net, deployed.path)
+    tops = list(dict.fromkeys(top for each in read_net(prototxt).layers for top in each.tops if each.bottoms))
+    whole = export_onnx(prototxt, weights, str(folder / "whole.onnx"), blobs=tops)
+    assert deployed.checked_by and whole.checked_by
+    assert compare(net, whole.path, outputs=tops) == set()  # no layer is dead
 
 
 @pytest.mark.parametrize("name", TOPOLOGIES)

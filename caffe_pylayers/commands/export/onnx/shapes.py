@@ -106,7 +106,7 @@ def _left(step: Step, old: Shape, new: Sequence[Size]) -> Size:
     if rest * (left if -1 in new else 1) != whole:
         step.fail(f"{whole} numbers per sample do not fit the shape {dims(new)}")
     if rows and not kept:
-        if new[0] != -1:
+        if list(new[:1]) != [-1]:
             step.fail(
                 "it gives the number of samples a place that is not the first, or a fixed size",
                 "write 0 for the first dim, which keeps the samples where they are",
