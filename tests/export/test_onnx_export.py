@@ -272,8 +272,8 @@ def test_types_of_forks(small):
     compare(net, export_onnx("net.prototxt", "net.caffemodel", "fork.onnx").path)
     assert Path("fork.onnx").read_bytes() == Path("net.onnx").read_bytes()
     for text, problem in (
-        (layer("Normalize", "data", "a"), "it is another layer than the one of this name"),
-        (layer("Permute", "data", "a", "permute_param { order: 0 axes: 2 }"), "field 'axes' has no counterpart"),
+        (layer("Upsample", "data", "a", "upsample_param { scale: 2 }"), "it may be another Upsample"),
+        (layer("Permute", "data", "a", "permute_param { order: 0 axes: 2 }"), "its layer here has no option 'axes'"),
         (layer("Interp", "data", "a", "interp_param { zoom_factor: 0 }"), "option 'zoom_factor' must be"),
     ):
         Path("net.prototxt").write_text(f"{head}\n{text}")

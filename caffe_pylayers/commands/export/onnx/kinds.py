@@ -4,14 +4,15 @@ from typing import Any, Callable, Dict, List, Sequence
 
 from caffe_pylayers import config
 from caffe_pylayers.caffe_files.nets import Layer
-from caffe_pylayers.commands.check.forks import own_of
-from caffe_pylayers.commands.check.moving import is_param, options_of
+from caffe_pylayers.caffe_files.prototxt import Field, Message
 from caffe_pylayers.commands.export.onnx.graph import Tensor
 from caffe_pylayers.commands.export.onnx.numbers import NUMBERS
 from caffe_pylayers.commands.export.onnx.own import OWN
 from caffe_pylayers.commands.export.onnx.shapes import SHAPES
 from caffe_pylayers.commands.export.onnx.step import Step
 from caffe_pylayers.commands.export.onnx.windows import WINDOWS
+from caffe_pylayers.commands.migrate.forks import move_of, own_of
+from caffe_pylayers.commands.migrate.moves import checked
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError
 
@@ -34,7 +35,7 @@ def own_layer(layer: Layer) -> str:
 
 def kind_of(layer: Layer) -> Kind:
     """What makes the nodes of a layer, which has a counterpart."""
-    return OWN[SCHEMAS[own_layer(layer)].onnx] if own_layer(layer) else STOCK[layer.type]
+    return OWN[SCHEMAS[layer.own].onnx] if layer.own else STOCK[layer.type]
 
 
 def _in_onnx(layer: Layer) -> bool:
@@ -68,24 +69,27 @@ def bottoms_of(layer: Layer) -> List[str]:
     return layer.bottoms[:1] if has_margin else layer.bottoms
 
 
-def load_options(layer: Layer) -> Any:
-    """The options of a layer of this package; of a fork's layer those that its fields stand for. None for a layer of Caffe's."""
-    own = own_layer(layer)
-    if not own:
-        return None
+def as_own(layer: Layer, layers: Sequence[Layer], num_blobs: int) -> Layer:
+    """A layer of a fork as the one of this package that it stands for, another as it is. layers: those of its net.
+
+    Raises ConfigError where it may be another one, or says what no option says.
+    """
+    if layer.own or not own_layer(layer):
+        return layer
     try:
-        return config.load(own, layer.python[2]) if layer.own else _of_fork(layer, own)
+        move = move_of(layer, layers, num_blobs)
+        move = move and checked(move, layer)
     except ConfigError as error:
         raise error.within(layer.described) from error
+    if move is None:
+        return layer
+    kept = [each for each in layer.message.fields if each.name not in ("type", *move.gone)]
+    return Layer(Message([*kept, Field("type", move.type, layer.line), *move.fields], layer.line), layer.file)
 
 
-def _of_fork(layer: Layer, own: str) -> Any:
-    has_fields = any(is_param(each.name) for each in layer.message.fields)
-    another = SCHEMAS[own].in_place_of_fork(len(layer.bottoms), has_fields)
-    if another:
-        raise ConfigError("it is another layer than the one of this name in caffe_pylayers", remedy=another)
-    options, lost = options_of(layer, own)
-    if lost:
-        known = f"{own} of caffe_pylayers has the options {', '.join(SCHEMAS[own].option_names())}"
-        raise ConfigError(f"field {lost[0]!r} has no counterpart", remedy=known)
-    return config.validate(own, options)
+def load_options(layer: Layer) -> Any:
+    """The options of a layer of this package; None for a layer of Caffe's."""
+    try:
+        return config.load(layer.own, layer.python[2]) if layer.own else None
+    except ConfigError as error:
+        raise error.within(f"{layer.file}:{layer.line}") from error

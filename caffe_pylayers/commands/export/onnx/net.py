@@ -5,7 +5,7 @@ from typing import Dict, List, Mapping, Sequence, Set, Tuple
 from caffe_pylayers.caffe_files.nets import TEST
 from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights
 from caffe_pylayers.commands.export.onnx.graph import Graph, Node, Tensor
-from caffe_pylayers.commands.export.onnx.kinds import bottoms_of, kind_of, load_options, require_kinds
+from caffe_pylayers.commands.export.onnx.kinds import as_own, bottoms_of, kind_of, load_options, require_kinds
 from caffe_pylayers.commands.export.onnx.part import part_of
 from caffe_pylayers.commands.export.onnx.step import Step
 from caffe_pylayers.commands.net_or_solver import net_in
@@ -27,9 +27,10 @@ def graph_of(
     names = {blob for layer in layers for blob in (*layer.bottoms, *layer.tops)}
     graph = Graph(net.name or "net", names, list(part.inputs.values()))
     blobs = dict(part.inputs)
-    for layer in part.layers:
+    for each in part.layers:
+        own_weights = found.get(each.name, LayerWeights(each.name))
+        layer = as_own(each, layers, len(own_weights.blobs))
         bottoms = [blobs[name] for name in bottoms_of(layer)]
-        own_weights = found.get(layer.name, LayerWeights(layer.name))
         step = Step(graph, layer, bottoms, own_weights, weights, load_options(layer))
         tops = kind_of(layer)(step)
         step.finish(tops)
