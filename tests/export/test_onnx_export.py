@@ -171,6 +171,14 @@ def test_what_has_no_counterpart_is_named_at_once(small):
     assert "--blob" in first.remedy
     _, result = small(layers, blobs=["conv"])
     assert names(result.outputs) == ["conv"]
+    head = Path("net.prototxt").read_text().splitlines()[0]
+    Path("net.prototxt").write_text(
+        head + layer("DepthwiseConvolution", "data", "y", "convolution_param { num_output: 3 kernel_size: 3 }")
+    )
+    with pytest.raises(ConfigError) as error:
+        export_onnx("net.prototxt", "net.caffemodel", "other.onnx")
+    assert "DepthwiseConvolution has no counterpart" in error.value.problem
+    assert error.value.remedy.startswith('write `type: "Convolution"` with `group` equal to num_output; or')
 
 
 @pytest.mark.parametrize(

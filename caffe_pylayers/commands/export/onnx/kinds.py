@@ -3,6 +3,7 @@
 from typing import Any, Callable, Dict, List, Sequence
 
 from caffe_pylayers import config
+from caffe_pylayers.caffe_files.legacy_nets import TYPES
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.prototxt import Field, Message
 from caffe_pylayers.commands.export.onnx.graph import Tensor
@@ -11,7 +12,7 @@ from caffe_pylayers.commands.export.onnx.own import OWN
 from caffe_pylayers.commands.export.onnx.shapes import SHAPES
 from caffe_pylayers.commands.export.onnx.step import Step
 from caffe_pylayers.commands.export.onnx.windows import WINDOWS
-from caffe_pylayers.commands.migrate.forks import move_of, own_of
+from caffe_pylayers.commands.migrate.forks import in_place_of_type, move_of, own_of
 from caffe_pylayers.commands.migrate.moves import checked
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import ConfigError
@@ -53,7 +54,8 @@ def require_kinds(layers: Sequence[Layer]) -> None:
 
 def _no_counterpart(layer: Layer) -> ConfigError:
     kind = ".".join(layer.python[:2]) if layer.type == "Python" else layer.type
-    remedy = "export the part of the net before it with --blob"
+    before = "export the part of the net before it with --blob"
+    remedy = before if layer.type in (*TYPES, "Python") else f"{in_place_of_type(layer, ())}; or {before}"
     return ConfigError(f"{kind} has no counterpart in ONNX here", remedy=remedy, source=layer.described)
 
 
