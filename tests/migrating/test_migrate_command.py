@@ -87,6 +87,19 @@ def test_a_net_within_a_solver_is_moved(write, command):
     assert solver.new == f"base_lr: 1  # rate\nnet_param {{\n{MOVED}}}\n"
 
 
+def test_a_list_of_nets_of_a_solver_keeps_all(write, command, tmp_path):
+    write("net.prototxt", AXPY)
+    write("stock.prototxt", 'layer { name: "a"  type: "ReLU"  bottom: "x"  top: "y" }\n')
+    write(
+        "solver.prototxt",
+        'test_net: ["net.prototxt", "stock.prototxt"]\ntrain_net: "net.prototxt"\ntest_iter: [1, 2]\n',
+    )
+    assert command("migrate", "solver.prototxt", "-o", "moved")[0] == 0
+    solver = parse((tmp_path / "moved/solver.prototxt").read_text())
+    assert solver.all("test_net") == ["moved/net.prototxt", "stock.prototxt"]
+    assert solver.all("train_net") == ["moved/net.prototxt"] and solver.all("test_iter") == [1, 2]
+
+
 def test_two_nets_of_one_name_are_refused(write, command, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -137,6 +150,13 @@ LEFT = {
     "a Normalize of one of two forks": (NORMALIZE, "Normalize", "L2Normalize"),
     "a BN of one of two forks": (layer_text("BN", ["x"], ["y"]), "bn_param", "--weights"),
     "mean and variance as tops": (layer_text("BN", ["x"], ["y", "m", "v"], "bn_param { bn_mode: LEARN }"), "tops", "take them out"),
+    "a BN without a top": ('layer { name: "b" type: "BN" bottom: "x" bn_param { momentum: 0.9 } }', "1 bottoms and 0 tops", "1 top"),
+    "a BN of no known mode": (layer_text("BN", ["x"], ["y"], "bn_param { bn_mode: 2 }"), "bn_mode is 2", "INFERENCE"),
+    "a mean that is shared": (
+        layer_text("BN", ["x"], ["y"], 'bn_param { momentum: 0.9 } param { name: "s" } param { name: "b" } param { name: "m" } param { name: "v" }'), "shares its mean", "BatchNorm"),
+    "a BN in a list": ('layer: [{ name: "b" type: "BN" bottom: "x" top: "y" bn_param { momentum: 0.9 } }]', "in a list", "of its own"),
+    "a BN whose second name is taken": (
+        'layer { name: "b" type: "BN" bottom: "x" top: "y" bn_param { momentum: 0.9 } } layer { name: "b_norm" type: "ReLU" bottom: "y" top: "z" }', "'b_norm'", "rename"),
     "a BN of a third fork": (layer_text("BN", ["x"], ["y"], "bn_param { r_max: 1 }"), "bn_param.r_max", ""),
     "a parameter in two parts": (layer_text("Interp", ["x"], ["y"], "interp_param { zoom_factor: 2 } interp_param { pad_beg: -1 }"), "'interp_param' is given twice", "in one"),
     "an Upsample of YOLO": (layer_text("Upsample", ["x"], ["y"], "upsample_param { scale: 2 }"), "Upsample", "Deconvolution"),
@@ -151,7 +171,7 @@ LEFT = {
         "MATLAB", "caffe-pylayers list sbdd/img --maps sbdd/maps"),
     "a list that is not there": (
         'layer { name: "d" type: "Python" top: "x" top: "y" python_param { module: "voc_layers" layer: "VOCSegDataLayer" param_str: "{\'voc_dir\': \'no\', \'split\': \'val\'}" } }',
-        "no/ImageSets/Segmentation/val.txt", ""),
+        "no/ImageSets/Segmentation/val.txt", "where you train"),
     "a param_str that is no dict": (
         'layer { name: "d" type: "Python" top: "x" top: "y" python_param { module: "voc_layers" layer: "VOCSegDataLayer" param_str: "x()" } }', "param_str", ""),
     "maps that are resized like photos": (
@@ -241,6 +261,7 @@ def over(values):
 @pytest.mark.parametrize("param, shape, told", [
     ('bn_param { scale_filler { value: 1 } }', (1, 4, 1, 1), True),
     ("bn_param { bn_mode: INFERENCE }", (1, 4, 1, 1), True),
+    ("bn_param { bn_mode: 1  # INFERENCE\n }", (1, 4, 1, 1), True),
     ("", (1, 4, 1, 1), False),
     ("bn_param { frozen: true eps: 0.01 }", (1, 4), True),
     ("", (1, 4), False),
@@ -273,6 +294,22 @@ def test_batch_norms_of_two_forks_give_the_same_numbers(param, shape, told, x, w
     else:
         expected = (x - x.mean((0, 2, 3), keepdims=True)) / np.sqrt(x.var((0, 2, 3), keepdims=True) + 1e-9)
     np.testing.assert_allclose(forward(tmp_path, x), expected * over(slope) + over(bias), rtol=1e-4, atol=1e-5)
+
+
+def test_a_frozen_batch_norm_still_shares_its_scale(write, command):
+    layer = layer_text("BN", ["x"], ["y"], 'bn_param { frozen: true } param { name: "s" lr_mult: 1 }')
+    scale = parse(command("migrate", write("net.prototxt", layer))[1]).messages("layer")[1]
+    rates = [(each.get("name"), each.get("lr_mult"), each.get("decay_mult")) for each in scale.messages("param")]
+    assert rates == [("s", 0, 0), (None, 0, 0)]
+
+
+def test_a_moved_batch_norm_is_written_as_hdf5(write, command, tmp_path):
+    """Caffe writes a layer of a name with a slash only into a group that is there already."""
+    write("net.prototxt", INPUT + 'layer { name: "bn" type: "BN" bottom: "x" top: "y" bn_param { momentum: 0.9 } }')
+    moved = command("migrate", "net.prototxt")[1]
+    assert not [layer.get("name") for layer in parse(moved).messages("layer") if "/" in layer.get("name")]
+    caffe.Net(write("new.prototxt", moved), caffe.TEST).save_hdf5("new.h5")
+    assert {layer.name for layer in read_weights("new.h5")} >= {"bn", "bn_norm"}
 
 
 def test_weights_of_another_net_tell_nothing(write, command, tmp_path):

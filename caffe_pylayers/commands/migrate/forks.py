@@ -94,7 +94,8 @@ def _blobs_told(layer: Layer, own: str, others: Sequence[Layer]) -> Optional[int
 def _refuse_changed(layer: Layer, others: Sequence[Layer]) -> None:
     """Raise ConfigError for a layer of Caffe's that a fork has changed, and whose net may be of that fork."""
     for name, schema in SCHEMAS.items():
-        beside = [other.type for other in others if other.type in schema.fork_beside.get(layer.type, ())]
+        kinds = schema.fork_beside.get(layer.type)  # of few: a net may have thousands of layers
+        beside = [other.type for other in others if other.type in kinds] if kinds else []
         if beside:
             move = in_words(as_own(layer, name), layer)
             raise ConfigError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files import nets, prototxt
-from caffe_pylayers.caffe_files.edits import Edits, read_text
+from caffe_pylayers.caffe_files.edits import Edits, Span, read_text
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.caffe_files.prototxt import Field, Message
 from caffe_pylayers.caffe_files.weights import read_weights
@@ -60,9 +60,14 @@ def place_in(folder: str, path: str) -> str:
 def _renamed(solver: Migration, changed: Dict[str, Migration], folder: str) -> str:
     """The text of a solver that names the nets that have changed in their new places."""
     edits = Edits(solver.new)
+    named: Dict[Span, List[Field]] = {}  # several in one place are a list
     for each in prototxt.parse(solver.new, solver.path).fields:
-        if each.name in _FILES and each.value in changed:
-            edits.put_fields(each.span, [Field(each.name, place_in(folder, str(each.value)), 0)])
+        if each.name in _FILES:
+            named.setdefault(each.span, []).append(each)
+    for span, fields in named.items():
+        if any(each.value in changed for each in fields):
+            new = [place_in(folder, each.value) if each.value in changed else each.value for each in fields]
+            edits.put_fields(span, [Field(each.name, value, 0) for each, value in zip(fields, new)])
     return edits.result()
 
 
@@ -122,6 +127,7 @@ def _move_layers(
             move = move_of(layer, layers, blobs.get(layer.name), folder)
             if move is None:
                 continue
+            _refuse_before(move, each, layers)
             _apply(checked(move, layer), each, layer, edits)
         except ConfigError as error:
             for problem in error.problems:
@@ -130,6 +136,19 @@ def _move_layers(
             continue
         migration.lists.update(move.files)
         migration.moved[layer.name] = (layer.type, str(move.python.get("layer", move.type)))
+
+
+def _refuse_before(move: Move, field: Field, layers: Sequence[Layer]) -> None:
+    """Raise ConfigError for a layer that needs another one before it, where that cannot stand."""
+    if move.before is None:
+        return
+    name = move.before.get("name")
+    if any(layer.name == name for layer in layers):
+        raise ConfigError(f"it becomes two layers, but another one is called {name!r}", remedy="rename that one")
+    if field.listed:
+        raise ConfigError(
+            "it becomes two layers, but stands in a list", remedy="write each layer as `layer { ... }` of its own"
+        )
 
 
 def _apply(move: Move, field: Field, layer: Layer, edits: Edits) -> None:

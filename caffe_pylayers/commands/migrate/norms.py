@@ -16,8 +16,11 @@ DEPTHWISE = ("DepthwiseConvolution", "ConvolutionDepthwise", "DepthwiseConv")
 _OF_SEGNET = {"scale_filler", "shift_filler", "bn_mode"}
 _OF_PSPNET = {"slope_filler", "bias_filler", "momentum", "eps", "frozen"}
 
-#: The name of the BatchNorm before a Scale that keeps the name of the fork's layer.
-_NORM = "{}/norm"
+#: SegNet's bn_mode, by its words and its numbers.
+_MODES = {"LEARN": "LEARN", 0: "LEARN", "INFERENCE": "INFERENCE", 1: "INFERENCE"}
+
+#: The name of the BatchNorm before a Scale that keeps the name of the fork's layer; without a slash, with which Caffe writes no HDF5.
+_NORM = "{}_norm"
 
 
 def as_norm(layer: Layer, blobs: Optional[int] = None) -> Move:
@@ -34,6 +37,9 @@ def as_norm(layer: Layer, blobs: Optional[int] = None) -> Move:
         raise ConfigError(
             "its tops after the first have mean and variance, but no layer gives them", remedy="take them out"
         )
+    if not len(layer.bottoms) == len(layer.tops) == 1:
+        problem = f"it has {len(layer.bottoms)} bottoms and {len(layer.tops)} tops"
+        raise ConfigError(problem, remedy="give it 1 bottom and 1 top")
     segnet = bool(names & _OF_SEGNET) or (not names and blobs == 2)
     pspnet = bool(names & _OF_PSPNET) or (not names and blobs == 4)
     if segnet == pspnet:
@@ -49,7 +55,10 @@ def as_norm(layer: Layer, blobs: Optional[int] = None) -> Move:
 def _of_segnet(layer: Layer, param: Message) -> Move:
     """In LEARN it takes mean and variance of the batch, in TEST too; in INFERENCE it has no mean any more."""
     scale = _scale(param, "scale_filler", "shift_filler")
-    if param.get("bn_mode") == "INFERENCE":
+    mode = param.get("bn_mode", 0)
+    if mode not in _MODES:
+        raise ConfigError(f"its bn_mode is {mode}", remedy="write LEARN or INFERENCE")
+    if _MODES[mode] == "INFERENCE":
         return Move("Scale", [scale], ["bn_param"])
     return Move("Scale", [scale], ["bn_param"], before=_norm(layer, {"use_global_stats": Word("false"), "eps": 1e-9}))
 
@@ -63,12 +72,15 @@ def _of_pspnet(layer: Layer, param: Message) -> Move:
         values["eps"] = param.get("eps")
     fields, gone = [_scale(param, "slope_filler", "bias_filler")], ["bn_param"]
     params = layer.message.messages("param")
+    if any("name" in each for each in params[2:]):
+        remedy = "write BatchNorm and Scale, with a `name` in each `param` of both"
+        raise ConfigError("it shares its mean or its variance by name", remedy=remedy)
     if frozen or len(params) > 2:
-        kept = (
-            [_message("param", lr_mult=0, decay_mult=0)] * 2
-            if frozen
-            else [Field("param", each, 0) for each in params[:2]]
-        )
+        kept = [Field("param", each, 0) for each in params[:2]]
+        if frozen:
+            names = [[field for field in each.fields if field.name in ("name", "share_mode")] for each in params[:2]]
+            still = [Field("lr_mult", 0, 0), Field("decay_mult", 0, 0)]
+            kept = [Field("param", Message([*each, *still]), 0) for each in [*names, [], []][:2]]
         fields, gone = [*kept, *fields], ["param", "bn_param"]
     return Move("Scale", fields, gone, before=_norm(layer, values))
 

@@ -51,7 +51,9 @@ def as_own_class(layer: Layer, folder: str = "") -> Move:
     except ElementTree.ParseError as error:
         raise ConfigError(f"an annotation is no XML: {error}") from error
     except OSError as error:
-        raise ConfigError(f"cannot read {error.filename}: {error.strerror}, but its list is made of it") from error
+        remedy = f"run it in the folder where you train, with the images in place; now it is {os.getcwd()}"
+        problem = f"cannot read {error.filename}: {error.strerror}, but its list is made of it"
+        raise ConfigError(problem, remedy=remedy) from error
     source = options["source"] = os.path.join(folder, options["source"])
     return Move("Python", [python_param(own.own, repr(options))], ["python_param"], files={source: "".join(lines)})
 

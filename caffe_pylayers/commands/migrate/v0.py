@@ -4,6 +4,7 @@ from typing import Any, Dict, List
 
 from caffe_pylayers.caffe_files.legacy_nets import SPECS
 from caffe_pylayers.caffe_files.prototxt import Field, Message, PrototxtError
+from caffe_pylayers.errors import did_you_mean
 
 #: The old type -> today's, and the parameter that its fields went into.
 _TYPES = {
@@ -33,12 +34,12 @@ def as_today(layers: Field, path: str) -> Field:
     old = outer.message("layer")
     kind = str(old.get("type", ""))
     if kind not in _TYPES:
-        problem = f"a layer of 2013 of type {kind!r}"
+        problem = f"a layer of 2013 of type {kind!r}, which Caffe had not"
+        remedy = did_you_mean(kind, _TYPES) or "write it as `layer { type: ... }`, with all others"
         if kind == "padding":
             problem = "a layer of 2013 that pads, which today's convolutions do themselves"
-        raise PrototxtError(
-            path, old.line_of("type"), problem, "`upgrade_net_proto_text OLD NEW` writes the net in today's form"
-        )
+            remedy = "`upgrade_net_proto_text OLD NEW` writes the net in today's form"
+        raise PrototxtError(path, old.line_of("type"), problem, remedy)
     name, param = _TYPES[kind]
     groups: Dict[str, List[Field]] = {param: [], "transform_param": []}
     for field in old.fields:
