@@ -7,6 +7,7 @@ from caffe_pylayers.caffe_files.hdf5 import hdf5_start
 
 LMDB, LEVELDB, FOLDER = "an LMDB", "a LevelDB", "a folder"
 HDF5, TEXT, BINARY = "an HDF5 file", "a text file", "a binary file"
+GZIP = "a .gz file"
 
 _LMDB_MAGIC = b"\xde\xc0\xef\xbe"  # at byte 16
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -18,7 +19,7 @@ _STARTS = {
     b"MM\0*": "an image (TIFF)",
     b"\x93NUMPY": "a .npy file",
     b"PK\x03\x04": "a .zip or .npz file",
-    b"\x1f\x8b": "a .gz file",
+    b"\x1f\x8b": GZIP,
     b"%PDF": "a PDF",
 }
 

@@ -22,7 +22,7 @@ TYPES = (
     *filter(None, V1_TYPES.values()), "BatchNorm", "BatchReindex", "Bias", "Clip", "Crop", "ELU", "Embed", "Filter", "Input", "LSTM",
     "LSTMUnit", "Log", "PReLU", "Parameter", "Python", "RNN", "Reduction", "Reshape", "SPP", "Scale", "Swish", "Tile",
 )  # fmt: skip
-#: The old names by number, for binary nets; V1LayerParameter.LayerType of caffe.proto.
+#: The old names by number, for binary nets, and text has them too; V1LayerParameter.LayerType of caffe.proto.
 V1_NUMBERS = {
     35: "AbsVal", 1: "Accuracy", 30: "ArgMax", 2: "BNLL", 3: "Concat", 37: "ContrastiveLoss", 4: "Convolution", 5: "Data",
     39: "Deconvolution", 6: "Dropout", 32: "DummyData", 7: "EuclideanLoss", 25: "Eltwise", 38: "Exp", 8: "Flatten",
@@ -91,7 +91,8 @@ def _today(layer: Message, upgrades: List[str]) -> Message:
         if field.name in specs:
             specs[field.name].append(field)
         elif field.name == "type":
-            kept.append(Field("type", V1_TYPES.get(str(field.value), str(field.value)), field.line))
+            word = str(field.value)
+            kept.append(Field("type", V1_NUMBERS.get(field.value) or V1_TYPES.get(word, word), field.line))
         else:
             kept.append(field)
     for number in range(max(map(len, specs.values()))):

@@ -29,6 +29,7 @@ layers {
   convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } }
 }
 layers { bottom: "conv1" top: "conv1" name: "relu1" type: RELU }
+layers { bottom: "conv1" top: "conv1" name: "relu2" type: 18 }
 layers {
   name: "ip" type: INNER_PRODUCT bottom: "conv1" top: "ip"
   param: "w" param: "b" blobs_lr: [1, 2]
@@ -142,6 +143,7 @@ def test_a_layer_of_a_fork_in_an_old_net(tmp_path):
     [
         ('layers { layer { name: "p"\n type: "padding" pad: 1 } bottom: "data" top: "p" }', 2, "pads"),
         ('layers { layer { name: "p" type: "conf" } bottom: "data" top: "p" }', 1, "'conf'"),
+        ('layers { layer { name: "p" type: "interp" } bottom: "data" top: "p" }', 1, "Caffe had not"),
         ('layers { layer { name: "p" type: "relu" pad: 1 } bottom: "data" top: "p" }', 1, "'pad'"),
         ('layers { name: "a" type: RELU }\nlayer { name: "b" type: "ReLU" }', 2, "drops this `layer`"),
     ],

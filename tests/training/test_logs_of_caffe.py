@@ -212,7 +212,10 @@ def test_several_runs(run, ours, command):
     ("text", "told"),
     [
         (b"", "it tells of no training; give what `caffe train` or `caffe-pylayers train` wrote"),
-        (b"\x1f\x8b\x08 gzip", "it tells of no training"),
+        (
+            b"\x1f\x8b\x08 gzip",
+            "it tells of no training; it is a .gz file, but a log is a text file; `gunzip` unpacks it",
+        ),
         (b"iteration,loss,lr\n0,0.3,x\n", "bad.log:2: a cell is no number"),
     ],
 )

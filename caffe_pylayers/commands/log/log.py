@@ -10,6 +10,7 @@ import re
 from contextlib import closing
 from typing import Dict, List, Optional, Sequence, Tuple
 
+from caffe_pylayers.caffe_files.kinds import GZIP, TEXT, kind_of
 from caffe_pylayers.commands.log.caffe_log import read_caffe_log
 from caffe_pylayers.commands.log.glog_lines import whole_lines
 from caffe_pylayers.commands.log.runs import Part, Place, Row, Run
@@ -39,11 +40,11 @@ def _read(path: str) -> List[Part]:
         is_csv = next(lines, (1, ""))[1].startswith("iteration,")
     parts = [_read_csv(path)] if is_csv else read_caffe_log(path)
     if not parts:
-        raise DataError(
-            "it tells of no training",
-            remedy="give what `caffe train` or `caffe-pylayers train` wrote: `caffe train --solver=solver.prototxt 2> train.log`",
-            source=path,
-        )
+        kind = kind_of(path)
+        remedy = "give what `caffe train` or `caffe-pylayers train` wrote: `caffe train --solver=solver.prototxt 2> train.log`"
+        if kind not in ("", TEXT):
+            remedy = f"it is {kind}, but a log is a text file" + "; `gunzip` unpacks it" * (kind == GZIP)
+        raise DataError("it tells of no training", remedy=remedy, source=path)
     return parts
 
 

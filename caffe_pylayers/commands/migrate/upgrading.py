@@ -3,7 +3,7 @@
 from typing import Dict, List
 
 from caffe_pylayers.caffe_files.edits import Edits, Span
-from caffe_pylayers.caffe_files.legacy_nets import DATA_PARAMS, SPECS, TRANSFORMS, input_layer, refuse_mixed
+from caffe_pylayers.caffe_files.legacy_nets import DATA_PARAMS, SPECS, TRANSFORMS, V1_NUMBERS, input_layer, refuse_mixed
 from caffe_pylayers.caffe_files.prototxt import Field, Message
 from caffe_pylayers.commands.migrate.forks import today
 from caffe_pylayers.commands.migrate.v0 import as_today
@@ -28,7 +28,8 @@ def upgrade_text(net: Message, edits: Edits, path: str) -> None:
 
 
 def _upgrade_layer(layer: Message, edits: Edits) -> None:
-    kind = today(str(layer.get("type", "")))
+    word = layer.get("type", "")
+    kind = V1_NUMBERS.get(word) or today(str(word))
     for field in layer.fields:
         if field.name == "type":
             edits.put_fields(field.span, [Field("type", kind, 0)])
