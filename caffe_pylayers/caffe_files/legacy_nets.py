@@ -92,7 +92,7 @@ def _today(layer: Message, upgrades: List[str]) -> Message:
             specs[field.name].append(field)
         elif field.name == "type":
             word = str(field.value)
-            kept.append(Field("type", V1_NUMBERS.get(field.value) or V1_TYPES.get(word, word), field.line))
+            kept.append(Field("type", V1_NUMBERS.get(layer.whole("type")) or V1_TYPES.get(word, word), field.line))
         else:
             kept.append(field)
     for number in range(max(map(len, specs.values()))):

@@ -66,7 +66,7 @@ def _renamed(solver: Migration, changed: Dict[str, Migration], folder: str) -> s
             named.setdefault(each.span, []).append(each)
     for span, fields in named.items():
         if any(each.value in changed for each in fields):
-            new = [place_in(folder, each.value) if each.value in changed else each.value for each in fields]
+            new = [place_in(folder, str(each.value)) if each.value in changed else each.value for each in fields]
             edits.put_fields(span, [Field(each.name, value, 0) for each, value in zip(fields, new)])
     return edits.result()
 

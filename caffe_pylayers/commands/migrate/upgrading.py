@@ -28,8 +28,7 @@ def upgrade_text(net: Message, edits: Edits, path: str) -> None:
 
 
 def _upgrade_layer(layer: Message, edits: Edits) -> None:
-    word = layer.get("type", "")
-    kind = V1_NUMBERS.get(word) or today(str(word))
+    kind = V1_NUMBERS.get(layer.whole("type")) or today(str(layer.get("type", "")))
     for field in layer.fields:
         if field.name == "type":
             edits.put_fields(field.span, [Field("type", kind, 0)])
