@@ -6,9 +6,11 @@ import pytest
 
 import caffe_pylayers
 from caffe_pylayers.commands.deploy.deploy import deploy
+from caffe_pylayers.commands.export.onnx.export import export_onnx
 from caffe_pylayers.errors import ConfigError
 from tests.deploy.against_caffe import by_caffe, by_opencv
 from tests.example_data import EXAMPLES, copy_examples
+from tests.export.onnx_nets import compare
 
 NETS = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/*.prototxt") if "solver" not in path.name)
 
@@ -92,3 +94,14 @@ def test_an_example(trained, tmp_path, net, fold, stock):
         np.testing.assert_allclose(found[blob], want, atol=(1e-4 if fold else 1e-5) * largest, rtol=0)
         assert abs(want).max() > 0
     assert stock or not deployed.unread
+
+
+@pytest.mark.parametrize("net", [net for net in NETS if net not in NOT_STOCK])
+def test_an_example_in_onnx(trained, tmp_path, net):
+    """At every batch as the stock net is."""
+    for name in ("default", "stock"):
+        (tmp_path / name).mkdir()
+    _, files, _, _ = deployed_beside(trained, net, tmp_path / "default")
+    _, stock, _, _ = deployed_beside(trained, net, tmp_path / "stock", stock=True)
+    exported = export_onnx(*map(str, files), str(tmp_path / "net.onnx"))
+    compare(caffe.Net(*map(str, stock), caffe.TEST), exported.path)
