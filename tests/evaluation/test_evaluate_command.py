@@ -298,6 +298,7 @@ def test_a_picture_has_each_record_once(evaluate, here):
         (["plain.npz", "--pairs", "x", "--cameras", "y"], "--pairs or --cameras, but not both"),
         (["plain.npz", "--junk", "3"], "--junk is only for re-identification"),
         (["plain.npz", "weights.caffemodel"], "WEIGHTS is only for a net, but plain.npz has features"),
+        (["plain.npz", "--gallery", "net.prototxt"], "give its WEIGHTS behind plain.npz, and --blob"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

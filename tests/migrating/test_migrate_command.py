@@ -102,6 +102,14 @@ def test_a_list_of_nets_of_a_solver_keeps_all(write, command, tmp_path):
     assert solver.all("train_net") == ["moved/net.prototxt"] and solver.all("test_iter") == [1, 2]
 
 
+def test_one_net_by_two_names(write, command, tmp_path):
+    write("net.prototxt", AXPY)
+    write("solver.prototxt", 'train_net: "net.prototxt" test_net: "./net.prototxt" test_iter: 1')
+    status, _, err = command("migrate", "solver.prototxt", "-o", "moved")
+    assert (status, err) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["net.prototxt", "solver.prototxt"]
+
+
 def test_two_nets_of_one_name_are_refused(write, command, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

@@ -169,6 +169,8 @@ def evaluate(
         write_features(save, queries)
     found_in = queries
     if gallery is not None:
+        if not gallery.endswith(SUFFIXES) and (weights is None or blob is None):
+            raise click.UsageError(f"--gallery {gallery} is a net: give its WEIGHTS behind {net}, and --blob")
         by_net = (None, None, None, (), False) if gallery.endswith(SUFFIXES) else (weights, blob, layer, stage, mirror)
         found_in = embedded_by(gallery, *by_net, gpu, gallery_labels, gallery_cameras)
     if picture and pairs is None:

@@ -86,12 +86,13 @@ def _files(migrations: Sequence["Migration"], new_net: str, folder: Optional[str
 
     first, *others = migrations
     files = {new_net if folder is None else place_in(folder, first.path): first.new}
+    of_place: Dict[str, str] = {}
     for each in others:
         if each.new != each.old:
             place = place_in(folder or "", each.path)
-            if place in files:
+            if place in files and not os.path.samefile(of_place.get(place, first.path), each.path):
                 raise ConfigError(f"two files of the solver are called {os.path.basename(place)}", remedy="rename one")
-            files[place] = each.new
+            files[place], of_place[place] = each.new, each.path
     lists = {name: text for each in migrations for name, text in each.lists.items()}
     return {**files, **{name: text for name, text in lists.items() if not _has(name, text)}}
 
