@@ -18,6 +18,8 @@ OF_OTHERS = [
     "recall = nan",
     "has no field named",
     "Killed signal",
+    "Can't create layer ... of type",
+    "Requested layer ... not found",
 ]
 
 #: What is a value or stands for one: dots, words in quotes, numbers and paths, files, kinds of sources, layers, signals.

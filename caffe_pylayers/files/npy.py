@@ -1,8 +1,11 @@
-"""Arrays in files that may be damaged: .npy, and .binaryproto of Caffe's."""
+"""Arrays in files that may be damaged: .npy, .npz, and .binaryproto of Caffe's."""
 
 import io
+import math
 import warnings
-from typing import Any, Tuple
+import zipfile
+import zlib
+from typing import Any, Dict, Tuple
 
 import numpy as np
 
@@ -57,6 +60,38 @@ def load_npy(path: str) -> np.ndarray:
         return found
     found.close()
     raise ValueError("an archive of several arrays; one array is expected, as numpy.save writes it")
+
+
+def load_npz(path: str) -> Dict[str, np.ndarray]:
+    """The arrays of an .npz file, by name; they cannot be written to.
+
+    Raises OSError where the file cannot be read, or has more than the memory that is free, and ValueError where it is
+    damaged or something else.
+    """
+    with regular_file.open_bytes(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
+                regular_file.require_room(path, sum(each.file_size for each in members))
+                return {
+                    each.filename.rpartition(".npy")[0] or each.filename: _array(archive.read(each)) for each in members
+                }
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise ValueError(str(error)) from error
+
+
+def _array(data: bytes) -> np.ndarray:
+    """The array that is all of a .npy file's bytes."""
+    if data[: len(NPY)] != NPY:
+        raise ValueError("a member of it is no .npy file")
+    shape, fortran, dtype, begin = npy_header(data)
+    if dtype.hasobject:
+        raise ValueError("it has objects of Python, which are not read")
+    if len(data) - begin != math.prod(shape) * dtype.itemsize:
+        raise ValueError(
+            f"{len(data) - begin} bytes of numbers, but the header says {math.prod(shape) * dtype.itemsize}"
+        )
+    return np.frombuffer(data, dtype, math.prod(shape), begin).reshape(shape, order="F" if fortran else "C")
 
 
 def read_npy(path: str) -> np.ndarray:

@@ -1,13 +1,9 @@
 """Features in files, with labels, cameras and names: .npz, or .npy with a file for each of the others."""
 
-import os
-import zipfile
-import zlib
 from typing import Any, Dict, Optional
 
 import numpy as np
 
-from caffe_pylayers import regular_file
 from caffe_pylayers.commands.evaluate.embedded import Embedded
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.data.sources.base import Names, Numbers
@@ -15,7 +11,7 @@ from caffe_pylayers.errors import DataError
 from caffe_pylayers.evaluation import Records
 from caffe_pylayers.evaluation.records import integers_of
 from caffe_pylayers.files import text_table
-from caffe_pylayers.files.npy import load_npy
+from caffe_pylayers.files.npy import load_npy, load_npz
 from caffe_pylayers.files.output_file import output_file
 
 SUFFIXES = (".npy", ".npz")
@@ -92,12 +88,10 @@ def _read(path: str) -> Dict[str, np.ndarray]:
     try:
         if path.endswith(".npy"):
             return {"features": np.atleast_1d(load_npy(path))}
-        with regular_file.open_bytes(path) as file, np.load(file, allow_pickle=False) as archive:
-            regular_file.require_room(path, os.fstat(file.fileno()).st_size)
-            found = {name: np.asarray(archive[name]) for name in archive.files}
+        found = load_npz(path)
     except OSError as error:
         raise DataError(f"cannot read it: {error.strerror or error}", source=path) from error
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except ValueError as error:
         raise DataError(f"not an .npz or .npy file of arrays, or cut short ({error})", source=path) from error
     if "features" not in found or not found["features"].ndim:
         raise DataError(
