@@ -1,4 +1,4 @@
-"""Stock layers as OpenCV, ncnn, rknn and NNIE read them: some fields they do not know, and read another net without a word."""
+"""Stock layers as OpenCV, ncnn, rknn and NNIE read them: some fields they do not know, and silently read another net."""
 
 import math
 from typing import Any, Dict, List, Mapping, Sequence
