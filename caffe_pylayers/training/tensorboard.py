@@ -1,6 +1,6 @@
 """The rows of a training as a file of events, which TensorBoard reads.
 
-The format is TFRecord: the length of a message, its checksum, the message, its checksum. Messages are protobuf's, written here
+The format is TFRecord: the length of a message, its checksum, the message, its checksum. Messages are protobuf's, written
 by hand: TensorBoard's own writer brings a protobuf, which may be another one than Caffe's.
 """
 
@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from typing import List, Mapping
 
+from caffe_pylayers.caffe_files.datum import bytes_field, varint, varint_field
 from caffe_pylayers.training.log import COLUMNS
 from caffe_pylayers.training.loop import Row
 
@@ -35,9 +36,10 @@ class EventFile:
         self.path = os.path.join(folder, _next_name(folder))
         self._file = io.BufferedWriter(io.FileIO(self.path, "x"))
         self._broken = False
-        self._start = _whole(2, begin) + _message(7, _whole(1, 1))  # step, session_log: START; before the first row
+        # step, session_log: START; before the first row
+        self._start = varint_field(2, begin) + bytes_field(7, varint_field(1, 1))
         try:
-            self._add(_text(3, b"brain.Event:2"), time.time())  # file_version
+            self._add(bytes_field(3, b"brain.Event:2"), time.time())  # file_version
         except OSError:
             self.close()
             with suppress(OSError):
@@ -66,10 +68,10 @@ class EventFile:
             self._add(self._start, when)
             self._start = b""
         values = b"".join(
-            _message(1, _text(1, _tag(column)) + _float(2, number))  # tag, simple_value
+            bytes_field(1, bytes_field(1, _tag(column)) + _float(2, number))  # tag, simple_value
             for column, number in numbers.items()
         )
-        self._add(_whole(2, iteration) + _message(5, values), when)  # step, summary
+        self._add(varint_field(2, iteration) + bytes_field(5, values), when)  # step, summary
 
     def close(self) -> None:
         with suppress(OSError):  # it tries once more what could not be written
@@ -93,33 +95,12 @@ def _next_name(folder: str) -> str:
     return f"events.out.tfevents.{max(int(time.time()), 1 + max(before, default=0)):010d}.{os.getpid()}"
 
 
-# The fields of a protobuf message: a key, that is the number of the field and the kind of what follows, and the value.
-
-
-def _varint(number: int) -> bytes:
-    parts = bytearray()
-    while number > 127:
-        parts.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*parts, number])
-
-
-def _whole(field: int, number: int) -> bytes:
-    return _varint(field << 3) + _varint(number)
-
-
 def _float(field: int, number: float) -> bytes:
+    """A field of a protobuf message that is a float."""
     try:
-        return _varint(field << 3 | 5) + struct.pack("<f", number)
+        return varint(field << 3 | 5) + struct.pack("<f", number)
     except OverflowError:  # Caffe's floats become infinite
         return _float(field, math.copysign(math.inf, number))
-
-
-def _text(field: int, text: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(text)) + text
-
-
-_message = _text
 
 
 def _table() -> List[int]:
