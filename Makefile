@@ -30,7 +30,7 @@ lint: setup ## ruff (rules and format) and mypy
 demo: setup ## the main job on real data, ending with numbers and pictures
 	$(PY) demo/run.py
 
-results: setup ## the published experiments again: docs/results.md, 35 to 50 minutes
+results: setup ## the published experiments again: docs/results.md, 35 to 65 minutes
 	$(PY) demo/results.py
 
 bench: setup ## the table of speeds

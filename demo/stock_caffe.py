@@ -16,6 +16,8 @@ import numpy as np
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format
 
+from caffe_pylayers.processes.blas import coretype
+
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "caffe")
 _LOSS = re.compile(r"Iteration (\d+).*?, loss = (\S+)")
 _OUTPUT = re.compile(r"Train net output #(\d+): \S+ = (\S+)")
@@ -54,7 +56,8 @@ class Training:
 
     def start(self) -> None:
         """Start the program, with one BLAS thread: on nets this small two trainings use two cores better."""
-        environment = dict(os.environ, GLOG_minloglevel="0", OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+        one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "GLOG_minloglevel": "0", **one_thread, **coretype()}
         self._began = time.monotonic()
         with open(self.log, "wb") as log:
             self._process = subprocess.Popen(

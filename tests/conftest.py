@@ -5,8 +5,12 @@ import os
 import signal
 import warnings
 
+from caffe_pylayers.processes.blas import processor_flags
+
 os.environ.setdefault("GLOG_minloglevel", "2")  # before the first import of caffe, which reads it once
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if processor_flags() >= {"avx2", "fma"}:  # an old OpenBLAS may not know a new processor, and then it is slow
+    os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
 
 # What pycaffe imports may be old, and warn of itself; the tests make an error of each warning.
 with warnings.catch_warnings():

@@ -87,6 +87,8 @@ def environment(programs: Path = PROGRAMS) -> Dict[str, str]:
     """As that of a user who has .venv on PATH, behind `programs`; no terminal, so no colours and 120 columns."""
     path = f"{programs}:{PROGRAMS}:{os.environ['PATH']}"
     kept = {
-        name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "LANG") if name in os.environ
+        name: os.environ[name]
+        for name in ("HOME", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "LANG", "OPENBLAS_CORETYPE")
+        if name in os.environ
     }
     return {**kept, "PATH": path, "OPENBLAS_NUM_THREADS": "1"}

@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Un
 from caffe_pylayers.caffe_files.snapshots import Shape, State, misfits, newest_state, read_state, state_path
 from caffe_pylayers.caffe_files.weights import by_name, read_weights
 from caffe_pylayers.errors import ConfigError, DataError
+from caffe_pylayers.processes.blas import slow_openblas
 from caffe_pylayers.training.learning_rate import learning_rate
 from caffe_pylayers.training.parameter import check_room, choose_device, clear_weights, make_solver, read_parameter
 from caffe_pylayers.training.passes import StoppedInTest, TestPasses, TrainPasses, data_layers, images_per_iteration
@@ -55,6 +56,9 @@ class Training:
         if state is not None or weights:
             clear_weights(self.parameter)
         choose_device(self.parameter, gpu, ranks.device if ranks else None)
+        slow = slow_openblas()
+        if slow is not None:
+            self.notes.append(f"{slow.found}; `{slow.remedy}` before the training helps")
         self.solver = make_solver(self.parameter)
         self.shapes: Dict[str, List[Shape]] = {
             name: [tuple(blob.shape) for blob in blobs] for name, blobs in self.solver.net.params.items()

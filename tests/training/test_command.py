@@ -12,6 +12,7 @@ import termios
 import psutil
 import pytest
 
+from caffe_pylayers.processes.blas import processor_flags
 from caffe_pylayers.training import read_log
 from tests.layers.runs import assert_gone, command_line
 from tests.training import failing
@@ -206,3 +207,10 @@ def test_what_it_cannot_do(folder, arguments, message):
     assert any(line.startswith(message.rstrip()) for line in printed.splitlines()), printed
     assert not list(run.snap.iterdir())
     assert (run.path / "thesis.png").read_text() == "years of work"
+
+
+def test_an_openblas_that_does_not_know_the_processor(folder):
+    told = ended(folder().start(COMMAND, "train", "solver.prototxt", OPENBLAS_CORETYPE="Prescott"))
+    fast = processor_flags() >= {"avx2", "fma"}
+    assert ("does not know this processor" in told) is fast
+    assert ("; `export OPENBLAS_CORETYPE=" in told) is fast

@@ -142,6 +142,7 @@ def _abilities(about: Dict[str, Any]) -> Iterator[Finding]:
     missing = [name for name in ("Data", "ImageData", "HDF5Data", "InfogainLoss", "BatchNorm") if name not in layers]
     if missing:
         yield Finding("layers", NOTE, f"{len(layers)} types, without {', '.join(missing)}")
+    yield from _blas()
     yield from _gpu(about)
 
 
@@ -245,6 +246,25 @@ def _tried(about: Dict[str, Any]) -> Iterator[Finding]:
         yield Finding(_SUBJECTS[name], level, found, remedy, _SEE.get(name, "") if level == NOTE else "")
     if not answer.out:
         yield Finding("Python layer", ERROR, f"no net can be made: {answer.failure}")
+
+
+_BLAS = """
+import json, os
+os.environ["GLOG_minloglevel"] = "2"
+import caffe
+from caffe_pylayers.processes.blas import slow_openblas
+slow = slow_openblas()
+print(json.dumps(slow and [slow.found, slow.remedy]), file=answers, flush=True)
+"""
+
+
+def _blas() -> Iterator[Finding]:
+    """Whether the BLAS that multiplies Caffe's matrices knows this processor."""
+    answer = ask_python(_BLAS)
+    slow = json.loads(answer.out) if answer.ok else None
+    if slow is not None:
+        found, remedy = slow
+        yield Finding("BLAS", WARNING, found, remedy, '"OpenBLAS ... does not know this processor"')
 
 
 def _gpu(about: Dict[str, Any]) -> Iterator[Finding]:
