@@ -14,7 +14,8 @@ help: ## this list
 	@echo
 	@echo '  PYTHON=/path/of/python3 make setup   another interpreter; CAFFE_ROOT=dir make setup   an existing Caffe'
 	@echo '  XDG_CACHE_HOME=dir make setup        another folder for the built Caffe and for what is downloaded'
-	@echo '  All three are remembered in .venv; an empty value forgets one.'
+	@echo '  CAFFE_GPU=1 make setup               a Caffe for GPUs, and CuPy (docs/gpu.md)'
+	@echo '  All are remembered in .venv; an empty value forgets one.'
 
 setup: ## .venv with stock Caffe (built once if there is none) and this package; quick when nothing is to do
 	@bash scripts/setup.sh

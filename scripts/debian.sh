@@ -8,6 +8,8 @@ CAFFE_PACKAGES=(g++ cmake ninja-build protobuf-compiler libprotobuf-dev
     libopenblas-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev)
 # pip needs the first; the wheel of opencv-python loads the other two.
 PYTHON_PACKAGES=(ca-certificates libgl1 libglib2.0-0)
+# Caffe's source is changed for CUDA 13.
+CUDA_PACKAGES=(patch)
 # For where there is no Python, or none that Caffe can be built with.
 DEBIANS_PYTHON=(python3 python3-dev python3-venv)
 

@@ -4,9 +4,11 @@
 #   PYTHON=python3.11 make setup       another interpreter than python3
 #   CAFFE_ROOT=/opt/caffe make setup   a Caffe that is there already; none is built
 #   XDG_CACHE_HOME=/big make setup     another folder for the built Caffe and for what is downloaded
+#   CAFFE_GPU=1 make setup             a Caffe for GPUs, and CuPy; a GPU is not needed for that (docs/gpu.md)
+#   CAFFE_CUDA_ARCH=9.0 make setup     the GPUs that it is compiled for; by default those of this machine
 #   JOBS=1 make setup                  fewer compilers at a time
 #
-# The first three are remembered in .venv, so that `make test` need not be told again; an empty value
+# All but the last are remembered in .venv, so that `make test` need not be told again; an empty value
 # (CAFFE_ROOT= make setup) forgets one, `make clean` all.
 set -euo pipefail
 
@@ -17,6 +19,7 @@ pip_hint="No network, or is a proxy or mirror missing in pip's configuration? Tr
 
 . "$root/scripts/messages.sh"
 . "$root/scripts/debian.sh"
+. "$root/scripts/cuda.sh"
 . "$root/scripts/stock_caffe.sh"
 
 # remembered name: the variable's value if it is given, empty or not, else that of the last setup.
@@ -25,6 +28,20 @@ remembered() {
         printf '%s' "${!1}"
     elif [ -f "$venv/setup.$1" ]; then
         cat "$venv/setup.$1"
+    fi
+}
+
+# choose_gpu: sets gpu, which is empty for a Caffe that has no code for GPUs; then also what it is compiled with and for.
+choose_gpu() {
+    gpu=$(remembered CAFFE_GPU) cuda_arch=$(remembered CAFFE_CUDA_ARCH)
+    case $gpu in
+        "" | 0) gpu="" ;;
+        1) ;;
+        *) fail "CAFFE_GPU=$gpu is neither 1 nor 0." "A Caffe for GPUs: CAFFE_GPU=1 make setup. Without: CAFFE_GPU=0 make setup" ;;
+    esac
+    if [ -n "$gpu" ] && [ -n "$caffe_root" ]; then
+        fail "CAFFE_GPU=1 builds a Caffe, but CAFFE_ROOT=$caffe_root names one that is there." \
+            "To use that one: CAFFE_GPU= CAFFE_ROOT='$caffe_root' make setup" "To build one: CAFFE_ROOT= CAFFE_GPU=1 make setup"
     fi
 }
 
@@ -127,11 +144,12 @@ numpy_requirement() {
 
 # make_venv: .venv of this interpreter, with what Caffe, this project and its tools import.
 make_venv() {
-    local interpreter requirements caffes share="" upgrade=--upgrade
+    local interpreter requirements caffes share="" upgrade=--upgrade extras=dev
     caffes=("$(numpy_requirement)" "$(protobuf_requirement)")
     if [ -n "$caffe_root" ] && shares_packages; then share=--system-site-packages upgrade=""; fi
     interpreter=$(printf '%s\n' "$root" "$python" "$python_version" $share)
-    requirements=$(echo "${caffes[*]}" | cat - "$root/setup.cfg" "$root/pyproject.toml" "$root/scripts/requirements.txt" | sha256sum)
+    if [ -n "$gpu" ]; then extras=dev,$(gpu_extra); fi
+    requirements=$(echo "${caffes[*]} $extras" | cat - "$root/setup.cfg" "$root/pyproject.toml" "$root/scripts/requirements.txt" | sha256sum)
 
     if [ "$(cat "$venv/setup.interpreter" 2>/dev/null)" != "$interpreter" ]; then
         [ ! -e "$venv" ] || [ -e "$venv/setup.interpreter" ] ||
@@ -154,7 +172,7 @@ make_venv() {
         # The same bounds for both: what asks for another NumPy shall fail here, and not break `import caffe`. --upgrade: what an
         # older setup brought may be compiled for another NumPy. What is shared with the system stays as it is.
         logged "$venv/bin/python" -m pip install $upgrade "${caffes[@]}" -r "$root/scripts/requirements.txt" &&
-            logged "$venv/bin/python" -m pip install $upgrade --no-build-isolation "${caffes[@]}" -e "${root}[dev]" ||
+            logged "$venv/bin/python" -m pip install $upgrade --no-build-isolation "${caffes[@]}" -e "${root}[$extras]" ||
             fail_with_log 12 "pip could not install the Python packages." "$pip_hint"
         printf '%s\n' "$requirements" >"$venv/setup.requirements"
     fi
@@ -234,13 +252,15 @@ main() {
     case $root$cache$caffe_root in *:*)
         fail "a folder with ':' in its name cannot be on PYTHONPATH: $root, $cache${caffe_root:+, $caffe_root}" ;;
     esac
+    choose_gpu
     packages=("${PYTHON_PACKAGES[@]}")
     if [ -z "$caffe_root" ]; then packages+=("${CAFFE_PACKAGES[@]}"); fi
+    if [ -n "$gpu" ]; then packages+=("${CUDA_PACKAGES[@]}"); fi
     find_interpreter
     stamp=$(
         {
-            printf '%s\n' "$root" "$cache" "$python" "$python_version" "$caffe_root"
-            cat "$root/setup.cfg" "$root/pyproject.toml" "$root"/scripts/*.* "$root"/scripts/check/*.*
+            printf '%s\n' "$root" "$cache" "$python" "$python_version" "$caffe_root" "$gpu" "$cuda_arch"
+            cat "$root/setup.cfg" "$root/pyproject.toml" "$root"/scripts/*.* "$root"/scripts/{check,cuda}/*.*
         } | sha256sum
     )
     if [ "$(cat "$venv/setup.done" 2>/dev/null)" = "$stamp" ] && [ -x "$venv/bin/python" ] &&
@@ -253,6 +273,10 @@ main() {
     SECONDS=0
     start_log
     if [ -n "$caffe_root" ]; then use_caffe_root; fi
+    if [ -n "$gpu" ]; then
+        find_cuda
+        architectures=$(gpu_architectures)
+    fi
     prepare_system
     check_interpreter
     rm -f "$venv/setup.done"
@@ -262,6 +286,8 @@ main() {
     check_result
     printf '%s' "$python_choice" >"$venv/setup.PYTHON"
     printf '%s' "$caffe_root" >"$venv/setup.CAFFE_ROOT"
+    printf '%s' "$gpu" >"$venv/setup.CAFFE_GPU"
+    printf '%s' "$cuda_arch" >"$venv/setup.CAFFE_CUDA_ARCH"
     printf '%s' "$XDG_CACHE_HOME" >"$venv/setup.XDG_CACHE_HOME"
     printf '%s' "$caffe_extension" >"$venv/setup.extension"
     printf '%s\n' "$stamp" >"$venv/setup.done"

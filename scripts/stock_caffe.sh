@@ -118,7 +118,7 @@ show_progress() {
 
 # build_caffe prefix: compiles in $work, installs into $staged; one move then puts it at prefix.
 build_caffe() {
-    local prefix=$1 source=$work/source build=$work/build jobs numpy hint opencv=""
+    local prefix=$1 source=$work/source build=$work/build jobs numpy hint opencv="" standard=14 minutes=2 devices=(-DCPU_ONLY=ON)
     jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
     numpy=$("$venv/bin/python" -c 'import numpy; print(numpy.get_include())')
     mkdir -p "$source/examples"
@@ -128,6 +128,13 @@ build_caffe() {
     sed -i 's/ COMPONENTS system / COMPONENTS /' "$source/cmake/Dependencies.cmake"
 
     if is_debian; then opencv=$root/scripts/opencv; fi
+    if [ -n "$gpu" ]; then
+        fetch_cuda
+        patch_for_cuda "$source"
+        mapfile -t devices < <(gpu_options)
+        standard=17 minutes=5 # the headers of CUDA 13 need C++17
+        say "Caffe will run on GPUs of compute capability $architectures, by CUDA $cuda_version in $cuda"
+    fi
 
     say "configuring Caffe"
     # PYTHON_*: left to itself, CMake looks for them by version and may mix two interpreters.
@@ -137,15 +144,15 @@ build_caffe() {
     logged env PATH="$build_path" cmake -G Ninja -S "$source" -B "$build" \
         -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
         -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=6 \
-        -DCPU_ONLY=ON -DBLAS=Open -DUSE_OPENCV=ON ${opencv:+"-DOpenCV_DIR=$opencv"} -DUSE_LEVELDB=ON -DUSE_LMDB=ON -DUSE_HDF5=ON \
+        "${devices[@]}" -DBLAS=Open -DUSE_OPENCV=ON ${opencv:+"-DOpenCV_DIR=$opencv"} -DUSE_LEVELDB=ON -DUSE_LMDB=ON -DUSE_HDF5=ON \
         -DBUILD_docs=OFF -DBUILD_matlab=OFF -Dpython_version=3 \
         -DPYTHON_EXECUTABLE="$venv/bin/python" -DPYTHON_INCLUDE_DIR="$python_include" \
         -DPYTHON_LIBRARY="$python_library" -DNUMPY_INCLUDE_DIR="$numpy" \
-        -DCMAKE_CXX_FLAGS="-std=c++14 -w -DCV_LOAD_IMAGE_COLOR=cv::IMREAD_COLOR -DCV_LOAD_IMAGE_GRAYSCALE=cv::IMREAD_GRAYSCALE" ||
+        -DCMAKE_CXX_FLAGS="-std=c++$standard -w -DCV_LOAD_IMAGE_COLOR=cv::IMREAD_COLOR -DCV_LOAD_IMAGE_GRAYSCALE=cv::IMREAD_GRAYSCALE" ||
         fail_with_log 20 "CMake could not configure Caffe." \
             "Is a library missing? See docs/troubleshooting.md, then run 'make setup' again."
 
-    say "compiling Caffe, $jobs files at a time (2 minutes on two cores)"
+    say "compiling Caffe, $jobs files at a time ($minutes minutes on two cores)"
     PATH=$build_path ninja -C "$build" -j "$jobs" 2>&1 | show_progress >>"$log" || {
         hint="The first error:  grep -n -m 1 -A 5 'error' '$log'"
         if grep -q 'Killed signal' "$log"; then hint="The compiler ran out of memory. Compile one file at a time: JOBS=1 make setup"; fi
@@ -161,11 +168,12 @@ build_caffe() {
 
 # build_folder: where the build for this interpreter belongs.
 build_folder() {
-    local key
-    # What makes one build differ from another: source, recipe, NumPy, interpreter, machine, system.
-    key=$(printf '%s\n' "$SDIST_SHA256" "$RECIPE" "$(numpy_requirement)" "$python_library" "$(uname -m)" \
-        "$(sed -n '/^ID=/p; /^VERSION_ID=/p' /etc/os-release)" | sha256sum | cut -c 1-12)
-    printf '%s' "$cache/caffe-1.0.0-py$python_version-$key"
+    local key parts
+    # What makes one build differ from another: source, recipe, NumPy, interpreter, machine, system; for GPUs what gpu_options says.
+    parts=("$SDIST_SHA256" "$RECIPE" "$(numpy_requirement)" "$python_library" "$(uname -m)" "$(sed -n '/^ID=/p; /^VERSION_ID=/p' /etc/os-release)")
+    if [ -n "$gpu" ]; then parts+=("$(gpu_options)" "$cuda_version"); fi
+    key=$(printf '%s\n' "${parts[@]}" | sha256sum | cut -c 1-12)
+    printf '%s' "$cache/caffe-1.0.0-py$python_version${gpu:+-cuda$cuda_version}-$key"
 }
 
 # cached_caffe: the build that all checkouts share, made where it is not there.
