@@ -7,25 +7,46 @@ CUDA_OF_WHEELS=13.0
 # Without a GPU to ask: the oldest that the compiler knows, as machine code, and as code that drivers compile for later ones.
 declare -A OLDEST_GPU=([11]=52 [12]=52 [13]=75)
 
-# nvcc_version folder: as 12.4; nothing where there is no nvcc that runs.
+# nvcc_version nvcc: as 12.4; nothing where it does not run.
 nvcc_version() {
-    "$1/bin/nvcc" --version 2>/dev/null | sed -n 's/.*release \([0-9]*\.[0-9]*\).*/\1/p'
+    "$1" --version 2>/dev/null | sed -n 's/.*release \([0-9]*\.[0-9]*\).*/\1/p'
+}
+
+# toolkit_of nvcc: its folder, by what it says: on PATH there may be a link to it, or a script that starts it.
+toolkit_of() {
+    (cd "$("$1" --dryrun -E -x cu /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')" 2>/dev/null && pwd)
+}
+
+# has_libraries folder: whether a toolkit has all that Caffe is linked with, headers too.
+has_libraries() {
+    local name
+    for name in cublas_v2.h curand.h; do
+        compgen -G "$1/include/$name" >/dev/null || compgen -G "$1/targets/*/include/$name" >/dev/null || return 1
+    done
+    for name in libcublas.so libcurand.so libcudart.so; do
+        compgen -G "$1/lib*/$name" >/dev/null || compgen -G "$1/lib/*/$name" >/dev/null || return 1
+    done
 }
 
 # find_cuda: sets cuda, the folder with bin/nvcc, and cuda_version; both of what will be fetched where this machine has none.
 find_cuda() {
-    local folder nvcc
-    nvcc=$(command -v nvcc || true)
-    if [ -n "${CUDA_HOME:-}" ] && [ -z "$(nvcc_version "$CUDA_HOME")" ]; then
+    local nvcc
+    if [ -n "${CUDA_HOME:-}" ] && [ -z "$(nvcc_version "$CUDA_HOME/bin/nvcc")" ]; then
         fail "CUDA_HOME=$CUDA_HOME has no bin/nvcc that runs." \
             "Name the folder of a CUDA toolkit, or none, to use that of this machine or NVIDIA's packages: env -u CUDA_HOME make setup"
     fi
-    for folder in ${CUDA_HOME:+"$CUDA_HOME"} ${CUDA_PATH:+"$CUDA_PATH"} ${nvcc:+"$(dirname "$(dirname "$nvcc")")"} /usr/local/cuda; do
-        cuda=$folder cuda_version=$(nvcc_version "$folder")
+    for nvcc in ${CUDA_HOME:+"$CUDA_HOME/bin/nvcc"} ${CUDA_PATH:+"$CUDA_PATH/bin/nvcc"} "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
+        cuda_version=$(nvcc_version "$nvcc")
+        [ -n "$cuda_version" ] || continue
+        cuda=$(toolkit_of "$nvcc")
         case ${cuda_version%.*} in
-            11 | 12 | 13) return ;;
-            ?*) say "$folder is CUDA $cuda_version, and Caffe is compiled with 11, 12 or 13: not used" ;;
+            11 | 12 | 13) if has_libraries "$cuda"; then return; fi ;;
+            *)
+                say "not used: $nvcc is of CUDA $cuda_version, and Caffe is compiled with 11, 12 or 13"
+                continue
+                ;;
         esac
+        say "not used: the CUDA $cuda_version in $cuda lacks cuBLAS or cuRAND, or their headers"
     done
     [ "$(uname -m)" = x86_64 ] || fail "there is no CUDA toolkit, and NVIDIA's packages are pinned for x86_64 only." \
         "Install the toolkit, then: CUDA_HOME=/its/folder CAFFE_GPU=1 make setup"
@@ -48,7 +69,7 @@ fetch_cuda() {
     ln -s lib "$made/lib64"
     for file in "$made"/lib/*.so.*; do ln -sf "$(basename "$file")" "${file%.so.*}.so"; done
     chmod +x "$made"/bin/* "$made"/nvvm/bin/*
-    [ "$(nvcc_version "$made")" = "$CUDA_OF_WHEELS" ] || fail "the compiler in NVIDIA's packages does not run on this machine."
+    [ "$(nvcc_version "$made/bin/nvcc")" = "$CUDA_OF_WHEELS" ] || fail "the compiler in NVIDIA's packages does not run on this machine."
     mv "$made" "$cuda"
 }
 
