@@ -40,8 +40,9 @@ bench: setup ## the table of speeds
 soak: setup ## the tests that take longer than `make test` allows
 	$(PY) -m pytest -m soak -rP
 
-gpu: setup ## the tests that need a GPU, CuPy and a Caffe built for GPUs
+gpu: setup ## what needs a GPU: its tests and its table of speeds (docs/gpu.md)
 	$(PY) -m pytest -m gpu
+	$(PY) -m tests.bench gpu gpu_feeding
 
 docs: setup ## what is made of the schemas: docs/layers.md and the types of netspec
 	$(PY) -m caffe_pylayers describe --markdown --output docs/layers.md

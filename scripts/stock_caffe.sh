@@ -118,7 +118,8 @@ show_progress() {
 
 # build_caffe prefix: compiles in $work, installs into $staged; one move then puts it at prefix.
 build_caffe() {
-    local prefix=$1 source=$work/source build=$work/build jobs numpy hint opencv="" standard=14 minutes=2 devices=(-DCPU_ONLY=ON)
+    local prefix=$1 source=$work/source build=$work/build jobs numpy hint opencv="" standard=14 minutes=2
+    local devices=(-DCPU_ONLY=ON) readers=(-DUSE_OPENCV=ON -DUSE_LEVELDB=ON)
     jobs=${JOBS:-$(getconf _NPROCESSORS_ONLN)}
     numpy=$("$venv/bin/python" -c 'import numpy; print(numpy.get_include())')
     mkdir -p "$source/examples"
@@ -127,7 +128,7 @@ build_caffe() {
     # Boost.System is in headers since Boost 1.69, and Boost 1.92 has no library for it any more.
     sed -i 's/ COMPONENTS system / COMPONENTS /' "$source/cmake/Dependencies.cmake"
 
-    if is_debian; then opencv=$root/scripts/opencv; fi
+    if [ -n "$portable" ]; then readers=(-DUSE_OPENCV=OFF -DUSE_LEVELDB=OFF); elif is_debian; then opencv=$root/scripts/opencv; fi
     if [ -n "$gpu" ]; then
         fetch_cuda
         patch_for_cuda "$source"
@@ -144,7 +145,7 @@ build_caffe() {
     logged env PATH="$build_path" cmake -G Ninja -S "$source" -B "$build" \
         -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
         -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=6 \
-        "${devices[@]}" -DBLAS=Open -DUSE_OPENCV=ON ${opencv:+"-DOpenCV_DIR=$opencv"} -DUSE_LEVELDB=ON -DUSE_LMDB=ON -DUSE_HDF5=ON \
+        "${devices[@]}" -DBLAS=Open "${readers[@]}" ${opencv:+"-DOpenCV_DIR=$opencv"} -DUSE_LMDB=ON -DUSE_HDF5=ON \
         -DBUILD_docs=OFF -DBUILD_matlab=OFF -Dpython_version=3 \
         -DPYTHON_EXECUTABLE="$venv/bin/python" -DPYTHON_INCLUDE_DIR="$python_include" \
         -DPYTHON_LIBRARY="$python_library" -DNUMPY_INCLUDE_DIR="$numpy" \
@@ -172,6 +173,7 @@ build_folder() {
     # What makes one build differ from another: source, recipe, NumPy, interpreter, machine, system; for GPUs what gpu_options says.
     parts=("$SDIST_SHA256" "$RECIPE" "$(numpy_requirement)" "$python_library" "$(uname -m)" "$(sed -n '/^ID=/p; /^VERSION_ID=/p' /etc/os-release)")
     if [ -n "$gpu" ]; then parts+=("$(gpu_options)" "$cuda_version"); fi
+    if [ -n "$portable" ]; then parts+=(portable); fi
     key=$(printf '%s\n' "${parts[@]}" | sha256sum | cut -c 1-12)
     printf '%s' "$cache/caffe-1.0.0-py$python_version${gpu:+-cuda$cuda_version}-$key"
 }

@@ -24,7 +24,7 @@ from caffe_pylayers.layers import device
 from tests import reaper
 from tests.forks.process import write_programs
 from tests.layers import runs
-from tests.losses.device_arrays import Device, ndarray
+from tests.losses.device_arrays import Device, ndarray, readable
 from tests.photos import write_photos
 
 settings.register_profile("shared", deadline=None)
@@ -135,4 +135,5 @@ def seen_by_the_host(monkeypatch):
     for name, of_device in take.items():
         monkeypatch.setattr(caffe._caffe.Blob, name, watched(name))
         monkeypatch.setattr(Device, name, staticmethod(lambda blob, of_device=of_device: ndarray(of_device(blob))))
+    monkeypatch.setattr(Device, "read", staticmethod(lambda blob: readable(take["data"](blob))))
     return shapes

@@ -9,17 +9,18 @@ from caffe_pylayers.caffe_files.prototxt import text_of
 from caffe_pylayers.commands.layer_files import refuse_special_files
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.processes import stock
+from caffe_pylayers.processes.gpu import use_gpu
 from caffe_pylayers.processes.probe import ask_caffe
 
 _OURS = 77  # the exit status where an error of this package ends it
 _TRY = f"""
 import caffe
 from caffe_pylayers.errors import PartedError
+from caffe_pylayers.processes.gpu import use_gpu
 path, phase, level, gpu, backward, *stages = sys.argv[1:]
-if gpu:
-    caffe.set_mode_gpu()
-    caffe.set_device(int(gpu))
 try:
+    if gpu:
+        use_gpu(int(gpu))
     net = caffe.Net(path, int(phase), stages=stages, level=int(level))
     net.forward()
     if backward:
@@ -43,8 +44,7 @@ def whole_net(net: Net, state: NetState, gpu: Optional[int], backward: bool) -> 
         device = "" if gpu is None else str(gpu)
         _try(net.path, [file.name, str(phase), str(state.level), device, "yes" * backward, *state.stages])
         if gpu is not None:
-            caffe.set_mode_gpu()
-            caffe.set_device(gpu)
+            use_gpu(gpu)
         begun = time.perf_counter()
         return caffe.Net(file.name, phase, stages=list(state.stages), level=state.level), time.perf_counter() - begun
 

@@ -39,7 +39,7 @@ class WeightedAccuracy(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
-            inputs = [self.data(bottom[i]) for i in range(len(bottom))]
+            inputs = [self.read(bottom[i]) for i in range(len(bottom))]
             scores = self._axis.planes(inputs[0])
             labels, ignored = self._axis.index_labels(*inputs[:2])
             weights = self.weights(inputs, labels.shape)

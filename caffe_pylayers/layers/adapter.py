@@ -164,6 +164,10 @@ class Layer(caffe.Layer):
         """The blob's data, float32, where this layer computes."""
         return self.device.data(blob)
 
+    def read(self, blob: Any) -> Array:
+        """The same to be read only, as labels are: on a GPU it need not be copied back before the next batch."""
+        return self.device.read(blob)
+
     def diff(self, blob: Any) -> Array:
         """The blob's diff, float32, where this layer computes."""
         return self.device.diff(blob)

@@ -31,7 +31,7 @@ class Permute(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
-            self.data(top[0])[...] = self.data(bottom[0]).transpose(self._order)
+            self.data(top[0])[...] = self.read(bottom[0]).transpose(self._order)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
@@ -62,7 +62,7 @@ class ShuffleChannel(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
-            shuffle_channels(self.data(bottom[0]), self.options.group, self.data(top[0]))
+            shuffle_channels(self.read(bottom[0]), self.options.group, self.data(top[0]))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         if propagate_down[0]:
@@ -93,16 +93,16 @@ class Axpy(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
-            scale, x, y = (self.data(bottom[i]) for i in range(3))
+            scale, x, y = (self.read(bottom[i]) for i in range(3))
             axpy(_per_channel(scale), _spatial(x), _spatial(y), _spatial(self.data(top[0])))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         with self.on_device(bottom[0]):
             slope = _spatial(self.diff(top[0]))
             if propagate_down[0]:
-                _per_channel(self.diff(bottom[0]))[...] = scale_gradient(slope, _spatial(self.data(bottom[1])))
+                _per_channel(self.diff(bottom[0]))[...] = scale_gradient(slope, _spatial(self.read(bottom[1])))
             if propagate_down[1]:
-                scale = _per_channel(self.data(bottom[0]))[:, :, None]
+                scale = _per_channel(self.read(bottom[0]))[:, :, None]
                 self.xp.multiply(scale, slope, out=_spatial(self.diff(bottom[1])))
             if propagate_down[2]:
                 _spatial(self.diff(bottom[2]))[...] = slope

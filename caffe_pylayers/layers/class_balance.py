@@ -101,14 +101,14 @@ class _ClassBalance(Layer):
         """The number of each label's class, flat, and which labels are ignored."""
         options = self.options
         if not self._per_label:
-            found = self._targets.found(self.data(blob)) if options.per is None else ""
+            found = self._targets.found(self.read(blob)) if options.per is None else ""
             if found:
                 raise DataError(
                     f"{found}, but class numbers are expected",
                     remedy=f"{self.instead}; 'per': 'class' reads 0 and 1 as class numbers",
                     layer=self.name,
                 )
-            return self.labels(self.data(blob), options.n_classes, options.ignore_label)
+            return self.labels(self.read(blob), options.n_classes, options.ignore_label)
         num_samples, *rest = blob.shape
         if (rest[0] if rest else 1) != options.n_classes:
             raise ConfigError(
@@ -116,7 +116,7 @@ class _ClassBalance(Layer):
                 remedy=f"'n_classes' is {options.n_classes}, but with 'per': 'label' it must be the number of labels",
                 layer=self.name,
             )
-        targets, ignored = self.labels(self.data(blob), 2, options.ignore_label, "target", unknown=True)
+        targets, ignored = self.labels(self.read(blob), 2, options.ignore_label, "target", unknown=True)
         return target_index(targets.reshape(num_samples, options.n_classes, *rest[1:])).reshape(-1), ignored
 
     def _weights(self, counts: np.ndarray) -> np.ndarray:

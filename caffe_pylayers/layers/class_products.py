@@ -75,7 +75,7 @@ class NormalizedInnerProduct(_ClassProducts):
 
     def _take(self, bottom: Blobs) -> None:
         """x, of length 1 if it shall be, and the lengths of the vectors."""
-        x = as_rows(self.data(bottom[0]))
+        x = as_rows(self.read(bottom[0]))
         if self.options.normalize_x:
             x, self._x_inverse = unit_vectors(x, (1,), 0.0, self.buffer("unit", x.shape))
         self._x, self._inverse, self._taken = x, inverse_lengths(self.data(self.blobs[0])), True
@@ -129,18 +129,18 @@ class _AngularMargin(_ClassProducts):
             if not self._taken:
                 self._take(bottom, self.buffer("products", slopes.shape))
             by_x = as_rows(self.diff(bottom[0])) if propagate_down[0] else None
-            self._differentiate(slopes, as_rows(self.data(bottom[0])), by_x)
+            self._differentiate(slopes, as_rows(self.read(bottom[0])), by_x)
             if propagate_down[1]:
                 self.diff(bottom[1])[...] = 0
 
     def _take(self, bottom: Blobs, out: Array) -> None:
         """Write the products without a margin into `out`, and find what the margin makes of those at the labels."""
         self._taken, self._mixed = False, self._lambda()
-        x, vectors = as_rows(self.data(bottom[0])), self.data(self.blobs[0])
+        x, vectors = as_rows(self.read(bottom[0])), self.data(self.blobs[0])
         self._inverse = inverse_lengths(vectors)
         products(x, vectors, self._inverse if self.of_unit_vectors else None, out)
         if self._has_margin:
-            self._look(self.data(bottom[1]), x, out)
+            self._look(self.read(bottom[1]), x, out)
         self._taken = True
 
     def _look(self, label: Array, x: Array, out: Array) -> None:

@@ -93,7 +93,7 @@ class CosineLoss(ClassVectorsLoss):
 
     def _take(self, bottom: Blobs, prepare: Sequence[int] = ()) -> None:
         self._terms = None  # if there is an error, nothing of an earlier batch is left
-        x = as_rows(self.data(bottom[0]))
+        x = as_rows(self.read(bottom[0]))
         unit = self.buffer("unit", x.shape)
         if self.makes_unit:
             self.x, self._x_inverse = unit_vectors(x, (1,), 0.0, unit)

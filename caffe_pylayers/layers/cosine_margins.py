@@ -29,9 +29,9 @@ class _CosineMargin(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
-            cosines, out = as_rows(self.data(bottom[0])), as_rows(self.data(top[0]))
+            cosines, out = as_rows(self.read(bottom[0])), as_rows(self.data(top[0]))
             if self.training:
-                self._look(cosines, self.data(bottom[1]))
+                self._look(cosines, self.read(bottom[1]))
             out[...] = cosines
             if self.training:
                 out[self._places()] = self._values
@@ -39,7 +39,7 @@ class _CosineMargin(Layer):
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         with self.on_device(bottom[0]) if self._labels is None else self.device.of(bottom[0]):
             if self.training and self._labels is None:
-                self._look(as_rows(self.data(bottom[0])), self.data(bottom[1]))
+                self._look(as_rows(self.read(bottom[0])), self.read(bottom[1]))
             if propagate_down[0]:
                 gradient = as_rows(self.diff(bottom[0]))
                 gradient[...] = as_rows(self.diff(top[0]))

@@ -8,12 +8,18 @@ bottoms take the blobs' GPU memory as it is, so nothing is copied.
 import contextlib
 import ctypes
 import functools
+import glob
 import logging
+import os
+import sys
 import threading
 from typing import Any, ContextManager, Iterator, List, Optional
 
 import caffe
 import numpy as np
+
+from caffe_pylayers.layers.synced_memory import read_on_gpu
+from caffe_pylayers.processes.gpu import built_for_gpus
 
 Array = Any  # of NumPy or CuPy
 
@@ -29,6 +35,8 @@ class Host:
     def data(cls, blob: Any) -> Array:
         return blob.data if blob.count else _empty(cls.xp, blob)
 
+    read = data
+
     @classmethod
     def diff(cls, blob: Any) -> Array:
         return blob.diff if blob.count else _empty(cls.xp, blob)
@@ -42,10 +50,9 @@ class Host:
 class Cuda:
     """CuPy arrays on the blobs' GPU memory.
 
-    Caffe hands out only pointers to write through, so a blob whose array was taken, be it to read labels, counts as
-    changed on the GPU: a script that reads it in host memory next has it copied, and so does a layer without a GPU
-    version. A blob last written in host memory, such as the labels of a Python data layer, is copied to the GPU
-    first, as for any loss of Caffe's own.
+    A blob whose array was taken by `data` counts as changed on the GPU: whoever reads or writes it in host memory next has it
+    copied. By `read` it does not. A blob last written in host memory, such as the labels of a Python data layer, is
+    copied to the GPU first, as for any loss of Caffe's own.
     """
 
     def __init__(self, cupy: Any) -> None:
@@ -53,6 +60,9 @@ class Cuda:
 
     def data(self, blob: Any) -> Array:
         return self._view(blob, blob._gpu_data_ptr) if blob.count else _empty(self.xp, blob)
+
+    def read(self, blob: Any) -> Array:
+        return self._view(blob, read_on_gpu(blob)) if blob.count else _empty(self.xp, blob)
 
     def diff(self, blob: Any) -> Array:
         return self._view(blob, blob._gpu_diff_ptr) if blob.count else _empty(self.xp, blob)
@@ -68,7 +78,7 @@ class Cuda:
         cuda = self.xp.cuda
         with contextlib.ExitStack() as stack:
             if blob.count:
-                stack.enter_context(cuda.Device(cuda.runtime.pointerGetAttributes(blob._gpu_data_ptr).device))
+                stack.enter_context(cuda.Device(cuda.runtime.pointerGetAttributes(read_on_gpu(blob)).device))
             stack.enter_context(cuda.Stream.null)
             yield
 
@@ -90,30 +100,36 @@ _NOTHING = contextlib.nullcontext()
 
 def current() -> Any:
     """Where layers shall compute now: `Cuda` in GPU mode if CuPy is there, `HOST` otherwise."""
-    if _cuda() is None or not gpu_mode():
-        return HOST
-    return _cuda()
+    return _cuda() if built_for_gpus() and gpu_mode() else HOST
 
 
 @functools.lru_cache(maxsize=None)
-def _cuda() -> Optional[Cuda]:
-    """`Cuda`, or None where Caffe was built without GPUs or CuPy is not installed."""
-    if not _built_for_gpus():
-        return None
+def _cuda() -> Any:
+    """`Cuda`, or `HOST` where CuPy is not installed; where it is and cannot be imported, that is said once."""
+    _load_compiler()
     try:
         import cupy
-    except ImportError:
-        return None
+    except Exception as error:
+        if not isinstance(error, ModuleNotFoundError) or error.name != "cupy":
+            said = " ".join(str(error).split())
+            log.warning(
+                f"CuPy is installed but cannot be imported, so layers compute on the CPU in GPU mode: {type(error).__name__}: {said}"
+            )
+        return HOST
     return Cuda(cupy)
 
 
-def _built_for_gpus() -> bool:
-    return hasattr(caffe._caffe.Blob, "_gpu_data_ptr")
+def _load_compiler() -> None:
+    """Load the compiler that CuPy needs for its kernels, NVRTC, where pip has installed it: no loader looks there."""
+    for folder in sys.path:
+        for library in glob.glob(os.path.join(folder, "nvidia", "*", "lib", "libnvrtc.so.*")):
+            with contextlib.suppress(OSError):
+                ctypes.CDLL(library, ctypes.RTLD_GLOBAL)
 
 
 def in_ordinary_memory() -> bool:
     """Whether blobs that are made now are in memory of the C library's, not of the GPU's driver."""
-    return not _built_for_gpus() or not gpu_mode()
+    return not built_for_gpus() or not gpu_mode()
 
 
 def gpu_mode() -> bool:

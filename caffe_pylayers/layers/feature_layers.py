@@ -35,7 +35,7 @@ class _Normalized(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
-            unit = self._normalized(self.data(bottom[0]))
+            unit = self._normalized(self.read(bottom[0]))
             if self._factors_shape is None:
                 self.data(top[0])[...] = unit
             else:
@@ -43,7 +43,7 @@ class _Normalized(Layer):
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         with self.on_device(bottom[0]) if self._unit is None else self.device.of(bottom[0]):
-            unit = self._normalized(self.data(bottom[0])) if self._unit is None else self._unit
+            unit = self._normalized(self.read(bottom[0])) if self._unit is None else self._unit
             slope = self.diff(top[0])
             scratch = self.buffer("scratch", unit.shape)
             if self._factors_shape is not None:

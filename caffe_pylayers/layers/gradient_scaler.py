@@ -31,7 +31,7 @@ class GradientScaler(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         self._coefficient = self._now()
         with self.on_device(bottom[0]):
-            self.data(top[0])[...] = self.data(bottom[0])
+            self.data(top[0])[...] = self.read(bottom[0])
         if self.training:
             self._forwards.write(self._forwards.read() + 1)
 

@@ -61,18 +61,18 @@ class LabelNoise(Layer):
                 if options.one_hot
                 else "with 'n_classes': 2 the layer draws only 0 and 1"
             )
-            self._targets.warn(self.name, self.data(bottom[0]), remedy)
+            self._targets.warn(self.name, self.read(bottom[0]), remedy)
         if options.one_hot:
             self._one_hot(key, bottom, top)
         elif not self.training:
-            self.data(top[0])[...] = self.data(bottom[0])
+            self.data(top[0])[...] = self.read(bottom[0])
         elif options.distribution == "flip":
             self._flip(key, bottom, top)
         else:
             self._jitter(key, bottom, top)
 
     def _jitter(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
-        xp, labels, out = self.xp, self.data(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
+        xp, labels, out = self.xp, self.read(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
         for place in _blocks(labels.size):
             label = labels[place]
             noisy = label + self._noise(key, np.arange(place.start, place.stop))
@@ -84,8 +84,8 @@ class LabelNoise(Layer):
 
     def _flip(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
         options = self.options
-        labels, ignored = self.labels(self.data(bottom[0]), options.n_classes, options.ignore_label)
-        xp, given, out = self.xp, self.data(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
+        labels, ignored = self.labels(self.read(bottom[0]), options.n_classes, options.ignore_label)
+        xp, given, out = self.xp, self.read(bottom[0]).reshape(-1), self.data(top[0]).reshape(-1)
         for place in _blocks(labels.size):
             position = np.arange(place.start, place.stop)
             drawn = xp.asarray(keyed.uniform(*key, position, 0) < options.probability)
@@ -96,7 +96,7 @@ class LabelNoise(Layer):
 
     def _one_hot(self, key: Tuple[int, ...], bottom: Blobs, top: Blobs) -> None:
         options = self.options
-        flat, ignored = self.labels(self.data(bottom[0]), options.n_classes, options.ignore_label)
+        flat, ignored = self.labels(self.read(bottom[0]), options.n_classes, options.ignore_label)
         num_samples = bottom[0].shape[0]
         labels = flat.reshape(num_samples, flat.size // max(num_samples, 1))
         num_classes, size = options.n_classes, labels.shape[1]

@@ -31,8 +31,8 @@ class LabelSmoothing(Layer):
     def _smooth(self, bottom: Blobs, top: Blobs) -> None:
         options = self.options
         num_classes, smoothing = options.n_classes, options.smoothing
-        self._targets.warn(self.name, self.data(bottom[0]), "the layer needs one label per position")
-        labels, ignored = self.labels(self.data(bottom[0]), num_classes, options.ignore_label)
+        self._targets.warn(self.name, self.read(bottom[0]), "the layer needs one label per position")
+        labels, ignored = self.labels(self.read(bottom[0]), num_classes, options.ignore_label)
         off = smoothing / (num_classes if options.over == "all" else num_classes - 1)
         on = 1 - smoothing + (off if options.over == "all" else 0)
         num_samples = bottom[0].shape[0]

@@ -216,7 +216,7 @@ class LossLayer(Layer):
             self._take(bottom)
             return True
         others = [i for i in range(len(bottom)) if i not in self.differentiable]
-        changed = [i for i in others if not same(self.inputs[i], self.data(bottom[i]))]
+        changed = [i for i in others if not same(self.inputs[i], self.read(bottom[i]))]
         unkept = [i for i in self.differentiable if i not in self._kept and self.prepares]
         again = bool(changed or (unkept and any(i not in self._prepared for i in self._asked)))
         if again:
@@ -227,7 +227,7 @@ class LossLayer(Layer):
 
     def _input(self, bottom: Blobs, i: int) -> Array:
         """A bottom's array; a copy of it where the blob may be written into before the array is read for the last time."""
-        array = self.data(bottom[i])
+        array = self.read(bottom[i])
         if i not in self._kept:
             return array
         copy = self.buffer(f"bottom {i}", array.shape)

@@ -56,7 +56,7 @@ class Interp(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
             rows, columns = self._make_matrices()
-            interpolate(self.data(bottom[0]), rows, columns, self.data(top[0]), self.buffer)
+            interpolate(self.read(bottom[0]), rows, columns, self.data(top[0]), self.buffer)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         with self.device.of(bottom[0]) if self._matrices else self.on_device(bottom[0]):
@@ -109,7 +109,7 @@ class Upsample(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
             self._look(bottom, top)
-            unpool(self.data(bottom[0]), self._places, self.data(top[0]))
+            unpool(self.read(bottom[0]), self._places, self.data(top[0]))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         with self.on_device(bottom[0]) if self._places is None else self.device.of(bottom[0]):
@@ -123,7 +123,7 @@ class Upsample(Layer):
     def _look(self, bottom: Blobs, top: Blobs) -> None:
         """Read the mask as it is now; where it is wrong nothing of an earlier one is left."""
         self._places = None
-        mask, size = self.data(bottom[1]), math.prod(tuple(top[0].shape)[2:])
+        mask, size = self.read(bottom[1]), math.prod(tuple(top[0].shape)[2:])
         xp, flat = self.xp, mask.reshape(-1)
         right = xp.floor(flat, out=self.buffer("whole", flat.shape)) == flat
         right &= flat >= 0

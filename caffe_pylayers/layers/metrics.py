@@ -147,7 +147,7 @@ class Metrics(_ClassCounts):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
-            inputs = [self.data(bottom[i]) for i in range(len(bottom))]
+            inputs = [self.read(bottom[i]) for i in range(len(bottom))]
             now = self._add(inputs)
             last, whole = now.batches == self._every, self.options.output == "whole"
             values = self._values(now, exact=last or not whole)
@@ -240,7 +240,7 @@ class SegAccuracy(_ClassCounts):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         with self.on_device(bottom[0]):
-            score, label = (self.data(bottom[i]) for i in range(2))
+            score, label = (self.read(bottom[i]) for i in range(2))
             scores = self._axis.planes(score)
             labels, ignored = self._axis.index_labels(score, label)
             weights = None if ignored is None else ~ignored

@@ -98,7 +98,7 @@ class PoolingND(Layer):
 
     def _pool(self, bottom: Blobs, y: Array) -> List[Array]:
         """Write the pooled numbers into y; returns the elements of the maxima, step by step."""
-        x, found = self.data(bottom[0]), []
+        x, found = self.read(bottom[0]), []
         for number, step in enumerate(self._steps):
             shape, buffer = (step.before, step.pooled, step.after), self._buffer_of(number)
             last = number == len(self._steps) - 1
@@ -204,7 +204,7 @@ class ROIPooling(Layer):
     def _look(self, bottom: Blobs) -> Bins:
         """Read the regions as they are now; where they are wrong nothing of an earlier batch is left."""
         self._bins = self._places = None
-        rois = self.data(bottom[1]).reshape(-1, 5)
+        rois = self.read(bottom[1]).reshape(-1, 5)
         self._check(rois, bottom[0].shape[0])
         pooled = self.options.pooled_h, self.options.pooled_w
         self._bins = bins_of(rois, self.options.spatial_scale, pooled, tuple(bottom[0].shape)[2:])
@@ -213,7 +213,7 @@ class ROIPooling(Layer):
     def _find(self, bottom: Blobs, bins: Bins, y: Array, wanted: bool) -> Optional[Array]:
         """Write the maxima into y, and return where they are, if that is wanted."""
         places = self.buffer("places", tuple(y.shape), np.int32) if wanted else None
-        roi_maxima(self.data(bottom[0]), bins, y, places, self.buffer)
+        roi_maxima(self.read(bottom[0]), bins, y, places, self.buffer)
         return places
 
     def _tell_outside(self, bins: Bins) -> None:

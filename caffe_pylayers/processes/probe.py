@@ -42,6 +42,10 @@ os.dup2(2, 1)
 """
 
 
+#: What a Caffe for GPUs does on a machine without one, in the thread that feeds its own data layers.
+NEEDS_A_GPU = "a Caffe that is built for GPUs starts its own data layers only where it finds one, in CPU mode too"
+
+
 class Logged(NamedTuple):
     """A line of Caffe's log. level: I, W, E or F, with which it aborts. place: file:line of its source."""
 
@@ -101,7 +105,8 @@ class Answer:
     def why_caffe_gave_up(self) -> str:
         """The Python error of a layer, or all errors of Caffe's log, of which the first may name the file; else `failure`."""
         errors = [line.text for line in self.log if line.level in "EF"]
-        return (self.raised if (self.status or 0) > 0 else "; ".join(errors)) or self.failure
+        why = (self.raised if (self.status or 0) > 0 else "; ".join(errors)) or self.failure
+        return f"{why} ({NEEDS_A_GPU})" if self.fatal and self.fatal.place.startswith("internal_thread.cpp") else why
 
 
 def ask(

@@ -9,7 +9,14 @@ from caffe_pylayers.caffe_files.weights import by_name, read_weights
 from caffe_pylayers.errors import ConfigError, DataError
 from caffe_pylayers.processes.blas import slow_openblas
 from caffe_pylayers.training.learning_rate import learning_rate
-from caffe_pylayers.training.parameter import check_room, choose_device, clear_weights, make_solver, read_parameter
+from caffe_pylayers.training.parameter import (
+    check_data_layers,
+    check_room,
+    choose_device,
+    clear_weights,
+    make_solver,
+    read_parameter,
+)
 from caffe_pylayers.training.passes import StoppedInTest, TestPasses, TrainPasses, data_layers, images_per_iteration
 from caffe_pylayers.training.ranks import Ranks
 
@@ -55,7 +62,10 @@ class Training:
         state = self._state(resume)
         if state is not None or weights:
             clear_weights(self.parameter)
+        check_data_layers(solver)
         choose_device(self.parameter, gpu, ranks.device if ranks else None)
+        if ranks is not None:
+            ranks.tell_caffe()
         slow = slow_openblas()
         if slow is not None:
             self.notes.append(f"{slow.found}; `{slow.remedy}` before the training helps")

@@ -11,6 +11,8 @@ from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files import nets
 from caffe_pylayers.caffe_files.snapshots import Shape
 from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.processes.gpu import built_for_gpus, no_gpu, use_gpu
+from caffe_pylayers.processes.probe import NEEDS_A_GPU
 from caffe_pylayers.processes.stock import import_caffe
 from caffe_pylayers.training.learning_rate import learning_rate
 
@@ -94,20 +96,29 @@ def choose_device(parameter: Any, gpu: Optional[int], own: Optional[int] = None)
 
     own: the GPU of this process, where several train together; in place of the solver's device_id.
     """
-    caffe = import_caffe()
     if gpu is None and parameter.HasField("solver_mode") and parameter.solver_mode == parameter.GPU:
         gpu = parameter.device_id if own is None else own
     if gpu is None:
-        caffe.set_mode_cpu()
+        import_caffe().set_mode_cpu()
         return
     if gpu < 0:
         raise ConfigError(f"GPU {gpu}: devices are numbered from 0")
-    if not hasattr(caffe._caffe.Blob, "_gpu_data_ptr"):
-        raise ConfigError(
-            f"GPU {gpu} is requested, but this Caffe is built without GPU support", remedy="set solver_mode: CPU"
-        )
-    caffe.set_device(gpu)
-    caffe.set_mode_gpu()
+    use_gpu(gpu)
+
+
+def check_data_layers(path: str) -> None:
+    """Raises ConfigError for data layers of Caffe's own that abort when they start, in CPU mode too."""
+    why = no_gpu() if built_for_gpus() else ""
+    if not why:
+        return
+    solver = nets.read_solver(path)
+    for net, state in (solver.train, *solver.tests):
+        for layer in net.in_state(state):
+            if layer.type in ("Data", "ImageData", "WindowData"):
+                raise ConfigError(
+                    f"{layer.described}: {NEEDS_A_GPU}, and CUDA says: {why}",
+                    remedy="take a Caffe that is built without GPU support, or ImageDataLayer",
+                )
 
 
 def make_solver(parameter: Any) -> Any:

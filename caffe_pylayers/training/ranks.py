@@ -33,6 +33,9 @@ class Ranks:
             raise ConfigError(
                 f"mpirun started {started} processes, but mpi4py sees {self.size}: mpi4py is built for another MPI than this mpirun"
             )
+
+    def tell_caffe(self) -> None:
+        """Tell Caffe of the ranks; behind the choice of the GPU, since Caffe's state takes memory on the one that is current."""
         caffe = import_caffe()
         caffe.set_solver_count(self.size)
         caffe.set_solver_rank(self.rank)

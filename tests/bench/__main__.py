@@ -20,6 +20,7 @@ from tests.bench import (
     feeding,
     losses,
     metrics,
+    on_gpu,
     pair_losses,
     planning,
     scale,
@@ -47,17 +48,21 @@ BENCHMARKS = {
     "features": features.features,
 }
 
+#: Those that need a GPU are run where they are asked for.
+ON_A_GPU = {"gpu": on_gpu.losses, "gpu_feeding": on_gpu.feeding}
+
 
 def main() -> None:
     names = sys.argv[1:] or list(BENCHMARKS)
-    unknown = [name for name in names if name not in BENCHMARKS]
+    known = {**BENCHMARKS, **ON_A_GPU}
+    unknown = [name for name in names if name not in known]
     if unknown:
-        sys.exit(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+        sys.exit(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}")
     table = Table("what", "ours", "against", "ratio", "to reach", title="caffe_pylayers, measured side by side")
     console = Console(width=max(120, Console().width))
     for name in names:
         console.print(f"measuring {name} ...", style="dim")
-        for row in BENCHMARKS[name]():
+        for row in known[name]():
             table.add_row(*row.cells())
         table.add_section()
     console.print(table)

@@ -245,25 +245,35 @@ def _nothing() -> Row:
     )
 
 
-def row(contest: Contest, shape: Shape, reach: str) -> Row:
-    inputs = contest.inputs(np.random.default_rng(0), shape)
+def ours_in(contest: Contest, shape: Shape, inputs: Inputs, learned: Inputs) -> Tuple[str, Inputs]:
+    """Our layer, and its bottoms. learned: gets the vectors of the classes, where it has them."""
     options = dict(contest.options)
-    learned = {}
     if contest.layer == "LDAMLoss":
         options["counts"] = list(range(1, shape[1] + 1))
     if contest.vectors:
         options["num_output"] = shape[2]
         rows = shape[2] * int(options.get("sub_centers", 1))
-        learned = {"vectors": np.random.default_rng(1).normal(size=(rows, shape[1]))}
+        learned["vectors"] = np.random.default_rng(1).normal(size=(rows, shape[1]))
     python = f'python_param {{ module: "caffe_pylayers"  layer: "{contest.layer.split()[0]}"  param_str: "{options}" }}'
     weight = {"sample_weight": np.linspace(0.5, 1.5, shape[0])} if contest.weighted else {}
-    actions = {"ours": net_of(f'type: "Python"  {python}', {**inputs, **weight}, contest.differentiable)}
+    return f'type: "Python"  {python}', {**inputs, **weight}
+
+
+def stock_in(contest: Contest, inputs: Inputs) -> Tuple[str, Inputs]:
+    """Its stock twin, and the bottoms of that."""
+    twin, _, params = contest.twin.partition(" ")
+    known = dict(inputs)
+    if "distribution" in known:
+        known["distribution"] = known["distribution"].argmax(axis=1)  # SoftmaxWithLoss takes index labels
+    return f'type: "{twin}"  {params}', known
+
+
+def row(contest: Contest, shape: Shape, reach: str) -> Row:
+    inputs = contest.inputs(np.random.default_rng(0), shape)
+    learned: Inputs = {}
+    actions = {"ours": net_of(*ours_in(contest, shape, inputs, learned), contest.differentiable)}
     if contest.twin:
-        twin, _, params = contest.twin.partition(" ")
-        known = dict(inputs)
-        if "distribution" in known:
-            known["distribution"] = known["distribution"].argmax(axis=1)  # SoftmaxWithLoss takes index labels
-        actions["C++"] = net_of(f'type: "{twin}"  {params}', known, contest.differentiable)
+        actions["C++"] = net_of(*stock_in(contest, inputs), contest.differentiable)
     if contest.torch and importlib.util.find_spec("torch"):
         actions["torch"] = _in_torch(contest.torch, {**learned, **inputs}, len(learned) + contest.differentiable)
 
@@ -280,14 +290,17 @@ def row(contest: Contest, shape: Shape, reach: str) -> Row:
     )
 
 
-def net_of(layer: str, inputs: Inputs, differentiable: int) -> Callable[[], object]:
-    """One pass through a net of a loss alone, of the bottoms `inputs`."""
+def net_of(layer: str, inputs: Inputs, differentiable: int, behind: str = "") -> Callable[[], object]:
+    """One pass through a net of a loss alone, of the bottoms `inputs`. behind: a layer that each bottom with a gradient goes through first."""
     text = bottoms = ""
     for number, (name, array) in enumerate(inputs.items()):
         # As in training, gradients are asked for where something learns, and nowhere else.
         kind = "parameter" if number < differentiable else "input"
         shape = f"{kind}_param {{ shape {{ {' '.join(f'dim: {size}' for size in array.shape)} }} }}"
         text += f'layer {{ name: "{name}"  type: "{kind.title()}"  top: "{name}"  {shape} }}\n'
+        if behind and number < differentiable:
+            text += f'layer {{ name: "{name}_"  bottom: "{name}"  top: "{name}_"  {behind} }}\n'
+            name += "_"
         bottoms += f'bottom: "{name}"  '
     text += f'layer {{ name: "loss"  {layer}  {bottoms} top: "loss"  loss_weight: 1 }}\n'
     with tempfile.NamedTemporaryFile("w", suffix=".prototxt") as file:

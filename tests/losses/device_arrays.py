@@ -3,7 +3,7 @@
 They are no NumPy arrays, and NumPy's functions refuse them; they do not mix with NumPy arrays; sums are arrays of shape
 () and not numbers; and there are only the functions and arguments that CuPy has and the losses may use. So what runs on
 them finds a forgotten `xp`, a missing float() or a function that CuPy lacks. What they cannot show is what a GPU does:
-tests/losses/test_cupy.py and tests/test_gpu.py run on one.
+tests/gpu runs on one.
 """
 
 import contextlib
@@ -265,6 +265,13 @@ ndarray.__module__ = "device_arrays"
 sys.modules["device_arrays"] = library
 
 
+def readable(array):
+    """An array of the device that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return ndarray(view)
+
+
 class Device:
     """What `caffe_pylayers.layers.device.current` gives in GPU mode, with these arrays on the blobs' host memory."""
 
@@ -273,6 +280,11 @@ class Device:
     @staticmethod
     def data(blob):
         return ndarray(blob.data)
+
+    @staticmethod
+    def read(blob):
+        """An array that cannot be written to: what a layer writes there would be lost on a GPU."""
+        return readable(blob.data)
 
     @staticmethod
     def diff(blob):

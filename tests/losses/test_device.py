@@ -1,5 +1,6 @@
 """The losses on device arrays give what they give on NumPy's, on the real Caffe; and the mode of Caffe is found."""
 
+import sys
 import threading
 
 import caffe
@@ -9,6 +10,7 @@ import pytest
 from caffe_pylayers import ConfigError, DataError
 from caffe_pylayers.layers import device
 from caffe_pylayers.losses.reduction import array_module
+from caffe_pylayers.processes.gpu import built_for_gpus
 from tests.caffe_nets import build, python_layer, run
 from tests.losses.cases import CASES, ONE_A_LAYER
 from tests.losses.device_arrays import library, ndarray
@@ -261,7 +263,43 @@ def test_a_search_that_finds_nothing_stays_on_the_host(fresh_search, monkeypatch
     assert len(caplog.messages) == 1
 
 
-def test_the_host_is_current_but_in_gpu_mode_with_cupy(fresh_search):
+@pytest.fixture
+def cupy_is(tmp_path, monkeypatch):
+    """A function that makes a module of this text the one that `import cupy` finds."""
+
+    def write(text):
+        (tmp_path / "cupy.py").write_text(text)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, "cupy", raising=False)
+        device._cuda.cache_clear()
+
+    yield write
+    device._cuda.cache_clear()
+    sys.modules.pop("cupy", None)
+
+
+def test_cupy_is_imported_in_gpu_mode_only(fresh_search, cupy_is):
+    cupy_is("")
+    caffe.set_mode_cpu()
     assert device.current() is device.HOST
+    assert "cupy" not in sys.modules
     caffe.set_mode_gpu()
-    assert (device.current() is device.HOST) == (device._cuda() is None)
+    assert (device.current() is device.HOST) is not built_for_gpus()
+    assert ("cupy" in sys.modules) is built_for_gpus()
+
+
+def test_a_cupy_that_cannot_be_imported_is_told_once(cupy_is, caplog):
+    cupy_is("raise ImportError('libnvrtc.so.12: cannot open shared object file')")
+    assert device._cuda() is device.HOST
+    assert device._cuda() is device.HOST
+    (message,) = caplog.messages
+    assert message == (
+        "CuPy is installed but cannot be imported, so layers compute on the CPU in GPU mode: "
+        "ImportError: libnvrtc.so.12: cannot open shared object file"
+    )
+
+
+def test_without_cupy_nothing_is_told(cupy_is, caplog):
+    cupy_is("raise ModuleNotFoundError(\"No module named 'cupy'\", name='cupy')")
+    assert device._cuda() is device.HOST
+    assert caplog.messages == []

@@ -11,10 +11,16 @@ import time
 from pathlib import Path
 
 from caffe_pylayers.commands.program import main
+from caffe_pylayers.processes.gpu import built_for_gpus
 from tests.forks.process import Process
 from tests.layers.runs import CAFFE, heed_ctrl_c, started
 
 COMMAND = Path(sys.prefix) / "bin" / "caffe-pylayers"
+
+#: What is said of a GPU that no machine has.
+NO_GPU_99 = (
+    "CUDA cannot use it: " if built_for_gpus() else "this Caffe is built without GPU support; set solver_mode: CPU"
+)
 
 NET = """
 layer {{ name: "train_data"  type: "Python"  top: "data"  top: "label"  include {{ phase: TRAIN }}

@@ -16,7 +16,7 @@ from caffe_pylayers.processes.blas import processor_flags
 from caffe_pylayers.training import read_log
 from tests.layers.runs import assert_gone, command_line
 from tests.training import failing
-from tests.training.runs import COMMAND, ended
+from tests.training.runs import COMMAND, NO_GPU_99, ended
 
 
 def test_on_a_terminal(folder):
@@ -194,8 +194,8 @@ layers {{ name: "loss"  type: SOFTMAX_LOSS  bottom: "ip"  bottom: "label"  top: 
             "caffe-pylayers train: --gpu must be numbers of GPUs, each once, as in 0 or 0,1, not '1,1'\n",
         ),
         (
-            ["solver.prototxt", "--gpus", "1"],
-            "caffe-pylayers: GPU 1 is requested, but this Caffe is built without GPU support; set solver_mode",
+            ["solver.prototxt", "--gpus", "99"],
+            f"caffe-pylayers: GPU 99 is requested, but {NO_GPU_99}",
         ),
         (["net.prototxt"], "caffe-pylayers: net.prototxt:1: "),
     ],

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import resource
 import shutil
 
@@ -14,7 +15,7 @@ from caffe_pylayers.training import Training
 from caffe_pylayers.training.passes import Outputs
 from tests.caffe_nets import build, layer_text
 from tests.training import failing
-from tests.training.runs import DROPOUT
+from tests.training.runs import DROPOUT, NO_GPU_99
 
 
 @pytest.fixture
@@ -194,7 +195,7 @@ def _policy(made):
 
 
 def _gpu(made):
-    made.write_solver(solver_mode="GPU")
+    made.write_solver(solver_mode="GPU", device_id=99)
 
 
 def _small_files(made):
@@ -208,7 +209,7 @@ REFUSED = {
     _zero: r"solver.prototxt: max_iter is 0; give the number of iterations",
     _policy: r"lr_policy 'stpe': Caffe has fixed, step, exp, inv, multistep, poly, sigmoid",
     _small_files: r"a file may have 0.001 MB, but one of a snapshot has .* MB, and Caffe aborts; raise the limit: `ulimit -f",
-    _gpu: r"GPU 0 is requested, but this Caffe is built without GPU support; set solver_mode: CPU",
+    _gpu: re.escape("GPU 99 is requested, but " + NO_GPU_99),
 }  # fmt: skip
 
 

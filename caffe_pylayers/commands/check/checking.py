@@ -16,6 +16,7 @@ from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.rules import Scope, found, found_in_files
 from caffe_pylayers.commands.check.views import View, in_each
 from caffe_pylayers.processes import stock
+from caffe_pylayers.processes.gpu import built_for_gpus
 
 
 def check_files(
@@ -142,7 +143,7 @@ def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report
         if net.layers and not any(view.net is net for view in report.views):
             report.findings.append(_in_no_state(net))
         return
-    gpu = not caffe or hasattr(caffe._caffe.Blob, "_gpu_data_ptr")
+    gpu = not caffe or built_for_gpus()
     report.findings += solvers.check_solver(message, path, gpu)
     try:
         solver = nets.solver_of(message, path)

@@ -270,7 +270,7 @@ def _blas() -> Iterator[Finding]:
 def _gpu(about: Dict[str, Any]) -> Iterator[Finding]:
     """Which kind of build it is, and whether a GPU build has a GPU to run on."""
     answer = ask_python(
-        'import os; os.environ["GLOG_minloglevel"] = "2"; import caffe; caffe.set_mode_gpu(); caffe.set_device(0)'
+        'import os; os.environ["GLOG_minloglevel"] = "2"; import caffe; caffe.set_device(0); caffe.set_mode_gpu()'
     )
     several = "several GPUs (NCCL)" if about["nccl"] else "one GPU: built without NCCL"
     if answer.ok:

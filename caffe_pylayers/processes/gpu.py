@@ -1,0 +1,74 @@
+"""The GPUs that Caffe can use, asked before Caffe is told to use one: it aborts where it cannot."""
+
+import ctypes
+import functools
+from typing import Any
+
+from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.processes.stock import import_caffe
+
+
+@functools.lru_cache(maxsize=None)
+def built_for_gpus() -> bool:
+    """Whether this Caffe has code for GPUs."""
+    return hasattr(import_caffe()._caffe.Blob, "_gpu_data_ptr")
+
+
+def no_gpu() -> str:
+    """Why a Caffe that is built for GPUs finds none, in CUDA's words; "" where it finds one, or cannot be asked."""
+    try:
+        cuda = _libraries()
+        count, ask, name = ctypes.c_int(0), cuda["cudaGetDeviceCount"], cuda["cudaGetErrorString"]
+    except AttributeError:  # a Caffe that keeps the CUDA runtime for itself
+        return ""
+    name.restype = ctypes.c_char_p
+    error = ask(ctypes.byref(count))
+    if error:
+        return str(name(error).decode(errors="replace"))
+    return "" if count.value else "no GPU is visible"
+
+
+def use_gpu(number: int) -> None:
+    """Put Caffe into GPU mode, on the GPU of that number. Raises ConfigError where Caffe would abort.
+
+    The GPU is chosen before anything asks Caffe for its state, which takes memory on the GPU that is current then.
+    """
+    caffe = import_caffe()
+    if not built_for_gpus():
+        raise ConfigError(
+            f"GPU {number} is requested, but this Caffe is built without GPU support",
+            remedy="set solver_mode: CPU",
+        )
+    why = no_gpu()
+    if why or not _works(number):
+        count = _count()
+        others = f"; this machine shows {count}, numbered from 0" if count else ""
+        raise ConfigError(
+            f"GPU {number} is requested, but CUDA cannot use it: {why or 'it refuses'}{others}",
+            remedy="see that `nvidia-smi` shows it, that its driver is not older than the CUDA of this Caffe, and what CUDA_VISIBLE_DEVICES says; or train on the CPU: solver_mode: CPU",
+        )
+    caffe.set_device(number)
+    caffe.set_mode_gpu()
+
+
+def _works(number: int) -> bool:
+    """What Caffe's own test of a GPU says; True for a Caffe that has none."""
+    try:
+        check = _libraries()["_ZN5caffe5Caffe11CheckDeviceEi"]  # caffe::Caffe::CheckDevice(int)
+    except AttributeError:
+        return True
+    check.restype = ctypes.c_bool
+    return bool(check(number))
+
+
+def _count() -> int:
+    try:
+        count = ctypes.c_int(0)
+        return 0 if _libraries()["cudaGetDeviceCount"](ctypes.byref(count)) else count.value
+    except AttributeError:
+        return 0
+
+
+def _libraries() -> Any:
+    """pycaffe, and whatever it is linked with: Caffe and the CUDA runtime."""
+    return ctypes.CDLL(import_caffe()._caffe.__file__)
