@@ -9,12 +9,12 @@ declare -A OLDEST_GPU=([11]=52 [12]=52 [13]=75)
 
 # nvcc_version nvcc: as 12.4; nothing where it does not run.
 nvcc_version() {
-    "$1" --version 2>/dev/null | sed -n 's/.*release \([0-9]*\.[0-9]*\).*/\1/p'
+    { "$1" --version 2>/dev/null || true; } | sed -n 's/.*release \([0-9]*\.[0-9]*\).*/\1/p'
 }
 
 # toolkit_of nvcc: its folder, by what it says: on PATH there may be a link to it, or a script that starts it.
 toolkit_of() {
-    (cd "$("$1" --dryrun -E -x cu /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')" 2>/dev/null && pwd)
+    (cd "$("$1" --dryrun -E -x cu /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')" 2>/dev/null && pwd -P)
 }
 
 # has_libraries folder: whether a toolkit has all that Caffe is linked with, headers too.
@@ -38,7 +38,7 @@ find_cuda() {
     for nvcc in ${CUDA_HOME:+"$CUDA_HOME/bin/nvcc"} ${CUDA_PATH:+"$CUDA_PATH/bin/nvcc"} "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
         cuda_version=$(nvcc_version "$nvcc")
         [ -n "$cuda_version" ] || continue
-        cuda=$(toolkit_of "$nvcc")
+        cuda=$(toolkit_of "$nvcc" || true)
         case ${cuda_version%.*} in
             11 | 12 | 13) if has_libraries "$cuda"; then return; fi ;;
             *)

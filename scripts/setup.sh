@@ -15,6 +15,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 title=setup log="" work="" staged=""
+gpu=""      # a Caffe without code for GPUs
 portable="" # a Caffe to be carried to another machine, which reads no images itself
 pip_hint="No network, or is a proxy or mirror missing in pip's configuration? Try: $venv/bin/python -m pip download six"
 

@@ -409,6 +409,109 @@ def test_targets_use_the_remembered_cache_folder(tmp_path, target):
     assert set(done.stdout.splitlines()) == {"/big disk"}, done.stderr
 
 
+# --- a Caffe for GPUs ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def toolkit(tmp_path):
+    """A function that makes a folder look like CUDA's toolkit; its compiler says that version, and where it is."""
+
+    def make(version, libraries=("cublas", "curand", "cudart"), name="cuda"):
+        folder = tmp_path / name
+        for part in ("bin", "include", "lib64"):
+            (folder / part).mkdir(parents=True)
+        for header in ("cublas_v2.h", "curand.h"):
+            (folder / "include" / header).touch()
+        for library in libraries:
+            (folder / "lib64" / f"lib{library}.so").touch()
+        nvcc = folder / "bin/nvcc"
+        nvcc.write_text(
+            f"#!/bin/sh\necho '#$ TOP={folder}/bin/..' >&2\necho 'Cuda compilation tools, release {version}, V{version}.99'\n"
+        )
+        nvcc.chmod(0o755)
+        return folder
+
+    return make
+
+
+def found_cuda(tmp_path, **environment):
+    """What find_cuda says and finds, with no CUDA but what the environment names."""
+    script = '. "$1"; cache=$2; find_cuda; echo "found $cuda_version in $cuda"'
+    return run("bash", "-c", script, "step", SETUP, tmp_path, env={"PATH": "/usr/bin:/bin", **environment})
+
+
+@pytest.mark.parametrize("version", ["11.8", "12.4", "13.0"])
+def test_a_toolkit_is_found_by_what_its_compiler_says(tmp_path, toolkit, version):
+    folder = toolkit(version)
+    starter = tmp_path / "bin/nvcc"  # as a link on PATH, or a script that starts it
+    starter.parent.mkdir()
+    starter.write_text(f'#!/bin/sh\nexec {folder}/bin/nvcc "$@"\n')
+    starter.chmod(0o755)
+    for environment in ({"CUDA_HOME": str(folder)}, {"PATH": f"{starter.parent}:/usr/bin:/bin"}):
+        assert f"found {version} in {folder}\n" in found_cuda(tmp_path, **environment).stdout
+
+
+def test_a_toolkit_that_does_not_do_is_told_and_not_used(tmp_path, toolkit):
+    old, half = toolkit("10.2", name="old"), toolkit("12.4", ("cudart",), name="half")
+    done = found_cuda(tmp_path, CUDA_HOME=str(old), CUDA_PATH=str(half))
+    assert f"not used: {old}/bin/nvcc is of CUDA 10.2" in done.stdout
+    assert f"not used: the CUDA 12.4 in {half} lacks cuBLAS or cuRAND" in done.stdout
+    assert f"in {tmp_path}/cuda-13.0\n" in done.stdout or "in /usr/local/cuda" in done.stdout
+
+
+def test_cuda_home_without_a_compiler(tmp_path):
+    done = found_cuda(tmp_path, CUDA_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert f"CUDA_HOME={tmp_path} has no bin/nvcc that runs" in done.stderr
+    assert "env -u CUDA_HOME make setup" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "given, found",
+    [("9.0", "90"), ("8.6 9.0", "86 90"), ("86;90", "86 90"), ("7.5,8.0", "75 80"), ("", None), ("Hopper", "")],
+)
+def test_architectures(given, found):
+    done = step("gpu_architectures", cuda_arch=given, cuda_version="13.0")
+    if found is None:  # those of the GPUs of this machine, or the oldest
+        assert re.fullmatch(r"\d+( \d+)*", done.stdout)
+    elif found:
+        assert done.stdout == found
+    else:
+        assert "CAFFE_CUDA_ARCH='Hopper' is not a list of compute capabilities" in done.stderr
+
+
+def test_one_wants_either_a_caffe_that_is_there_or_one_for_gpus(tmp_path):
+    done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path), "CAFFE_GPU": "1"}, cwd=ROOT)
+    assert done.returncode != 0
+    assert "CAFFE_GPU=1 builds a Caffe, but CAFFE_ROOT=" in done.stderr
+    assert f"CAFFE_GPU= CAFFE_ROOT='{tmp_path}' make setup" in done.stderr
+    done = run("make", "setup", env={**os.environ, "CAFFE_GPU": "yes"}, cwd=ROOT)
+    assert "CAFFE_GPU=yes is neither 1 nor 0" in done.stderr
+
+
+@pytest.mark.parametrize("version, changed", [("11.8", False), ("12.9", False), ("13.0", True)])
+def test_the_source_is_changed_for_cuda_13_only(tmp_path, version, changed):
+    """In a line of the real source, which is there where `make setup` has built Caffe."""
+    cache = step("find_cache; echo $cache").stdout.strip()
+    sdist = Path(cache, "sdist/brocolli-caffe-3.0.0.tar.gz")
+    if not sdist.exists():  # CAFFE_ROOT: there is nothing to build
+        assert (VENV / "setup.CAFFE_ROOT").read_text()
+        return
+    name = "brocolli-caffe-3.0.0/src/caffe/common.cpp"
+    assert run("tar", "-xzf", sdist, "-C", tmp_path, name).returncode == 0
+    source = tmp_path / name
+    assert "prop.clockRate" in source.read_text()
+    done = step('patch_for_cuda "$1"', tmp_path / "brocolli-caffe-3.0.0", cuda_version=version, log=tmp_path / "log")
+    assert done.returncode == 0, done.stderr
+    assert ("prop.clockRate" in source.read_text()) is not changed
+
+
+@pytest.mark.parametrize("version, extra", [("11.8", "gpu11"), ("12.4", "gpu"), ("13.1", "gpu13")])
+def test_the_extra_with_cupy_for_that_cuda_is_there(version, extra):
+    assert step("gpu_extra", cuda_version=version).stdout.strip() == extra
+    assert re.search(f"^{extra} =$", (ROOT / "setup.cfg").read_text(), re.MULTILINE)
+
+
 def test_failing_step_shows_the_end_of_its_log(tmp_path):
     done = step(
         'start_log; logged sh -c "seq 9; echo the reason; exit 1" || fail_with_log 2 "it failed." "Try."',
