@@ -62,8 +62,8 @@ class Training:
         state = self._state(resume)
         if state is not None or weights:
             clear_weights(self.parameter)
-        check_data_layers(solver)
         choose_device(self.parameter, gpu, ranks.device if ranks else None)
+        check_data_layers(solver)
         if ranks is not None:
             ranks.tell_caffe()
         slow = slow_openblas()
