@@ -44,8 +44,7 @@ class ProxyLoss(CosineLoss):
         super().compute(bottom, top)
         if self._spreads:
             vectors = self.data(self.blobs[0])
-            spread_out, _ = spread(vectors, inverse_lengths(vectors), self.options.sub_centers)
-            top[0].data[...] += self.options.tau * spread_out
+            top[0].data[...] += self.options.tau * spread(vectors, inverse_lengths(vectors), self.options.sub_centers)
 
     def with_weights(self, terms: Terms, weights: Optional[Array]) -> Terms:
         if self.options.type != "proxy_anchor":
@@ -90,9 +89,8 @@ class ProxyLoss(CosineLoss):
     def learn(self, terms: Terms, loss_weight: float) -> None:
         super().learn(terms, loss_weight)
         if self._spreads:
-            vectors = self.data(self.blobs[0])
-            _, slopes = spread(vectors, inverse_lengths(vectors), self.options.sub_centers)
-            self.diff(self.blobs[0])[...] += slopes * (loss_weight * self.options.tau)
+            vectors, step = self.data(self.blobs[0]), loss_weight * self.options.tau
+            spread(vectors, inverse_lengths(vectors), self.options.sub_centers, self.diff(self.blobs[0]), step)
 
     def weight_gradient(self, terms: Terms, size: int) -> Array:
         if self.options.type != "proxy_anchor":

@@ -109,13 +109,9 @@ def soft_triple_run(xp, x, vectors, labels, factor):
     of = soft_triple(x, vectors, inverse, labels, sub_centers, 0.1, 4.0, 0.01)
     by_x, by_vectors = xp.empty_like(x), xp.ones_like(vectors)
     soft_triple_gradient(of, x, vectors, inverse, labels, 4.0, factor, by_x, by_vectors)
-    return [
-        of.values,
-        by_x,
-        by_vectors,
-        xp.full(1, spread(vectors, inverse, sub_centers)[0]),
-        spread(vectors, inverse, sub_centers)[1],
-    ]
+    apart = xp.ones_like(vectors)
+    value = xp.full(1, spread(vectors, inverse, sub_centers, apart, 2.0))
+    return [of.values, by_x, by_vectors, value, xp.full(1, spread(vectors, inverse, sub_centers)), apart]
 
 
 #: The last takes several blocks.
