@@ -120,7 +120,7 @@ def test_numbers_in_lists_and_graphs(made, tmp_path):
     file = next(value for value in options.values() if "/" in value)
     with refused(DataError, "in this order: '", remedy=f"the numbers of records in {file} must") as caught:
         drawn(layer, {**source, **options})
-    assert caught.value.remedy.endswith("otherwise name them by their keys, with `names: key`")
+    assert caught.value.remedy.endswith("otherwise name them by their keys, with `names: 'key'`")
     drawn(layer, {**source, **options, "label_order": "key"})
     layer, options = made(tmp_path, KEYS["with names"])
     drawn(layer, {**source, **options, "names": "key"})

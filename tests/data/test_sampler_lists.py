@@ -70,6 +70,70 @@ def test_records_named_by_key(listed):
         listed("pairs", "3,1\n", names="key")
 
 
+PHOTOS = [
+    "lfw/Ann_Li/Ann_Li_0001.jpg",
+    "lfw/Ann_Li/Ann_Li_0012.jpg",
+    "Bo_0002.png",
+    "bo/Bo_0001",
+    "12_0003.jpg",
+    "list.txt",
+]
+LFW = "1\t2\nAnn_Li\t1\t12\nBo\t1\t2\nAnn_Li\t12\tBo\t2\nAnn_Li\t1\t12\t3\n"
+
+
+@pytest.fixture
+def of_lfw(listed):
+    def make(text, photos=PHOTOS, **options):
+        source = source_of([0, 0, 1, 1, 2, 2][: len(photos)])
+        source.names = [photo.encode() for photo in photos]
+        return listed("pairs", text, labels=source, **{"batch_size": 4, **options})
+
+    return make
+
+
+@pytest.mark.parametrize("names", ["number", "key"])
+@pytest.mark.parametrize(
+    "text",
+    [LFW, LFW.replace("\t", " "), LFW.replace("\t", ",").replace("\n", "\r\n"), LFW.replace("1\t2\n", "2\n", 1), LFW.replace("1\t", "2\t", 1).replace("2\n", "1\n", 1)],
+    ids=["tabs", "blanks", "commas", "one number", "two sets"],
+)  # fmt: skip
+def test_the_list_of_lfw(text, names, of_lfw):
+    """Photos are found by person and number, in any folder and with any ending."""
+    batch = of_lfw(text, names=names).batch(0)
+    assert batch.records.T.tolist() == [[0, 1], [3, 2], [1, 2], [0, 4]]
+    assert batch.values.tolist() == [1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "remedy"),
+    [
+        (LFW.replace("Bo\t1\t2", "Bo\t1\t3"), "line 3: photo 3 of Bo is not a record", "file name Bo_0003, in any folder"),
+        (LFW.replace("Bo\t1\t2", "Bo\t1\tx"), "line 3: 'Bo 1 x' is no pair", "`Abdel_Aziz 1 Dean_Cain 2`"),
+        (LFW.replace("Bo\t1\t2", "Bo\t1"), "line 3: 'Bo 1' is no pair", "`Abel_Pacheco 1 4`"),
+        (LFW.replace("1\t2\n", "1\t3\n", 1), "2 pairs of one person and 2 of two, but its first line promises 3", "cut short"),
+        (LFW + "Bo\t1\t2\n", "3 pairs of one person and 2 of two", "its first line"),
+        (LFW[4:], "line 3: 4 columns", "begins with a line such as `10 300`"),
+        ("1 1\n1 1 1\n", "line 2: 3 columns", "separate names"),
+    ],
+)  # fmt: skip
+def test_wrong_lists_of_lfw(text, words, remedy, of_lfw):
+    with pytest.raises(DataError) as caught:
+        of_lfw(text)
+    assert words in str(caught.value) and remedy in caught.value.remedy
+
+
+def test_a_photo_of_lfw_that_is_there_twice(of_lfw):
+    for photo in ("other/Bo_0002.png", "Bo_2.jpg"):
+        with refused(DataError, f"'Bo_0002.png' and '{photo}' are both photo 2 of Bo", remedy="leave one"):
+            of_lfw(LFW, [*PHOTOS[:5], photo])
+    assert of_lfw(LFW, [*PHOTOS[:5], "other/Ann_Li_0002.jpg"]).epoch_size == 4  # a photo that no pair has
+
+
+def test_a_list_of_lfw_is_not_graded(of_lfw):
+    with refused(DataError, "no column sim", remedy="leave `graded` out"):
+        of_lfw(LFW, graded=True)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=12), st.integers(1, 7), st.data())
 def test_every_line_once_an_epoch_and_lines_stand_in_for_lines(tmp_path_factory, rows, batch_size, data):

@@ -69,6 +69,7 @@ def wrong(trained):
         "two_by_two.txt": "0 3\n1 4\n",
         "half.txt": "0\n0.5\n",
         "names.txt": "a\n",
+        "keys.txt": "a b\n",
     }.items():
         (trained / name).write_text(text)
 
@@ -195,6 +196,39 @@ def test_verification_with_names_and_a_picture_of_the_roc(evaluate, here, featur
     assert again == {**found, "notes": again["notes"]}
 
 
+def test_the_list_of_lfw_ties_pairs_to_file_names_and_says_how_many_folds(evaluate, here, features):
+    """As the list of file names with sim, in four folds."""
+    rng = np.random.default_rng(0)
+    labels = features[1]
+    numbers = np.array([np.sum(labels[:record] == labels[record]) + 1 for record in range(COUNT)])
+    lines, plain = ["4\t10"], []
+    for _ in range(4):
+        for same in (True, False):
+            for one in rng.integers(0, COUNT, 10):
+                other = rng.choice(np.flatnonzero((labels == labels[one]) == same))
+                photo = f"digit{labels[one]}\t{numbers[one]}"
+                lines.append(
+                    f"{photo}\t" + (f"{numbers[other]}" if same else f"digit{labels[other]}\t{numbers[other]}")
+                )
+                plain.append(f"{one} {other} {int(same)}")
+    (here / "lfw.txt").write_text("\n".join(lines) + "\n")
+    (here / "plain.txt").write_text("\n".join(plain) + "\n")
+    rows = [f"lfw/digit{label}_{number:04}.png,{label}\n" for label, number in zip(labels, numbers)]
+    (here / "digits" / "lfw").mkdir()
+    for record, row in enumerate(rows):
+        (here / "digits" / row.partition(",")[0]).symlink_to(here / "digits" / f"{record:03}.png")
+    (here / "lfw.csv").write_text("".join(rows))
+    write(net_text(source="lfw.csv"), here, "lfw.prototxt")
+    found = answer(evaluate("lfw.prototxt", *BY_NET[1:], "--pairs", "lfw.txt", "--save", "lfw.npz", "--json"))
+    assert (found["pairs"], found["same"], found["folds"]) == (80, 40, 4)
+    expected = answer(evaluate(*BY_NET, "--pairs", "plain.txt", "--folds", 4, "--json"))
+    assert {**expected, "written": found["written"]} == found
+    assert answer(evaluate("lfw.npz", "--pairs", "lfw.txt", "--json"))["accuracy"] == found["accuracy"]
+    assert answer(evaluate("lfw.npz", "--pairs", "lfw.txt", "--folds", 8, "--json"))["folds"] == 8
+    status, _, err = evaluate(*BY_NET, "--pairs", "lfw.txt")
+    assert status == 2 and "lfw.txt, line 2: photo" in err and "records here have names such as '000.png'" in err
+
+
 def test_reidentification(evaluate, here, features):
     cameras = np.arange(COUNT) % 3
     (here / "cameras.txt").write_text("\n".join(map(str, cameras)))
@@ -292,6 +326,14 @@ def test_a_picture_has_each_record_once(evaluate, here):
         (["plain.npz", "--picture", "names.txt"], "names.txt is there already; --force"),
         (["plain.npz", "--save", "plain.npz", "--force"], "plain.npz is also the input"),
         (["plain.npz", "--pairs", "three.txt"], "columns"),
+        (
+            ["plain.npz", "--pairs", "keys.txt"],
+            "with `--names number` records are numbered 0 to 1; for file names or keys set `--names key`",
+        ),
+        (
+            ["plain.npz", "--pairs", "keys.txt", "--names", "key"],
+            "with `--names key` a record has its name in the source, such as '0'",
+        ),
         (["plain.npz", "--at", "0,1"], "list of integers from 1"),
         (["plain.npz", "--folds", "3"], "--folds is only for --pairs"),
         (["plain.npz", "--gallery-labels", "x"], "--gallery-labels is only for --gallery"),

@@ -87,7 +87,9 @@ def _refuse_useless(context: click.Context) -> None:
 )
 @click.option("--at", callback=_places, help="k of recall@k, 1,2,4,8 by default; ranks of the CMC, 1,5,10 by default.")
 @click.option(
-    "--pairs", metavar="FILE", help="Verification: two names per line, and 1 (same class) or 0, or none for the labels."
+    "--pairs",
+    metavar="FILE",
+    help="Verification: two names per line, and 1 (same class) or 0, or none for the labels; or a list of LFW's form.",
 )
 @click.option(
     "--names",
@@ -96,7 +98,7 @@ def _refuse_useless(context: click.Context) -> None:
     show_default=True,
     help="What the names in --pairs are: numbers of records from 0, or file names and keys.",
 )
-@click.option("--folds", type=whole(2), default=10, show_default=True, help="Folds of the pairs.")
+@click.option("--folds", type=whole(2), help="Folds of the pairs; by default 10, or the sets of a list of LFW's form.")
 @click.option("--cameras", metavar="FILE", help="Re-identification: the camera of each record, an integer.")
 @click.option("--gallery-cameras", metavar="FILE", help="The cameras of the gallery.")
 @click.option(
@@ -132,7 +134,7 @@ def evaluate(
     at: Optional[List[int]],
     pairs: Optional[str],
     names: str,
-    folds: int,
+    folds: Optional[int],
     cameras: Optional[str],
     gallery_cameras: Optional[str],
     junk: Tuple[int, ...],
@@ -230,10 +232,10 @@ def _left_out(found: Any, what: str) -> List[str]:
 
 
 def _verified(
-    evaluation: "Evaluation", embedded: "Embedded", path: str, names: str, folds: int, picture: Optional[str]
+    evaluation: "Evaluation", embedded: "Embedded", path: str, names: str, folds: Optional[int], picture: Optional[str]
 ) -> Found:
-    places, same = embedded.pairs(path, names)
-    found = evaluation.verification(places, same, folds, path)
+    places, same, sets = embedded.pairs(path, names)
+    found = evaluation.verification(places, same, folds or (sets if sets and sets > 1 else 10), path)
     if picture:
         from caffe_pylayers.commands.evaluate.pictures import draw_roc
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -42,12 +42,14 @@ class Embedded:
                 source=self.records.source,
             )
 
-    def pairs(self, path: str, names: str) -> Tuple[np.ndarray, np.ndarray]:
-        """The pairs of a file, (2, M) places of features, and bool (M,), whether both are of one class. names: number or key.
+    def pairs(self, path: str, names: str) -> Tuple[np.ndarray, np.ndarray, Optional[int]]:
+        """The pairs of a file, (2, M) places of features, bool (M,), whether both are of one class, and in how many sets they come, if the file says so.
+
+        names: number or key.
 
         Raises DataError where the file is wrong, or names a record without a feature.
         """
-        numbers, sims = read_pairs(path, self.source, names, graded=False)
+        numbers, sims, sets = read_pairs(path, self.source, names, graded=False, option="--names {}")
         places = self._places[numbers]
         if (places < 0).any():
             record = int(numbers[places < 0][0])
@@ -57,7 +59,7 @@ class Embedded:
                 source=self.source.describe(record),
                 record=record,
             )
-        return places, sims == 1
+        return places, sims == 1, sets
 
     @cached_property
     def _places(self) -> np.ndarray:

@@ -4,6 +4,8 @@ anchor,positive,negative     triplets
 one,other                    pairs; sim is 1 where both have the same label
 one,other,sim                pairs, each line with its sim, 1 (same) or 0; with `graded` any number from 0 to 1
 "one two.jpg" other.jpg 1    blanks or tabs separate names too; quotes where a name has the separator in it
+
+A list of pairs may also have the form of LFW's own, see `lfw_list`.
 """
 
 import re
@@ -12,6 +14,7 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from caffe_pylayers.data.samplers.base import Drawn, Ordered, Positions
+from caffe_pylayers.data.samplers.lfw_list import lfw_list, looks_like_lfw
 from caffe_pylayers.data.samplers.names import numbers_of
 from caffe_pylayers.data.sources import Source
 from caffe_pylayers.errors import DataError
@@ -50,30 +53,45 @@ class Listed(Ordered):
 def listed_triplets(source: Source, options: Any, *, training: bool) -> Listed:
     """The triplets of file `options.triplets`. Raises DataError with the line that is wrong."""
     rows = _rows(options.triplets, (3,), "three names")
+    _check_widths(rows, options.triplets, (3,), "three names")
     return Listed(source, options, _records(source, options.names, rows, options.triplets, 3), None, training=training)
 
 
 def listed_pairs(source: Source, options: Any, *, training: bool) -> Listed:
     """The pairs of file `options.pairs`. Raises DataError with the line that is wrong."""
-    return Listed(source, options, *read_pairs(options.pairs, source, options.names, options.graded), training=training)
+    pairs = read_pairs(options.pairs, source, options.names, options.graded)
+    return Listed(source, options, pairs.records, pairs.sims, training=training)
 
 
-def read_pairs(path: str, source: Source, names: str, graded: bool) -> Tuple[np.ndarray, np.ndarray]:
-    """The records of the pairs of a file, int32 (2, M), and sim, float32 (M,). names, graded: the options of these names.
+class ListedPairs(NamedTuple):
+    """The records of the pairs of a file, int32 (2, M), and sim, float32 (M,). sets: in how many parts the list comes, None where it does not say."""
+
+    records: np.ndarray
+    sims: np.ndarray
+    sets: Optional[int] = None
+
+
+def read_pairs(path: str, source: Source, names: str, graded: bool, option: str = "names: '{}'") -> ListedPairs:
+    """The pairs of a file. names, graded: the options of these names; a list of LFW's form goes by file names. option: how `names` is given, for messages.
 
     Raises DataError with the line that is wrong.
     """
-    rows = _rows(path, (2, 3), "two names, or two names and sim")
-    records = _records(source, names, rows, path, 2)
+    what = "two names, or two names and sim"
+    rows = _rows(path, (2, 3), what)
+    of_lfw = lfw_list(path, rows)
+    graded_but = "it has no column sim, but `graded` is true"
+    if of_lfw is not None:
+        if graded:
+            raise DataError(graded_but, remedy="leave `graded` out", source=path)
+        return ListedPairs(of_lfw.records(source), np.array(of_lfw.same, np.float32), of_lfw.sets)
+    _check_widths(rows, path, (2, 3), what)
+    records = _records(source, names, rows, path, 2, option)
     if len(rows[0].names) == 3:
-        return records, np.array([_sim(row, path, graded) for row in rows], np.float32)
+        return ListedPairs(records, np.array([_sim(row, path, graded) for row in rows], np.float32))
     if graded:
-        raise DataError(
-            "it has no column sim, but `graded` is true",
-            remedy="write a number from 0 to 1 behind the two names, or leave `graded` out",
-            source=path,
-        )
-    return records, same_label(source, records, f"{path} has no column sim")
+        remedy = "write a number from 0 to 1 behind the two names, or leave `graded` out"
+        raise DataError(graded_but, remedy=remedy, source=path)
+    return ListedPairs(records, same_label(source, records, f"{path} has no column sim"))
 
 
 def _sim(row: "_Row", path: str, graded: bool) -> float:
@@ -122,16 +140,8 @@ def _rows(path: str, widths: Tuple[int, ...], what: str) -> List[_Row]:
     def fits(names: List[str]) -> bool:
         return len(names) in widths and (len(names) == widths[0] or bool(_NUMBER.fullmatch(names[-1])))
 
-    rows: List[_Row] = []
     try:
-        for line, names in text_table.rows(path, path, fits):
-            rows.append(_Row(line, names))
-            if len(names) not in widths or len(names) != len(rows[0].names):
-                raise DataError(
-                    f"{len(names)} columns, but each line must have {what}, and all lines the same number: {','.join(names)[:80]!r}",
-                    remedy="separate names by commas, tabs or blanks, and quote names that have the separator in them",
-                    source=f"{path}, line {line}",
-                )
+        rows = [_Row(line, names) for line, names in text_table.rows(path, path, fits)]
     except OSError as error:
         raise DataError(f"cannot read it: {error.strerror}", source=path) from error
     if not rows:
@@ -139,7 +149,23 @@ def _rows(path: str, widths: Tuple[int, ...], what: str) -> List[_Row]:
     return rows
 
 
-def _records(source: Source, by: str, rows: List[_Row], path: str, arity: int) -> np.ndarray:
+def _check_widths(rows: List[_Row], path: str, widths: Tuple[int, ...], what: str) -> None:
+    """Raises DataError for a line with more or fewer names."""
+    for line, names in rows:
+        if len(names) not in widths or len(names) != len(rows[0].names):
+            remedy = "separate names by commas, tabs or blanks, and quote names that have the separator in them"
+            if looks_like_lfw(names):
+                remedy = "a list of pairs of LFW's form begins with a line such as `10 300`: sets, and pairs of each kind in a set"
+            raise DataError(
+                f"{len(names)} columns, but each line must have {what}, and all lines the same number: {','.join(names)[:80]!r}",
+                remedy=remedy,
+                source=f"{path}, line {line}",
+            )
+
+
+def _records(
+    source: Source, by: str, rows: List[_Row], path: str, arity: int, option: str = "names: '{}'"
+) -> np.ndarray:
     names = [name for row in rows for name in row.names[:arity]]
-    numbers = numbers_of(names, source, by, lambda index: f"{path}, line {rows[index // arity].line}")
+    numbers = numbers_of(names, source, by, lambda index: f"{path}, line {rows[index // arity].line}", option)
     return numbers.reshape(-1, arity).T.astype(np.int32)
