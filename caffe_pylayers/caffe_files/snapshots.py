@@ -101,7 +101,7 @@ def states_of(prefix: str) -> List[str]:
 def misfits(path: str, shapes: Dict[str, List[Shape]]) -> List[str]:
     """Why Caffe would abort when a net loads these weights, a sentence a layer; empty where they fit.
 
-    shapes: of the net's parameter blobs, by layer. Layers that only one of the two has are no misfit.
+    shapes: of the net's parameter blobs, by layer, none for a layer without. Layers that only one of the two has are no misfit.
     """
     problems = []
     for layer in read_weights(path):

@@ -42,6 +42,7 @@ class FrozenCounter:
         layer.blobs.add_blob(_HEAD + extra)
         self._blob = layer.blobs[len(layer.blobs) - 1]
         self._layer, self._params = layer.name, params
+        self._what = layer.options.keeps().what
         self._blob.data[...] = 0  # Caffe aborts at the first update on a parameter that nobody wrote
         self.write(0)
 
@@ -85,7 +86,7 @@ class FrozenCounter:
 
     def _spoilt(self) -> ConfigError:
         return ConfigError(
-            "the solver has changed the blob with the layer's position, or the snapshot is damaged",
+            f"the solver has changed the blob with the layer's {self._what}, or the snapshot is damaged",
             remedy=f"{self._params} in the prototxt; if it has this param, go on from an earlier snapshot",
             layer=self._layer,
         )

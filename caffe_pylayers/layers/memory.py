@@ -71,7 +71,7 @@ class Memory:
         pushed, size = self._pushed, self._layer.blobs[0].shape[0]
         if list(numbers[2:]) != list(self._sum(pushed)):
             raise ConfigError(
-                "the solver has changed the layer's memory, or the snapshot is damaged",
+                "the solver has changed the blob with the layer's memory, or the snapshot is damaged",
                 remedy=f"{_PARAMS} in the prototxt; if it has them, go on from an earlier snapshot",
                 layer=self._layer.name,
                 option="memory",

@@ -70,9 +70,7 @@ class Training:
         if slow is not None:
             self.notes.append(f"{slow.found}; `{slow.remedy}` before the training helps")
         self.solver = make_solver(self.parameter)
-        self.shapes: Dict[str, List[Shape]] = {
-            name: [tuple(blob.shape) for blob in blobs] for name, blobs in self.solver.net.params.items()
-        }
+        self.shapes = {name: shapes for name, shapes in _shapes_of(self.solver.net).items() if shapes}
         for path in weights:
             self._load(path)
         if state is not None:
@@ -210,20 +208,22 @@ class Training:
                 remedy=f"it has {', '.join(list(found)[:8])}; the net has {', '.join(list(self.shapes)[:8])}: layers are matched by name",
                 source=path,
             )
-        problems = misfits(path, self.shapes)
+        nets = (self.solver.net, *self.solver.test_nets)
+        problems = list(dict.fromkeys(problem for net in nets for problem in misfits(path, _shapes_of(net))))
         if problems:
             raise DataError(
                 "\n".join(f"{path}: {problem}" for problem in problems)
-                + "\nTo learn a layer from the start, give it another name in the net: then it begins with its filler."
+                + "\nTo learn a layer from the start, give it another name in the net: then it begins with its filler, "
+                "and with an empty memory or a new position if it keeps one."
             )
-        for net in (self.solver.net, *self.solver.test_nets):
+        for net in nets:
             net.copy_from(path)
         fresh = [name for name in self.shapes if name not in found]
         note = f"; from their fillers: {', '.join(fresh)}" if fresh else ""
         self.notes.append(f"{path}: weights of {len(taken)} layers{note}")
 
     def _restore(self, state: State) -> None:
-        problems = misfits(state.weights, self.shapes)
+        problems = misfits(state.weights, _shapes_of(self.solver.net))
         found = by_name(read_weights(state.weights))
         problems += [f"layer {name!r} is not in the weights" for name in self.shapes if name not in found]
         if problems:
@@ -244,6 +244,14 @@ class Training:
         self.solver.restore(state.path)
         self.notes.append(f"continuing from {state.path}, iteration {self.iteration}")
         self.notes += _not_resumed(self.solver.net)
+
+
+def _shapes_of(net: Any) -> Dict[str, List[Shape]]:
+    """The shapes of the parameter blobs of each layer, none for a layer without. Of several layers with one name Caffe loads the first."""
+    shapes: Dict[str, List[Shape]] = {}
+    for name, layer in zip(net._layer_names, net.layers):
+        shapes.setdefault(name, [tuple(blob.shape) for blob in layer.blobs])
+    return shapes
 
 
 def _not_resumed(net: Any) -> Iterator[str]:

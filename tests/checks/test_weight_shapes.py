@@ -123,3 +123,35 @@ def test_without_caffe_the_weights_are_said_to_be_unchecked(good, trained):
     report = check_files(["net.prototxt"], weights=trained, build=False)
     assert report.findings == []
     assert "not checked: shapes (--no-build); weights, for nets that are not set up" in report.summary
+
+
+MEMORY = """
+layer {{ name: "in"  type: "DummyData"  top: "embedding"  top: "label"  dummy_data_param {{ shape {{ dim: 4 dim: 3 }} shape {{ dim: 4 }} }} }}
+layer {{ name: "loss"  type: "Python"  bottom: "embedding"  bottom: "label"  top: "loss"  loss_weight: 1
+  param {{ lr_mult: 0  decay_mult: 0 }}  param {{ lr_mult: 0  decay_mult: 0 }}  param {{ lr_mult: 0  decay_mult: 0 }}
+  python_param {{ module: "caffe_pylayers"  layer: "BatchPairLoss"  param_str: "type: contrastive, memory: {}" }} }}
+"""
+
+
+def test_a_memory_of_another_size_is_one_error(good):
+    """Not errors of weights and bias, nor the note that training goes on with it."""
+    (good / "net.prototxt").write_text(MEMORY.format(8))
+    caffe.Net("net.prototxt", caffe.TRAIN).save("eight.caffemodel")
+    assert found("net.prototxt", weights="eight.caffemodel") == [
+        ("loss", "note", "eight.caffemodel has its memory: training continues from what is in it")
+    ]
+    (good / "net.prototxt").write_text(MEMORY.format(12))
+    (finding,) = check_files(["net.prototxt"], weights="eight.caffemodel").findings
+    assert (finding.layer, finding.level) == ("loss", "error")
+    assert finding.message == (
+        "its memory in eight.caffemodel has 3 blobs (8 x 3 and 8 and 8), but the net's has 3 blobs (12 x 3 and 12 and 8): Caffe stops"
+    )
+    assert (
+        finding.remedy
+        == 'rename the layer, for example `name: "loss_new"`, to begin with a new memory, or set its options as in that run'
+    )
+    assert stops("net.prototxt", "eight.caffemodel")
+    for other in (MEMORY.format(8), MEMORY.format(12).replace('"loss"  type', '"loss_new"  type')):
+        (good / "net.prototxt").write_text(other)
+        assert not stops("net.prototxt", "eight.caffemodel")
+        assert all(each.level == "note" for each in check_files(["net.prototxt"], weights="eight.caffemodel").findings)

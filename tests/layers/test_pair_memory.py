@@ -143,7 +143,9 @@ def test_a_change_by_the_solver_is_found(blob, at):
     net = net_of(8)
     net.forward()
     net.params["loss_layer"][blob].data[at] *= 0.99
-    with refused(ConfigError, "the solver has changed", remedy="three times", layer="BatchPairLoss"):
+    with refused(
+        ConfigError, "the solver has changed", "the layer's memory", remedy="three times", layer="BatchPairLoss"
+    ):
         net.forward()
 
 

@@ -243,7 +243,8 @@ def test_weights_and_states_that_do_not_fit(run):
     assert "5 blobs of history" in error.value.problem and "'Adam' keeps 2 for each of 5" in error.value.problem
     other = run("other net")
     net = other.path / "net.prototxt"
-    net.write_text(net.read_text().replace("num_output: 5", "num_output: 6"))
+    whole = net.read_text()
+    net.write_text(whole.replace("num_output: 5", "num_output: 6"))
     sizes = "layer 'scores' has shape 5 x 100 and 5 in the weights, but 6 x 100 and 6 in the net\n"
     with pytest.raises(DataError) as error:
         Training("solver.prototxt", weights=[weights])
@@ -251,7 +252,18 @@ def test_weights_and_states_that_do_not_fit(run):
     with pytest.raises(DataError) as error:
         Training("solver.prototxt", resume=_with_weights(state))
     assert error.value.problem.startswith(state) and f"\n{sizes}" in error.value.problem
-    net.write_text(net.read_text().replace('name: "', 'name: "new_'))
+    net.write_text(whole.replace("  param { lr_mult: 0  decay_mult: 0 }\n", "").replace(", 'resume': True", ""))
+    without = "layer 'train_data' has 1 blobs in the weights, but 0 in the net\n"
+    for given in ({"weights": [weights]}, {"resume": _with_weights(state)}):
+        with pytest.raises(DataError) as error:
+            Training("solver.prototxt", **given)
+        assert without in error.value.problem
+    swapped = whole.replace('"train_data"', '"other_data"').replace('"test_data"', '"train_data"')
+    net.write_text(swapped)  # a test net is loaded with the weights too, but not restored
+    with pytest.raises(DataError) as error:
+        Training("solver.prototxt", weights=[weights])
+    assert without in error.value.problem and "an empty memory or a new position" in error.value.problem
+    net.write_text(whole.replace('name: "', 'name: "new_'))
     with pytest.raises(DataError) as error:
         Training("solver.prototxt", weights=[weights])
     assert error.value.source == weights

@@ -32,9 +32,10 @@ def check_weights(view: View, report: Report) -> Iterator[Finding]:
     for source in weights:
         target = by_name.get(source.name)
         if target is not None:
-            yield from _check_layer(target, built.params.get(source.name, []), source, path)
+            wrong = list(_check_layer(target, built.params.get(source.name, []), source, path))
+            yield from wrong
             kept = kept_by(target)
-            if view.training and kept is not None and len(source.blobs) == num_blobs(target):
+            if view.training and kept is not None and len(source.blobs) == num_blobs(target) and not wrong:
                 yield _continues(target, kept, path)
     there = {source.name for source in weights}
     without = [layer for name, layer in by_name.items() if built.params.get(name) and name not in there]
@@ -70,8 +71,11 @@ def _check_layer(layer: Layer, expected: List[Shape], source: LayerWeights, path
             "name",
         )
         return
-    for number, (theirs, ours_) in enumerate(zip(found, expected)):
-        if not fits(theirs, ours_, source.legacy):
+    kept = kept_by(layer)
+    learned = len(expected) - (kept.blobs if kept is not None else 0)
+    misfit = [not fits(theirs, ours_, source.legacy) for theirs, ours_ in zip(found, expected)]
+    for number, (theirs, ours_) in enumerate(zip(found[:learned], expected)):
+        if misfit[number]:
             what = {0: "weights", 1: "bias"}.get(number, f"blob {number}")
             yield error(
                 layer,
@@ -79,6 +83,13 @@ def _check_layer(layer: Layer, expected: List[Shape], source: LayerWeights, path
                 f"{rename}, or give the layer the size that it has in that file",
                 "name",
             )
+    if kept is not None and any(misfit[learned:]):
+        yield error(
+            layer,
+            f"its {kept.what} in {path} has {_blobs(found[learned:])}, but the net's has {_blobs(expected[learned:])}: Caffe stops",
+            f'rename the layer, for example `name: "{layer.name}_new"`, to begin with a new {kept.what}, or set its options as in that run',
+            "name",
+        )
 
 
 def _continues(layer: Layer, kept: Kept, path: str) -> Finding:
