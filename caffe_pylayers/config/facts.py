@@ -144,6 +144,10 @@ class Facts(BaseModel):
         """What it keeps from one iteration to the next in its last blobs, if anything."""
         return next((each for each in self.may_keep if getattr(self, each.option, False)), None)
 
+    def kept_by_each_rank(self) -> str:
+        """What of it is another in each of several ranks, in words; a snapshot has that of rank 0."""
+        return ""
+
     def num_frozen(self) -> int:
         """How many of its blobs, the last ones, the solver must leave alone."""
         kept = self.keeps()

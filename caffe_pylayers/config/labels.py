@@ -77,6 +77,9 @@ class SampleWeightOptions(Options):
     def _scale_of_weights(cls, values: Dict[str, Any]) -> Dict[str, Any]:
         return values if values.get("weights") is None else {"scale": "none", **values}
 
+    def kept_by_each_rank(self) -> str:
+        return "running counts" if self.resume and self.counts == "running" else ""
+
     def conflicts(self) -> Iterator[Remark]:
         if isinstance(self.counts, tuple):
             yield from self._wrong_counts(self.counts)

@@ -142,6 +142,9 @@ class BatchPairLossOptions(_PairOptions):
     iter_size: IterSize = 1
     resume: Resume = False
 
+    def kept_by_each_rank(self) -> str:
+        return "memory" if self.memory else ""
+
     def rule(self) -> Dict[str, Any]:
         numbers = {name: self._number(name) for name in _OF_TYPE[self.type]}
         ways = {name: getattr(self, name) for name in ("epsilon", "pair_margins", "cutoff", "nonzero_loss_cutoff")}

@@ -74,7 +74,7 @@ class Training:
         for path in weights:
             self._load(path)
         if state is not None:
-            self._restore(state)
+            self._restore(state, ranks is not None)
         check_room(self.parameter, self.shapes)
         self._train = TrainPasses(self.solver, self.parameter.iter_size)
         several = len(self.solver.test_nets) > 1
@@ -222,7 +222,7 @@ class Training:
         note = f"; from their fillers: {', '.join(fresh)}" if fresh else ""
         self.notes.append(f"{path}: weights of {len(taken)} layers{note}")
 
-    def _restore(self, state: State) -> None:
+    def _restore(self, state: State, has_ranks: bool) -> None:
         problems = misfits(state.weights, _shapes_of(self.solver.net))
         found = by_name(read_weights(state.weights))
         problems += [f"layer {name!r} is not in the weights" for name in self.shapes if name not in found]
@@ -243,7 +243,7 @@ class Training:
             )
         self.solver.restore(state.path)
         self.notes.append(f"continuing from {state.path}, iteration {self.iteration}")
-        self.notes += _not_resumed(self.solver.net)
+        self.notes += _not_resumed(self.solver.net, has_ranks)
 
 
 def _shapes_of(net: Any) -> Dict[str, List[Shape]]:
@@ -254,14 +254,23 @@ def _shapes_of(net: Any) -> Dict[str, List[Shape]]:
     return shapes
 
 
-def _not_resumed(net: Any) -> Iterator[str]:
-    """What a state does not hold, a sentence a layer."""
+def _not_resumed(net: Any, has_ranks: bool) -> Iterator[str]:
+    """What a state does not hold, a sentence a layer. has_ranks: whether there are several."""
     ours = [layer for _, layer in data_layers(net)]
     for number, layer in enumerate(net.layers):
         name = net._layer_names[number]
         if layer in ours and not layer.options.resume:
             yield f"layer {name!r}: its data begins at the first batch again; with 'resume': True it continues (docs/data.md)"
+        elif has_ranks and _kept_by_each_rank(layer):
+            kept = _kept_by_each_rank(layer)
+            yield f"layer {name!r}: every rank goes on with the {kept} of rank 0, because a snapshot does not have those of the others"
         elif layer.type in ("Data", "ImageData", "HDF5Data", "WindowData"):
             yield f"layer {name!r} ({layer.type}): its data begins at the first batch again, because Caffe does not save its position"
         elif layer.type == "Dropout":
             yield f"layer {name!r} (Dropout): its masks begin again from random_seed, because Caffe does not save its random state"
+
+
+def _kept_by_each_rank(layer: Any) -> str:
+    """What a layer of this package keeps that is another in each rank, in words."""
+    options: Any = getattr(layer, "options", None)
+    return str(options.kept_by_each_rank()) if hasattr(options, "kept_by_each_rank") else ""

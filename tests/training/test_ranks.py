@@ -99,6 +99,30 @@ def test_interrupted_and_resumed(unbroken, folder):
     assert unbroken.snapshots().items() <= broken.snapshots().items()
 
 
+FROZEN = "param { lr_mult: 0  decay_mult: 0 }\n"
+KEEPING = f"""
+layer {{ name: "pairs"  type: "Python"  bottom: "conv"  bottom: "label"  top: "pairs"  loss_weight: 0.1  {3 * FROZEN}
+  python_param {{ module: "caffe_pylayers"  layer: "BatchPairLoss"  param_str: "type: contrastive, memory: 20" }} }}
+layer {{ name: "weights"  type: "Python"  bottom: "label"  top: "weights"  {FROZEN}
+  python_param {{ module: "caffe_pylayers"  layer: "SampleWeight"  param_str: "n_classes: 5, counts: running, resume: true" }} }}
+layer {{ name: "silence"  type: "Silence"  bottom: "weights" }}
+"""
+
+
+def test_what_each_rank_keeps_is_that_of_the_first_behind_a_restore(folder):
+    """It is another in each rank, so the run is not the same; that is told, and all ranks agree."""
+    run = folder(more=KEEPING, max_iter=6, snapshot=3)
+    told = ended(run.start(*TRAIN))
+    assert "of rank 0" not in told
+    told = ended(run.start(*TRAIN, "--resume", "snap/net_iter_3.solverstate"))
+    for name, kept in (("pairs", "memory"), ("weights", "running counts")):
+        line = f"layer '{name}': every rank goes on with the {kept} of rank 0, because a snapshot does not have those of the others"
+        assert told.count(line) == 1
+    one = folder("one", more=KEEPING, max_iter=6, snapshot=3)
+    one.train_here()
+    assert "of rank 0" not in one.train_here("--resume", "snap/net_iter_3.solverstate")
+
+
 def test_an_error_in_one_rank_ends_all(folder):
     run = folder(more=failing.layer("later on rank 1"))
     process = run.start(*TRAIN)
