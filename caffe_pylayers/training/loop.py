@@ -221,6 +221,12 @@ class Training:
         fresh = [name for name in self.shapes if name not in found]
         note = f"; from their fillers: {', '.join(fresh)}" if fresh else ""
         self.notes.append(f"{path}: weights of {len(taken)} layers{note}")
+        for name, layer in zip(self.solver.net._layer_names, self.solver.net.layers):
+            kept = _fact(layer, "keeps")
+            if kept and name in found:
+                self.notes.append(
+                    f"layer {name!r}: it goes on with its {kept.what} in {path}; under another name it begins anew"
+                )
 
     def _restore(self, state: State, has_ranks: bool) -> None:
         problems = misfits(state.weights, _shapes_of(self.solver.net))
@@ -261,8 +267,8 @@ def _not_resumed(net: Any, has_ranks: bool) -> Iterator[str]:
         name = net._layer_names[number]
         if layer in ours and not layer.options.resume:
             yield f"layer {name!r}: its data begins at the first batch again; with 'resume': True it continues (docs/data.md)"
-        elif has_ranks and _kept_by_each_rank(layer):
-            kept = _kept_by_each_rank(layer)
+        elif has_ranks and _fact(layer, "kept_by_each_rank"):
+            kept = _fact(layer, "kept_by_each_rank")
             yield f"layer {name!r}: every rank goes on with the {kept} of rank 0, because a snapshot does not have those of the others"
         elif layer.type in ("Data", "ImageData", "HDF5Data", "WindowData"):
             yield f"layer {name!r} ({layer.type}): its data begins at the first batch again, because Caffe does not save its position"
@@ -270,7 +276,7 @@ def _not_resumed(net: Any, has_ranks: bool) -> Iterator[str]:
             yield f"layer {name!r} (Dropout): its masks begin again from random_seed, because Caffe does not save its random state"
 
 
-def _kept_by_each_rank(layer: Any) -> str:
-    """What a layer of this package keeps that is another in each rank, in words."""
-    options: Any = getattr(layer, "options", None)
-    return str(options.kept_by_each_rank()) if hasattr(options, "kept_by_each_rank") else ""
+def _fact(layer: Any, name: str) -> Any:
+    """What the options of a layer of this package say of it; None of any other layer."""
+    say = getattr(getattr(layer, "options", None), name, None)
+    return None if say is None else say()

@@ -149,6 +149,21 @@ def test_a_change_by_the_solver_is_found(blob, at):
         net.forward()
 
 
+def test_zeros_in_all_its_blobs_empty_it():
+    nets = [net_of(10) for _ in range(2)]
+    for batch in BATCHES[:2]:
+        feed(nets[0], batch)
+        nets[0].forward()
+    for blob in nets[0].params["loss_layer"]:
+        blob.data[...] = 0
+    for batch in BATCHES[2:]:
+        for net in nets:
+            feed(net, batch)
+            run(net)
+        for name, part in (("loss", "data"), ("x", "diff")):
+            np.testing.assert_array_equal(*(getattr(net.blobs[name], part) for net in nets))
+
+
 def test_a_change_of_the_highest_bits_is_found():
     net = net_of(8, batch=(BATCHES[0][0], np.array([0, 2, 0, 2])))
     net.forward()

@@ -87,5 +87,11 @@ def test_begin_with_weights(folder):
         net.write_text(net.read_text().replace('"scores"', '"new_scores"'))
     printed = ours.train_here("--weights", str(weights))
     assert f"{weights}: weights of 2 layers; from their fillers: new_scores\n" in printed
+    assert (
+        printed.count(
+            f"layer 'train_data': it goes on with its position in {weights}; under another name it begins anew\n"
+        )
+        == 1
+    )
     theirs.caffe(f"--weights={weights}")
     assert ours.snapshots() == theirs.snapshots()
