@@ -21,6 +21,7 @@ class Retrieval:
 
     recall: by k, how many queries have a record of their class among the k nearest. map_at_r, r_precision: MAP@R and R-precision, for R records of
     the class in the gallery. queries: how many count. alone: queries without another record of their class. unlabelled: without a label.
+    classes: how many the gallery has; with one all figures are 1.
     """
 
     recall: Dict[int, float]
@@ -29,6 +30,7 @@ class Retrieval:
     queries: int
     alone: int
     unlabelled: int
+    classes: int
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Reidentification:
 
     cmc: by rank, how many queries have their identity among so many nearest. mean_ap: mAP, of all records of the identity.
     queries: how many count. alone: queries whose identity no other camera has. unlabelled: queries without identity.
-    junk: records of the gallery that are left out.
+    junk: records of the gallery that are left out. classes: how many identities the others have; with one all figures are 1.
     """
 
     cmc: Dict[int, float]
@@ -46,6 +48,7 @@ class Reidentification:
     alone: int
     unlabelled: int
     junk: int
+    classes: int
 
 
 def retrieval(rows: Rows, queries: Records, gallery: Records, at: Sequence[int], done: Progress) -> Retrieval:
@@ -73,7 +76,9 @@ def retrieval(rows: Rows, queries: Records, gallery: Records, at: Sequence[int],
         sums.append((float((np.arange(1, len(within) + 1) / within).sum()) / num_right, len(within) / num_right))
     _require_queries(hits, queries, gallery, "another record of its class")
     map_at_r, r_precision = np.mean(sums, 0).tolist()
-    return Retrieval(_by_place(at, hits), map_at_r, r_precision, len(hits), alone, int((labels < 0).sum()))
+    return Retrieval(
+        _by_place(at, hits), map_at_r, r_precision, len(hits), alone, int((labels < 0).sum()), _num_classes(others)
+    )
 
 
 def reidentification(
@@ -102,7 +107,13 @@ def reidentification(
         precisions.append(found.average_precision)
     _require_queries(hits, queries, gallery, "its identity in another camera")
     return Reidentification(
-        _by_place(at, hits), float(np.mean(precisions)), len(hits), alone, int((labels < 0).sum()), int(is_junk.sum())
+        _by_place(at, hits),
+        float(np.mean(precisions)),
+        len(hits),
+        alone,
+        int((labels < 0).sum()),
+        int(is_junk.sum()),
+        _num_classes(others[~is_junk]),
     )
 
 
@@ -118,6 +129,10 @@ def _by_place(at: Sequence[int], hits: List[List[bool]]) -> Dict[int, float]:
     return dict(zip(at, np.mean(hits, 0).tolist()))
 
 
+def _num_classes(labels: np.ndarray) -> int:
+    return len(np.unique(labels[labels >= 0]))
+
+
 def _labels(records: Records) -> np.ndarray:
     return records.needed("labels", "this evaluation", "give the class of each record, as an integer")
 
@@ -127,10 +142,18 @@ def _cameras(records: Records) -> np.ndarray:
 
 
 def _require_queries(hits: List[List[bool]], queries: Records, gallery: Records, what: str) -> None:
-    if not hits:
-        where = "" if gallery is queries else f" in {gallery.source}"
-        raise DataError(
-            f"none of its {len(queries)} records has {what}{where}, so there is nothing to count",
-            remedy="are the labels of queries and gallery numbered alike, and are there several records per class?",
-            source=queries.source,
-        )
+    if hits:
+        return
+    for records in (queries, gallery):
+        if (_labels(records) < 0).all():
+            raise DataError(
+                f"none of its {len(records)} records has a label (all are negative), so there is nothing to count",
+                remedy="give the class of each record, as an integer from 0",
+                source=records.source,
+            )
+    where = "" if gallery is queries else f" in {gallery.source}"
+    raise DataError(
+        f"none of its {len(queries)} records has {what}{where}, so there is nothing to count",
+        remedy="are the labels of queries and gallery numbered alike, and are there several records per class?",
+        source=queries.source,
+    )

@@ -53,6 +53,7 @@ def wrong(trained):
         "".join(f"{number:03}.png,{number % 3}:{4 + number % 5}\n" for number in range(40))
     )
     np.save(str(trained / "number.npy"), np.float32(3))
+    np.save(str(trained / "nothing.npy"), np.zeros((0, 6)))
     np.save(str(trained / "two_by_two.npy"), [[0, 3], [1, 4]])
     (trained / "damaged.npz").write_bytes(b"PK\3\4 and no more")
     arrays = {
@@ -61,6 +62,8 @@ def wrong(trained):
         "names": {"features": np.eye(2), "names": ["a"]},
         "plain": {"features": np.eye(2)},
         "four": {"features": np.eye(4)},
+        "negative": {"features": np.eye(4), "labels": [-1, -1, -2, -1]},
+        "labelled": {"features": np.eye(4), "labels": [0, 0, 1, 1]},
     }
     for name, each in arrays.items():
         np.savez(str(trained / f"{name}.npz"), **each)
@@ -252,6 +255,28 @@ def test_features_in_files(evaluate, here, features):
     assert answer(evaluate("features.npy", "--labels", "labels.txt", "--json")) == found
 
 
+def test_one_class_alone_is_told(evaluate, here):
+    """All figures are 1 then, and say nothing of the net; a gallery of one record has one class."""
+    for name, labels in (("one", [3]), ("same", [3, 3, 3]), ("some", [3, 3, 4, -1])):
+        features = np.random.default_rng(0).normal(size=(len(labels), 5))
+        np.savez(str(here / f"{name}_class.npz"), features=features, labels=labels, cameras=range(len(labels)))
+    told = "the gallery has one class alone: with any features all figures are 1"
+    for arguments, queries in (
+        (["same_class.npz"], 3),
+        (["same_class.npz", "--gallery", "some_class.npz", "--junk", 4], 3),
+        (["some_class.npz", "--gallery", "one_class.npz"], 1),
+    ):
+        found = answer(evaluate(*arguments, "--json"))
+        assert found["queries"] == queries and told in found["notes"]
+        assert found["rank-1"] == found["mAP"] == 1
+    np.savez(str(here / "plain_class.npz"), features=np.eye(3), labels=[3, 3, 3])
+    np.savez(str(here / "two_classes.npz"), features=np.eye(3), labels=[3, 3, 4])
+    found = answer(evaluate("plain_class.npz", "--json"))
+    assert told in found["notes"] and found["recall@1"] == found["MAP@R"] == 1
+    assert told not in answer(evaluate("two_classes.npz", "--json"))["notes"]
+    assert told not in answer(evaluate("plain_class.npz", "--gallery", "two_classes.npz", "--json"))["notes"]
+
+
 def test_neighbours_as_a_picture(evaluate, here):
     (here / "names.txt").write_text(
         "\n".join(["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
@@ -311,6 +336,7 @@ def test_a_picture_has_each_record_once(evaluate, here):
         (["names.npz"], "2 features, but 1 names"),
         (["plain.npz"], "plain.npz: it has no labels"),
         (["plain.npz", "--labels", "three.txt"], "three.txt: it has 3 labels, but there are 2 records"),
+        (["nothing.npy"], "caffe-pylayers: nothing.npy: its features have shape (0, 6): there are no records"),
         (["number.npy"], "number.npy: features are an array of float32 of shape (1,)"),
         (
             ["four.npz", "--labels", "two_by_two.txt"],
@@ -320,6 +346,11 @@ def test_a_picture_has_each_record_once(evaluate, here):
             ["four.npz", "--labels", "two_by_two.npy"],
             "two_by_two.npy: it has 4 numbers in 2 rows; one integer per record",
         ),
+        (
+            ["negative.npz"],
+            "negative.npz: none of its 4 records has a label (all are negative), so there is nothing to count",
+        ),
+        (["labelled.npz", "--gallery", "negative.npz"], "negative.npz: none of its 4 records has a label"),
         (["plain.npz", "--save", "new.npy"], "--save writes an .npz, but the name is new.npy: give new.npz"),
         (["plain.npz", "--labels", "half.txt"], "half.txt: record 1: its label is 0.5"),
         (["plain.npz", "--picture", "new.png"], "no images to draw"),

@@ -228,6 +228,8 @@ def _left_out(found: Any, what: str) -> List[str]:
         notes.append(f"{found.alone} records are no queries: the gallery does not have {what}")
     if found.unlabelled:
         notes.append(f"{found.unlabelled} records are no queries: they have no label")
+    if found.classes == 1:
+        notes.append("the gallery has one class alone: with any features all figures are 1")
     return notes
 
 

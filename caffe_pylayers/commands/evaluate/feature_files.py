@@ -26,6 +26,11 @@ def read_features(path: str, labels: Optional[str] = None, cameras: Optional[str
     Raises DataError where a file cannot be read, or does not have what is expected.
     """
     arrays = _read(path)
+    if not len(arrays["features"]):
+        shape = arrays["features"].shape
+        raise DataError(
+            f"its features have shape {shape}: there are no records", remedy="was it cut short?", source=path
+        )
     names = arrays.get("names")
     source = Source(path, Numbers(len(arrays["features"])) if names is None else Names(map(_bytes, names)))
     if len(source) != len(arrays["features"]):
