@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from caffe_pylayers.data.sources import MixedSource
 from caffe_pylayers.errors import ConfigError, DataError
 from tests.data.references import Case, source_of
 from tests.refusals import refused
@@ -68,6 +69,20 @@ def test_records_named_by_key(listed):
     assert listed("pairs", text, names="key", batch_size=2).batch(0).records.T.tolist() == [[3, 1], [1, 0]]
     with refused(DataError, "'3'", remedy="'record 0'", source="line 1"):
         listed("pairs", "3,1\n", names="key")
+
+
+def test_a_name_that_two_sources_have_is_not_guessed(listed):
+    parts = [source_of([0, 0, 1]), source_of([1, 2])]
+    parts[0].names, parts[1].names = [b"a", b"b", b"b"], [b"c", b"a"]
+    mixed = MixedSource(parts)
+    assert listed("pairs", "b,c\nc,b\n", labels=mixed, names="key", batch_size=2).batch(0).records.T.tolist() == [
+        [1, 3],
+        [3, 1],
+    ]
+    with refused(
+        DataError, "'a' may be ", "record 0 ", " or ", "record 1 ", remedy="`names: 'number'`", source="line 2"
+    ):
+        listed("pairs", "b,c\nb,a\n", labels=mixed, names="key")
 
 
 PHOTOS = [

@@ -15,11 +15,11 @@ def numbers_of(
 ) -> np.ndarray:
     """The records (M,) int64 that names mean.
 
-    by: 'number', the place in the source from 0, or 'key', its file name or LMDB key; the first, where several have
-    it. where: index -> the file and line of a name, option: how `by` is given, for messages. Raises DataError for a name that is not there.
+    by: 'number', the place in the source from 0, or 'key', its file name or LMDB key; the first, where several of a source have
+    it. where: index -> the file and line of a name, option: how `by` is given, for messages. Raises DataError for a name that is not there, or in two sources of a mixture.
     """
     if by == "key":
-        return _by_key(names, source, where, option.format("key"))
+        return _by_key(names, source, where, option.format("key"), option.format("number"))
     file = where(0).partition(", line ")[0] if names else ""
     check_key_order(
         source, f"the numbers of records in {file}", f"name them by their keys, with `{option.format('key')}`"
@@ -38,16 +38,29 @@ def numbers_of(
     return numbers
 
 
-def _by_key(names: Sequence[str], source: Source, where: Callable[[int], str], option: str) -> np.ndarray:
+def _by_key(
+    names: Sequence[str], source: Source, where: Callable[[int], str], option: str, by_number: str
+) -> np.ndarray:
     # Only what is asked for, since a dict of a million names takes 100 MB.
     wanted: Dict[bytes, int] = dict.fromkeys(map(os.fsencode, names), -1)
-    left = len(wanted)
-    for number in range(len(source.names)):
-        if wanted.get(source.names[number]) == -1:
-            wanted[source.names[number]] = number
-            left -= 1
-            if not left:
-                break
+    start = 0
+    for part in source.parts:
+        before, left = {key for key, number in wanted.items() if number >= 0}, len(wanted)
+        for own in range(len(part)):
+            key = part.names[own]
+            if key in before:
+                name = os.fsdecode(key)
+                raise DataError(
+                    f"'{_shown(name)}' may be {source.describe(wanted[key])} or {part.describe(own)}",
+                    remedy=f"name records by their places in all sources together, with `{by_number}`, or give each source names of its own",
+                    source=where(names.index(name)),
+                )
+            if wanted.get(key) == -1:
+                wanted[key] = start + own
+                left -= 1
+                if not left and len(source.parts) == 1:
+                    break
+        start += len(part)
     numbers: List[int] = []
     for index, name in enumerate(names):
         number = wanted[os.fsencode(name)]
