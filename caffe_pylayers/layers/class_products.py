@@ -16,6 +16,7 @@ from caffe_pylayers.features.l2_normalize import unit_vectors, unit_vectors_grad
 from caffe_pylayers.layers.adapter import Blobs, Layer
 from caffe_pylayers.layers.class_vectors import add_vectors, as_rows, check_size, labels_of
 from caffe_pylayers.layers.frozen import counter, warn_of_repeated
+from caffe_pylayers.losses.blocks import row_blocks
 from caffe_pylayers.losses.reduction import Array
 
 
@@ -50,7 +51,7 @@ class NormalizedInnerProduct(_ClassProducts):
             if self.options.sub_centers == 1:
                 products(self._x, self.data(self.blobs[0]), self._inverse, out)
             else:
-                self._cosines_of_all().max(axis=2, out=out)
+                self._largest(self._cosines_of_all(), out)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         with self.device.of(bottom[0]) if self._taken else self.on_device(bottom[0]):
@@ -90,9 +91,23 @@ class NormalizedInnerProduct(_ClassProducts):
     def _slopes_of_all(self, slopes: Array) -> Array:
         """The slopes of all vectors, (N, K sub_centers): the first with the largest cosine of a class has that of the class."""
         every = self._cosines_of_all()
-        chosen = every.argmax(axis=2)[:, :, None] == self.xp.arange(every.shape[2])
-        self.xp.multiply(chosen, slopes[:, :, None], out=every)
-        return every.reshape(len(every), every.shape[1] * every.shape[2])
+        as_matrix = every.reshape(len(every), every.shape[1] * every.shape[2])
+        for rows in row_blocks(as_matrix):
+            cosines, of_class = every[rows], slopes[rows]
+            largest = self._largest(cosines, self.xp.empty_like(of_class))
+            left = self.xp.ones(of_class.shape, bool)  # where none was the largest so far
+            for each in range(every.shape[2]):
+                chosen = left & (cosines[:, :, each] == largest)
+                left &= ~chosen
+                self.xp.multiply(chosen, of_class, out=cosines[:, :, each])
+        return as_matrix
+
+    def _largest(self, cosines: Array, out: Array) -> Array:
+        """The largest cosine of each class in `out`, one vector after the other: over few neighbours max takes NumPy five times as long."""
+        out[...] = cosines[:, :, 0]
+        for each in range(1, cosines.shape[2]):
+            self.xp.maximum(out, cosines[:, :, each], out=out)
+        return out
 
 
 class _AngularMargin(_ClassProducts):
