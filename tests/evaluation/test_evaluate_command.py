@@ -62,6 +62,7 @@ def wrong(trained):
         "names": {"features": np.eye(2), "names": ["a"]},
         "plain": {"features": np.eye(2)},
         "four": {"features": np.eye(4)},
+        "twice": {"features": np.eye(3), "names": ["a", "b", "a"], "labels": [0, 1, 0]},
         "negative": {"features": np.eye(4), "labels": [-1, -1, -2, -1]},
         "labelled": {"features": np.eye(4), "labels": [0, 0, 1, 1]},
     }

@@ -50,6 +50,8 @@ class Embedded:
         Raises DataError where the file is wrong, or names a record without a feature.
         """
         numbers, sims, sets = read_pairs(path, self.source, names, graded=False, option="--names {}")
+        if names == "key" and not self.has_images:
+            self._require_one_of_each_name(numbers, path)
         places = self._places[numbers]
         if (places < 0).any():
             record = int(numbers[places < 0][0])
@@ -60,6 +62,19 @@ class Embedded:
                 record=record,
             )
         return places, sims == 1, sets
+
+    def _require_one_of_each_name(self, numbers: np.ndarray, path: str) -> None:
+        """Raise DataError where a name of these records has another feature too, as in the features of a mixture of folders with names alike."""
+        features, names = self.records.features, self.source.names
+        first = {names[number]: number for number in np.unique(numbers).tolist()}
+        for record in range(len(names)):
+            of_name = first.get(names[record], record)
+            if of_name != record and not np.allclose(features[of_name], features[record], rtol=1e-3, atol=1e-6):
+                raise DataError(
+                    f"records {of_name} and {record} have the same name, {self.records.name(record)!r}, which is in a pair of {path}, but other features",
+                    remedy="name records by their places: `--names number`",
+                    source=self.records.source,
+                )
 
     @cached_property
     def _places(self) -> np.ndarray:
