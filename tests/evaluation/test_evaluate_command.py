@@ -359,6 +359,10 @@ def test_a_picture_has_each_record_once(evaluate, here):
         (["plain.npz", "--save", "plain.npz", "--force"], "plain.npz is also the input"),
         (["plain.npz", "--pairs", "three.txt"], "columns"),
         (
+            ["twice.npz", "--pairs", "keys.txt", "--names", "key"],
+            "twice.npz: records 0 and 2 have the same name, 'a', which is in a pair of keys.txt, but other features; name records by their places",
+        ),
+        (
             ["plain.npz", "--pairs", "keys.txt"],
             "with `--names number` records are numbered 0 to 1; for file names or keys set `--names key`",
         ),
