@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 def fat_binaries(data: bytes) -> Iterator[Tuple[int, List[Entry]]]:
     """Where each begins, and its entries."""
     at = data.find(_MAGIC)
-    while at >= 0:
+    while 0 <= at <= len(data) - _HEADER.size:
         _, version, header, size = _HEADER.unpack_from(data, at)
         begin, end = at + header, at + header + size
         if version == 1 and header == _HEADER.size and end <= len(data):
