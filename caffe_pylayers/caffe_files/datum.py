@@ -5,7 +5,7 @@ Field numbers are those of caffe.proto. Only what a message's own bytes say is r
 
 import math
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Tuple, Union
+from typing import Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -15,6 +15,7 @@ Buffer = Union[bytes, memoryview]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MOST_AXES = 32  # kMaxBlobAxes
+SIZES = (1, 2, 3, 4)  # fields of a BlobProto: num, channels, height, width, where there is no shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +129,12 @@ def read_blob(buffer: Buffer) -> np.ndarray:
 
     A blob may have no numbers: then a size in its shape is 0.
     """
-    legacy = {1: 1, 2: 1, 3: 1, 4: 1}
+    legacy: Dict[int, int] = {}
     shape: Optional[Tuple[int, ...]] = None
     single, double = bytearray(), bytearray()
     for field, value in message_fields(buffer):
         if isinstance(value, int):
-            if field in legacy:
+            if field in SIZES:
                 legacy[field] = _int32(value)
         elif field == 5:
             single += value
@@ -141,8 +142,8 @@ def read_blob(buffer: Buffer) -> np.ndarray:
             shape = tuple(dim for number, dims in message_fields(value) if number == 1 for dim in _varints(dims))
         elif field == 8:
             double += value
-    if shape is None:
-        shape = tuple(legacy.values())
+    if shape is None:  # of a blob without axes Caffe writes neither: one slope for all channels
+        shape = tuple(legacy.get(field, 1) for field in SIZES) if legacy else ()
     values, item = (double, "<f8") if double else (single, "<f4")
     if len(shape) > _MOST_AXES:
         raise DataError(f"a BlobProto with {len(shape)} axes, but a blob of Caffe has at most {_MOST_AXES}")

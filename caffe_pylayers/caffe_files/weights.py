@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, List, Tuple
 import numpy as np
 
 from caffe_pylayers import regular_file
-from caffe_pylayers.caffe_files.datum import bytes_field, message_fields, read_blob, write_blob
+from caffe_pylayers.caffe_files.datum import SIZES, bytes_field, message_fields, read_blob, write_blob
 from caffe_pylayers.caffe_files.hdf5 import SIGNATURE
 from caffe_pylayers.caffe_files.legacy_nets import V1_NUMBERS
 from caffe_pylayers.errors import DataError
@@ -16,9 +16,6 @@ from caffe_pylayers.errors import DataError
 #: Field numbers of caffe.proto: NetParameter's layers of today and of old, and in these name, type and blobs.
 _LAYER, _V1_LAYER = 100, 2
 _TODAY, _V1 = {1: "name", 2: "type", 7: "blob"}, {4: "name", 5: "type", 6: "blob"}
-
-#: Of a BlobProto: num, channels, height, width.
-_LEGACY = (1, 2, 3, 4)
 
 
 @dataclass
@@ -57,11 +54,19 @@ def read_weights(path: str) -> List[LayerWeights]:
 
 
 def write_weights(path: str, layers: Iterable[LayerWeights]) -> None:
-    """Write a .caffemodel with the names, types and blobs of layers, which is all that Caffe takes of one."""
+    """Write a .caffemodel with the names, types and blobs of layers, which is all that Caffe takes of one.
+
+    A blob without axes is written with four of size 1, in the way of before 2015: Caffe takes it as it is, and OpenCV reads no other one.
+    """
     with open(path, "wb") as file:
         for layer in layers:
             parts = [bytes_field(1, os.fsencode(layer.name)), bytes_field(2, layer.type.encode())]
-            parts += [bytes_field(7, write_blob(blob, layer.legacy)) for blob in layer.blobs]
+            parts += [
+                bytes_field(
+                    7, write_blob(blob if blob.ndim else blob.reshape(1, 1, 1, 1), layer.legacy or not blob.ndim)
+                )
+                for blob in layer.blobs
+            ]
             file.write(bytes_field(_LAYER, b"".join(parts)))
 
 
@@ -109,7 +114,7 @@ def _layer(content: Any, names: Dict[int, str]) -> LayerWeights:
             )
         elif kind == "blob":
             layer.blobs.append(read_blob(value))  # type: ignore[arg-type]
-            layer.legacy |= any(number in _LEGACY for number, _ in message_fields(value))  # type: ignore[arg-type]
+            layer.legacy |= any(number in SIZES for number, _ in message_fields(value))  # type: ignore[arg-type]
     return layer
 
 

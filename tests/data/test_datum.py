@@ -138,6 +138,11 @@ def test_blob_of_before_2014():
     np.testing.assert_array_equal(read_blob(blob.SerializeToString()), np.arange(6.0).reshape(1, 2, 3, 1))
 
 
+def test_a_blob_without_axes():
+    """Caffe writes no shape for it: one slope of a PReLU for all channels."""
+    np.testing.assert_array_equal(read_blob(caffe_pb2.BlobProto(data=[0.25]).SerializeToString()), np.float32(0.25))
+
+
 def test_a_blob_of_negative_sizes():
     with pytest.raises(DataError, match="BlobProto of shape"):
         read_blob(caffe_pb2.BlobProto(num=-1, channels=-2, height=-3, width=-1, data=range(6)).SerializeToString())

@@ -9,7 +9,8 @@ def by_opencv(net, weights, deployed, inputs):
     read = cv2.dnn.readNetFromCaffe(str(net), str(weights))
     for blob, array in inputs.items():
         read.setInput(array, blob)
-    return {blob: read.forward(name).copy() for blob, name in deployed.names_in_opencv.items()}
+    # All at once: the numbers of a second forward may be others.
+    return dict(zip(deployed.outputs, read.forward(list(deployed.names_in_opencv.values()))))
 
 
 def by_caffe(net, weights, deployed, inputs):

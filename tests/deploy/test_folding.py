@@ -90,6 +90,14 @@ FOLDED = {
         "y",
         ["Convolution", "TanH"],
     ),
+    "two Dropouts, one behind the other": (
+        CONV
+        + layer_text("Dropout", ["c"], ["d"])
+        + layer_text("Dropout", ["d"], ["e"])
+        + layer_text("TanH", ["e"], ["y"]),
+        "y",
+        ["Convolution", "TanH"],
+    ),
     "Dropout that is the output": (CONV + layer_text("Dropout", ["c"], ["d"]), "d", ["Convolution", "Dropout"]),
     "a second reader": (
         CONV + layer_text("BatchNorm", ["c"], ["b"]) + layer_text("Eltwise", ["b", "c"], ["y"]),

@@ -126,6 +126,66 @@ BOTH = {
         "y",
     ),
 }
+ONE_CHANNEL, ROWS = {"x": (2, 1, 4, 5)}, {"x": (2, 4, 5, 6)}
+
+
+def chain(inputs, *layers):
+    """Layers one behind the other, all but the first in place."""
+    kinds = [layer_text(kind, ["y" if number else "x"], ["y"], more) for number, (kind, more) in enumerate(layers)]
+    return inputs, [each.replace("y_layer", f"y{number}") for number, each in enumerate(kinds)], "y"
+
+
+SQUARE = ("Power", "power_param { power: 2 }")
+FACTOR = ("Scale", "scale_param { bias_term: true }")
+LINE = ("Power", "power_param { scale: 0.5 shift: 0.3 }")
+GROUPS = ("Deconvolution", "convolution_param { num_output: 4 kernel_size: 3 group: 2 }")
+OF_AXIS = ("InnerProduct", "inner_product_param { num_output: 5 axis: -1 }")
+#: OpenCV joins these with what is behind them, and computes something else, or fails.
+for name, case in {
+    "a square, then a line": (X, SQUARE, LINE),
+    "a square, then one factor": (ONE_CHANNEL, SQUARE, FACTOR),
+    "a square, then BatchNorm": (ONE_CHANNEL, SQUARE, ("BatchNorm", "")),
+    "a square, Dropout, a line": (X, SQUARE, ("Dropout", ""), LINE),
+    "MVN, then a line": (X, ("MVN", ""), LINE),
+    "MVN across, then BatchNorm": (X, ("MVN", "mvn_param { across_channels: true }"), ("BatchNorm", "")),
+    "MVN of means, then BatchNorm": (X, ("MVN", "mvn_param { normalize_variance: false }"), ("BatchNorm", "")),
+    "groups, then factors": (X, GROUPS, FACTOR),
+    "groups, then BatchNorm": (X, GROUPS, ("BatchNorm", "")),
+    "products of an axis, then BatchNorm": (ROWS, OF_AXIS, ("BatchNorm", "")),
+    "products of an axis, then PReLU": (ROWS, OF_AXIS, ("PReLU", "")),
+    "Log in place": (X, ("Sigmoid", ""), ("Log", "log_param { base: 10 shift: 2 }")),
+    "Swish in place": (X, ("TanH", ""), ("Swish", "swish_param { beta: 3 }")),
+    "Log and Swish in place": (
+        X,
+        ("Sigmoid", ""),
+        ("Log", "log_param { shift: 2 }"),
+        ("Swish", "swish_param { beta: 3 }"),
+    ),
+}.items():
+    BOTH[name] = chain(*case)
+BOTH.update(
+    {
+        "a slope for all": stock("PReLU", "prelu_param { channel_shared: true }"),
+        "a factor for all": stock("Scale", "scale_param { num_axes: 0 bias_term: true }"),
+        "a number for all": stock("Bias", "bias_param { num_axes: 0 }"),
+        "LRN, defaults": stock("LRN"),
+        "LRN within, defaults": stock("LRN", "lrn_param { norm_region: WITHIN_CHANNEL }"),
+        "a new axis": stock("Reshape", "reshape_param { axis: 2 num_axes: 0 shape { dim: 1 } }"),
+        "a new last axis": stock("Reshape", "reshape_param { axis: -1 num_axes: 0 shape { dim: 1 } }"),
+        "the last two axes": stock("Reshape", "reshape_param { axis: -2 shape { dim: -1 } }"),
+        "the second piece": (X, layer_text("Slice", ["x"], ["a", "y"], "slice_param { slice_point: 1 }"), "y"),
+        "the second of two Deconvolutions": (
+            X,
+            layer_text("TanH", ["x"], ["t"])
+            + layer_text("Deconvolution", ["x", "t"], ["a", "y"], "convolution_param { num_output: 2 kernel_size: 3 }"),
+            "y",
+        ),
+        "channels of rows shuffled": named("ShuffleChannel", {"group": 2}, inputs={"x": (3, 8)}),
+        "a window above its stride": named(
+            "PoolingND", {"kernel_size": 1, "stride": [4, 5]}, inputs={"x": (2, 3, 11, 8)}
+        ),
+    }
+)
 for kind in ("arcface", "cosface", "combined", "sphereface"):
     BOTH[f"scores of {kind}"] = (
         {"x": (4, 8), "label": (4,)},
@@ -168,6 +228,10 @@ def compared(tmp_path):
         for blobs in net.params.values():
             for blob in blobs:
                 blob.data[...] = random.normal(size=blob.data.shape)
+        for name, layer in net.layer_dict.items():
+            if layer.type == "BatchNorm":
+                net.params[name][1].data[...] = random.uniform(1, 9, net.params[name][1].data.shape)
+                net.params[name][2].data[...] = 3
         fed = {blob: random.normal(size=shape).astype(np.float32) for blob, shape in inputs.items()}
         fed["x"][0, ..., 0] = 0
         fed["x"][-1] = 0
@@ -217,6 +281,12 @@ UNREAD = {
     "a dilated Deconvolution": ("Deconvolution", "convolution_param { num_output: 2 kernel_size: 3 dilation: 2 }"),
     "the batch's statistics": ("BatchNorm", "batch_norm_param { use_global_stats: false }"),
     "eps of MVN": ("MVN", "mvn_param { eps: 0.1 }"),
+    "numbers for rows": ("Bias", "bias_param { axis: 2 }"),
+    "padding of one number": ("Deconvolution", "convolution_param { num_output: 2 kernel_size: 1 pad: 1 }"),
+    "a window more along the axis without padding": (
+        "Pooling",
+        "pooling_param { pool: MAX kernel_h: 1 kernel_w: 2 stride_h: 4 stride_w: 2 pad_h: 0 pad_w: 1 }",
+    ),
     "a type that it has not": ("Reduction", "reduction_param { axis: 1 }"),
 }
 
@@ -228,7 +298,30 @@ def test_what_opencv_does_not_read_is_told(tmp_path, case):
     path = write(net_text([convolution, layer_text(kind, ["c"], ["y"], more)], X), tmp_path)
     caffe.Net(path, caffe.TEST).save(str(tmp_path / "w.caffemodel"))
     ((part, why),) = deploy(path, str(tmp_path / "w.caffemodel")).unread
-    assert part.type == kind and why
+    assert part.layer.name == "y_layer" and why
+
+
+#: More of that, of other bottoms.
+UNREAD_BOTTOMS = {
+    "a volume": ("Deconvolution", ["x"], {"x": (1, 2, 3, 4, 5)}, "convolution_param { num_output: 2 kernel_size: 3 }"),
+    "rows of MVN": ("MVN", ["x"], {"x": (2, 8)}, ""),
+    "numbers of another blob": ("Bias", ["x", "z"], {"x": (2, 3, 5), "z": (2, 3)}, "bias_param { axis: 0 }"),
+}
+
+
+@pytest.mark.parametrize("case", UNREAD_BOTTOMS)
+def test_what_opencv_does_not_read_of_other_bottoms_is_told(tmp_path, case):
+    kind, bottoms, inputs, more = UNREAD_BOTTOMS[case]
+    path = write(net_text([layer_text(kind, bottoms, ["y"], more)], inputs), tmp_path)
+    caffe.Net(path, caffe.TEST).save(str(tmp_path / "w.caffemodel"))
+    ((part, why),) = deploy(path, str(tmp_path / "w.caffemodel"), ["y"]).unread
+    assert part.layer.name == "y_layer" and why
+
+
+def test_a_mask_is_told_for_opencv_and_right_in_caffe(compared, tmp_path):
+    compared(X, [POOL], "m", stock=True)
+    ((part, why),) = deploy(str(tmp_path / "trained.prototxt"), str(tmp_path / "trained.caffemodel"), ["m"]).unread
+    assert part.type == "Pooling" and "mask" in why
 
 
 def test_a_layer_that_nothing_stands_for_is_refused(compared, monkeypatch):

@@ -37,6 +37,19 @@ def test_a_state(folder):
     assert (state.iteration, state.weights, state.history) == (10, "net_iter_10.caffemodel", [(4, 3), (4,)])
 
 
+def test_a_blob_without_axes(tmp_path, monkeypatch):
+    """One slope for all channels: Caffe writes no shape, in the state and in the weights."""
+    monkeypatch.chdir(tmp_path)
+    slope = 'layer { name: "slope"  type: "PReLU"  bottom: "ip"  top: "ip"  prelu_param { channel_shared: true } }\n  '
+    (tmp_path / "solver.prototxt").write_text(SOLVER.replace('layer { name: "loss"', slope + 'layer { name: "loss"'))
+    solver = caffe.get_solver("solver.prototxt")
+    solver.step(2)
+    solver.snapshot()
+    assert read_state("net_iter_2.solverstate").history == [(4, 3), (4,), ()]
+    shapes = {name: [tuple(blob.shape) for blob in blobs] for name, blobs in solver.net.params.items()}
+    assert shapes["slope"] == [()] and misfits("net_iter_2.caffemodel", shapes) == []
+
+
 def test_the_newest_is_the_one_written_last(folder):
     """And not the one of the most iterations, which an earlier run may have left."""
     (folder / "net_iter_7000.txt").write_text("")

@@ -1,6 +1,6 @@
 """A trained net without what only its training needs, in layers that other programs know."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files.nets import TEST, Layer
@@ -8,10 +8,10 @@ from caffe_pylayers.caffe_files.prototxt import text_of
 from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights, write_weights
 from caffe_pylayers.commands.deploy.folding import fold as folded_parts
 from caffe_pylayers.commands.deploy.inputs import input_shapes
-from caffe_pylayers.commands.deploy.layer_weights import blobs_of, check_bottom
-from caffe_pylayers.commands.deploy.parts import Part, net_message, with_own_names
+from caffe_pylayers.commands.deploy.layer_weights import blobs_of, check_bottom, fitted
+from caffe_pylayers.commands.deploy.parts import Part, net_message, part, with_own_names
 from caffe_pylayers.commands.deploy.pruning import live_layers, options_of
-from caffe_pylayers.commands.deploy.reading import as_readers_know, name_in_opencv, not_in_opencv
+from caffe_pylayers.commands.deploy.reading import as_readers_know, is_hidden, kept_apart, name_in_opencv, not_in_opencv
 from caffe_pylayers.commands.deploy.replacing import has_scores, replaced
 from caffe_pylayers.commands.export.blob_shapes import Blob, Known, flat, shapes_of_tops
 from caffe_pylayers.commands.net_or_solver import net_in
@@ -46,8 +46,8 @@ class Deployed:
     @property
     def unread(self) -> List[Tuple[Part, str]]:
         """The layers that OpenCV 4 does not read, and why."""
-        found = [(part, not_in_opencv(part)) for part in self.parts]
-        return [(part, why) for part, why in found if why]
+        found = [(each, not_in_opencv(each)) for each in self.parts]
+        return [(each, why) for each, why in found if why]
 
     @property
     def names_in_opencv(self) -> Dict[str, str]:
@@ -95,7 +95,7 @@ def deploy(
         result = folded_parts(deployed.parts, deployed.outputs)
         deployed.parts, deployed.folded = result.parts, result.into
     if not stock:
-        deployed.parts = as_readers_know(deployed.parts, deployed.shapes)
+        _as_readers_know(deployed)
     deployed.parts = with_own_names(deployed.parts)
     return deployed
 
@@ -122,6 +122,7 @@ def _add(deployed: Deployed, layer: Layer, found: Mapping[str, LayerWeights], pa
         )
     blobs = blobs_of(layer, options, found.get(layer.name), path)
     check_bottom(layer, blobs, deployed.shapes[layer.bottoms[0]])
+    blobs = fitted(layer, blobs, deployed.shapes[layer.bottoms[0]], path)
     if options is None and not (has_scores(layer, None) and layer.tops[1:]):
         _put(deployed, [Part(layer, blobs)])
         return
@@ -145,6 +146,27 @@ def _leave_unread_out(deployed: Deployed) -> None:
             deployed.left_out.append((each.layer, "no output needs it"))
     for blob in set(deployed.inputs) - needed:
         del deployed.inputs[blob], deployed.feeders[blob]
+
+
+def _as_readers_know(deployed: Deployed) -> None:
+    """Every layer as OpenCV and other readers know it, and for each output a layer whose first top it is."""
+    parts, deployed.parts = deployed.parts, []
+    for each in parts:
+        layer, bottom = each.layer, deployed.shapes[each.layer.bottoms[0]]
+        known = as_readers_know(each, bottom)
+        if len(known) > 1 and layer.tops[0] in layer.bottoms:  # several layers cannot work in place
+            renamed = _rename(deployed, layer, layer.tops[0], f"{layer.tops[0]}/before_{layer.name}")
+            known = as_readers_know(replace(each, layer=renamed), bottom)
+        deployed.parts += known
+    deployed.parts = kept_apart(deployed.parts)
+    for blob in deployed.outputs:
+        maker = next(each for each in reversed(deployed.parts) if blob in each.layer.tops)
+        if is_hidden(maker, blob) and maker.type == "Pooling":
+            deployed.parts[deployed.parts.index(maker)] = replace(maker, unread="it gives no mask of the maxima")
+        elif is_hidden(maker, blob):
+            inside = f"{blob}/of_{maker.layer.name}"
+            _rename(deployed, maker.layer, blob, inside)
+            deployed.parts.append(part(maker.layer, "Power", [inside], [blob], blob))
 
 
 def _put(deployed: Deployed, parts: Sequence[Part]) -> None:

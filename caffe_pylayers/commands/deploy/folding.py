@@ -37,18 +37,25 @@ def fold(parts: Sequence[Part], outputs: Sequence[str]) -> Folded:
 
 def _drop(folded: Folded, outputs: Sequence[str]) -> None:
     """Take out each Dropout whose top is its bottom, or no output."""
-    for part in [each for each in folded.parts if each.type == "Dropout"]:
-        (bottom,), (top,) = part.layer.bottoms, part.layer.tops
-        written = [each for each in folded.parts if each is not part and top in each.layer.tops]
-        overwritten = [each for each in folded.parts[folded.parts.index(part) :] if bottom in each.layer.tops]
-        if top != bottom and (top in outputs or written or overwritten):
-            continue
-        folded.parts.remove(part)
-        folded.into.append((part.layer.name, ""))
-        for number, each in enumerate(folded.parts):
-            if top in each.layer.bottoms:
-                bottoms = [bottom if name == top else name for name in each.layer.bottoms]
-                folded.parts[number] = each.on(bottoms, each.layer.tops)
+    number = 0
+    while number < len(folded.parts):
+        if folded.parts[number].type != "Dropout" or not _drop_one(folded, number, outputs):
+            number += 1
+
+
+def _drop_one(folded: Folded, number: int, outputs: Sequence[str]) -> bool:
+    """Take out the Dropout of that number, if that can be; says whether it could."""
+    part, before, behind = folded.parts[number], folded.parts[:number], folded.parts[number + 1 :]
+    (bottom,), (top,) = part.layer.bottoms, part.layer.tops
+    changed_later = any(blob in each.layer.tops for each in behind for blob in (bottom, top))
+    if top != bottom and (top in outputs or changed_later):
+        return False
+    folded.into.append((part.layer.name, ""))
+    renamed = [
+        each.on([bottom if name == top else name for name in each.layer.bottoms], each.layer.tops) for each in behind
+    ]
+    folded.parts = [*before, *renamed]
+    return True
 
 
 def _fold_one(folded: Folded, number: int, outputs: Sequence[str]) -> bool:

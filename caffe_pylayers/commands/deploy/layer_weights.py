@@ -10,6 +10,7 @@ from caffe_pylayers.caffe_files.weights import LayerWeights
 from caffe_pylayers.commands.export.blob_shapes import Blob, Known
 from caffe_pylayers.commands.export.export import check_outputs
 from caffe_pylayers.commands.export.layouts import caffe_arrays, dims, has_weights
+from caffe_pylayers.commands.export.windows import window_of
 from caffe_pylayers.errors import ConfigError, DataError
 
 #: Layers that may have a bias: the message that says so, and whether they have one where it does not.
@@ -70,6 +71,51 @@ def check_bottom(layer: Layer, blobs: Sequence[np.ndarray], bottom: Known) -> No
             remedy="give the size of the images that the net was trained with: --shape BLOB=CHANNELS,HEIGHT,WIDTH",
             source=layer.described,
         )
+
+
+def fitted(layer: Layer, blobs: Sequence[np.ndarray], bottom: Known, path: str) -> List[np.ndarray]:
+    """The blobs of a stock layer with the shapes that Caffe wants, of old files too. Raises DataError where one has other numbers."""
+    wanted = _shapes(layer, blobs, bottom)
+    found = []
+    for number, blob in enumerate(blobs):
+        shape = wanted[number] if number < len(wanted) else None
+        if shape is not None and _without_ones(shape) != _without_ones(blob.shape):
+            _refuse(layer, f"blob {number} of shape {dims(blob.shape)}, but the net wants {dims(shape)}", path)
+        found.append(blob if shape is None else blob.reshape(shape))
+    return found
+
+
+def _without_ones(shape: Sequence[int]) -> List[int]:
+    return [size for size in shape if size != 1]
+
+
+def _shapes(layer: Layer, blobs: Sequence[np.ndarray], bottom: Known) -> List[Optional[Sequence[int]]]:
+    """The shapes of the blobs of a stock layer, None where the shape of its bottom must be known, and is not."""
+    sizes = (None, *bottom.shape) if isinstance(bottom, Blob) else ()
+    channels = None if len(sizes) < 2 or sizes[1] is None else (sizes[1],)
+    if layer.type in ("Convolution", "Deconvolution"):
+        given, outputs = blobs[0].shape, layer.message.message("convolution_param").whole("num_output")
+        kernel = window_of(layer, len(sizes) - 2 if sizes else len(given) - 2).kernel
+        return [(*given[:2], *kernel), (outputs,)]
+    if layer.type == "BatchNorm":
+        return [channels, channels, (1,)]
+    if layer.type == "PReLU":
+        return [() if layer.message.message("prelu_param").flag("channel_shared") else channels]
+    if layer.type in ("Scale", "Bias") and len(layer.bottoms) == 1:
+        param = layer.message.message(f"{layer.type.lower()}_param")
+        shape = _of_axes(sizes, param.whole("axis", 1), param.whole("num_axes", 1))
+        return [shape] * len(blobs)
+    return []
+
+
+def _of_axes(sizes: Sequence[Optional[int]], axis: int, num_axes: int) -> Optional[Sequence[int]]:
+    """The sizes of so many axes from one on, -1 for all."""
+    if not num_axes:
+        return ()
+    axis += len(sizes) if axis < 0 else 0
+    chosen = sizes[axis:] if num_axes < 0 else sizes[axis : axis + num_axes]
+    known = [size for size in chosen if size is not None]
+    return known if known and len(known) == len(chosen) else None
 
 
 def _of_own(layer: Layer, options: Any, blob: np.ndarray, path: str) -> np.ndarray:

@@ -220,7 +220,18 @@ def _main(about: Preprocessing, place: str, stock: bool) -> Sequence[str]:
     return [
         f"net = cv2.dnn.readNetFromCaffe({files})",
         *(f"net.setInput({image}, {blob!r})" for blob, image in fed),
-        *(f"print({blob!r}, net.forward({name!r}))" for blob, name in deployed.names_in_opencv.items()),
+        *_printing(deployed.names_in_opencv),
+    ]
+
+
+def _printing(names: Dict[str, str]) -> Sequence[str]:
+    """All outputs of one forward: OpenCV may give other numbers for the second of two, whose memory the first has used."""
+    if len(names) == 1:
+        return [f"print({blob!r}, net.forward({name!r}))" for blob, name in names.items()]
+    return [
+        f"found = net.forward({list(names.values())!r})",
+        f"for name, output in zip({list(names)!r}, found):",
+        "    print(name, output)",
     ]
 
 

@@ -89,7 +89,7 @@ def _axpy(making: Making) -> None:
 
 def _shuffle(making: Making) -> None:
     group = making.options.group
-    if making.stock:
+    if making.stock or len(making.shape(why="the shuffling")) != 3:  # other programs have it for images alone
         shuffle(making, group)
     else:
         param = {"group": group}

@@ -161,6 +161,7 @@ def _reshape(layer: Layer, bottoms: Sequence[Known]) -> Known:
     if isinstance(bottom, Unknown):
         return bottom
     first, number = whole_number(layer, param, "axis", 0), whole_number(layer, param, "num_axes", -1)
+    first += len(bottom.shape) + 2 if first < 0 else 0
     if first == 0 and number == -1 and dims[:1] == [0]:
         first, dims = 1, dims[1:]
     size, last = _count(bottom.shape), first - 1 + number if number >= 0 else len(bottom.shape)
