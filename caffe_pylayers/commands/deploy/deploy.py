@@ -14,6 +14,7 @@ from caffe_pylayers.commands.deploy.pruning import live_layers, options_of
 from caffe_pylayers.commands.deploy.reading import as_readers_know, is_hidden, kept_apart, name_in_opencv, not_in_opencv
 from caffe_pylayers.commands.deploy.replacing import has_scores, replaced
 from caffe_pylayers.commands.export.blob_shapes import Blob, Known, flat, shapes_of_tops
+from caffe_pylayers.commands.export.shared_memory import key, require_unchanged
 from caffe_pylayers.commands.net_or_solver import net_in
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.files.output_file import output_file
@@ -80,7 +81,9 @@ def deploy(
     (channels, height, width) of inputs. Raises ConfigError and DataError, as for a layer that has no name there.
     """
     read, state = net_in(net, TEST, stages)
-    live = live_layers(read.in_state(state), net, outputs)
+    layers = read.in_state(state)
+    live = live_layers(layers, net, outputs)
+    require_unchanged(layers, set(map(key, live.layers)), live.outputs)
     fed = input_shapes(live.inputs, shapes or {}, batch, net)
     deployed = Deployed(read.name, fed, live.inputs, live.outputs, left_out=live.left_out)
     for blob, shape in fed.items():

@@ -8,6 +8,7 @@ from caffe_pylayers.commands.export.onnx.graph import Graph, Node, Tensor
 from caffe_pylayers.commands.export.onnx.kinds import as_own, bottoms_of, kind_of, load_options, require_kinds
 from caffe_pylayers.commands.export.onnx.part import part_of
 from caffe_pylayers.commands.export.onnx.step import Step
+from caffe_pylayers.commands.export.shared_memory import key, require_unchanged
 from caffe_pylayers.commands.net_or_solver import net_in
 
 
@@ -23,6 +24,7 @@ def graph_of(
     layers = net.in_state(state)
     part = part_of(path, layers, shapes, wanted)
     require_kinds(part.layers)
+    require_unchanged(layers, set(map(key, part.layers)), part.outputs)
     found = by_name(read_weights(weights))
     names = {blob for layer in layers for blob in (*layer.bottoms, *layer.tops)}
     graph = Graph(net.name or "net", names, list(part.inputs.values()))
