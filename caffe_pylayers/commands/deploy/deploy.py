@@ -5,7 +5,8 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from caffe_pylayers.caffe_files.nets import TEST, Layer
 from caffe_pylayers.caffe_files.prototxt import text_of
-from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights, write_weights
+from caffe_pylayers.caffe_files.shared_weights import weights_of
+from caffe_pylayers.caffe_files.weights import LayerWeights, read_weights, write_weights
 from caffe_pylayers.commands.deploy.folding import fold as folded_parts
 from caffe_pylayers.commands.deploy.inputs import input_shapes
 from caffe_pylayers.commands.deploy.layer_weights import blobs_of, check_bottom, fitted
@@ -88,7 +89,7 @@ def deploy(
     deployed = Deployed(read.name, fed, live.inputs, live.outputs, left_out=live.left_out)
     for blob, shape in fed.items():
         deployed.shapes[blob] = flat(shape[1]) if len(shape) == 2 else Blob(tuple(shape[1:]))
-    found = by_name(read_weights(weights))
+    found = weights_of(layers, read_weights(weights))
     if not outputs:
         _refuse_lost_weights(live.behind, found)
     for layer in live.layers:

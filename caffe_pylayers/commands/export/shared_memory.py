@@ -64,7 +64,9 @@ def _write(layer: Layer, groups: Dict[str, Set[str]], changed: Dict[str, _Change
 def _differs(change: _Change, blob: str, who: str, reader: str = "") -> ConfigError:
     remedy = f"name the outputs that are wanted without it; {change.blob!r} has these numbers"
     if reader:
-        remedy = f"let layer {reader!r} read {change.blob!r}, which has these numbers, by a Reshape if the shapes differ"
+        remedy = (
+            f"let layer {reader!r} read {change.blob!r}, which has these numbers, by a Reshape if the shapes differ"
+        )
     return ConfigError(
         f"it works in place on blob {change.blob!r}, which shares its memory with blob {blob!r}: "
         f"Caffe gives the changed numbers where {who} {blob!r}, and other programs do not",

@@ -3,7 +3,8 @@
 from typing import Dict, List, Mapping, Sequence, Set, Tuple
 
 from caffe_pylayers.caffe_files.nets import TEST
-from caffe_pylayers.caffe_files.weights import LayerWeights, by_name, read_weights
+from caffe_pylayers.caffe_files.shared_weights import weights_of
+from caffe_pylayers.caffe_files.weights import LayerWeights, read_weights
 from caffe_pylayers.commands.export.onnx.graph import Graph, Node, Tensor
 from caffe_pylayers.commands.export.onnx.kinds import as_own, bottoms_of, kind_of, load_options, require_kinds
 from caffe_pylayers.commands.export.onnx.part import part_of
@@ -25,7 +26,7 @@ def graph_of(
     part = part_of(path, layers, shapes, wanted)
     require_kinds(part.layers)
     require_unchanged(layers, set(map(key, part.layers)), part.outputs)
-    found = by_name(read_weights(weights))
+    found = weights_of(layers, read_weights(weights))
     names = {blob for layer in layers for blob in (*layer.bottoms, *layer.tops)}
     graph = Graph(net.name or "net", names, list(part.inputs.values()))
     blobs = dict(part.inputs)
