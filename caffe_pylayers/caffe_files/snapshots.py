@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
+import numpy as np
+
 from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files.datum import message_fields, read_blob
 from caffe_pylayers.caffe_files.weights import fits, read_weights
@@ -82,7 +84,7 @@ def newest_state(prefix: str) -> Tuple[State, List[str]]:
 
     Raises ConfigError where there is none, with what is there.
     """
-    paths = sorted(states_of(prefix), key=lambda path: (os.path.getmtime(path), _iteration(path)), reverse=True)
+    paths = _by_time(prefix)
     complaints: List[str] = []
     for path in paths:
         try:
@@ -91,6 +93,24 @@ def newest_state(prefix: str) -> Tuple[State, List[str]]:
             complaints.append(str(error))
     there = "; ".join(complaints) or _listed(prefix)
     raise ConfigError(f"nothing to resume: no whole {prefix}_iter_N.solverstate", remedy=there)
+
+
+def newest_sound_state(prefix: str, iteration: int) -> str:
+    """The state of that snapshot_prefix written last up to an iteration whose weights are all numbers; "" where there is none."""
+    for path in _by_time(prefix):
+        if _iteration(path) <= iteration:
+            try:
+                blobs = [blob for layer in read_weights(read_state(path).weights) for blob in layer.blobs]
+            except DataError:
+                continue
+            if all(np.isfinite(blob).all() for blob in blobs):
+                return path
+    return ""
+
+
+def _by_time(prefix: str) -> List[str]:
+    """The states of a snapshot_prefix, the last written first."""
+    return sorted(states_of(prefix), key=lambda path: (os.path.getmtime(path), _iteration(path)), reverse=True)
 
 
 def states_of(prefix: str) -> List[str]:

@@ -6,7 +6,7 @@ import caffe
 import pytest
 from caffe.proto import caffe_pb2
 
-from caffe_pylayers.caffe_files.snapshots import misfits, newest_state, read_state
+from caffe_pylayers.caffe_files.snapshots import misfits, newest_sound_state, newest_state, read_state
 from caffe_pylayers.errors import ConfigError, DataError
 
 SOLVER = """
@@ -57,6 +57,21 @@ def test_the_newest_is_the_one_written_last(folder):
     assert newest_state("net")[0].iteration == 10
     os.utime("net_iter_5.solverstate", (300, 300))
     assert newest_state("net")[0].iteration == 5
+
+
+def test_the_newest_whose_weights_are_numbers(folder):
+    """After a loss of NaN: the state behind it is of no use, nor is one of before whose weights are NaN."""
+    assert newest_sound_state("net", 10) == "net_iter_10.solverstate"
+    assert newest_sound_state("net", 9) == "net_iter_5.solverstate"
+    assert newest_sound_state("net", 4) == ""
+    net = caffe_pb2.NetParameter()
+    weights = folder / "net_iter_10.caffemodel"
+    net.ParseFromString(weights.read_bytes())
+    next(each for each in net.layer if each.name == "ip").blobs[0].data[1] = float("nan")
+    weights.write_bytes(net.SerializeToString())
+    assert newest_sound_state("net", 12) == "net_iter_5.solverstate"
+    weights.write_bytes(b"")
+    assert newest_sound_state("net", 12) == "net_iter_5.solverstate"
 
 
 def test_every_state_that_is_cut_short_is_passed_over(folder):

@@ -162,8 +162,10 @@ class _LossWatch:
     def look(self, row: "Row", progress: "TrainingProgress") -> None:
         if self.bad or row.loss is None or math.isfinite(row.loss):
             return
+        from caffe_pylayers.caffe_files.snapshots import newest_sound_state
+
         self.bad = True
-        state = newest(self._training)
+        state = newest_sound_state(self._training.parameter.snapshot_prefix, row.iteration)
         before = f"--resume {state} continues from before that" if state else "there is no earlier snapshot"
         progress.say(
             f"caffe-pylayers: iteration {row.iteration}: the loss is {row.loss}, and the weights are useless from here on. "
