@@ -4,6 +4,7 @@ import caffe
 import numpy as np
 import pytest
 
+from caffe_pylayers.caffe_files.weights import LayerWeights, write_weights
 from caffe_pylayers.commands.deploy import replacing
 from caffe_pylayers.commands.deploy.deploy import deploy
 from caffe_pylayers.config.features import PermuteOptions
@@ -316,6 +317,42 @@ def test_what_opencv_does_not_read_of_other_bottoms_is_told(tmp_path, case):
     caffe.Net(path, caffe.TEST).save(str(tmp_path / "w.caffemodel"))
     ((part, why),) = deploy(path, str(tmp_path / "w.caffemodel"), ["y"]).unread
     assert part.layer.name == "y_layer" and why
+
+
+#: Layers of SSD's fork, of DeepLab's and of one that nobody knows.
+FORKS = (
+    layer_text("Normalize", ["x"], ["n"], "norm_param { across_spatial: false channel_shared: false }")
+    + layer_text("Permute", ["n"], ["p"], "permute_param { order: 0 order: 2 order: 3 order: 1 }")
+    + layer_text("Interp", ["n"], ["i"], "interp_param { zoom_factor: 2 }")
+    + layer_text("Mystery", ["i"], ["m"])
+)
+
+
+@pytest.fixture
+def of_forks(tmp_path):
+    """(the net, its weights), which no Caffe here can load."""
+    path = write(net_text([FORKS], X, force_backward=False), tmp_path)
+    factors = np.arange(1, 7, dtype=np.float32)
+    write_weights(str(tmp_path / "w.caffemodel"), [LayerWeights("n_layer", "Normalize", [factors])])
+    return path, str(tmp_path / "w.caffemodel")
+
+
+def test_layers_of_forks_are_those_of_this_package(of_forks):
+    deployed = deploy(*of_forks, ["p", "i"])
+    assert [(layer.name, by) for layer, by in deployed.replaced] == [
+        (f"{name}_layer", [kind]) for name, kind in (("n", "Normalize"), ("p", "Permute"), ("i", "Interp"))
+    ]
+    assert not deployed.unread
+    stock = deploy(*of_forks, ["i"], stock=True)
+    assert [part.type for part in stock.parts] == ["LRN", "Scale", "Deconvolution"]
+
+
+def test_layers_that_nobody_knows_are_told_or_refused(of_forks):
+    ((part, why),) = deploy(*of_forks, ["m"]).unread
+    assert part.type == "Mystery" and why
+    with pytest.raises(ConfigError) as refused:
+        deploy(*of_forks, ["m"], stock=True)
+    assert "Mystery layer 'm_layer'" in refused.value.source and "migrate" in refused.value.remedy
 
 
 def test_a_mask_is_told_for_opencv_and_right_in_caffe(compared, tmp_path):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from caffe_pylayers.caffe_files.legacy_nets import TYPES
 from caffe_pylayers.caffe_files.nets import TEST, Layer
 from caffe_pylayers.caffe_files.prototxt import text_of
 from caffe_pylayers.caffe_files.shared_weights import weights_of
@@ -15,6 +16,7 @@ from caffe_pylayers.commands.deploy.pruning import live_layers, options_of
 from caffe_pylayers.commands.deploy.reading import as_readers_know, is_hidden, kept_apart, name_in_opencv, not_in_opencv
 from caffe_pylayers.commands.deploy.replacing import has_scores, replaced
 from caffe_pylayers.commands.export.blob_shapes import Blob, Known, flat, shapes_of_tops
+from caffe_pylayers.commands.export.onnx.kinds import as_own, in_onnx
 from caffe_pylayers.commands.export.shared_memory import key, require_unchanged
 from caffe_pylayers.commands.net_or_solver import net_in
 from caffe_pylayers.errors import ConfigError
@@ -82,14 +84,16 @@ def deploy(
     (channels, height, width) of inputs. Raises ConfigError and DataError, as for a layer that has no name there.
     """
     read, state = net_in(net, TEST, stages)
-    layers = read.in_state(state)
+    found = weights_of(read.in_state(state), read_weights(weights))
+    layers = _of_this_package(read.in_state(state), found)
     live = live_layers(layers, net, outputs)
     require_unchanged(layers, set(map(key, live.layers)), live.outputs)
+    if stock:
+        _refuse_others(live.layers)
     fed = input_shapes(live.inputs, shapes or {}, batch, net)
     deployed = Deployed(read.name, fed, live.inputs, live.outputs, left_out=live.left_out)
     for blob, shape in fed.items():
         deployed.shapes[blob] = flat(shape[1]) if len(shape) == 2 else Blob(tuple(shape[1:]))
-    found = weights_of(layers, read_weights(weights))
     if not outputs:
         _refuse_lost_weights(live.behind, found)
     for layer in live.layers:
@@ -104,6 +108,14 @@ def deploy(
     return deployed
 
 
+def _of_this_package(layers: Sequence[Layer], found: Mapping[str, LayerWeights]) -> List[Layer]:
+    """The layers of a net; those of a fork that compute what one of this package does are that one."""
+    nothing = LayerWeights("")
+    return [
+        as_own(each, layers, len(found.get(each.name, nothing).blobs)) if in_onnx(each) else each for each in layers
+    ]
+
+
 def _refuse_lost_weights(behind: Sequence[Tuple[Layer, str]], found: Mapping[str, LayerWeights]) -> None:
     """Raise ConfigError where layers with weights would be left out because one before them ends the net."""
     for layer, end in behind:
@@ -113,6 +125,16 @@ def _refuse_lost_weights(behind: Sequence[Tuple[Layer, str]], found: Mapping[str
                 remedy="write `dim: 0` for the samples in a Reshape, or name the outputs that are wanted with --output",
                 source=layer.described,
             )
+
+
+def _refuse_others(layers: Sequence[Layer]) -> None:
+    """Raise ConfigError for layers that neither stock Caffe nor this package has."""
+    known = "`caffe-pylayers migrate NET --weights WEIGHTS` rewrites layers of forks that it knows"
+    remedy = f"{known}; or leave out --stock, or cut it off: --output with a blob before it"
+    others = [each for each in layers if each.type not in TYPES]
+    if others:
+        problems = [(f"stock Caffe has no layer of type {each.type}", each.described) for each in others]
+        raise ConfigError.of([ConfigError(problem, remedy=remedy, source=source) for problem, source in problems])
 
 
 def _add(deployed: Deployed, layer: Layer, found: Mapping[str, LayerWeights], path: str, stock: bool) -> None:

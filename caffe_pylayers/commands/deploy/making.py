@@ -7,7 +7,7 @@ import numpy as np
 
 from caffe_pylayers.caffe_files.nets import Layer
 from caffe_pylayers.commands.deploy.parts import Part, part
-from caffe_pylayers.commands.export.blob_shapes import Blob, Known, shapes_of_tops
+from caffe_pylayers.commands.export.blob_shapes import Blob, Known, Unknown, shapes_of_tops
 from caffe_pylayers.errors import ConfigError
 
 
@@ -62,11 +62,15 @@ class Making:
 
     def shape(self, number: int = 0, why: str = "") -> Tuple[int, ...]:
         """The shape of a bottom without the samples. Raises ConfigError where it is not known. why: what needs it."""
-        sizes = _all_sizes(self.shapes[number])
+        known = self.shapes[number]
+        sizes = _all_sizes(known)
         if sizes is None:
+            giver, remedy = "", "give that of what the net reads: --shape BLOB=CHANNELS,HEIGHT,WIDTH"
+            if isinstance(known, Unknown):
+                giver, remedy = f" ({known.why})", "cut it off: --output with a blob before it"
             raise ConfigError(
-                f"the shape of its bottom {self.layer.bottoms[number]!r} is not known{why and f', which {why} needs'}",
-                remedy="give that of what the net reads: --shape BLOB=CHANNELS,HEIGHT,WIDTH",
+                f"the shape of its bottom {self.layer.bottoms[number]!r} is not known{giver}{why and f', which {why} needs'}",
+                remedy=remedy,
                 source=self.layer.described,
             )
         return sizes

@@ -5,6 +5,7 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
+from caffe_pylayers.caffe_files.legacy_nets import TYPES
 from caffe_pylayers.caffe_files.prototxt import Word
 from caffe_pylayers.commands.deploy.making import Making
 from caffe_pylayers.commands.deploy.parts import Part
@@ -16,6 +17,12 @@ from caffe_pylayers.commands.export.windows import Window, window_of
 _NOT_IN_OPENCV = (
     "ArgMax", "BatchReindex", "Clip", "Embed", "Filter", "Im2col", "LSTM", "Parameter", "RNN", "Recurrent", "Reduction", "SPP", "Threshold",
     "Tile",
+)  # fmt: skip
+
+#: Types of forks that it reads.
+_OF_FORKS_IN_OPENCV = (
+    "Accum", "ConvolutionDepthwise", "Correlation", "DataAugmentation", "DetectionOutput", "FlowWarp", "Interp", "Normalize", "Mish", "PSROIPooling", "Permute",
+    "PriorBox", "Proposal", "ROIPooling", "ReLU6", "Region", "Reorg", "ShuffleChannel",
 )  # fmt: skip
 
 
@@ -77,7 +84,8 @@ _JOINED: Dict[str, Tuple[Callable[[Part], bool], Sequence[str]]] = {
 
 def not_in_opencv(part: Part) -> str:
     """Why OpenCV 4 does not read a layer; "" where it does."""
-    return part.unread or ("it has no such layer" if part.type in _NOT_IN_OPENCV else "")
+    is_known = part.type in _OF_FORKS_IN_OPENCV or (part.type in TYPES and part.type not in _NOT_IN_OPENCV)
+    return part.unread or ("" if is_known else "it has no such layer")
 
 
 def name_in_opencv(part: Part, top: str) -> str:

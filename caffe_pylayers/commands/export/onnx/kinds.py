@@ -39,7 +39,7 @@ def kind_of(layer: Layer) -> Kind:
     return OWN[SCHEMAS[layer.own].onnx] if layer.own else STOCK[layer.type]
 
 
-def _in_onnx(layer: Layer) -> bool:
+def in_onnx(layer: Layer) -> bool:
     """Whether it is a layer of this package that has a counterpart."""
     own = own_layer(layer)
     return own in SCHEMAS and bool(SCHEMAS[own].onnx)
@@ -47,7 +47,7 @@ def _in_onnx(layer: Layer) -> bool:
 
 def require_kinds(layers: Sequence[Layer]) -> None:
     """Raise ConfigError for all layers that have no counterpart."""
-    without = [layer for layer in layers if not (layer.type in STOCK or _in_onnx(layer))]
+    without = [layer for layer in layers if not (layer.type in STOCK or in_onnx(layer))]
     if without:
         raise ConfigError.of([_no_counterpart(layer) for layer in without])
 
@@ -67,7 +67,7 @@ def is_end(layer: Layer) -> bool:
 
 def bottoms_of(layer: Layer) -> List[str]:
     """The bottoms that count in TEST: a margin at the label is only there in TRAIN."""
-    has_margin = _in_onnx(layer) and SCHEMAS[own_layer(layer)].takes[1:2] == ("label",)
+    has_margin = in_onnx(layer) and SCHEMAS[own_layer(layer)].takes[1:2] == ("label",)
     return layer.bottoms[:1] if has_margin else layer.bottoms
 
 

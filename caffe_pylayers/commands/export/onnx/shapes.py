@@ -101,18 +101,16 @@ def _left(step: Step, old: Shape, new: Sequence[Size]) -> Size:
     """What -1 stands for in a new shape; 1 where it has none. Fails where samples would not stay along the first axis."""
     rows = [size for size in old if isinstance(size, Rows)]
     kept = [size for size in new if isinstance(size, Rows)]
+    if rows and not kept and list(new[:1]) != [-1]:
+        step.fail(
+            "it gives the number of samples a place that is not the first, or a fixed size",
+            "write 0 for the first dim, which keeps the samples where they are",
+        )
     rest, whole = count(tuple(size for size in new if size != -1)), count(tuple(old))
     left = whole // rest if rest else 0
     if rest * (left if -1 in new else 1) != whole:
         step.fail(f"{whole} numbers per sample do not fit the shape {dims(new)}")
-    if rows and not kept:
-        if list(new[:1]) != [-1]:
-            step.fail(
-                "it gives the number of samples a place that is not the first, or a fixed size",
-                "write 0 for the first dim, which keeps the samples where they are",
-            )
-        return rows[0]._replace(times=left)
-    return left
+    return rows[0]._replace(times=left) if rows and not kept else left
 
 
 def crop(step: Step) -> List[Tensor]:
