@@ -1,6 +1,7 @@
 """The program that is written feeds what the data layer feeds, and the JSON says how."""
 
 import json
+import re
 import runpy
 import sys
 
@@ -109,6 +110,37 @@ def test_the_program_prints_the_outputs(deployed, options, tmp_path, monkeypatch
     printed = capsys.readouterr().out
     numbers = np.array(printed.replace("fc", "").replace("[", "").replace("]", "").split(), float)
     np.testing.assert_allclose(numbers, net.blobs["fc"].data[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize("options", [(), ("--stock",)])
+def test_the_program_of_several_inputs_and_outputs(deployed, options, tmp_path, monkeypatch, capsys):
+    """Inputs whose names differ only in a sign; outputs of which OpenCV gives wrong numbers one after the other."""
+    one = LAYERS["all"][0]
+    two = [
+        one.replace('"data"', f'"{name}"').replace('"label"', f'"label{name}"').replace("data_layer", f"{name}_layer")
+        for name in ("a/b", "a_b")
+    ]
+    branch = (
+        layer_text("Softmax", ["a_b"], ["e"], "softmax_param { axis: -1 }")
+        + layer_text("Eltwise", ["e", "a_b"], ["d"])
+        + layer_text(
+            "Convolution", ["a/b"], ["c"], "convolution_param { num_output: 9 kernel_size: 3 pad: 1 group: 3 }"
+        )
+        + layer_text("Slice", ["d"], ["s", "t"], "slice_param { slice_point: 1 }")
+    )
+    same = layer_text("Eltwise", ["a/b", "a_b"], ["data"])
+    net, about, _ = deployed("".join([*two, branch, same]), *options)
+    assert about["outputs"] == ["c", "s", "t", "fc"]
+    monkeypatch.setattr(sys, "argv", ["net.py", str(tmp_path / "image.png")])
+    monkeypatch.chdir("/")
+    with np.printoptions(threshold=sys.maxsize):
+        runpy.run_path(str(tmp_path / "made" / "net.py"), run_name="__main__")
+    printed = re.split(r"^(\w+) ", capsys.readouterr().out, flags=re.MULTILINE)[1:]
+    found = dict(zip(printed[::2], printed[1::2]))
+    assert list(found) == about["outputs"]
+    for blob, text in found.items():
+        numbers = np.array(text.replace("[", " ").replace("]", " ").split(), float)
+        np.testing.assert_allclose(numbers, net.blobs[blob].data[0].ravel(), rtol=1e-3, atol=1e-3)
 
 
 def test_what_the_files_do_not_say_is_told(deployed, tmp_path):

@@ -64,7 +64,7 @@ def deploy(
     import numpy as np
 
     from caffe_pylayers.commands.deploy.deploy import deploy as deployed
-    from caffe_pylayers.commands.deploy.preprocessing import mean_file, preprocessing, program
+    from caffe_pylayers.commands.deploy.preprocessing import preprocessing, program
     from caffe_pylayers.commands.export.cli import shape_of
     from caffe_pylayers.commands.layer_files import files_read
     from caffe_pylayers.files.output_file import output_file, refuse_existing
@@ -77,7 +77,7 @@ def deploy(
     refuse_existing(paths, force, (net, weights))  # before all that takes time
     result = deployed(net, weights, outputs, stock, fold, batch, dict(map(shape_of, shapes)), stages)
     about = preprocessing(result)
-    means = {mean_file(place, blob): mean for blob, mean in about.means.items()}
+    means = {about.mean_file(place, blob): mean for blob, mean in about.means.items()}
     feeders = [layer for layer, _ in result.feeders.values()]
     refuse_existing([*paths, *means], force, (net, weights, *files_read(feeders)))
     result.write(*paths[:2])

@@ -3,7 +3,7 @@
 import json
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -35,13 +35,29 @@ class Preprocessing:
         for blob, shape in self.deployed.inputs.items():
             inputs[blob] = {"shape": list(shape), "layer": self.deployed.feeders[blob][0].name}
             if blob in self.inputs:
-                inputs[blob].update(_described(self.inputs[blob], os.path.basename(mean_file(place, blob))))
+                inputs[blob].update(_described(self.inputs[blob], os.path.basename(self.mean_file(place, blob))))
         return json.dumps({"inputs": inputs, "outputs": self.deployed.outputs}, indent=2) + "\n"
 
+    def mean_file(self, place: str, blob: str) -> str:
+        """Where the mean image of an input is written."""
+        return f"{place}_{self._name(blob, _in_a_path)}_mean.npy"
 
-def mean_file(place: str, blob: str) -> str:
-    """Where the mean image of an input is written."""
-    return f"{place}_{blob.replace('/', '_')}_mean.npy"
+    def function_name(self, blob: str) -> str:
+        """The name of the function of an input."""
+        return f"feed_{self._name(blob, _in_a_program)}"
+
+    def _name(self, blob: str, plain: Callable[[str], str]) -> str:
+        """The name of an input in other words, with a number where another input has the same."""
+        alike = [each for each in self.inputs if plain(each) == plain(blob)].index(blob)
+        return plain(blob) + (f"_{alike + 1}" if alike else "")
+
+
+def _in_a_path(blob: str) -> str:
+    return blob.replace("/", "_")
+
+
+def _in_a_program(blob: str) -> str:
+    return "".join(each if f"_{each}".isidentifier() else "_" for each in blob)
 
 
 def preprocessing(deployed: Deployed) -> Preprocessing:
@@ -101,9 +117,9 @@ def _described(transforms: Transforms, path: str) -> Dict[str, Any]:
     resize: Any = transforms.resize
     if isinstance(resize, Fit):
         resize = {"short": resize.short} if resize.short else {"long": resize.long, "pad": resize.pad}
-    mean: Any = None if transforms.mean is None else [float(each) for each in transforms.mean.reshape(-1)[:16]]
-    if transforms.mean is not None and transforms.mean.shape[1:] != (1, 1):
-        mean = path
+    mean: Any = None if transforms.mean is None else path
+    if transforms.mean is not None and transforms.mean.shape[1:] == (1, 1):
+        mean = [float(each) for each in transforms.mean.reshape(-1)]
     return {
         "color": _color(transforms),
         "resize": resize,
@@ -143,17 +159,12 @@ def program(about: Preprocessing, place: str, stock: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def function_name(blob: str) -> str:
-    """The name of the function of an input."""
-    return "".join(each if each.isalnum() else "_" for each in f"feed_{blob}")
-
-
 def _function(about: Preprocessing, blob: str, place: str) -> Sequence[str]:
     transforms, shape = about.inputs[blob], about.deployed.inputs[blob]
     flag = {"BGR": "IMREAD_COLOR", "gray": "IMREAD_GRAYSCALE"}.get(_color(transforms), "IMREAD_UNCHANGED")
     mean = "0" if transforms.mean is None else f"np.array({transforms.mean.reshape(-1).tolist()}, np.float32)"
     if blob in about.means:
-        mean = f"np.load({_beside(mean_file(place, blob))}).transpose(1, 2, 0)"
+        mean = f"np.load({_beside(about.mean_file(place, blob))}).transpose(1, 2, 0)"
     lines = [
         f"image = cv2.imread(path, cv2.{flag})",
         *_resizing(transforms),
@@ -165,7 +176,7 @@ def _function(about: Preprocessing, blob: str, place: str) -> Sequence[str]:
         "return np.ascontiguousarray(image.transpose(2, 0, 1)[None])",
     ]
     size = " x ".join(map(str, (1, *shape[1:])))
-    title = [f"def {function_name(blob)}(path):", f'    """An image for an input of {size}, float32."""']
+    title = [f"def {about.function_name(blob)}(path):", f'    """An image for an input of {size}, float32."""']
     return [*title, *(f"    {line}" for line in lines)]
 
 
@@ -209,7 +220,7 @@ def _cropping(transforms: Transforms) -> Sequence[str]:
 
 def _main(about: Preprocessing, place: str, stock: bool) -> Sequence[str]:
     deployed, files = about.deployed, ", ".join(_beside(place + ending) for ending in (".prototxt", ".caffemodel"))
-    fed = [(blob, f"{function_name(blob)}(sys.argv[1])") for blob in about.inputs]
+    fed = [(blob, f"{about.function_name(blob)}(sys.argv[1])") for blob in about.inputs]
     if stock:
         return [
             f"net = caffe.Net({files}, caffe.TEST)",
