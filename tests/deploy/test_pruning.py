@@ -171,6 +171,27 @@ def test_towers_that_are_joined_are_outputs():
     assert [why for _, why in found.left_out] == ["it mixes the samples of a batch"]
 
 
+def test_pieces_of_a_batch_that_are_compared_are_outputs():
+    """For a batch of one both would be the same image, and their difference 0."""
+    text = (
+        DATA
+        + layer_text("Slice", ["data"], ["a", "b"], "slice_param { axis: 0 }")
+        + layer_text("TanH", ["a"], ["x"])
+        + layer_text("TanH", ["b"], ["y"])
+        + layer_text("Eltwise", ["x", "y"], ["difference"], "eltwise_param { coeff: 1 coeff: -1 }")
+        + layer_text("Eltwise", ["a", "x"], ["same"])
+    )
+    found = live(text)
+    assert shown(found)[2] == ["x", "y", "same"]
+    assert ("difference_layer", "it mixes the samples of a batch") in [
+        (layer.name, why) for layer, why in found.left_out
+    ]
+
+
+def test_an_output_that_is_named_twice_comes_once():
+    assert live(DATA + FC, ["fc", "fc"]).outputs == ["fc"]
+
+
 def test_a_parameter_is_no_input(tmp_path):
     net = live(DATA + layer_text("Parameter", [], ["w"]) + layer_text("Eltwise", ["data", "w"], ["y"]))
     with pytest.raises(ConfigError) as refused:

@@ -47,7 +47,7 @@ def live_layers(layers: Sequence[Layer], path: str, wanted: Sequence[str] = ()) 
     walk = _Walk(layers)
     for layer in layers:
         walk.take(layer)
-    outputs = [walk.called(blob, path) for blob in wanted] or walk.outputs()
+    outputs = list(dict.fromkeys(walk.called(blob, path) for blob in wanted)) or walk.outputs()
     if not outputs:
         raise ConfigError(
             "it has no output: no layer computes anything from what a data layer feeds",
@@ -69,6 +69,7 @@ class _Walk:
         self._makers: Dict[str, Tuple[Layer, int]] = {}
         self._left_out: List[Tuple[Layer, str]] = []
         self._behind: List[Tuple[Layer, str]] = []
+        self._pieces: Dict[str, Set[Tuple[int, int]]] = {}  # (line of the Slice, number of its top), by blob
 
     def take(self, layer: Layer) -> None:
         if not layer.bottoms:
@@ -91,11 +92,24 @@ class _Walk:
         elif ENDED in sides:
             self._behind.append((layer, self._end_before(layer)))
             self._leave_out(layer, f"it is behind layer {self._behind[-1][1]!r}")
+        elif self._mixes_pieces(layer):
+            self._predictions += [blob for blob in bottoms if blob in self._computed()]
+            self._leave_out(layer, "it mixes the samples of a batch")
         elif _passes(layer, options):
             self._left_out.append((layer, "it changes nothing in TEST"))
             self._put(layer.tops, self._sides[layer.bottoms[0]], bottoms[0])
         else:
             self._compute(layer, options, bottoms, IMAGE if IMAGE in sides else OTHER)
+
+    def _mixes_pieces(self, layer: Layer) -> bool:
+        """Whether it takes several pieces of one batch, as what compares two images does: for a batch of one they would be the same image.
+
+        Notes which pieces its tops are of.
+        """
+        pieces = {piece for blob in layer.bottoms for piece in self._pieces.get(blob, ())}
+        for number, top in enumerate(layer.tops):
+            self._pieces[top] = pieces | ({(layer.line, number)} if _cuts_samples(layer) else set())
+        return len({line for line, _ in pieces}) < len(pieces)
 
     def _feed(self, layer: Layer) -> None:
         options = options_of(layer)
@@ -222,8 +236,11 @@ def _joins_inputs(layer: Layer) -> bool:
     return layer.type == "Concat" and param.whole("axis", param.whole("concat_dim", 1)) == 0
 
 
+def _cuts_samples(layer: Layer) -> bool:
+    param = layer.message.message("slice_param")
+    return layer.type == "Slice" and param.whole("axis", param.whole("slice_dim", 1)) == 0
+
+
 def _passes(layer: Layer, options: Any) -> bool:
     """Whether the tops of a layer are its first bottom, of a batch of one."""
-    param = layer.message.message("slice_param")
-    pieces = layer.type == "Slice" and param.whole("axis", param.whole("slice_dim", 1)) == 0
-    return pieces or layer.type == "Split" or (options is not None and changes_nothing(options))
+    return _cuts_samples(layer) or layer.type == "Split" or (options is not None and changes_nothing(options))
