@@ -146,6 +146,30 @@ def test_weights_of_another_net(net, tmp_path, case):
     assert refused.value.source == "w.caffemodel"
 
 
+#: (layer as trained, layer as it is now)
+RESIZED = {
+    "kernel": [("Convolution", f"convolution_param {{ num_output: 2 kernel_size: {size} }}") for size in (1, 2)],
+    "slopes": [("PReLU", f"prelu_param {{ channel_shared: {shared} }}") for shared in ("true", "false")],
+    "factors": [("Scale", f"scale_param {{ axis: {axis} }}") for axis in (1, 2)],
+    "means": [("BatchNorm", ""), ("BatchNorm", "")],
+}
+
+
+@pytest.mark.parametrize("case", RESIZED)
+@pytest.mark.parametrize("stock", [False, True])
+def test_blobs_of_another_shape(tmp_path, case, stock, monkeypatch):
+    """Caffe ends the process where it loads them."""
+    monkeypatch.chdir(tmp_path)
+    for name, channels, (kind, more) in zip(("trained", "now"), (3, 3 + (case == "means")), RESIZED[case]):
+        text = net_text([layer_text(kind, ["x"], ["y"], more)], {"x": (1, channels, 5, 6)}, force_backward=False)
+        write(text, tmp_path, f"{name}.prototxt")
+    caffe.Net("trained.prototxt", caffe.TEST).save("w.caffemodel")
+    deploy("trained.prototxt", "w.caffemodel", stock=stock)
+    with pytest.raises(DataError) as refused:
+        deploy("now.prototxt", "w.caffemodel", stock=stock)
+    assert "blob 0 of shape" in refused.value.problem and refused.value.source == "w.caffemodel"
+
+
 @pytest.mark.parametrize(
     "kind, more",
     [

@@ -189,7 +189,7 @@ def test_pieces_of_a_batch_that_are_compared_are_outputs():
 
 
 def test_an_output_that_is_named_twice_comes_once():
-    assert live(DATA + FC, ["fc", "fc"]).outputs == ["fc"]
+    assert live(DATA + FC, "fc", "fc").outputs == ["fc"]
 
 
 def test_a_parameter_is_no_input(tmp_path):

@@ -214,6 +214,11 @@ def test_what_has_no_counterpart_is_named_at_once(small):
             "144 numbers per sample do not fit",
             "",
         ),
+        (
+            layer("Reshape", "data", "y", "reshape_param { shape { dim: 2 dim: 144 } }"),
+            "it gives the number of samples a place that is not the first, or a fixed size",
+            "write 0 for the first dim",
+        ),
     ],
 )
 def test_what_would_be_read_in_another_way(text, problem, known, small):
