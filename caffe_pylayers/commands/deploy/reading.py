@@ -19,10 +19,10 @@ _NOT_IN_OPENCV = (
     "Tile",
 )  # fmt: skip
 
-#: Types of forks that it reads.
+#: Types of forks that it reads, beside those that stand for a layer of this package.
 _OF_FORKS_IN_OPENCV = (
-    "Accum", "ConvolutionDepthwise", "Correlation", "DataAugmentation", "DetectionOutput", "FlowWarp", "Interp", "Normalize", "Mish", "PSROIPooling", "Permute",
-    "PriorBox", "Proposal", "ROIPooling", "ReLU6", "Region", "Reorg", "ShuffleChannel",
+    "Accum", "ConvolutionDepthwise", "Correlation", "DataAugmentation", "DetectionOutput", "FlowWarp", "Mish", "PSROIPooling", "PriorBox", "Proposal",
+    "ReLU6", "Region", "Reorg",
 )  # fmt: skip
 
 
@@ -84,8 +84,9 @@ _JOINED: Dict[str, Tuple[Callable[[Part], bool], Sequence[str]]] = {
 
 def not_in_opencv(part: Part) -> str:
     """Why OpenCV 4 does not read a layer; "" where it does."""
+    is_made_here = part.shapes is not None
     is_known = part.type in _OF_FORKS_IN_OPENCV or (part.type in TYPES and part.type not in _NOT_IN_OPENCV)
-    return part.unread or ("" if is_known else "it has no such layer")
+    return part.unread or ("" if is_made_here or is_known else "it has no such layer")
 
 
 def name_in_opencv(part: Part, top: str) -> str:
