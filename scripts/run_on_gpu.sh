@@ -16,6 +16,10 @@ step() { printf '\n=== [%s s] %s\n' "$SECONDS" "$*"; }
 
 # unpack file: a machine need not have xz; any Python reads it.
 unpack() {
+    command -v xz >/dev/null || command -v python3 >/dev/null || {
+        echo "nothing here unpacks $1: it needs xz (apt-get install xz-utils) or any python3" >&2
+        return 1
+    }
     tar -xJf "$1" -C "$bundle" 2>/dev/null ||
         python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2])' "$1" "$bundle"
 }

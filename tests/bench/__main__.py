@@ -5,6 +5,8 @@ Every row is measured in turns with what it is compared with, in this one run; f
 
 import os
 import sys
+from importlib import import_module
+from typing import Iterator
 
 # Before numpy is loaded: one thread for BLAS, so that the cores are counted.
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", GLOG_minloglevel="2")
@@ -12,44 +14,38 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", GLOG_minlogleve
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import (
-    augmenting,
-    caching,
-    conversion,
-    features,
-    feeding,
-    losses,
-    metrics,
-    on_gpu,
-    pair_losses,
-    planning,
-    scale,
-    waiting,
-)
+from tests.bench.rows import Row
 
+#: Where each is; it is imported when it is run, since some need what others do not.
 BENCHMARKS = {
-    "feeding": feeding.feeding,
-    "triplets": feeding.triplets,
-    "cache": caching.cache,
-    "maps": feeding.maps,
-    "augment": augmenting.augment,
-    "fast": feeding.fast,
-    "ahead": feeding.ahead,
-    "ranks": feeding.ranks,
-    "waiting": waiting.waiting,
-    "step": waiting.step,
-    "setup": waiting.setup,
-    "planning": planning.planning,
-    "scale": scale.scale,
-    "convert": conversion.conversion,
-    "losses": losses.losses,
-    "pairs": pair_losses.pair_losses,
-    "metrics": metrics.metrics,
-    "features": features.features,
+    "feeding": "feeding.feeding",
+    "triplets": "feeding.triplets",
+    "cache": "caching.cache",
+    "maps": "feeding.maps",
+    "augment": "augmenting.augment",
+    "fast": "feeding.fast",
+    "ahead": "feeding.ahead",
+    "ranks": "feeding.ranks",
+    "waiting": "waiting.waiting",
+    "step": "waiting.step",
+    "setup": "waiting.setup",
+    "planning": "planning.planning",
+    "scale": "scale.scale",
+    "convert": "conversion.conversion",
+    "losses": "losses.losses",
+    "pairs": "pair_losses.pair_losses",
+    "metrics": "metrics.metrics",
+    "features": "features.features",
 }
 
 #: Those that need a GPU are run where they are asked for.
-ON_A_GPU = {"gpu": on_gpu.losses, "gpu_feeding": on_gpu.feeding}
+ON_A_GPU = {"gpu": "on_gpu.losses", "gpu_feeding": "on_gpu.feeding"}
+
+
+def rows(place: str) -> Iterator[Row]:
+    """The rows of the benchmark `module.function`."""
+    module, _, function = place.partition(".")
+    return getattr(import_module(f"tests.bench.{module}"), function)()
 
 
 def main() -> None:
@@ -62,7 +58,7 @@ def main() -> None:
     console = Console(width=max(120, Console().width))
     for name in names:
         console.print(f"measuring {name} ...", style="dim")
-        for row in known[name]():
+        for row in rows(known[name]):
             table.add_row(*row.cells())
         table.add_section()
     console.print(table)

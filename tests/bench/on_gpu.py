@@ -8,7 +8,7 @@ The scores come from a layer of the GPU and the gradients go to it, as in traini
 import contextlib
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
 
 import lmdb
 import numpy as np
@@ -33,17 +33,17 @@ def losses() -> Iterator[Row]:
     yield from compared(device.current())
 
 
-def compared(fast: Any) -> Iterator[Row]:
+def compared(fast: Any, shapes: Sequence[Tuple[int, ...]] = SHAPES, repeats: int = 20) -> Iterator[Row]:
     """Each loss where Caffe computes, by `fast`, against the others."""
     for contest in CONTESTS:
-        for shape in filter(contest.shapes.__contains__, SHAPES):
+        for shape in filter(contest.shapes.__contains__, shapes):
             inputs = contest.inputs(np.random.default_rng(0), shape)
             ours = net_of(*ours_in(contest, shape, inputs, {}), contest.differentiable, _POWER)
             actions = {"ours": _in(fast, ours), "host": _in(device.HOST, ours)}
             if contest.twin:
                 actions["CUDA"] = net_of(*stock_in(contest, inputs), contest.differentiable, _POWER)
             found = in_turns(
-                {name: lambda action=action: milliseconds(action, 20) for name, action in actions.items()}, 3
+                {name: lambda action=action: milliseconds(action, repeats) for name, action in actions.items()}, 3
             )
             what = contest.name(shape)
             if "CUDA" in found:
@@ -90,7 +90,9 @@ layer { name: "loss"  type: "Python"  bottom: "scores"  bottom: "label"  top: "l
 """
 
 
-def feeding(gpu: "int | None" = 0, images: int = 3000, seconds: float = 4.0) -> Iterator[Row]:
+def feeding(
+    gpu: Optional[int] = 0, images: int = 3000, seconds: float = 4.0, workers: Optional[Sequence[int]] = None
+) -> Iterator[Row]:
     """A net that is small for its images, fed with raw pixels of an LMDB by more and more workers."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -103,7 +105,7 @@ def feeding(gpu: "int | None" = 0, images: int = 3000, seconds: float = 4.0) -> 
                 datum = caffe_pb2.Datum(channels=3, height=256, width=256, data=pixels, label=number % 100)
                 transaction.put(b"%06d" % number, datum.SerializeToString())
         (folder / "net.prototxt").write_text(NET.replace("SOURCE", str(folder / "data")))
-        found = bench_net(read_net(str(folder / "net.prototxt")), NetState(), seconds=seconds, gpu=gpu)
+        found = bench_net(read_net(str(folder / "net.prototxt")), NetState(), workers=workers, seconds=seconds, gpu=gpu)
     yield Row("the net alone", f"{found.net:.1f} ms", f"a batch of {found.batch_size}", float("nan"))
     for each in found.feeding:
         whole = each.step or float("nan")
