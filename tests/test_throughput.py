@@ -27,6 +27,7 @@ from caffe_pylayers.errors import ConfigError, DataError
 from tests import transcripts
 from tests.layers.runs import assert_gone, heed_ctrl_c
 from tests.program import PROGRAM, run
+from tests.training.runs import NO_GPU_99
 
 NET = """
 layer {{ name: "train_data"  type: "Python"  top: "data"  top: "label"
@@ -294,7 +295,7 @@ def test_a_net_that_cannot_be_run(photos, tmp_path, capsys, change, message):
         (["none.prototxt"], "none.prototxt: cannot read it"),
         (["--layer-type", "TripletLoss"], "TripletLoss is not a data layer: it needs bottoms"),
         (["net.prototxt", "--layer", "ip"], "has no data layer 'ip'"),
-        (["net.prototxt", "--gpu", "0"], "Cannot use GPU in CPU-only Caffe"),
+        (["net.prototxt", "--gpu", "99"], f"GPU 99 is requested, but {NO_GPU_99}"),
     ],
 )
 def test_arguments_that_make_no_sense(photos, tmp_path, capsys, arguments, message):

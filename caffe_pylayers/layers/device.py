@@ -111,9 +111,8 @@ def _cuda() -> Any:
         import cupy
     except Exception as error:
         if not isinstance(error, ModuleNotFoundError) or error.name != "cupy":
-            said = " ".join(str(error).split())
             log.warning(
-                f"CuPy is installed but cannot be imported, so layers compute on the CPU in GPU mode: {type(error).__name__}: {said}"
+                f"CuPy is installed but cannot be imported, so layers compute on the CPU in GPU mode: {type(error).__name__}: {error}"
             )
         return HOST
     return Cuda(cupy)
