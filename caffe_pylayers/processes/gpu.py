@@ -2,7 +2,7 @@
 
 import ctypes
 import functools
-from typing import Any
+from typing import Any, Tuple
 
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.processes.stock import import_caffe
@@ -16,16 +16,7 @@ def built_for_gpus() -> bool:
 
 def no_gpu() -> str:
     """Why a Caffe that is built for GPUs finds none, in CUDA's words; "" where it finds one, or cannot be asked."""
-    try:
-        cuda = _libraries()
-        count, ask, name = ctypes.c_int(0), cuda["cudaGetDeviceCount"], cuda["cudaGetErrorString"]
-    except AttributeError:  # a Caffe that keeps the CUDA runtime for itself
-        return ""
-    name.restype = ctypes.c_char_p
-    error = ask(ctypes.byref(count))
-    if error:
-        return str(name(error).decode(errors="replace"))
-    return "" if count.value else "no GPU is visible"
+    return _visible()[1]
 
 
 def use_gpu(number: int) -> None:
@@ -37,15 +28,14 @@ def use_gpu(number: int) -> None:
     if not built_for_gpus():
         raise ConfigError(
             f"GPU {number} is requested, but this Caffe is built without GPU support",
-            remedy="set solver_mode: CPU",
+            remedy="leave --gpu out, and set solver_mode: CPU",
         )
-    why = no_gpu()
+    count, why = _visible()
     if why or not _works(number):
-        count = _count()
         others = f"; this machine shows {count}, numbered from 0" if count else ""
         raise ConfigError(
             f"GPU {number} is requested, but CUDA cannot use it: {why or 'it refuses'}{others}",
-            remedy="see that `nvidia-smi` shows it, that its driver is not older than the CUDA of this Caffe, and what CUDA_VISIBLE_DEVICES says; or train on the CPU: solver_mode: CPU",
+            remedy="see that `nvidia-smi` shows it, that its driver is not older than the CUDA of this Caffe, and what CUDA_VISIBLE_DEVICES says; or leave --gpu out, and set solver_mode: CPU",
         )
     caffe.set_device(number)
     caffe.set_mode_gpu()
@@ -61,12 +51,18 @@ def _works(number: int) -> bool:
     return bool(check(number))
 
 
-def _count() -> int:
+def _visible() -> Tuple[int, str]:
+    """How many GPUs CUDA sees, and where there is none why; 0 and "" for a Caffe that keeps the CUDA runtime for itself."""
     try:
-        count = ctypes.c_int(0)
-        return 0 if _libraries()["cudaGetDeviceCount"](ctypes.byref(count)) else count.value
+        cuda = _libraries()
+        count, ask, name = ctypes.c_int(0), cuda["cudaGetDeviceCount"], cuda["cudaGetErrorString"]
     except AttributeError:
-        return 0
+        return 0, ""
+    name.restype = ctypes.c_char_p
+    error = ask(ctypes.byref(count))
+    if error:
+        return 0, str(name(error).decode(errors="replace"))
+    return count.value, "" if count.value else "no GPU is visible"
 
 
 def _libraries() -> Any:

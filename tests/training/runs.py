@@ -19,7 +19,9 @@ COMMAND = Path(sys.prefix) / "bin" / "caffe-pylayers"
 
 #: What is said of a GPU that no machine has.
 NO_GPU_99 = (
-    "CUDA cannot use it: " if built_for_gpus() else "this Caffe is built without GPU support; set solver_mode: CPU"
+    "CUDA cannot use it: "
+    if built_for_gpus()
+    else "this Caffe is built without GPU support; leave --gpu out, and set solver_mode: CPU"
 )
 
 NET = """
