@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from caffe_pylayers.processes import probe
+from caffe_pylayers.processes.gpu import built_for_gpus
 from tests.layers.runs import assert_gone
 
 
@@ -25,10 +26,28 @@ def test_a_probe_ends_with_its_last_line():
 
 
 def test_the_last_words_of_a_probe():
-    answer = probe.ask_python("import caffe\ncaffe.set_mode_gpu()\ncaffe.set_device(0)")
+    answer = probe.ask_python("import caffe\ncaffe.set_mode_gpu()\ncaffe.set_device(99)")
     assert answer.status == -signal.SIGABRT
-    assert answer.failure == "Cannot use GPU in CPU-only Caffe: check mode. (common.cpp:66)"
+    if built_for_gpus():
+        assert answer.failure.startswith("Check failed: error == cudaSuccess ")
+    else:
+        assert answer.failure == "Cannot use GPU in CPU-only Caffe: check mode. (common.cpp:66)"
     assert probe.ask_python("raise KeyError('x')").failure == "KeyError: 'x'"
+
+
+def test_what_a_caffe_for_gpus_complains_of_is_no_reason():
+    """As it was logged by one on a machine without a GPU."""
+    complaints = (
+        "WARNING: Logging before InitGoogleLogging() is written to STDERR\n"
+        "E20261130 18:12:52.302773 28996 common.cpp:114] Cannot create Cublas handle. Cublas won't be available.\n"
+        "E20261130 18:12:52.302940 28996 common.cpp:121] Cannot create Curand generator. Curand won't be available.\n"
+    )
+    reason = "F20261130 18:12:53.302940 28996 insert_splits.cpp:29] Unknown bottom blob 'pi' (layer 'loss', bottom index 0)\n"
+    answer = probe.Answer(-signal.SIGABRT, "", complaints + reason)
+    assert answer.why_caffe_gave_up == "Unknown bottom blob 'pi' (layer 'loss', bottom index 0)"
+    thread = "F20261130 18:12:53.302940 28996 internal_thread.cpp:19] Check failed: error == cudaSuccess (35 vs. 0)\n"
+    answer = probe.Answer(-signal.SIGABRT, "", complaints + thread)
+    assert answer.why_caffe_gave_up == f"Check failed: error == cudaSuccess (35 vs. 0) ({probe.NEEDS_A_GPU})"
 
 
 LAYER = 'layer { name: "x"  type: "TYPE"  top: "x"  top: "y"  PARAM }'

@@ -71,8 +71,9 @@ class Answer:
 
     @property
     def log(self) -> List[Logged]:
-        """What Caffe has logged."""
-        return [Logged(*line) for line in _LOGGED.findall(self.err)]
+        """What Caffe has logged, but for what one that is built for GPUs says wherever there is none."""
+        lines = (Logged(*line) for line in _LOGGED.findall(self.err))
+        return [line for line in lines if not line.text.startswith(("Cannot create Cublas", "Cannot create Curand"))]
 
     @property
     def fatal(self) -> Optional[Logged]:
