@@ -42,6 +42,9 @@ os.dup2(2, 1)
 """
 
 
+#: Errors in the log of a Caffe for GPUs on a machine without one, in each process, of which nothing comes in CPU mode.
+COMPLAINTS = ("Cannot create Cublas handle", "Cannot create Curand generator", "Curand not available")
+
 #: What a Caffe for GPUs does on a machine without one, in the thread that feeds its own data layers.
 NEEDS_A_GPU = "a Caffe that is built for GPUs starts its own data layers only where it finds one, in CPU mode too"
 
@@ -73,7 +76,7 @@ class Answer:
     def log(self) -> List[Logged]:
         """What Caffe has logged, but for what one that is built for GPUs says wherever there is none."""
         lines = (Logged(*line) for line in _LOGGED.findall(self.err))
-        return [line for line in lines if not line.text.startswith(("Cannot create Cublas", "Cannot create Curand"))]
+        return [line for line in lines if not line.text.startswith(COMPLAINTS)]
 
     @property
     def fatal(self) -> Optional[Logged]:
