@@ -103,6 +103,9 @@ def test_it_leaves_the_environment_as_it_is(wheel, tmp_path):
     run(python, "-m", "pip", "check", cwd=tmp_path)
     added = added_by(f"{wheel}[onnx]", python, tmp_path)
     assert "onnx" in added and added & set(after) <= {"caffe-pylayers"}
+    for extra, cupy in (("gpu11", "cupy-cuda11x"), ("gpu", "cupy-cuda12x"), ("gpu13", "cupy-cuda13x")):
+        added = added_by(f"{wheel}[{extra}]", python, tmp_path)
+        assert cupy in added and added & set(after) <= {"caffe-pylayers"}
     (tmp_path / "ip.prototxt").write_text(NET)
     program = str(tmp_path / "env" / "bin" / "caffe-pylayers")
     assert "`import caffe` fails" in run(program, "check", "ip.prototxt", cwd=tmp_path)

@@ -225,7 +225,7 @@ class Training:
             kept = _fact(layer, "keeps")
             if kept and name in found:
                 self.notes.append(
-                    f"layer {name!r}: it goes on with its {kept.what} in {path}; under another name it begins anew"
+                    f"layer {name!r}: it goes on with its {kept.what} in {path}; under another name it begins again"
                 )
 
     def _restore(self, state: State, has_ranks: bool) -> None:

@@ -89,7 +89,7 @@ def test_begin_with_weights(folder):
     assert f"{weights}: weights of 2 layers; from their fillers: new_scores\n" in printed
     assert (
         printed.count(
-            f"layer 'train_data': it goes on with its position in {weights}; under another name it begins anew\n"
+            f"layer 'train_data': it goes on with its position in {weights}; under another name it begins again\n"
         )
         == 1
     )
