@@ -14,7 +14,6 @@ title=bundle
 # lean_caffe: sets prefix, a Caffe for GPUs without OpenCV and LevelDB, whose libraries would be larger than all the rest.
 lean_caffe() {
     portable=1 gpu=1
-    python_choice=$(cat "$venv/setup.PYTHON")
     read_interpreter "$venv/bin/python"
     caffe_root=""
     build_path=$PATH

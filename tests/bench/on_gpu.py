@@ -5,7 +5,6 @@
 The scores come from a layer of the GPU and the gradients go to it, as in training, so what a path copies is in its time.
 """
 
-import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
@@ -94,8 +93,8 @@ def feeding(
     gpu: Optional[int] = 0, images: int = 3000, seconds: float = 4.0, workers: Optional[Sequence[int]] = None
 ) -> Iterator[Row]:
     """A net that is small for its images, fed with raw pixels of an LMDB by more and more workers."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         rng = np.random.default_rng(0)
         with lmdb.open(str(folder / "data"), map_size=1 << 32) as environment, environment.begin(
             write=True
