@@ -4,7 +4,6 @@ import os
 import shutil
 from typing import Callable, Iterator, List, Tuple
 
-import cv2
 import numpy as np
 from fashion import DataSet
 from rich.progress import Progress
@@ -34,13 +33,13 @@ def provide_all(
     }
     for name, (images, labels) in progress.track(sets.items(), description="writing LMDBs"):
         made = provide_lmdb(os.path.join(folder, name), images, labels)
-        say(f"{name}: {len(labels)} PNG images, {'written' if made else 'already there'}")
+        say(f"{name}: {len(labels)} images, {'written' if made else 'already there'}")
     np.savetxt(os.path.join(folder, "counts.txt"), counts, fmt="%d")
     return tail_labels, counts
 
 
 def provide_lmdb(path: str, images: np.ndarray, labels: np.ndarray) -> bool:
-    """Write images as PNG into an LMDB; returns whether it had to: one with just these labels is kept.
+    """Write images into an LMDB, as pixels; returns whether it had to: one with just these labels is kept.
 
     `write_lmdb` leaves nothing half-written behind, so an LMDB that is there is whole.
     """
@@ -51,7 +50,7 @@ def provide_lmdb(path: str, images: np.ndarray, labels: np.ndarray) -> bool:
         except DataError:
             pass  # not one of ours, or damaged
         shutil.rmtree(path)
-    write_lmdb(path, _encoded(images, labels))
+    write_lmdb(path, _records(images, labels))
     return True
 
 
@@ -68,8 +67,7 @@ def choose_long_tail(labels: np.ndarray, num_classes: int, ratio: float) -> Tupl
     return np.sort(np.concatenate(chosen)), counts
 
 
-def _encoded(images: np.ndarray, labels: np.ndarray) -> Iterator[Datum]:
+def _records(images: np.ndarray, labels: np.ndarray) -> Iterator[Datum]:
     for image, label in zip(images, labels):
-        _, png = cv2.imencode(".png", image)
         height, width = image.shape
-        yield Datum(png.tobytes(), int(label), channels=1, height=height, width=width, encoded=True)
+        yield Datum(image.tobytes(), int(label), channels=1, height=height, width=width)
