@@ -30,15 +30,17 @@ has_libraries() {
 
 # find_cuda: sets cuda, the folder with bin/nvcc, and cuda_version; both of what will be fetched where this machine has none.
 find_cuda() {
-    local nvcc
+    local nvcc refused=":"
     if [ -n "${CUDA_HOME:-}" ] && [ -z "$(nvcc_version "$CUDA_HOME/bin/nvcc")" ]; then
         fail "CUDA_HOME=$CUDA_HOME has no bin/nvcc that runs." \
-            "Name the folder of a CUDA toolkit, or none, to use that of this machine or NVIDIA's packages: env -u CUDA_HOME make setup"
+            "Name the folder of a CUDA toolkit, or none, to use that of this machine or NVIDIA's packages: CUDA_HOME= make setup"
     fi
     for nvcc in ${CUDA_HOME:+"$CUDA_HOME/bin/nvcc"} ${CUDA_PATH:+"$CUDA_PATH/bin/nvcc"} "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
         cuda_version=$(nvcc_version "$nvcc")
         [ -n "$cuda_version" ] || continue
         cuda=$(toolkit_of "$nvcc" || true)
+        [[ $refused != *":$cuda:"* ]] || continue # by another of its names
+        refused+=$cuda:
         case ${cuda_version%.*} in
             11 | 12 | 13) if has_libraries "$cuda"; then return; fi ;;
             *)

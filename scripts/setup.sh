@@ -6,6 +6,7 @@
 #   XDG_CACHE_HOME=/big make setup     another folder for the built Caffe and for what is downloaded
 #   CAFFE_GPU=1 make setup             a Caffe for GPUs, and CuPy; a GPU is not needed for that (docs/gpu.md)
 #   CAFFE_CUDA_ARCH=9.0 make setup     the GPUs that it is compiled for; by default those of this machine
+#   CUDA_HOME=/opt/cuda make setup     the toolkit that it is compiled with; by default that of this machine
 #   JOBS=1 make setup                  fewer compilers at a time
 #
 # All but the last are remembered in .venv, so that `make test` need not be told again; an empty value
@@ -35,7 +36,7 @@ remembered() {
 
 # choose_gpu: sets gpu, which is empty for a Caffe that has no code for GPUs; then also what it is compiled with and for.
 choose_gpu() {
-    gpu=$(remembered CAFFE_GPU) cuda_arch=$(remembered CAFFE_CUDA_ARCH)
+    gpu=$(remembered CAFFE_GPU) cuda_arch=$(remembered CAFFE_CUDA_ARCH) CUDA_HOME=$(remembered CUDA_HOME)
     case $gpu in
         "" | 0) gpu="" ;;
         1) ;;
@@ -261,7 +262,7 @@ main() {
     find_interpreter
     stamp=$(
         {
-            printf '%s\n' "$root" "$cache" "$python" "$python_version" "$caffe_root" "$gpu" "$cuda_arch"
+            printf '%s\n' "$root" "$cache" "$python" "$python_version" "$caffe_root" "$gpu" "$cuda_arch" "${gpu:+$CUDA_HOME}"
             cat "$root/setup.cfg" "$root/pyproject.toml" "$root"/scripts/*.* "$root"/scripts/{check,cuda}/*.*
         } | sha256sum
     )
@@ -290,6 +291,7 @@ main() {
     printf '%s' "$caffe_root" >"$venv/setup.CAFFE_ROOT"
     printf '%s' "$gpu" >"$venv/setup.CAFFE_GPU"
     printf '%s' "$cuda_arch" >"$venv/setup.CAFFE_CUDA_ARCH"
+    printf '%s' "$CUDA_HOME" >"$venv/setup.CUDA_HOME"
     printf '%s' "$XDG_CACHE_HOME" >"$venv/setup.XDG_CACHE_HOME"
     printf '%s' "$caffe_extension" >"$venv/setup.extension"
     printf '%s\n' "$stamp" >"$venv/setup.done"
