@@ -52,7 +52,7 @@ use_bundle() {
     export LD_LIBRARY_PATH=${folders:+$folders:}$bundle/cuda/lib
     for name in cublas cublasLt curand nvrtc cudart; do
         folder=$(IFS=: && for f in $LD_LIBRARY_PATH; do compgen -G "$f/lib$name.so.[0-9]*" | head -n 1; done | head -n 1)
-        echo "$name: ${folder:-MISSING}"
+        echo "$name: ${folder:-in the system's folders, or missing}"
     done
     export CUDA_PATH=$bundle/cuda PATH=$bundle/bin:$PATH PYTHONPATH=$repo PYTHONDONTWRITEBYTECODE=1
     # The OpenBLAS of the bundle may be older than this processor.
