@@ -90,6 +90,21 @@ def test_stages_are_the_solver_s(name, folder, command):
     assert "--stage" in err and "train_state" in err
 
 
+@pytest.mark.parametrize("name", ["balance", "bench", "check", "deploy", "evaluate", "preview"])
+def test_a_stage_that_no_layer_asks_for(name, folder, command):
+    (folder / "w.caffemodel").touch()
+    more = {"evaluate": ["w.caffemodel", "--blob", "x"], "deploy": ["w.caffemodel", "-o", "made"]}.get(name, [])
+    status, out, err = command(name, "net.prototxt", *more, "--stage", "longer")
+    assert status == 2 and not out
+    assert (
+        "net.prototxt: no layer has a rule for stage 'longer'; did you mean 'long'? Its layers have rules for 'long'"
+        in err
+    )
+    (folder / "net.prototxt").write_text(NET.replace('not_stage: "long"', "").replace('stage: "long"', "min_level: 1"))
+    err = command(name, "net.prototxt", *more, "--stage", "long")[2]
+    assert "net.prototxt: no layer has a rule for stage 'long'. Leave out --stage" in err
+
+
 def test_states(folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert net_in("solver.prototxt")[1] == NetState("TRAIN", ("long",))
@@ -97,7 +112,7 @@ def test_states(folder, monkeypatch):
         "TEST", ("long",)
     )  # it tests nothing: the net that it trains
     (folder / "net.prototxt").write_text(f'state {{ stage: "long" }} {NET}')
-    assert net_in("net.prototxt", "TRAIN", ("more",))[1] == NetState("TRAIN", ("long", "more"))
+    assert net_in("net.prototxt", "TRAIN", ("long",))[1] == NetState("TRAIN", ("long", "long"))
     (folder / "own.prototxt").write_text(NET)
     (folder / "solver.prototxt").write_text(
         SOLVER.replace("net:", "train_net:") + 'test_net: "own.prototxt" test_iter: 1 test_state { stage: "own" }'

@@ -10,7 +10,7 @@ from caffe_pylayers.caffe_files import prototxt
 from caffe_pylayers.caffe_files.legacy_nets import upgrade
 from caffe_pylayers.caffe_files.prototxt import Field, Message, PrototxtError
 from caffe_pylayers.caffe_files.states import TEST, TRAIN, NetState, meets, phase_of
-from caffe_pylayers.errors import ConfigError
+from caffe_pylayers.errors import ConfigError, did_you_mean, unknown
 
 
 def is_param(field: str) -> bool:
@@ -272,6 +272,24 @@ def _state(phase: str, net: Net, of_solver: Any) -> NetState:
             stages += [str(stage) for stage in message.all("stage")]
             level = message.whole("level", level)
     return NetState(phase, tuple(stages), level)
+
+
+def stages_named(net: Net) -> List[str]:
+    """The stages that the rules of its layers name, each once."""
+    rules = [rule for layer in net.layers for name in ("include", "exclude") for rule in layer.message.messages(name)]
+    return list(
+        dict.fromkeys(str(stage) for rule in rules for name in ("stage", "not_stage") for stage in rule.all(name))
+    )
+
+
+def require_stages(net: Net, stages: Sequence[str]) -> None:
+    """Raise ConfigError for a stage that no layer's rule names: it would change nothing."""
+    named = stages_named(net)
+    for stage in stages:
+        if stage not in named:
+            known = f"Its layers have rules for {', '.join(map(repr, named))}" if named else "Leave out --stage"
+            problem, remedy = unknown(f"no layer has a rule for stage {stage!r}", did_you_mean(stage, named), known)
+            raise ConfigError(problem, remedy=remedy, source=net.path)
 
 
 def states_of(net: Net, stages: Sequence[str] = ()) -> List[NetState]:

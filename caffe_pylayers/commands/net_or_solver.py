@@ -11,12 +11,13 @@ def net_in(path: str, phase: str = TRAIN, stages: Sequence[str] = ()) -> Tuple[N
     """The net of a file and its state in a phase.
 
     Of a solver it is the net that it trains, or the first that it tests, in the state that the solver gives it. A solver
-    that tests nothing has the net that it trains in TEST too. Raises ConfigError where a file cannot be read, and for
-    stages beside a solver.
+    that tests nothing has the net that it trains in TEST too. Raises ConfigError where a file cannot be read, for
+    stages beside a solver, and for a stage that no layer asks for.
     """
     message = prototxt.read(path)
     if not nets.is_solver(message):
         net = nets.net_of(message, path)
+        nets.require_stages(net, stages)
         own = net.message.message("state").all("stage")
         return net, NetState(phase, (*map(str, own), *stages))
     if stages:

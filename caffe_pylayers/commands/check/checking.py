@@ -138,6 +138,7 @@ def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report
         report.findings += fields.check_fields(message, kind.DESCRIPTOR, path)
     if not is_solver:
         net = _known(report, nets.net_of(message, path))
+        nets.require_stages(net, stages)
         report.others.append(net)
         _add_views(report, [View.of(net, state) for state in nets.states_of(net, stages)], needed=False)
         if net.layers and not any(view.net is net for view in report.views):
@@ -156,6 +157,7 @@ def _read(message: Message, path: str, stages: Sequence[str], caffe: Any, report
         if net.path != path:
             report.findings += fields.check_fields(prototxt.read(net.path), caffe_pb2.NetParameter.DESCRIPTOR, net.path)
     (train, state), *tests = [(_known(report, net), state) for net, state in (solver.train, *solver.tests)]
+    nets.require_stages(train, stages)
     state = replace(state, stages=(*state.stages, *stages))  # as `caffe train --stage` has it
     report.solvers.append(Solver(path, message, (train, state), tests))
     _add_views(report, [View.of(net, state) for net, state in [(train, state), *tests]], needed=True)
@@ -176,8 +178,7 @@ def _add_views(report: Report, views: Sequence[View], needed: bool) -> None:
 
 
 def _in_no_state(net: Net) -> Finding:
-    rules = [rule for layer in net.layers for name in ("include", "exclude") for rule in layer.message.messages(name)]
-    stages = dict.fromkeys(str(stage) for rule in rules for name in ("stage", "not_stage") for stage in rule.all(name))
+    stages = nets.stages_named(net)
     remedy = (
         f"name one of its stages with --stage: {listed(stages)}"
         if stages
