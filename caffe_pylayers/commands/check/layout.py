@@ -10,6 +10,7 @@ from caffe_pylayers.commands.check.report import Report
 from caffe_pylayers.commands.check.resume import num_blobs
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.commands.migrate.forks import in_place_of_type
+from caffe_pylayers.commands.shared_memory import changed_reads
 from caffe_pylayers.config.catalogue import SCHEMAS
 from caffe_pylayers.errors import did_you_mean
 
@@ -47,6 +48,21 @@ def check_blobs(view: View, _: Report) -> Iterator[Finding]:
                     number,
                 )
             made[top], readers[top] = layer, []
+
+
+def check_shared_memory(view: View, _: Report) -> Iterator[Finding]:
+    """No layer in place changes a blob that another layer reads under another name: tops of Flatten, Reshape, Split are the memory of their bottom."""
+    for found in changed_reads(view.layers, training=view.training):
+        if found.reader is None:
+            continue
+        reads = "computes its gradient from the changed numbers of" if found.late else "reads the changed numbers of"
+        yield warning(
+            found.changer,
+            f"works in place on blob {found.changed!r}, which shares its memory with blob {found.blob!r}: {_named(found.reader)} {reads} {found.blob!r}",
+            "give its top a name of its own",
+            "top",
+            found.changer.tops.index(found.changed),
+        )
 
 
 def _is_loss(layer: Layer, top: str) -> bool:

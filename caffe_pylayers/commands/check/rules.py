@@ -44,6 +44,7 @@ class Scope(enum.Enum):
 RULES: Sequence[Tuple[Scope, Rule]] = (
     (Scope.NET, layout.check_net),
     (Scope.STATE, layout.check_blobs),
+    (Scope.STATE, layout.check_shared_memory),
     (Scope.STATE, layout.check_names),
     (Scope.STATE, losses.check_inputs),
     (Scope.STATE, losses.check_targets),

@@ -17,8 +17,8 @@ from caffe_pylayers.commands.deploy.reading import as_readers_know, is_hidden, k
 from caffe_pylayers.commands.deploy.replacing import has_scores, replaced
 from caffe_pylayers.commands.export.blob_shapes import Blob, Known, flat, shapes_of_tops
 from caffe_pylayers.commands.export.onnx.kinds import as_own, in_onnx
-from caffe_pylayers.commands.export.shared_memory import key, require_unchanged
 from caffe_pylayers.commands.net_or_solver import net_in
+from caffe_pylayers.commands.shared_memory import key, require_unchanged
 from caffe_pylayers.errors import ConfigError
 from caffe_pylayers.files.output_file import output_file
 

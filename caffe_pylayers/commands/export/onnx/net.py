@@ -9,8 +9,8 @@ from caffe_pylayers.commands.export.onnx.graph import Graph, Node, Tensor
 from caffe_pylayers.commands.export.onnx.kinds import as_own, bottoms_of, kind_of, load_options, require_kinds
 from caffe_pylayers.commands.export.onnx.part import part_of
 from caffe_pylayers.commands.export.onnx.step import Step
-from caffe_pylayers.commands.export.shared_memory import key, require_unchanged
 from caffe_pylayers.commands.net_or_solver import net_in
+from caffe_pylayers.commands.shared_memory import key, require_unchanged
 
 
 def graph_of(
