@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import tempfile
 import warnings
 
 from caffe_pylayers.processes.blas import processor_flags
@@ -62,6 +63,15 @@ def pytest_runtest_makereport(item, call):
     report = yield
     report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory):
+    """What tests, Caffe's log and programs leave among the temporary files lies in pytest's folder, which pytest empties."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp", numbered=False)))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 @pytest.fixture(scope="session")
