@@ -22,7 +22,7 @@ import pytest
 from hypothesis import settings
 
 from caffe_pylayers.layers import device
-from tests import reaper
+from tests import reaper, stock_data_layers
 from tests.forks.process import write_programs
 from tests.layers import runs
 from tests.losses.device_arrays import Device, ndarray, readable
@@ -55,6 +55,14 @@ LONG = (
 def pytest_collection_modifyitems(items):
     places = {name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    if pyfuncitem.get_closest_marker("stock_data") and stock_data_layers.abort():
+        stock_data_layers.require_failure(pyfuncitem)
+        return True
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -48,6 +48,7 @@ layer { name: "scores"  type: "InnerProduct"  bottom: "data"  top: "scores"
 """
 
 
+@pytest.mark.stock_data
 def test_the_readme(tmp_path, programs, monkeypatch):
     """Its change of a stock net, its net to copy, and the commands around them, on the quickstart's images."""
     run(next(block for block in blocks("docs/quickstart.md") if block.language == "python"), tmp_path, programs)

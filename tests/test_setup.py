@@ -259,7 +259,7 @@ def test_sdist_that_is_not_the_pinned_one_is_refused(tmp_path):
 
 
 def test_caffe_root_without_a_caffe(tmp_path):
-    done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path)}, cwd=ROOT)
+    done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path), "CAFFE_GPU": ""}, cwd=ROOT)
     assert done.returncode != 0
     assert f"no usable Caffe in CAFFE_ROOT={tmp_path}" in done.stderr
     assert re.search(r"python/caffe/_caffe.so +not found", done.stderr)
@@ -268,7 +268,7 @@ def test_caffe_root_without_a_caffe(tmp_path):
 
 
 def test_caffe_root_that_is_no_folder(tmp_path):
-    done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path / "none")}, cwd=ROOT)
+    done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path / "none"), "CAFFE_GPU": ""}, cwd=ROOT)
     assert done.returncode != 0
     assert f"CAFFE_ROOT={tmp_path / 'none'} is not a folder" in done.stderr
 
@@ -287,7 +287,7 @@ def test_caffe_root_built_for_another_python(tmp_path, other, remedy):
     (tmp_path / "python/caffe/_caffe.so").write_bytes(extension)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/caffe").symlink_to(VENV / "bin/caffe")
-    done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path)}, cwd=ROOT)
+    done = run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path), "CAFFE_GPU": ""}, cwd=ROOT)
     assert done.returncode != 0
     assert f"is built for Python {other}" in done.stderr
     assert f"is Python {OURS}" in done.stderr or "needs Python 3.8 or later" in done.stderr
@@ -295,7 +295,7 @@ def test_caffe_root_built_for_another_python(tmp_path, other, remedy):
 
 
 def test_failed_setup_leaves_the_old_one_usable(tmp_path):
-    run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path)}, cwd=ROOT)
+    run("make", "setup", env={**os.environ, "CAFFE_ROOT": str(tmp_path), "CAFFE_GPU": ""}, cwd=ROOT)
     done = run("make", "setup", cwd=ROOT)
     assert "nothing to do" in done.stdout
 

@@ -84,6 +84,7 @@ def test_a_line_without_a_label(tmp_path, line):
     assert error.value.source.endswith("list:2") and "`path label`" in error.value.remedy
 
 
+@pytest.mark.stock_data
 def test_labels_that_no_layer_reads_need_not_be_there(tmp_path, monkeypatch):
     """As for an autoencoder, which Caffe trains."""
     monkeypatch.chdir(tmp_path)

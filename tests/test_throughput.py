@@ -135,6 +135,7 @@ def test_a_step_is_forward_and_backward_of_all(photos, tmp_path):
         np.testing.assert_allclose(mine.diff, theirs.diff, rtol=1e-5)
 
 
+@pytest.mark.stock_data
 def test_a_layer_of_stock_caffe(photos, tmp_path):
     (tmp_path / "list.txt").write_text("".join(f"{number}.jpg {number % 3}\n" for number in range(30)))
     text = (

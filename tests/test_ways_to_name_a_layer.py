@@ -78,6 +78,7 @@ def test_preview_knows_its_records(way, net):
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.stock_data
 def test_bench_takes_it_before_one_of_caffes(way, net):
     with closing(run_net(net(STOCK + data_layer(way)), NetState(), None)[0]) as run:
         assert run.layer is not None

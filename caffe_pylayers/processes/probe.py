@@ -110,7 +110,12 @@ class Answer:
         """The Python error of a layer, or all errors of Caffe's log, of which the first may name the file; else `failure`."""
         errors = [line.text for line in self.log if line.level in "EF"]
         why = (self.raised if (self.status or 0) > 0 else "; ".join(errors)) or self.failure
-        return f"{why} ({NEEDS_A_GPU})" if self.fatal and self.fatal.place.startswith("internal_thread.cpp") else why
+        return f"{why} ({NEEDS_A_GPU})" if self.needs_a_gpu else why
+
+    @property
+    def needs_a_gpu(self) -> bool:
+        """Whether it ended because a data layer of Caffe's own found no GPU."""
+        return self.fatal is not None and self.fatal.place.startswith("internal_thread.cpp")
 
 
 def ask(

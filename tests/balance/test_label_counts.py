@@ -19,6 +19,7 @@ from caffe_pylayers.data.sources import open_source
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.errors import ConfigError, DataError
 from tests import caffe_nets
+from tests.stock_data_layers import parameters
 
 TRAIN = NetState("TRAIN")
 
@@ -151,7 +152,7 @@ def net_of(folder, layer, more=""):
     return nets.read_net(path)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", parameters(LAYERS, "Data", "ImageData"))
 def test_the_source_of_a_net_has_what_the_net_feeds_in_an_epoch(layer, data, tmp_path):
     net = net_of(data, layer)
     expected = np.bincount(LABELS).tolist()
@@ -177,6 +178,7 @@ def test_labels_of_hdf5_data_are_found_by_their_name(tmp_path):
     assert net_labels.of_net(net, TRAIN).counts.tolist() == [1, 2]
 
 
+@pytest.mark.stock_data
 def test_label_maps_are_counted_a_pixel_each(data):
     """The label map of a segmentation net is the data of a Data layer: here pixels 0 to 24, of which 24 is ignored."""
     more = 'layer { name: "map" type: "Slice" bottom: "data" top: "map" top: "rest" slice_param { axis: 2 slice_point: 3 } }'
@@ -188,6 +190,7 @@ def test_label_maps_are_counted_a_pixel_each(data):
     assert found.several
 
 
+@pytest.mark.stock_data
 def test_only_what_makes_the_blob_is_run(data):
     """The rest of a net may need weights, memory or minutes, or be wrong."""
     net = net_of(data, "Data", 'layer { name: "bad" type: "NoSuchType" bottom: "data" top: "bad" }')

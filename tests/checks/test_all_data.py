@@ -14,6 +14,7 @@ from caffe_pylayers.commands.check.checking import check_files
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from caffe_pylayers.processes.boot import fork, status_of
 from tests.caffe_nets import layer_text, python_layer
+from tests.stock_data_layers import parameters
 
 COUNT = 20
 _JPEG = cv2.imencode(".jpg", np.full((8, 8, 3), 90, np.uint8))[1].tobytes()
@@ -157,7 +158,7 @@ def test_where_bad_records_are_replaced_they_are_warnings(checked, tmp_path):
     assert [finding.level for finding in checked(SKIPS).findings] == ["warning"] * 2
 
 
-@pytest.mark.parametrize("layer", [LIST, CROP, WINDOWS, DATA, OWN, FILES])
+@pytest.mark.parametrize("layer", parameters([LIST, CROP, WINDOWS, DATA, OWN, FILES], LIST, CROP, WINDOWS, DATA))
 def test_nothing_is_wrong_with_good_records(layer, checked, tmp_path):
     write_list(tmp_path, with_bad(_JPEG))
     write_files(tmp_path, *[np.zeros((5, 2))] * 4)
@@ -169,6 +170,7 @@ def test_nothing_is_wrong_with_good_records(layer, checked, tmp_path):
 
 
 @pytest.mark.parametrize("layer", [LIST, WINDOWS, DATA])
+@pytest.mark.stock_data
 def test_a_jpeg_that_is_cut_short_is_what_caffe_takes(layer, checked, tmp_path):
     write_list(tmp_path, with_bad(_CUT, (7, 9)))
     (finding,) = checked(layer).findings
@@ -185,6 +187,7 @@ def test_jpegs_that_a_layer_of_ours_reads_in_part_are_counted(checked, tmp_path)
     assert "(and 1 more such)" in finding.message
 
 
+@pytest.mark.stock_data
 def test_an_image_with_windows_that_cannot_be_read_does_not_stop_caffe(checked, tmp_path):
     write_list(tmp_path, with_bad(b"no image"))
     (finding,) = checked(WINDOWS).findings
@@ -203,6 +206,7 @@ def test_an_image_with_windows_that_cannot_be_read_does_not_stop_caffe(checked, 
         (_GREY, DATA.replace("data_param", "transform_param { force_gray: true } data_param")),
     ],
 )
+@pytest.mark.stock_data
 def test_what_is_to_be_written_lets_caffe_feed_all(content, layer, checked, tmp_path):
     write_list(tmp_path, with_bad(content))
     assert checked(layer).findings == []

@@ -8,8 +8,13 @@ import time
 import psutil
 import pytest
 
+from caffe_pylayers.caffe_files import nets
+from caffe_pylayers.commands.check.caffe_log import judge
 from caffe_pylayers.commands.check.check import check
 from caffe_pylayers.commands.check.checking import check_files
+from caffe_pylayers.commands.check.views import View
+from caffe_pylayers.processes.probe import NEEDS_A_GPU, Answer
+from tests import caffe_nets
 from tests.checks.good_nets import NET, SOLVER, write_good
 from tests.checks.real_caffe import ending, training_step
 from tests.layers.runs import assert_gone, heed_ctrl_c
@@ -104,6 +109,7 @@ def good(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.stock_data
 def test_nothing_is_wrong_with_good_nets(good):
     report = check_files(["solver.prototxt", "deploy.prototxt", "stock.prototxt"])
     assert report.findings == []
@@ -204,3 +210,17 @@ def test_nothing_goes_on_where_it_is_ended(good, how):
     process.send_signal(how)
     assert process.wait(200) == (130 if how == signal.SIGINT else -how)
     assert_gone(below)
+
+
+def test_a_data_layer_of_caffe_that_finds_no_gpu_is_no_mistake_of_the_net(tmp_path):
+    """As a Caffe for GPUs logs it on a machine without one."""
+    place = caffe_nets.write('layer { name: "data"  type: "Data"  top: "data" }', tmp_path)
+    log = (
+        "I20261130 18:12:53.302940 28996 net.cpp:86] Creating Layer data\n"
+        "F20261130 18:12:53.302940 28996 internal_thread.cpp:26] Check failed: error == cudaSuccess (35 vs. 0)\n"
+    )
+    net = nets.read_net(place)
+    found = judge(View.of(net, nets.NetState()), Answer(-signal.SIGABRT, "", log), None)
+    assert (found.level, found.layer) == ("warning", "data")
+    assert found.message == f"not set up: {NEEDS_A_GPU}, and here is none"
+    assert "--no-build" in found.remedy

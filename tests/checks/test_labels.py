@@ -269,6 +269,7 @@ DICE = {
 
 
 @pytest.mark.parametrize("source, classes, options, says, remedy", DICE.values(), ids=DICE)
+@pytest.mark.stock_data
 def test_labels_or_targets_of_dice(source, classes, options, says, remedy, findings):
     """Caffe says how many scores there are, and so which of the two they are."""
     scores = SCORES.replace("num_output: 11", f"num_output: {classes}")
@@ -295,6 +296,7 @@ TWO, THREE = smaller(2, {"shrink_factor": 3}), smaller(3, {"height": 3, "width":
     ],
     ids=["stock", "ours"],
 )
+@pytest.mark.stock_data
 def test_labels_that_are_interpolated(judge, findings):
     """Of four rows the first and the last are two; three lie between them."""
     maps = listed("void.txt", MAP_TOPS, GREY)

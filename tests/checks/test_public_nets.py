@@ -9,6 +9,7 @@ from caffe_pylayers.commands.check.checking import check_files
 from tests.checks.good_nets import write_good
 from tests.checks.public_nets import NETS
 from tests.checks.real_caffe import ending, train
+from tests.stock_data_layers import parameters
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def levels(tmp_path_factory):
         os.chdir(before)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", parameters(NETS, "alexnet"))
 def test_a_net_that_is_right_has_no_error_and_is_trained(name, levels):
     answer = ending(functools.partial(train, f"{name}_solver.prototxt"))
     assert answer.ok, answer.err

@@ -11,6 +11,7 @@ from caffe_pylayers.commands.preview.fed_batch import fed_by
 from caffe_pylayers.commands.preview.preview import preview_of
 from caffe_pylayers.data.axes import axes_doubt
 from caffe_pylayers.data.sources.lmdb import write_lmdb
+from tests.stock_data_layers import parameters
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 40, 60, 3), np.uint8)
 
@@ -37,13 +38,13 @@ def write(folder, images):
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+@pytest.mark.parametrize("net", parameters(NETS, "stock Data"))
 def test_check_and_preview_warn(net, transposed, tmp_path, monkeypatch):
     """And do not where the remedy that they print was followed."""
     monkeypatch.chdir(tmp_path)
     images = [image.transpose(2, 0, 1) for image in IMAGES] if transposed else IMAGES
     write(tmp_path, np.ascontiguousarray(images))
-    (tmp_path / "net.prototxt").write_text(net)
+    (tmp_path / "net.prototxt").write_text(NETS[net])
     found = [
         finding for finding in check_files(["net.prototxt"], build=False).findings if "look like" in finding.message
     ]

@@ -152,6 +152,7 @@ def test_features_stay_float(tmp_path):
     assert not os.path.exists(tmp_path / "features.bcf") and not os.path.exists(tmp_path / "features.bcf.partial")
 
 
+@pytest.mark.stock_data
 def test_stock_caffe_reads_what_it_can(photos, tmp_path):
     """Keys and Datums as convert_imageset writes them; HDF5Data takes pixels."""
     listed = tmp_path / "list.txt"

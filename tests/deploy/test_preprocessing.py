@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.caffe_nets import layer_text, python_layer, write
+from tests.stock_data_layers import parameters
 
 FC = layer_text("InnerProduct", ["data"], ["fc"], "inner_product_param { num_output: 3 }")
 
@@ -86,7 +87,7 @@ def deployed(command, tmp_path):
     return deployed
 
 
-@pytest.mark.parametrize("case", LAYERS)
+@pytest.mark.parametrize("case", parameters(LAYERS, "Caffe's", "Caffe's in grey"))
 def test_the_program_feeds_what_the_layer_feeds(deployed, case):
     layer, wanted = LAYERS[case]
     net, _, err = deployed(layer)

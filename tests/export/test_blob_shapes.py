@@ -17,6 +17,7 @@ from caffe_pylayers.commands.export.windows import window_of
 from caffe_pylayers.data.sources.lmdb import write_lmdb
 from tests.caffe_nets import layer_text, net_text, write
 from tests.pages import ROOT
+from tests.stock_data_layers import parameters
 
 
 def blobs_of(layers, given=None):
@@ -222,7 +223,7 @@ def fed_data(tmp_path_factory, photos):
     return folder
 
 
-@pytest.mark.parametrize("case", FED)
+@pytest.mark.parametrize("case", parameters(FED, "Data", "ImageData", "ImageData, grey"))
 def test_what_the_net_says_of_images_that_are_fed(case, fed_data, tmp_path):
     text, size, channels = FED[case]
     options = f"'source': '{fed_data}/list.txt', 'batch_size': 2"

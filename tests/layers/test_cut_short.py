@@ -58,8 +58,7 @@ def images_of(net):
     return net.blobs["data"].data.copy()
 
 
-@pytest.fixture
-def stock(cut):
+def read_by_stock(cut):
     """What stock ImageData reads of the six."""
     param = f'image_data_param {{ source: "{cut}/list.txt"  batch_size: 6 }}'
     return images_of(caffe.Net(write(layer_text("ImageData", [], ["data", "label"], param)), caffe.TEST))
@@ -74,14 +73,15 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("source_type", SOURCES)
-def test_every_source_gives_the_bits_of_stock_image_data(cut, stock, source_type, caplog):
+@pytest.mark.stock_data
+def test_every_source_gives_the_bits_of_stock_image_data(cut, source_type, caplog):
     options = {"source_type": source_type, "source": f"{cut}/{SOURCES[source_type]['source']}"}
     with refused(DataError, "cut short", remedy="`decode: lenient`", record=1):
         net_of("ImageDataLayer", ["data"], **options, decode="exact").forward()
     caplog.set_level(logging.WARNING, "caffe_pylayers")
     net = net_of("ImageDataLayer", ["data"], **options)
     for _ in range(2):
-        np.testing.assert_array_equal(images_of(net), stock)
+        np.testing.assert_array_equal(images_of(net), read_by_stock(cut))
     close()
     first, told = [record.getMessage() for record in caplog.records]
     assert "record 1 (" in first and "cut short" in first
@@ -131,14 +131,15 @@ def test_workers_and_a_restored_run_give_the_same_stream(cut, layer, tops, caplo
     assert counts[0] == counts[1]
 
 
-def test_it_goes_with_fast_and_with_images_decoded_up_front(cut, stock, caplog):
+@pytest.mark.stock_data
+def test_it_goes_with_fast_and_with_images_decoded_up_front(cut, caplog):
     fast = net_of("ImageDataLayer", ["data"], source=f"{cut}/list.txt", decode="fast_lenient", resize=12)
     exact = net_of("ImageDataLayer", ["data"], source=f"{cut}/list.txt", resize=12)
     assert np.abs(images_of(fast)[1] - images_of(exact)[1]).mean() < 8
     caplog.clear()
     whole = net_of("ImageDataLayer", ["data"], source=f"{cut}/list.txt", compressed=False)
     assert "3 of 6 records" in caplog.records[-1].getMessage()
-    np.testing.assert_array_equal(images_of(whole), stock)
+    np.testing.assert_array_equal(images_of(whole), read_by_stock(cut))
 
 
 def test_what_is_no_image_is_an_error_still(cut, tmp_path):
@@ -150,7 +151,8 @@ def test_what_is_no_image_is_an_error_still(cut, tmp_path):
             net_of("ImageDataLayer", ["data"], source=f"{tmp_path}/list.txt")
 
 
-def test_convert_keeps_them_and_says_how_many(cut, command, stock):
+@pytest.mark.stock_data
+def test_convert_keeps_them_and_says_how_many(cut, command):
     status, _, err = command("convert", f"{cut}/list.txt", "lmdb", "--workers", "1")
     assert status == 2 and "--decode lenient" in err
     status, out, _ = command("convert", f"{cut}/list.txt", "lmdb", "--workers", "1", "--decode", "lenient")
@@ -158,10 +160,12 @@ def test_convert_keeps_them_and_says_how_many(cut, command, stock):
     assert "note: 3 images are cut short, and were read as far as they go" in out
     options = ast.literal_eval(out.split('param_str: "')[1].split('"')[0])
     assert options["decode"] == "lenient"
-    np.testing.assert_array_equal(images_of(net_of("ImageDataLayer", ["data"], **options)), stock)
+    np.testing.assert_array_equal(images_of(net_of("ImageDataLayer", ["data"], **options)), read_by_stock(cut))
     status, out, _ = command(
         "convert", f"{cut}/list.txt", "raw", "--target-type", "LMDB", "--encode", "raw", "--decode", "lenient"
     )
     options = ast.literal_eval(out.split('param_str: "')[1].split('"')[0])
     assert "decode" not in options
-    np.testing.assert_array_equal(images_of(net_of("ImageDataLayer", ["data"], **options, decode="exact")), stock)
+    np.testing.assert_array_equal(
+        images_of(net_of("ImageDataLayer", ["data"], **options, decode="exact")), read_by_stock(cut)
+    )

@@ -87,6 +87,7 @@ def test_so_many_batches_have_every_record(net, photos):
 
 @pytest.mark.parametrize("encoded", [False, True], ids=["raw", "png"])
 @pytest.mark.parametrize("prefetch", [False, 2])
+@pytest.mark.stock_data
 def test_equals_stock_data(net, tmp_path, encoded, prefetch):
     """Bit for bit, in TEST: order over the end of an epoch, centre crop, mean, scale, labels."""
     rng = np.random.default_rng(0)

@@ -97,6 +97,7 @@ def test_wrong_numbers_of_tops(data_net, pixels, layer, tops, options, message):
         data_net(layer, tops, **options, **pixels)
 
 
+@pytest.mark.stock_data
 def test_float_datums_equal_stock_data(data_net, tmp_path):
     rng = np.random.default_rng(0)
     write_lmdb(str(tmp_path / "floats"), [

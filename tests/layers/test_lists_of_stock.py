@@ -18,6 +18,7 @@ LISTS = {
 
 
 @pytest.mark.parametrize("text, names", LISTS.values(), ids=LISTS)
+@pytest.mark.stock_data
 def test_stock_and_ours_read_one_list(tmp_path, text, names):
     for number, name in enumerate(names):
         (tmp_path / name).parent.mkdir(exist_ok=True)

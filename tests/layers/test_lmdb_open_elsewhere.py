@@ -96,6 +96,7 @@ def test_another_process_writes_it(net, pixels, prefetch):
 
 
 @pytest.mark.parametrize("stock_first", [False, True])
+@pytest.mark.stock_data
 def test_stock_data_reads_it_too(net, pixels, tmp_path, stock_first):
     path = pixels["source"]
     text = 'layer {{ name: "d" type: "Data" top: "data" top: "label" data_param {{ source: "{}" backend: LMDB batch_size: 7 }} }}'

@@ -39,6 +39,7 @@ def classes(tmp_path):
     return folder
 
 
+@pytest.mark.stock_data
 def test_both_layers_read_what_it_writes(classes, command, tmp_path):
     code, out, err = command("list", "images", "--test", "20%")
     assert (code, err) == (0, "")

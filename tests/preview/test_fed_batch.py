@@ -190,6 +190,7 @@ def pixels(tmp_path_factory):
         ("mean_value: 99.5", "x - 99.5"),
     ],
 )
+@pytest.mark.stock_data
 def test_what_stock_data_does_is_undone(transform, words, pixels, tmp_path):
     folder, images = pixels
     batch = fed_from_text(DATA.format(folder=folder, transform=transform), tmp_path)
@@ -199,6 +200,7 @@ def test_what_stock_data_does_is_undone(transform, words, pixels, tmp_path):
     np.testing.assert_array_equal(batch.labels["data"], np.full(10, 7))
 
 
+@pytest.mark.stock_data
 def test_the_mean_image_of_a_random_stock_crop_is_said_to_be_about(pixels, tmp_path):
     folder, _ = pixels
     (tmp_path / "mean.binaryproto").write_bytes(
@@ -322,14 +324,11 @@ def test_equal_anchors_and_positives_and_one_sided_pairs_are_found(photos):
         ),
     ],
 )
-def test_raw_pixels_are_no_mistake_where_the_net_normalises_them(behind, expected, raw, tmp_path):
+@pytest.mark.stock_data
+def test_raw_pixels_are_no_mistake_where_the_net_normalises_them(behind, expected, pixels, tmp_path):
+    raw = fed_from_text(DATA.format(folder=pixels[0], transform=""), tmp_path)
     net = nets.read_net(caffe_nets.write(behind, tmp_path))
     assert ("normalises them" in found_in(raw, net.layers)) == expected
-
-
-@pytest.fixture(scope="module")
-def raw(pixels, tmp_path_factory):
-    return fed_from_text(DATA.format(folder=pixels[0], transform=""), tmp_path_factory.mktemp("raw"))
 
 
 def test_rows_of_0_and_1_as_numbers_of_labels_are_refused(photos, tmp_path):

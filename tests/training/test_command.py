@@ -144,6 +144,7 @@ def test_what_check_finds_stands_before_an_error_of_caffe(folder, monkeypatch):
     assert "SystemError" not in printed[:found]
 
 
+@pytest.mark.stock_data
 def test_a_net_of_old_without_a_layer_of_ours(folder, photos):
     """What nobody measures is not shown as 0."""
     run = folder(max_iter=2, type=None, test_iter=None, test_interval=None, test_initialization=None)

@@ -11,7 +11,7 @@ from caffe_pylayers.commands.check.report import Shape
 from caffe_pylayers.commands.check.shapes import size
 from caffe_pylayers.commands.check.views import View
 from caffe_pylayers.errors import PartedError
-from caffe_pylayers.processes.probe import Answer
+from caffe_pylayers.processes.probe import NEEDS_A_GPU, Answer
 
 _SPLIT = re.compile(r"_\d+_split$")
 #: `Check failed: a == b (1 vs. 2) words`; without values it cannot be told where the condition ends.
@@ -23,6 +23,9 @@ def judge(view: View, answer: Answer, raised: Optional[PartedError]) -> Finding:
     layer, shapes = _last_layer(view, answer)
     if answer.status is None:
         return _found(view, layer, WARNING, "not set up in time", "use --no-build, or find out what it waits for")
+    if answer.needs_a_gpu:
+        remedy = "use --no-build, a machine with a GPU, or a Caffe without GPU support"
+        return _found(view, layer, WARNING, f"not set up: {NEEDS_A_GPU}, and here is none", remedy)
     message, remedy = _reason(answer, layer, raised)
     bottoms = ", ".join(f"{name!r} {size(shapes[name])}" for name in (layer.bottoms if layer else []) if name in shapes)
     if not remedy:
