@@ -46,6 +46,10 @@ def build(layers, inputs, phase=caffe.TRAIN, force_backward=True):
     return net
 
 
+#: The folder of nets that are written anywhere; None is that of temporary files.
+anywhere = None
+
+
 def write(text, folder=None, name="net.prototxt"):
     """Writes text into a file, in a folder or anywhere, and returns its path."""
     if folder is not None:
@@ -53,7 +57,7 @@ def write(text, folder=None, name="net.prototxt"):
         with open(path, "w") as file:
             file.write(text)
         return path
-    handle, path = tempfile.mkstemp(suffix=".prototxt")
+    handle, path = tempfile.mkstemp(suffix=".prototxt", dir=anywhere)
     with os.fdopen(handle, "w") as file:
         file.write(text)
     return path

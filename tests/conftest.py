@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import tempfile
 import warnings
 
 from caffe_pylayers.processes.blas import processor_flags
@@ -22,7 +21,7 @@ import pytest
 from hypothesis import settings
 
 from caffe_pylayers.layers import device
-from tests import reaper, stock_data_layers
+from tests import caffe_nets, reaper, stock_data_layers
 from tests.forks.process import write_programs
 from tests.layers import runs
 from tests.losses.device_arrays import Device, ndarray, readable
@@ -74,12 +73,9 @@ def pytest_runtest_makereport(item, call):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def temporary_files(tmp_path_factory):
-    """What tests, Caffe's log and programs leave among the temporary files lies in pytest's folder, which pytest empties."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp", numbered=False)))
-        patch.setattr(tempfile, "tempdir", None)
-        yield
+def nets_anywhere(tmp_path_factory):
+    """Nets that are written into no folder of a test lie in pytest's, which pytest empties."""
+    caffe_nets.anywhere = str(tmp_path_factory.mktemp("nets"))
 
 
 @pytest.fixture(scope="session")
