@@ -10,12 +10,6 @@ from typing import Any, Iterable, List
 import pytest
 
 from caffe_pylayers.processes.boot import fork, status_of
-from caffe_pylayers.processes.gpu import built_for_gpus, no_gpu
-
-
-def abort() -> bool:
-    """Whether they do so here."""
-    return built_for_gpus() and bool(no_gpu())
 
 
 def parameters(values: Iterable[Any], *of_stock: Any) -> List[Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List
 
-from caffe_pylayers.processes.gpu import built_for_gpus, no_gpu
+from caffe_pylayers.processes.gpu import no_gpu
 from caffe_pylayers.processes.probe import COMPLAINTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,7 +87,7 @@ _COMPLAINTS = re.compile(
 
 
 def without_complaints(printed: str) -> str:
-    return _COMPLAINTS.sub("", printed) if built_for_gpus() and no_gpu() else printed
+    return _COMPLAINTS.sub("", printed) if no_gpu() else printed
 
 
 def matches(expected: str, printed: str) -> bool:

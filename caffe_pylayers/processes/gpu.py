@@ -15,8 +15,8 @@ def built_for_gpus() -> bool:
 
 
 def no_gpu() -> str:
-    """Why a Caffe that is built for GPUs finds none, in CUDA's words; "" where it finds one, or cannot be asked."""
-    return _visible()[1]
+    """Why a Caffe that is built for GPUs finds none, in CUDA's words; "" for one that is not, where it finds one, or cannot be asked."""
+    return _visible()[1] if built_for_gpus() else ""
 
 
 def use_gpu(number: int) -> None:

@@ -11,7 +11,7 @@ from caffe_pylayers import regular_file
 from caffe_pylayers.caffe_files import nets
 from caffe_pylayers.caffe_files.snapshots import Shape
 from caffe_pylayers.errors import ConfigError
-from caffe_pylayers.processes.gpu import built_for_gpus, no_gpu, use_gpu
+from caffe_pylayers.processes.gpu import no_gpu, use_gpu
 from caffe_pylayers.processes.probe import NEEDS_A_GPU
 from caffe_pylayers.processes.stock import import_caffe
 from caffe_pylayers.training.learning_rate import learning_rate
@@ -108,7 +108,7 @@ def choose_device(parameter: Any, gpu: Optional[int], own: Optional[int] = None)
 
 def check_data_layers(path: str) -> None:
     """Raises ConfigError for data layers of Caffe's own that abort when they start, in CPU mode too."""
-    why = no_gpu() if built_for_gpus() else ""
+    why = no_gpu()
     if not why:
         return
     solver = nets.read_solver(path)

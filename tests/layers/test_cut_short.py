@@ -79,9 +79,9 @@ def test_every_source_gives_the_bits_of_stock_image_data(cut, source_type, caplo
     with refused(DataError, "cut short", remedy="`decode: lenient`", record=1):
         net_of("ImageDataLayer", ["data"], **options, decode="exact").forward()
     caplog.set_level(logging.WARNING, "caffe_pylayers")
-    net = net_of("ImageDataLayer", ["data"], **options)
+    net, stock = net_of("ImageDataLayer", ["data"], **options), read_by_stock(cut)
     for _ in range(2):
-        np.testing.assert_array_equal(images_of(net), read_by_stock(cut))
+        np.testing.assert_array_equal(images_of(net), stock)
     close()
     first, told = [record.getMessage() for record in caplog.records]
     assert "record 1 (" in first and "cut short" in first
@@ -153,6 +153,7 @@ def test_what_is_no_image_is_an_error_still(cut, tmp_path):
 
 @pytest.mark.stock_data
 def test_convert_keeps_them_and_says_how_many(cut, command):
+    stock = read_by_stock(cut)
     status, _, err = command("convert", f"{cut}/list.txt", "lmdb", "--workers", "1")
     assert status == 2 and "--decode lenient" in err
     status, out, _ = command("convert", f"{cut}/list.txt", "lmdb", "--workers", "1", "--decode", "lenient")
@@ -160,12 +161,10 @@ def test_convert_keeps_them_and_says_how_many(cut, command):
     assert "note: 3 images are cut short, and were read as far as they go" in out
     options = ast.literal_eval(out.split('param_str: "')[1].split('"')[0])
     assert options["decode"] == "lenient"
-    np.testing.assert_array_equal(images_of(net_of("ImageDataLayer", ["data"], **options)), read_by_stock(cut))
+    np.testing.assert_array_equal(images_of(net_of("ImageDataLayer", ["data"], **options)), stock)
     status, out, _ = command(
         "convert", f"{cut}/list.txt", "raw", "--target-type", "LMDB", "--encode", "raw", "--decode", "lenient"
     )
     options = ast.literal_eval(out.split('param_str: "')[1].split('"')[0])
     assert "decode" not in options
-    np.testing.assert_array_equal(
-        images_of(net_of("ImageDataLayer", ["data"], **options, decode="exact")), read_by_stock(cut)
-    )
+    np.testing.assert_array_equal(images_of(net_of("ImageDataLayer", ["data"], **options, decode="exact")), stock)
